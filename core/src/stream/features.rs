@@ -1,0 +1,194 @@
+//! One record in, one vector out: the fixed-size memory of a stream and the eight numbers an autoencoder sees.
+//!
+//! Each feature is dimensionless: the stream's own [`Baseline`] is divided out. Memory rises slowly and lets go quickly,
+//! because whatever lingers after an anomaly is a false alarm.
+
+use serde::{Deserialize, Serialize};
+
+use super::baseline::{Baseline, curve_at, phases};
+use crate::{limits::RECORD_FEATURES, time::EventTime};
+
+/// Names of a record vector's features, in their order. Part of every model file: another list is another model.
+pub const FEATURES: [&str; RECORD_FEATURES] =
+    ["residual", "step", "level", "volatility", "stuck", "gap", "day_sin", "day_cos"];
+
+/// Bump when a feature's definition changes without its name: models of another revision are refused.
+pub const REVISION: u32 = 1;
+
+/// One record's features, in the order of [`FEATURES`].
+pub type Vector = [f32; RECORD_FEATURES];
+
+/// Residuals and steps are cut here: beyond it only the range tells how far.
+const CLIP: f64 = 15.0;
+/// Beyond this a residual is not taken as the next step's starting point.
+const ODD: f64 = 4.0;
+/// What one record can add to the level.
+const LEVEL_CLIP: f64 = 6.0;
+const LEVEL_RISE: f64 = 0.1;
+const LEVEL_RELEASE: f64 = 0.3;
+const STEP_CLIP: f64 = 5.0;
+const VOLATILITY_RISE: f64 = 0.2;
+const VOLATILITY_RELEASE: f64 = 0.3;
+/// Below this residual and step a record is quiet; two in a row reset the memories to what quiet leaves behind.
+const QUIET: f64 = 2.0;
+const QUIET_RECORDS: u32 = 2;
+const QUIET_LEVEL: f64 = 0.7;
+const QUIET_VOLATILITY: f64 = 1.3;
+const GAP_RATIO: (f64, f64) = (0.05, 500.0);
+
+/// What a stream remembers between two records.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Starting point of the next step: the last residual that was not odd.
+    anchor: f64,
+    /// Slow rise, quick release average of the residual.
+    level: f64,
+    /// Mean square of the steps.
+    volatility: f64,
+    quiet: u32,
+    run: f64,
+    last_value: f64,
+    last_time: EventTime,
+}
+
+/// A record as its stream sees it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// The features.
+    pub vector: Vector,
+    /// What the daily curve expected, in the value's unit.
+    pub expected: f64,
+    /// Value minus expected, in residual scales, not cut.
+    pub residual: f64,
+    /// The record is older than the one before it.
+    pub late: bool,
+}
+
+/// Reads one record, updating the stream's memory (`None` before the first record).
+#[must_use]
+pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, value: f64) -> Reading {
+    let at = phases(time);
+    let expected = curve_at(&baseline.curve, &at);
+    let residual = (value - expected) / baseline.residual_scale;
+    let r = residual.clamp(-CLIP, CLIP);
+    let memory = memory.get_or_insert(Memory {
+        anchor: r,
+        level: 0.0,
+        volatility: 1.0,
+        quiet: 0,
+        run: 0.0,
+        last_value: f64::NAN,
+        last_time: time,
+    });
+    let d = ((r - memory.anchor) / baseline.step_scale).clamp(-CLIP, CLIP);
+    memory.follow(r, d);
+    let stuck = memory.count_run(baseline, value);
+    let (gap, late) = memory.gap(baseline, time);
+    #[expect(clippy::cast_possible_truncation, reason = "the model computes in f32")]
+    let vector = [r, d, memory.level, 0.5 * libm::log(memory.volatility + 0.001), stuck, gap, at[1], at[2]]
+        .map(|x| x as f32);
+    Reading { vector, expected, residual, late }
+}
+
+impl Memory {
+    fn follow(&mut self, r: f64, d: f64) {
+        if r.abs() <= ODD {
+            self.anchor = r;
+        }
+        let a = r.clamp(-LEVEL_CLIP, LEVEL_CLIP);
+        let rising = a.abs() > self.level.abs() && a * self.level >= 0.0;
+        self.level += if rising { LEVEL_RISE } else { LEVEL_RELEASE } * (a - self.level);
+        let square = d.abs().min(STEP_CLIP).powi(2);
+        let rate = if square > self.volatility { VOLATILITY_RISE } else { VOLATILITY_RELEASE };
+        self.volatility += rate * (square - self.volatility);
+        self.quiet = if r.abs() < QUIET && d.abs() < QUIET { self.quiet + 1 } else { 0 };
+        if self.quiet >= QUIET_RECORDS {
+            self.level = self.level.clamp(-QUIET_LEVEL, QUIET_LEVEL);
+            self.volatility = self.volatility.min(QUIET_VOLATILITY);
+        }
+    }
+
+    fn count_run(&mut self, baseline: &Baseline, value: f64) -> f64 {
+        let same = (value - self.last_value).abs() <= baseline.still;
+        self.run = if same { self.run + 1.0 } else { 1.0 };
+        self.last_value = value;
+        libm::log1p((self.run - baseline.run).max(0.0))
+    }
+
+    /// ln of the gap in usual gaps, and whether the record is late. Late records and equal times are no gap: their
+    /// order is counted elsewhere, not judged.
+    fn gap(&mut self, baseline: &Baseline, time: EventTime) -> (f64, bool) {
+        let seconds = time.seconds_since(self.last_time);
+        if seconds <= 0.0 {
+            return (0.0, seconds < 0.0);
+        }
+        self.last_time = time;
+        let ratio = (seconds / baseline.gap_s).clamp(GAP_RATIO.0, GAP_RATIO.1);
+        (libm::log(ratio) * (0.1 / baseline.gap_spread), false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn baseline() -> Baseline {
+        Baseline {
+            curve: [10.0, 0.0, 0.0, 0.0, 0.0],
+            residual_scale: 2.0,
+            step_scale: 0.5,
+            gap_s: 60.0,
+            gap_spread: 0.1,
+            still: 1e-3,
+            run: 3.0,
+            min: 0.0,
+            max: 20.0,
+        }
+    }
+
+    fn feed(values: &[f64]) -> Vec<Reading> {
+        let mut memory = None;
+        let at = |i: usize| EventTime::from_micros(i as i64 * 60_000_000);
+        values.iter().enumerate().map(|(i, v)| read(&mut memory, &baseline(), at(i), *v)).collect()
+    }
+
+    #[test]
+    fn the_first_record_has_no_step_and_no_gap() {
+        let first = feed(&[14.0])[0];
+        assert_eq!(first.residual, 2.0);
+        assert_eq!(first.vector[..3], [2.0, 0.0, 0.2]);
+        assert_eq!(first.vector[4..], [0.0, 0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn an_odd_value_is_no_starting_point() {
+        let readings = feed(&[10.0, 1e12, 10.0]);
+        assert_eq!(readings[1].vector[0], 15.0);
+        assert_eq!(readings[1].vector[1], 15.0);
+        assert_eq!(readings[2].vector[1], 0.0, "the step is measured from before the spike");
+    }
+
+    #[test]
+    fn quiet_records_wipe_the_memory_of_an_anomaly() {
+        let mut values = vec![24.0; 50];
+        values.extend([10.0, 10.5, 9.5]);
+        let readings = feed(&values);
+        assert!(readings[49].vector[2] > 5.0);
+        let after = readings.last().unwrap().vector;
+        assert!(after[2] <= 0.7 && after[3] <= 0.5 * 1.301_f32.ln() + 1e-6, "{after:?}");
+    }
+
+    #[test]
+    fn runs_beyond_the_usual_and_gaps_show() {
+        let readings = feed(&[10.0; 8]);
+        assert_eq!(readings[2].vector[4], 0.0);
+        assert!((readings[7].vector[4] - 6.0_f32.ln()).abs() < 1e-6, "5 records beyond a usual run of 3");
+        let mut memory = None;
+        let at = |s: i64| EventTime::from_micros(s * 1_000_000);
+        let _ = read(&mut memory, &baseline(), at(0), 10.0);
+        assert!((read(&mut memory, &baseline(), at(600), 10.0).vector[5] - 10.0_f32.ln()).abs() < 1e-6);
+        let late = read(&mut memory, &baseline(), at(300), 10.0);
+        assert!(late.late && late.vector[5] == 0.0);
+        assert!(!read(&mut memory, &baseline(), at(600), 10.0).late, "an equal time is a duplicate, not late");
+    }
+}

@@ -1,0 +1,143 @@
+//! A stream nobody fitted: it learns its own baseline from what it sees, in bounded memory.
+//!
+//! Below [`READY`] records only its range is known. Then level and scales from the kept readings; the daily terms
+//! once the records span two days, renewed daily. Sums decay, so that an old curve fades.
+
+use heapless::HistoryBuf;
+use serde::{Deserialize, Serialize};
+
+use super::baseline::{Baseline, DAILY_SPAN_S, NormalEquations, curve_at, phases};
+use crate::{limits::LEARNING_KEPT, robust::median, time::EventTime};
+
+/// Records before a stream has a level and scales.
+pub const READY: u64 = 200;
+/// Daily terms are solved again this often, in seconds of event time.
+const RENEW_S: f64 = 86_400.0;
+/// Weight of the sums' past at each renewal.
+const FADE: f64 = 0.7;
+/// Values this many scales from the level enter the sums cut.
+const CUT: f64 = 4.0;
+
+/// What a learning stream keeps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Learner {
+    seen: u64,
+    started: EventTime,
+    renewed: EventTime,
+    kept: HistoryBuf<(EventTime, f64), LEARNING_KEPT>,
+    sums: NormalEquations,
+    min: f64,
+    max: f64,
+}
+
+impl Learner {
+    /// A stream's first record.
+    #[must_use]
+    pub fn start(time: EventTime, value: f64) -> Self {
+        let mut learner = Self {
+            seen: 0,
+            started: time,
+            renewed: time,
+            kept: HistoryBuf::new(),
+            sums: NormalEquations::default(),
+            min: value,
+            max: value,
+        };
+        let _ = learner.learn(None, time, value);
+        learner
+    }
+
+    /// Records seen.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Smallest and largest value so far.
+    #[must_use]
+    pub fn range(&self) -> (f64, f64) {
+        (self.min, self.max)
+    }
+
+    /// Whether the daily curve is known, that is, learning is over.
+    #[must_use]
+    pub fn is_done(&self, now: EventTime) -> bool {
+        self.seen >= READY && now.seconds_since(self.started) >= DAILY_SPAN_S
+    }
+
+    /// Takes one record; returns a new baseline when this record makes one due.
+    #[must_use]
+    pub fn learn(&mut self, current: Option<&Baseline>, time: EventTime, value: f64) -> Option<Baseline> {
+        self.seen += 1;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.kept.write((time, value));
+        if self.seen < READY {
+            self.sums.add(&phases(time), value);
+            return None;
+        }
+        if let Some(current) = current {
+            let reach = CUT * current.residual_scale.max(value_reach(current));
+            let level = curve_at(&current.curve, &phases(time));
+            self.sums.add(&phases(time), value.clamp(level - reach, level + reach));
+        }
+        let first = self.seen == READY;
+        let daily = self.is_done(time) && time.seconds_since(self.renewed) >= RENEW_S;
+        (first || daily).then(|| self.fit(time)).flatten()
+    }
+
+    fn fit(&mut self, now: EventTime) -> Option<Baseline> {
+        let (times, values): (Vec<EventTime>, Vec<f64>) = self.kept.oldest_ordered().copied().unzip();
+        let curve = if self.is_done(now) { self.sums.solve() } else { None };
+        let Some(curve) = curve else {
+            let mut fit = Baseline::fit(&times, &values, &vec![true; values.len()])?;
+            (fit.min, fit.max) = self.range();
+            // A short history may span two days when records are rare; the sums decide about daily terms, not it.
+            fit.curve = [median(&values), 0.0, 0.0, 0.0, 0.0];
+            return Some(fit);
+        };
+        self.renewed = now;
+        self.sums.fade(FADE);
+        let flat: Vec<f64> =
+            times.iter().zip(&values).map(|(t, v)| v - curve_at(&curve, &phases(*t)) + curve[0]).collect();
+        let mut fit = Baseline::fit(&times, &flat, &vec![true; flat.len()])?;
+        (fit.min, fit.max) = self.range();
+        fit.curve = curve;
+        Some(fit)
+    }
+}
+
+/// Without a daily curve the residual scale of a short history says little about the day's swing: leave room for it.
+fn value_reach(baseline: &Baseline) -> f64 {
+    let flat = baseline.curve[1..].iter().all(|b| *b == 0.0);
+    if flat { (baseline.max - baseline.min) / CUT } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learns_level_then_day() {
+        let at = |i: usize| EventTime::from_micros(i as i64 * 60_000_000);
+        let value = |i: usize| {
+            curve_at(&[40.0, 8.0, 3.0, 0.0, 0.0], &phases(at(i))) + (i as f64 * 0.754_877).fract() - 0.5
+        };
+        let mut learner = Learner::start(at(0), value(0));
+        let mut baseline: Option<Baseline> = None;
+        let mut changes = Vec::new();
+        for i in 1..4 * 1440 {
+            if let Some(next) = learner.learn(baseline.as_ref(), at(i), value(i)) {
+                changes.push(i);
+                baseline = Some(next);
+            }
+        }
+        assert_eq!(changes, [199, 2880, 4320]);
+        let fit = baseline.unwrap();
+        assert!(fit.is_sound());
+        for (found, true_) in fit.curve.iter().zip([40.0, 8.0, 3.0, 0.0, 0.0]) {
+            assert!((found - true_).abs() < 0.3, "{:?}", fit.curve);
+        }
+        assert!(fit.residual_scale > 0.2 && fit.residual_scale < 0.6, "{}", fit.residual_scale);
+    }
+}
