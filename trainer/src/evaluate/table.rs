@@ -1,0 +1,90 @@
+//! Plain text tables: the first columns to the left, figures to the right.
+
+/// A table under construction. Column widths follow the longest cell.
+pub(super) struct Table {
+    /// This many columns are names and stand to the left.
+    names: usize,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub fn new<const N: usize>(names: usize, header: [&str; N]) -> Self {
+        Self {
+            names,
+            rows: vec![header.iter().map(|cell| (*cell).to_owned()).collect()],
+        }
+    }
+
+    /// Rows may be shorter than the header, not longer.
+    pub fn row(&mut self, cells: Vec<String>) {
+        assert!(cells.len() <= self.rows[0].len(), "more cells than columns");
+        self.rows.push(cells);
+    }
+
+    /// Lines indented by two spaces, without trailing blanks; a rule below the header.
+    pub fn render(&self) -> String {
+        let widths: Vec<usize> = (0..self.rows[0].len())
+            .map(|column| {
+                let cells = self.rows.iter().filter_map(|row| row.get(column));
+                cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            })
+            .collect();
+        let mut text = String::new();
+        for (number, row) in self.rows.iter().enumerate() {
+            let cells: Vec<String> = row
+                .iter()
+                .zip(&widths)
+                .enumerate()
+                .map(|(column, (cell, width))| {
+                    if column < self.names {
+                        format!("{cell:<width$}")
+                    } else {
+                        format!("{cell:>width$}")
+                    }
+                })
+                .collect();
+            text += format!("  {}", cells.join("  ")).trim_end();
+            text.push('\n');
+            if number == 0 {
+                let width = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
+                text += &format!("  {}\n", "-".repeat(width));
+            }
+        }
+        text
+    }
+}
+
+/// `text` cut to `width` characters, its middle replaced by two dots: both ends of a name tell.
+pub(super) fn shorten(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return text.to_owned();
+    }
+    let head = (width - 2) / 2;
+    let tail = width - 2 - head;
+    let start: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(length - tail).collect();
+    format!("{start}..{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let mut table = Table::new(1, ["kind", "n", "recall"]);
+        table.row(vec!["spike".into(), "12".into(), "0.5".into()]);
+        table.row(vec!["é".into(), "3".into()]);
+        assert_eq!(
+            table.render(),
+            "  kind    n  recall\n  -----------------\n  spike  12     0.5\n  é       3\n"
+        );
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(shorten("abcdefghij", 6), "ab..ij");
+        assert_eq!(shorten("abc", 6), "abc");
+    }
+}
