@@ -1,0 +1,28 @@
+//! What all parts of Oddline agree on, as values and pure functions: no files, no network, no clock, no model runtime.
+//!
+//! ```text
+//!  line -> format -> Record -> stream -> Vector -> (detector) -> score -> Verdict -> episode
+//!                                ^                    ^
+//!                             baseline             profile      what a model file says
+//! ```
+//!
+//! The modules stand in the order of the pipeline. Whoever judges (trainer, replay, agent) goes through
+//! `oddline-detector`'s judge, which is these functions around one inference.
+
+pub mod limits;
+
+pub mod record;
+pub mod time;
+
+pub mod format;
+
+pub mod robust;
+pub mod stream;
+
+pub mod novelty;
+pub mod score;
+pub mod verdict;
+
+pub mod episode;
+
+pub mod profile;

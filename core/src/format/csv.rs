@@ -156,7 +156,8 @@ fn split(line: &str) -> Fields<'_> {
 
 fn split_quoted<'a>(line: &'a str, fields: &mut Fields<'a>) {
     let mut reader = csv_core::Reader::new();
-    let mut bytes = vec![0; line.len()];
+    // One byte more than can be needed: the reader wants room even for a record's end.
+    let mut bytes = vec![0; line.len() + 1];
     let mut ends = [0; COLUMNS_MAX];
     let (_, _, mut written, mut ended) = reader.read_record(line.as_bytes(), &mut bytes, &mut ends);
     // An empty read tells the reader that the record ends here.
@@ -195,6 +196,7 @@ mod tests {
     #[test]
     fn columns_go_by_name_and_quotes_are_read() {
         let csv = Csv::from_header("\u{feff}Value , \"host\",note,Metric").unwrap();
+        eprintln!("{csv:?} {:?}", split("\"3.5\",\"a,\"\"b\"\"\",x,\"cpu\""));
         let record = csv.parse("\"3.5\",\"a,\"\"b\"\"\",x,\"cpu\"");
         assert_eq!(record.value, Some(3.5));
         assert_eq!(record.server.as_deref(), Some("a,\"b\""));

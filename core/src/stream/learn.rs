@@ -6,7 +6,7 @@
 use heapless::HistoryBuf;
 use serde::{Deserialize, Serialize};
 
-use super::baseline::{Baseline, DAILY_SPAN_S, NormalEquations, curve_at, phases};
+use super::baseline::{Baseline, CURVE, DAILY_SPAN_S, NormalEquations, curve_at, phases};
 use crate::{limits::LEARNING_KEPT, robust::median, time::EventTime};
 
 /// Records before a stream has a level and scales.
@@ -65,52 +65,49 @@ impl Learner {
         self.seen >= READY && now.seconds_since(self.started) >= DAILY_SPAN_S
     }
 
-    /// Takes one record; returns a new baseline when this record makes one due.
+    /// Takes one record; true when a new baseline is due: ask [`Learner::fit`] for it.
     #[must_use]
-    pub fn learn(&mut self, current: Option<&Baseline>, time: EventTime, value: f64) -> Option<Baseline> {
+    pub fn learn(&mut self, current: Option<&Baseline>, time: EventTime, value: f64) -> bool {
         self.seen += 1;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         self.kept.write((time, value));
-        if self.seen < READY {
-            self.sums.add(&phases(time), value);
-            return None;
-        }
-        if let Some(current) = current {
-            let reach = CUT * current.residual_scale.max(value_reach(current));
-            let level = curve_at(&current.curve, &phases(time));
-            self.sums.add(&phases(time), value.clamp(level - reach, level + reach));
-        }
-        let first = self.seen == READY;
-        let daily = self.is_done(time) && time.seconds_since(self.renewed) >= RENEW_S;
-        (first || daily).then(|| self.fit(time)).flatten()
+        let level_reach = current.map(|b| (curve_at(&b.curve, &phases(time)), self.reach(b)));
+        let kept = level_reach.map_or(value, |(level, reach)| value.clamp(level - reach, level + reach));
+        self.sums.add(&phases(time), kept);
+        self.seen == READY || (self.is_done(time) && time.seconds_since(self.renewed) >= RENEW_S)
     }
 
-    fn fit(&mut self, now: EventTime) -> Option<Baseline> {
+    /// A baseline from what is known now: the daily curve from the sums once learning is over, before that the shape of
+    /// the component's prior, or none. `None` when nothing can be fitted.
+    #[must_use]
+    pub fn fit(&mut self, now: EventTime, prior: Option<&Baseline>) -> Option<Baseline> {
+        let mut shape = prior.map_or([0.0; CURVE], |p| p.curve);
+        if self.is_done(now)
+            && let Some(curve) = self.sums.solve()
+        {
+            self.renewed = now;
+            self.sums.fade(FADE);
+            shape = curve;
+        }
+        shape[0] = 0.0;
         let (times, values): (Vec<EventTime>, Vec<f64>) = self.kept.oldest_ordered().copied().unzip();
-        let curve = if self.is_done(now) { self.sums.solve() } else { None };
-        let Some(curve) = curve else {
-            let mut fit = Baseline::fit(&times, &values, &vec![true; values.len()])?;
-            (fit.min, fit.max) = self.range();
-            // A short history may span two days when records are rare; the sums decide about daily terms, not it.
-            fit.curve = [median(&values), 0.0, 0.0, 0.0, 0.0];
-            return Some(fit);
-        };
-        self.renewed = now;
-        self.sums.fade(FADE);
-        let flat: Vec<f64> =
-            times.iter().zip(&values).map(|(t, v)| v - curve_at(&curve, &phases(*t)) + curve[0]).collect();
+        let flat: Vec<f64> = times.iter().zip(&values).map(|(t, v)| v - curve_at(&shape, &phases(*t))).collect();
         let mut fit = Baseline::fit(&times, &flat, &vec![true; flat.len()])?;
+        // Rare records may span two days within the kept ones: the sums decide about daily terms, not these.
+        fit.curve = shape;
+        fit.curve[0] = median(&flat);
         (fit.min, fit.max) = self.range();
-        fit.curve = curve;
         Some(fit)
     }
-}
 
-/// Without a daily curve the residual scale of a short history says little about the day's swing: leave room for it.
-fn value_reach(baseline: &Baseline) -> f64 {
-    let flat = baseline.curve[1..].iter().all(|b| *b == 0.0);
-    if flat { (baseline.max - baseline.min) / CUT } else { 0.0 }
+    /// How far from the curve a value still counts in full. Before a daily curve is known a short history says little
+    /// about the day's swing: the range so far leaves room for it.
+    fn reach(&self, baseline: &Baseline) -> f64 {
+        let flat = baseline.curve[1..].iter().all(|b| *b == 0.0);
+        let swing = if flat { self.max - self.min } else { 0.0 };
+        (CUT * baseline.residual_scale).max(swing)
+    }
 }
 
 #[cfg(test)]
@@ -127,9 +124,9 @@ mod tests {
         let mut baseline: Option<Baseline> = None;
         let mut changes = Vec::new();
         for i in 1..4 * 1440 {
-            if let Some(next) = learner.learn(baseline.as_ref(), at(i), value(i)) {
+            if learner.learn(baseline.as_ref(), at(i), value(i)) {
                 changes.push(i);
-                baseline = Some(next);
+                baseline = learner.fit(at(i), None);
             }
         }
         assert_eq!(changes, [199, 2880, 4320]);

@@ -1,0 +1,73 @@
+//! Residuals and values against their own training quantiles: one score, and which feature made it.
+//!
+//! Each feature is measured in its own quantile: a spiky one whitened by its standard deviation would own the
+//! threshold.
+
+use crate::{limits::RECORD_FEATURES, profile::RecordView, stream::Vector};
+
+/// A record's score and what made it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// The largest share; about 1 at the training quantile.
+    pub value: f32,
+    /// What made it.
+    pub cause: Cause,
+}
+
+/// What made a score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Cause {
+    /// The autoencoder expected another value of this feature beside the others.
+    Unexpected(u8),
+    /// This feature is further out than training ever was.
+    Extreme(u8),
+    /// The value is outside the range seen in training.
+    Range,
+    /// The model's output was no number: nothing normal does that.
+    NotFinite,
+}
+
+/// Scores one record from its vector, the residuals the model gave (in scales) and its novelty.
+#[must_use]
+pub fn score(view: &RecordView, vector: &Vector, residual: &Vector, novelty: f32) -> Score {
+    let mut best = Score { value: 0.0, cause: Cause::Range };
+    if view.novelty && novelty > 0.0 {
+        best.value = novelty;
+    }
+    for (j, share) in shares(view, vector, residual).into_iter().enumerate() {
+        let feature = feature_number(j);
+        if !share.unexpected.is_finite() {
+            return Score { value: f32::MAX, cause: Cause::NotFinite };
+        }
+        if share.unexpected > best.value {
+            best = Score { value: share.unexpected, cause: Cause::Unexpected(feature) };
+        }
+        if share.extreme > best.value {
+            best = Score { value: share.extreme, cause: Cause::Extreme(feature) };
+        }
+    }
+    best
+}
+
+/// Both measures of one feature, in training quantiles.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    /// |residual| of the autoencoder.
+    pub unexpected: f32,
+    /// |feature - center|.
+    pub extreme: f32,
+}
+
+/// Both measures of each feature.
+#[must_use]
+pub fn shares(view: &RecordView, vector: &Vector, residual: &Vector) -> [Share; RECORD_FEATURES] {
+    core::array::from_fn(|j| Share {
+        unexpected: if view.autoencoder { residual[j].abs() / view.residual_quantile[j] } else { 0.0 },
+        extreme: ((vector[j] - view.center[j]) / view.scale[j]).abs() / view.value_quantile[j],
+    })
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "less than 256 features")]
+const fn feature_number(j: usize) -> u8 {
+    j as u8
+}

@@ -1,0 +1,266 @@
+//! The streams of one source: which exist, what each remembers, how each adapts. Bounded; eviction is counted.
+//!
+//! A stream is one (server, component). A stream the model knows starts from the model's baseline; any other learns
+//! its own ([`learn`]). Nothing here looks at a verdict while a vector is made: what verdicts change (a baseline moving,
+//! a new level) is applied by [`Streams::settle`] and [`Streams::relearn`], which the judge calls between blocks, so that
+//! a live agent and a replay make the same vectors.
+
+pub mod baseline;
+pub mod features;
+pub mod learn;
+
+use std::sync::Arc;
+
+use hashbrown::{Equivalent, HashMap};
+use serde::{Deserialize, Serialize};
+
+use self::{
+    baseline::Baseline,
+    features::{Memory, Reading},
+    learn::Learner,
+};
+pub use self::features::{FEATURES, REVISION, Vector};
+use crate::{
+    episode::Tracker,
+    limits::{LEARNING_MAX, STREAMS_MAX},
+    novelty,
+    profile::Profile,
+    time::EventTime,
+};
+
+/// Share of a normal record's residual by which its stream's level follows: half of a lasting change within about
+/// 1,400 records, a day of minutes.
+const FOLLOW: f64 = 1.0 / 2_000.0;
+/// A single record moves the level by at most this many residual scales times [`FOLLOW`].
+const FOLLOW_CLIP: f64 = 3.0;
+
+/// Name of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StreamName {
+    /// The server.
+    pub server: String,
+    /// The component on it.
+    pub component: String,
+}
+
+#[derive(Hash)]
+struct NameRef<'a> {
+    server: &'a str,
+    component: &'a str,
+}
+
+impl Equivalent<Arc<StreamName>> for NameRef<'_> {
+    fn equivalent(&self, key: &Arc<StreamName>) -> bool {
+        self.server == key.server && self.component == key.component
+    }
+}
+
+/// Place of a stream in its [`Streams`]; another stream may take it over after an eviction.
+pub type Slot = u32;
+
+/// What one record was to its stream.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// Where the stream is kept.
+    pub slot: Slot,
+    /// The stream.
+    pub name: Arc<StreamName>,
+    /// The vector and what was expected; `None` while too few records are known.
+    pub reading: Option<Reading>,
+    /// How far outside the range seen so far, in usual margins; 0 inside.
+    pub novelty: f32,
+    /// The stream has no fitted profile yet.
+    pub learning: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Stream {
+    name: Arc<StreamName>,
+    baseline: Option<Baseline>,
+    learner: Option<Box<Learner>>,
+    memory: Option<Memory>,
+    tracker: Tracker,
+    touched: u64,
+}
+
+/// All streams of one source.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Kept", into = "Kept")]
+pub struct Streams {
+    streams: Vec<Stream>,
+    index: HashMap<Arc<StreamName>, Slot>,
+    learning: usize,
+    counts: Counts,
+}
+
+/// What happened to streams so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records read.
+    pub records: u64,
+    /// Streams dropped because there were too many.
+    pub evicted: u64,
+    /// Records older than the one before them in their stream.
+    pub late: u64,
+    /// Streams that closed an episode as a new level.
+    pub new_levels: u64,
+}
+
+/// The form streams are stored in: the index and the count of learners are derived.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    streams: Vec<Stream>,
+    counts: Counts,
+}
+
+impl From<Streams> for Kept {
+    fn from(s: Streams) -> Self {
+        Self { streams: s.streams, counts: s.counts }
+    }
+}
+
+impl From<Kept> for Streams {
+    fn from(kept: Kept) -> Self {
+        let index = (0..).zip(&kept.streams).map(|(slot, s)| (Arc::clone(&s.name), slot)).collect();
+        let learning = kept.streams.iter().filter(|s| s.learner.is_some()).count();
+        Self { streams: kept.streams, index, learning, counts: kept.counts }
+    }
+}
+
+impl Streams {
+    /// Reads one record into its stream.
+    pub fn observe(
+        &mut self,
+        profile: &Profile,
+        server: &str,
+        component: &str,
+        time: EventTime,
+        value: f64,
+    ) -> Observed {
+        let slot = match self.index.get(&NameRef { server, component }) {
+            Some(&slot) => slot,
+            None => self.admit(profile, server, component),
+        };
+        self.counts.records += 1;
+        let stream = &mut self.streams[slot as usize];
+        stream.touched = self.counts.records;
+        let before = stream.learner.is_some();
+        let (reading, novelty) = stream.observe(profile, time, value, self.learning < LEARNING_MAX);
+        self.learning += usize::from(!before && stream.learner.is_some());
+        self.counts.late += u64::from(reading.is_some_and(|r| r.late));
+        let learning = stream.learner.as_ref().is_some_and(|l| !l.is_done(time)) || stream.baseline.is_none();
+        Observed { slot, name: Arc::clone(&stream.name), reading, novelty, learning }
+    }
+
+    /// Lets the stream's level follow a normal record's residual (in residual scales). Ignored when the stream was
+    /// evicted since.
+    pub fn settle(&mut self, slot: Slot, name: &Arc<StreamName>, residual: f64) {
+        if let Some(baseline) = self.live(slot, name).and_then(|s| s.baseline.as_mut()) {
+            baseline.curve[0] += FOLLOW * residual.clamp(-FOLLOW_CLIP, FOLLOW_CLIP) * baseline.residual_scale;
+        }
+    }
+
+    /// Takes what is now seen as a new level: the stream starts to learn again.
+    pub fn relearn(&mut self, slot: Slot, name: &Arc<StreamName>) {
+        let was_learning = self.live(slot, name).map(|stream| {
+            stream.baseline = None;
+            stream.memory = None;
+            stream.learner.take().is_some()
+        });
+        if let Some(was_learning) = was_learning {
+            self.learning -= usize::from(was_learning);
+            self.counts.new_levels += 1;
+        }
+    }
+
+    /// The stream's episode tracker; `None` when the stream was evicted since.
+    pub fn tracker(&mut self, slot: Slot, name: &Arc<StreamName>) -> Option<&mut Tracker> {
+        self.live(slot, name).map(|s| &mut s.tracker)
+    }
+
+    /// Streams known now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether no stream is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn live(&mut self, slot: Slot, name: &Arc<StreamName>) -> Option<&mut Stream> {
+        self.streams.get_mut(slot as usize).filter(|s| s.name == *name)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "slots stay below STREAMS_MAX")]
+    fn admit(&mut self, profile: &Profile, server: &str, component: &str) -> Slot {
+        let name = Arc::new(StreamName { server: server.to_owned(), component: component.to_owned() });
+        let stream = Stream {
+            name: Arc::clone(&name),
+            baseline: profile.baseline(server, component).cloned(),
+            learner: None,
+            memory: None,
+            tracker: Tracker::default(),
+            touched: 0,
+        };
+        let slot = if self.streams.len() < STREAMS_MAX {
+            self.streams.push(stream);
+            self.streams.len() - 1
+        } else {
+            let slot = self.longest_unseen();
+            let old = core::mem::replace(&mut self.streams[slot], stream);
+            self.index.remove(&old.name);
+            self.learning -= usize::from(old.learner.is_some());
+            self.counts.evicted += 1;
+            slot
+        } as Slot;
+        self.index.insert(name, slot);
+        slot
+    }
+
+    fn longest_unseen(&self) -> usize {
+        let oldest = self.streams.iter().enumerate().min_by_key(|(_, s)| s.touched);
+        oldest.map_or(0, |(slot, _)| slot)
+    }
+}
+
+impl Stream {
+    fn observe(&mut self, profile: &Profile, time: EventTime, value: f64, may_learn: bool) -> (Option<Reading>, f32) {
+        if self.learner.is_none() && self.baseline.is_some() {
+            return self.read(time, value);
+        }
+        match &mut self.learner {
+            Some(learner) => {
+                let outside = novelty::while_learning(learner.seen(), learner.range(), value);
+                if learner.learn(self.baseline.as_ref(), time, value)
+                    && let Some(next) = learner.fit(time, profile.prior(&self.name.component))
+                {
+                    self.baseline = Some(next);
+                }
+                let (reading, range) = self.read(time, value);
+                (reading, range.max(outside))
+            }
+            None => {
+                if may_learn {
+                    self.learner = Some(Box::new(Learner::start(time, value)));
+                }
+                (None, 0.0)
+            }
+        }
+    }
+
+    fn read(&mut self, time: EventTime, value: f64) -> (Option<Reading>, f32) {
+        let Some(baseline) = &self.baseline else { return (None, 0.0) };
+        let reading = features::read(&mut self.memory, baseline, time, value);
+        let novelty = if self.learner.is_some() { 0.0 } else { novelty::outside(baseline, value) };
+        (Some(reading), novelty)
+    }
+}

@@ -1,0 +1,91 @@
+//! What is said about one record, and why.
+
+use std::sync::Arc;
+
+use crate::{
+    profile::RecordView,
+    score::{Cause, Score, shares},
+    stream::{FEATURES, StreamName, Vector},
+    time::EventTime,
+};
+
+/// The judgement of one record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// Running number of the record in its source, from 0.
+    pub number: u64,
+    /// Event time.
+    pub time: EventTime,
+    /// The stream.
+    pub stream: Arc<StreamName>,
+    /// The value judged.
+    pub value: f64,
+    /// What the stream's daily curve expected; `None` while too few records are known.
+    pub expected: Option<f64>,
+    /// The score and what made it.
+    pub score: Score,
+    /// The score at and above which a record is odd.
+    pub threshold: f32,
+    /// Whether it is odd.
+    pub anomalous: bool,
+    /// The stream has no fitted profile yet.
+    pub learning: bool,
+    /// The features; zeros while too few records are known.
+    pub vector: Vector,
+    /// Their residuals, in scales.
+    pub residual: Vector,
+}
+
+/// One feature's part in a score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reason {
+    /// The feature, or `range`.
+    pub feature: &'static str,
+    /// What it was.
+    pub observed: f64,
+    /// What was expected of it.
+    pub expected: f64,
+    /// Its measure, in training quantiles: the score when it is the first.
+    pub share: f32,
+}
+
+impl Verdict {
+    /// The reasons, strongest first: each feature with a share of at least half the score.
+    #[must_use]
+    pub fn reasons(&self, view: &RecordView) -> Vec<Reason> {
+        let mut reasons: Vec<Reason> = shares(view, &self.vector, &self.residual)
+            .iter()
+            .enumerate()
+            .map(|(j, share)| Reason {
+                feature: FEATURES[j],
+                observed: f64::from(self.vector[j]),
+                expected: f64::from(if share.unexpected >= share.extreme {
+                    self.vector[j] - self.residual[j] * view.scale[j]
+                } else {
+                    view.center[j]
+                }),
+                share: share.unexpected.max(share.extreme),
+            })
+            .filter(|r| r.share >= self.score.value / 2.0)
+            .collect();
+        reasons.sort_by(|a, b| b.share.total_cmp(&a.share));
+        if matches!(self.score.cause, Cause::Range) {
+            let expected = self.expected.unwrap_or(f64::NAN);
+            let range = Reason { feature: "range", observed: self.value, expected, share: self.score.value };
+            reasons.insert(0, range);
+        }
+        reasons
+    }
+
+    /// The main reason in a few words: the feature, and whether it was unexpected beside the others or extreme in
+    /// itself.
+    #[must_use]
+    pub fn main_reason(&self) -> String {
+        match self.score.cause {
+            Cause::Unexpected(j) => format!("unexpected {}", FEATURES[usize::from(j)]),
+            Cause::Extreme(j) => format!("extreme {}", FEATURES[usize::from(j)]),
+            Cause::Range => "outside the seen range".to_owned(),
+            Cause::NotFinite => "model output not finite".to_owned(),
+        }
+    }
+}
