@@ -169,9 +169,9 @@ mod tests {
         for i in 0..100u32 {
             let score = (i as f32 - 20.0) * 0.37;
             if i % 3 == 0 {
-                a.push(score)
+                a.push(score);
             } else {
-                b.push(score)
+                b.push(score);
             }
             both.push(score);
         }

@@ -11,7 +11,7 @@ use super::poisson::Rate;
 use super::summary::{
     EpisodeCounts, EpisodeSummary, EventCounts, KindRow, Scores, StreamRow, Summary,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A false episode that begins at most this many records behind an event is counted apart: it is
 /// an echo of the event in features with memory, not an alarm out of nothing.
@@ -202,7 +202,7 @@ impl Evaluation {
     fn episode_summary(&self) -> EpisodeSummary {
         let mut counts = EpisodeCounts::default();
         let mut stream_days = 0.0;
-        let mut servers: HashMap<&str, (i64, i64)> = HashMap::new();
+        let mut servers: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
         for stream in &self.streams {
             counts.true_ += stream.episodes.true_;
             counts.false_ += stream.episodes.false_;

@@ -113,7 +113,7 @@ fn classification_report(summary: &Summary) -> String {
 fn kinds(summary: &Summary) -> String {
     let mut table = Table::new(
         1,
-        [
+        &[
             "kind",
             "records",
             "flagged",
@@ -150,7 +150,7 @@ fn streams(summary: &Summary) -> String {
         "missed",
         "false",
     ];
-    let mut table = Table::new(2, header);
+    let mut table = Table::new(2, &header);
     let listed = worst(&summary.streams);
     for stream in &listed {
         table.row(vec![
@@ -202,7 +202,7 @@ fn episodes(episodes: &EpisodeSummary) -> String {
     let counts = episodes.counts;
     let mut table = Table::new(
         1,
-        [
+        &[
             "false episodes",
             "count",
             "days",

@@ -5,14 +5,22 @@ pub(super) struct Table {
     /// This many columns are names and stand to the left.
     names: usize,
     rows: Vec<Vec<String>>,
+    /// Headings above the columns that follow the names, each over so many of them.
+    groups: Vec<(String, usize)>,
 }
 
 impl Table {
-    pub fn new<const N: usize>(names: usize, header: [&str; N]) -> Self {
+    pub fn new(names: usize, header: &[&str]) -> Self {
         Self {
             names,
             rows: vec![header.iter().map(|cell| (*cell).to_owned()).collect()],
+            groups: Vec::new(),
         }
+    }
+
+    /// Puts `label` above the next `columns` columns.
+    pub fn group(&mut self, label: &str, columns: usize) {
+        self.groups.push((label.to_owned(), columns));
     }
 
     /// Rows may be shorter than the header, not longer.
@@ -29,7 +37,7 @@ impl Table {
                 cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
             })
             .collect();
-        let mut text = String::new();
+        let mut text = self.group_line(&widths);
         for (number, row) in self.rows.iter().enumerate() {
             let cells: Vec<String> = row
                 .iter()
@@ -52,6 +60,22 @@ impl Table {
         }
         text
     }
+
+    fn group_line(&self, widths: &[usize]) -> String {
+        if self.groups.is_empty() {
+            return String::new();
+        }
+        let span = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
+        let mut line = " ".repeat(2 + span(&widths[..self.names]));
+        let mut column = self.names;
+        for (label, columns) in &self.groups {
+            let width = span(&widths[column..column + columns]);
+            let label = format!(" {} ", shorten(label, width - 2));
+            line += &format!("  {label:-^width$}");
+            column += columns;
+        }
+        line + "\n"
+    }
 }
 
 /// `text` cut to `width` characters, its middle replaced by two dots: both ends of a name tell.
@@ -73,7 +97,7 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let mut table = Table::new(1, ["kind", "n", "recall"]);
+        let mut table = Table::new(1, &["kind", "n", "recall"]);
         table.row(vec!["spike".into(), "12".into(), "0.5".into()]);
         table.row(vec!["é".into(), "3".into()]);
         assert_eq!(
