@@ -1,0 +1,38 @@
+//! `cargo xtask bench`: what it finds and what it costs, always beside something measured in the same run. Each
+//! measurement is a file; tables are printed as Markdown.
+
+pub mod cost;
+pub mod detection;
+mod gaussian;
+mod measure;
+mod real;
+mod replay;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    measurement: Measurement,
+}
+
+#[derive(clap::Subcommand)]
+enum Measurement {
+    /// Generated scenarios on three seeds, whole and without each part
+    Detection(detection::Args),
+    /// Real streams with labelled windows, beside simple baselines
+    Real(real::Args),
+    /// CPU, instructions and memory of judging records
+    Cost(cost::Args),
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    match &args.measurement {
+        Measurement::Detection(args) => detection::run(args)?,
+        Measurement::Real(args) => real::run(args)?,
+        Measurement::Cost(args) => cost::run(args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

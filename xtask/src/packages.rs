@@ -1,0 +1,89 @@
+//! The Debian packages that some tests and measurements want, and how to install the missing ones. A failed
+//! installation is no error: a test looks for its program itself and says that it was not run.
+
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::shell;
+
+struct Package {
+    name: &'static str,
+    /// Its presence is known by these programs.
+    programs: &'static [&'static str],
+    /// The crate whose tests or measurements want it; nothing is installed for a crate that does not exist yet.
+    folder: &'static str,
+    wanted_by: &'static str,
+    /// Wanted only with `--long`.
+    long: bool,
+}
+
+#[rustfmt::skip]
+const PACKAGES: &[Package] = &[
+    Package { name: "python3-venv", programs: &["python3"], folder: "conformance", wanted_by: "conformance: onnx.checker and onnxruntime", long: true },
+    Package { name: "valgrind", programs: &["valgrind"], folder: "trainer", wanted_by: "bench cost: instructions", long: true },
+    Package { name: "mosquitto", programs: &["mosquitto"], folder: "agent", wanted_by: "end to end over a broker that is not ours", long: false },
+    Package { name: "minisign", programs: &["minisign"], folder: "agent", wanted_by: "signatures checked by the stock tool", long: false },
+    Package { name: "postgresql", programs: &["initdb", "pg_ctl"], folder: "collector", wanted_by: "the store on PostgreSQL", long: false },
+    Package { name: "chromium", programs: &["chromium"], folder: "collector", wanted_by: "the dashboard in a browser", long: true },
+];
+
+/// Installs what is missing and wanted; says so, and what could not be had.
+pub fn install(long: bool) -> Result<()> {
+    let missing: Vec<&Package> = PACKAGES
+        .iter()
+        .filter(|package| long || !package.long)
+        .filter(|package| shell::root().join(package.folder).is_dir())
+        .filter(|package| !present(package))
+        .collect();
+    if missing.is_empty() {
+        println!("packages: nothing is missing");
+        return Ok(());
+    }
+    apt_get(&["update"])?;
+    for package in missing {
+        // One at a time: a package that cannot be had must not keep the others away.
+        if !apt_get(&["install", "-y", "--no-install-recommends", package.name])? {
+            println!(
+                "packages: no {}, wanted by: {}",
+                package.name, package.wanted_by
+            );
+        }
+    }
+    Ok(())
+}
+
+fn present(package: &Package) -> bool {
+    package
+        .programs
+        .iter()
+        .all(|program| shell::find_program(program).is_some())
+}
+
+fn apt_get(args: &[&str]) -> Result<bool> {
+    if shell::find_program("apt-get").is_none() {
+        println!("packages: this machine has no apt-get");
+        return Ok(false);
+    }
+    // A person who is not root is never asked for a password in the middle of a test run.
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let mut command = if is_root || shell::find_program("sudo").is_none() {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["-n", "apt-get"]);
+        sudo
+    };
+    command
+        .args([
+            "-q",
+            "-o",
+            "Acquire::Retries=1",
+            "-o",
+            "Acquire::http::Timeout=30",
+        ])
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    shell::succeeds(&mut command)
+}

@@ -1,0 +1,227 @@
+//! The trainer's commands as the chores use them: every flag they give it stands in this file and nowhere else.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::shell;
+
+/// Where the three commands put their files when no option says otherwise, relative to where they run.
+pub const SERVER_LOGS: &str = "logs/server_logs.txt";
+pub const UNSEEN_LOGS: &str = "logs/unseen_logs.txt";
+pub const MODEL: &str = "models/autoencoder.onnx";
+pub const ANOMALIES: &str = "logs/anomalies.csv";
+
+/// Everything that generate, train and test leave behind, with what it is.
+pub const FILES: &[(&str, &str)] = &[
+    (SERVER_LOGS, "generated logs to learn from"),
+    (UNSEEN_LOGS, "generated logs to be judged"),
+    (
+        MODEL,
+        "the model: one file with everything the detector needs",
+    ),
+    ("charts/loss_curves.png", "loss of training and validation"),
+    (
+        "charts/error_distribution.png",
+        "scores of the training data with the threshold",
+    ),
+    (ANOMALIES, "every anomaly found"),
+    (
+        "logs/debug_logs.txt",
+        "every record where verdict and truth differ",
+    ),
+    (
+        "charts/unseen_data_errors.png",
+        "scores of the unseen data with the threshold",
+    ),
+];
+
+/// How the trainer is compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// What everyone builds: for checking.
+    Dev,
+    /// For measuring time and memory.
+    Release,
+}
+
+/// What `generate` is asked for.
+pub struct Scenario {
+    pub name: &'static str,
+    pub servers: u32,
+    pub days: u32,
+    pub seed: u64,
+}
+
+/// What a model is trained without, to see what that part is worth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Without {
+    Nothing,
+    Autoencoder,
+    Novelty,
+    Trimming,
+}
+
+impl Without {
+    pub const ALL: [Self; 4] = [
+        Self::Nothing,
+        Self::Autoencoder,
+        Self::Novelty,
+        Self::Trimming,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "-",
+            Self::Autoencoder => "autoencoder",
+            Self::Novelty => "novelty",
+            Self::Trimming => "trimming",
+        }
+    }
+}
+
+/// The trainer's program and the folder its commands run in.
+pub struct Trainer {
+    program: PathBuf,
+    dir: PathBuf,
+}
+
+impl Trainer {
+    /// Compiles the trainer and makes an empty folder of this name under cargo's target folder.
+    pub fn build(profile: Profile, folder: &str) -> Result<Self> {
+        let target = shell::target_dir()?;
+        let mut build = shell::cargo();
+        build.args(["build", "--package", "oddline-trainer"]);
+        let made = match profile {
+            Profile::Dev => "debug",
+            Profile::Release => {
+                build.arg("--release");
+                "release"
+            }
+        };
+        shell::must(&mut build)?;
+        let dir = target.join(folder);
+        empty(&dir)?;
+        Ok(Self {
+            program: target.join(made).join("oddline-trainer"),
+            dir,
+        })
+    }
+
+    /// The same trainer in a new, empty folder below this one.
+    pub fn in_folder(&self, name: &str) -> Result<Self> {
+        let dir = self.dir.join(name);
+        empty(&dir)?;
+        Ok(Self {
+            program: self.program.clone(),
+            dir,
+        })
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(name).current_dir(&self.dir);
+        command
+    }
+
+    pub fn generate(&self, scenario: &Scenario) -> Command {
+        let mut command = self.command("generate");
+        command
+            .args(["--scenario", scenario.name])
+            .args(["--servers", &scenario.servers.to_string()])
+            .args(["--days", &scenario.days.to_string()])
+            .args(["--seed", &scenario.seed.to_string()]);
+        command
+    }
+
+    pub fn train(&self, without: Without) -> Command {
+        let mut command = self.command("train");
+        if without != Without::Nothing {
+            command.args(["--without", without.name()]);
+        }
+        command
+    }
+
+    /// Fitted on the first part (0 to 1) of every stream in a file or folder.
+    pub fn train_on_part(&self, logs: &Path, part: f64, without: Without) -> Command {
+        let mut command = self.train(without);
+        command
+            .arg("--logs")
+            .arg(logs)
+            .args(["--train-part", &part.to_string()]);
+        command
+    }
+
+    /// Judges the unseen logs as a user does, who has no truth to compare with.
+    pub fn test(&self) -> Command {
+        self.command("test")
+    }
+
+    /// Judges the unseen logs and compares with the truth.
+    pub fn test_with_truth(&self) -> Command {
+        let mut command = self.test();
+        command.arg("--debug-with-anomaly-flag");
+        command
+    }
+
+    /// Judges the unseen logs, compares with the truth and writes the figures as JSON.
+    pub fn test_to_report(&self, report: &Path) -> Command {
+        let mut command = self.test_with_truth();
+        command.arg("--report").arg(report);
+        command
+    }
+
+    /// Judges what comes after the first part of every stream and compares with labelled windows.
+    pub fn test_after_part(&self, logs: &Path, part: f64, labels: &Path, report: &Path) -> Command {
+        let mut command = self.test();
+        command
+            .arg("--logs")
+            .arg(logs)
+            .args(["--skip-part", &part.to_string()])
+            .arg("--labels")
+            .arg(labels)
+            .arg("--report")
+            .arg(report);
+        command
+    }
+
+    /// Judges a file, or standard input when it is `-`.
+    pub fn test_logs(&self, logs: &Path) -> Command {
+        let mut command = self.test();
+        command.arg("--logs").arg(logs);
+        command
+    }
+
+    /// Generate and train without a word on the terminal; for measurements.
+    pub fn prepare(&self, scenario: &Scenario, without: Without) -> Result<()> {
+        quietly(&mut self.generate(scenario))?;
+        quietly(&mut self.train(without))
+    }
+}
+
+/// Runs a command whose output is of interest only when it fails.
+pub fn quietly(command: &mut Command) -> Result<()> {
+    let output = command
+        .output()
+        .with_context(|| format!("starting {}", shell::shown(command)))?;
+    anyhow::ensure!(
+        output.status.success(),
+        "{} ({}): {}",
+        shell::shown(command),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+fn empty(dir: &Path) -> Result<()> {
+    if dir.exists() {
+        std::fs::remove_dir_all(dir).with_context(|| format!("emptying {}", dir.display()))?;
+    }
+    std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))
+}

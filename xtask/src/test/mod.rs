@@ -1,0 +1,55 @@
+//! `cargo xtask test`: everything that must hold, in order of what it costs. A failed step does not hide the next one:
+//! all failures are listed at the end. What could not be run is named with its reason, never silently left out.
+
+mod steps;
+mod summary;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::packages;
+use summary::Run;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Add what takes long: other programs on our model, memory over 20 million records, unseen seeds
+    #[arg(long)]
+    long: bool,
+    /// Install the Debian packages that some tests want (also with CI=true)
+    #[arg(long)]
+    install: bool,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    if args.install || in_ci {
+        packages::install(args.long)?;
+    }
+    let mut run = Run::default();
+    run.step("formatting", steps::formatting);
+    run.step("dependencies: licences, bans, sources", steps::dependencies);
+    run.step("house rules and arrows", steps::house);
+    run.step("lints", steps::lints);
+    run.step("tests", steps::tests);
+    run.step("examples in the documentation", steps::doc_tests);
+    run.step("pipeline: generate, train, test", steps::pipeline);
+    if args.long {
+        run.step("advisories", steps::advisories);
+        run.step("conformance: Burn reads our model", steps::conformance);
+        run.step(
+            "conformance: onnx.checker and onnxruntime",
+            steps::conformance_python,
+        );
+        run.step("memory from 1 to 20 million records", steps::memory);
+        run.step("quality on unseen seeds", steps::quality);
+    } else {
+        println!("\nWith --long also: advisories, conformance, memory, quality on unseen seeds.");
+    }
+    println!("{}", run.summary());
+    Ok(if run.has_failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}

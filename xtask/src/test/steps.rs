@@ -1,0 +1,211 @@
+//! The steps of `cargo xtask test`: each starts something and says how it ended.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::summary::{NotRun, Outcome};
+use crate::bench::{cost, detection};
+use crate::count::Counts;
+use crate::pipeline::{self, FILES, Profile, Scenario, Trainer, Without};
+use crate::{conformance, shell};
+
+/// A test that cannot run for want of a program appends a line `NAME: WHY` to the file that this variable names.
+const NOT_RUN_VARIABLE: &str = "ODDLINE_NOT_RUN";
+/// Where the pipeline step leaves its model for the steps after it, under cargo's target folder.
+const PIPELINE: &str = "xtask/pipeline";
+const MODEL_BYTES_MAX: u64 = 512 * 1024;
+
+pub fn formatting(_: &mut NotRun) -> Result<Outcome> {
+    passes(shell::cargo().args(["fmt", "--all", "--check"]))
+}
+
+pub fn lints(_: &mut NotRun) -> Result<Outcome> {
+    passes(shell::cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+pub fn dependencies(_: &mut NotRun) -> Result<Outcome> {
+    deny(&["licenses", "bans", "sources"])
+}
+
+/// Asks a database on the network: only with `--long`.
+pub fn advisories(_: &mut NotRun) -> Result<Outcome> {
+    deny(&["advisories"])
+}
+
+fn deny(checks: &[&str]) -> Result<Outcome> {
+    if !has_subcommand("deny") {
+        return Ok(Outcome::NotRun(
+            "no cargo-deny (cargo install cargo-deny --locked)".into(),
+        ));
+    }
+    passes(shell::cargo().args(["deny", "check"]).args(checks))
+}
+
+/// xtask's tests first: they need no large library and say soonest what is wrong with a change's shape.
+pub fn house(not_run: &mut NotRun) -> Result<Outcome> {
+    cargo_tests(&["--package", "xtask"], not_run)
+}
+
+pub fn tests(not_run: &mut NotRun) -> Result<Outcome> {
+    cargo_tests(&["--workspace", "--exclude", "xtask"], not_run)
+}
+
+/// nextest does not run them.
+pub fn doc_tests(_: &mut NotRun) -> Result<Outcome> {
+    count(shell::cargo().args(["test", "--workspace", "--doc"]))
+}
+
+fn cargo_tests(packages: &[&str], not_run: &mut NotRun) -> Result<Outcome> {
+    let said = shell::target_dir()?.join("xtask/not-run.txt");
+    fs::create_dir_all(said.parent().context("a file in a folder")?)?;
+    fs::write(&said, "")?;
+    let mut command = shell::cargo();
+    if has_subcommand("nextest") {
+        command.args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass"]);
+    } else {
+        command.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
+    }
+    command.args(packages).env(NOT_RUN_VARIABLE, &said);
+    let outcome = count(&mut command)?;
+    let lines = fs::read_to_string(&said)?;
+    not_run.0.extend(lines.lines().map(str::to_owned));
+    Ok(match outcome {
+        Outcome::Tests(mut counts) => {
+            // A test that could not run ended well: it is counted as skipped, not as passed.
+            counts.passed = counts.passed.saturating_sub(lines.lines().count() as u64);
+            Outcome::Tests(counts)
+        }
+        other => other,
+    })
+}
+
+/// Runs something that prints how many tests passed.
+fn count(command: &mut Command) -> Result<Outcome> {
+    let mut counts = Counts::default();
+    let succeeded = shell::read_lines(command, |line| counts.read(line))?;
+    if !succeeded && counts.failed == 0 {
+        return Ok(Outcome::Failed); // it did not come as far as its tests
+    }
+    Ok(Outcome::Tests(counts))
+}
+
+fn passes(command: &mut Command) -> Result<Outcome> {
+    Ok(if shell::succeeds(command)? {
+        Outcome::Passed
+    } else {
+        Outcome::Failed
+    })
+}
+
+fn has_subcommand(name: &str) -> bool {
+    let output = shell::cargo().args([name, "--version"]).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// The three commands as a user gives them, on logs small enough for every run.
+pub fn pipeline(_: &mut NotRun) -> Result<Outcome> {
+    let trainer = Trainer::build(Profile::Dev, PIPELINE)?;
+    let scenario = Scenario {
+        name: "full",
+        servers: 2,
+        days: 2,
+        seed: 7,
+    };
+    shell::must(&mut trainer.generate(&scenario))?;
+    shell::must(&mut trainer.train(Without::Nothing))?;
+    let mut printed = Vec::new();
+    let mut test = trainer.test_with_truth();
+    let succeeded = shell::read_lines(&mut test, |line| printed.push(line.to_owned()))?;
+    ensure!(succeeded, "failed: {}", shell::shown(&test));
+    for words in [
+        "Confusion Matrix:",
+        "True Negatives (TN):",
+        "Precision:",
+        "Recall:",
+        "F1-Score:",
+    ] {
+        ensure!(
+            printed.iter().any(|line| line.contains(words)),
+            "the report has no `{words}`"
+        );
+    }
+    check_files(trainer.dir())?;
+    Ok(Outcome::Passed)
+}
+
+fn check_files(dir: &Path) -> Result<()> {
+    for (file, what) in FILES {
+        let size = fs::metadata(dir.join(file)).map_or(0, |file| file.len());
+        ensure!(size > 0, "{file} ({what}) is missing or empty");
+    }
+    let model = fs::metadata(dir.join(pipeline::MODEL))?.len();
+    ensure!(
+        model <= MODEL_BYTES_MAX,
+        "the model has {model} bytes, more than {MODEL_BYTES_MAX}"
+    );
+    let anomalies = fs::read_to_string(dir.join(pipeline::ANOMALIES))?;
+    ensure!(
+        anomalies.lines().count() > 1,
+        "anomalies.csv has no anomaly"
+    );
+    Ok(())
+}
+
+pub fn conformance(_: &mut NotRun) -> Result<Outcome> {
+    if !conformance::exists() {
+        return Ok(Outcome::NotRun("there is no conformance crate".into()));
+    }
+    let model = shell::target_dir()?.join(PIPELINE).join(pipeline::MODEL);
+    count(&mut conformance::cargo_test(&model)?)
+}
+
+pub fn conformance_python(_: &mut NotRun) -> Result<Outcome> {
+    if !conformance::exists() {
+        return Ok(Outcome::NotRun("there is no conformance crate".into()));
+    }
+    let model = shell::target_dir()?.join(PIPELINE).join(pipeline::MODEL);
+    match conformance::python()? {
+        Ok(python) => passes(&mut conformance::python_check(&python, &model)),
+        Err(why) => Ok(Outcome::NotRun(why)),
+    }
+}
+
+/// Memory must not grow with the number of records.
+pub fn memory(_: &mut NotRun) -> Result<Outcome> {
+    let trainer = Trainer::build(Profile::Release, "xtask/memory")?;
+    let peaks = cost::memory(&trainer)?;
+    println!("{}", cost::memory_table(&peaks));
+    cost::check_flat(&peaks)?;
+    Ok(Outcome::Passed)
+}
+
+/// What the detector must find on logs that nobody looked at while writing it.
+pub fn quality(_: &mut NotRun) -> Result<Outcome> {
+    let trainer = Trainer::build(Profile::Dev, "xtask/quality")?;
+    let mut rows = Vec::new();
+    for scenario in ["basic", "full"] {
+        for seed in detection::UNSEEN_SEEDS {
+            rows.push(detection::measure(
+                &trainer,
+                scenario,
+                seed,
+                Without::Nothing,
+            )?);
+        }
+    }
+    println!("{}", detection::table(&rows));
+    for row in &rows {
+        detection::check(row)?;
+    }
+    Ok(Outcome::Passed)
+}
