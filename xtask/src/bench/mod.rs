@@ -3,7 +3,6 @@
 
 pub mod cost;
 pub mod detection;
-mod gaussian;
 mod measure;
 mod real;
 mod replay;
