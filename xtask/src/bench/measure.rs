@@ -106,6 +106,8 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -131,6 +133,14 @@ mod tests {
         let usage = usage(&mut command).unwrap();
         assert!(usage.cpu_s > 0.0 && usage.cpu_s < 60.0, "{usage:?}");
         assert!(usage.rss_peak_kib > 100, "{usage:?}");
+    }
+
+    #[test]
+    fn a_program_reads_what_it_is_fed() {
+        let write = |mut to: ChildStdin| to.write_all(&[b'x'; 1 << 20]);
+        assert!(usage_fed(Command::new("wc").arg("-c"), write).is_ok());
+        let gone = usage_fed(&mut Command::new("false"), write).unwrap_err();
+        assert_eq!(gone.to_string(), "false (exit status: 1)");
     }
 
     #[test]

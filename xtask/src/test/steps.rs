@@ -71,7 +71,11 @@ fn cargo_tests(packages: &[&str], not_run: &mut NotRun) -> Result<Outcome> {
     fs::write(&said, "")?;
     let mut command = shell::cargo();
     if has_subcommand("nextest") {
-        command.args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass"]);
+        let config = shell::root().join("xtask/nextest.toml");
+        command
+            .args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass"])
+            .arg("--tool-config-file")
+            .arg(format!("xtask:{}", config.display()));
     } else {
         command.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
     }
