@@ -16,6 +16,7 @@ use crate::{conformance, shell};
 const NOT_RUN_VARIABLE: &str = "ODDLINE_NOT_RUN";
 /// Where the pipeline step leaves its model for the steps after it, under cargo's target folder.
 const PIPELINE: &str = "xtask/pipeline";
+const NO_CARGO_DENY: &str = "no cargo-deny (cargo install cargo-deny --locked)";
 const MODEL_BYTES_MAX: u64 = 512 * 1024;
 
 pub fn formatting(_: &mut NotRun) -> Result<Outcome> {
@@ -34,21 +35,21 @@ pub fn lints(_: &mut NotRun) -> Result<Outcome> {
 }
 
 pub fn dependencies(_: &mut NotRun) -> Result<Outcome> {
-    deny(&["licenses", "bans", "sources"])
+    if !has_subcommand("deny") {
+        return Ok(Outcome::NotRun(NO_CARGO_DENY.to_owned()));
+    }
+    passes(shell::cargo().args(["deny", "check", "licenses", "bans", "sources"]))
 }
 
 /// Asks a database on the network: only with `--long`.
 pub fn advisories(_: &mut NotRun) -> Result<Outcome> {
-    deny(&["advisories"])
-}
-
-fn deny(checks: &[&str]) -> Result<Outcome> {
     if !has_subcommand("deny") {
-        return Ok(Outcome::NotRun(
-            "no cargo-deny (cargo install cargo-deny --locked)".into(),
-        ));
+        return Ok(Outcome::NotRun(NO_CARGO_DENY.to_owned()));
     }
-    passes(shell::cargo().args(["deny", "check"]).args(checks))
+    if !shell::succeeds(shell::cargo().args(["deny", "fetch", "db"]))? {
+        return Ok(Outcome::NotRun("the advisories cannot be fetched".into()));
+    }
+    passes(shell::cargo().args(["deny", "--offline", "check", "advisories"]))
 }
 
 /// xtask's tests first: they need no large library and say soonest what is wrong with a change's shape.
