@@ -101,20 +101,27 @@ fn cpu(trainer: &Trainer, rounds: u32) -> Result<String> {
     ))
 }
 
-/// CPU-seconds of onnxruntime for a million rows in batches of 64, or why there are none.
+/// Seconds of onnxruntime on one thread for a million rows in batches of 64, or why there are none.
 fn onnxruntime(trainer: &Trainer) -> Result<Result<f64, String>> {
     let python = match conformance::python()? {
         Ok(python) => python,
         Err(why) => return Ok(Err(why)),
     };
-    let output = Command::new(python)
-        .args(["-c", include_str!("onnxruntime.py")])
-        .arg(trainer.dir().join(crate::pipeline::MODEL))
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    ensure!(output.status.success(), "onnxruntime on our model: {said}");
-    let seconds = String::from_utf8_lossy(&output.stdout).trim().parse();
-    Ok(Ok(seconds.context("onnxruntime.py prints one number")?))
+    let mut bench = conformance::python_check(&python, &trainer.dir().join(crate::pipeline::MODEL));
+    let output = bench.arg("--bench").output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "{}: {said}", shell::shown(&bench));
+    let seconds = microseconds_a_row(&said);
+    Ok(Ok(seconds.with_context(|| {
+        format!("no figure for a batch of 64 in: {said}")
+    })?))
+}
+
+/// `ok   bench record: us a record at batch 64: 1.234, 256: ...`; microseconds a row are seconds a million.
+fn microseconds_a_row(said: &str) -> Option<f64> {
+    let line = said.lines().find(|line| line.contains("bench record"))?;
+    let (_, figures) = line.split_once(" 64: ")?;
+    figures.split(',').next()?.trim().parse().ok()
 }
 
 /// Instructions that one more record costs.
@@ -209,6 +216,13 @@ pub fn check_flat(peaks: &[(u64, Usage)]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn onnxruntime_says_how_long() {
+        let said = "ok   golden record: 3\nok   bench record: us a record at batch 64: 1.250, 256: 0.9, 1024: 0.8\n";
+        assert_eq!(microseconds_a_row(said), Some(1.25));
+        assert_eq!(microseconds_a_row("FAIL bench record: no"), None);
+    }
 
     #[test]
     fn callgrind_says_how_many() {
