@@ -10,8 +10,7 @@ use crate::shell;
 
 struct Package {
     name: &'static str,
-    /// Its presence is known by these programs.
-    programs: &'static [&'static str],
+    known_by: Sign,
     /// The crate whose tests or measurements want it; nothing is installed for a crate that does not exist yet.
     folder: &'static str,
     wanted_by: &'static str,
@@ -19,14 +18,20 @@ struct Package {
     long: bool,
 }
 
+/// How a package is known to be there.
+enum Sign {
+    Programs(&'static [&'static str]),
+    PythonModule(&'static str),
+}
+
 #[rustfmt::skip]
 const PACKAGES: &[Package] = &[
-    Package { name: "python3-venv", programs: &["python3"], folder: "conformance", wanted_by: "conformance: onnx.checker and onnxruntime", long: true },
-    Package { name: "valgrind", programs: &["valgrind"], folder: "trainer", wanted_by: "bench cost: instructions", long: true },
-    Package { name: "mosquitto", programs: &["mosquitto"], folder: "agent", wanted_by: "end to end over a broker that is not ours", long: false },
-    Package { name: "minisign", programs: &["minisign"], folder: "agent", wanted_by: "signatures checked by the stock tool", long: false },
-    Package { name: "postgresql", programs: &["initdb", "pg_ctl"], folder: "collector", wanted_by: "the store on PostgreSQL", long: false },
-    Package { name: "chromium", programs: &["chromium"], folder: "collector", wanted_by: "the dashboard in a browser", long: true },
+    Package { name: "python3-venv", known_by: Sign::PythonModule("ensurepip"), folder: "conformance", wanted_by: "conformance: onnx.checker and onnxruntime", long: true },
+    Package { name: "valgrind", known_by: Sign::Programs(&["valgrind"]), folder: "trainer", wanted_by: "bench cost: instructions", long: true },
+    Package { name: "mosquitto", known_by: Sign::Programs(&["mosquitto"]), folder: "agent", wanted_by: "end to end over a broker that is not ours", long: false },
+    Package { name: "minisign", known_by: Sign::Programs(&["minisign"]), folder: "agent", wanted_by: "signatures checked by the stock tool", long: false },
+    Package { name: "postgresql", known_by: Sign::Programs(&["initdb", "pg_ctl"]), folder: "collector", wanted_by: "the store on PostgreSQL", long: false },
+    Package { name: "chromium", known_by: Sign::Programs(&["chromium"]), folder: "collector", wanted_by: "the dashboard in a browser", long: true },
 ];
 
 /// Installs what is missing and wanted; says so, and what could not be had.
@@ -55,10 +60,16 @@ pub fn install(long: bool) -> Result<()> {
 }
 
 fn present(package: &Package) -> bool {
-    package
-        .programs
-        .iter()
-        .all(|program| shell::find_program(program).is_some())
+    match package.known_by {
+        Sign::Programs(programs) => programs
+            .iter()
+            .all(|program| shell::find_program(program).is_some()),
+        Sign::PythonModule(module) => {
+            let import = format!("import {module}");
+            let output = Command::new("python3").args(["-c", &import]).output();
+            output.is_ok_and(|output| output.status.success())
+        }
+    }
 }
 
 fn apt_get(args: &[&str]) -> Result<bool> {

@@ -38,10 +38,13 @@ pub const FILES: &[(&str, &str)] = &[
 ];
 
 /// How the trainer is compiled.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Profile {
-    /// What everyone builds: for checking.
+    /// The least that makes it run.
     Dev,
+    /// Together with all tests, whose libraries turn on features of Burn's libraries: after the tests there is nothing
+    /// left to compile, where `Dev` would compile Burn a second time.
+    WithTests,
     /// For measuring time and memory.
     Release,
 }
@@ -91,15 +94,13 @@ impl Trainer {
     /// Compiles the trainer and makes an empty folder of this name under cargo's target folder.
     pub fn build(profile: Profile, folder: &str) -> Result<Self> {
         let target = shell::target_dir()?;
-        let mut build = shell::cargo();
-        build.args(["build", "--package", "oddline-trainer"]);
-        let made = match profile {
-            Profile::Dev => "debug",
-            Profile::Release => {
-                build.arg("--release");
-                "release"
-            }
+        let (args, made): (&[&str], _) = match profile {
+            Profile::Dev => (&["--package", "oddline-trainer"], "debug"),
+            Profile::WithTests => (&["--workspace", "--all-targets"], "debug"),
+            Profile::Release => (&["--package", "oddline-trainer", "--release"], "release"),
         };
+        let mut build = shell::cargo();
+        build.arg("build").args(args);
         shell::must(&mut build)?;
         let dir = target.join(folder);
         empty(&dir)?;

@@ -119,7 +119,7 @@ fn has_subcommand(name: &str) -> bool {
 
 /// The three commands as a user gives them, on logs small enough for every run.
 pub fn pipeline(_: &mut NotRun) -> Result<Outcome> {
-    let trainer = Trainer::build(Profile::Dev, PIPELINE)?;
+    let trainer = Trainer::build(Profile::WithTests, PIPELINE)?;
     let scenario = Scenario {
         name: "full",
         servers: 2,
@@ -196,7 +196,7 @@ pub fn memory(_: &mut NotRun) -> Result<Outcome> {
 
 /// What the detector must find on logs that nobody looked at while writing it.
 pub fn quality(_: &mut NotRun) -> Result<Outcome> {
-    let trainer = Trainer::build(Profile::Dev, "xtask/quality")?;
+    let trainer = Trainer::build(Profile::WithTests, "xtask/quality")?;
     let mut rows = Vec::new();
     for scenario in ["basic", "full"] {
         for seed in detection::UNSEEN_SEEDS {
