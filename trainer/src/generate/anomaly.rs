@@ -1,0 +1,286 @@
+//! The kinds of anomaly, one event of them, and the plan that keeps their share. Draws from the
+//! random numbers it is handed; knows nothing of files, servers or other streams.
+
+use rand::{Rng, RngExt};
+use rand_distr::StandardNormal;
+
+use super::stream::Profile;
+
+/// Beyond it, events with a normal gap between them do not fit.
+pub const SHARE_MAX: f64 = 0.6;
+/// Normal records between two events of a stream, so that no event hides in another's echo.
+pub const GAP_RECORDS_MIN: u64 = 10;
+/// Drift and context count as anomalous from this deviation on, in noise sd.
+pub const DEVIATION_SD_MIN: f64 = 3.0;
+/// Anomalous records missing from the share when an event begins, on average. An event has 28, but
+/// sizes differ much: with this figure the mean over 30 seeds meets shares from .01 to .59.
+const DEFICIT_RECORDS_MEAN: f64 = 23.0;
+/// An offset must leave this much room for the noise around it before the physical limit.
+const NOISE_ROOM_SD: f64 = 2.0;
+const BURST_NOISE_SD: f64 = 4.0;
+/// "Near zero" is up to this part of the mean.
+const NEAR_ZERO: f64 = 0.02;
+const HALF_DAY_S: i64 = 43_200;
+
+/// What befell a stream. Lengths in records, sizes in noise sd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// 1-3, 6-12 above.
+    Spike,
+    /// 1-3, 6-12 below.
+    Dip,
+    /// 20-90, 4-8 above or below.
+    Shift,
+    /// 60-150, rising or falling to 6-12.
+    Drift,
+    /// 15-60 of the value before.
+    Stuck,
+    /// 5-30 near zero, or missing.
+    Dropout,
+    /// 20-60 with additional noise of 4.
+    Burst,
+    /// 20-60 with the values of the opposite hour.
+    Context,
+    /// 1, 8-15 above or below: the only kind of the basic scenario.
+    Outlier,
+}
+
+impl Kind {
+    /// The kind of the basic scenario.
+    pub const BASIC: &[Kind] = &[Kind::Outlier];
+    /// The kinds of the full scenario.
+    pub const FULL: &[Kind] = &[
+        Kind::Spike,
+        Kind::Dip,
+        Kind::Shift,
+        Kind::Drift,
+        Kind::Stuck,
+        Kind::Dropout,
+        Kind::Burst,
+        Kind::Context,
+    ];
+
+    /// As in the kinds file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Spike => "spike",
+            Kind::Dip => "dip",
+            Kind::Shift => "shift",
+            Kind::Drift => "drift",
+            Kind::Stuck => "stuck",
+            Kind::Dropout => "dropout",
+            Kind::Burst => "burst",
+            Kind::Context => "context",
+            Kind::Outlier => "outlier",
+        }
+    }
+
+    /// The ground truth of one record of an event.
+    pub fn is_anomalous(self, deviation_sd: f64) -> bool {
+        match self {
+            Kind::Drift | Kind::Context => deviation_sd >= DEVIATION_SD_MIN,
+            _ => true,
+        }
+    }
+}
+
+/// Distance to the physical limits, in noise sd.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    pub up_sd: f64,
+    pub down_sd: f64,
+}
+
+impl Room {
+    pub fn narrower(self, other: Room) -> Room {
+        Room {
+            up_sd: self.up_sd.min(other.up_sd),
+            down_sd: self.down_sd.min(other.down_sd),
+        }
+    }
+
+    /// The size with its sign: as wanted where it fits, else the other way, else where more is left.
+    fn direct(self, size_sd: f64, wants_up: bool) -> f64 {
+        let needed = size_sd + NOISE_ROOM_SD;
+        let up = match (self.up_sd >= needed, self.down_sd >= needed) {
+            (true, true) => wants_up,
+            (false, false) => self.up_sd > self.down_sd,
+            (fits_up, _) => fits_up,
+        };
+        if up { size_sd } else { -size_sd }
+    }
+}
+
+/// What an event does to the values of its stream; sizes in noise sd.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Effect {
+    Offset(f64),
+    /// Rises evenly and reaches its size with the last record.
+    Ramp(f64),
+    Repeat,
+    NearZero,
+    /// No records but the last, which comes after the gap.
+    Missing,
+    Noise,
+    OppositeHour,
+    /// This far from the mean, whatever the noise.
+    Far(f64),
+}
+
+/// The moment an event acts on.
+pub struct Moment<'a> {
+    pub profile: &'a Profile,
+    pub time_s: i64,
+    /// What the value would have been.
+    pub normal: f64,
+    /// The value of the record before.
+    pub last: f64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub kind: Kind,
+    /// Running number; 0 until its first record is written.
+    pub number: u64,
+    length: u32,
+    done: u32,
+    effect: Effect,
+}
+
+impl Event {
+    /// An event of one of the kinds, equally likely; `room` tells what so many records leave.
+    pub fn draw(rng: &mut impl Rng, kinds: &[Kind], room: impl Fn(u32) -> Room) -> Event {
+        let drawn = kinds[rng.random_range(0..kinds.len() as u32) as usize];
+        let length = rng.random_range(match drawn {
+            Kind::Spike | Kind::Dip => 1..=3,
+            Kind::Shift => 20..=90,
+            Kind::Drift => 60..=150,
+            Kind::Stuck => 15..=60,
+            Kind::Dropout => 5..=30,
+            Kind::Burst | Kind::Context => 20..=60,
+            Kind::Outlier => 1..=1,
+        });
+        let mut directed = |sizes_sd, wants_up: f64| {
+            let size_sd = rng.random_range(sizes_sd);
+            room(length).direct(size_sd, rng.random_bool(wants_up))
+        };
+        let (length, effect) = match drawn {
+            Kind::Spike => (length, Effect::Offset(directed(6.0..12.0, 1.0))),
+            Kind::Dip => (length, Effect::Offset(directed(6.0..12.0, 0.0))),
+            Kind::Shift => (length, Effect::Offset(directed(4.0..8.0, 0.5))),
+            Kind::Drift => (length, Effect::Ramp(directed(6.0..12.0, 0.5))),
+            Kind::Outlier => (length, Effect::Far(directed(8.0..15.0, 0.5))),
+            Kind::Stuck => (length, Effect::Repeat),
+            Kind::Burst => (length, Effect::Noise),
+            Kind::Context => (length, Effect::OppositeHour),
+            Kind::Dropout if rng.random_bool(0.5) => (length, Effect::NearZero),
+            Kind::Dropout => (length + 1, Effect::Missing),
+        };
+        // A dip without room below became a spike: the name follows what is seen.
+        let kind = match (drawn, effect) {
+            (Kind::Spike | Kind::Dip, Effect::Offset(size_sd)) if size_sd > 0.0 => Kind::Spike,
+            (Kind::Spike | Kind::Dip, Effect::Offset(_)) => Kind::Dip,
+            _ => drawn,
+        };
+        Event {
+            kind,
+            number: 0,
+            length,
+            done: 0,
+            effect,
+        }
+    }
+
+    /// The next value of the event, not yet limited to what is possible; `None`: no record.
+    pub fn step(&mut self, at: &Moment<'_>, rng: &mut impl Rng) -> Option<f64> {
+        self.done += 1;
+        let sd = at.profile.noise_sd;
+        let value = match self.effect {
+            Effect::Offset(size_sd) => at.normal + size_sd * sd,
+            Effect::Ramp(size_sd) => {
+                at.normal + size_sd * sd * f64::from(self.done) / f64::from(self.length)
+            }
+            Effect::Repeat => at.last,
+            Effect::NearZero => at.profile.mean * rng.random_range(0.0..NEAR_ZERO),
+            Effect::Missing if !self.is_over() => return None,
+            Effect::Missing => at.normal,
+            Effect::Noise => at.normal + BURST_NOISE_SD * sd * rng.sample::<f64, _>(StandardNormal),
+            Effect::OppositeHour => {
+                at.normal - at.profile.base(at.time_s) + at.profile.base(at.time_s + HALF_DAY_S)
+            }
+            Effect::Far(size_sd) => at.profile.base(at.time_s) + size_sd * sd,
+        };
+        Some(value)
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.done >= self.length
+    }
+}
+
+/// When the next event of a stream begins, so that the share of anomalous records is met.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// Every record for itself.
+    Independent { share: f64 },
+    /// Waits until the share has sunk below its aim by a random part of an event. The sizes of
+    /// events vary so much that independent waits would miss a small share by a tenth.
+    Balanced {
+        share: f64,
+        records: u64,
+        anomalous: u64,
+        wait: u64,
+    },
+}
+
+impl Plan {
+    pub fn balanced(share: f64, rng: &mut impl Rng) -> Plan {
+        let mut plan = Plan::Balanced {
+            share,
+            records: 0,
+            anomalous: 0,
+            wait: 0,
+        };
+        plan.rest(rng);
+        plan
+    }
+
+    /// Whether an event begins with this record.
+    pub fn begins(&mut self, rng: &mut impl Rng) -> bool {
+        match self {
+            Plan::Independent { share } => rng.random_bool(*share),
+            Plan::Balanced { wait, .. } => {
+                let begins = *wait == 0;
+                *wait = wait.saturating_sub(1);
+                begins
+            }
+        }
+    }
+
+    pub fn count(&mut self, is_anomalous: bool) {
+        if let Plan::Balanced {
+            records, anomalous, ..
+        } = self
+        {
+            *records += 1;
+            *anomalous += u64::from(is_anomalous);
+        }
+    }
+
+    /// An event is over: how long until the next. It begins below the aim and ends above it, so
+    /// that the share is met at a random moment.
+    pub fn rest(&mut self, rng: &mut impl Rng) {
+        if let Plan::Balanced {
+            share,
+            records,
+            anomalous,
+            wait,
+        } = self
+        {
+            let deficit = rng.random_range(0.0..2.0) * DEFICIT_RECORDS_MEAN;
+            // A share of 0 divides to infinity, which saturates: no event ever.
+            let due = (*anomalous as f64 + deficit) / *share;
+            *wait = (due as u64).saturating_sub(*records).max(GAP_RECORDS_MIN);
+        }
+    }
+}

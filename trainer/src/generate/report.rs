@@ -1,0 +1,124 @@
+//! What a run has written, counted while writing and shown at its end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::anomaly::Kind;
+use super::stream::Record;
+
+/// Counts of one log.
+#[derive(Clone, Debug)]
+pub struct LogReport {
+    /// The log.
+    pub path: PathBuf,
+    /// What its anomalies were.
+    pub kinds_path: PathBuf,
+    /// Rows.
+    pub records: u64,
+    /// Rows whose ground truth is 1.
+    pub anomalous: u64,
+    /// `anomalous` / `records`.
+    pub share: f64,
+    /// Anomalous records by the name of their kind.
+    pub kinds: BTreeMap<&'static str, u64>,
+}
+
+/// Shown as text for people, as JSON for programs.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Servers times components.
+    pub streams: u64,
+    /// Training and unseen, or the live one.
+    pub logs: Vec<LogReport>,
+    /// Wall time.
+    pub elapsed_s: f64,
+}
+
+/// Counts while records go by.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    records: u64,
+    anomalous: u64,
+    kinds: BTreeMap<Kind, u64>,
+}
+
+impl Tally {
+    pub fn count(&mut self, record: &Record) {
+        self.records += 1;
+        if let (true, Some(truth)) = (record.anomalous, record.truth) {
+            self.anomalous += 1;
+            *self.kinds.entry(truth.kind).or_default() += 1;
+        }
+    }
+
+    pub fn report(&self, path: &Path, kinds_path: &Path) -> LogReport {
+        LogReport {
+            path: path.to_owned(),
+            kinds_path: kinds_path.to_owned(),
+            records: self.records,
+            anomalous: self.anomalous,
+            share: self.anomalous as f64 / self.records.max(1) as f64,
+            kinds: self
+                .kinds
+                .iter()
+                .map(|(kind, count)| (kind.name(), *count))
+                .collect(),
+        }
+    }
+}
+
+impl Report {
+    /// The same fields as one object.
+    pub fn to_json(&self) -> Value {
+        let logs: Vec<Value> = self
+            .logs
+            .iter()
+            .map(|log| {
+                json!({
+                    "path": log.path,
+                    "kinds_path": log.kinds_path,
+                    "records": log.records,
+                    "anomalous": log.anomalous,
+                    "share": log.share,
+                    "kinds": log.kinds,
+                })
+            })
+            .collect();
+        json!({ "streams": self.streams, "logs": logs, "elapsed_s": self.elapsed_s })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for log in &self.logs {
+            let (path, kinds_path) = (log.path.display(), log.kinds_path.display());
+            writeln!(
+                f,
+                "{path}: {} records, {} anomalous ({:.2} %)",
+                log.records,
+                log.anomalous,
+                100.0 * log.share
+            )?;
+            let shares: Vec<String> = log
+                .kinds
+                .iter()
+                .map(|(kind, count)| {
+                    format!(
+                        "{kind} {:.2} %",
+                        100.0 * *count as f64 / log.records.max(1) as f64
+                    )
+                })
+                .collect();
+            let shares = if shares.is_empty() {
+                "none".to_owned()
+            } else {
+                shares.join(", ")
+            };
+            writeln!(f, "  kinds in {kinds_path}: {shares}")?;
+        }
+        write!(f, "{} streams in {:.1} s", self.streams, self.elapsed_s)
+    }
+}

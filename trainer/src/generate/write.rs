@@ -1,0 +1,180 @@
+//! The two files of a log: rows as the seed project writes them, and beside them what each anomaly
+//! was. Written aside and renamed, so that no reader ever finds half a file.
+//!
+//! ```text
+//! server_logs.txt        timestamp,server,component,value,anomalous
+//!                        2026-01-05T00:00:03Z,server-01,cpu,44.9182,0
+//! server_logs.kinds.csv  timestamp,server,component,kind,event,anomalous
+//!                        2026-01-05T07:12:08Z,server-01,cpu,drift,12,1
+//! ```
+//! Times are UTC in whole seconds, values have at most four decimals, `anomalous` is 0 or 1. The
+//! kinds file has a row for every record of an event; `event` groups them.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use tempfile::NamedTempFile;
+
+use super::calendar::Utc;
+use super::records::records;
+use super::report::{LogReport, Tally};
+use super::scenario::{Phase, Scenario};
+use super::stream::Record;
+
+pub const LOG_HEADER: &str = "timestamp,server,component,value,anomalous\n";
+pub const KINDS_HEADER: &str = "timestamp,server,component,kind,event,anomalous\n";
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// Writes both logs of a scenario into the folder.
+///
+/// # Errors
+/// `BadOptions`, or what the file system says, with the file's name and advice.
+pub fn write_logs(scenario: &Scenario, folder: &Path) -> Result<Vec<LogReport>> {
+    let records = records(scenario)?;
+    std::fs::create_dir_all(folder).map_err(|error| blame(folder, error))?;
+    let mut training = LogFile::create(folder.join("server_logs.txt"))?;
+    let mut unseen = LogFile::create(folder.join("unseen_logs.txt"))?;
+    for record in records {
+        match record.phase {
+            Phase::Training => training.append(&record)?,
+            Phase::Unseen => unseen.append(&record)?,
+        }
+    }
+    Ok(vec![training.finish()?, unseen.finish()?])
+}
+
+/// One row of a log.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_row(out: &mut impl Write, record: &Record) -> io::Result<()> {
+    let Record {
+        server,
+        component,
+        value,
+        ..
+    } = record;
+    let anomalous = u8::from(record.anomalous);
+    writeln!(
+        out,
+        "{},{server},{component},{value},{anomalous}",
+        Utc(record.time_s)
+    )
+}
+
+/// One row of a kinds file, if the record belongs to an event.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_kind(out: &mut impl Write, record: &Record) -> io::Result<()> {
+    let Some(truth) = record.truth else {
+        return Ok(());
+    };
+    let Record {
+        server, component, ..
+    } = record;
+    let (kind, event, anomalous) = (truth.kind.name(), truth.event, u8::from(record.anomalous));
+    writeln!(
+        out,
+        "{},{server},{component},{kind},{event},{anomalous}",
+        Utc(record.time_s)
+    )
+}
+
+/// `logs/live.log` has its kinds in `logs/live.kinds.csv`.
+pub fn kinds_path(log: &Path) -> PathBuf {
+    log.with_extension("kinds.csv")
+}
+
+/// Adds which file it was and what can be done; the I/O error stays within, for exit codes.
+pub fn blame(path: &Path, error: io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, ask for fewer days, or choose another place with --out"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "make its folder writable for this user, or choose another place with --out"
+        }
+        _ => "choose another place with --out if this cannot be repaired",
+    };
+    let context = format!("cannot write {} ({advice})", path.display());
+    anyhow::Error::new(error).context(context)
+}
+
+struct LogFile {
+    log: Aside,
+    kinds: Aside,
+    tally: Tally,
+}
+
+impl LogFile {
+    fn create(path: PathBuf) -> Result<LogFile> {
+        let kinds = Aside::create(kinds_path(&path), KINDS_HEADER)?;
+        Ok(LogFile {
+            log: Aside::create(path, LOG_HEADER)?,
+            kinds,
+            tally: Tally::default(),
+        })
+    }
+
+    fn append(&mut self, record: &Record) -> Result<()> {
+        self.tally.count(record);
+        self.log.write(|out| write_row(out, record))?;
+        self.kinds.write(|out| write_kind(out, record))
+    }
+
+    fn finish(self) -> Result<LogReport> {
+        let report = self.tally.report(&self.log.path, &self.kinds.path);
+        self.kinds.finish()?;
+        self.log.finish()?;
+        Ok(report)
+    }
+}
+
+/// A file under a temporary name in its own folder; dropped without `finish`, it is gone.
+struct Aside {
+    path: PathBuf,
+    file: BufWriter<NamedTempFile>,
+}
+
+impl Aside {
+    fn create(path: PathBuf, header: &str) -> Result<Aside> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let file = temporary(folder).map_err(|error| blame(&path, error))?;
+        let mut aside = Aside {
+            path,
+            file: BufWriter::with_capacity(BUFFER_BYTES, file),
+        };
+        aside.write(|out| out.write_all(header.as_bytes()))?;
+        Ok(aside)
+    }
+
+    fn write(
+        &mut self,
+        rows: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>,
+    ) -> Result<()> {
+        rows(&mut self.file).map_err(|error| blame(&self.path, error))
+    }
+
+    fn finish(self) -> Result<()> {
+        let Aside { path, file } = self;
+        file.into_inner()
+            .map_err(io::IntoInnerError::into_error)
+            .and_then(|file| file.as_file().sync_all().map(|()| file))
+            .and_then(|file| file.persist(&path).map_err(|failed| failed.error))
+            .map(drop)
+            .map_err(|error| blame(&path, error))
+    }
+}
+
+/// Readable by others, as far as the umask allows: containers of other users read the logs.
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".generate-");
+    #[cfg(unix)]
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    #[cfg(unix)]
+    builder.permissions(readable);
+    builder.tempfile_in(folder)
+}
