@@ -1,0 +1,20 @@
+//! Opening a model file and judging records with it: records in, verdicts out.
+//!
+//! ```text
+//!  bytes -> open -> Model -> Judge <- records
+//!                              |
+//!                    stream -> block of 64 -> infer -> score -> Verdict
+//! ```
+//!
+//! Trainer, replay and agent all judge through [`Judge`]; there is no other way from a record to a verdict. Nothing
+//! here touches files, the network or a clock.
+
+mod error;
+mod infer;
+mod judge;
+mod open;
+
+pub use error::{InferError, OpenError};
+pub use infer::Infer;
+pub use judge::{Intake, Judge, Judged, Names, State};
+pub use open::{Model, OPERATORS};

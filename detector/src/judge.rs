@@ -1,0 +1,218 @@
+//! Records in, verdicts out: the code of trainer, replay and agent.
+//!
+//! Records form blocks of [`BLOCK`] by their number in the source. A record's vector is made when it arrives; its row
+//! in the inference is its place in the block; what verdicts change (a level following, a new level) is applied when
+//! the block is full. So verdicts are the same whether rows are scored one by one as they trickle in or 64 at once.
+
+use std::sync::Arc;
+
+use oddline_core::{
+    episode::Step,
+    limits::{BLOCK, NAME_BYTES_MAX, RECORD_FEATURES},
+    record::Record,
+    score::score,
+    stream::{Counts, Observed, Slot, StreamName, Streams},
+    time::EventTime,
+    verdict::Verdict,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{error::InferError, infer::Infer, open::Model};
+
+/// What a source calls records that name neither server nor component.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// Server of records without one.
+    pub server: &'a str,
+    /// Component of records without one.
+    pub component: &'a str,
+}
+
+/// What came of a record on its way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intake {
+    /// It will be judged; its number.
+    Judged(u64),
+    /// It carries no value: nothing to judge.
+    NoValue,
+    /// It carries no time, and none came before it.
+    NoTime,
+}
+
+/// A verdict and what it did to its stream's episode.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The stream's episode after it.
+    pub step: Step,
+}
+
+/// Everything a judge knows; goes to the agent's state file.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct State {
+    streams: Streams,
+    settled: Vec<Settled>,
+    number: u64,
+    last_time: Option<EventTime>,
+}
+
+/// A scored record of the block under way, as far as it matters when the block ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Settled {
+    slot: Slot,
+    name: Arc<StreamName>,
+    what: Effect,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum Effect {
+    Follow(f64),
+    NewLevel,
+    Nothing,
+}
+
+struct Row {
+    observed: Observed,
+    number: u64,
+    time: EventTime,
+    value: f64,
+}
+
+/// Judges one source's records with one model.
+pub struct Judge {
+    model: Model,
+    infer: Infer,
+    state: State,
+    waiting: Vec<Row>,
+}
+
+impl Judge {
+    /// A judge with a fresh state.
+    ///
+    /// # Errors
+    /// When the model runtime cannot allocate.
+    pub fn new(model: &Model) -> Result<Self, InferError> {
+        Self::with_state(model, State::default())
+    }
+
+    /// A judge that goes on from a state.
+    ///
+    /// # Errors
+    /// When the model runtime cannot allocate.
+    pub fn with_state(model: &Model, state: State) -> Result<Self, InferError> {
+        Ok(Self { infer: model.infer()?, model: model.clone(), state, waiting: Vec::with_capacity(BLOCK) })
+    }
+
+    /// Takes one record. When it fills a block, the block's verdicts are appended to `out`.
+    ///
+    /// # Errors
+    /// When the model cannot be run.
+    pub fn push(&mut self, record: &Record<'_>, names: Names<'_>, out: &mut Vec<Judged>) -> Result<Intake, InferError> {
+        let Some(value) = record.value else { return Ok(Intake::NoValue) };
+        let Some(time) = record.time.or(self.state.last_time) else { return Ok(Intake::NoTime) };
+        self.state.last_time = Some(time);
+        let server = cut(record.server.as_deref().unwrap_or(names.server));
+        let component = cut(record.component.as_deref().unwrap_or(names.component));
+        let observed = self.state.streams.observe(&self.model.profile, server, component, time, value);
+        let number = self.state.number;
+        self.state.number += 1;
+        self.waiting.push(Row { observed, number, time, value });
+        if self.state.settled.len() + self.waiting.len() == BLOCK {
+            self.flush(out)?;
+            self.end_block();
+        }
+        Ok(Intake::Judged(number))
+    }
+
+    /// Scores the records that wait for their block to fill; appends their verdicts to `out`.
+    ///
+    /// # Errors
+    /// When the model cannot be run.
+    pub fn flush(&mut self, out: &mut Vec<Judged>) -> Result<(), InferError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let first = self.state.settled.len();
+        let mut rows = [[0.0; RECORD_FEATURES]; BLOCK];
+        for (slot, row) in rows[first..].iter_mut().zip(&self.waiting) {
+            *slot = row.observed.reading.map_or([0.0; RECORD_FEATURES], |r| r.vector);
+        }
+        let residuals = self.infer.residuals(&rows)?;
+        let waiting = core::mem::take(&mut self.waiting);
+        for (row, residual) in waiting.into_iter().zip(&residuals[first..]) {
+            let judged = self.conclude(row, residual);
+            out.push(judged);
+        }
+        Ok(())
+    }
+
+    /// The state, with nothing waiting: flush first.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        debug_assert!(self.waiting.is_empty(), "records that wait are not part of the state");
+        &self.state
+    }
+
+    /// What happened to the streams so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.state.streams.counts()
+    }
+
+    /// The model in use.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn conclude(&mut self, row: Row, residual: &[f32; RECORD_FEATURES]) -> Judged {
+        let view = &self.model.profile.record;
+        let Row { observed, number, time, value } = row;
+        // Without a vector only the range speaks.
+        let zero = [0.0; RECORD_FEATURES];
+        let (vector, residual) = observed.reading.map_or((view.center, &zero), |r| (r.vector, residual));
+        let score = score(view, &vector, residual, observed.novelty);
+        let anomalous = score.value >= view.threshold.value;
+        let step = self
+            .state
+            .streams
+            .tracker(observed.slot, &observed.name)
+            .map_or(Step::Quiet, |tracker| tracker.push(time, anomalous, score.value));
+        let what = match (step, observed.reading) {
+            (Step::NewLevel(_), _) => Effect::NewLevel,
+            (Step::Quiet, Some(reading)) => Effect::Follow(reading.residual),
+            _ => Effect::Nothing,
+        };
+        self.state.settled.push(Settled { slot: observed.slot, name: Arc::clone(&observed.name), what });
+        let verdict = Verdict {
+            number,
+            time,
+            stream: observed.name,
+            value,
+            expected: observed.reading.map(|r| r.expected),
+            score,
+            threshold: view.threshold.value,
+            anomalous,
+            learning: observed.learning,
+            vector,
+            residual: *residual,
+        };
+        Judged { verdict, step }
+    }
+
+    fn end_block(&mut self) {
+        for Settled { slot, name, what } in self.state.settled.drain(..) {
+            match what {
+                Effect::Follow(residual) => self.state.streams.settle(slot, &name, residual),
+                Effect::NewLevel => self.state.streams.relearn(slot, &name),
+                Effect::Nothing => {}
+            }
+        }
+    }
+}
+
+/// Names come from foreign logs: bounded, on a character boundary.
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
+}

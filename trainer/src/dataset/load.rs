@@ -1,0 +1,128 @@
+//! Training data in memory: times and values per stream, nothing else. The truth is not even kept.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use anyhow::Result;
+use oddline_core::{stream::StreamName, time::EventTime};
+
+use super::{notes::Notes, read::Logs};
+use crate::error::BadData;
+
+/// Records a stream needs to be fitted; shorter ones are left to learn on the agent.
+pub const STREAM_RECORDS_MIN: usize = 200;
+
+/// One stream's records, in order of time.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// Its name.
+    pub name: StreamName,
+    /// Event times, sorted.
+    pub times: Vec<EventTime>,
+    /// Values, finite.
+    pub values: Vec<f64>,
+}
+
+/// Everything a fit may see.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// Streams long enough to fit, sorted by name.
+    pub streams: Vec<Stream>,
+    /// Streams too short, with their records.
+    pub short: Vec<(StreamName, usize)>,
+    /// Records that came before an earlier one of their stream.
+    pub unsorted: u64,
+    /// Records with the same time as another of their stream.
+    pub duplicates: u64,
+    /// What was wrong with the lines.
+    pub notes: Notes,
+    /// SHA-256 of the bytes read.
+    pub sha256: String,
+}
+
+impl Dataset {
+    /// Reads the first `part` (0..=1] of each stream's records.
+    ///
+    /// # Errors
+    /// When the logs cannot be read, or no stream has enough records.
+    pub fn load(logs: &Logs, part: f64) -> Result<Self> {
+        let mut streams: BTreeMap<StreamName, Vec<(EventTime, f64)>> = BTreeMap::new();
+        let mut last = None;
+        let read = logs.for_each(|item| {
+            let name = StreamName {
+                server: item.record.server.as_deref().unwrap_or(item.names.server).to_owned(),
+                component: item.record.component.as_deref().unwrap_or(item.names.component).to_owned(),
+            };
+            last = item.record.time.or(last);
+            if let (Some(time), Some(value)) = (last, item.record.value) {
+                streams.entry(name).or_default().push((time, value));
+            }
+            Ok(())
+        })?;
+        let mut dataset = Self {
+            streams: Vec::new(),
+            short: Vec::new(),
+            unsorted: 0,
+            duplicates: 0,
+            notes: read.notes,
+            sha256: read.sha256,
+        };
+        for (name, records) in streams {
+            dataset.add(name, records, part);
+        }
+        if dataset.streams.is_empty() {
+            let longest = dataset.short.iter().map(|(_, n)| *n).max().unwrap_or(0);
+            let message = format!(
+                "no stream has the {STREAM_RECORDS_MIN} records a fit needs; the longest of {} has {longest}",
+                dataset.short.len()
+            );
+            return Err(BadData(message).into());
+        }
+        Ok(dataset)
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a count")]
+    fn add(&mut self, name: StreamName, mut records: Vec<(EventTime, f64)>, part: f64) {
+        records.truncate((records.len() as f64 * part).round() as usize);
+        self.unsorted += records.windows(2).filter(|w| w[1].0 < w[0].0).count() as u64;
+        records.sort_by_key(|r| r.0);
+        self.duplicates += records.windows(2).filter(|w| w[1].0 == w[0].0).count() as u64;
+        if records.len() < STREAM_RECORDS_MIN {
+            self.short.push((name, records.len()));
+        } else {
+            let (times, values) = records.into_iter().unzip();
+            self.streams.push(Stream { name, times, values });
+        }
+    }
+
+    /// Records of all streams.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.streams.iter().map(|s| s.values.len()).sum()
+    }
+
+    /// Time of the newest record.
+    #[must_use]
+    pub fn newest(&self) -> Option<EventTime> {
+        self.streams.iter().filter_map(|s| s.times.last().copied()).max()
+    }
+}
+
+impl Stream {
+    /// The records of the share `from..to` of the stream, split by time order.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a count")]
+    pub fn part(&self, from: f64, to: f64) -> Range<usize> {
+        let at = |share: f64| (self.values.len() as f64 * share).round() as usize;
+        at(from)..at(to)
+    }
+
+    /// Days from the first to the last record of a range.
+    #[must_use]
+    pub fn days(&self, range: Range<usize>) -> f64 {
+        let times = &self.times[range];
+        match (times.first(), times.last()) {
+            (Some(first), Some(last)) => last.seconds_since(*first) / 86_400.0,
+            _ => 0.0,
+        }
+    }
+}

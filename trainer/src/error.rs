@@ -1,0 +1,34 @@
+//! Exit codes, and the two errors of the trainer's own that choose one.
+
+use std::io::ErrorKind;
+
+use oddline_detector::OpenError;
+
+use crate::generate::BadOptions;
+
+/// Input that cannot be used: exit code 65.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadData(pub String);
+
+/// Options that do not fit together: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadUsage(pub String);
+
+/// The exit code of an error: 2 usage, 65 bad data or model, 74 I/O, 77 permission, 1 anything else.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            return if io.kind() == ErrorKind::PermissionDenied { 77 } else { 74 };
+        }
+        if cause.is::<BadOptions>() || cause.is::<BadUsage>() {
+            return 2;
+        }
+        if cause.is::<BadData>() || cause.is::<OpenError>() {
+            return 65;
+        }
+    }
+    1
+}
