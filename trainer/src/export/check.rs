@@ -26,15 +26,11 @@ pub fn check(view: &View) -> Result<(), ExportError> {
 
 fn check_name(view: &str) -> Result<(), ExportError> {
     let start = view.starts_with(|c: char| c.is_ascii_lowercase());
-    let rest = view
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let rest = view.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     if start && rest && view.len() <= NAME_BYTES_MAX {
         return Ok(());
     }
-    Err(ExportError::Name {
-        view: view.to_owned(),
-    })
+    Err(ExportError::Name { view: view.to_owned() })
 }
 
 fn check_layer_count(view: &View) -> Result<(), ExportError> {
@@ -44,44 +40,22 @@ fn check_layer_count(view: &View) -> Result<(), ExportError> {
     if (expected_min..=LAYERS_MAX).contains(&found) {
         return Ok(());
     }
-    Err(ExportError::LayerCount {
-        view: view.name.clone(),
-        expected_min,
-        found,
-    })
+    Err(ExportError::LayerCount { view: view.name.clone(), expected_min, found })
 }
 
 fn check_lengths(view: &View) -> Result<(), ExportError> {
     let width = view.center.len();
-    let mut parts = vec![
-        (Part::Scale, width, view.scale.len()),
-        (Part::Tanh, view.layers.len(), view.tanh.len()),
-    ];
+    let mut parts = vec![(Part::Scale, width, view.scale.len()), (Part::Tanh, view.layers.len(), view.tanh.len())];
     for (i, layer) in view.layers.iter().enumerate() {
         if layer.inputs == 0 || layer.outputs == 0 {
-            return Err(ExportError::EmptyLayer {
-                view: view.name.clone(),
-                layer: i,
-            });
+            return Err(ExportError::EmptyLayer { view: view.name.clone(), layer: i });
         }
-        parts.push((
-            Part::Weight(i),
-            layer.inputs.saturating_mul(layer.outputs),
-            layer.weight.len(),
-        ));
+        parts.push((Part::Weight(i), layer.inputs.saturating_mul(layer.outputs), layer.weight.len()));
         parts.push((Part::Bias(i), layer.outputs, layer.bias.len()));
     }
-    match parts
-        .into_iter()
-        .find(|(_, expected, found)| expected != found)
-    {
+    match parts.into_iter().find(|(_, expected, found)| expected != found) {
         None => Ok(()),
-        Some((part, expected, found)) => Err(ExportError::Length {
-            view: view.name.clone(),
-            part,
-            expected,
-            found,
-        }),
+        Some((part, expected, found)) => Err(ExportError::Length { view: view.name.clone(), part, expected, found }),
     }
 }
 
@@ -91,49 +65,30 @@ fn check_chain(view: &View) -> Result<(), ExportError> {
     for (i, layer) in view.layers.iter().enumerate() {
         if layer.inputs != expected {
             let (view, found) = (view.name.clone(), layer.inputs);
-            return Err(ExportError::Inputs {
-                view,
-                layer: i,
-                expected,
-                found,
-            });
+            return Err(ExportError::Inputs { view, layer: i, expected, found });
         }
         expected = layer.outputs;
     }
     if expected == width {
         return Ok(());
     }
-    Err(ExportError::Outputs {
-        view: view.name.clone(),
-        expected: width,
-        found: expected,
-    })
+    Err(ExportError::Outputs { view: view.name.clone(), expected: width, found: expected })
 }
 
 fn check_values(view: &View) -> Result<(), ExportError> {
     let layers = view.layers.iter().enumerate();
     let layers = layers.flat_map(|(i, l)| [(Part::Weight(i), &l.weight), (Part::Bias(i), &l.bias)]);
-    let parts = [(Part::Center, &view.center), (Part::Scale, &view.scale)]
-        .into_iter()
-        .chain(layers);
+    let parts = [(Part::Center, &view.center), (Part::Scale, &view.scale)].into_iter().chain(layers);
     for (part, values) in parts {
         if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-            return Err(ExportError::NonFinite {
-                view: view.name.clone(),
-                part,
-                index,
-            });
+            return Err(ExportError::NonFinite { view: view.name.clone(), part, index });
         }
     }
     match view.scale.iter().position(|v| *v <= 0.0) {
         None => Ok(()),
         Some(index) => {
             let value = view.scale[index];
-            Err(ExportError::ScaleNotPositive {
-                view: view.name.clone(),
-                index,
-                value,
-            })
+            Err(ExportError::ScaleNotPositive { view: view.name.clone(), index, value })
         }
     }
 }
@@ -145,8 +100,5 @@ fn check_unfolded(view: &View) -> Result<(), ExportError> {
     if !view.leave_one_out || found <= UNFOLDED_MAX {
         return Ok(());
     }
-    Err(ExportError::Unfolded {
-        view: view.name.clone(),
-        found,
-    })
+    Err(ExportError::Unfolded { view: view.name.clone(), found })
 }

@@ -41,48 +41,20 @@ pub enum ExportError {
     #[error("metadata key {key:?}: given twice")]
     DuplicateKey { key: String },
     #[error("view {view}: {found} layers, expected {expected_min} to {LAYERS_MAX}")]
-    LayerCount {
-        view: String,
-        expected_min: usize,
-        found: usize,
-    },
+    LayerCount { view: String, expected_min: usize, found: usize },
     #[error("view {view}: {part}: expected {expected} values, found {found}")]
-    Length {
-        view: String,
-        part: Part,
-        expected: usize,
-        found: usize,
-    },
+    Length { view: String, part: Part, expected: usize, found: usize },
     #[error("view {view}: layer {layer}: a layer has at least one input and one output")]
     EmptyLayer { view: String, layer: usize },
     #[error("view {view}: layer {layer}: expected {expected} inputs, found {found}")]
-    Inputs {
-        view: String,
-        layer: usize,
-        expected: usize,
-        found: usize,
-    },
+    Inputs { view: String, layer: usize, expected: usize, found: usize },
     #[error("view {view}: the last layer has {found} outputs, expected {expected}")]
-    Outputs {
-        view: String,
-        expected: usize,
-        found: usize,
-    },
+    Outputs { view: String, expected: usize, found: usize },
     #[error("view {view}: {part}: value at index {index} is not finite")]
-    NonFinite {
-        view: String,
-        part: Part,
-        index: usize,
-    },
+    NonFinite { view: String, part: Part, index: usize },
     #[error("view {view}: scale at index {index} is {value}, expected more than 0")]
-    ScaleNotPositive {
-        view: String,
-        index: usize,
-        value: f32,
-    },
-    #[error(
-        "view {view}: leave-one-out weights unfold to {found} values, at most {UNFOLDED_MAX} are allowed"
-    )]
+    ScaleNotPositive { view: String, index: usize, value: f32 },
+    #[error("view {view}: leave-one-out weights unfold to {found} values, at most {UNFOLDED_MAX} are allowed")]
     Unfolded { view: String, found: usize },
     #[error("model file: {found} bytes, at most {BYTES_MAX} are allowed")]
     TooLarge { found: usize },
@@ -95,23 +67,11 @@ pub enum ExportError {
     #[error("tensor {tensor}: not in the file")]
     MissingTensor { tensor: String },
     #[error("tensor {tensor}: data type {found}, expected {expected}")]
-    DataType {
-        tensor: String,
-        expected: i32,
-        found: i32,
-    },
+    DataType { tensor: String, expected: i32, found: i32 },
     #[error("tensor {tensor}: shape {found:?}, expected {expected} sizes, all above 0")]
-    Rank {
-        tensor: String,
-        expected: usize,
-        found: Vec<i64>,
-    },
+    Rank { tensor: String, expected: usize, found: Vec<i64> },
     #[error("tensor {tensor}: {found} bytes of values, expected {expected}")]
-    Data {
-        tensor: String,
-        expected: usize,
-        found: usize,
-    },
+    Data { tensor: String, expected: usize, found: usize },
     #[error("view {view}: {object} is not what this version writes for these weights")]
     Foreign { view: String, object: String },
 }

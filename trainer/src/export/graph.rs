@@ -35,9 +35,7 @@
 //! They share `N` too: a runtime that is given the whole file computes both at one batch size; one
 //! that takes a view out of it (its input, its output) is free.
 
-use super::proto::{
-    Dim, FLOAT, INT64, NodeProto, Shape, TensorProto, TensorType, TypeProto, ValueInfo,
-};
+use super::proto::{Dim, FLOAT, INT64, NodeProto, Shape, TensorProto, TensorType, TypeProto, ValueInfo};
 use super::{Dense, View};
 
 /// All operators a file may hold, standard domain, opset 17; none has an attribute.
@@ -54,36 +52,19 @@ pub struct ViewGraph {
 /// Builds the nodes of a view that `check` has passed.
 pub fn build(view: &View) -> ViewGraph {
     let width = view.center.len();
-    let mut b = Builder {
-        prefix: &view.name,
-        nodes: Vec::new(),
-        initializers: Vec::new(),
-    };
+    let mut b = Builder { prefix: &view.name, nodes: Vec::new(), initializers: Vec::new() };
     let center = b.floats("center", &[width], &view.center);
     let scale = b.floats("scale", &[width], &view.scale);
-    let layers: Vec<Weights> = view
-        .layers
-        .iter()
-        .enumerate()
-        .map(|(i, l)| b.layer(i, l))
-        .collect();
+    let layers: Vec<Weights> = view.layers.iter().enumerate().map(|(i, l)| b.layer(i, l)).collect();
 
     let centered = b.node("Sub", "centered", &[&view.name, &center]);
     let z = b.node("Div", "z", &[&centered, &scale]);
-    let reconstruction = if view.leave_one_out {
-        leave_one_out(&mut b, view, layers, &z)
-    } else {
-        plain(&mut b, view, &layers, &z)
-    };
+    let reconstruction =
+        if view.leave_one_out { leave_one_out(&mut b, view, layers, &z) } else { plain(&mut b, view, &layers, &z) };
     let residual = b.node("Sub", "residual", &[&z, &reconstruction]);
 
     let (input, output) = (batch(&view.name, width), batch(&residual, width));
-    ViewGraph {
-        nodes: b.nodes,
-        initializers: b.initializers,
-        input,
-        output,
-    }
+    ViewGraph { nodes: b.nodes, initializers: b.initializers, input, output }
 }
 
 /// Names of a layer's tensors.
@@ -93,10 +74,7 @@ struct Weights {
 }
 
 fn plain(b: &mut Builder<'_>, view: &View, layers: &[Weights], z: &str) -> String {
-    layers
-        .iter()
-        .enumerate()
-        .fold(z.to_owned(), |x, (i, l)| b.dense(i, view.tanh[i], &x, l))
+    layers.iter().enumerate().fold(z.to_owned(), |x, (i, l)| b.dense(i, view.tanh[i], &x, l))
 }
 
 fn leave_one_out(b: &mut Builder<'_>, view: &View, mut layers: Vec<Weights>, z: &str) -> String {
@@ -135,10 +113,7 @@ fn unfold_last(b: &mut Builder<'_>, layer: &Dense, names: &Weights) -> Weights {
     let own = b.floats("own", &[d, 1, d], &own);
     let picked = b.node("Mul", "picked", &[&names.weight, &own]);
     let weight = b.reshape("pick_weight", &picked, &[size(d * g), size(d)]);
-    Weights {
-        weight,
-        bias: names.bias.clone(),
-    }
+    Weights { weight, bias: names.bias.clone() }
 }
 
 fn identity(d: usize) -> impl Iterator<Item = f32> {
@@ -171,24 +146,12 @@ impl Builder<'_> {
     }
 
     fn dense(&mut self, layer: usize, tanh: bool, x: &str, names: &Weights) -> String {
-        let y = self.node(
-            "Gemm",
-            &format!("l{layer}"),
-            &[x, &names.weight, &names.bias],
-        );
-        if tanh {
-            self.node("Tanh", &format!("l{layer}_tanh"), &[&y])
-        } else {
-            y
-        }
+        let y = self.node("Gemm", &format!("l{layer}"), &[x, &names.weight, &names.bias]);
+        if tanh { self.node("Tanh", &format!("l{layer}_tanh"), &[&y]) } else { y }
     }
 
     fn layer(&mut self, index: usize, layer: &Dense) -> Weights {
-        let weight = self.floats(
-            &weight_name(index),
-            &[layer.inputs, layer.outputs],
-            &layer.weight,
-        );
+        let weight = self.floats(&weight_name(index), &[layer.inputs, layer.outputs], &layer.weight);
         let bias = self.floats(&bias_name(index), &[layer.outputs], &layer.bias);
         Weights { weight, bias }
     }
@@ -203,23 +166,10 @@ impl Builder<'_> {
         self.initializer(name, vec![size(values.len())], INT64, raw)
     }
 
-    fn initializer(
-        &mut self,
-        name: &str,
-        dims: Vec<i64>,
-        data_type: i32,
-        raw_data: Vec<u8>,
-    ) -> String {
+    fn initializer(&mut self, name: &str, dims: Vec<i64>, data_type: i32, raw_data: Vec<u8>) -> String {
         let name = tensor_name(self.prefix, name);
         let (float_data, int64_data) = (Vec::new(), Vec::new());
-        self.initializers.push(TensorProto {
-            dims,
-            data_type,
-            float_data,
-            int64_data,
-            name: name.clone(),
-            raw_data,
-        });
+        self.initializers.push(TensorProto { dims, data_type, float_data, int64_data, name: name.clone(), raw_data });
         name
     }
 }
@@ -238,26 +188,10 @@ pub fn bias_name(layer: usize) -> String {
 
 /// The type `f32 [N, width]`.
 fn batch(name: &str, width: usize) -> ValueInfo {
-    let n = Dim {
-        dim_value: 0,
-        dim_param: "N".to_owned(),
-    };
-    let width = Dim {
-        dim_value: size(width),
-        dim_param: String::new(),
-    };
-    let tensor = TensorType {
-        elem_type: FLOAT,
-        shape: Some(Shape {
-            dim: vec![n, width],
-        }),
-    };
-    ValueInfo {
-        name: name.to_owned(),
-        r#type: Some(TypeProto {
-            tensor_type: Some(tensor),
-        }),
-    }
+    let n = Dim { dim_value: 0, dim_param: "N".to_owned() };
+    let width = Dim { dim_value: size(width), dim_param: String::new() };
+    let tensor = TensorType { elem_type: FLOAT, shape: Some(Shape { dim: vec![n, width] }) };
+    ValueInfo { name: name.to_owned(), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
 }
 
 fn size(n: usize) -> i64 {

@@ -79,20 +79,14 @@ pub fn encode(views: &[View], metadata: &[(&str, String)]) -> Result<Vec<u8>, Ex
 }
 
 fn model(views: &[View], metadata: &[(&str, String)]) -> ModelProto {
-    let mut graph = GraphProto {
-        name: PRODUCER.to_owned(),
-        ..GraphProto::default()
-    };
+    let mut graph = GraphProto { name: PRODUCER.to_owned(), ..GraphProto::default() };
     for part in views.iter().map(graph::build) {
         graph.node.extend(part.nodes);
         graph.initializer.extend(part.initializers);
         graph.input.push(part.input);
         graph.output.push(part.output);
     }
-    let property = |(key, value): &(&str, String)| Property {
-        key: (*key).to_owned(),
-        value: value.clone(),
-    };
+    let property = |(key, value): &(&str, String)| Property { key: (*key).to_owned(), value: value.clone() };
     ModelProto {
         ir_version: IR_VERSION,
         producer_name: PRODUCER.to_owned(),
@@ -103,20 +97,14 @@ fn model(views: &[View], metadata: &[(&str, String)]) -> ModelProto {
 }
 
 fn operator_set() -> OperatorSet {
-    OperatorSet {
-        domain: String::new(),
-        version: OPSET,
-    }
+    OperatorSet { domain: String::new(), version: OPSET }
 }
 
 fn check_read_back(bytes: &[u8], views: &[View]) -> Result<(), ExportError> {
     for view in views {
         if decode_weights(bytes, &view.name)? != *view {
             let object = "what was read back".to_owned();
-            return Err(ExportError::Foreign {
-                view: view.name.clone(),
-                object,
-            });
+            return Err(ExportError::Foreign { view: view.name.clone(), object });
         }
     }
     Ok(())
