@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::time::EventTime;
+use crate::{limits::NAME_BYTES_MAX, time::EventTime};
+
+/// Named numbers of one record: a structured line has more fields than anyone watches, and each becomes a stream.
+pub const NUMBERS_MAX: usize = 8;
 
 /// One log record. Fields a format does not carry are `None`; names that it does not carry come from the caller.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -19,10 +22,73 @@ pub struct Record<'a> {
     pub message: Option<Cow<'a, str>>,
     /// The measured value. Finite; a field that was there but no finite number is `None` and named in `fault`.
     pub value: Option<f64>,
+    /// Further numeric fields of a structured line by name, in the line's order.
+    pub numbers: Numbers<'a>,
     /// Ground truth for tests: never a feature, never used to fit.
     pub anomalous: Option<bool>,
     /// What was wrong with the line, when something was. The record still counts.
     pub fault: Option<Fault>,
+}
+
+impl Record<'_> {
+    /// The same record, independent of the line's memory.
+    #[must_use]
+    pub fn into_owned(self) -> Record<'static> {
+        let owned = |text: Option<Cow<'_, str>>| text.map(|t| Cow::Owned(t.into_owned()));
+        Record {
+            time: self.time,
+            server: owned(self.server),
+            component: owned(self.component),
+            level: self.level,
+            message: owned(self.message),
+            value: self.value,
+            numbers: Numbers(self.numbers.0.into_iter().map(|(n, v)| (Cow::Owned(n.into_owned()), v)).collect()),
+            anomalous: self.anomalous,
+            fault: self.fault,
+        }
+    }
+}
+
+/// Up to [`NUMBERS_MAX`] finite numbers with their names; the rest is not kept. Takes no memory while it is empty.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Numbers<'a>(Vec<(Cow<'a, str>, f64)>);
+
+impl<'a> Numbers<'a> {
+    /// Appends a number, unless it is not finite or the list is full. A long name is cut.
+    pub fn push(&mut self, name: impl Into<Cow<'a, str>>, value: f64) {
+        if value.is_finite() && self.0.len() < NUMBERS_MAX {
+            self.0.push((cut(name.into(), NAME_BYTES_MAX), value));
+        }
+    }
+
+    /// The number called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.0.iter().find(|(n, _)| n == name).map(|&(_, v)| v)
+    }
+}
+
+impl<'a> std::ops::Deref for Numbers<'a> {
+    type Target = [(Cow<'a, str>, f64)];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// At most `bytes_max` bytes of `text`, cut on a character boundary.
+pub(crate) fn cut(text: Cow<'_, str>, bytes_max: usize) -> Cow<'_, str> {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    let end = text.floor_char_boundary(bytes_max);
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
+    }
 }
 
 /// Severity as syslog orders it, without the levels nobody tells apart.
@@ -57,6 +123,10 @@ pub enum Fault {
     TooLong,
     /// The line is not UTF-8; the offending bytes were replaced.
     NotUtf8,
+    /// The JSON is broken; what was read before the break is kept.
+    Malformed,
+    /// The table's header line did not come yet.
+    Header,
     /// No format fits; the record is the text alone.
     Unknown,
 }
@@ -73,6 +143,8 @@ impl Fault {
             Self::Truth => "the column 'anomalous' holds neither 0/1 nor true/false",
             Self::TooLong => "the line is longer than 48 KiB and was cut",
             Self::NotUtf8 => "the line is not valid UTF-8",
+            Self::Malformed => "the JSON is malformed or broken off",
+            Self::Header => "no header line with a column 'value' came before it",
             Self::Unknown => "no known format fits",
         }
     }

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    record::{Fault, Record},
+    limits::NAME_BYTES_MAX,
+    record::{Fault, Record, cut},
     time::EventTime,
 };
 
@@ -72,6 +73,12 @@ impl Csv {
         self.timestamp.is_some()
     }
 
+    /// Whether the table says when or where its values were measured.
+    #[must_use]
+    pub fn names_origin(&self) -> bool {
+        self.timestamp.is_some() || self.server.is_some() || self.component.is_some()
+    }
+
     /// Whether the table has the truth beside its values.
     #[must_use]
     pub fn has_truth(&self) -> bool {
@@ -105,7 +112,8 @@ impl Csv {
                 record.fault = Some(Fault::Time);
             }
         }
-        let mut name = |i: Option<usize>| i.map(|i| trimmed(fields[i].clone())).filter(|n| !n.is_empty());
+        let name =
+            |i: Option<usize>| i.map(|i| cut(trimmed(fields[i].clone()), NAME_BYTES_MAX)).filter(|n| !n.is_empty());
         record.server = name(self.server);
         record.component = name(self.component);
         record
@@ -195,8 +203,7 @@ mod tests {
 
     #[test]
     fn columns_go_by_name_and_quotes_are_read() {
-        let csv = Csv::from_header("\u{feff}Value , \"host\",note,Metric").unwrap();
-        eprintln!("{csv:?} {:?}", split("\"3.5\",\"a,\"\"b\"\"\",x,\"cpu\""));
+        let csv = Csv::from_header("\u{feff}Value ,\"host\",note,Metric").unwrap();
         let record = csv.parse("\"3.5\",\"a,\"\"b\"\"\",x,\"cpu\"");
         assert_eq!(record.value, Some(3.5));
         assert_eq!(record.server.as_deref(), Some("a,\"b\""));

@@ -1,3 +1,143 @@
-//! Line formats. Parsing never fails: a line that its format does not fit is a record with a fault.
+//! Line formats: bytes of a line in, a record out. Parsing never fails: a line that its format does not fit is a
+//! record of its text with a fault. Reads no clock: what a line leaves out comes with the [`Context`].
 
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::EventTime;
+
+mod access;
+mod auto;
+mod bgl;
+mod calendar;
+mod clean;
 pub mod csv;
+mod cursor;
+mod epoch;
+mod fields;
+mod header;
+pub mod journal;
+mod json;
+mod jsonl;
+mod level;
+mod logfmt;
+mod parser;
+mod plain;
+#[cfg(test)]
+mod properties;
+mod syslog;
+mod tag;
+mod timestamp;
+
+pub use fields::Mapping;
+pub use parser::Parser;
+
+use auto::Kind;
+
+/// The format of a source, as configured.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Format {
+    /// Decided from the first lines of each file.
+    #[default]
+    Auto,
+    /// A table whose first line names its columns.
+    Csv,
+    /// One JSON object a line.
+    Jsonl(Mapping),
+    /// RFC 3164 and RFC 5424.
+    Syslog,
+    /// `journalctl -o json`.
+    Journal,
+    /// `key=value` pairs.
+    Logfmt,
+    /// Apache's and nginx's access logs.
+    Access,
+    /// Text, with a timestamp where it has one.
+    Plain,
+}
+
+/// The spellings of the configuration.
+const NAMES: [&str; 8] = ["auto", "csv", "jsonl", "syslog", "journald", "logfmt", "access", "plain"];
+
+/// A name that no format has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is no log format (one of {})", NAMES.join(", "))]
+pub struct UnknownFormat {
+    /// The name as given.
+    pub name: String,
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        Ok(match name {
+            "auto" => Self::Auto,
+            "csv" => Self::Csv,
+            "jsonl" => Self::Jsonl(Mapping::default()),
+            "syslog" => Self::Syslog,
+            "journald" => Self::Journal,
+            "logfmt" => Self::Logfmt,
+            "access" => Self::Access,
+            "plain" => Self::Plain,
+            _ => return Err(UnknownFormat { name: name.to_owned() }),
+        })
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind().map_or("auto", name))
+    }
+}
+
+impl Format {
+    /// `None` when the lines decide.
+    fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Self::Auto => return None,
+            Self::Csv => Kind::Csv,
+            Self::Jsonl(_) => Kind::Jsonl,
+            Self::Syslog => Kind::Syslog,
+            Self::Journal => Kind::Journal,
+            Self::Logfmt => Kind::Logfmt,
+            Self::Access => Kind::Access,
+            Self::Plain => Kind::Plain,
+        })
+    }
+}
+
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Csv => "csv",
+        Kind::Jsonl => "jsonl",
+        Kind::Syslog => "syslog",
+        Kind::Journal => "journald",
+        Kind::Logfmt => "logfmt",
+        Kind::Access => "access",
+        Kind::Plain => "plain",
+    }
+}
+
+/// What a line leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Context {
+    /// The time of the source's previous record; a missing year is the one nearest to it.
+    pub previous: Option<EventTime>,
+    /// An instant that no line is after, such as the file's modification time.
+    pub reference: Option<EventTime>,
+    /// Seconds east of UTC of times that name no zone. A table's times without a zone are always UTC.
+    pub offset_s: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_format_is_refused_with_the_known_ones() {
+        let error = "json".parse::<Format>().unwrap_err().to_string();
+        assert!(error.contains("\"json\"") && error.contains("jsonl") && error.contains("journald"), "{error}");
+    }
+}

@@ -1,0 +1,53 @@
+//! A table's header line as a parser keeps it: its text, which may come again, and the columns that it names.
+
+use serde::{Deserialize, Serialize};
+
+use super::csv::{Csv, HeaderError};
+
+/// A header line that names a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Header {
+    text: String,
+    columns: Csv,
+}
+
+impl Header {
+    /// The header in `text`, when it is one.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        Self::try_from(text.to_owned()).ok()
+    }
+
+    /// Whether a line of unknown format begins a table: it names a value and something else that is known, or it is
+    /// a row below the header of the file before.
+    pub(crate) fn is_likely(text: &str, before: Option<&Self>) -> bool {
+        match Self::read(text) {
+            Some(header) => header.columns.names_origin(),
+            None => before.is_some_and(|b| b.columns.parse(text).fault.is_none()),
+        }
+    }
+
+    pub(crate) fn columns(&self) -> &Csv {
+        &self.columns
+    }
+
+    /// Whether the line is this header once more, as after a concatenation.
+    pub(crate) fn is_repeated(&self, text: &str) -> bool {
+        text.as_bytes().first() == self.text.as_bytes().first() && text == self.text
+    }
+}
+
+impl TryFrom<String> for Header {
+    type Error = HeaderError;
+
+    fn try_from(text: String) -> Result<Self, HeaderError> {
+        let columns = Csv::from_header(&text)?;
+        Ok(Self { text, columns })
+    }
+}
+
+impl From<Header> for String {
+    fn from(header: Header) -> Self {
+        header.text
+    }
+}

@@ -1,0 +1,222 @@
+//! One source's parser: which format its lines have, what a header said, and the one way from bytes to a record.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Context, Format, Mapping, access,
+    auto::{self, Kind, Votes},
+    clean,
+    header::Header,
+    journal, jsonl, logfmt, name, plain, syslog,
+};
+use crate::{
+    limits::NAME_BYTES_MAX,
+    record::{Fault, Record, cut},
+};
+
+/// Reads the lines of one source. Stored with the source's position: what a header or the first lines told is not
+/// read again after a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parser {
+    format: Format,
+    /// The table's columns, kept across files: a rotated table may go on without them.
+    header: Option<Header>,
+    /// No line of this file has been read.
+    at_start: bool,
+    /// What the lines of this file decided, where the format is `auto`.
+    decided: Option<Kind>,
+    votes: Votes,
+}
+
+impl Parser {
+    /// Before the first line of a source's first file.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self { format, header: None, at_start: true, decided: None, votes: Votes::default() }
+    }
+
+    /// The next line is a file's first: it may be a header, and `auto` decides anew.
+    pub fn start_of_file(&mut self) {
+        self.at_start = true;
+        self.decided = None;
+        self.votes = Votes::default();
+    }
+
+    /// The format as configured.
+    #[must_use]
+    pub fn format(&self) -> &Format {
+        &self.format
+    }
+
+    /// The format in use; `auto` while the lines have not decided.
+    #[must_use]
+    pub fn format_name(&self) -> &'static str {
+        self.format.kind().or(self.decided).map_or("auto", name)
+    }
+
+    /// Reads one line, with or without its line end. `None` only for a table's header and for a line without text.
+    #[must_use]
+    pub fn parse<'a>(&mut self, line: &'a [u8], context: &Context) -> Option<Record<'a>> {
+        let (text, fault) = clean::line(line);
+        if text.trim_ascii_start().is_empty() {
+            return None;
+        }
+        let mut record = match text {
+            Cow::Borrowed(text) => self.parse_text(text, context)?,
+            Cow::Owned(text) => self.parse_text(&text, context)?.into_owned(),
+        };
+        // Bytes that were cut or replaced explain whatever else is wrong.
+        record.fault = fault.or(record.fault);
+        let name = |n: Option<Cow<'a, str>>| n.filter(|n| !n.trim().is_empty()).map(|n| cut(n, NAME_BYTES_MAX));
+        record.server = name(record.server);
+        record.component = name(record.component);
+        Some(record)
+    }
+
+    fn parse_text<'a>(&mut self, text: &'a str, context: &Context) -> Option<Record<'a>> {
+        let kind = match self.format.kind().or(self.decided) {
+            Some(kind) => kind,
+            None => self.guess(text, context),
+        };
+        let at_start = std::mem::take(&mut self.at_start);
+        let record = match kind {
+            Kind::Csv => return self.parse_row(text, at_start, context),
+            Kind::Jsonl => self.with_mapping(|mapping| jsonl::parse(text, mapping, context)),
+            Kind::Logfmt => self.with_mapping(|mapping| logfmt::parse(text, mapping, context)),
+            Kind::Journal => journal::parse(text),
+            Kind::Syslog => syslog::parse(text, context),
+            Kind::Access => access::parse(text, context),
+            Kind::Plain => Some(plain::parse(text, context)),
+        };
+        Some(record.unwrap_or_else(|| faulty(text, Fault::Unknown, context)))
+    }
+
+    /// `auto`: a file's first line may be a table's header; then every line is read as what it shows itself until
+    /// enough of them decide.
+    fn guess(&mut self, text: &str, context: &Context) -> Kind {
+        if self.at_start && Header::is_likely(text, self.header.as_ref()) {
+            self.decided = Some(Kind::Csv);
+            return Kind::Csv;
+        }
+        self.decided = self.votes.count(text, context);
+        auto::shown(text, context).or(self.decided).unwrap_or(Kind::Plain)
+    }
+
+    fn parse_row<'a>(&mut self, text: &'a str, at_start: bool, context: &Context) -> Option<Record<'a>> {
+        if (at_start || self.header.is_none())
+            && let Some(header) = Header::read(text)
+        {
+            self.header = Some(header);
+            return None;
+        }
+        match &self.header {
+            Some(header) if header.is_repeated(text) => None,
+            Some(header) => Some(header.columns().parse(text)),
+            None => Some(faulty(text, Fault::Header, context)),
+        }
+    }
+
+    fn with_mapping<T>(&self, read: impl FnOnce(&Mapping) -> T) -> T {
+        match &self.format {
+            Format::Jsonl(mapping) => read(mapping),
+            _ => read(&Mapping::default()),
+        }
+    }
+}
+
+fn faulty<'a>(text: &'a str, fault: Fault, context: &Context) -> Record<'a> {
+    Record { fault: Some(fault), ..plain::parse(text, context) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{record::Level, time::EventTime};
+
+    fn context() -> Context {
+        Context { reference: EventTime::parse("2026-02-01T00:00:00Z"), ..Context::default() }
+    }
+
+    fn decided(lines: &[&str]) -> &'static str {
+        let mut parser = Parser::new(Format::Auto);
+        for line in lines.iter().cycle().take(300) {
+            let _ = parser.parse(line.as_bytes(), &context());
+        }
+        parser.format_name()
+    }
+
+    #[test]
+    fn auto_tells_the_formats_apart() {
+        assert_eq!(decided(&["timestamp,server,component,value,anomalous", "2026-01-05T00:00:00Z,a,b,1,0"]), "csv");
+        assert_eq!(decided(&[r#"{"ts":1,"msg":"x"}"#, "panic: at x", "   at y", "   at z"]), "jsonl");
+        assert_eq!(decided(&[r#"{"__REALTIME_TIMESTAMP":"1","MESSAGE":"x"}"#]), "journald");
+        assert_eq!(decided(&["Jan  5 00:00:00 gate app[1]: x", "Jan  5 00:00:00 gate app: x"]), "syslog");
+        assert_eq!(decided(&["<14>1 2026-01-05T00:00:00Z gate app - - - x"]), "syslog");
+        assert_eq!(decided(&["2026-01-05T00:00:00+00:00 gate app[1]: x"]), "syslog");
+        assert_eq!(decided(&["level=info msg=\"x y\" n=1"]), "logfmt");
+        assert_eq!(decided(&["192.0.2.7 - - [05/Jan/2026:00:00:00 +0000] \"GET /\" 200 1"]), "access");
+        assert_eq!(decided(&["2026-01-05T00:00:00.5Z  INFO shop::cart: added"]), "plain");
+        assert_eq!(decided(&["words", "more words"]), "plain");
+    }
+
+    #[test]
+    fn undecided_lines_are_read_as_what_they_show() {
+        let mut parser = Parser::new(Format::Auto);
+        let record = parser.parse(b"<11>Jan  5 00:00:00 gate app: x", &context()).unwrap();
+        assert_eq!((record.component.as_deref(), record.level), (Some("app"), Some(Level::Error)));
+        let record = parser.parse(br#"{"value":3}"#, &context()).unwrap();
+        assert_eq!((record.value, record.fault), (Some(3.0), None));
+        assert_eq!(parser.format_name(), "auto");
+    }
+
+    #[test]
+    fn headers_come_first_and_again() {
+        for format in [Format::Csv, Format::Auto] {
+            let mut parser = Parser::new(format);
+            let mut value = |line: &str| parser.parse(line.as_bytes(), &context()).map(|r| (r.value, r.fault));
+            assert_eq!(value("time,value\r\n"), None);
+            assert_eq!(value("2026-01-05T00:00:00Z,1\r\n"), Some((Some(1.0), None)));
+            assert_eq!(value("time,value\n"), None);
+            assert_eq!(value("\n"), None);
+            parser.start_of_file();
+            let mut value = |line: &str| parser.parse(line.as_bytes(), &context()).map(|r| (r.value, r.fault));
+            assert_eq!(value("2026-01-05T00:00:01Z,2"), Some((Some(2.0), None)));
+            parser.start_of_file();
+            let mut value = |line: &str| parser.parse(line.as_bytes(), &context()).map(|r| (r.value, r.fault));
+            assert_eq!(value("value,host,time"), None);
+            assert_eq!(value("3,a,2026-01-05T00:00:02Z"), Some((Some(3.0), None)));
+        }
+        let mut headless = Parser::new(Format::Csv);
+        assert_eq!(headless.parse(b"1,2,3", &context()).unwrap().fault, Some(Fault::Header));
+    }
+
+    #[test]
+    fn a_line_that_does_not_fit_is_its_text() {
+        for format in ["jsonl", "syslog", "journald", "logfmt", "access"] {
+            let mut parser = Parser::new(format.parse().unwrap());
+            let record = parser.parse(b"ERROR nobody expects this", &context()).unwrap();
+            assert_eq!((record.fault, record.level), (Some(Fault::Unknown), Some(Level::Error)), "{format}");
+            assert_eq!(record.message.as_deref(), Some("nobody expects this"));
+            assert_eq!(parser.format_name(), format);
+            assert_eq!(parser.format().to_string(), format);
+        }
+    }
+
+    #[test]
+    fn dirty_lines_are_read_like_clean_ones() {
+        let mut parser = Parser::new(Format::Syslog);
+        let record = parser.parse(b"\x1b[33mJan  5 00:00:00\x1b[0m gate app[1]: caf\xe9\0\r\n", &context()).unwrap();
+        assert_eq!(record.server.as_deref(), Some("gate"));
+        assert_eq!(record.message.as_deref(), Some("caf\u{fffd}"));
+        assert_eq!(record.fault, Some(Fault::NotUtf8));
+    }
+
+    #[test]
+    fn long_names_are_cut() {
+        let line = format!("time=1767571200 host={}", "é".repeat(100));
+        let record = Parser::new(Format::Logfmt).parse(line.as_bytes(), &context()).map(Record::into_owned).unwrap();
+        assert_eq!(record.server.map(|n| n.len()), Some(NAME_BYTES_MAX));
+    }
+}

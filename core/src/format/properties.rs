@@ -1,0 +1,135 @@
+//! What must hold for any bytes whatever: no panic, nothing lost, the same result each time.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::*;
+use crate::{
+    limits::{LINE_BYTES_MAX, NAME_BYTES_MAX},
+    record::{Fault, Record},
+};
+
+/// Lines of each format, made up in the shapes that programs write.
+const LINES: &[&str] = &[
+    "timestamp,server,component,value,anomalous",
+    "2026-01-05T00:00:00Z,server-01,cpu,45.25,1",
+    "2026-01-05T00:00:00Z,\"a,\"\"b\"\"\",cpu,NaN,",
+    r#"{"ts":1767571200.5,"host":{"name":"a"},"level":"warn","msg":"x \u001b[1m\u0000","n":[1,2],"took":1e-3}"#,
+    r#"{"__CURSOR":"s=1;i=2","__REALTIME_TIMESTAMP":"1767571200000000","MESSAGE":[104,27,255],"PRIORITY":"3"}"#,
+    "<34>1 2026-01-05T00:00:00.003Z gate app 12 ID47 [a@1 b=\"x\\\"]\"] text",
+    "<13>Feb 29 00:00:00 gate su(pam_unix)[12]: session opened",
+    "Mon Jan  5 00:00:00 2026 daemon.err dnsmasq[1]: text",
+    "time=2026-01-05T00:00:00Z level=info msg=\"a \\\"b\\\"\" duration=12.5ms size=3",
+    r#"shop:443 192.0.2.7 - ann [05/Jan/2026:00:00:00 +0000] "GET /\" HTTP/1.1" 502 - "-" "agent" 0.125 rt=3"#,
+    "[Mon Jan 05 00:00:00.5 2026] [core:error] [pid 1] x",
+    "- 1117838570 2005.06.03 R1-M0 2005-06-03-15.42.50.675872 R1-M0 RAS KERNEL FATAL text",
+    "260105 000000 148 INFO dfs.Node$Receiver: got 3",
+    "E0105 00:00:00.000000 12 file.cc:7] \u{1b}]0;é\u{7}broken",
+    "2026-01-05 00:00:00,000 - shop.cart - WARNING - latë",
+    "    at com.shop.Cart(Cart.java:7)",
+];
+
+fn formats() -> impl Strategy<Value = Format> {
+    select(NAMES.to_vec()).prop_map(|name| name.parse().unwrap())
+}
+
+fn contexts() -> impl Strategy<Value = Context> {
+    let time = || any::<Option<i64>>().prop_map(|t| t.map(EventTime::from_micros));
+    (time(), time(), any::<i32>()).prop_map(|(previous, reference, offset_s)| Context { previous, reference, offset_s })
+}
+
+/// A real line with some of its bytes replaced, taken out or put in, and perhaps cut.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let edits = vec(
+        (any::<prop::sample::Index>(), 0_u8..3, prop_oneof![any::<u8>(), select(b"[]{}\"\\=:<> -,0\x1b\0".to_vec())]),
+        0..6,
+    );
+    (select(LINES), edits, any::<Option<prop::sample::Index>>()).prop_map(|(line, edits, cut)| {
+        let mut bytes = line.as_bytes().to_vec();
+        for (at, edit, byte) in edits {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = at.index(bytes.len());
+            match edit {
+                0 => bytes[at] = byte,
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, byte),
+            }
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len() + 1));
+        }
+        bytes
+    })
+}
+
+fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    vec(prop_oneof![mutated(), vec(any::<u8>(), 0..80)], 1..40)
+}
+
+fn check(record: &Record<'_>) {
+    assert!(record.value.is_none_or(f64::is_finite));
+    assert!(record.numbers.len() <= crate::record::NUMBERS_MAX);
+    assert!(record.numbers.iter().all(|(name, value)| name.len() <= NAME_BYTES_MAX && value.is_finite()));
+    for name in [&record.server, &record.component].into_iter().flatten() {
+        assert!(!name.is_empty() && name.len() <= NAME_BYTES_MAX);
+    }
+    if let Some(message) = &record.message {
+        assert!(!message.contains('\0'), "{message:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_lines_yield_records(format in formats(), lines in lines(), context in contexts(), again in any::<prop::sample::Index>()) {
+        let mut parser = Parser::new(format);
+        let again = again.index(lines.len());
+        for (number, line) in lines.iter().enumerate() {
+            if number == again {
+                parser.start_of_file();
+            }
+            if let Some(record) = parser.parse(line, &context) {
+                check(&record);
+                prop_assert_eq!(record.clone().into_owned(), record);
+            }
+        }
+    }
+
+    /// A parser that was stored and read back goes on as if nothing had happened.
+    #[test]
+    fn a_stored_parser_goes_on(format in formats(), lines in lines(), context in contexts()) {
+        let mut kept = Parser::new(format.clone());
+        let mut stored = Parser::new(format);
+        for line in &lines {
+            prop_assert_eq!(kept.parse(line, &context), stored.parse(line, &context));
+            stored = postcard::from_bytes(&postcard::to_allocvec(&stored).unwrap()).unwrap();
+            prop_assert_eq!(&kept, &stored);
+        }
+    }
+
+    #[test]
+    fn journal_scans_survive_anything(line in prop_oneof![mutated(), vec(any::<u8>(), 0..80)]) {
+        let _ = (journal::cursor(&line), journal::is_own(&line));
+    }
+}
+
+#[test]
+fn every_truncation_and_every_length_is_survived() {
+    let context = Context { reference: EventTime::parse("2026-02-01T00:00:00Z"), ..Context::default() };
+    for line in LINES {
+        for format in NAMES {
+            for end in 0..=line.len() {
+                let mut parser = Parser::new(format.parse().unwrap());
+                if let Some(record) = parser.parse(&line.as_bytes()[..end], &context) {
+                    check(&record);
+                }
+            }
+            let long = line.repeat(LINE_BYTES_MAX / line.len() + 2);
+            let mut parser = Parser::new(format.parse().unwrap());
+            let record = parser.parse(long.as_bytes(), &context);
+            assert!(record.is_none_or(|r| r.fault == Some(Fault::TooLong)), "{format}: {line}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Syslog as it stands in files and on the wire: RFC 5424, RFC 3164, rsyslog's RFC 3339 variety of it, BusyBox's and
+//! OpenWrt's `facility.level`. Refuses lines that have neither a priority nor a timestamp. Structured data is skipped:
+//! its numbers are counters and identifiers.
+
+use std::borrow::Cow;
+
+use super::{
+    Context, level,
+    tag::{strip_priority, tag},
+    timestamp::{self, Stamp},
+};
+use crate::record::{Fault, Level, Record};
+
+/// Reads one line; `None` when it has neither a priority nor a timestamp.
+pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> {
+    let header = Header::read(text, context)?;
+    let message = header.message;
+    let level = header.priority.map(level::priority).or(header.level);
+    Some(Record {
+        time: header.stamp.and_then(|s| s.time),
+        server: header.host.map(Cow::Borrowed),
+        component: header.program.map(Cow::Borrowed),
+        level: level.or_else(|| level::find(message).map(|spot| spot.level)),
+        message: (!message.is_empty()).then_some(Cow::Borrowed(message)),
+        fault: header.stamp.is_some_and(|s| s.time.is_none()).then_some(Fault::Time),
+        ..Record::default()
+    })
+}
+
+/// Whether a line of unknown format is syslog rather than another text with a timestamp.
+pub(crate) fn is_likely(text: &str, context: &Context) -> bool {
+    let Some(header) = Header::read(text, context) else {
+        return false;
+    };
+    if header.priority.is_some() || header.level.is_some() {
+        return header.stamp.is_some();
+    }
+    let Some(host) = header.host else {
+        return header.program.is_some() && header.has_pid;
+    };
+    // `<time> INFO module: text` has the same shape, but no server is called INFO.
+    let is_host = level::word(host).is_none() && host.bytes().any(|b| b.is_ascii_alphabetic());
+    let names_month = text.as_bytes().first().is_some_and(u8::is_ascii_uppercase);
+    is_host && (names_month || header.program.is_some())
+}
+
+struct Header<'a> {
+    priority: Option<u32>,
+    stamp: Option<Stamp>,
+    level: Option<Level>,
+    host: Option<&'a str>,
+    program: Option<&'a str>,
+    has_pid: bool,
+    message: &'a str,
+}
+
+impl<'a> Header<'a> {
+    fn read(text: &'a str, context: &Context) -> Option<Self> {
+        let (priority, rest) = match strip_priority(text) {
+            Some((priority, rest)) => (Some(priority), rest),
+            None => (None, text),
+        };
+        if let Some(rest) = priority.and(strip_version(rest)) {
+            return Self::of_5424(priority, rest, context);
+        }
+        let bare = rest.trim_start_matches([' ', '*']);
+        let stamp = timestamp::leading(bare, context);
+        if priority.is_none() && stamp.is_none() {
+            return None;
+        }
+        let rest = stamp.map_or(rest, |s| bare[s.end..].trim_start_matches(':'));
+        Some(Self::of_3164(priority, stamp, rest.trim_start()))
+    }
+
+    /// After `<34>1 `: time, host, program, process, message id, structured data, each `-` when absent.
+    fn of_5424(priority: Option<u32>, rest: &'a str, context: &Context) -> Option<Self> {
+        let (time, rest) = word(rest);
+        let (host, rest) = word(rest);
+        let (program, rest) = word(rest);
+        let (_process, rest) = word(rest);
+        let (_message_id, rest) = word(rest);
+        let present = |field: &'a str| (field != "-" && !field.is_empty()).then_some(field);
+        let stamp = present(time).map(|t| Stamp { time: timestamp::whole(t, context), end: 0 });
+        let message = after_structured_data(rest)?.trim_start();
+        Some(Self {
+            priority,
+            stamp,
+            level: None,
+            host: present(host),
+            program: present(program),
+            has_pid: false,
+            message: message.trim_start_matches('\u{feff}'),
+        })
+    }
+
+    /// After the timestamp: a host unless the first word is already the program's, or BusyBox's level.
+    fn of_3164(priority: Option<u32>, stamp: Option<Stamp>, rest: &'a str) -> Self {
+        let mut header =
+            Self { priority, stamp, level: None, host: None, program: None, has_pid: false, message: rest };
+        if stamp.is_some() && tag(rest).is_none() && facility_level(word(rest).0).is_none() {
+            let (host, after) = word(rest);
+            if is_host(host) {
+                header.host = Some(host);
+                header.message = after.trim_start();
+            }
+        }
+        if let Some(level) = facility_level(word(header.message).0) {
+            header.level = Some(level);
+            header.message = word(header.message).1.trim_start();
+        }
+        if let Some(tag) = tag(header.message.trim_start_matches("-- ")) {
+            header.program = Some(tag.program);
+            header.has_pid = tag.has_pid;
+            header.message = tag.message;
+        }
+        header
+    }
+}
+
+/// RFC 5424's version, one or two digits and a blank.
+fn strip_version(text: &str) -> Option<&str> {
+    let (version, rest) = text.split_once(' ')?;
+    let is_version = (1..=2).contains(&version.len()) && version.bytes().all(|b| b.is_ascii_digit());
+    // A time or its absence follows; otherwise the digit belongs to a message.
+    (is_version && rest.starts_with(|c: char| c.is_ascii_digit() || c == '-')).then_some(rest)
+}
+
+/// What follows `-` or `[id name="value" ...]...`; `None` when a bracket stays open.
+fn after_structured_data(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix('-') {
+        return Some(rest);
+    }
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while bytes.get(at) == Some(&b'[') {
+        let mut quoted = false;
+        loop {
+            at += 1;
+            match *bytes.get(at)? {
+                b'\\' if quoted => at += 1,
+                b'"' => quoted = !quoted,
+                b']' if !quoted => break,
+                _ => {}
+            }
+        }
+        at += 1;
+    }
+    text.get(at..)
+}
+
+fn word(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_at(memchr::memchr(b' ', text.as_bytes()).unwrap_or(text.len()));
+    (word, rest.strip_prefix(' ').unwrap_or(rest))
+}
+
+fn is_host(word: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'/' | b'@' | b'%');
+    word.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric()) && word.bytes().all(inner)
+}
+
+/// `daemon.info`
+fn facility_level(word: &str) -> Option<Level> {
+    let (facility, name) = word.split_once('.')?;
+    let is_facility = matches!(
+        facility,
+        "kern" | "user" | "mail" | "daemon" | "auth" | "syslog" | "lpr" | "news" | "uucp" | "cron" | "authpriv" | "ftp"
+    ) || facility.strip_prefix("local").is_some_and(|n| n.len() == 1);
+    if is_facility { level::word(name) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::EventTime;
+
+    fn context() -> Context {
+        Context { reference: EventTime::parse("2026-02-01T00:00:00Z"), ..Context::default() }
+    }
+
+    /// Time, host, program, message.
+    fn read(text: &str) -> (Option<String>, Option<String>, Option<String>, String) {
+        let record = parse(text, &context()).unwrap();
+        let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        let message = own(record.message).unwrap_or_default();
+        (record.time.map(|t| t.to_string()), own(record.server), own(record.component), message)
+    }
+
+    fn expect(
+        time: &str,
+        host: &str,
+        program: &str,
+        message: &str,
+    ) -> (Option<String>, Option<String>, Option<String>, String) {
+        let present = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        (present(time), present(host), present(program), message.to_owned())
+    }
+
+    #[test]
+    fn rfc_3164_is_read() {
+        let time = "2026-01-05T00:00:00Z";
+        for (line, expected) in [
+            ("<11>Jan  5 00:00:00 gate sshd[12]: hi", expect(time, "gate", "sshd", "hi")),
+            ("Jan  5 00:00:00 gate sshd(pam_unix)[12]: hi", expect(time, "gate", "sshd(pam_unix)", "hi")),
+            ("Jan  5 00:00:00 gate kernel: [1.5] usb: on", expect(time, "gate", "kernel", "[1.5] usb: on")),
+            ("Jan  5 00:00:00 gate syslogd 1.4.1: restart.", expect(time, "gate", "syslogd", "restart.")),
+            ("Jan  5 00:00:00 gate  -- root[2]: LOGIN", expect(time, "gate", "root", "LOGIN")),
+            ("Jan  5 00:00:00 gate last message repeated", expect(time, "gate", "", "last message repeated")),
+            ("Jan  5 00:00:00 sshd[12]: hi", expect(time, "", "sshd", "hi")),
+            ("2026-01-05T00:00:00.000+00:00 gate postfix/smtpd[1]: hi", expect(time, "gate", "postfix/smtpd", "hi")),
+            ("<6>app: hi", expect("", "", "app", "hi")),
+            ("<6>hi there", expect("", "", "", "hi there")),
+            ("Mon Jan  5 00:00:00 2026 daemon.err dnsmasq[1]: hi", expect(time, "", "dnsmasq", "hi")),
+            ("Jan  5 00:00:00 gate user.notice app: hi", expect(time, "gate", "app", "hi")),
+            ("Jan  5 00:00:00", expect(time, "", "", "")),
+        ] {
+            assert_eq!(read(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn rfc_5424_is_read() {
+        let line = "<165>1 2026-01-05T00:00:00.003Z gate app 12 ID47 [a@1 b=\"x\\\"]\" c=\"2\"][d e=\"f\"] \u{feff}hi";
+        assert_eq!(read(line), expect("2026-01-05T00:00:00.003Z", "gate", "app", "hi"));
+        assert_eq!(read("<14>1 - - - - - - hi"), expect("", "", "", "hi"));
+        assert_eq!(read("<14>1 - - app - - -"), expect("", "", "app", ""));
+        assert!(parse("<14>1 - - app - - [open b=\"", &context()).is_none());
+        assert_eq!(parse("<14>1 2026-13-05T00:00:00Z h app - - - x", &context()).unwrap().fault, Some(Fault::Time));
+    }
+
+    #[test]
+    fn the_level_is_the_prioritys_else_the_texts() {
+        let level = |line: &str| parse(line, &context()).unwrap().level;
+        assert_eq!(level("<11>Jan  5 00:00:00 gate app: warning: x"), Some(Level::Error));
+        assert_eq!(level("Jan  5 00:00:00 gate app: warning: x"), Some(Level::Warning));
+        assert_eq!(level("Jan  5 00:00:00 gate user.crit app: x"), Some(Level::Critical));
+        assert_eq!(level("Jan  5 00:00:00 gate app: all is well"), None);
+    }
+
+    #[test]
+    fn other_texts_are_told_apart() {
+        for line in [
+            "Jan  5 00:00:00 gate last message repeated 2 times",
+            "<6>Jan  5 00:00:00 x y",
+            "2026-01-05T00:00:00Z gate app[1]: x",
+        ] {
+            assert!(is_likely(line, &context()), "{line}");
+        }
+        for line in [
+            "2026-01-05T00:00:00Z INFO app::run: x",
+            "2026-01-05 00:00:00 started",
+            "words",
+            "<6>words",
+            "2026-01-05 00:00:00 [main] x: y",
+        ] {
+            assert!(!is_likely(line, &context()), "{line}");
+        }
+        assert!(parse("no header at all", &context()).is_none());
+        assert!(parse("<999>x", &context()).is_none());
+    }
+}
