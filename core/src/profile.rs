@@ -142,8 +142,10 @@ pub enum ProfileError {
     #[error("oddline.profile is not readable: {0}")]
     Json(#[from] serde_json::Error),
     /// Made for another record vector.
-    #[error("the model was made for features {found} (revision {revision}), this program computes {expected} \
-             (revision {REVISION}): train a model with this version")]
+    #[error(
+        "the model was made for features {found} (revision {revision}), this program computes {expected} \
+             (revision {REVISION}): train a model with this version"
+    )]
     Features {
         /// Names in the file.
         found: String,

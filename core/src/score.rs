@@ -3,7 +3,7 @@
 //! Each feature is measured in its own quantile: a spiky one whitened by its standard deviation would own the
 //! threshold.
 
-use crate::{limits::RECORD_FEATURES, profile::RecordView, stream::Vector};
+use crate::{profile::RecordView, stream::{JUDGED, Vector}};
 
 /// A record's score and what made it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,9 +58,9 @@ pub struct Share {
     pub extreme: f32,
 }
 
-/// Both measures of each feature.
+/// Both measures of each feature that is judged.
 #[must_use]
-pub fn shares(view: &RecordView, vector: &Vector, residual: &Vector) -> [Share; RECORD_FEATURES] {
+pub fn shares(view: &RecordView, vector: &Vector, residual: &Vector) -> [Share; JUDGED] {
     core::array::from_fn(|j| Share {
         unexpected: if view.autoencoder { residual[j].abs() / view.residual_quantile[j] } else { 0.0 },
         extreme: ((vector[j] - view.center[j]) / view.scale[j]).abs() / view.value_quantile[j],

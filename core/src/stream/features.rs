@@ -12,6 +12,9 @@ use crate::{limits::RECORD_FEATURES, time::EventTime};
 pub const FEATURES: [&str; RECORD_FEATURES] =
     ["residual", "step", "level", "volatility", "stuck", "gap", "day_sin", "day_cos"];
 
+/// The features before this one are judged; the time of day behind them is only there to expect the others by.
+pub const JUDGED: usize = 6;
+
 /// Bump when a feature's definition changes without its name: models of another revision are refused.
 pub const REVISION: u32 = 1;
 
@@ -26,6 +29,8 @@ const ODD: f64 = 4.0;
 const LEVEL_CLIP: f64 = 6.0;
 const LEVEL_RISE: f64 = 0.1;
 const LEVEL_RELEASE: f64 = 0.3;
+/// A level counts up to the residual of the record itself plus this.
+const BORNE: f64 = 0.5;
 const STEP_CLIP: f64 = 5.0;
 const VOLATILITY_RISE: f64 = 0.2;
 const VOLATILITY_RELEASE: f64 = 0.3;
@@ -41,6 +46,7 @@ const GAP_RATIO: (f64, f64) = (0.05, 500.0);
 pub struct Memory {
     /// Starting point of the next step: the last residual that was not odd.
     anchor: f64,
+    last: f64,
     /// Slow rise, quick release average of the residual.
     level: f64,
     /// Mean square of the steps.
@@ -73,6 +79,7 @@ pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, v
     let r = residual.clamp(-CLIP, CLIP);
     let memory = memory.get_or_insert(Memory {
         anchor: r,
+        last: r,
         level: 0.0,
         volatility: 1.0,
         quiet: 0,
@@ -81,24 +88,28 @@ pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, v
         last_time: time,
     });
     let d = ((r - memory.anchor) / baseline.step_scale).clamp(-CLIP, CLIP);
-    memory.follow(r, d);
+    let moved = ((r - memory.last) / baseline.step_scale).clamp(-CLIP, CLIP);
+    let limit = (r.abs() + 1.0) / baseline.step_scale;
+    memory.follow(r, d, moved);
+    let d = d.clamp(-limit, limit);
     let stuck = memory.count_run(baseline, value);
     let (gap, late) = memory.gap(baseline, time);
     #[expect(clippy::cast_possible_truncation, reason = "the model computes in f32")]
-    let vector = [r, d, memory.level, 0.5 * libm::log(memory.volatility + 0.001), stuck, gap, at[1], at[2]]
-        .map(|x| x as f32);
+    let vector =
+        [r, d, memory.borne_level(r), 0.5 * libm::log(memory.volatility + 0.001), stuck, gap, at[1], at[2]].map(|x| x as f32);
     Reading { vector, expected, residual, late }
 }
 
 impl Memory {
-    fn follow(&mut self, r: f64, d: f64) {
+    fn follow(&mut self, r: f64, d: f64, moved: f64) {
+        self.last = r;
         if r.abs() <= ODD {
             self.anchor = r;
         }
         let a = r.clamp(-LEVEL_CLIP, LEVEL_CLIP);
         let rising = a.abs() > self.level.abs() && a * self.level >= 0.0;
         self.level += if rising { LEVEL_RISE } else { LEVEL_RELEASE } * (a - self.level);
-        let square = d.abs().min(STEP_CLIP).powi(2);
+        let square = d.abs().min(moved.abs()).min(STEP_CLIP).powi(2);
         let rate = if square > self.volatility { VOLATILITY_RISE } else { VOLATILITY_RELEASE };
         self.volatility += rate * (square - self.volatility);
         self.quiet = if r.abs() < QUIET && d.abs() < QUIET { self.quiet + 1 } else { 0 };
@@ -106,6 +117,13 @@ impl Memory {
             self.level = self.level.clamp(-QUIET_LEVEL, QUIET_LEVEL);
             self.volatility = self.volatility.min(QUIET_VOLATILITY);
         }
+    }
+
+    /// The level as far as this record bears it out: one usual value ends what a high level was evidence of.
+    fn borne_level(&self, r: f64) -> f64 {
+        let same_side = (r * self.level.signum()).max(0.0);
+        let limit = same_side + BORNE;
+        self.level.clamp(-limit, limit)
     }
 
     fn count_run(&mut self, baseline: &Baseline, value: f64) -> f64 {

@@ -117,9 +117,8 @@ mod tests {
     #[test]
     fn learns_level_then_day() {
         let at = |i: usize| EventTime::from_micros(i as i64 * 60_000_000);
-        let value = |i: usize| {
-            curve_at(&[40.0, 8.0, 3.0, 0.0, 0.0], &phases(at(i))) + (i as f64 * 0.754_877).fract() - 0.5
-        };
+        let value =
+            |i: usize| curve_at(&[40.0, 8.0, 3.0, 0.0, 0.0], &phases(at(i))) + (i as f64 * 0.754_877).fract() - 0.5;
         let mut learner = Learner::start(at(0), value(0));
         let mut baseline: Option<Baseline> = None;
         let mut changes = Vec::new();

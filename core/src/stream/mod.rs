@@ -14,12 +14,12 @@ use std::sync::Arc;
 use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Serialize};
 
+pub use self::features::{FEATURES, JUDGED, REVISION, Vector};
 use self::{
     baseline::Baseline,
     features::{Memory, Reading},
     learn::Learner,
 };
-pub use self::features::{FEATURES, REVISION, Vector};
 use crate::{
     episode::Tracker,
     limits::{LEARNING_MAX, STREAMS_MAX},

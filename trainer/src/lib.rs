@@ -1,0 +1,30 @@
+//! The trainer: log files in, a tested model out. `run` reads as the story; the stages are types one can stop at.
+//!
+//! ```text
+//! generate -> logs -> dataset -> vectors -> fit -> export -> calibrate -> model.onnx
+//!                                                               |
+//!                     unseen logs ----------------------- (detector) -> test: report, anomalies.csv, charts
+//! ```
+
+pub mod chart;
+pub mod dataset;
+pub mod error;
+pub mod evaluate;
+pub mod export;
+pub mod fit;
+pub mod generate;
+pub mod network;
+pub mod calibrate;
+pub mod test;
+pub mod train;
+pub mod vectors;
+
+/// Bytes as lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+        text
+    })
+}
