@@ -1,0 +1,232 @@
+//! Entries of every kind come back from postcard and JSON as they were; the largest fits its ceiling.
+
+use proptest::{collection::vec, option, prelude::*};
+
+use super::*;
+use crate::id::BootId;
+
+/// Any text, often too long.
+fn text<const MAX: usize>() -> impl Strategy<Value = Text<MAX>> {
+    prop_oneof![4 => "\\PC{0,20}", 1 => "\\PC{0,90}"].prop_map(|t| Text::cut(&t))
+}
+
+fn instant() -> impl Strategy<Value = EventTime> {
+    prop_oneof![
+        3 => 0..4_000_000_000_000_000_i64,
+        1 => any::<i64>(),
+    ]
+    .prop_map(EventTime::from_micros)
+}
+
+fn single() -> impl Strategy<Value = Finite<f32>> {
+    any::<f32>().prop_map(Finite::<f32>::nearest)
+}
+
+fn double() -> impl Strategy<Value = Finite<f64>> {
+    any::<f64>().prop_map(Finite::<f64>::nearest)
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        Just(Kind::Score),
+        Just(Kind::Range),
+        Just(Kind::Silence),
+        Just(Kind::Rate),
+        Just(Kind::Novelty),
+        Just(Kind::NotFinite)
+    ]
+}
+
+fn reason() -> impl Strategy<Value = Reason> {
+    (text(), double(), option::of(double()), single()).prop_map(|(feature, observed, expected, share)| Reason {
+        feature,
+        observed,
+        expected,
+        share,
+    })
+}
+
+fn episode() -> impl Strategy<Value = Box<Episode>> {
+    let who = (text(), any::<u64>(), text(), text(), kind(), instant(), instant(), any::<u64>());
+    let why = (single(), single(), text(), vec(reason(), 0..4), double(), option::of(double()));
+    let rest = (any::<bool>(), vec(text(), 0..4), any::<u64>(), any::<bool>());
+    (who, why, rest).prop_map(
+        |(
+            (source, number, server, component, kind, first, last, records),
+            (peak, threshold, main_reason, reasons, value, expected),
+            (learning, samples, model, by_clock),
+        )| {
+            Box::new(Episode {
+                source,
+                number,
+                server,
+                component,
+                kind,
+                first,
+                last,
+                records,
+                peak,
+                threshold,
+                main_reason,
+                reasons: reasons.into_iter().collect(),
+                value,
+                expected,
+                learning,
+                samples: samples.into_iter().collect(),
+                model,
+                by_clock,
+            })
+        },
+    )
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let gap = (text(), option::of(any::<u64>()), option::of(any::<u64>()), option::of(instant()), text())
+        .prop_map(|(source, bytes, records, after, cause)| Gap { source, bytes, records, after, cause });
+    let flood =
+        (text(), instant(), instant(), any::<u64>(), vec((text(), any::<u64>()), 0..4), any::<u64>(), any::<bool>())
+            .prop_map(|(source, from, to, suppressed, components, others, by_clock)| {
+                let components = components.into_iter().collect();
+                FloodSummary { source, from, to, suppressed, components, others, by_clock }
+            });
+    let swap = (text(), any::<u64>(), option::of(any::<u64>()), any::<u64>())
+        .prop_map(|(source, position, from, to)| ModelSwap { source, position, from, to });
+    let silence = (text(), text(), text(), instant(), instant(), double(), any::<u64>(), any::<bool>()).prop_map(
+        |(source, server, component, last, until, usual_s, model, by_clock)| Silence {
+            source,
+            server,
+            component,
+            last,
+            until,
+            usual_s,
+            model,
+            by_clock,
+        },
+    );
+    let fault = || (text(), text()).prop_map(|(source, cause)| SourceFault { source, cause });
+    prop_oneof![
+        episode().prop_map(Event::EpisodeOpened),
+        episode().prop_map(Event::EpisodeUpdated),
+        episode().prop_map(Event::EpisodeEnded),
+        episode().prop_map(Event::NewLevel),
+        gap.prop_map(Event::Gap),
+        flood.prop_map(Event::FloodSummary),
+        fault().prop_map(Event::SourceFailed),
+        fault().prop_map(Event::SourceRecovered),
+        swap.prop_map(Event::ModelSwap),
+        silence.prop_map(Event::Silence),
+    ]
+}
+
+/// Any entry.
+pub(crate) fn entry() -> impl Strategy<Value = Entry> {
+    (event(), any::<[u8; 16]>(), any::<u64>(), instant()).prop_map(|(event, boot, monotonic_us, wall)| Entry {
+        event,
+        stamp: Stamp { boot: BootId(boot), monotonic_us, wall },
+    })
+}
+
+fn largest_episode() -> Episode {
+    let instant = EventTime::from_micros(i64::MIN);
+    let reason = Reason {
+        feature: Text::cut(&"f".repeat(FEATURE_BYTES_MAX)),
+        observed: Finite::<f64>::nearest(f64::MAX),
+        expected: Finite::<f64>::new(f64::MAX),
+        share: Finite::<f32>::nearest(f32::MAX),
+    };
+    Episode {
+        source: Text::cut(&"s".repeat(SOURCE_BYTES_MAX)),
+        number: u64::MAX,
+        server: Text::cut(&"n".repeat(NAME_BYTES_MAX)),
+        component: Text::cut(&"n".repeat(NAME_BYTES_MAX)),
+        kind: Kind::NotFinite,
+        first: instant,
+        last: instant,
+        records: u64::MAX,
+        peak: Finite::<f32>::nearest(f32::MAX),
+        threshold: Finite::<f32>::nearest(f32::MAX),
+        main_reason: Text::cut(&"r".repeat(REASON_BYTES_MAX)),
+        reasons: core::iter::repeat_n(reason, REASONS_MAX).collect(),
+        value: Finite::<f64>::nearest(f64::MAX),
+        expected: Finite::<f64>::new(f64::MAX),
+        learning: true,
+        samples: core::iter::repeat_n(Text::cut(&"x".repeat(SAMPLE_BYTES_MAX)), SAMPLES_MAX).collect(),
+        model: u64::MAX,
+        by_clock: true,
+    }
+}
+
+#[test]
+fn the_largest_entries_fit() {
+    let stamp = Stamp { boot: BootId([255; 16]), monotonic_us: u64::MAX, wall: EventTime::from_micros(i64::MIN) };
+    let size = |event| postcard::to_stdvec(&Entry { event, stamp }).unwrap().len();
+    let episode = size(Event::EpisodeEnded(Box::new(largest_episode())));
+    assert!(episode > EPISODE_BYTES - 128 && episode <= EPISODE_BYTES, "{episode} of {EPISODE_BYTES}");
+    let name: Name = Text::cut(&"n".repeat(NAME_BYTES_MAX));
+    let flood = size(Event::FloodSummary(FloodSummary {
+        source: Text::cut(&"s".repeat(SOURCE_BYTES_MAX)),
+        from: stamp.wall,
+        to: stamp.wall,
+        suppressed: u64::MAX,
+        components: core::iter::repeat_n((name, u64::MAX), FLOOD_COMPONENTS_MAX).collect(),
+        others: u64::MAX,
+        by_clock: true,
+    }));
+    assert!(flood <= FLOOD_BYTES, "{flood} of {FLOOD_BYTES}");
+}
+
+#[test]
+fn the_number_of_variants_is_true() {
+    let silence = Silence {
+        source: Text::default(),
+        server: Text::default(),
+        component: Text::default(),
+        last: EventTime::from_micros(0),
+        until: EventTime::from_micros(0),
+        usual_s: Finite::<f64>::nearest(0.0),
+        model: 0,
+        by_clock: false,
+    };
+    let last = postcard::to_stdvec(&Event::Silence(silence)).unwrap();
+    assert_eq!(u32::from(last[0]) + 1, Event::VARIANTS, "the last variant's number");
+}
+
+#[test]
+fn json_reads_well() {
+    let mut episode = largest_episode();
+    episode.first = EventTime::parse("2026-01-05T00:00:00Z").unwrap();
+    episode.peak = Finite::<f32>::nearest(3.7);
+    let stamp = Stamp { boot: BootId([0; 16]), monotonic_us: 5, wall: episode.first };
+    let entry = Entry { event: Event::EpisodeOpened(Box::new(episode)), stamp };
+    let json: serde_json::Value = serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap();
+    let opened = &json["event"]["episode_opened"];
+    assert_eq!(opened["first"], "2026-01-05T00:00:00Z");
+    assert_eq!(opened["kind"], "not_finite");
+    assert!(serde_json::to_string(&entry).unwrap().contains("\"peak\":3.7,"));
+    assert_eq!(json["stamp"]["boot"], "0".repeat(32));
+}
+
+#[test]
+fn identity_is_the_event_alone_and_only_of_what_a_replay_meets() {
+    let stamp = |us| Stamp { boot: BootId([us as u8; 16]), monotonic_us: us, wall: EventTime::from_micros(0) };
+    let mut episode = largest_episode();
+    let entry =
+        |episode: &Episode, us| Entry { event: Event::EpisodeOpened(Box::new(episode.clone())), stamp: stamp(us) };
+    assert_eq!(entry(&episode, 1).identity(), None);
+    episode.by_clock = false;
+    assert_ne!(entry(&episode, 1), entry(&episode, 2));
+    assert_eq!(entry(&episode, 1).identity(), entry(&episode, 2).identity());
+    let fault = SourceFault { source: Text::cut("a"), cause: Text::cut("b") };
+    assert_eq!(Entry { event: Event::SourceFailed(fault), stamp: stamp(1) }.identity(), None);
+}
+
+proptest! {
+    #[test]
+    fn postcard_and_json_give_back_what_they_got(entry in entry()) {
+        let bytes = postcard::to_stdvec(&entry).unwrap();
+        prop_assert!(bytes.len() <= ENTRY_BYTES_MAX);
+        prop_assert_eq!(&postcard::from_bytes::<Entry>(&bytes).unwrap(), &entry);
+        let json = serde_json::to_string(&entry).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Entry>(&json).unwrap(), &entry);
+    }
+}

@@ -1,0 +1,174 @@
+//! The same as text: batches for brokers that other tools listen to, and lines for the file sink. No CRC: JSON has its
+//! own way of being broken.
+//!
+//! ```text
+//!  batch  {"oddline":1,"epoch":"81985529216486895","first_sequence":7,"entries":[{"event":{..},"stamp":{..}},..]}
+//!  line   {"epoch":"81985529216486895","sequence":7,"event":{..},"stamp":{..}}
+//! ```
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{BATCH_ENTRIES_MAX, Header, WIRE_VERSION};
+use crate::{
+    event::{Entry, Event, Stamp},
+    id::Epoch,
+};
+
+/// Bytes of a JSON batch: a quarter of [`super::BATCH_BYTES_MAX`] in postcard, where escapes make six of one byte and
+/// names ten of an empty entry.
+pub const JSON_BYTES_MAX: usize = 256 * 1024;
+
+/// A batch read from JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JsonBatch {
+    /// Which sequences it holds.
+    pub header: Header,
+    /// They.
+    pub entries: Vec<Entry>,
+}
+
+/// Why bytes are no JSON batch.
+#[derive(Debug, thiserror::Error)]
+pub enum JsonError {
+    /// Longer than [`JSON_BYTES_MAX`].
+    #[error("the JSON batch has {0} bytes, at most {JSON_BYTES_MAX} are allowed")]
+    TooLarge(usize),
+    /// No JSON of this shape: nothing is known about it.
+    #[error("the message is no JSON batch: {0}")]
+    Shape(serde_json::Error),
+    /// A number that cannot be.
+    #[error("the JSON batch holds an impossible {0}")]
+    Field(&'static str),
+    /// An entry this program does not know: the batch becomes a dead letter for its sequences.
+    #[error("entry {sequence} cannot be read: {reason}")]
+    Entry {
+        /// The batch's header.
+        header: Header,
+        /// Which entry.
+        sequence: u64,
+        /// What is wrong with it.
+        reason: serde_json::Error,
+    },
+}
+
+/// One line of the file sink.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JsonLine {
+    /// The life of the agent's state file.
+    pub epoch: Epoch,
+    /// Running number in it.
+    pub sequence: u64,
+    /// What happened.
+    pub event: Event,
+    /// Under which circumstances.
+    pub stamp: Stamp,
+}
+
+impl JsonLine {
+    /// The line, without its newline.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("finite numbers and text keys can always be written")
+    }
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    oddline: u8,
+    epoch: Epoch,
+    first_sequence: u64,
+    entries: &'a [Entry],
+}
+
+#[derive(Deserialize)]
+struct Read {
+    oddline: u8,
+    epoch: Epoch,
+    first_sequence: u64,
+    entries: Vec<Value>,
+}
+
+/// Writes a batch; the caller keeps it within [`super::BATCH_BYTES_MAX`] / 4 in postcard.
+#[must_use]
+pub fn encode_json(epoch: Epoch, first_sequence: u64, entries: &[Entry]) -> Vec<u8> {
+    let batch = Written { oddline: WIRE_VERSION, epoch, first_sequence, entries };
+    serde_json::to_vec(&batch).expect("finite numbers and text keys can always be written")
+}
+
+/// Reads a batch.
+///
+/// # Errors
+/// When the bytes are something else, or hold an entry that cannot be read.
+pub fn decode_json(bytes: &[u8]) -> Result<JsonBatch, JsonError> {
+    if bytes.len() > JSON_BYTES_MAX {
+        return Err(JsonError::TooLarge(bytes.len()));
+    }
+    let read: Read = serde_json::from_slice(bytes).map_err(JsonError::Shape)?;
+    if read.oddline != WIRE_VERSION {
+        return Err(JsonError::Field("version"));
+    }
+    let count = u16::try_from(read.entries.len()).ok().filter(|&n| n > 0 && usize::from(n) <= BATCH_ENTRIES_MAX);
+    let count = count.ok_or(JsonError::Field("count"))?;
+    let first_sequence = read.first_sequence;
+    if first_sequence == 0 || first_sequence.checked_add(u64::from(count)).is_none() {
+        return Err(JsonError::Field("sequence"));
+    }
+    let header = Header { epoch: read.epoch, first_sequence, count };
+    let entry = |(sequence, value)| {
+        serde_json::from_value(value).map_err(|reason| JsonError::Entry { header, sequence, reason })
+    };
+    let entries = (first_sequence..).zip(read.entries).map(entry).collect::<Result<_, _>>()?;
+    Ok(JsonBatch { header, entries })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::event::tests::entry;
+
+    const EPOCH: Epoch = Epoch::from_random(17);
+
+    #[test]
+    fn a_newer_event_keeps_its_header() {
+        let text = br#"{"oddline":1,"epoch":"17","first_sequence":3,"entries":[{"event":{"dream":{}},"stamp":{}}]}"#;
+        let Err(JsonError::Entry { header, sequence: 3, .. }) = decode_json(text) else { panic!() };
+        assert_eq!(header, Header { epoch: EPOCH, first_sequence: 3, count: 1 });
+    }
+
+    #[test]
+    fn impossible_batches_are_refused() {
+        let text = |version, first, entries| {
+            format!(r#"{{"oddline":{version},"epoch":"17","first_sequence":{first},"entries":[{entries}]}}"#)
+        };
+        for (bad, field) in [
+            (text(2, 1, "{}"), "version"),
+            (text(1, 0, "{}"), "sequence"),
+            (text(1, u64::MAX, "{}"), "sequence"),
+            (text(1, 1, ""), "count"),
+        ] {
+            assert!(matches!(decode_json(bad.as_bytes()), Err(JsonError::Field(f)) if f == field), "{bad}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn batches_and_lines_come_back(entries in vec(entry(), 1..4), first in 1..1_u64 << 60) {
+            let bytes = encode_json(EPOCH, first, &entries);
+            let batch = decode_json(&bytes).unwrap();
+            prop_assert_eq!(batch.header.last_sequence(), first + entries.len() as u64 - 1);
+            prop_assert_eq!(&batch.entries, &entries);
+            for cut in [bytes.len() / 2, bytes.len() - 1] {
+                prop_assert!(decode_json(&bytes[..cut]).is_err());
+            }
+            let Entry { event, stamp } = entries[0].clone();
+            let line = JsonLine { epoch: EPOCH, sequence: first, event, stamp };
+            prop_assert!(!line.to_text().contains('\n'));
+            prop_assert_eq!(serde_json::from_str::<JsonLine>(&line.to_text()).unwrap(), line);
+        }
+    }
+}
