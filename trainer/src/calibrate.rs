@@ -1,32 +1,346 @@
-//! The threshold: held-out records streamed through the detector.
+//! The threshold: held-out records streamed through the exported model and the code that will judge, then the tail of
+//! their episodes' peaks extrapolated to the alert budget.
+//!
+//! A hold-out of a few days holds too few false episodes to count at one a day, and, in a log nobody cleaned, true ones
+//! as well. So the peaks between a base and a cap are fitted (peaks over threshold, Pickands 1975; a normal, an
+//! exponential or a Pareto tail, truncated at the cap because what lies beyond may be true anomalies), and the fit says how many false
+//! episodes a day lie above any score. The interval comes from resampling the peaks (Efron 1979).
 
 use anyhow::Result;
-use oddline_core::{profile::Threshold, record::Record};
-use oddline_detector::{Judge, Model, Names};
+use oddline_core::{
+    episode::Step,
+    profile::{Profile, Threshold},
+    record::Record,
+    robust::quantile,
+};
+use oddline_detector::{Judge, Judged, Model, Names};
+use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
-use crate::{dataset::Dataset, train::Args};
+use crate::{
+    dataset::{Dataset, Stream},
+    error::BadData,
+    evaluate::histogram::ScoreHistogram,
+    trim::Keep,
+};
 
-pub fn run(args: &Args, dataset: &Dataset, model: &Model, from: f64) -> Result<Threshold> {
-    let mut held: Vec<Vec<f32>> = vec![Vec::new(); dataset.streams.len()];
-    let mut days = 0.0;
-    for (s, stream) in dataset.streams.iter().enumerate() {
-        let mut judge = Judge::new(model)?;
-        let mut out = Vec::new();
-        let names = Names { server: &stream.name.server, component: &stream.name.component };
-        for (time, value) in stream.times.iter().zip(&stream.values) {
-            judge.push(&Record { time: Some(*time), value: Some(*value), ..Record::default() }, names, &mut out)?;
+/// Where the first pass assumes odd to begin; scores are in training quantiles.
+const FIRST_THRESHOLD: f32 = 1.2;
+/// Passes until the threshold and the baselines it lets follow agree.
+const PASSES: usize = 2;
+/// Peaks are fitted above the score that this many of them a stream exceed ...
+const PEAKS_PER_STREAM: usize = 8;
+/// ... but at least this many in all.
+const PEAKS_MIN: usize = 40;
+/// Peaks beyond the base times this may be true anomalies and only count as unknown.
+const CAP: f64 = 1.45;
+const RESAMPLES: usize = 400;
+/// The smallest threshold: below it a record is nearer to the middle of training than its edge.
+const THRESHOLD_MIN: f64 = 0.5;
+
+/// What the threshold should meet.
+#[derive(Debug, Clone, Copy)]
+pub enum Aim {
+    /// False episodes per server and day.
+    Budget(f64),
+    /// Quantile of the scores of normal held-out records.
+    Quantile(f64),
+}
+
+/// What calibration found.
+#[derive(Debug, Clone)]
+pub struct Calibrated {
+    /// The threshold with its expectation.
+    pub threshold: Threshold,
+    /// Scores of all training records as they will be judged.
+    pub scores: ScoreHistogram,
+    /// Held-out days of all servers together.
+    pub server_days: f64,
+    /// Peaks the tail was fitted to.
+    pub peaks: usize,
+}
+
+/// Finds the threshold for a model whose own is not set yet. Records from `from` (share of each stream) on are held out.
+///
+/// # Errors
+/// When the model cannot be run, or nothing normal was held out.
+pub fn calibrate(dataset: &Dataset, keep: &Keep, model: &Model, from: f64, aim: Aim) -> Result<Calibrated> {
+    let mut threshold = Threshold {
+        value: FIRST_THRESHOLD,
+        alert_budget: None,
+        quantile: None,
+        expected: 0.0,
+        interval: (0.0, 0.0),
+    };
+    let mut calibrated = None;
+    for _ in 0..PASSES {
+        let profile = Profile { record: with_threshold(model, threshold), ..(*model.profile).clone() };
+        let held = hold_out(dataset, keep, &model.with_profile(profile), from)?;
+        threshold = held.threshold(aim)?;
+        calibrated = Some(Calibrated {
+            threshold,
+            server_days: held.server_days,
+            peaks: held.peaks.len(),
+            scores: held.scores,
+        });
+    }
+    Ok(calibrated.expect("there is at least one pass"))
+}
+
+fn with_threshold(model: &Model, threshold: Threshold) -> oddline_core::profile::RecordView {
+    oddline_core::profile::RecordView { threshold, ..model.profile.record.clone() }
+}
+
+/// Held-out records as judged.
+struct Held {
+    /// Scores of the records not found odd while fitting.
+    normal: Vec<f64>,
+    /// Peak of each run of scores above the base.
+    peaks: Vec<f64>,
+    base: f64,
+    server_days: f64,
+    scores: ScoreHistogram,
+}
+
+fn hold_out(dataset: &Dataset, keep: &Keep, model: &Model, from: f64) -> Result<Held> {
+    let mut scores = ScoreHistogram::default();
+    let (mut normal, mut series) = (Vec::new(), Vec::new());
+    for (stream, keep) in dataset.streams.iter().zip(keep) {
+        let judged = judge(stream, model)?;
+        judged.iter().for_each(|j| scores.push(j.verdict.score.value));
+        let held = stream.part(from, 1.0);
+        let score = |j: &Judged| f64::from(j.verdict.score.value);
+        normal.extend(judged[held.clone()].iter().zip(&keep[held.clone()]).filter(|(_, k)| **k).map(|(j, _)| score(j)));
+        series.push(judged[held].iter().map(score).collect::<Vec<f64>>());
+    }
+    if normal.is_empty() {
+        return Err(BadData("no normal records are left to calibrate the threshold on".to_owned()).into());
+    }
+    let base = base(&series);
+    let peaks = series.iter().flat_map(|s| peaks_above(s, base)).collect();
+    Ok(Held { normal, peaks, base, server_days: server_days(dataset, from), scores })
+}
+
+fn judge(stream: &Stream, model: &Model) -> Result<Vec<Judged>> {
+    let names = Names { server: &stream.name.server, component: &stream.name.component };
+    let (mut judge, mut out) = (Judge::new(model)?, Vec::with_capacity(stream.values.len()));
+    for (time, value) in stream.times.iter().zip(&stream.values) {
+        judge.push(&Record { time: Some(*time), value: Some(*value), ..Record::default() }, names, &mut out)?;
+    }
+    judge.flush(&mut out)?;
+    Ok(out)
+}
+
+/// Days of each server, added up. A server's day is as long as its streams are on average: those of a folder of files
+/// need not overlap.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn server_days(dataset: &Dataset, from: f64) -> f64 {
+    let mut servers: std::collections::BTreeMap<&str, (f64, usize)> = std::collections::BTreeMap::new();
+    for stream in &dataset.streams {
+        let server = servers.entry(&stream.name.server).or_default();
+        server.0 += stream.days(stream.part(from, 1.0));
+        server.1 += 1;
+    }
+    servers.values().map(|(days, streams)| days / *streams as f64).sum()
+}
+
+/// The score above which there are about as many runs as the tail fit wants.
+fn base(series: &[Vec<f64>]) -> f64 {
+    let wanted = (PEAKS_PER_STREAM * series.len()).max(PEAKS_MIN);
+    let (mut low, mut high) = (THRESHOLD_MIN, 4.0);
+    for _ in 0..24 {
+        let middle = (low + high) / 2.0;
+        let count: usize = series.iter().map(|s| peaks_above(s, middle).len()).sum();
+        if count > wanted { low = middle } else { high = middle }
+    }
+    high
+}
+
+/// Highest score of each episode at the threshold `base`: the very merging the judge does.
+fn peaks_above(scores: &[f64], base: f64) -> Vec<f64> {
+    let mut tracker = oddline_core::episode::Tracker::default();
+    let mut peaks = Vec::new();
+    let mut peak: f64 = 0.0;
+    let time = oddline_core::time::EventTime::from_micros(0);
+    for score in scores {
+        match tracker.push(time, *score >= base, 0.0) {
+            Step::Opened => peak = *score,
+            Step::Goes => peak = peak.max(*score),
+            Step::Closed(_) | Step::NewLevel(_) => peaks.push(peak),
+            Step::Quiet => {}
         }
-        judge.flush(&mut out)?;
-        let range = stream.part(from, 1.0);
-        days += stream.days(range.clone());
-        held[s] = out[range].iter().map(|j| j.verdict.score.value).collect();
     }
-    let mut all: Vec<f32> = held.iter().flatten().copied().collect();
-    all.sort_by(f32::total_cmp);
-    for q in [0.5, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999, 0.9999] {
-        eprintln!("held q{q}: {}", all[(all.len() as f64 * q) as usize]);
+    if tracker.open().is_some() {
+        peaks.push(peak);
     }
-    let t: f32 = std::env::var("T").ok().and_then(|t| t.parse().ok()).unwrap_or(1.2);
-    let _ = (args, days);
-    Ok(Threshold { value: t, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) })
+    peaks
+}
+
+impl Held {
+    fn threshold(&self, aim: Aim) -> Result<Threshold> {
+        let tail = Tail::fit(&self.peaks, self.base);
+        let value = match aim {
+            Aim::Budget(budget) => tail.score_at(budget * self.server_days),
+            Aim::Quantile(q) => quantile(&mut self.normal.clone(), q),
+        };
+        let value = value.max(THRESHOLD_MIN);
+        let (alert_budget, quantile) = match aim {
+            Aim::Budget(budget) => (Some(budget), None),
+            Aim::Quantile(q) => (None, Some(q)),
+        };
+        let expected = tail.episodes_above(value) / self.server_days;
+        #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
+        Ok(Threshold { value: value as f32, alert_budget, quantile, expected, interval: self.interval(value) })
+    }
+
+    /// Rates above `value` of tails fitted to resampled peaks, with the chance of the count itself: what a test of as
+    /// many days may show.
+    fn interval(&self, value: f64) -> (f64, f64) {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(0);
+        let n = self.peaks.len();
+        let mut rates: Vec<f64> = (0..RESAMPLES)
+            .map(|_| {
+                let count = poisson(n, &mut random);
+                let draw: Vec<f64> = (0..count).map(|_| self.peaks[random.random_range(0..n)]).collect();
+                Tail::fit(&draw, self.base).episodes_above(value) / self.server_days
+            })
+            .collect();
+        (quantile(&mut rates.clone(), 0.025), quantile(&mut rates, 0.975))
+    }
+}
+
+/// A count around `n` as chance has it.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+fn poisson(n: usize, random: &mut Xoshiro256PlusPlus) -> usize {
+    use rand_distr::{Distribution, Poisson};
+    Poisson::new(n.max(1) as f64).map_or(n, |p| p.sample(random) as usize).min(10 * n)
+}
+
+/// How peaks thin out: exponentially in one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// The score squared, as beyond a normal distribution's shoulder.
+    Normal,
+    /// The score.
+    Exponential,
+    /// Its logarithm: a power law.
+    Pareto,
+}
+
+impl Shape {
+    const ALL: [Self; 3] = [Self::Normal, Self::Exponential, Self::Pareto];
+
+    fn from_score(self, score: f64) -> f64 {
+        match self {
+            Self::Normal => score * score,
+            Self::Exponential => score,
+            Self::Pareto => libm::log(score),
+        }
+    }
+
+    fn to_score(self, x: f64) -> f64 {
+        match self {
+            Self::Normal => x.max(0.0).sqrt(),
+            Self::Exponential => x,
+            Self::Pareto => libm::exp(x),
+        }
+    }
+
+    /// Logarithm of the derivative of [`Shape::from_score`]: makes likelihoods of the shapes comparable.
+    fn ln_slope(self, score: f64) -> f64 {
+        match self {
+            Self::Normal => libm::log(2.0 * score),
+            Self::Exponential => 0.0,
+            Self::Pareto => -libm::log(score),
+        }
+    }
+}
+
+/// Normal episodes above the base and how their peaks thin out.
+#[derive(Debug, Clone, Copy)]
+struct Tail {
+    base: f64,
+    episodes: f64,
+    decay: f64,
+    shape: Shape,
+}
+
+impl Tail {
+    /// Fits the likeliest shape to the peaks between base and cap.
+    fn fit(peaks: &[f64], base: f64) -> Self {
+        let inside: Vec<f64> = peaks.iter().copied().filter(|p| *p < CAP * base).collect();
+        let fits = Shape::ALL.map(|shape| Self::fit_shape(&inside, base, shape));
+        let [first, rest @ ..] = fits;
+        rest.into_iter().fold(first, |best, fit| if fit.1 > best.1 { fit } else { best }).0
+    }
+
+    /// The tail of one shape and its mean log-likelihood.
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    fn fit_shape(inside: &[f64], base: f64, shape: Shape) -> (Self, f64) {
+        let n = inside.len().max(1) as f64;
+        let start = shape.from_score(base);
+        let width = shape.from_score(CAP * base) - start;
+        let mean = inside.iter().map(|p| shape.from_score(*p) - start).sum::<f64>() / n;
+        let slope = inside.iter().map(|p| shape.ln_slope(*p)).sum::<f64>() / n;
+        let (decay, likelihood) = truncated_exponential(mean, width);
+        let episodes = inside.len() as f64 / -libm::expm1(-decay * width);
+        (Self { base, episodes, decay, shape }, likelihood + slope)
+    }
+
+    fn episodes_above(&self, score: f64) -> f64 {
+        let distance = self.shape.from_score(score) - self.shape.from_score(self.base);
+        self.episodes * libm::exp(-self.decay * distance)
+    }
+
+    fn score_at(&self, episodes: f64) -> f64 {
+        let distance = libm::log(self.episodes / episodes) / self.decay;
+        self.shape.to_score(self.shape.from_score(self.base) + distance)
+    }
+}
+
+/// Decay of an exponential cut at `width` whose mean is `mean`, and the mean log-likelihood, by bisection.
+fn truncated_exponential(mean: f64, width: f64) -> (f64, f64) {
+    // The mean falls from width/2 (decay 0) towards 0: nothing decays slower than half a unit over the width here.
+    let mean_of = |decay: f64| 1.0 / decay - width / libm::expm1(decay * width);
+    let (mut low, mut high) = (0.5 / width, 1e3 / width);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if mean_of(middle) > mean { low = middle } else { high = middle }
+    }
+    let likelihood = libm::log(high) - high * mean - libm::log(-libm::expm1(-high * width));
+    (high, likelihood)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exponential(n: usize, base: f64, decay: f64) -> Vec<f64> {
+        (0..n).map(|i| base - libm::log((i as f64 + 0.5) / n as f64) / decay).collect()
+    }
+
+    #[test]
+    fn the_tail_is_found_under_true_anomalies() {
+        let mut peaks = exponential(200, 1.0, 10.0);
+        peaks.extend((0..40).map(|i| 2.0 + f64::from(i)));
+        let tail = Tail::fit(&peaks, 1.0);
+        assert_eq!(tail.shape, Shape::Exponential);
+        assert!((tail.decay - 10.0).abs() < 0.7, "{tail:?}");
+        assert!((tail.episodes - 200.0).abs() < 3.0, "{tail:?}");
+        let ten = tail.score_at(10.0);
+        assert!((tail.episodes_above(ten) - 10.0).abs() < 1e-6);
+        assert!((ten - (1.0 + 0.1 * 20_f64.ln())).abs() < 0.03, "{ten}");
+    }
+
+    #[test]
+    fn a_heavy_tail_is_recognised() {
+        let peaks: Vec<f64> = exponential(2000, 0.0, 3.0).iter().map(|x| x.exp()).collect();
+        let tail = Tail::fit(&peaks, 1.0);
+        assert!(tail.shape == Shape::Pareto && (tail.decay - 3.0).abs() < 0.4, "{tail:?}");
+    }
+
+    #[test]
+    fn peaks_are_those_of_merged_runs() {
+        let scores = [0.0, 2.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.5, 0.0];
+        assert_eq!(peaks_above(&scores, 1.0), [3.0, 2.5]);
+    }
 }

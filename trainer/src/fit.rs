@@ -43,8 +43,6 @@ pub struct Plan {
     pub seed: u64,
     /// Weights to start from; random ones otherwise.
     pub start: Option<Vec<Dense>>,
-    /// What the progress bar says.
-    pub label: &'static str,
 }
 
 /// What came of it.
@@ -107,10 +105,9 @@ pub fn fit(rows: &[Vector], validation: &[Vector], plan: &Plan) -> Outcome {
 
 fn progress(plan: &Plan) -> ProgressBar {
     let bar = ProgressBar::new(plan.epochs as u64);
-    let style = "{msg_prefix}{prefix} [{bar:30}] epoch {pos}/{len}, at most {eta} to go; {msg}";
-    let style = ProgressStyle::with_template(&style.replace("{msg_prefix}", "")).expect("the template is constant");
+    let style = "fitting [{bar:30}] epoch {pos}/{len}, at most {eta} to go; {msg}";
+    let style = ProgressStyle::with_template(style).expect("the template is constant");
     bar.set_style(style.progress_chars("=> "));
-    bar.set_prefix(plan.label);
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
 }

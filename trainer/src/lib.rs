@@ -6,6 +6,7 @@
 //!                     unseen logs ----------------------- (detector) -> test: report, anomalies.csv, charts
 //! ```
 
+pub mod calibrate;
 pub mod chart;
 pub mod dataset;
 pub mod error;
@@ -14,9 +15,12 @@ pub mod export;
 pub mod fit;
 pub mod generate;
 pub mod network;
-pub mod calibrate;
+pub mod output;
+pub mod plain;
+pub mod say;
 pub mod test;
 pub mod train;
+pub mod trim;
 pub mod vectors;
 
 /// Bytes as lower-case hexadecimal.

@@ -1,23 +1,26 @@
-//! From training logs to a calibrated model, stage by stage.
+//! From a training log to a calibrated model. [`run`] is the story; each stage is a value.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use oddline_core::{
-    limits::RECORD_FEATURES,
+    limits::{GOLDEN_MAX, RECORD_FEATURES},
     profile::{FORMAT, Golden, GoldenView, Profile, Provenance, RecordView, Threshold, key},
     robust::quantile,
-    score::score,
-    stream::{FEATURES, REVISION, Vector},
+    stream::{FEATURES, JUDGED, REVISION, Vector},
 };
 use oddline_detector::Model;
 
 use crate::{
-    calibrate,
+    calibrate::{Aim, Calibrated, calibrate},
+    chart,
     dataset::{Dataset, Logs},
+    error::{BadData, BadUsage},
     export::{self, Dense, View},
-    fit,
+    fit::{self, Outcome},
     network::TANH,
+    output, plain, say,
+    trim::{self, Keep},
     vectors::{self, Rows},
 };
 
@@ -36,10 +39,10 @@ pub struct Args {
     /// False episodes per server and day that may be expected
     #[arg(long, value_name = "N", default_value_t = 1.0, conflicts_with = "quantile")]
     pub alert_budget: f64,
-    /// Put the threshold at this quantile of the normal scores instead
+    /// Put the threshold at this quantile of the normal held-out scores instead
     #[arg(long, value_name = "SHARE")]
     pub quantile: Option<f64>,
-    /// Learn from the first part of each stream only
+    /// Learn from this first part of each stream only
     #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
     pub train_part: f64,
     /// Same seed and log, same bytes
@@ -51,9 +54,15 @@ pub struct Args {
     /// Start from the weights of this model
     #[arg(long, value_name = "FILE")]
     pub warm_start: Option<PathBuf>,
+    /// Version of the model [default: one more than the warm start's, else the newest record's second]
+    #[arg(long, value_name = "N")]
+    pub model_version: Option<u64>,
     /// Leave a part out, to see what it is worth
     #[arg(long, value_enum)]
     pub without: Option<Without>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Parts that can be left out.
@@ -63,61 +72,109 @@ pub enum Without {
     Autoencoder,
     /// No check of the seen range
     Novelty,
-    /// Keep odd training records
+    /// Odd training records are kept
     Trimming,
 }
 
-const STD_FLOOR: f64 = 0.1;
-/// Share of each stream fitted on; the rest is held out for early stopping and the threshold.
+/// Share of each stream that baselines and weights are fitted on; the rest, later in time, is held out for early
+/// stopping and the threshold.
 const FIT_SHARE: f64 = 0.7;
-const RESIDUAL_QUANTILE: f64 = 0.9995;
-const VALUE_QUANTILE: f64 = 0.9995;
+/// A feature that hardly varies in training must not turn a whisper into thunder.
+const SCALE_MIN: f64 = 0.1;
+/// Standardised inputs are cut here in training: what clipping let through must not pull the weights.
+const INPUT_CLIP: f32 = 8.0;
+/// Features are measured in this quantile of their training values ...
+const MEASURE_QUANTILE: f64 = 0.9995;
+/// ... but at least in this many standard deviations: a bounded feature is at its quantile all day.
+const MEASURE_DEVIATIONS: f64 = 3.5;
+const MEASURE_MIN: f64 = 0.1;
 
-/// A model after one round of fitting.
-struct Round {
+/// A model to start from.
+struct WarmStart {
+    weights: Vec<Dense>,
+    version: u64,
+    sha256: String,
+}
+
+/// Fitted, not yet calibrated.
+struct Fitted {
     rows: Vec<Rows>,
     view: View,
     record: RecordView,
-    outcome: fit::Outcome,
+    outcome: Outcome,
+    rows_fitted: u64,
 }
 
+/// Runs the command.
+///
+/// # Errors
+/// When the log cannot be used, the model cannot be made, or a file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
+    check(args)?;
     let logs = Logs::find(&args.logs)?;
     let dataset = Dataset::load(&logs, args.train_part)?;
-    let trimming = args.without != Some(Without::Trimming);
-    let mut keep: Vec<Vec<bool>> =
-        dataset.streams.iter().map(|s| { let n = s.part(0.0, FIT_SHARE).end; (0..s.values.len()).map(|i| i < n || true).collect() }).collect();
-    let fit_count = keep.iter().flatten().filter(|k| **k).count();
-    if trimming {
-        for pass in 0..3 {
-            let n = drop_odd(&dataset, &mut keep)?;
-            eprintln!("pass {pass}: dropped {n}");
-        }
+    say::dataset(&dataset);
+    let warm_start = args.warm_start.as_deref().map(warm_start).transpose()?;
+    let keep = if args.without == Some(Without::Trimming) {
+        trim::keep_all(&dataset)
+    } else {
+        trim::keep_normal(&dataset, FIT_SHARE)?
+    };
+    let fitted = fit(args, &dataset, &keep, warm_start.as_ref())?;
+    let provenance = provenance(args, &dataset, &keep, &fitted, warm_start.as_ref());
+    let version = version(args, &dataset, warm_start.as_ref());
+    let profile = profile(&dataset, &fitted);
+    let model = Model::open(&encode(&fitted, &profile, &provenance, version)?).context("the model just made")?;
+    let calibrated = calibrate(&dataset, &keep, &model, FIT_SHARE, aim(args))?;
+    let record = RecordView { threshold: calibrated.threshold, ..profile.record.clone() };
+    let bytes = encode(&fitted, &Profile { record, ..profile }, &provenance, version)?;
+    let model = Model::open(&bytes).context("the model just made")?;
+    output::write(&args.model, &bytes)?;
+    draw(args, &fitted, &calibrated)?;
+    say::trained(args, &model, &calibrated, &fitted.outcome, bytes.len())
+}
+
+fn check(args: &Args) -> Result<(), BadUsage> {
+    let bad = |what: &str| Err(BadUsage(what.to_owned()));
+    if !(args.train_part > 0.0 && args.train_part <= 1.0) {
+        return bad("--train-part must be more than 0 and at most 1");
     }
-    let last = round(args, &dataset, &keep, args.epochs)?;
-    eprintln!("epochs {} best {} loss {:?} val {:?}", last.outcome.train.len(), last.outcome.best_epoch, last.outcome.train.last(), last.outcome.validation.last());
-    let left = keep.iter().flatten().filter(|k| **k).count();
-    let mut profile = profile(&dataset, &last);
-    let bytes = encode(args, &dataset, &last, &profile, left, fit_count - left)?;
-    let model = Model::open(&bytes)?;
-    profile.record.threshold = calibrate::run(args, &dataset, &model, FIT_SHARE)?;
-    eprintln!("threshold {:?}", profile.record.threshold);
-    let bytes = encode(args, &dataset, &last, &profile, left, fit_count - left)?;
-    Model::open(&bytes).context("the model just made does not open")?;
-    std::fs::create_dir_all(args.model.parent().unwrap())?;
-    std::fs::write(&args.model, &bytes)?;
+    if !(args.alert_budget > 0.0 && args.alert_budget <= 1e6) {
+        return bad("--alert-budget must be more than 0 and at most 1000000");
+    }
+    if args.quantile.is_some_and(|q| !(q > 0.5 && q < 1.0)) {
+        return bad("--quantile must be between 0.5 and 1, e.g. 0.999");
+    }
+    if !(1..=10_000).contains(&args.epochs) {
+        return bad("--epochs must be 1 to 10000");
+    }
     Ok(())
 }
 
-fn round(args: &Args, dataset: &Dataset, keep: &[Vec<bool>], epochs: usize) -> Result<Round> {
-    let rows: Vec<Rows> = fit_rows(dataset, keep)?;
-    let in_part = |from: f64, to: f64| -> Vec<Vector> { dataset.streams.iter().zip(&rows).zip(keep).flat_map(|((s, r), k)| { let p = s.part(from, to); r.vectors[p.clone()].iter().zip(&k[p]).filter(|(_, k)| **k).map(|(v, _)| *v).collect::<Vec<_>>() }).collect() };
-    let kept: Vec<Vector> = in_part(0.0, FIT_SHARE);
-    let held: Vec<Vector> = in_part(FIT_SHARE, 1.0);
-    let (center, scale) = vectors::standardisation(&kept, STD_FLOOR);
-    let z = |v: &Vector| -> Vector { core::array::from_fn(|j| ((v[j] - center[j]) / scale[j]).clamp(-8.0, 8.0)) };
-    let plan = fit::Plan { epochs, seed: args.seed, start: None, label: "fitting" };
-    let outcome = fit::fit(&kept.iter().map(z).collect::<Vec<_>>(), &held.iter().map(z).collect::<Vec<_>>(), &plan);
+fn aim(args: &Args) -> Aim {
+    args.quantile.map_or(Aim::Budget(args.alert_budget), Aim::Quantile)
+}
+
+fn warm_start(path: &std::path::Path) -> Result<WarmStart> {
+    use sha2::{Digest, Sha256};
+    let bytes = fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
+    let named = || format!("cannot start from {}", path.display());
+    let model = Model::open(&bytes).with_context(named)?;
+    let view = export::decode_weights(&bytes, "record").map_err(|e| BadData(e.to_string())).with_context(named)?;
+    Ok(WarmStart { weights: view.layers, version: model.version, sha256: crate::hex(&Sha256::digest(&bytes)) })
+}
+
+fn fit(args: &Args, dataset: &Dataset, keep: &Keep, start: Option<&WarmStart>) -> Result<Fitted> {
+    let rows = vectors::all(dataset, keep, FIT_SHARE)?;
+    let learnt = kept_part(dataset, &rows, keep, 0.0, FIT_SHARE);
+    let held = kept_part(dataset, &rows, keep, FIT_SHARE, 1.0);
+    let (center, scale) = vectors::standardisation(&learnt, SCALE_MIN);
+    let standard = |rows: &[Vector]| -> Vec<Vector> {
+        let z = |v: &Vector| core::array::from_fn(|j| ((v[j] - center[j]) / scale[j]).clamp(-INPUT_CLIP, INPUT_CLIP));
+        rows.iter().map(z).collect()
+    };
+    let plan = fit::Plan { epochs: args.epochs, seed: args.seed, start: start.map(|s| s.weights.clone()) };
+    let outcome = fit::fit(&standard(&learnt), &standard(&held), &plan);
     let view = View {
         name: "record".to_owned(),
         center: center.to_vec(),
@@ -126,103 +183,100 @@ fn round(args: &Args, dataset: &Dataset, keep: &[Vec<bool>], epochs: usize) -> R
         tanh: TANH.to_vec(),
         leave_one_out: true,
     };
-    let mut record = RecordView {
+    let record = measures(args, &view, &learnt, center, scale);
+    Ok(Fitted { rows, view, record, outcome, rows_fitted: learnt.len() as u64 })
+}
+
+fn kept_part(dataset: &Dataset, rows: &[Rows], keep: &Keep, from: f64, to: f64) -> Vec<Vector> {
+    let mut kept = Vec::new();
+    for ((stream, rows), keep) in dataset.streams.iter().zip(rows).zip(keep) {
+        let part = stream.part(from, to);
+        let of_part = rows.vectors[part.clone()].iter().zip(&keep[part]);
+        kept.extend(of_part.filter(|(_, keep)| **keep).map(|(v, _)| *v));
+    }
+    kept
+}
+
+/// What each feature and its residual are measured in.
+fn measures(args: &Args, view: &View, learnt: &[Vector], center: Vector, scale: Vector) -> RecordView {
+    let residuals = plain::residuals(view, learnt);
+    let residual_quantile = core::array::from_fn(|j| measure(residuals.iter().map(|r| r[j])));
+    let value_quantile = core::array::from_fn(|j| measure(learnt.iter().map(|v| (v[j] - center[j]) / scale[j])));
+    RecordView {
         center,
         scale,
-        residual_quantile: [1.0; RECORD_FEATURES],
-        value_quantile: [1.0; RECORD_FEATURES],
+        residual_quantile,
+        value_quantile,
         autoencoder: args.without != Some(Without::Autoencoder),
         novelty: args.without != Some(Without::Novelty),
         threshold: Threshold { value: 1.0, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) },
-    };
-    let residuals = residuals(&view, &kept);
-    for j in 0..RECORD_FEATURES {
-        let mut r: Vec<f64> = residuals.iter().map(|r| f64::from(r[j].abs())).collect();
-        record.residual_quantile[j] = (quantile(&mut r, RESIDUAL_QUANTILE).max(3.5 * rms(&r)) as f32).max(0.1);
-        let mut x: Vec<f64> = kept.iter().map(|v| f64::from(((v[j] - center[j]) / scale[j]).abs())).collect();
-        record.value_quantile[j] = (quantile(&mut x, VALUE_QUANTILE).max(3.5 * rms(&x)) as f32).max(0.1);
     }
-    eprintln!("Q {:?}\nQ' {:?}\nscale {:?}", record.residual_quantile, record.value_quantile, record.scale);
-    Ok(Round { rows, view, record, outcome })
 }
 
-/// Residuals of rows by the weights of a view, as the graph computes them.
-fn residuals(view: &View, rows: &[Vector]) -> Vec<Vector> {
-    let forward = |z: &Vector| -> Vector {
-        let mut x: Vec<f32> = z.to_vec();
-        for (layer, squash) in view.layers.iter().zip(&view.tanh) {
-            x = dense(layer, &x, *squash);
-        }
-        core::array::from_fn(|j| x[j])
-    };
-    rows.iter().map(|row| {
-        let z: Vector = core::array::from_fn(|j| (row[j] - view.center[j]) / view.scale[j]);
-        core::array::from_fn(|j| { let mut m = z; m[j] = 0.0; z[j] - forward(&m)[j] })
-    }).collect()
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "statistics in f64, the model in f32")]
+fn measure(values: impl Iterator<Item = f32>) -> f32 {
+    let mut sizes: Vec<f64> = values.map(|x| f64::from(x.abs())).collect();
+    let square = sizes.iter().map(|x| x * x).sum::<f64>() / sizes.len().max(1) as f64;
+    quantile(&mut sizes, MEASURE_QUANTILE).max(MEASURE_DEVIATIONS * square.sqrt()).max(MEASURE_MIN) as f32
 }
 
-fn dense(layer: &Dense, x: &[f32], squash: bool) -> Vec<f32> {
-    let mut y = layer.bias.clone();
-    for (i, x) in x.iter().enumerate() {
-        let w = &layer.weight[i * layer.outputs..(i + 1) * layer.outputs];
-        y.iter_mut().zip(w).for_each(|(y, w)| *y += x * w);
+fn profile(dataset: &Dataset, fitted: &Fitted) -> Profile {
+    let (baselines, priors) = vectors::catalogue(dataset, &fitted.rows);
+    let features = FEATURES.map(str::to_owned).to_vec();
+    Profile { features, revision: REVISION, record: fitted.record.clone(), baselines, priors }
+}
+
+fn provenance(
+    args: &Args,
+    dataset: &Dataset,
+    keep: &Keep,
+    fitted: &Fitted,
+    warm_start: Option<&WarmStart>,
+) -> Provenance {
+    let best = fitted.outcome.best_epoch.checked_sub(1).and_then(|i| fitted.outcome.validation.get(i));
+    Provenance {
+        trainer: concat!("oddline-trainer ", env!("CARGO_PKG_VERSION")).to_owned(),
+        data_sha256: dataset.sha256.clone(),
+        seed: args.seed,
+        rows: fitted.rows_fitted,
+        rows_trimmed: keep.iter().flatten().filter(|keep| !**keep).count() as u64,
+        newest: dataset.newest().map(|t| t.to_string()).unwrap_or_default(),
+        validation_loss: best.copied().map_or(0.0, f64::from),
+        warm_start: warm_start.map(|w| w.sha256.clone()),
     }
-    if squash { y.iter_mut().for_each(|y| *y = y.tanh()); }
-    y
 }
 
-fn drop_odd(dataset: &Dataset, keep: &mut [Vec<bool>]) -> Result<usize> {
-    let env = |k: &str, d: f64| std::env::var(k).ok().and_then(|t| t.parse().ok()).unwrap_or(d);
-    let rows: Vec<Rows> = fit_rows(dataset, keep)?;
-    let kept: Vec<Vector> = rows.iter().zip(keep.iter()).flat_map(|(r, k)| r.vectors.iter().zip(k).filter(|(_, k)| **k).map(|(v, _)| *v)).collect();
-    let mut limits = [0.0; 6];
-    let mut centers = [0.0; 6];
-    for j in 0..6 {
-        let mut x: Vec<f64> = kept.iter().map(|v| f64::from(v[j])).collect();
-        centers[j] = quantile(&mut x, 0.5);
-        let mut x: Vec<f64> = x.iter().map(|x| (x - centers[j]).abs()).collect();
-        limits[j] = (env("RAISE", 1.68) * quantile(&mut x, 0.95)).max(0.3);
-    }
-    eprintln!("limits {limits:?}");
-    let cut = env("CUT", 1.3);
-    let (before, after) = (env("BEFORE", 5.0) as usize, env("AFTER", 15.0) as usize);
-    let mut dropped = 0;
-    for (rows, keep) in rows.iter().zip(keep.iter_mut()) {
-        keep.fill(true);
-        for (i, v) in rows.vectors.iter().enumerate() {
-            let odd = (0..6).any(|j| (f64::from(v[j]) - centers[j]).abs() > cut * limits[j]);
-            if odd {
-                let end = (i + after + 1).min(keep.len());
-                keep[i.saturating_sub(before)..end].fill(false);
-            }
-        }
-        dropped += keep.iter().filter(|k| !**k).count();
-    }
-    Ok(dropped)
+fn version(args: &Args, dataset: &Dataset, warm_start: Option<&WarmStart>) -> u64 {
+    let newest = dataset.newest().and_then(|t| u64::try_from(t.micros() / 1_000_000).ok()).unwrap_or(1);
+    args.model_version.unwrap_or_else(|| warm_start.map_or(newest, |w| newest.max(w.version.saturating_add(1))))
 }
 
-fn fit_rows(dataset: &Dataset, keep: &[Vec<bool>]) -> Result<Vec<Rows>> {
-    dataset.streams.iter().zip(keep).map(|(s, k)| { let n = s.part(0.0, FIT_SHARE).end; let k: Vec<bool> = k.iter().enumerate().map(|(i, k)| *k && i < n).collect(); vectors::rows(s, &k).context("a stream is too short") }).collect::<Result<_>>()
+fn encode(fitted: &Fitted, profile: &Profile, provenance: &Provenance, version: u64) -> Result<Vec<u8>> {
+    let every = (fitted.rows.iter().map(|r| r.vectors.len()).sum::<usize>() / GOLDEN_MAX).max(1);
+    let all = fitted.rows.iter().flat_map(|r| &r.vectors);
+    let inputs: Vec<Vector> = all.step_by(every).take(GOLDEN_MAX).copied().collect();
+    let outputs = plain::residuals(&fitted.view, &inputs);
+    let lists = |rows: &[Vector]| rows.iter().map(|row| row.to_vec()).collect();
+    let golden = Golden { record: GoldenView { inputs: lists(&inputs), outputs: lists(&outputs) } };
+    let metadata = [
+        (key::FORMAT, FORMAT.to_owned()),
+        (key::VERSION, version.to_string()),
+        (key::PROFILE, serde_json::to_string(profile)?),
+        (key::PROVENANCE, serde_json::to_string(provenance)?),
+        (key::GOLDEN, serde_json::to_string(&golden)?),
+    ];
+    let bytes = export::encode(std::slice::from_ref(&fitted.view), &metadata);
+    bytes.map_err(|e| BadData(format!("the model cannot be exported: {e}")).into())
 }
 
-fn profile(dataset: &Dataset, round: &Round) -> Profile {
-    let (baselines, priors) = vectors::catalogue(dataset, &round.rows);
-    Profile { features: FEATURES.map(str::to_owned).to_vec(), revision: REVISION, record: round.record.clone(), baselines, priors }
+fn draw(args: &Args, fitted: &Fitted, calibrated: &Calibrated) -> Result<()> {
+    fs::create_dir_all(&args.charts).with_context(|| format!("cannot make the folder {}", args.charts.display()))?;
+    let outcome = &fitted.outcome;
+    let file = args.charts.join("loss_curves.png");
+    chart::loss_curves(&file, &outcome.train, &outcome.validation, outcome.best_epoch)?;
+    let file = args.charts.join("error_distribution.png");
+    let threshold = f64::from(calibrated.threshold.value);
+    Ok(chart::error_distribution(&file, &calibrated.scores, threshold, "Scores of the training log")?)
 }
 
-fn encode(args: &Args, dataset: &Dataset, round: &Round, profile: &Profile, rows: usize, trimmed: usize) -> Result<Vec<u8>> {
-    let inputs: Vec<Vector> = round.rows[0].vectors.iter().step_by(97).take(8).copied().collect();
-    let outputs = residuals(&round.view, &inputs);
-    let golden = Golden { record: GoldenView { inputs: inputs.iter().map(|v| v.to_vec()).collect(), outputs: outputs.iter().map(|v| v.to_vec()).collect() } };
-    let provenance = Provenance {
-        trainer: format!("oddline-trainer {}", env!("CARGO_PKG_VERSION")),
-        data_sha256: dataset.sha256.clone(), seed: args.seed, rows: rows as u64, rows_trimmed: trimmed as u64,
-        newest: dataset.newest().map(|t| t.to_string()).unwrap_or_default(), validation_loss: 0.0, warm_start: None,
-    };
-    Ok(export::encode(std::slice::from_ref(&round.view), &[
-        (key::FORMAT, FORMAT.to_owned()), (key::VERSION, "1".to_owned()),
-        (key::PROFILE, serde_json::to_string(profile)?), (key::PROVENANCE, serde_json::to_string(&provenance)?),
-        (key::GOLDEN, serde_json::to_string(&golden)?)])?)
-}
-
-fn rms(x: &[f64]) -> f64 { (x.iter().map(|x| x * x).sum::<f64>() / x.len().max(1) as f64).sqrt() }
+const _: () = assert!(JUDGED <= RECORD_FEATURES);

@@ -8,13 +8,16 @@ use oddline_core::{
     profile::{Prior, StreamBaseline},
     robust::median,
     stream::{
-        Vector,
+        StreamName, Vector,
         baseline::{Baseline, CURVE},
         features,
     },
 };
 
-use crate::dataset::{Dataset, Stream};
+use crate::{
+    dataset::{Dataset, Stream},
+    error::BadData,
+};
 
 /// The rows of one stream.
 #[derive(Debug, Clone)]
@@ -36,6 +39,22 @@ pub fn rows(stream: &Stream, fit_on: &[bool]) -> Option<Rows> {
     let vectors = records().map(|(t, v)| features::read(&mut memory, &baseline, *t, *v).vector).collect();
     let novelty = stream.values.iter().map(|v| novelty::outside(&baseline, *v)).collect();
     Some(Rows { baseline, vectors, novelty })
+}
+
+/// Every stream's rows, fitted on the kept records of its first part.
+///
+/// # Errors
+/// When too few records of a stream are kept.
+pub fn all(dataset: &Dataset, keep: &[Vec<bool>], fit_share: f64) -> Result<Vec<Rows>, BadData> {
+    let of = |(stream, keep): (&Stream, &Vec<bool>)| {
+        let end = stream.part(0.0, fit_share).end;
+        let fit_on: Vec<bool> = keep.iter().enumerate().map(|(i, keep)| *keep && i < end).collect();
+        rows(stream, &fit_on).ok_or_else(|| {
+            let StreamName { server, component } = &stream.name;
+            BadData(format!("the stream {server}/{component} has too few usable records to fit"))
+        })
+    };
+    dataset.streams.iter().zip(keep).map(of).collect()
 }
 
 /// The baselines a model carries, sorted, and the priors of the components.

@@ -35,6 +35,12 @@ impl Notes {
         self.faults.is_empty()
     }
 
+    /// Lines with a fault.
+    #[must_use]
+    pub fn faulty(&self) -> u64 {
+        self.faults.values().map(|noted| noted.count).sum()
+    }
+
     /// Count per fault, for a report.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.faults.iter().map(|(fault, noted)| (fault.describe(), noted.count))

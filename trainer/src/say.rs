@@ -1,0 +1,99 @@
+//! What the commands print: the only place of this program that writes to standard output.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use oddline_detector::Model;
+use serde_json::json;
+
+use crate::{
+    calibrate::Calibrated,
+    dataset::{Dataset, Notes},
+    fit::Outcome,
+    train,
+};
+
+/// Writes text to standard output.
+///
+/// # Errors
+/// When nobody reads it any more.
+pub fn out(text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot print the report")
+}
+
+/// A note for the person who runs the command, on standard error.
+pub fn note(text: &str) {
+    // Nobody reads standard error: then nobody misses the note.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// What was wrong with input lines, if anything.
+pub fn notes(notes: &Notes) {
+    if !notes.is_clean() {
+        note(&format!("{} of {} lines were not usable as they are:\n{notes}", notes.faulty(), notes.lines));
+    }
+}
+
+/// What was loaded.
+pub fn dataset(dataset: &Dataset) {
+    notes(&dataset.notes);
+    note(&format!("read {} records of {} streams", dataset.records(), dataset.streams.len()));
+    if dataset.unsorted > 0 {
+        note(&format!("{} records came before an earlier one of their stream: sorted by time", dataset.unsorted));
+    }
+    if dataset.duplicates > 0 {
+        note(&format!("{} records have the time of another of their stream: kept", dataset.duplicates));
+    }
+    if !dataset.short.is_empty() {
+        let names: Vec<String> = dataset.short.iter().take(5).map(|(n, _)| format!("{}/{}", n.server, n.component)).collect();
+        let more = if dataset.short.len() > names.len() { ", ..." } else { "" };
+        let count = dataset.short.len();
+        note(&format!("{count} streams are too short to fit and left to learn where they are judged: {}{more}", names.join(", ")));
+    }
+}
+
+/// The summary of a training.
+///
+/// # Errors
+/// When it cannot be printed.
+pub fn trained(args: &train::Args, model: &Model, calibrated: &Calibrated, outcome: &Outcome, bytes: usize) -> Result<()> {
+    let threshold = &calibrated.threshold;
+    let provenance = &model.provenance;
+    if args.json {
+        let summary = json!({
+            "model": args.model, "version": model.version, "bytes": bytes, "threshold": threshold,
+            "epochs": outcome.train.len(), "best_epoch": outcome.best_epoch, "provenance": provenance,
+            "streams": model.profile.baselines.len(), "held_out_server_days": calibrated.server_days,
+        });
+        return out(&format!("{summary}\n"));
+    }
+    let aim = match (threshold.alert_budget, threshold.quantile) {
+        (Some(budget), _) => format!("for {budget} false episodes per server and day"),
+        (None, Some(q)) => format!("at the {q} quantile of normal scores"),
+        (None, None) => "unset".to_owned(),
+    };
+    out(&format!(
+        "Model:      {} ({} KiB, version {}), {} streams\n\
+         Learnt from {} records; {} more found odd and left out\n\
+         Epochs:     {}, best {} with validation loss {:.4}\n\
+         Threshold:  {:.4} {aim};\n            expect {:.2} (95 % interval {:.2} to {:.2}), \
+         from {} peaks in {:.1} held-out server days\n\
+         Charts:     {}\n",
+        args.model.display(),
+        bytes.div_ceil(1024),
+        model.version,
+        model.profile.baselines.len(),
+        provenance.rows,
+        provenance.rows_trimmed,
+        outcome.train.len(),
+        outcome.best_epoch,
+        provenance.validation_loss,
+        threshold.value,
+        threshold.expected,
+        threshold.interval.0,
+        threshold.interval.1,
+        calibrated.peaks,
+        calibrated.server_days,
+        args.charts.display(),
+    ))
+}
