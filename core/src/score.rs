@@ -3,7 +3,10 @@
 //! Each feature is measured in its own quantile: a spiky one whitened by its standard deviation would own the
 //! threshold.
 
-use crate::{profile::RecordView, stream::{JUDGED, Vector}};
+use crate::{
+    profile::RecordView,
+    stream::{JUDGED, Vector},
+};
 
 /// A record's score and what made it.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -89,3 +89,27 @@ impl Verdict {
         }
     }
 }
+
+/// First line of a table of [`Verdict::write_csv`] rows.
+pub const CSV_HEADER: &str = "time,server,component,value,score,threshold,reason";
+
+impl Verdict {
+    /// The verdict as a row of `anomalies.csv`, with its line end: the same bytes wherever it was judged.
+    ///
+    /// # Errors
+    /// When `out` cannot be written to.
+    pub fn write_csv(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
+        let (server, component) = (csv_field(&self.stream.server), csv_field(&self.stream.component));
+        let (score, threshold, reason) = (self.score.value, self.threshold, self.main_reason());
+        writeln!(out, "{},{server},{component},{},{score},{threshold},{reason}", self.time, self.value)
+    }
+}
+
+/// Quotes a name where CSV needs it.
+fn csv_field(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\"")).into()
+    } else {
+        text.into()
+    }
+}

@@ -1,12 +1,16 @@
-//! The threshold: held-out records streamed through the exported model and the code that will judge, then the tail of
+//! The threshold: training records streamed through the exported model and the code that will judge, then the tail of
 //! their episodes' peaks extrapolated to the alert budget.
 //!
-//! A hold-out of a few days holds too few false episodes to count at one a day, and, in a log nobody cleaned, true ones
-//! as well. So the peaks between a base and a cap are fitted (peaks over threshold, Pickands 1975; a normal, an
-//! exponential or a Pareto tail, truncated at the cap because what lies beyond may be true anomalies), and the fit says how many false
-//! episodes a day lie above any score. The interval comes from resampling the peaks (Efron 1979).
+//! A log of a few days holds too few false episodes to count at one a day, and, when nobody cleaned it, true ones as
+//! well. So the peaks between a base and a cap are fitted (peaks over threshold, Pickands 1975; a normal, an exponential
+//! or a Pareto tail, truncated at the cap because what lies beyond may be true anomalies), and the fit says how many false
+//! episodes a day lie above any score. What was fitted on judges itself kindly: it is only counted when the held-out
+//! part does not show significantly more peaks; otherwise the held-out part speaks alone. The interval is what a test
+//! as long as the calibration may show: peaks resampled (Efron 1979), then the chance of the count itself.
 
 use anyhow::Result;
+use std::ops::Range;
+
 use oddline_core::{
     episode::Step,
     profile::{Profile, Threshold},
@@ -15,6 +19,7 @@ use oddline_core::{
 };
 use oddline_detector::{Judge, Judged, Model, Names};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
+use rand_distr::{Distribution, Poisson};
 
 use crate::{
     dataset::{Dataset, Stream},
@@ -28,11 +33,13 @@ const FIRST_THRESHOLD: f32 = 1.2;
 /// Passes until the threshold and the baselines it lets follow agree.
 const PASSES: usize = 2;
 /// Peaks are fitted above the score that this many of them a stream exceed ...
-const PEAKS_PER_STREAM: usize = 8;
+const PEAKS_PER_STREAM: usize = 24;
 /// ... but at least this many in all.
 const PEAKS_MIN: usize = 40;
 /// Peaks beyond the base times this may be true anomalies and only count as unknown.
-const CAP: f64 = 1.45;
+const CAP: f64 = 1.35;
+/// More peaks than chance puts there by this many standard deviations are significant.
+const SIGNIFICANT: f64 = 2.0;
 const RESAMPLES: usize = 400;
 /// The smallest threshold: below it a record is nearer to the middle of training than its edge.
 const THRESHOLD_MIN: f64 = 0.5;
@@ -53,7 +60,7 @@ pub struct Calibrated {
     pub threshold: Threshold,
     /// Scores of all training records as they will be judged.
     pub scores: ScoreHistogram,
-    /// Held-out days of all servers together.
+    /// Days calibrated on, of all servers together.
     pub server_days: f64,
     /// Peaks the tail was fitted to.
     pub peaks: usize,
@@ -64,23 +71,18 @@ pub struct Calibrated {
 /// # Errors
 /// When the model cannot be run, or nothing normal was held out.
 pub fn calibrate(dataset: &Dataset, keep: &Keep, model: &Model, from: f64, aim: Aim) -> Result<Calibrated> {
-    let mut threshold = Threshold {
-        value: FIRST_THRESHOLD,
-        alert_budget: None,
-        quantile: None,
-        expected: 0.0,
-        interval: (0.0, 0.0),
-    };
+    let mut threshold =
+        Threshold { value: FIRST_THRESHOLD, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) };
     let mut calibrated = None;
     for _ in 0..PASSES {
         let profile = Profile { record: with_threshold(model, threshold), ..(*model.profile).clone() };
-        let held = hold_out(dataset, keep, &model.with_profile(profile), from)?;
-        threshold = held.threshold(aim)?;
+        let found = evidence(dataset, keep, &model.with_profile(profile), from)?;
+        threshold = found.threshold(aim);
         calibrated = Some(Calibrated {
             threshold,
-            server_days: held.server_days,
-            peaks: held.peaks.len(),
-            scores: held.scores,
+            server_days: found.server_days,
+            peaks: found.peaks.len(),
+            scores: found.scores,
         });
     }
     Ok(calibrated.expect("there is at least one pass"))
@@ -90,9 +92,15 @@ fn with_threshold(model: &Model, threshold: Threshold) -> oddline_core::profile:
     oddline_core::profile::RecordView { threshold, ..model.profile.record.clone() }
 }
 
-/// Held-out records as judged.
-struct Held {
-    /// Scores of the records not found odd while fitting.
+/// Scores of one part of the log, a list a stream.
+struct Part {
+    series: Vec<Vec<f64>>,
+    server_days: f64,
+}
+
+/// What the threshold is found from.
+struct Evidence {
+    /// Scores of the held-out records not found odd while fitting.
     normal: Vec<f64>,
     /// Peak of each run of scores above the base.
     peaks: Vec<f64>,
@@ -101,23 +109,49 @@ struct Held {
     scores: ScoreHistogram,
 }
 
-fn hold_out(dataset: &Dataset, keep: &Keep, model: &Model, from: f64) -> Result<Held> {
+fn evidence(dataset: &Dataset, keep: &Keep, model: &Model, from: f64) -> Result<Evidence> {
     let mut scores = ScoreHistogram::default();
-    let (mut normal, mut series) = (Vec::new(), Vec::new());
+    let mut normal = Vec::new();
+    let mut past = Part { series: Vec::new(), server_days: server_days(dataset, 0.0, from) };
+    let mut held = Part { series: Vec::new(), server_days: server_days(dataset, from, 1.0) };
     for (stream, keep) in dataset.streams.iter().zip(keep) {
         let judged = judge(stream, model)?;
         judged.iter().for_each(|j| scores.push(j.verdict.score.value));
-        let held = stream.part(from, 1.0);
-        let score = |j: &Judged| f64::from(j.verdict.score.value);
-        normal.extend(judged[held.clone()].iter().zip(&keep[held.clone()]).filter(|(_, k)| **k).map(|(j, _)| score(j)));
-        series.push(judged[held].iter().map(score).collect::<Vec<f64>>());
+        let of = |range: Range<usize>| judged[range].iter().map(|j| f64::from(j.verdict.score.value));
+        let part = stream.part(from, 1.0);
+        normal.extend(of(part.clone()).zip(&keep[part.clone()]).filter(|(_, keep)| **keep).map(|(score, _)| score));
+        past.series.push(of(0..part.start).collect());
+        held.series.push(of(part).collect());
     }
     if normal.is_empty() {
         return Err(BadData("no normal records are left to calibrate the threshold on".to_owned()).into());
     }
-    let base = base(&series);
-    let peaks = series.iter().flat_map(|s| peaks_above(s, base)).collect();
-    Ok(Held { normal, peaks, base, server_days: server_days(dataset, from), scores })
+    let (peaks, base, server_days) = trusted_peaks(&past, &held);
+    Ok(Evidence { normal, peaks, base, server_days, scores })
+}
+
+/// Peaks above a base, that base, and the days they come from: of the whole log, or of the held-out part when it shows
+/// significantly more.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn trusted_peaks(past: &Part, held: &Part) -> (Vec<f64>, f64, f64) {
+    let whole: Vec<Vec<f64>> = past.series.iter().chain(&held.series).cloned().collect();
+    let days = past.server_days + held.server_days;
+    let base_of_whole = base(&whole, PEAKS_PER_STREAM * held.series.len());
+    let above =
+        |part: &Part, base: f64| -> Vec<f64> { part.series.iter().flat_map(|s| peaks_above(s, base)).collect() };
+    let held_peaks = above(held, base_of_whole);
+    let mut peaks = above(past, base_of_whole);
+    // In the share of the days that is held out, chance puts so many of the peaks.
+    let share = held.server_days / days;
+    let all = (peaks.len() + held_peaks.len()) as f64;
+    let limit = all * share + SIGNIFICANT * (all * share * (1.0 - share)).sqrt();
+    if held_peaks.len() as f64 > limit {
+        let wanted = (PEAKS_PER_STREAM as f64 * share) as usize * held.series.len();
+        let base = base(&held.series, wanted);
+        return (above(held, base), base, held.server_days);
+    }
+    peaks.extend(held_peaks);
+    (peaks, base_of_whole, days)
 }
 
 fn judge(stream: &Stream, model: &Model) -> Result<Vec<Judged>> {
@@ -133,19 +167,19 @@ fn judge(stream: &Stream, model: &Model) -> Result<Vec<Judged>> {
 /// Days of each server, added up. A server's day is as long as its streams are on average: those of a folder of files
 /// need not overlap.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-fn server_days(dataset: &Dataset, from: f64) -> f64 {
+fn server_days(dataset: &Dataset, from: f64, to: f64) -> f64 {
     let mut servers: std::collections::BTreeMap<&str, (f64, usize)> = std::collections::BTreeMap::new();
     for stream in &dataset.streams {
         let server = servers.entry(&stream.name.server).or_default();
-        server.0 += stream.days(stream.part(from, 1.0));
+        server.0 += stream.days(stream.part(from, to));
         server.1 += 1;
     }
     servers.values().map(|(days, streams)| days / *streams as f64).sum()
 }
 
 /// The score above which there are about as many runs as the tail fit wants.
-fn base(series: &[Vec<f64>]) -> f64 {
-    let wanted = (PEAKS_PER_STREAM * series.len()).max(PEAKS_MIN);
+fn base(series: &[Vec<f64>], wanted: usize) -> f64 {
+    let wanted = wanted.max(PEAKS_MIN);
     let (mut low, mut high) = (THRESHOLD_MIN, 4.0);
     for _ in 0..24 {
         let middle = (low + high) / 2.0;
@@ -175,8 +209,8 @@ fn peaks_above(scores: &[f64], base: f64) -> Vec<f64> {
     peaks
 }
 
-impl Held {
-    fn threshold(&self, aim: Aim) -> Result<Threshold> {
+impl Evidence {
+    fn threshold(&self, aim: Aim) -> Threshold {
         let tail = Tail::fit(&self.peaks, self.base);
         let value = match aim {
             Aim::Budget(budget) => tail.score_at(budget * self.server_days),
@@ -189,30 +223,27 @@ impl Held {
         };
         let expected = tail.episodes_above(value) / self.server_days;
         #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
-        Ok(Threshold { value: value as f32, alert_budget, quantile, expected, interval: self.interval(value) })
+        Threshold { value: value as f32, alert_budget, quantile, expected, interval: self.interval(value) }
     }
 
-    /// Rates above `value` of tails fitted to resampled peaks, with the chance of the count itself: what a test of as
-    /// many days may show.
+    /// Rates above `value` that a test of as many days may show.
     fn interval(&self, value: f64) -> (f64, f64) {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(0);
         let n = self.peaks.len();
         let mut rates: Vec<f64> = (0..RESAMPLES)
             .map(|_| {
-                let count = poisson(n, &mut random);
-                let draw: Vec<f64> = (0..count).map(|_| self.peaks[random.random_range(0..n)]).collect();
-                Tail::fit(&draw, self.base).episodes_above(value) / self.server_days
+                let draw: Vec<f64> = (0..n).map(|_| self.peaks[random.random_range(0..n)]).collect();
+                let expected = Tail::fit(&draw, self.base).episodes_above(value);
+                poisson(expected, &mut random) / self.server_days
             })
             .collect();
-        (quantile(&mut rates.clone(), 0.025), quantile(&mut rates, 0.975))
+        (quantile(&mut rates, 0.025), quantile(&mut rates, 0.975))
     }
 }
 
-/// A count around `n` as chance has it.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-fn poisson(n: usize, random: &mut Xoshiro256PlusPlus) -> usize {
-    use rand_distr::{Distribution, Poisson};
-    Poisson::new(n.max(1) as f64).map_or(n, |p| p.sample(random) as usize).min(10 * n)
+/// A count as chance has it where `expected` are expected.
+fn poisson(expected: f64, random: &mut Xoshiro256PlusPlus) -> f64 {
+    if expected > 0.0 { Poisson::new(expected).map_or(expected, |p| p.sample(random)) } else { 0.0 }
 }
 
 /// How peaks thin out: exponentially in one of these.

@@ -12,7 +12,10 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use oddline_core::{limits::RECORD_FEATURES, stream::{JUDGED, Vector}};
+use oddline_core::{
+    limits::RECORD_FEATURES,
+    stream::{JUDGED, Vector},
+};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus, seq::SliceRandom};
 use rand_distr::{Distribution, Normal};
 
@@ -141,7 +144,14 @@ fn leave_one_out_error(network: &Autoencoder, rows: &[Vector]) -> f64 {
     let device = Device::flex();
     let mut sum = 0.0;
     for left_out in 0..JUDGED {
-        let masked: Vec<Vector> = rows.iter().map(|row| { let mut r = *row; r[left_out] = 0.0; r }).collect();
+        let masked: Vec<Vector> = rows
+            .iter()
+            .map(|row| {
+                let mut r = *row;
+                r[left_out] = 0.0;
+                r
+            })
+            .collect();
         let output = numbers(network.forward(tensor(&masked, &device)));
         let errors = output.iter().skip(left_out).step_by(RECORD_FEATURES).zip(rows);
         sum += errors.map(|(found, row)| f64::from(found - row[left_out]).powi(2)).sum::<f64>();

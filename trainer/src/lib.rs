@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod export;
 pub mod fit;
 pub mod generate;
+pub mod inspect;
 pub mod network;
 pub mod output;
 pub mod plain;

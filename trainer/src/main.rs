@@ -1,12 +1,38 @@
-//! Arguments in, exit code out.
-use clap::Parser;
+//! Arguments in, exit code out; nothing else.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use oddline_trainer::{error::exit_code, generate, inspect, say, test, train};
+
+/// Learns what is normal in logs, writes it as one ONNX file, and tests it
 #[derive(Parser)]
-enum Cli { Generate(oddline_trainer::generate::Args), Train(oddline_trainer::train::Args), Test(oddline_trainer::test::Args) }
-fn main() -> std::process::ExitCode {
-    let r = match Cli::parse() {
-        Cli::Generate(a) => oddline_trainer::generate::run(&a),
-        Cli::Train(a) => oddline_trainer::train::run(&a),
-        Cli::Test(a) => oddline_trainer::test::run(&a),
+#[command(name = "oddline-trainer", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Generate(generate::Args),
+    Train(train::Args),
+    Test(test::Args),
+    Inspect(inspect::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Generate(args) => generate::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
     };
-    match r { Ok(()) => std::process::ExitCode::SUCCESS, Err(e) => { eprintln!("error: {e:#}"); oddline_trainer::error::exit_code(&e).into() } }
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::note(&format!("error: {error:#}"));
+            exit_code(&error).into()
+        }
+    }
 }

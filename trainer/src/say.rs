@@ -45,10 +45,14 @@ pub fn dataset(dataset: &Dataset) {
         note(&format!("{} records have the time of another of their stream: kept", dataset.duplicates));
     }
     if !dataset.short.is_empty() {
-        let names: Vec<String> = dataset.short.iter().take(5).map(|(n, _)| format!("{}/{}", n.server, n.component)).collect();
+        let names: Vec<String> =
+            dataset.short.iter().take(5).map(|(n, _)| format!("{}/{}", n.server, n.component)).collect();
         let more = if dataset.short.len() > names.len() { ", ..." } else { "" };
         let count = dataset.short.len();
-        note(&format!("{count} streams are too short to fit and left to learn where they are judged: {}{more}", names.join(", ")));
+        note(&format!(
+            "{count} streams are too short to fit and left to learn where they are judged: {}{more}",
+            names.join(", ")
+        ));
     }
 }
 
@@ -56,14 +60,20 @@ pub fn dataset(dataset: &Dataset) {
 ///
 /// # Errors
 /// When it cannot be printed.
-pub fn trained(args: &train::Args, model: &Model, calibrated: &Calibrated, outcome: &Outcome, bytes: usize) -> Result<()> {
+pub fn trained(
+    args: &train::Args,
+    model: &Model,
+    calibrated: &Calibrated,
+    outcome: &Outcome,
+    bytes: usize,
+) -> Result<()> {
     let threshold = &calibrated.threshold;
     let provenance = &model.provenance;
     if args.json {
         let summary = json!({
             "model": args.model, "version": model.version, "bytes": bytes, "threshold": threshold,
             "epochs": outcome.train.len(), "best_epoch": outcome.best_epoch, "provenance": provenance,
-            "streams": model.profile.baselines.len(), "held_out_server_days": calibrated.server_days,
+            "streams": model.profile.baselines.len(), "calibrated_server_days": calibrated.server_days,
         });
         return out(&format!("{summary}\n"));
     }
@@ -77,7 +87,7 @@ pub fn trained(args: &train::Args, model: &Model, calibrated: &Calibrated, outco
          Learnt from {} records; {} more found odd and left out\n\
          Epochs:     {}, best {} with validation loss {:.4}\n\
          Threshold:  {:.4} {aim};\n            expect {:.2} (95 % interval {:.2} to {:.2}), \
-         from {} peaks in {:.1} held-out server days\n\
+         from {} peaks in {:.1} server days\n\
          Charts:     {}\n",
         args.model.display(),
         bytes.div_ceil(1024),

@@ -72,7 +72,8 @@ pub fn catalogue(dataset: &Dataset, rows: &[Rows]) -> (Vec<StreamBaseline>, Vec<
             });
         }
     }
-    let prior = |(component, of): (&str, Vec<&Baseline>)| Prior { component: component.to_owned(), baseline: middle(&of) };
+    let prior =
+        |(component, of): (&str, Vec<&Baseline>)| Prior { component: component.to_owned(), baseline: middle(&of) };
     (baselines, components.into_iter().take(PRIORS_MAX).map(prior).collect())
 }
 

@@ -19,17 +19,8 @@ const TRACT: &[&str] = &["tract*"];
 const BURN: &[&str] = &["burn*", "cubecl*"];
 const ASYNC: &[&str] = &["tokio*", "async-std", "smol", "async-executor"];
 const MQTT: &[&str] = &["rumqtt*", "rmqtt*", "paho*", "mqtt*"];
-const SQL: &[&str] = &[
-    "sqlx*",
-    "rusqlite",
-    "libsqlite3-sys",
-    "diesel*",
-    "tokio-postgres",
-    "redb",
-];
-const WEB: &[&str] = &[
-    "axum*", "hyper*", "actix*", "warp", "reqwest", "ureq", "rustls", "openssl*",
-];
+const SQL: &[&str] = &["sqlx*", "rusqlite", "libsqlite3-sys", "diesel*", "tokio-postgres", "redb"];
+const WEB: &[&str] = &["axum*", "hyper*", "actix*", "warp", "reqwest", "ureq", "rustls", "openssl*"];
 
 #[rustfmt::skip]
 const RULES: &[Rule] = &[
@@ -54,11 +45,7 @@ fn arrows_point_down() {
             println!("skipped: {} does not exist yet", rule.package);
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "arrows that must not be:\n  {}",
-        wrong.join("\n  ")
-    );
+    assert!(wrong.is_empty(), "arrows that must not be:\n  {}", wrong.join("\n  "));
 }
 
 /// The project's crates by name, with the project's crates that each names.
@@ -66,39 +53,17 @@ struct Workspace(BTreeMap<String, BTreeSet<String>>);
 
 impl Workspace {
     fn read(metadata: &Value) -> Self {
-        let list = |value: &Value| {
-            value
-                .as_array()
-                .cloned()
-                .expect("cargo metadata lists these")
-        };
-        let text = |value: &Value| {
-            value
-                .as_str()
-                .expect("ids and names are strings")
-                .to_owned()
-        };
+        let list = |value: &Value| value.as_array().cloned().expect("cargo metadata lists these");
+        let text = |value: &Value| value.as_str().expect("ids and names are strings").to_owned();
         let members = list(&metadata["workspace_members"]);
-        let packages: Vec<Value> = list(&metadata["packages"])
-            .into_iter()
-            .filter(|package| members.contains(&package["id"]))
-            .collect();
-        let names: BTreeSet<String> = packages
-            .iter()
-            .map(|package| text(&package["name"]))
-            .collect();
+        let packages: Vec<Value> =
+            list(&metadata["packages"]).into_iter().filter(|package| members.contains(&package["id"])).collect();
+        let names: BTreeSet<String> = packages.iter().map(|package| text(&package["name"])).collect();
         let named = |package: &Value| -> BTreeSet<String> {
             let all = list(&package["dependencies"]).into_iter();
-            all.map(|dependency| text(&dependency["name"]))
-                .filter(|name| names.contains(name))
-                .collect()
+            all.map(|dependency| text(&dependency["name"])).filter(|name| names.contains(name)).collect()
         };
-        Self(
-            packages
-                .iter()
-                .map(|package| (text(&package["name"]), named(package)))
-                .collect(),
-        )
+        Self(packages.iter().map(|package| (text(&package["name"]), named(package))).collect())
     }
 
     fn has(&self, package: &str) -> bool {
@@ -126,22 +91,9 @@ fn own_arrows(workspace: &Workspace) -> Vec<String> {
 /// web client to the trainer. The tree knows the features that are on.
 fn tree(package: &str) -> String {
     let mut command = shell::cargo();
-    command.args([
-        "tree",
-        "--locked",
-        "--edges",
-        "no-dev",
-        "--prefix",
-        "depth",
-        "--package",
-        package,
-    ]);
+    command.args(["tree", "--locked", "--edges", "no-dev", "--prefix", "depth", "--package", package]);
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -157,13 +109,7 @@ fn heavy_libraries(rule: &Rule, tree: &str) -> BTreeSet<String> {
         let name = line[digits..].split(' ').next().unwrap_or_default();
         path.truncate(depth);
         path.push(name);
-        if rule
-            .never
-            .iter()
-            .copied()
-            .flatten()
-            .any(|ban| is_banned(name, ban))
-        {
+        if rule.never.iter().copied().flatten().any(|ban| is_banned(name, ban)) {
             wrong.insert(path.join(" -> "));
         }
     }
@@ -196,10 +142,7 @@ mod tests {
             })
             .chain([json!({"id": "registry#serde", "name": "serde", "dependencies": []})])
             .collect();
-        let members: Vec<String> = crates
-            .iter()
-            .map(|(name, _)| format!("path#{name}"))
-            .collect();
+        let members: Vec<String> = crates.iter().map(|(name, _)| format!("path#{name}")).collect();
         Workspace::read(&json!({"workspace_members": members, "packages": packages}))
     }
 
@@ -210,36 +153,22 @@ mod tests {
             ("oddline-detector", &["oddline-core", "xtask"]),
             ("xtask", &[]),
         ]);
-        assert_eq!(
-            own_arrows(&workspace),
-            [
-                "oddline-core -> oddline-detector",
-                "oddline-detector -> xtask"
-            ]
-        );
+        assert_eq!(own_arrows(&workspace), ["oddline-core -> oddline-detector", "oddline-detector -> xtask"]);
     }
 
     #[test]
     fn a_crate_that_the_table_does_not_know() {
         let wrong = own_arrows(&workspace(&[("oddline-new", &[])]));
-        assert_eq!(
-            wrong,
-            ["oddline-new: the table in arrows.rs has no line for it"]
-        );
+        assert_eq!(wrong, ["oddline-new: the table in arrows.rs has no line for it"]);
     }
 
     #[test]
     fn a_heavy_library_is_found_at_any_depth() {
-        let tree = "0oddline-core v0.1.0 (x)\n1a v1.0.0\n2b v1.0.0\n3c v1.0.0\n2tokio-util v1.0.0 (*)\n1burndown v1.0.0\n";
+        let tree =
+            "0oddline-core v0.1.0 (x)\n1a v1.0.0\n2b v1.0.0\n3c v1.0.0\n2tokio-util v1.0.0 (*)\n1burndown v1.0.0\n";
         let wrong = heavy_libraries(rule("oddline-core"), tree);
         let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
-        assert_eq!(
-            wrong,
-            [
-                "oddline-core -> a -> tokio-util",
-                "oddline-core -> burndown"
-            ]
-        );
+        assert_eq!(wrong, ["oddline-core -> a -> tokio-util", "oddline-core -> burndown"]);
     }
 
     #[test]

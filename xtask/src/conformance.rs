@@ -31,10 +31,7 @@ pub fn cargo_test(model: &Path) -> Result<Command> {
 /// onnx.checker and onnxruntime on the model file.
 pub fn python_check(python: &Path, model: &Path) -> Command {
     let mut command = Command::new(python);
-    command
-        .current_dir(shell::root())
-        .arg("conformance/check.py")
-        .arg(model);
+    command.current_dir(shell::root()).arg("conformance/check.py").arg(model);
     command
 }
 
@@ -53,22 +50,13 @@ pub fn python() -> Result<Result<PathBuf, String>> {
         return Ok(Err("python3 -m venv failed (Debian: python3-venv)".into()));
     }
     let mut pip = Command::new(&python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ])
-    .args(["--retries", "1", "--timeout", "30"])
-    .args(PYTHON_PACKAGES);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(["--retries", "1", "--timeout", "30"])
+        .args(PYTHON_PACKAGES);
     if shell::succeeds(&mut pip)? && imports(&python) {
         Ok(Ok(python))
     } else {
-        Ok(Err(format!(
-            "pip could not install {}",
-            PYTHON_PACKAGES.join(", ")
-        )))
+        Ok(Err(format!("pip could not install {}", PYTHON_PACKAGES.join(", "))))
     }
 }
 

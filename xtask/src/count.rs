@@ -112,10 +112,7 @@ test result: ok. 5 passed; 0 failed; 1 ignored; 7 measured; 2 filtered out; fini
 
     #[test]
     fn text_that_only_looks_like_it() {
-        assert_eq!(
-            counts("Summary of 3 passed, 2 failed\ntest result: none"),
-            (0, 0, 0)
-        );
+        assert_eq!(counts("Summary of 3 passed, 2 failed\ntest result: none"), (0, 0, 0));
     }
 
     #[test]

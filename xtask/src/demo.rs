@@ -29,11 +29,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     stages.0.push(("build", start.elapsed().as_secs_f64()));
 
     let scenario = Scenario {
-        name: if args.scenario == "basic" {
-            "basic"
-        } else {
-            "full"
-        },
+        name: if args.scenario == "basic" { "basic" } else { "full" },
         servers: 3,
         days: args.days,
         seed: args.seed,

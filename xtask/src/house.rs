@@ -36,24 +36,14 @@ fn no_line_refers_to_a_tracker() {
 
 #[test]
 fn no_line_names_a_folder_of_the_machine_it_was_written_on() {
-    let marks = [
-        concat!("/wo", "rk/"),
-        concat!("/fa", "rm/"),
-        concat!("/ro", "ot/"),
-        concat!("bash_", "jobs"),
-    ];
+    let marks = [concat!("/wo", "rk/"), concat!("/fa", "rm/"), concat!("/ro", "ot/"), concat!("bash_", "jobs")];
     let wrong = wrong_lines(false, |line| marks.iter().any(|mark| line.contains(mark)));
     assert_none(&wrong, "paths are relative to the project");
 }
 
 #[test]
 fn nothing_is_unfinished_or_left_out_of_the_tests() {
-    let marks = [
-        concat!("to", "do!("),
-        concat!("unimple", "mented!("),
-        concat!("#[ig", "nore"),
-        concat!("FIX", "ME"),
-    ];
+    let marks = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("#[ig", "nore"), concat!("FIX", "ME")];
     let wrong = wrong_lines(true, |line| marks.iter().any(|mark| line.contains(mark)));
     assert_none(&wrong, "finish it or take it out");
 }
@@ -65,10 +55,7 @@ fn every_file_says_first_what_it_holds() {
         .filter(|source| source.is_rust() && !source.text.starts_with("//!"))
         .map(|source| source.path.clone())
         .collect();
-    assert_none(
-        &wrong,
-        "a file starts with `//!`: what it owns and what it refuses",
-    );
+    assert_none(&wrong, "a file starts with `//!`: what it owns and what it refuses");
 }
 
 #[test]
@@ -80,8 +67,5 @@ fn a_file_holds_one_idea() {
         .filter(|(lines, _)| *lines > FILE_LINES_MAX)
         .map(|(lines, path)| format!("{path}: {lines}"))
         .collect();
-    assert_none(
-        &wrong,
-        "lines without the unit tests, at most 400: cut the file",
-    );
+    assert_none(&wrong, "lines without the unit tests, at most 400: cut the file");
 }

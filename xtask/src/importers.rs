@@ -28,10 +28,7 @@ fn a_library_is_imported_where_the_table_says() {
     let mut wrong = Vec::new();
     for source in sources::all().iter().filter(|source| source.is_rust()) {
         for importer in IMPORTERS {
-            let Some(file) = source
-                .path
-                .strip_prefix(&format!("{}/src/", importer.folder))
-            else {
+            let Some(file) = source.path.strip_prefix(&format!("{}/src/", importer.folder)) else {
                 continue;
             };
             if allowed(importer, file) {
@@ -44,21 +41,13 @@ fn a_library_is_imported_where_the_table_says() {
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "keep the library behind its importer, or change the table:\n  {}",
-        wrong.join("\n  ")
-    );
+    assert!(wrong.is_empty(), "keep the library behind its importer, or change the table:\n  {}", wrong.join("\n  "));
 }
 
 fn allowed(importer: &Importer, file: &str) -> bool {
     importer.files.iter().any(|allowed| {
-        let module = allowed
-            .strip_suffix('/')
-            .map(|folder| format!("{folder}.rs"));
-        file == *allowed
-            || module.as_deref() == Some(file)
-            || (allowed.ends_with('/') && file.starts_with(allowed))
+        let module = allowed.strip_suffix('/').map(|folder| format!("{folder}.rs"));
+        file == *allowed || module.as_deref() == Some(file) || (allowed.ends_with('/') && file.starts_with(allowed))
     })
 }
 

@@ -50,10 +50,7 @@ pub fn install(long: bool) -> Result<()> {
     for package in missing {
         // One at a time: a package that cannot be had must not keep the others away.
         if !apt_get(&["install", "-y", "--no-install-recommends", package.name])? {
-            println!(
-                "packages: no {}, wanted by: {}",
-                package.name, package.wanted_by
-            );
+            println!("packages: no {}, wanted by: {}", package.name, package.wanted_by);
         }
     }
     Ok(())
@@ -61,9 +58,7 @@ pub fn install(long: bool) -> Result<()> {
 
 fn present(package: &Package) -> bool {
     match package.known_by {
-        Sign::Programs(programs) => programs
-            .iter()
-            .all(|program| shell::find_program(program).is_some()),
+        Sign::Programs(programs) => programs.iter().all(|program| shell::find_program(program).is_some()),
         Sign::PythonModule(module) => {
             let import = format!("import {module}");
             let output = Command::new("python3").args(["-c", &import]).output();
@@ -87,13 +82,7 @@ fn apt_get(args: &[&str]) -> Result<bool> {
         sudo
     };
     command
-        .args([
-            "-q",
-            "-o",
-            "Acquire::Retries=1",
-            "-o",
-            "Acquire::http::Timeout=30",
-        ])
+        .args(["-q", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=30"])
         .args(args)
         .env("DEBIAN_FRONTEND", "noninteractive");
     shell::succeeds(&mut command)

@@ -17,24 +17,12 @@ pub const ANOMALIES: &str = "logs/anomalies.csv";
 pub const FILES: &[(&str, &str)] = &[
     (SERVER_LOGS, "generated logs to learn from"),
     (UNSEEN_LOGS, "generated logs to be judged"),
-    (
-        MODEL,
-        "the model: one file with everything the detector needs",
-    ),
+    (MODEL, "the model: one file with everything the detector needs"),
     ("charts/loss_curves.png", "loss of training and validation"),
-    (
-        "charts/error_distribution.png",
-        "scores of the training data with the threshold",
-    ),
+    ("charts/error_distribution.png", "scores of the training data with the threshold"),
     (ANOMALIES, "every anomaly found"),
-    (
-        "logs/debug_logs.txt",
-        "every record where verdict and truth differ",
-    ),
-    (
-        "charts/unseen_data_errors.png",
-        "scores of the unseen data with the threshold",
-    ),
+    ("logs/debug_logs.txt", "every record where verdict and truth differ"),
+    ("charts/unseen_data_errors.png", "scores of the unseen data with the threshold"),
 ];
 
 /// How the trainer is compiled.
@@ -67,12 +55,7 @@ pub enum Without {
 }
 
 impl Without {
-    pub const ALL: [Self; 4] = [
-        Self::Nothing,
-        Self::Autoencoder,
-        Self::Novelty,
-        Self::Trimming,
-    ];
+    pub const ALL: [Self; 4] = [Self::Nothing, Self::Autoencoder, Self::Novelty, Self::Trimming];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -104,20 +87,14 @@ impl Trainer {
         shell::must(&mut build)?;
         let dir = target.join(folder);
         empty(&dir)?;
-        Ok(Self {
-            program: target.join(made).join("oddline-trainer"),
-            dir,
-        })
+        Ok(Self { program: target.join(made).join("oddline-trainer"), dir })
     }
 
     /// The same trainer in a new, empty folder below this one.
     pub fn in_folder(&self, name: &str) -> Result<Self> {
         let dir = self.dir.join(name);
         empty(&dir)?;
-        Ok(Self {
-            program: self.program.clone(),
-            dir,
-        })
+        Ok(Self { program: self.program.clone(), dir })
     }
 
     pub fn dir(&self) -> &Path {
@@ -151,10 +128,7 @@ impl Trainer {
     /// Fitted on the first part (0 to 1) of every stream in a file or folder.
     pub fn train_on_part(&self, logs: &Path, part: f64, without: Without) -> Command {
         let mut command = self.train(without);
-        command
-            .arg("--logs")
-            .arg(logs)
-            .args(["--train-part", &part.to_string()]);
+        command.arg("--logs").arg(logs).args(["--train-part", &part.to_string()]);
         command
     }
 
@@ -207,9 +181,7 @@ impl Trainer {
 
 /// Runs a command whose output is of interest only when it fails.
 pub fn quietly(command: &mut Command) -> Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("starting {}", shell::shown(command)))?;
+    let output = command.output().with_context(|| format!("starting {}", shell::shown(command)))?;
     anyhow::ensure!(
         output.status.success(),
         "{} ({}): {}",

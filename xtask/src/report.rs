@@ -18,8 +18,7 @@ pub struct Report(Value);
 impl Report {
     pub fn read(file: &Path) -> Result<Self> {
         let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-        let json =
-            serde_json::from_slice(&text).with_context(|| format!("reading {}", file.display()))?;
+        let json = serde_json::from_slice(&text).with_context(|| format!("reading {}", file.display()))?;
         Ok(Self(json))
     }
 

@@ -10,9 +10,7 @@ use anyhow::{Context, Result, bail};
 
 /// The repository's root: xtask lives one folder below it.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask's folder is inside the repository")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask's folder is inside the repository")
 }
 
 /// `cargo` at the root, in the environment of a person's own shell.
@@ -35,23 +33,16 @@ pub fn cargo() -> Command {
 pub fn target_dir() -> Result<PathBuf> {
     let metadata = metadata(&["--no-deps"])?;
     let dir = metadata["target_directory"].as_str();
-    Ok(dir
-        .context("cargo metadata names no target directory")?
-        .into())
+    Ok(dir.context("cargo metadata names no target directory")?.into())
 }
 
 /// `cargo metadata` as JSON.
 pub fn metadata(extra: &[&str]) -> Result<serde_json::Value> {
     let mut command = cargo();
-    command
-        .args(["metadata", "--format-version", "1"])
-        .args(extra);
+    command.args(["metadata", "--format-version", "1"]).args(extra);
     let output = command.output().context("starting cargo metadata")?;
     if !output.status.success() {
-        bail!(
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     }
     serde_json::from_slice(&output.stdout).context("reading cargo metadata")
 }
@@ -59,19 +50,13 @@ pub fn metadata(extra: &[&str]) -> Result<serde_json::Value> {
 /// Runs a program with its output on the terminal; true when it succeeded.
 pub fn succeeds(command: &mut Command) -> Result<bool> {
     println!("$ {}", shown(command));
-    let status = command
-        .status()
-        .with_context(|| format!("starting {}", shown(command)))?;
+    let status = command.status().with_context(|| format!("starting {}", shown(command)))?;
     Ok(status.success())
 }
 
 /// Runs a program with its output on the terminal; an error when it did not succeed.
 pub fn must(command: &mut Command) -> Result<()> {
-    if succeeds(command)? {
-        Ok(())
-    } else {
-        bail!("failed: {}", shown(command))
-    }
+    if succeeds(command)? { Ok(()) } else { bail!("failed: {}", shown(command)) }
 }
 
 /// Runs a program, passes its output on and shows every line, without colours, to `read`; true when it succeeded.
@@ -127,10 +112,7 @@ pub fn shown(command: &Command) -> String {
     let name = if program.ends_with("cargo") {
         "cargo".into()
     } else {
-        program
-            .strip_prefix(root())
-            .unwrap_or(program)
-            .to_string_lossy()
+        program.strip_prefix(root()).unwrap_or(program).to_string_lossy()
     };
     let mut text = name.into_owned();
     for arg in command.get_args() {

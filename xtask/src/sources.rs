@@ -8,15 +8,7 @@ use crate::shell;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Folders that hold what was made, not what was written.
-const MADE: &[&str] = &[
-    "target",
-    "logs",
-    "models",
-    "charts",
-    ".git",
-    "node_modules",
-    "__pycache__",
-];
+const MADE: &[&str] = &["target", "logs", "models", "charts", ".git", "node_modules", "__pycache__"];
 
 pub struct Source {
     /// Relative to the root, with `/`.
@@ -45,10 +37,7 @@ pub fn all() -> Vec<Source> {
     walk(shell::root(), &mut paths);
     paths.sort();
     let sources: Vec<Source> = paths.iter().filter_map(|path| read(path)).collect();
-    assert!(
-        sources.iter().any(|s| s.path == "xtask/src/sources.rs"),
-        "the walk finds this file"
-    );
+    assert!(sources.iter().any(|s| s.path == "xtask/src/sources.rs"), "the walk finds this file");
     sources
 }
 
@@ -71,8 +60,5 @@ fn read(path: &Path) -> Option<Source> {
     }
     let text = std::fs::read_to_string(path).ok()?;
     let path = path.strip_prefix(shell::root()).unwrap();
-    Some(Source {
-        path: path.to_str()?.to_owned(),
-        text,
-    })
+    Some(Source { path: path.to_str()?.to_owned(), text })
 }

@@ -4,11 +4,7 @@
 pub fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
-        assert_eq!(
-            row.len(),
-            header.len(),
-            "a table's rows have its header's columns"
-        );
+        assert_eq!(row.len(), header.len(), "a table's rows have its header's columns");
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -16,20 +12,13 @@ pub fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| {
         let mut text = String::from("|");
         for (column, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
-            let cell = if column == 0 {
-                format!(" {cell:<width$} |")
-            } else {
-                format!(" {cell:>width$} |")
-            };
+            let cell = if column == 0 { format!(" {cell:<width$} |") } else { format!(" {cell:>width$} |") };
             text.push_str(&cell);
         }
         text
     };
     let header: Vec<String> = header.iter().map(|&cell| cell.to_owned()).collect();
-    let mut rule: Vec<String> = widths
-        .iter()
-        .map(|&width| "-".repeat(width.max(2) - 1) + ":")
-        .collect();
+    let mut rule: Vec<String> = widths.iter().map(|&width| "-".repeat(width.max(2) - 1) + ":").collect();
     rule[0] = "-".repeat(widths[0].max(1));
     let mut lines = vec![line(&header), line(&rule)];
     lines.extend(rows.iter().map(|row| line(row)));
@@ -42,10 +31,7 @@ mod tests {
 
     #[test]
     fn columns_align() {
-        let rows = [
-            vec!["wc -l".into(), "0.03".into()],
-            vec!["a".into(), "12.50".into()],
-        ];
+        let rows = [vec!["wc -l".into(), "0.03".into()], vec!["a".into(), "12.50".into()]];
         let text = "\
 | name  |     s |
 | ----- | ----: |

@@ -95,8 +95,8 @@ pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, v
     let stuck = memory.count_run(baseline, value);
     let (gap, late) = memory.gap(baseline, time);
     #[expect(clippy::cast_possible_truncation, reason = "the model computes in f32")]
-    let vector =
-        [r, d, memory.borne_level(r), 0.5 * libm::log(memory.volatility + 0.001), stuck, gap, at[1], at[2]].map(|x| x as f32);
+    let vector = [r, d, memory.borne_level(r), 0.5 * libm::log(memory.volatility + 0.001), stuck, gap, at[1], at[2]]
+        .map(|x| x as f32);
     Reading { vector, expected, residual, late }
 }
 

@@ -33,18 +33,8 @@ impl Axis {
             Spacing::Linear => low,
             Spacing::Log => low.max(1e-12),
         };
-        let high = if high > low {
-            high
-        } else {
-            low + low.abs().max(1e-9)
-        };
-        Self {
-            spacing,
-            low,
-            high,
-            from_px,
-            to_px,
-        }
+        let high = if high > low { high } else { low + low.abs().max(1e-9) };
+        Self { spacing, low, high, from_px, to_px }
     }
 
     /// Pixel of a value; values off the axis are put at its end.
@@ -63,27 +53,19 @@ impl Axis {
             Spacing::Linear => linear_ticks(self.low, self.high, wanted),
             Spacing::Log => log_ticks(self.low, self.high, wanted),
         };
-        let step = values
-            .windows(2)
-            .map(|w| w[1] - w[0])
-            .fold(f64::MAX, f64::min);
+        let step = values.windows(2).map(|w| w[1] - w[0]).fold(f64::MAX, f64::min);
         let label = |value: f64| match self.spacing {
             Spacing::Linear => linear_label(value, step),
             Spacing::Log => plain(value),
         };
-        let tick = |value: f64| Tick {
-            px: self.px(value),
-            label: label(value),
-        };
+        let tick = |value: f64| Tick { px: self.px(value), label: label(value) };
         values.into_iter().map(tick).collect()
     }
 
     /// Ticks at days or hours of an axis in microseconds since 1970.
     pub fn time_ticks(&self, wanted: usize) -> Vec<Tick> {
         const HOUR_US: f64 = 3600e6;
-        const STEPS_H: [f64; 11] = [
-            1.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 168.0, 336.0, 720.0, 1440.0,
-        ];
+        const STEPS_H: [f64; 11] = [1.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 168.0, 336.0, 720.0, 1440.0];
         let span = self.high - self.low;
         let fits = |step: &&f64| span / (*step * HOUR_US) <= wanted as f64;
         let longest = span / wanted as f64 / HOUR_US;
@@ -92,10 +74,7 @@ impl Axis {
         let mut ticks = Vec::new();
         let mut value = (self.low / step).ceil() * step;
         while value <= self.high {
-            ticks.push(Tick {
-                px: self.px(value),
-                label: time_label(value, step_h < 24.0),
-            });
+            ticks.push(Tick { px: self.px(value), label: time_label(value, step_h < 24.0) });
             value += step;
         }
         ticks
@@ -119,11 +98,8 @@ fn linear_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
 fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let decades = (low.log10().floor() as i32)..=(high.log10().ceil() as i32);
     let with = |factors: &[f64]| -> Vec<f64> {
-        let all = decades
-            .clone()
-            .flat_map(|d| factors.iter().map(move |f| f * 10f64.powi(d)));
-        all.filter(|v| (low * 0.999..=high * 1.001).contains(v))
-            .collect()
+        let all = decades.clone().flat_map(|d| factors.iter().map(move |f| f * 10f64.powi(d)));
+        all.filter(|v| (low * 0.999..=high * 1.001).contains(v)).collect()
     };
     let powers = with(&[1.0]);
     if powers.len() * 2 <= wanted {
@@ -134,11 +110,7 @@ fn log_ticks(low: f64, high: f64, wanted: usize) -> Vec<f64> {
 }
 
 fn linear_label(value: f64, step: f64) -> String {
-    let decimals = if step < 1.0 {
-        (-step.log10()).ceil() as usize
-    } else {
-        0
-    };
+    let decimals = if step < 1.0 { (-step.log10()).ceil() as usize } else { 0 };
     if value.abs() >= 1e4 || decimals == 0 {
         return plain(value);
     }
@@ -171,11 +143,7 @@ fn significant(value: f64) -> String {
     let before_point = value.abs().log10().floor() as i32 + 1;
     let decimals = (4 - before_point).clamp(0, 8) as usize;
     let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// `20,480`: a whole count in groups of three.
@@ -192,9 +160,7 @@ pub(super) fn grouped(count: u64) -> String {
 }
 
 fn time_label(time_us: f64, with_hour: bool) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let seconds = (time_us / 1e6).round() as i64;
     let (month, day) = month_and_day(seconds.div_euclid(86_400));
     let date = format!("{day} {}", MONTHS[month]);
@@ -264,11 +230,7 @@ mod tests {
     fn time_ticks_fall_on_days_and_hours() {
         let day = 86_400e6;
         let start = 16_116.0 * day; // 2014-02-15
-        let week = Axis::new(
-            Spacing::Linear,
-            (start + 1.0, start + 14.0 * day),
-            (0.0, 1.0),
-        );
+        let week = Axis::new(Spacing::Linear, (start + 1.0, start + 14.0 * day), (0.0, 1.0));
         let labels: Vec<String> = week.time_ticks(4).into_iter().map(|t| t.label).collect();
         assert_eq!(labels, ["19 Feb", "23 Feb", "27 Feb"].map(String::from));
         let hours = Axis::new(Spacing::Linear, (start, start + 0.5 * day), (0.0, 1.0));
@@ -288,9 +250,6 @@ mod tests {
         let numbers = [0.0, 0.05, 1.5, 1234.5678, 20_480.0, 3e6, 2e-7, -12.0];
         let texts = ["0", "0.05", "1.5", "1235", "20.48k", "3M", "2e-7", "-12"];
         assert_eq!(numbers.map(plain), texts.map(String::from));
-        assert_eq!(
-            [1, 999, 20_480, 1_000_000].map(grouped),
-            ["1", "999", "20,480", "1,000,000"]
-        );
+        assert_eq!([1, 999, 20_480, 1_000_000].map(grouped), ["1", "999", "20,480", "1,000,000"]);
     }
 }

@@ -4,9 +4,7 @@
 //! averaged down, which smooths what the library leaves jagged and places glyphs by half pixels.
 
 use plotters::backend::{BitMapBackend, DrawingBackend};
-use plotters::style::{
-    Color as _, FontDesc, FontFamily, FontStyle, RGBAColor, RGBColor, TextStyle, register_font,
-};
+use plotters::style::{Color as _, FontDesc, FontFamily, FontStyle, RGBAColor, RGBColor, TextStyle, register_font};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -17,10 +15,7 @@ pub enum ChartError {
     #[error("cannot write {}: {message}", file.display())]
     Write { file: PathBuf, message: String },
     #[error("cannot put {} in place: {source}", file.display())]
-    Rename {
-        file: PathBuf,
-        source: std::io::Error,
-    },
+    Rename { file: PathBuf, source: std::io::Error },
 }
 
 /// Red, green, blue and opacity.
@@ -93,9 +88,7 @@ impl Canvas {
             width,
             height,
             pixels: vec![255; (width * SCALE * height * SCALE * 3) as usize],
-            failure: registered
-                .is_err()
-                .then(|| "the font is damaged".to_owned()),
+            failure: registered.is_err().then(|| "the font is damaged".to_owned()),
         }
     }
 
@@ -162,33 +155,21 @@ impl Canvas {
     /// Writes the page as PNG under a temporary name in the same folder, then renames it.
     pub fn save(self, file: &Path) -> Result<(), ChartError> {
         if let Some(message) = self.failure {
-            return Err(ChartError::Draw {
-                file: file.to_owned(),
-                message,
-            });
+            return Err(ChartError::Draw { file: file.to_owned(), message });
         }
         let aside = name_aside(file);
         let page = average(&self.pixels, self.width as usize, self.height as usize);
         if let Err(message) = write_png(&aside, &page, (self.width, self.height)) {
             remove_leftover(&aside);
-            return Err(ChartError::Write {
-                file: file.to_owned(),
-                message,
-            });
+            return Err(ChartError::Write { file: file.to_owned(), message });
         }
         std::fs::rename(&aside, file).map_err(|source| {
             remove_leftover(&aside);
-            ChartError::Rename {
-                file: file.to_owned(),
-                source,
-            }
+            ChartError::Rename { file: file.to_owned(), source }
         })
     }
 
-    fn draw<E: std::fmt::Display>(
-        &mut self,
-        act: impl FnOnce(&mut BitMapBackend<'_>) -> Result<(), E>,
-    ) {
+    fn draw<E: std::fmt::Display>(&mut self, act: impl FnOnce(&mut BitMapBackend<'_>) -> Result<(), E>) {
         let size = (self.width * SCALE, self.height * SCALE);
         let mut backend = BitMapBackend::with_buffer(&mut self.pixels, size);
         let outcome = act(&mut backend);
@@ -251,9 +232,7 @@ fn name_aside(file: &Path) -> PathBuf {
 
 fn write_png(file: &Path, page: &[u8], size: (u32, u32)) -> Result<(), String> {
     let mut backend = BitMapBackend::new(file, size);
-    let outcome = backend
-        .blit_bitmap((0, 0), size, page)
-        .and_then(|()| backend.present());
+    let outcome = backend.blit_bitmap((0, 0), size, page).and_then(|()| backend.present());
     outcome.map_err(|error| error.to_string())
 }
 
@@ -285,22 +264,14 @@ mod tests {
     fn errors_name_the_file() {
         let file = Path::new("/nowhere/at/all/page.png");
         let error = Canvas::new(4, 4).save(file).unwrap_err();
-        assert!(
-            error.to_string().contains("/nowhere/at/all/page.png"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("/nowhere/at/all/page.png"), "{error}");
     }
 
     #[test]
     fn rectangles_end_where_they_should() {
         for (opacity, expected) in [(1.0, [255, 0, 127, 255]), (0.4, [255, 153, 204, 255])] {
             let mut canvas = Canvas::new(4, 1);
-            let area = Rect {
-                left: 1.0,
-                top: 0.0,
-                right: 2.5,
-                bottom: 1.0,
-            };
+            let area = Rect { left: 1.0, top: 0.0, right: 2.5, bottom: 1.0 };
             canvas.rect(area, Ink(0, 0, 0, opacity));
             let page = average(&canvas.pixels, 4, 1);
             let red: Vec<u8> = page.iter().step_by(3).copied().collect();

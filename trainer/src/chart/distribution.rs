@@ -14,10 +14,7 @@ const OVERLAP: f64 = 0.55;
 #[derive(Debug, Clone, Copy)]
 pub enum Errors<'a> {
     Unlabelled(&'a ScoreHistogram),
-    Labelled {
-        normal: &'a ScoreHistogram,
-        anomalous: &'a ScoreHistogram,
-    },
+    Labelled { normal: &'a ScoreHistogram, anomalous: &'a ScoreHistogram },
 }
 
 /// One set of bars.
@@ -39,21 +36,12 @@ pub fn error_distribution(
 
 /// Draws the scores of unseen data and the threshold; where the truth is known, normal and
 /// anomalous records in two translucent colours.
-pub fn unseen_data_errors(
-    file: &Path,
-    errors: Errors,
-    threshold: f64,
-    title: &str,
-) -> Result<(), ChartError> {
+pub fn unseen_data_errors(file: &Path, errors: Errors, threshold: f64, title: &str) -> Result<(), ChartError> {
     let sets = bars(errors);
     let mut canvas = Canvas::new(WIDTH, HEIGHT);
     let (x, y) = axes(&sets, threshold);
     frame::heading(&mut canvas, title, &subtitle(&sets));
-    frame::axes(
-        &mut canvas,
-        (&x, "reconstruction error (score)"),
-        (&y, "records"),
-    );
+    frame::axes(&mut canvas, (&x, "reconstruction error (score)"), (&y, "records"));
     for set in &sets {
         fill(&mut canvas, set, (&x, &y));
     }
@@ -69,22 +57,10 @@ pub fn unseen_data_errors(
 
 fn bars(errors: Errors) -> Vec<Bars> {
     match errors {
-        Errors::Unlabelled(histogram) => vec![Bars {
-            name: "records",
-            histogram,
-            ink: Ink::BLUE.fade(0.8),
-        }],
+        Errors::Unlabelled(histogram) => vec![Bars { name: "records", histogram, ink: Ink::BLUE.fade(0.8) }],
         Errors::Labelled { normal, anomalous } => vec![
-            Bars {
-                name: "normal",
-                histogram: normal,
-                ink: Ink::BLUE.fade(OVERLAP),
-            },
-            Bars {
-                name: "anomalous",
-                histogram: anomalous,
-                ink: Ink::ORANGE.fade(OVERLAP),
-            },
+            Bars { name: "normal", histogram: normal, ink: Ink::BLUE.fade(OVERLAP) },
+            Bars { name: "anomalous", histogram: anomalous, ink: Ink::ORANGE.fade(OVERLAP) },
         ],
     }
 }
@@ -94,21 +70,13 @@ fn axes(sets: &[Bars], threshold: f64) -> (Axis, Axis) {
     let used = |bin: &usize| sets.iter().any(|set| set.histogram.bins()[*bin] > 0);
     let first = (0..BINS).find(used).map_or(1.0, edge);
     let last = (0..BINS).rfind(used).map_or(1.0, |bin| edge(bin + 1));
-    let threshold = if threshold.is_finite() && threshold > 0.0 {
-        threshold
-    } else {
-        first
-    };
+    let threshold = if threshold.is_finite() && threshold > 0.0 { threshold } else { first };
     let range = (first.min(threshold) / 1.3, last.max(threshold) * 1.3);
     let counts = sets.iter().flat_map(|set| set.histogram.bins());
     let fullest = counts.copied().max().unwrap_or(0).max(1) as f64;
     (
         Axis::new(Spacing::Log, range, (PLOT.left, PLOT.right)),
-        Axis::new(
-            Spacing::Log,
-            (COUNT_LOW, fullest * 1.6),
-            (PLOT.bottom, PLOT.top),
-        ),
+        Axis::new(Spacing::Log, (COUNT_LOW, fullest * 1.6), (PLOT.bottom, PLOT.top)),
     )
 }
 
@@ -185,19 +153,13 @@ mod tests {
         }
         let text = subtitle(&bars(Errors::Unlabelled(&histogram)));
         assert!(text.starts_with("3 records (median "), "{text}");
-        assert!(
-            text.ends_with("1 below 0.0001; 1 above 10,000; 1 not a number"),
-            "{text}"
-        );
+        assert!(text.ends_with("1 below 0.0001; 1 above 10,000; 1 not a number"), "{text}");
     }
 
     #[test]
     fn quantiles_show_two_digits() {
         let values = [0.3311, 1.318, 52.48, 10_000.0, f64::INFINITY];
-        assert_eq!(
-            values.map(two_digits),
-            ["0.33", "1.3", "52", "10k", "above 10,000"]
-        );
+        assert_eq!(values.map(two_digits), ["0.33", "1.3", "52", "10k", "above 10,000"]);
     }
 
     #[test]

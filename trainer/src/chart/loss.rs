@@ -11,12 +11,7 @@ const LOG_FROM_RATIO: f64 = 8.0;
 
 /// Draws training and validation loss. Element 0 is epoch 1 and `best_epoch` counts from 1 too;
 /// losses that are not finite leave gaps; either slice may be empty.
-pub fn loss_curves(
-    file: &Path,
-    train: &[f32],
-    validation: &[f32],
-    best_epoch: usize,
-) -> Result<(), ChartError> {
+pub fn loss_curves(file: &Path, train: &[f32], validation: &[f32], best_epoch: usize) -> Result<(), ChartError> {
     let mut canvas = Canvas::new(WIDTH, HEIGHT);
     let epochs = train.len().max(validation.len());
     let (x, y) = axes(train, validation, epochs);
@@ -35,22 +30,14 @@ pub fn loss_curves(
     frame::base_line(&mut canvas);
     if (1..=epochs).contains(&best_epoch) {
         let px = x.px(best_epoch as f64);
-        frame::marker(
-            &mut canvas,
-            px,
-            &format!("best epoch: {best_epoch}"),
-            Ink::TEXT,
-        );
+        frame::marker(&mut canvas, px, &format!("best epoch: {best_epoch}"), Ink::TEXT);
         if let Some(loss) = best.filter(|loss| loss.is_finite()) {
             let place = (px, y.px(f64::from(loss)));
             canvas.dot(place, 7.0, Ink::PAPER);
             canvas.dot(place, 5.0, Ink::ORANGE);
         }
     }
-    frame::legend(
-        &mut canvas,
-        &[("training", Ink::BLUE), ("validation", Ink::ORANGE)],
-    );
+    frame::legend(&mut canvas, &[("training", Ink::BLUE), ("validation", Ink::ORANGE)]);
     canvas.save(file)
 }
 
@@ -66,18 +53,13 @@ fn axes(train: &[f32], validation: &[f32], epochs: usize) -> (Axis, Axis) {
     };
     // Half an epoch of air on the left keeps the first point off the axis.
     let last = (epochs as f64).max(2.0);
-    let x = Axis::new(
-        Spacing::Linear,
-        (1.0 - 0.01 * last, last),
-        (PLOT.left, PLOT.right),
-    );
+    let x = Axis::new(Spacing::Linear, (1.0 - 0.01 * last, last), (PLOT.left, PLOT.right));
     (x, Axis::new(spacing, range, (PLOT.bottom, PLOT.top)))
 }
 
 fn curve(canvas: &mut Canvas, losses: &[f32], (x, y): (&Axis, &Axis), ink: Ink) {
     for (first, run) in finite_runs(losses) {
-        let place =
-            |(i, loss): (usize, &f32)| (x.px((first + i + 1) as f64), y.px(f64::from(*loss)));
+        let place = |(i, loss): (usize, &f32)| (x.px((first + i + 1) as f64), y.px(f64::from(*loss)));
         let points: Vec<(f64, f64)> = run.iter().enumerate().map(place).collect();
         canvas.polyline(&points, 2.0, ink);
     }
@@ -110,11 +92,9 @@ mod tests {
     #[test]
     fn every_length_can_be_drawn() {
         let file = std::env::temp_dir().join(format!("oddline-loss-{}.png", std::process::id()));
-        for (train, validation, best) in [
-            (&[][..], &[][..], 0),
-            (&[0.5][..], &[][..], 1),
-            (&[0.5, f32::NAN, 0.0][..], &[0.7, 0.6, 0.6][..], 9),
-        ] {
+        for (train, validation, best) in
+            [(&[][..], &[][..], 0), (&[0.5][..], &[][..], 1), (&[0.5, f32::NAN, 0.0][..], &[0.7, 0.6, 0.6][..], 9)]
+        {
             loss_curves(&file, train, validation, best).unwrap();
         }
         std::fs::remove_file(&file).unwrap();

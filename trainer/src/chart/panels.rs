@@ -64,24 +64,12 @@ fn columns(panels: usize) -> usize {
 }
 
 fn heading(canvas: &mut Canvas, title: &str, left_out: usize) {
-    let title = if left_out == 0 {
-        title.to_owned()
-    } else {
-        format!("{title} (and {left_out} streams more)")
-    };
+    let title = if left_out == 0 { title.to_owned() } else { format!("{title} (and {left_out} streams more)") };
     canvas.text(&title, (MARGIN, 40.0), Align::Left, 22.0, Ink::TEXT);
     let mut left = MARGIN;
     let baseline = 68.0;
-    for (name, ink) in [
-        ("training part", Ink::SHADE),
-        ("labelled window", WINDOW_INK),
-    ] {
-        let swatch = Rect {
-            left,
-            top: baseline - 11.0,
-            right: left + 15.0,
-            bottom: baseline + 1.0,
-        };
+    for (name, ink) in [("training part", Ink::SHADE), ("labelled window", WINDOW_INK)] {
+        let swatch = Rect { left, top: baseline - 11.0, right: left + 15.0, bottom: baseline + 1.0 };
         canvas.rect(swatch, ink);
         left = legend_text(canvas, name, (left + 22.0, baseline));
     }
@@ -102,48 +90,19 @@ fn draw_panel(canvas: &mut Canvas, panel: &StreamPanel, (left, top): (f64, f64))
         right: left + PANEL_WIDTH - 16.0,
         bottom: top + PANEL_HEIGHT - 32.0,
     };
-    canvas.text(
-        &panel.name,
-        (area.left, top + 19.0),
-        Align::Left,
-        13.0,
-        Ink::TEXT,
-    );
-    canvas.text(
-        &panel.note,
-        (area.right, top + 19.0),
-        Align::Right,
-        SMALL_EM,
-        Ink::MUTED,
-    );
-    let points: Vec<Point> = panel
-        .points
-        .iter()
-        .copied()
-        .filter(|p| p.value.is_finite())
-        .collect();
+    canvas.text(&panel.name, (area.left, top + 19.0), Align::Left, 13.0, Ink::TEXT);
+    canvas.text(&panel.note, (area.right, top + 19.0), Align::Right, SMALL_EM, Ink::MUTED);
+    let points: Vec<Point> = panel.points.iter().copied().filter(|p| p.value.is_finite()).collect();
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
-        canvas.text(
-            "no values",
-            (area.left, area.top + 20.0),
-            Align::Left,
-            SMALL_EM,
-            Ink::MUTED,
-        );
+        canvas.text("no values", (area.left, area.top + 20.0), Align::Left, SMALL_EM, Ink::MUTED);
         return;
     };
     let times = (first.time_us as f64, last.time_us as f64);
     let x = Axis::new(Spacing::Linear, times, (area.left, area.right));
-    let y = Axis::new(
-        Spacing::Linear,
-        value_range(&points),
-        (area.bottom, area.top),
-    );
+    let y = Axis::new(Spacing::Linear, value_range(&points), (area.bottom, area.top));
     shade(canvas, panel, area, &x);
     panel_axes(canvas, area, (&x, &y));
-    let places = points
-        .iter()
-        .map(|p| (x.px(p.time_us as f64), y.px(p.value)));
+    let places = points.iter().map(|p| (x.px(p.time_us as f64), y.px(p.value)));
     canvas.polyline(&thin(places), 1.0, Ink::BLUE);
     for point in points.iter().filter(|p| p.flagged) {
         let place = (x.px(point.time_us as f64), y.px(point.value));
@@ -154,10 +113,7 @@ fn draw_panel(canvas: &mut Canvas, panel: &StreamPanel, (left, top): (f64, f64))
 /// From the smallest to the largest value, with air for the marks.
 fn value_range(points: &[Point]) -> (f64, f64) {
     let values = || points.iter().map(|p| p.value);
-    let (low, high) = (
-        values().fold(f64::MAX, f64::min),
-        values().fold(f64::MIN, f64::max),
-    );
+    let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));
     let air = (high - low) * 0.06;
     (low - air, high + air)
 }
@@ -167,14 +123,7 @@ fn shade(canvas: &mut Canvas, panel: &StreamPanel, area: Rect, x: &Axis) {
         // A window of one record would be thinner than a pixel.
         let to = to.max(from + 1.5);
         let (left, right) = (from, to.min(area.right));
-        canvas.rect(
-            Rect {
-                left,
-                right,
-                ..area
-            },
-            ink,
-        );
+        canvas.rect(Rect { left, right, ..area }, ink);
     };
     if let Some(split) = panel.split_us {
         band(area.left, x.px(split as f64), Ink::SHADE);
@@ -185,29 +134,14 @@ fn shade(canvas: &mut Canvas, panel: &StreamPanel, area: Rect, x: &Axis) {
 }
 
 fn panel_axes(canvas: &mut Canvas, area: Rect, (x, y): (&Axis, &Axis)) {
-    canvas.line(
-        (area.left, area.bottom),
-        (area.right, area.bottom),
-        1.0,
-        Ink::AXIS,
-    );
+    canvas.line((area.left, area.bottom), (area.right, area.bottom), 1.0, Ink::AXIS);
     for tick in y.ticks(4) {
-        canvas.line(
-            (area.left - 4.0, tick.px),
-            (area.left, tick.px),
-            1.0,
-            Ink::AXIS,
-        );
+        canvas.line((area.left - 4.0, tick.px), (area.left, tick.px), 1.0, Ink::AXIS);
         let place = (area.left - 7.0, tick.px + 4.0);
         canvas.text(&tick.label, place, Align::Right, SMALL_EM, Ink::MUTED);
     }
     for tick in x.time_ticks(6) {
-        canvas.line(
-            (tick.px, area.bottom),
-            (tick.px, area.bottom + 4.0),
-            1.0,
-            Ink::AXIS,
-        );
+        canvas.line((tick.px, area.bottom), (tick.px, area.bottom + 4.0), 1.0, Ink::AXIS);
         let place = (tick.px, area.bottom + 17.0);
         canvas.text(&tick.label, place, Align::Centre, SMALL_EM, Ink::MUTED);
     }
@@ -219,10 +153,7 @@ fn thin(places: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
     let mut kept = Vec::new();
     let mut column: Vec<(f64, f64)> = Vec::new();
     for place in places {
-        if column
-            .first()
-            .is_some_and(|first| first.0.floor() != place.0.floor())
-        {
+        if column.first().is_some_and(|first| first.0.floor() != place.0.floor()) {
             keep_extremes(&column, &mut kept);
             column.clear();
         }
@@ -260,10 +191,7 @@ mod tests {
         assert!(thinned.len() <= 400);
         assert!(thinned.contains(&places[5_017]));
         assert!(thinned.windows(2).all(|w| w[0].0 < w[1].0));
-        assert_eq!(
-            (thinned[0], thinned[thinned.len() - 1]),
-            (places[0], places[9_999])
-        );
+        assert_eq!((thinned[0], thinned[thinned.len() - 1]), (places[0], places[9_999]));
         let few = [(0.0, 1.0), (3.0, 2.0)];
         assert_eq!(thin(few.into_iter()), few);
         assert_eq!(thin(std::iter::empty()), []);
@@ -279,15 +207,8 @@ mod tests {
             windows_us: vec![(0, 1)],
             split_us: Some(0),
         };
-        let point = Point {
-            time_us: 0,
-            value: 3.0,
-            flagged: true,
-        };
-        let constant = StreamPanel {
-            points: vec![point, point],
-            ..empty.clone()
-        };
+        let point = Point { time_us: 0, value: 3.0, flagged: true };
+        let constant = StreamPanel { points: vec![point, point], ..empty.clone() };
         streams(&file, &[], "none").unwrap();
         streams(&file, &[empty, constant], "two").unwrap();
         std::fs::remove_file(&file).unwrap();

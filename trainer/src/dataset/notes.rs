@@ -24,8 +24,7 @@ struct Noted {
 impl Notes {
     /// Counts a fault at `line` (from 1) of `file`.
     pub fn note(&mut self, fault: Fault, file: &std::path::Path, line: u64) {
-        let noted =
-            self.faults.entry(fault).or_insert_with(|| Noted { count: 0, file: file.to_owned(), line });
+        let noted = self.faults.entry(fault).or_insert_with(|| Noted { count: 0, file: file.to_owned(), line });
         noted.count += 1;
     }
 

@@ -63,8 +63,10 @@ impl Logs {
             return Ok(Self { files: vec![path.to_owned()], folder: None });
         }
         let meta = fs::metadata(path).with_context(|| {
-            format!("cannot read the log {}: generate one with `oddline-trainer generate`, or name yours with --logs",
-                path.display())
+            format!(
+                "cannot read the log {}: generate one with `oddline-trainer generate`, or name yours with --logs",
+                path.display()
+            )
         })?;
         if !meta.is_dir() {
             return Ok(Self { files: vec![path.to_owned()], folder: None });
@@ -131,8 +133,7 @@ impl Logs {
         if next_line(input, &mut buffer).with_context(io)?.is_none() {
             return Err(bad("the file is empty; a log starts with a header line".to_owned()).into());
         }
-        let csv =
-            Csv::from_header(&String::from_utf8_lossy(&buffer)).map_err(|e| bad(format!("line 1: {e}")))?;
+        let csv = Csv::from_header(&String::from_utf8_lossy(&buffer)).map_err(|e| bad(format!("line 1: {e}")))?;
         read.has_truth |= csv.has_truth();
         let (mut number, before) = (1, read.notes.lines - read.notes.unusable);
         while let Some(line) = next_line(input, &mut buffer).with_context(io)? {

@@ -77,11 +77,7 @@ impl WindowedGaussian {
 /// `merge_gap` positions apart merged, make at most `episodes_max` episodes (budget per day
 /// times days). Going down from above matters: far below, everything merges into one episode.
 /// `None` without a score that is a number.
-pub fn threshold_for_budget(
-    streams: &[Vec<f64>],
-    merge_gap: usize,
-    episodes_max: f64,
-) -> Option<f64> {
+pub fn threshold_for_budget(streams: &[Vec<f64>], merge_gap: usize, episodes_max: f64) -> Option<f64> {
     let mut order: Vec<(f64, usize, usize)> = Vec::new();
     for (stream, scores) in streams.iter().enumerate() {
         let numbers = scores.iter().enumerate().filter(|(_, s)| !s.is_nan());
@@ -145,10 +141,7 @@ mod tests {
         let before = detector.mean;
         detector.push(5_000.0);
         assert_ne!(detector.mean, before, "the step is complete");
-        let expected: Vec<f64> = (STEP..WINDOW + STEP - 1)
-            .map(value)
-            .chain([5_000.0])
-            .collect();
+        let expected: Vec<f64> = (STEP..WINDOW + STEP - 1).map(value).chain([5_000.0]).collect();
         let mean = expected.iter().sum::<f64>() / WINDOW as f64;
         assert!((detector.mean - mean).abs() < 1e-9);
         assert_eq!((detector.window.len(), detector.waiting.len()), (WINDOW, 0));
@@ -185,29 +178,21 @@ mod tests {
                 assert_eq!(got, expected, "budget {budget}");
             }
         }
-        assert_eq!(
-            threshold_for_budget(&[vec![], vec![f64::NAN]], 2, 1.0),
-            None
-        );
+        assert_eq!(threshold_for_budget(&[vec![], vec![f64::NAN]], 2, 1.0), None);
     }
 
     #[test]
     fn the_incremental_count_agrees_with_counting_afresh() {
         let mut state = 12_345u64;
         let mut random = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 40) as f64
         };
         for gap in [1, 3, 5] {
-            let streams: Vec<Vec<f64>> = (0..3)
-                .map(|_| (0..200).map(|_| random()).collect())
-                .collect();
+            let streams: Vec<Vec<f64>> = (0..3).map(|_| (0..200).map(|_| random()).collect()).collect();
             for budget in [1.0, 4.0, 11.0] {
                 let threshold = threshold_for_budget(&streams, gap, budget).unwrap();
-                let count =
-                    |t: f64| -> usize { streams.iter().map(|s| episodes_above(s, t, gap)).sum() };
+                let count = |t: f64| -> usize { streams.iter().map(|s| episodes_above(s, t, gap)).sum() };
                 assert!(count(threshold) as f64 <= budget);
                 assert!(count(threshold.next_down()) as f64 > budget);
             }

@@ -84,32 +84,18 @@ impl Confusion {
     }
 
     fn class_row(&self) -> ClassRow {
-        ClassRow {
-            precision: self.precision(),
-            recall: self.recall(),
-            f1: self.f1(),
-            support: self.tp + self.fn_,
-        }
+        ClassRow { precision: self.precision(), recall: self.recall(), f1: self.f1(), support: self.tp + self.fn_ }
     }
 
     /// The same comparison with "normal" as the positive class.
     fn swapped(&self) -> Self {
-        Self {
-            tn: self.tp,
-            fp: self.fn_,
-            fn_: self.fp,
-            tp: self.tn,
-        }
+        Self { tn: self.tp, fp: self.fn_, fn_: self.fp, tp: self.tn }
     }
 }
 
 /// `part / whole`, and 0 where the whole is empty: a table must not print NaN.
 pub(super) fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 fn average(normal: ClassRow, anomalous: ClassRow, normal_weight: f64) -> ClassRow {
@@ -126,41 +112,20 @@ fn average(normal: ClassRow, anomalous: ClassRow, normal_weight: f64) -> ClassRo
 mod tests {
     use super::*;
 
-    const SEED: Confusion = Confusion {
-        tn: 11234,
-        fp: 300,
-        fn_: 100,
-        tp: 6060,
-    };
+    const SEED: Confusion = Confusion { tn: 11234, fp: 300, fn_: 100, tp: 6060 };
 
     #[test]
     fn ratios_of_the_documented_example() {
         assert!((SEED.precision() - 6060.0 / 6360.0).abs() < 1e-12);
         assert!((SEED.recall() - 6060.0 / 6160.0).abs() < 1e-12);
-        assert_eq!(
-            format!(
-                "{:.2} {:.2} {:.2}",
-                SEED.precision(),
-                SEED.recall(),
-                SEED.f1()
-            ),
-            "0.95 0.98 0.97"
-        );
+        assert_eq!(format!("{:.2} {:.2} {:.2}", SEED.precision(), SEED.recall(), SEED.f1()), "0.95 0.98 0.97");
         assert!((SEED.accuracy() - 17294.0 / 17694.0).abs() < 1e-12);
     }
 
     #[test]
     fn undefined_ratios_are_zero() {
         let empty = Confusion::default();
-        assert_eq!(
-            [
-                empty.precision(),
-                empty.recall(),
-                empty.f1(),
-                empty.accuracy()
-            ],
-            [0.0; 4]
-        );
+        assert_eq!([empty.precision(), empty.recall(), empty.f1(), empty.accuracy()], [0.0; 4]);
         assert_eq!(empty.class_report().weighted_avg.support, 0);
         assert!(empty.class_report().weighted_avg.f1 == 0.0);
     }
@@ -168,12 +133,7 @@ mod tests {
     #[test]
     fn class_report_by_hand() {
         let mut c = Confusion::default();
-        for (anomalous, flagged, times) in [
-            (false, false, 6),
-            (false, true, 2),
-            (true, false, 1),
-            (true, true, 1),
-        ] {
+        for (anomalous, flagged, times) in [(false, false, 6), (false, true, 2), (true, false, 1), (true, true, 1)] {
             for _ in 0..times {
                 c.add(anomalous, flagged);
             }

@@ -83,28 +83,15 @@ pub(super) struct Runs {
 
 impl Runs {
     pub fn new(rules: RunRules) -> Self {
-        Self {
-            rules,
-            position: 0,
-            event: None,
-            episode: None,
-            last_of_event: None,
-        }
+        Self { rules, position: 0, event: None, episode: None, last_of_event: None }
     }
 
     pub fn push(&mut self, truth: Truth, flagged: bool) -> Closed {
         self.position += 1;
         let gap = self.rules.merge_gap;
         let position = self.position;
-        let episode = self
-            .episode
-            .take_if(|e| position - e.last > gap)
-            .map(OpenEpisode::close);
-        let event = if truth.of_event() {
-            self.extend_event(truth, flagged)
-        } else {
-            self.outside_event(flagged)
-        };
+        let episode = self.episode.take_if(|e| position - e.last > gap).map(OpenEpisode::close);
+        let event = if truth.of_event() { self.extend_event(truth, flagged) } else { self.outside_event(flagged) };
         if flagged {
             self.extend_episode(truth);
         }
@@ -124,9 +111,7 @@ impl Runs {
     fn extend_event(&mut self, truth: Truth, flagged: bool) -> Option<Event> {
         let (position, gap) = (self.position, self.rules.merge_gap);
         let mut closed = None;
-        let joins = self
-            .event
-            .is_some_and(|e| e.id == truth.event && (e.id.is_some() || position - e.last <= gap));
+        let joins = self.event.is_some_and(|e| e.id == truth.event && (e.id.is_some() || position - e.last <= gap));
         if !joins {
             closed = self.event.take().and_then(OpenEvent::close);
         }
@@ -156,22 +141,14 @@ impl Runs {
         if let Some(event) = &mut self.event {
             event.flagged_since |= flagged;
         }
-        self.event
-            .take_if(|e| e.id.is_none() && position - e.last > gap)
-            .and_then(OpenEvent::close)
+        self.event.take_if(|e| e.id.is_none() && position - e.last > gap).and_then(OpenEvent::close)
     }
 
     fn extend_episode(&mut self, truth: Truth) {
         let position = self.position;
-        let after_event = self
-            .last_of_event
-            .is_some_and(|last| position - last <= self.rules.after_event);
-        let episode = self.episode.get_or_insert(OpenEpisode {
-            last: position,
-            is_true: false,
-            after_event,
-            truth_since: false,
-        });
+        let after_event = self.last_of_event.is_some_and(|last| position - last <= self.rules.after_event);
+        let episode =
+            self.episode.get_or_insert(OpenEpisode { last: position, is_true: false, after_event, truth_since: false });
         episode.is_true |= truth.of_event() || episode.truth_since;
         episode.truth_since = false;
         episode.last = position;
@@ -180,10 +157,7 @@ impl Runs {
 
 impl OpenEvent {
     fn close(self) -> Option<Event> {
-        self.anomalous.then_some(Event {
-            kind: self.kind,
-            found: self.found,
-        })
+        self.anomalous.then_some(Event { kind: self.kind, found: self.found })
     }
 }
 
@@ -201,10 +175,7 @@ impl OpenEpisode {
 mod tests {
     use super::*;
 
-    const RULES: RunRules = RunRules {
-        merge_gap: 5,
-        after_event: 20,
-    };
+    const RULES: RunRules = RunRules { merge_gap: 5, after_event: 20 };
 
     /// `.` normal, `!` false flag, `a` anomalous, `A` anomalous and flagged,
     /// `e` normal but labelled with event 7, `E` the same and flagged.
@@ -216,11 +187,8 @@ mod tests {
             episodes.extend(closed.episode);
         };
         for c in line.chars() {
-            let truth = Truth {
-                anomalous: matches!(c, 'a' | 'A'),
-                event: matches!(c, 'e' | 'E').then_some(7),
-                kind: None,
-            };
+            let truth =
+                Truth { anomalous: matches!(c, 'a' | 'A'), event: matches!(c, 'e' | 'E').then_some(7), kind: None };
             keep(runs.push(truth, matches!(c, '!' | 'A' | 'E')));
         }
         keep(runs.finish());
@@ -238,20 +206,14 @@ mod tests {
     #[test]
     fn a_flag_inside_a_merged_gap_finds_the_event() {
         assert_eq!(judge("a.!..a"), (vec![true], vec![Episode::True]));
-        assert_eq!(
-            judge("a.!...a"),
-            (vec![false, false], vec![Episode::FalseAfterEvent])
-        );
+        assert_eq!(judge("a.!...a"), (vec![false, false], vec![Episode::FalseAfterEvent]));
     }
 
     #[test]
     fn an_episode_that_spans_an_event_is_true_but_one_beside_it_is_false() {
         assert_eq!(judge("!.a.!"), (vec![false], vec![Episode::True]));
         assert_eq!(judge("!.a.."), (vec![false], vec![Episode::False]));
-        assert_eq!(
-            judge("..a.!"),
-            (vec![false], vec![Episode::FalseAfterEvent])
-        );
+        assert_eq!(judge("..a.!"), (vec![false], vec![Episode::FalseAfterEvent]));
     }
 
     #[test]
@@ -272,11 +234,7 @@ mod tests {
         let mut runs = Runs::new(RULES);
         let mut found = Vec::new();
         let mut push = |event: Option<u32>, flagged: bool| {
-            let truth = Truth {
-                anomalous: event.is_some(),
-                event,
-                kind: None,
-            };
+            let truth = Truth { anomalous: event.is_some(), event, kind: None };
             found.extend(runs.push(truth, flagged).event.map(|e| e.found));
         };
         push(Some(1), true);

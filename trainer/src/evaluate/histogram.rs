@@ -21,12 +21,7 @@ pub struct ScoreHistogram {
 
 impl Default for ScoreHistogram {
     fn default() -> Self {
-        Self {
-            bins: [0; BINS],
-            underflow: 0,
-            overflow: 0,
-            not_a_number: 0,
-        }
+        Self { bins: [0; BINS], underflow: 0, overflow: 0, not_a_number: 0 }
     }
 }
 
@@ -124,17 +119,7 @@ mod tests {
     #[test]
     fn every_score_is_counted_once() {
         let mut h = ScoreHistogram::default();
-        for score in [
-            0.0,
-            -3.0,
-            5e-5,
-            1.0,
-            1.05,
-            9_999.0,
-            1e4,
-            f32::INFINITY,
-            f32::NAN,
-        ] {
+        for score in [0.0, -3.0, 5e-5, 1.0, 1.05, 9_999.0, 1e4, f32::INFINITY, f32::NAN] {
             h.push(score);
         }
         assert_eq!((h.underflow(), h.overflow(), h.not_a_number()), (3, 2, 1));
@@ -151,21 +136,15 @@ mod tests {
         }
         for (q, exact) in [(0.5, 5.0), (0.9, 9.0), (0.999, 9.99)] {
             let got = h.quantile(q).unwrap();
-            assert!(
-                got >= exact && got <= exact * 1.1,
-                "{q}: {got} against {exact}"
-            );
+            assert!(got >= exact && got <= exact * 1.1, "{q}: {got} against {exact}");
         }
         assert_eq!(ScoreHistogram::default().quantile(0.5), None);
     }
 
     #[test]
     fn merging_equals_counting_together() {
-        let (mut a, mut b, mut both) = (
-            ScoreHistogram::default(),
-            ScoreHistogram::default(),
-            ScoreHistogram::default(),
-        );
+        let (mut a, mut b, mut both) =
+            (ScoreHistogram::default(), ScoreHistogram::default(), ScoreHistogram::default());
         for i in 0..100u32 {
             let score = (i as f32 - 20.0) * 0.37;
             if i % 3 == 0 {

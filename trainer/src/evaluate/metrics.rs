@@ -8,9 +8,7 @@
 use super::confusion::{Confusion, ratio};
 use super::events::{Closed, Episode, RunRules, Runs, Truth};
 use super::poisson::Rate;
-use super::summary::{
-    EpisodeCounts, EpisodeSummary, EventCounts, KindRow, Scores, StreamRow, Summary,
-};
+use super::summary::{EpisodeCounts, EpisodeSummary, EventCounts, KindRow, Scores, StreamRow, Summary};
 use std::collections::{BTreeMap, HashMap};
 
 /// A false episode that begins at most this many records behind an event is counted apart: it is
@@ -77,10 +75,7 @@ impl Evaluation {
     /// `merge_gap`: records at most this many positions apart belong to one run (5 is customary).
     pub fn new(merge_gap: u64) -> Self {
         Self {
-            rules: RunRules {
-                merge_gap,
-                after_event: AFTER_EVENT_RECORDS,
-            },
+            rules: RunRules { merge_gap, after_event: AFTER_EVENT_RECORDS },
             ids: HashMap::new(),
             streams: Vec::new(),
             kinds: Vec::new(),
@@ -125,11 +120,7 @@ impl Evaluation {
         } else {
             self.scores.normal.push(record.score);
         }
-        let truth = Truth {
-            anomalous: record.anomalous,
-            event: record.event,
-            kind,
-        };
+        let truth = Truth { anomalous: record.anomalous, event: record.event, kind };
         let stream = &mut self.streams[record.stream.0 as usize];
         stream.see(record);
         let closed = stream.runs.push(truth, record.flagged);
@@ -168,10 +159,7 @@ impl Evaluation {
             let full = self.kinds.len() >= KINDS_MAX;
             let name = if full { OTHER_KINDS } else { kind };
             find(&self.kinds, name).unwrap_or_else(|| {
-                self.kinds.push(KindRow {
-                    kind: name.to_owned(),
-                    ..KindRow::default()
-                });
+                self.kinds.push(KindRow { kind: name.to_owned(), ..KindRow::default() });
                 self.kinds.len() - 1
             })
         });
@@ -292,12 +280,7 @@ mod tests {
 
     const MINUTE_US: i64 = 60_000_000;
 
-    fn record(
-        stream: StreamId,
-        minute: i64,
-        anomalous: bool,
-        flagged: bool,
-    ) -> JudgedRecord<'static> {
+    fn record(stream: StreamId, minute: i64, anomalous: bool, flagged: bool) -> JudgedRecord<'static> {
         JudgedRecord {
             stream,
             time_us: minute * MINUTE_US,
@@ -324,31 +307,16 @@ mod tests {
             evaluation.push(&record(disk, minute, false, minute == 7));
         }
         let summary = evaluation.finish();
-        let expected = Confusion {
-            tn: 2 * 1441 - 8,
-            fp: 4,
-            fn_: 3,
-            tp: 1,
-        };
+        let expected = Confusion { tn: 2 * 1441 - 8, fp: 4, fn_: 3, tp: 1 };
         assert_eq!(summary.confusion, expected);
-        assert_eq!(
-            (
-                summary.events.events,
-                summary.events.found,
-                summary.events.missed
-            ),
-            (2, 1, 1)
-        );
+        assert_eq!((summary.events.events, summary.events.found, summary.events.missed), (2, 1, 1));
         let counts = summary.episodes.counts;
         assert_eq!((counts.true_, counts.false_, counts.after_event), (1, 3, 1));
         assert_eq!(summary.episodes.false_per_stream_day.per_day, Some(1.5));
         assert_eq!(summary.episodes.false_per_server_day.per_day, Some(3.0));
         assert_eq!(summary.episodes.unprompted_per_server_day.count, 2);
         let kind = &summary.kinds[0];
-        assert_eq!(
-            (kind.records, kind.flagged, kind.events, kind.found),
-            (4, 1, 2, 1)
-        );
+        assert_eq!((kind.records, kind.flagged, kind.events, kind.found), (4, 1, 2, 1));
         assert_eq!(kind.recall, 0.25);
         assert_eq!(summary.streams[1].component, "disk");
         assert_eq!(summary.streams[1].episodes.false_, 1);
@@ -366,9 +334,7 @@ mod tests {
     fn kinds_beyond_the_limit_are_counted_together() {
         let mut evaluation = Evaluation::new(5);
         let stream = evaluation.stream("a", "cpu").unwrap();
-        let names: Vec<String> = (0..KINDS_MAX + 10)
-            .map(|n| format!("kind-{n:03}"))
-            .collect();
+        let names: Vec<String> = (0..KINDS_MAX + 10).map(|n| format!("kind-{n:03}")).collect();
         for (n, name) in names.iter().enumerate() {
             let mut r = record(stream, 100 * n as i64, true, true);
             r.kind = Some(name);
@@ -377,11 +343,7 @@ mod tests {
         }
         let summary = evaluation.finish();
         assert_eq!(summary.kinds.len(), KINDS_MAX + 1);
-        let other = summary
-            .kinds
-            .iter()
-            .find(|k| k.kind == OTHER_KINDS)
-            .unwrap();
+        let other = summary.kinds.iter().find(|k| k.kind == OTHER_KINDS).unwrap();
         assert_eq!((other.records, other.events), (10, 10));
     }
 }

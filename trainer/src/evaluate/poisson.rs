@@ -23,23 +23,13 @@ impl Rate {
     pub fn new(count: u64, days: f64) -> Self {
         let (low, high) = interval_95(count);
         let per_day = |n: f64| (days > 0.0).then(|| n / days);
-        Self {
-            count,
-            days,
-            per_day: per_day(count as f64),
-            low: per_day(low),
-            high: per_day(high),
-        }
+        Self { count, days, per_day: per_day(count as f64), low: per_day(low), high: per_day(high) }
     }
 }
 
 /// Exact 95 % limits of a Poisson mean after `count` events.
 pub fn interval_95(count: u64) -> (f64, f64) {
-    let low = if count == 0 {
-        0.0
-    } else {
-        gamma_quantile(count, 0.025)
-    };
+    let low = if count == 0 { 0.0 } else { gamma_quantile(count, 0.025) };
     (low, gamma_quantile(count + 1, 0.975))
 }
 
@@ -69,11 +59,7 @@ fn gamma_p(shape: u64, x: f64) -> f64 {
     }
     let a = shape as f64;
     let front = (a * x.ln() - x - ln_factorial(shape - 1)).exp();
-    if x < a + 1.0 {
-        front * power_series(a, x)
-    } else {
-        1.0 - front * continued_fraction(a, x)
-    }
+    if x < a + 1.0 { front * power_series(a, x) } else { 1.0 - front * continued_fraction(a, x) }
 }
 
 const STEPS_MAX: u32 = 1_000_000;
@@ -140,10 +126,7 @@ mod tests {
         ] {
             let (l, h) = interval_95(count);
             assert!((l - low).abs() < 6e-4, "{count}: low {l}, expected {low}");
-            assert!(
-                (h - high).abs() < 6e-4,
-                "{count}: high {h}, expected {high}"
-            );
+            assert!((h - high).abs() < 6e-4, "{count}: high {h}, expected {high}");
         }
     }
 

@@ -39,11 +39,7 @@ const NAME_WIDTH: usize = 14;
 
 /// The report as text, with a line end at its end.
 pub fn text(summary: &Summary) -> String {
-    let mut sections = vec![
-        confusion_matrix(summary),
-        evaluation_metrics(summary),
-        classification_report(summary),
-    ];
+    let mut sections = vec![confusion_matrix(summary), evaluation_metrics(summary), classification_report(summary)];
     if !summary.kinds.is_empty() {
         sections.push(kinds(summary));
     }
@@ -88,10 +84,7 @@ fn evaluation_metrics(summary: &Summary) -> String {
 fn classification_report(summary: &Summary) -> String {
     let classes = &summary.classes;
     let line = |name: &str, row: ClassRow| {
-        format!(
-            "{name:>12} {:>10.4} {:>10.4} {:>10.4} {:>10}\n",
-            row.precision, row.recall, row.f1, row.support
-        )
+        format!("{name:>12} {:>10.4} {:>10.4} {:>10.4} {:>10}\n", row.precision, row.recall, row.f1, row.support)
     };
     format!(
         "Classification Report:\n{:>12} {:>10} {:>10} {:>10} {:>10}\n\n{}{}\n{:>12} {:>32.4} {:>10}\n{}{}",
@@ -111,18 +104,7 @@ fn classification_report(summary: &Summary) -> String {
 }
 
 fn kinds(summary: &Summary) -> String {
-    let mut table = Table::new(
-        1,
-        &[
-            "kind",
-            "records",
-            "flagged",
-            "recall",
-            "events",
-            "found",
-            "event recall",
-        ],
-    );
+    let mut table = Table::new(1, &["kind", "records", "flagged", "recall", "events", "found", "event recall"]);
     for kind in &summary.kinds {
         table.row(vec![
             shorten(&kind.kind, NAME_WIDTH),
@@ -138,18 +120,7 @@ fn kinds(summary: &Summary) -> String {
 }
 
 fn streams(summary: &Summary) -> String {
-    let header = [
-        "server",
-        "component",
-        "records",
-        "precision",
-        "recall",
-        "f1",
-        "events",
-        "found",
-        "missed",
-        "false",
-    ];
+    let header = ["server", "component", "records", "precision", "recall", "f1", "events", "found", "missed", "false"];
     let mut table = Table::new(2, &header);
     let listed = worst(&summary.streams);
     for stream in &listed {
@@ -172,10 +143,7 @@ fn streams(summary: &Summary) -> String {
     } else {
         format!("  and {left_out} streams with fewer misses and false episodes\n")
     };
-    format!(
-        "Streams (the ratios are of records, \"false\" of episodes):\n{}{note}",
-        table.render()
-    )
+    format!("Streams (the ratios are of records, \"false\" of episodes):\n{}{note}", table.render())
 }
 
 /// At most `STREAM_ROWS_MAX` streams, by name; those with the most misses and false episodes.
@@ -200,27 +168,12 @@ fn events(summary: &Summary) -> String {
 
 fn episodes(episodes: &EpisodeSummary) -> String {
     let counts = episodes.counts;
-    let mut table = Table::new(
-        1,
-        &[
-            "false episodes",
-            "count",
-            "days",
-            "per day",
-            "95 % interval",
-        ],
-    );
+    let mut table = Table::new(1, &["false episodes", "count", "days", "per day", "95 % interval"]);
     for (name, rate) in [
         ("per stream and day", episodes.false_per_stream_day),
         ("per server and day", episodes.false_per_server_day),
-        (
-            "unprompted, per stream and day",
-            episodes.unprompted_per_stream_day,
-        ),
-        (
-            "unprompted, per server and day",
-            episodes.unprompted_per_server_day,
-        ),
+        ("unprompted, per stream and day", episodes.unprompted_per_stream_day),
+        ("unprompted, per server and day", episodes.unprompted_per_server_day),
     ] {
         table.row(rate_cells(name, rate));
     }
@@ -242,13 +195,7 @@ fn rate_cells(name: &str, rate: Rate) -> Vec<String> {
         (Some(low), Some(high)) => format!("{low:.4} to {high:.4}"),
         _ => "-".to_owned(),
     };
-    vec![
-        name.to_owned(),
-        rate.count.to_string(),
-        format!("{:.1}", rate.days),
-        figure(rate.per_day),
-        interval,
-    ]
+    vec![name.to_owned(), rate.count.to_string(), format!("{:.1}", rate.days), figure(rate.per_day), interval]
 }
 
 fn score_quantiles(scores: &ScoreHistogram) -> Value {
@@ -271,12 +218,9 @@ mod tests {
         let mut evaluation = Evaluation::new(5);
         let stream = evaluation.stream("web-01", "cpu").unwrap();
         let mut minute = 0;
-        for (anomalous, flagged, times) in [
-            (false, false, 11234),
-            (false, true, 300),
-            (true, false, 100),
-            (true, true, 6060),
-        ] {
+        for (anomalous, flagged, times) in
+            [(false, false, 11234), (false, true, 300), (true, false, 100), (true, true, 6060)]
+        {
             for _ in 0..times {
                 minute += 1;
                 evaluation.push(&JudgedRecord {
@@ -318,12 +262,7 @@ mod tests {
     #[test]
     fn the_classification_report_lines_up() {
         let text = text(&seed_example());
-        let report: Vec<&str> = text
-            .lines()
-            .skip_while(|l| *l != "Classification Report:")
-            .skip(1)
-            .take(8)
-            .collect();
+        let report: Vec<&str> = text.lines().skip_while(|l| *l != "Classification Report:").skip(1).take(8).collect();
         assert_eq!(
             report,
             [
@@ -363,10 +302,7 @@ mod tests {
         assert_eq!(value["confusion"]["fn"], 100);
         assert_eq!(value["classes"]["anomalous"]["support"], 6160);
         assert_eq!(value["events"]["events"], 1);
-        assert_eq!(
-            value["episodes"]["false"], 1,
-            "its flags end before the event"
-        );
+        assert_eq!(value["episodes"]["false"], 1, "its flags end before the event");
         assert_eq!(value["episodes"]["true"], 1);
         assert_eq!(value["episodes"]["merge_gap"], 5);
         assert!(value["episodes"]["false_per_server_day"]["high"].is_f64());

@@ -11,11 +11,7 @@ pub(super) struct Table {
 
 impl Table {
     pub fn new(names: usize, header: &[&str]) -> Self {
-        Self {
-            names,
-            rows: vec![header.iter().map(|cell| (*cell).to_owned()).collect()],
-            groups: Vec::new(),
-        }
+        Self { names, rows: vec![header.iter().map(|cell| (*cell).to_owned()).collect()], groups: Vec::new() }
     }
 
     /// Puts `label` above the next `columns` columns.
@@ -43,13 +39,11 @@ impl Table {
                 .iter()
                 .zip(&widths)
                 .enumerate()
-                .map(|(column, (cell, width))| {
-                    if column < self.names {
-                        format!("{cell:<width$}")
-                    } else {
-                        format!("{cell:>width$}")
-                    }
-                })
+                .map(
+                    |(column, (cell, width))| {
+                        if column < self.names { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                    },
+                )
                 .collect();
             text += format!("  {}", cells.join("  ")).trim_end();
             text.push('\n');
@@ -100,10 +94,7 @@ mod tests {
         let mut table = Table::new(1, &["kind", "n", "recall"]);
         table.row(vec!["spike".into(), "12".into(), "0.5".into()]);
         table.row(vec!["é".into(), "3".into()]);
-        assert_eq!(
-            table.render(),
-            "  kind    n  recall\n  -----------------\n  spike  12     0.5\n  é       3\n"
-        );
+        assert_eq!(table.render(), "  kind    n  recall\n  -----------------\n  spike  12     0.5\n  é       3\n");
     }
 
     #[test]

@@ -94,10 +94,7 @@ pub struct DetectorResult {
 
 impl WindowEvaluation {
     pub fn new(stream: &str, windows: &[Window], judged_from_us: i64, merge_gap: u64) -> Self {
-        let windows = windows.iter().map(|window| Judged {
-            window: *window,
-            first_flag_us: None,
-        });
+        let windows = windows.iter().map(|window| Judged { window: *window, first_flag_us: None });
         Self {
             stream: stream.to_owned(),
             windows: windows.collect(),
@@ -140,11 +137,7 @@ impl WindowEvaluation {
             stream: self.stream,
             records: self.position,
             days: span.map_or(0.0, |(first, last)| (last as f64 - first as f64) / DAY_US),
-            windows: self
-                .windows
-                .iter()
-                .map(|judged| judged.result(span))
-                .collect(),
+            windows: self.windows.iter().map(|judged| judged.result(span)).collect(),
             alerts_inside: self.alerts_inside,
             alerts_outside: self.alerts_outside,
         }
@@ -185,9 +178,7 @@ impl Judged {
                 (true, Some(_)) => Outcome::Found,
                 (true, None) => Outcome::Missed,
             },
-            delay_s: self
-                .first_flag_us
-                .map(|flag| (flag - first_us) as f64 / 1e6),
+            delay_s: self.first_flag_us.map(|flag| (flag - first_us) as f64 / 1e6),
         }
     }
 }
@@ -242,11 +233,7 @@ pub fn text(detectors: &[DetectorResult]) -> String {
         table.row(cells);
     }
     let mut cells = vec!["all".to_owned()];
-    cells.extend(
-        shown
-            .iter()
-            .flat_map(|detector| total_cells(&detector.totals())),
-    );
+    cells.extend(shown.iter().flat_map(|detector| total_cells(&detector.totals())));
     table.row(cells);
     let sentences: Vec<String> = shown.iter().map(sentence).collect();
     format!(
@@ -283,22 +270,13 @@ fn stream_cells(stream: &StreamResult) -> [String; 4] {
 }
 
 fn total_cells(totals: &Totals) -> [String; 4] {
-    cells(
-        totals.found,
-        totals.missed,
-        (totals.alerts_inside, totals.alerts_outside),
-        totals.delay_s_median,
-    )
+    cells(totals.found, totals.missed, (totals.alerts_inside, totals.alerts_outside), totals.delay_s_median)
 }
 
 fn cells(found: u64, missed: u64, alerts: (u64, u64), delay_s: Option<f64>) -> [String; 4] {
     let judged = found + missed;
     [
-        if judged == 0 {
-            "-".to_owned()
-        } else {
-            format!("{found}/{judged}")
-        },
+        if judged == 0 { "-".to_owned() } else { format!("{found}/{judged}") },
         alerts.0.to_string(),
         alerts.1.to_string(),
         delay_s.map_or("-".to_owned(), duration),
@@ -347,20 +325,12 @@ mod tests {
     const HOUR_US: i64 = 3_600_000_000;
 
     fn window(start_h: i64, end_h: i64) -> Window {
-        Window {
-            start_us: start_h * HOUR_US,
-            end_us: end_h * HOUR_US,
-        }
+        Window { start_us: start_h * HOUR_US, end_us: end_h * HOUR_US }
     }
 
     /// 240 hourly records, judged from hour 48, with windows at 10-20, 100-120, 150-160 and 300-310.
     fn judge(stream: &str, flags: &[i64]) -> StreamResult {
-        let windows = [
-            window(10, 20),
-            window(100, 120),
-            window(150, 160),
-            window(300, 310),
-        ];
+        let windows = [window(10, 20), window(100, 120), window(150, 160), window(300, 310)];
         let mut evaluation = WindowEvaluation::new(stream, &windows, 48 * HOUR_US, 5);
         for hour in 0..=240 {
             evaluation.push(hour * HOUR_US, flags.contains(&hour));
@@ -395,34 +365,20 @@ mod tests {
 
     fn detectors() -> Vec<DetectorResult> {
         let long = "realAWSCloudwatch/iio_us-east-1_i-a2eb1cd9_NetworkIn";
-        [
-            ("Oddline", [105, 155]),
-            ("without autoencoder", [105, 200]),
-            ("windowed Gaussian", [90, 200]),
-        ]
-        .map(|(label, flags)| DetectorResult {
-            label: label.to_owned(),
-            streams: vec![judge("cpu", &flags), judge(long, &[110])],
-        })
-        .to_vec()
+        [("Oddline", [105, 155]), ("without autoencoder", [105, 200]), ("windowed Gaussian", [90, 200])]
+            .map(|(label, flags)| DetectorResult {
+                label: label.to_owned(),
+                streams: vec![judge("cpu", &flags), judge(long, &[110])],
+            })
+            .to_vec()
     }
 
     #[test]
     fn totals_add_up() {
         let totals = detectors()[0].totals();
-        assert_eq!(
-            (totals.streams, totals.found, totals.missed, totals.left_out),
-            (2, 3, 1, 4)
-        );
-        assert_eq!(
-            (totals.alerts_inside, totals.alerts_outside, totals.days),
-            (3, 0, 16.0)
-        );
-        assert_eq!(
-            totals.delay_s_median,
-            Some(5.0 * 3600.0),
-            "of 5, 5 and 10 hours"
-        );
+        assert_eq!((totals.streams, totals.found, totals.missed, totals.left_out), (2, 3, 1, 4));
+        assert_eq!((totals.alerts_inside, totals.alerts_outside, totals.days), (3, 0, 16.0));
+        assert_eq!(totals.delay_s_median, Some(5.0 * 3600.0), "of 5, 5 and 10 hours");
     }
 
     #[test]
@@ -433,9 +389,7 @@ mod tests {
         assert!(lines[1].contains(" Oddline ") && lines[1].contains(" windowed Gaussian "));
         assert_eq!(
             lines[6].split_whitespace().collect::<Vec<_>>(),
-            [
-                "all", "3/4", "3", "0", "5.0h", "2/4", "2", "1", "7.5h", "1/4", "1", "2", "10.0h"
-            ]
+            ["all", "3/4", "3", "0", "5.0h", "2/4", "2", "1", "7.5h", "1/4", "1", "2", "10.0h"]
         );
         assert!(text.contains("Oddline: 3 windows found, 1 missed, 4 left out"));
     }

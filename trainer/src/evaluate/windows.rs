@@ -13,19 +13,11 @@ pub const FILE_BYTES_MAX: u64 = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum WindowsError {
     #[error("cannot read the labelled windows {}: {source}", file.display())]
-    Read {
-        file: PathBuf,
-        source: std::io::Error,
-    },
+    Read { file: PathBuf, source: std::io::Error },
     #[error("{}: {bytes} bytes of labelled windows, at most {FILE_BYTES_MAX} are read", file.display())]
     TooLarge { file: PathBuf, bytes: u64 },
     #[error("{}:{line}:{column}: not a map of stream names to lists of [start, end]: {message}", file.display())]
-    Json {
-        file: PathBuf,
-        line: usize,
-        column: usize,
-        message: String,
-    },
+    Json { file: PathBuf, line: usize, column: usize, message: String },
     #[error("{}: stream {stream:?}, window {number}: {text:?} is no time like \"2014-02-26 13:45:00\"", file.display())]
     Time {
         file: PathBuf,
@@ -35,11 +27,7 @@ pub enum WindowsError {
         text: String,
     },
     #[error("{}: stream {stream:?}, window {number}: it ends before it starts", file.display())]
-    Order {
-        file: PathBuf,
-        stream: String,
-        number: usize,
-    },
+    Order { file: PathBuf, stream: String, number: usize },
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -47,11 +35,7 @@ pub enum NameError {
     #[error("no labelled windows for stream {name:?}")]
     Unknown { name: String },
     #[error("stream {name:?} may be {first:?} or {second:?}: name its folder")]
-    Ambiguous {
-        name: String,
-        first: String,
-        second: String,
-    },
+    Ambiguous { name: String, first: String, second: String },
 }
 
 /// A stretch of time in microseconds since 1970, both ends included.
@@ -75,16 +59,10 @@ pub struct LabelledWindows {
 
 impl LabelledWindows {
     pub fn load(file: &Path) -> Result<Self, WindowsError> {
-        let read = |source| WindowsError::Read {
-            file: file.to_owned(),
-            source,
-        };
+        let read = |source| WindowsError::Read { file: file.to_owned(), source };
         let bytes = std::fs::metadata(file).map_err(read)?.len();
         if bytes > FILE_BYTES_MAX {
-            return Err(WindowsError::TooLarge {
-                file: file.to_owned(),
-                bytes,
-            });
+            return Err(WindowsError::TooLarge { file: file.to_owned(), bytes });
         }
         Self::parse(&std::fs::read_to_string(file).map_err(read)?, file)
     }
@@ -116,17 +94,13 @@ impl LabelledWindows {
     pub fn of_stream(&self, name: &str) -> Result<&[Window], NameError> {
         let mut matches = self.by_name.iter().filter(|(key, _)| same(key, name));
         let Some((first, windows)) = matches.next() else {
-            return Err(NameError::Unknown {
-                name: name.to_owned(),
-            });
+            return Err(NameError::Unknown { name: name.to_owned() });
         };
         match matches.next() {
             None => Ok(windows),
-            Some((second, _)) => Err(NameError::Ambiguous {
-                name: name.to_owned(),
-                first: first.clone(),
-                second: second.clone(),
-            }),
+            Some((second, _)) => {
+                Err(NameError::Ambiguous { name: name.to_owned(), first: first.clone(), second: second.clone() })
+            }
         }
     }
 
@@ -143,12 +117,7 @@ fn same(key: &str, name: &str) -> bool {
     key.rsplit('/').zip(name.rsplit('/')).all(|(a, b)| a == b)
 }
 
-fn window(
-    [start, end]: &[String; 2],
-    file: &Path,
-    stream: &str,
-    number: usize,
-) -> Result<Window, WindowsError> {
+fn window([start, end]: &[String; 2], file: &Path, stream: &str, number: usize) -> Result<Window, WindowsError> {
     let time = |text: &String| {
         time_us(text).ok_or_else(|| WindowsError::Time {
             file: file.to_owned(),
@@ -159,11 +128,7 @@ fn window(
     };
     let (start_us, end_us) = (time(start)?, time(end)?);
     if end_us < start_us {
-        return Err(WindowsError::Order {
-            file: file.to_owned(),
-            stream: stream.to_owned(),
-            number,
-        });
+        return Err(WindowsError::Order { file: file.to_owned(), stream: stream.to_owned(), number });
     }
     Ok(Window { start_us, end_us })
 }
@@ -287,10 +252,7 @@ mod tests {
             let unknown = NameError::Unknown { name: name.into() };
             assert_eq!(all.of_stream(name), Err(unknown));
         }
-        assert!(matches!(
-            all.of_stream("two"),
-            Err(NameError::Ambiguous { .. })
-        ));
+        assert!(matches!(all.of_stream("two"), Err(NameError::Ambiguous { .. })));
         assert!(all.of_stream("b/two").is_ok());
     }
 
@@ -298,10 +260,7 @@ mod tests {
     fn errors_name_file_and_place() {
         for (text, expected) in [
             ("{\n\"a\": 3}", "labels/windows.json:2:"),
-            (
-                "{\"a\": [[\"2014-01-01 00:00:00\"]]}",
-                "labels/windows.json:1:",
-            ),
+            ("{\"a\": [[\"2014-01-01 00:00:00\"]]}", "labels/windows.json:1:"),
             (
                 r#"{"a": [["2014-01-01 00:00:00", "2014-01-01 00:00:00"], ["soon", "2014-01-01 00:00:00"]]}"#,
                 r#"labels/windows.json: stream "a", window 2: "soon" is no time"#,

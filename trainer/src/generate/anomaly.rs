@@ -49,16 +49,8 @@ impl Kind {
     /// The kind of the basic scenario.
     pub const BASIC: &[Kind] = &[Kind::Outlier];
     /// The kinds of the full scenario.
-    pub const FULL: &[Kind] = &[
-        Kind::Spike,
-        Kind::Dip,
-        Kind::Shift,
-        Kind::Drift,
-        Kind::Stuck,
-        Kind::Dropout,
-        Kind::Burst,
-        Kind::Context,
-    ];
+    pub const FULL: &[Kind] =
+        &[Kind::Spike, Kind::Dip, Kind::Shift, Kind::Drift, Kind::Stuck, Kind::Dropout, Kind::Burst, Kind::Context];
 
     /// As in the kinds file.
     pub fn name(self) -> &'static str {
@@ -93,10 +85,7 @@ pub struct Room {
 
 impl Room {
     pub fn narrower(self, other: Room) -> Room {
-        Room {
-            up_sd: self.up_sd.min(other.up_sd),
-            down_sd: self.down_sd.min(other.down_sd),
-        }
+        Room { up_sd: self.up_sd.min(other.up_sd), down_sd: self.down_sd.min(other.down_sd) }
     }
 
     /// The size with its sign: as wanted where it fits, else the other way, else where more is left.
@@ -182,13 +171,7 @@ impl Event {
             (Kind::Spike | Kind::Dip, Effect::Offset(_)) => Kind::Dip,
             _ => drawn,
         };
-        Event {
-            kind,
-            number: 0,
-            length,
-            done: 0,
-            effect,
-        }
+        Event { kind, number: 0, length, done: 0, effect }
     }
 
     /// The next value of the event, not yet limited to what is possible; `None`: no record.
@@ -197,17 +180,13 @@ impl Event {
         let sd = at.profile.noise_sd;
         let value = match self.effect {
             Effect::Offset(size_sd) => at.normal + size_sd * sd,
-            Effect::Ramp(size_sd) => {
-                at.normal + size_sd * sd * f64::from(self.done) / f64::from(self.length)
-            }
+            Effect::Ramp(size_sd) => at.normal + size_sd * sd * f64::from(self.done) / f64::from(self.length),
             Effect::Repeat => at.last,
             Effect::NearZero => at.profile.mean * rng.random_range(0.0..NEAR_ZERO),
             Effect::Missing if !self.is_over() => return None,
             Effect::Missing => at.normal,
             Effect::Noise => at.normal + BURST_NOISE_SD * sd * rng.sample::<f64, _>(StandardNormal),
-            Effect::OppositeHour => {
-                at.normal - at.profile.base(at.time_s) + at.profile.base(at.time_s + HALF_DAY_S)
-            }
+            Effect::OppositeHour => at.normal - at.profile.base(at.time_s) + at.profile.base(at.time_s + HALF_DAY_S),
             Effect::Far(size_sd) => at.profile.base(at.time_s) + size_sd * sd,
         };
         Some(value)
@@ -225,22 +204,12 @@ pub enum Plan {
     Independent { share: f64 },
     /// Waits until the share has sunk below its aim by a random part of an event. The sizes of
     /// events vary so much that independent waits would miss a small share by a tenth.
-    Balanced {
-        share: f64,
-        records: u64,
-        anomalous: u64,
-        wait: u64,
-    },
+    Balanced { share: f64, records: u64, anomalous: u64, wait: u64 },
 }
 
 impl Plan {
     pub fn balanced(share: f64, rng: &mut impl Rng) -> Plan {
-        let mut plan = Plan::Balanced {
-            share,
-            records: 0,
-            anomalous: 0,
-            wait: 0,
-        };
+        let mut plan = Plan::Balanced { share, records: 0, anomalous: 0, wait: 0 };
         plan.rest(rng);
         plan
     }
@@ -258,10 +227,7 @@ impl Plan {
     }
 
     pub fn count(&mut self, is_anomalous: bool) {
-        if let Plan::Balanced {
-            records, anomalous, ..
-        } = self
-        {
+        if let Plan::Balanced { records, anomalous, .. } = self {
             *records += 1;
             *anomalous += u64::from(is_anomalous);
         }
@@ -270,13 +236,7 @@ impl Plan {
     /// An event is over: how long until the next. It begins below the aim and ends above it, so
     /// that the share is met at a random moment.
     pub fn rest(&mut self, rng: &mut impl Rng) {
-        if let Plan::Balanced {
-            share,
-            records,
-            anomalous,
-            wait,
-        } = self
-        {
+        if let Plan::Balanced { share, records, anomalous, wait } = self {
             let deficit = rng.random_range(0.0..2.0) * DEFICIT_RECORDS_MEAN;
             // A share of 0 divides to infinity, which saturates: no event ever.
             let due = (*anomalous as f64 + deficit) / *share;

@@ -16,8 +16,7 @@ pub fn seconds(year: i64, month: i64, day: i64, second: i64) -> i64 {
 }
 
 fn year_start(march_year: i64) -> i64 {
-    365 * march_year + march_year.div_euclid(4) - march_year.div_euclid(100)
-        + march_year.div_euclid(400)
+    365 * march_year + march_year.div_euclid(4) - march_year.div_euclid(100) + march_year.div_euclid(400)
 }
 
 /// Months from March on have 31, 30, 31, 30, 31 days, again and again.
@@ -42,11 +41,7 @@ impl Utc {
         let of_year = days - year_start(march_year);
         let shifted = (5 * of_year + 2) / 153;
         let month = (shifted + 2) % 12 + 1;
-        (
-            march_year + i64::from(shifted >= 10),
-            month,
-            of_year - month_start(shifted) + 1,
-        )
+        (march_year + i64::from(shifted >= 10), month, of_year - month_start(shifted) + 1)
     }
 }
 
@@ -56,13 +51,7 @@ impl fmt::Display for Utc {
         let second = self.0.rem_euclid(DAY_S);
         let (hour, minute) = (second / 3600, second / 60 % 60);
         let mut text = *b"0000-00-00T00:00:00Z";
-        let pairs = [
-            (0, year / 100),
-            (2, year % 100),
-            (5, month),
-            (8, day),
-            (11, hour),
-        ];
+        let pairs = [(0, year / 100), (2, year % 100), (5, month), (8, day), (11, hour)];
         for (at, number) in pairs.into_iter().chain([(14, minute), (17, second % 60)]) {
             text[at] = digit(number / 10);
             text[at + 1] = digit(number);
@@ -80,8 +69,7 @@ fn digit(number: i64) -> u8 {
 /// # Errors
 /// Says which forms are accepted.
 pub fn parse(text: &str) -> Result<i64, String> {
-    parse_utc(text)
-        .ok_or_else(|| format!("{text:?} is no UTC time like 2026-01-05 or 2026-01-05T06:30:00Z"))
+    parse_utc(text).ok_or_else(|| format!("{text:?} is no UTC time like 2026-01-05 or 2026-01-05T06:30:00Z"))
 }
 
 fn parse_utc(text: &str) -> Option<i64> {
@@ -139,18 +127,8 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in [
-            "",
-            "now",
-            "2026-02-30",
-            "2026-01-05T25:00:00Z",
-            "2026-01-05T00:00:00",
-            "+026-01-05",
-        ] {
-            assert!(
-                parse(text).is_err_and(|why| why.contains("2026-01-05T06:30:00Z")),
-                "{text}"
-            );
+        for text in ["", "now", "2026-02-30", "2026-01-05T25:00:00Z", "2026-01-05T00:00:00", "+026-01-05"] {
+            assert!(parse(text).is_err_and(|why| why.contains("2026-01-05T06:30:00Z")), "{text}");
         }
     }
 }

@@ -37,14 +37,8 @@ pub struct Live {
 /// # Errors
 /// `BadOptions`, or what the file system says, with the file's name and advice.
 pub fn follow(scenario: &Scenario, live: &Live) -> Result<LogReport> {
-    let log = Tail {
-        path: live.path.clone(),
-        header: LOG_HEADER,
-    };
-    let kinds = Tail {
-        path: kinds_path(&live.path),
-        header: KINDS_HEADER,
-    };
+    let log = Tail { path: live.path.clone(), header: LOG_HEADER };
+    let kinds = Tail { path: kinds_path(&live.path), header: KINDS_HEADER };
     log.begin()?;
     kinds.begin()?;
     // An event has a row at least: numbers above the rows are new.
@@ -64,10 +58,7 @@ pub fn follow(scenario: &Scenario, live: &Live) -> Result<LogReport> {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "keeping real time is what a live log is for"
-)]
+#[expect(clippy::disallowed_methods, reason = "keeping real time is what a live log is for")]
 fn pause(length: Duration) {
     thread::sleep(length.max(SLEEP_MIN));
 }
@@ -97,13 +88,7 @@ struct Batch {
 
 impl Feed {
     fn new(records: Records, start_s: i64, live: &Live) -> Feed {
-        Feed {
-            records: records.peekable(),
-            start_s,
-            speed: live.speed,
-            for_s: live.for_s,
-            tally: Tally::default(),
-        }
+        Feed { records: records.peekable(), start_s, speed: live.speed, for_s: live.for_s, tally: Tally::default() }
     }
 
     /// The records due `elapsed_s` real seconds after the start that were not taken before.
@@ -111,19 +96,11 @@ impl Feed {
         let (mut rows, mut kinds) = (Vec::new(), Vec::new());
         for _ in 0..BATCH_RECORDS_MAX {
             let Some(due_s) = self.due_s() else {
-                return Batch {
-                    rows,
-                    kinds,
-                    next: Next::Never,
-                };
+                return Batch { rows, kinds, next: Next::Never };
             };
             if due_s > elapsed_s {
                 let pause = Duration::from_secs_f64((due_s - elapsed_s).min(SLEEP_S_MAX));
-                return Batch {
-                    rows,
-                    kinds,
-                    next: Next::In(pause),
-                };
+                return Batch { rows, kinds, next: Next::In(pause) };
             }
             if let Some(record) = self.records.next() {
                 self.tally.count(&record);
@@ -131,11 +108,7 @@ impl Feed {
                 write_kind(&mut kinds, &record).expect("memory takes every row");
             }
         }
-        Batch {
-            rows,
-            kinds,
-            next: Next::Now,
-        }
+        Batch { rows, kinds, next: Next::Now }
     }
 
     /// Real seconds from the start to the next record; `None` if it is past the end.
@@ -157,11 +130,8 @@ impl Tail {
     fn begin(&self) -> Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(|error| blame(folder, error))?;
-        self.append_or_create(b"")
-            .map_err(|error| blame(&self.path, error))?;
-        let ended = self
-            .ends_in_newline()
-            .map_err(|error| blame(&self.path, error))?;
+        self.append_or_create(b"").map_err(|error| blame(&self.path, error))?;
+        let ended = self.ends_in_newline().map_err(|error| blame(&self.path, error))?;
         self.append(if ended { b"" } else { b"\n" })
     }
 
@@ -170,15 +140,11 @@ impl Tail {
         if rows.is_empty() {
             return Ok(());
         }
-        self.append_or_create(rows)
-            .map_err(|error| blame(&self.path, error))
+        self.append_or_create(rows).map_err(|error| blame(&self.path, error))
     }
 
     fn append_or_create(&self, rows: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.path)?;
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         if file.metadata()?.len() == 0 {
             file.write_all(&[self.header.as_bytes(), rows].concat())?;
         } else {
@@ -201,9 +167,7 @@ impl Tail {
         let mut reader = BufReader::new(file);
         let mut lines = 0_u64;
         loop {
-            let read = reader
-                .skip_until(b'\n')
-                .map_err(|error| blame(&self.path, error))?;
+            let read = reader.skip_until(b'\n').map_err(|error| blame(&self.path, error))?;
             if read == 0 {
                 return Ok(lines.saturating_sub(1));
             }
@@ -220,30 +184,18 @@ mod tests {
     use super::*;
 
     fn scenario(start_s: i64) -> Scenario {
-        Scenario {
-            servers: 1..2,
-            start_s,
-            training_days: 0,
-            ..Scenario::default()
-        }
+        Scenario { servers: 1..2, start_s, training_days: 0, ..Scenario::default() }
     }
 
     /// An hour of records in no time.
     fn hour(path: PathBuf) -> Live {
-        Live {
-            path,
-            speed: 3.6e6,
-            for_s: 0.001,
-        }
+        Live { path, speed: 3.6e6, for_s: 0.001 }
     }
 
     #[test]
     fn a_restart_keeps_one_header_and_new_event_numbers() {
         let folder = tempfile::tempdir().unwrap();
-        let live = Live {
-            for_s: 0.02,
-            ..hour(folder.path().join("a/live.log"))
-        };
+        let live = Live { for_s: 0.02, ..hour(folder.path().join("a/live.log")) };
         let first = follow(&scenario(86_400 * 400), &live).unwrap();
         OpenOptions::new()
             .append(true)
@@ -254,32 +206,16 @@ mod tests {
         let log = fs::read_to_string(&live.path).unwrap();
         let rows: Vec<&str> = log.lines().collect();
         assert_eq!(rows[0], LOG_HEADER.trim_end());
-        assert_eq!(
-            rows.iter()
-                .filter(|row| row.starts_with("timestamp"))
-                .count(),
-            1
-        );
-        let broken = rows
-            .iter()
-            .filter(|row| row.split(',').count() != 5)
-            .count();
+        assert_eq!(rows.iter().filter(|row| row.starts_with("timestamp")).count(), 1);
+        let broken = rows.iter().filter(|row| row.split(',').count() != 5).count();
         assert_eq!(broken, 1, "the line cut short stands alone");
         assert_eq!(rows.len() as u64, 2 + first.records + second.records);
         let kinds = fs::read_to_string(folder.path().join("a/live.kinds.csv")).unwrap();
         let number = |row: &str| row.split(',').nth(4).and_then(|number| number.parse().ok());
-        let numbers = |day: &str| -> Vec<u64> {
-            kinds
-                .lines()
-                .filter(|row| row.starts_with(day))
-                .filter_map(number)
-                .collect()
-        };
+        let numbers =
+            |day: &str| -> Vec<u64> { kinds.lines().filter(|row| row.starts_with(day)).filter_map(number).collect() };
         let (before, after) = (numbers("1971-02-05"), numbers("1971-02-06"));
-        assert!(
-            before.iter().max() < after.iter().min(),
-            "{before:?} {after:?}"
-        );
+        assert!(before.iter().max() < after.iter().min(), "{before:?} {after:?}");
     }
 
     #[test]
@@ -288,10 +224,7 @@ mod tests {
         let live = hour(folder.path().join("live.log"));
         let report = follow(&scenario(0), &live).unwrap();
         let mut expected = LOG_HEADER.as_bytes().to_vec();
-        for record in records(&scenario(0))
-            .unwrap()
-            .take_while(|record| record.time_s < 3600)
-        {
+        for record in records(&scenario(0)).unwrap().take_while(|record| record.time_s < 3600) {
             write_row(&mut expected, &record).unwrap();
         }
         assert_eq!(fs::read(&live.path).unwrap(), expected);
@@ -300,18 +233,12 @@ mod tests {
 
     #[test]
     fn the_pace_follows_the_speed() {
-        let live = Live {
-            path: PathBuf::new(),
-            speed: 60.0,
-            for_s: 3.0,
-        };
+        let live = Live { path: PathBuf::new(), speed: 60.0, for_s: 3.0 };
         let mut feed = Feed::new(records(&scenario(0)).unwrap(), 0, &live);
         let rows = |batch: &Batch| batch.rows.iter().filter(|byte| **byte == b'\n').count();
         let first = feed.take(0.5);
         assert_eq!(rows(&first), 6);
-        let Next::In(pause) = first.next else {
-            panic!("{:?}", first.next)
-        };
+        let Next::In(pause) = first.next else { panic!("{:?}", first.next) };
         assert!((0.5..0.7).contains(&pause.as_secs_f64()), "{pause:?}");
         assert_eq!(rows(&feed.take(0.5)), 0);
         let rest = feed.take(100.0);
@@ -320,11 +247,7 @@ mod tests {
 
     #[test]
     fn a_full_batch_goes_on_without_a_pause() {
-        let live = Live {
-            path: PathBuf::new(),
-            speed: 1.0,
-            for_s: f64::INFINITY,
-        };
+        let live = Live { path: PathBuf::new(), speed: 1.0, for_s: f64::INFINITY };
         let mut feed = Feed::new(records(&scenario(0)).unwrap(), 0, &live);
         assert_eq!(feed.take(1e9).next, Next::Now);
     }
@@ -336,9 +259,6 @@ mod tests {
         let path = folder.path().join("live.log");
         std::os::unix::fs::symlink("/dev/full", &path).unwrap();
         let text = format!("{:#}", follow(&scenario(0), &hour(path)).unwrap_err());
-        assert!(
-            text.contains("live.log") && text.contains("free some space"),
-            "{text}"
-        );
+        assert!(text.contains("live.log") && text.contains("free some space"), "{text}");
     }
 }

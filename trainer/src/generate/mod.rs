@@ -89,11 +89,7 @@ pub struct Args {
 /// [`BadOptions`] names every option out of range; an I/O error comes with the file and advice.
 pub fn run(args: &Args) -> Result<()> {
     let report = generate(args)?;
-    let text = if args.json {
-        report.to_json().to_string()
-    } else {
-        report.to_string()
-    };
+    let text = if args.json { report.to_json().to_string() } else { report.to_string() };
     writeln!(std::io::stdout(), "{text}").context("cannot print the summary")
 }
 
@@ -110,11 +106,7 @@ pub fn generate(args: &Args) -> Result<Report> {
         write::write_logs(&scenario, &args.out)?
     };
     let streams = scenario.servers.len() as u64 * COMPONENTS.len() as u64;
-    Ok(Report {
-        streams,
-        logs,
-        elapsed_s: begun.elapsed().as_secs_f64(),
-    })
+    Ok(Report { streams, logs, elapsed_s: begun.elapsed().as_secs_f64() })
 }
 
 impl Args {
@@ -124,11 +116,8 @@ impl Args {
     /// [`BadOptions`] names every option out of range.
     pub fn scenario(&self) -> Result<Scenario> {
         let mut problems = Vec::new();
-        let (training_days, unseen_days) = if self.live {
-            (0, scenario::DAYS_MAX)
-        } else {
-            (self.days, self.test_days)
-        };
+        let (training_days, unseen_days) =
+            if self.live { (0, scenario::DAYS_MAX) } else { (self.days, self.test_days) };
         let scenario = Scenario {
             shape: self.scenario,
             servers: self.servers(&mut problems),
@@ -149,17 +138,10 @@ impl Args {
         if !(self.speed > 0.0 && self.speed.is_finite()) {
             problems.push(format!("--speed must be more than 0, not {}", self.speed));
         }
-        if self
-            .for_s
-            .is_some_and(|for_s| for_s.is_nan() || for_s < 0.0)
-        {
+        if self.for_s.is_some_and(|for_s| for_s.is_nan() || for_s < 0.0) {
             problems.push("--for-s must be 0 or more".into());
         }
-        if problems.is_empty() {
-            Ok(scenario)
-        } else {
-            Err(BadOptions { problems }.into())
-        }
+        if problems.is_empty() { Ok(scenario) } else { Err(BadOptions { problems }.into()) }
     }
 
     fn servers(&self, problems: &mut Vec<String>) -> std::ops::Range<u32> {
@@ -167,16 +149,11 @@ impl Args {
         let Some(name) = &self.only_server else {
             return 1..self.servers.saturating_add(1);
         };
-        match all
-            .clone()
-            .find(|number| scenario::server_name(*number) == *name)
-        {
+        match all.clone().find(|number| scenario::server_name(*number) == *name) {
             Some(number) => number..number + 1,
             None => {
                 let last = scenario::server_name(self.servers);
-                problems.push(format!(
-                    "--only-server must be server-01 to {last}, not {name}"
-                ));
+                problems.push(format!("--only-server must be server-01 to {last}, not {name}"));
                 all
             }
         }
@@ -188,9 +165,7 @@ impl Args {
             None if self.live => {
                 #[expect(clippy::disallowed_methods, reason = "a live log begins now")]
                 let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                Ok(now
-                    .context("the clock is before 1970: give --start")?
-                    .as_secs() as i64)
+                Ok(now.context("the clock is before 1970: give --start")?.as_secs() as i64)
             }
             None => Ok(Scenario::default().start_s),
         }
@@ -198,10 +173,7 @@ impl Args {
 
     fn live_log(&self) -> live::Live {
         live::Live {
-            path: self
-                .live_file
-                .clone()
-                .unwrap_or_else(|| self.out.join("live.log")),
+            path: self.live_file.clone().unwrap_or_else(|| self.out.join("live.log")),
             speed: self.speed,
             for_s: self.for_s.unwrap_or(f64::INFINITY),
         }

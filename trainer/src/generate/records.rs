@@ -23,13 +23,7 @@ pub fn records_after_event(scenario: &Scenario, event: u64) -> Result<Records, B
         .flat_map(|server| COMPONENTS.iter().map(move |component| (server, component)))
         .map(|(server, component)| Stream::new(scenario, server, component))
         .collect();
-    Ok(Records {
-        scenario: scenario.clone(),
-        streams,
-        tick: 0,
-        events: event,
-        ready: Vec::new().into_iter(),
-    })
+    Ok(Records { scenario: scenario.clone(), streams, tick: 0, events: event, ready: Vec::new().into_iter() })
 }
 
 /// See [`records`].
@@ -61,24 +55,15 @@ impl Records {
         if self.tick >= training + self.scenario.ticks(Phase::Unseen) {
             return None;
         }
-        let phase = if self.tick < training {
-            Phase::Training
-        } else {
-            Phase::Unseen
-        };
+        let phase = if self.tick < training { Phase::Training } else { Phase::Unseen };
         if self.tick == training {
             let share = self.scenario.share(Phase::Unseen);
-            self.streams
-                .iter_mut()
-                .for_each(|stream| stream.enter(share));
+            self.streams.iter_mut().for_each(|stream| stream.enter(share));
         }
         let offset_s = self.tick * u64::from(self.scenario.period_s);
         let tick_s = self.scenario.start_s + offset_s as i64;
-        let mut ready: Vec<Record> = self
-            .streams
-            .iter_mut()
-            .filter_map(|stream| stream.step(tick_s, phase, &mut self.events))
-            .collect();
+        let mut ready: Vec<Record> =
+            self.streams.iter_mut().filter_map(|stream| stream.step(tick_s, phase, &mut self.events)).collect();
         // Stable: streams are in the order of servers and components already.
         ready.sort_by_key(|record| record.time_s);
         self.tick += 1;

@@ -61,11 +61,7 @@ impl Tally {
             records: self.records,
             anomalous: self.anomalous,
             share: self.anomalous as f64 / self.records.max(1) as f64,
-            kinds: self
-                .kinds
-                .iter()
-                .map(|(kind, count)| (kind.name(), *count))
-                .collect(),
+            kinds: self.kinds.iter().map(|(kind, count)| (kind.name(), *count)).collect(),
         }
     }
 }
@@ -95,28 +91,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for log in &self.logs {
             let (path, kinds_path) = (log.path.display(), log.kinds_path.display());
-            writeln!(
-                f,
-                "{path}: {} records, {} anomalous ({:.2} %)",
-                log.records,
-                log.anomalous,
-                100.0 * log.share
-            )?;
+            writeln!(f, "{path}: {} records, {} anomalous ({:.2} %)", log.records, log.anomalous, 100.0 * log.share)?;
             let shares: Vec<String> = log
                 .kinds
                 .iter()
-                .map(|(kind, count)| {
-                    format!(
-                        "{kind} {:.2} %",
-                        100.0 * *count as f64 / log.records.max(1) as f64
-                    )
-                })
+                .map(|(kind, count)| format!("{kind} {:.2} %", 100.0 * *count as f64 / log.records.max(1) as f64))
                 .collect();
-            let shares = if shares.is_empty() {
-                "none".to_owned()
-            } else {
-                shares.join(", ")
-            };
+            let shares = if shares.is_empty() { "none".to_owned() } else { shares.join(", ") };
             writeln!(f, "  kinds in {kinds_path}: {shares}")?;
         }
         write!(f, "{} streams in {:.1} s", self.streams, self.elapsed_s)

@@ -46,15 +46,7 @@ pub const COMPONENTS: [Component; 6] = [
 
 const fn component(name: &'static str, scale: [f64; 3], high: f64, peak_h: f64) -> Component {
     let [mean, daily_amplitude, noise_sd] = scale;
-    Component {
-        name,
-        mean,
-        daily_amplitude,
-        noise_sd,
-        low: 0.0,
-        high,
-        peak_h,
-    }
+    Component { name, mean, daily_amplitude, noise_sd, low: 0.0, high, peak_h }
 }
 
 /// Which of the two scenarios.
@@ -149,44 +141,25 @@ impl Scenario {
         );
         expect(
             (1..=PERIOD_S_MAX).contains(&self.period_s),
-            format!(
-                "--period-s must be 1 to {PERIOD_S_MAX}, not {}",
-                self.period_s
-            ),
+            format!("--period-s must be 1 to {PERIOD_S_MAX}, not {}", self.period_s),
         );
         expect(
             self.training_days <= DAYS_MAX,
-            format!(
-                "--days must be at most {DAYS_MAX}, not {}",
-                self.training_days
-            ),
+            format!("--days must be at most {DAYS_MAX}, not {}", self.training_days),
         );
         expect(
             (1..=DAYS_MAX).contains(&self.unseen_days),
-            format!(
-                "--test-days must be 1 to {DAYS_MAX}, not {}",
-                self.unseen_days
-            ),
+            format!("--test-days must be 1 to {DAYS_MAX}, not {}", self.unseen_days),
         );
-        for (option, share) in [
-            ("--contamination", self.contamination),
-            ("--anomaly-rate", self.anomaly_rate),
-        ] {
+        for (option, share) in [("--contamination", self.contamination), ("--anomaly-rate", self.anomaly_rate)] {
             expect(
                 (0.0..SHARE_MAX).contains(&share),
                 format!("{option} must be 0 or more and less than {SHARE_MAX}, not {share}"),
             );
         }
         let years = calendar::seconds(1970, 1, 1, 0)..calendar::seconds(3000, 1, 1, 0);
-        expect(
-            years.contains(&self.start_s),
-            "--start must be in the years 1970 to 2999".into(),
-        );
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(BadOptions { problems })
-        }
+        expect(years.contains(&self.start_s), "--start must be in the years 1970 to 2999".into());
+        if problems.is_empty() { Ok(()) } else { Err(BadOptions { problems }) }
     }
 
     /// Records of a stream in the phase, missing ones included.

@@ -98,10 +98,7 @@ impl Profile {
 
     fn room(&self, time_s: i64) -> Room {
         let base = self.base(time_s);
-        Room {
-            up_sd: (self.high - base) / self.noise_sd,
-            down_sd: (base - self.low) / self.noise_sd,
-        }
+        Room { up_sd: (self.high - base) / self.noise_sd, down_sd: (base - self.low) / self.noise_sd }
     }
 }
 
@@ -167,12 +164,7 @@ impl Stream {
         let (value, kind) = match &mut self.event {
             None => (normal, None),
             Some(event) => {
-                let at = Moment {
-                    profile: &self.profile,
-                    time_s,
-                    normal,
-                    last: self.last,
-                };
+                let at = Moment { profile: &self.profile, time_s, normal, last: self.last };
                 (event.step(&at, &mut self.event_rng)?, Some(event.kind))
             }
         };
@@ -216,10 +208,7 @@ impl Stream {
             *events += 1;
             event.number = *events;
         }
-        Some(Truth {
-            kind: event.kind,
-            event: event.number,
-        })
+        Some(Truth { kind: event.kind, event: event.number })
     }
 
     fn end(&mut self) {
@@ -244,7 +233,5 @@ const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// FNV-1a, going on from `hash`.
 pub fn digest(bytes: &[u8], hash: u64) -> u64 {
-    bytes.iter().fold(hash, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME)
-    })
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
 }

@@ -49,18 +49,9 @@ pub fn write_logs(scenario: &Scenario, folder: &Path) -> Result<Vec<LogReport>> 
 /// # Errors
 /// What the writer says.
 pub fn write_row(out: &mut impl Write, record: &Record) -> io::Result<()> {
-    let Record {
-        server,
-        component,
-        value,
-        ..
-    } = record;
+    let Record { server, component, value, .. } = record;
     let anomalous = u8::from(record.anomalous);
-    writeln!(
-        out,
-        "{},{server},{component},{value},{anomalous}",
-        Utc(record.time_s)
-    )
+    writeln!(out, "{},{server},{component},{value},{anomalous}", Utc(record.time_s))
 }
 
 /// One row of a kinds file, if the record belongs to an event.
@@ -71,15 +62,9 @@ pub fn write_kind(out: &mut impl Write, record: &Record) -> io::Result<()> {
     let Some(truth) = record.truth else {
         return Ok(());
     };
-    let Record {
-        server, component, ..
-    } = record;
+    let Record { server, component, .. } = record;
     let (kind, event, anomalous) = (truth.kind.name(), truth.event, u8::from(record.anomalous));
-    writeln!(
-        out,
-        "{},{server},{component},{kind},{event},{anomalous}",
-        Utc(record.time_s)
-    )
+    writeln!(out, "{},{server},{component},{kind},{event},{anomalous}", Utc(record.time_s))
 }
 
 /// `logs/live.log` has its kinds in `logs/live.kinds.csv`.
@@ -111,11 +96,7 @@ struct LogFile {
 impl LogFile {
     fn create(path: PathBuf) -> Result<LogFile> {
         let kinds = Aside::create(kinds_path(&path), KINDS_HEADER)?;
-        Ok(LogFile {
-            log: Aside::create(path, LOG_HEADER)?,
-            kinds,
-            tally: Tally::default(),
-        })
+        Ok(LogFile { log: Aside::create(path, LOG_HEADER)?, kinds, tally: Tally::default() })
     }
 
     fn append(&mut self, record: &Record) -> Result<()> {
@@ -142,18 +123,12 @@ impl Aside {
     fn create(path: PathBuf, header: &str) -> Result<Aside> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let file = temporary(folder).map_err(|error| blame(&path, error))?;
-        let mut aside = Aside {
-            path,
-            file: BufWriter::with_capacity(BUFFER_BYTES, file),
-        };
+        let mut aside = Aside { path, file: BufWriter::with_capacity(BUFFER_BYTES, file) };
         aside.write(|out| out.write_all(header.as_bytes()))?;
         Ok(aside)
     }
 
-    fn write(
-        &mut self,
-        rows: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>,
-    ) -> Result<()> {
+    fn write(&mut self, rows: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>) -> Result<()> {
         rows(&mut self.file).map_err(|error| blame(&self.path, error))
     }
 

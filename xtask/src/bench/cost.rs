@@ -14,12 +14,7 @@ use crate::pipeline::{Profile, Scenario, Trainer, UNSEEN_LOGS, Without, quietly}
 use crate::{conformance, shell, table};
 
 /// Three servers with six components and a record a minute: 39 days are a million records.
-const SCENARIO: Scenario = Scenario {
-    name: "full",
-    servers: 3,
-    days: 39,
-    seed: 1,
-};
+const SCENARIO: Scenario = Scenario { name: "full", servers: 3, days: 39, seed: 1 };
 /// About a week of them is fitted.
 const TRAIN_PART: f64 = 0.18;
 /// One `wc -l` is too short for a clock of 10 ms.
@@ -45,10 +40,7 @@ pub fn run(args: &Args) -> Result<()> {
     prepare(&trainer)?;
     println!("{}", cpu(&trainer, args.rounds)?);
     match shell::find_program("valgrind") {
-        Some(valgrind) => println!(
-            "\n{:.0} instructions a record",
-            instructions(&trainer, &valgrind)?
-        ),
+        Some(valgrind) => println!("\n{:.0} instructions a record", instructions(&trainer, &valgrind)?),
         None => println!("\nnot run: instructions: no valgrind"),
     }
     if !args.no_memory {
@@ -79,26 +71,15 @@ fn cpu(trainer: &Trainer, rounds: u32) -> Result<String> {
         judged.push(per_million(measure::usage(&mut trainer.test())?.cpu_s));
     }
     let (floor, judged) = (median(floor), median(judged));
-    let row = |name: &str, seconds: f64| {
-        vec![
-            name.to_owned(),
-            format!("{seconds:.3}"),
-            format!("{:.1}", seconds / floor),
-        ]
-    };
-    let mut rows = vec![
-        row("wc -l", floor),
-        row("oddline-trainer test, all of it", judged),
-    ];
+    let row =
+        |name: &str, seconds: f64| vec![name.to_owned(), format!("{seconds:.3}"), format!("{:.1}", seconds / floor)];
+    let mut rows = vec![row("wc -l", floor), row("oddline-trainer test, all of it", judged)];
     match onnxruntime(trainer)? {
         Ok(seconds) => rows.push(row("onnxruntime, the graph alone", seconds)),
         Err(why) => println!("not run: onnxruntime beside it: {why}"),
     }
     println!("{records} records, medians of {rounds} rounds\n");
-    Ok(table::markdown(
-        &["what", "CPU-seconds per million records", "times wc -l"],
-        &rows,
-    ))
+    Ok(table::markdown(&["what", "CPU-seconds per million records", "times wc -l"], &rows))
 }
 
 /// Seconds of onnxruntime on one thread for a million rows in batches of 64, or why there are none.
@@ -112,9 +93,7 @@ fn onnxruntime(trainer: &Trainer) -> Result<Result<f64, String>> {
     let said = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "{}: {said}", shell::shown(&bench));
     let seconds = microseconds_a_row(&said);
-    Ok(Ok(seconds.with_context(|| {
-        format!("no figure for a batch of 64 in: {said}")
-    })?))
+    Ok(Ok(seconds.with_context(|| format!("no figure for a batch of 64 in: {said}"))?))
 }
 
 /// `ok   bench record: us a record at batch 64: 1.234, 256: ...`; microseconds a row are seconds a million.
@@ -130,12 +109,7 @@ fn instructions(trainer: &Trainer, valgrind: &Path) -> Result<f64> {
     let mut counted = Vec::new();
     for records in CALLGRIND_RECORDS {
         let short = trainer.dir().join(format!("head_{records}.txt"));
-        replay::write(
-            &log,
-            i64::from(SCENARIO.days),
-            records,
-            BufWriter::new(fs::File::create(&short)?),
-        )?;
+        replay::write(&log, i64::from(SCENARIO.days), records, BufWriter::new(fs::File::create(&short)?))?;
         let test = trainer.test_logs(&short);
         let mut command = Command::new(valgrind);
         command
@@ -145,17 +119,14 @@ fn instructions(trainer: &Trainer, valgrind: &Path) -> Result<f64> {
             .current_dir(trainer.dir());
         let output = command.output()?;
         let said = String::from_utf8_lossy(&output.stderr);
-        counted
-            .push(collected(&said).with_context(|| format!("callgrind counted nothing: {said}"))?);
+        counted.push(collected(&said).with_context(|| format!("callgrind counted nothing: {said}"))?);
     }
     Ok((counted[1] - counted[0]) / (CALLGRIND_RECORDS[1] - CALLGRIND_RECORDS[0]) as f64)
 }
 
 /// `==12== Collected : 123456`
 fn collected(said: &str) -> Option<f64> {
-    let line = said
-        .lines()
-        .find_map(|line| line.split_once("Collected :"))?;
+    let line = said.lines().find_map(|line| line.split_once("Collected :"))?;
     line.1.trim().parse().ok()
 }
 
@@ -187,29 +158,16 @@ pub fn memory_table(peaks: &[(u64, Usage)]) -> String {
         .iter()
         .map(|(records, usage)| {
             let mib = usage.rss_peak_kib as f64 / 1024.0;
-            vec![
-                records.to_string(),
-                format!("{mib:.1}"),
-                format!("{:.1}", usage.cpu_s),
-            ]
+            vec![records.to_string(), format!("{mib:.1}"), format!("{:.1}", usage.cpu_s)]
         })
         .collect();
-    table::markdown(
-        &["records from a pipe", "peak RSS, MiB", "CPU-seconds"],
-        &rows,
-    )
+    table::markdown(&["records from a pipe", "peak RSS, MiB", "CPU-seconds"], &rows)
 }
 
 /// The last peak must be no higher than the first.
 pub fn check_flat(peaks: &[(u64, Usage)]) -> Result<()> {
-    let (first, last) = (
-        peaks[0].1.rss_peak_kib,
-        peaks[peaks.len() - 1].1.rss_peak_kib,
-    );
-    ensure!(
-        last <= first + MEMORY_SLACK_KIB,
-        "memory grows with the records: {first} KiB, then {last} KiB"
-    );
+    let (first, last) = (peaks[0].1.rss_peak_kib, peaks[peaks.len() - 1].1.rss_peak_kib);
+    ensure!(last <= first + MEMORY_SLACK_KIB, "memory grows with the records: {first} KiB, then {last} KiB");
     Ok(())
 }
 
@@ -226,10 +184,7 @@ mod tests {
 
     #[test]
     fn callgrind_says_how_many() {
-        assert_eq!(
-            collected("==1== x\n==1== Collected : 1234567\n"),
-            Some(1_234_567.0)
-        );
+        assert_eq!(collected("==1== x\n==1== Collected : 1234567\n"), Some(1_234_567.0));
         assert_eq!(collected("==1== nothing"), None);
     }
 }

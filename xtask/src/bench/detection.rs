@@ -36,11 +36,7 @@ pub struct Row {
 
 pub fn run(args: &Args) -> Result<()> {
     let trainer = Trainer::build(Profile::Dev, "bench/detection")?;
-    let parts = if args.whole {
-        &Without::ALL[..1]
-    } else {
-        &Without::ALL[..]
-    };
+    let parts = if args.whole { &Without::ALL[..1] } else { &Without::ALL[..] };
     let mut rows = Vec::new();
     for scenario in ["basic", "full"] {
         for &without in parts {
@@ -55,19 +51,9 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Generates, trains and tests in a folder of its own.
-pub fn measure(
-    trainer: &Trainer,
-    scenario: &'static str,
-    seed: u64,
-    without: Without,
-) -> Result<Row> {
+pub fn measure(trainer: &Trainer, scenario: &'static str, seed: u64, without: Without) -> Result<Row> {
     let trainer = trainer.in_folder(scenario)?;
-    let generated = Scenario {
-        name: scenario,
-        servers: SERVERS,
-        days: DAYS,
-        seed,
-    };
+    let generated = Scenario { name: scenario, servers: SERVERS, days: DAYS, seed };
     trainer.prepare(&generated, without)?;
     let file = trainer.dir().join("report.json");
     quietly(&mut trainer.test_to_report(&file))?;
@@ -88,22 +74,11 @@ pub fn measure(
 pub fn check(row: &Row) -> Result<()> {
     let f1_min = if row.scenario == "basic" { 0.985 } else { 0.91 };
     let what = format!("{}, seed {}", row.scenario, row.seed);
-    ensure!(
-        row.f1 >= f1_min,
-        "{what}: F1 {:.4}, at least {f1_min} is promised",
-        row.f1
-    );
-    ensure!(
-        row.episode_recall >= 0.99,
-        "{what}: {:.4} of the episodes found, .99 are promised",
-        row.episode_recall
-    );
+    ensure!(row.f1 >= f1_min, "{what}: F1 {:.4}, at least {f1_min} is promised", row.f1);
+    ensure!(row.episode_recall >= 0.99, "{what}: {:.4} of the episodes found, .99 are promised", row.episode_recall);
     // The budget asked for is one a server and day: it must lie in the interval, or above it.
     let low = row.false_per_server_day.low;
-    ensure!(
-        low <= 1.0,
-        "{what}: at least {low:.2} false episodes a server and day, 1 is promised"
-    );
+    ensure!(low <= 1.0, "{what}: at least {low:.2} false episodes a server and day, 1 is promised");
     Ok(())
 }
 

@@ -29,18 +29,12 @@ pub fn usage(command: &mut Command) -> Result<Usage> {
 }
 
 /// Runs a program on what `feed` writes into its standard input.
-pub fn usage_fed(
-    command: &mut Command,
-    feed: impl FnOnce(ChildStdin) -> io::Result<()> + Send,
-) -> Result<Usage> {
+pub fn usage_fed(command: &mut Command, feed: impl FnOnce(ChildStdin) -> io::Result<()> + Send) -> Result<Usage> {
     command.stdin(Stdio::piped());
     watched(command, |stdin| feed(stdin.expect("stdin was piped")))
 }
 
-fn watched(
-    command: &mut Command,
-    feed: impl FnOnce(Option<ChildStdin>) -> io::Result<()> + Send,
-) -> Result<Usage> {
+fn watched(command: &mut Command, feed: impl FnOnce(Option<ChildStdin>) -> io::Result<()> + Send) -> Result<Usage> {
     let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -63,21 +57,14 @@ fn watched(
 fn watch(process: &str) -> Result<Usage> {
     let mut rss_peak_kib = 0;
     loop {
-        let stat = fs::read_to_string(format!("{process}/stat"))
-            .context("reading a child's times (Linux only)")?;
+        let stat = fs::read_to_string(format!("{process}/stat")).context("reading a child's times (Linux only)")?;
         let (state, cpu_s) = times(&stat).context("a line of /proc/PID/stat")?;
         if state == "Z" {
-            return Ok(Usage {
-                cpu_s,
-                rss_peak_kib,
-            });
+            return Ok(Usage { cpu_s, rss_peak_kib });
         }
         let status = fs::read_to_string(format!("{process}/status")).unwrap_or_default();
         rss_peak_kib = peak_kib(&status).unwrap_or(0).max(rss_peak_kib);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a sampling interval, not a wait for something"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "a sampling interval, not a wait for something")]
         std::thread::sleep(SAMPLE);
     }
 }
@@ -91,9 +78,7 @@ fn times(stat: &str) -> Option<(&str, f64)> {
 }
 
 fn peak_kib(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
@@ -119,10 +104,7 @@ mod tests {
 
     #[test]
     fn peak() {
-        assert_eq!(
-            peak_kib("VmPeak:\t 9 kB\nVmHWM:\t    1234 kB\n"),
-            Some(1234)
-        );
+        assert_eq!(peak_kib("VmPeak:\t 9 kB\nVmHWM:\t    1234 kB\n"), Some(1234));
         assert_eq!(peak_kib("Name:\tx\n"), None);
     }
 

@@ -26,10 +26,7 @@ pub fn run(args: &Args) -> Result<()> {
     let trainer = Trainer::build(Profile::Dev, "bench/real")?;
     for without in [Without::Nothing, Without::Autoencoder] {
         println!("\n== without: {}", without.name());
-        let trainer = trainer.in_folder(&format!(
-            "without_{}",
-            without.name().replace('-', "nothing")
-        ))?;
+        let trainer = trainer.in_folder(&format!("without_{}", without.name().replace('-', "nothing")))?;
         shell::must(&mut trainer.train_on_part(&data, args.part, without))?;
         let report = trainer.dir().join("report.json");
         shell::must(&mut trainer.test_after_part(&data, args.part, &labels, &report))?;

@@ -9,9 +9,7 @@ use std::io::{self, Write};
 /// When the log has no record, spans no whole day, or cannot be written to `to`.
 pub fn write(log: &str, days: i64, records: u64, mut to: impl Write) -> io::Result<()> {
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    let (header, body) = log
-        .split_once('\n')
-        .ok_or_else(|| invalid("a log of one line"))?;
+    let (header, body) = log.split_once('\n').ok_or_else(|| invalid("a log of one line"))?;
     if body.is_empty() || days < 1 {
         return Err(invalid("a log without a record or a day"));
     }
@@ -22,10 +20,7 @@ pub fn write(log: &str, days: i64, records: u64, mut to: impl Write) -> io::Resu
             if left == 0 {
                 return to.flush();
             }
-            let date = line
-                .get(..10)
-                .and_then(days_of)
-                .ok_or_else(|| invalid("a line without a date"))?;
+            let date = line.get(..10).and_then(days_of).ok_or_else(|| invalid("a line without a date"))?;
             let (year, month, day) = civil(date + round * days);
             writeln!(to, "{year:04}-{month:02}-{day:02}{}", &line[10..])?;
             left -= 1;
@@ -42,10 +37,7 @@ pub fn days_of(date: &str) -> Option<i64> {
     let year = if month <= 2 { year - 1 } else { year };
     let of_era = year.rem_euclid(400);
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    Some(
-        year.div_euclid(400) * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year
-            - 719_468,
-    )
+    Some(year.div_euclid(400) * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
 }
 
 /// The date that many days after 1970-01-01.
@@ -72,10 +64,7 @@ mod tests {
         for days in (-800_000..800_000).step_by(17) {
             let (year, month, day) = civil(days);
             if year >= 0 {
-                assert_eq!(
-                    days_of(&format!("{year:04}-{month:02}-{day:02}")),
-                    Some(days)
-                );
+                assert_eq!(days_of(&format!("{year:04}-{month:02}-{day:02}")), Some(days));
             }
         }
         assert_eq!(days_of("no date"), None);
@@ -88,16 +77,7 @@ mod tests {
         write(log, 2, 5, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let times: Vec<&str> = text.lines().skip(1).map(|line| &line[..13]).collect();
-        assert_eq!(
-            times,
-            [
-                "2026-02-27T00",
-                "2026-02-28T12",
-                "2026-03-01T00",
-                "2026-03-02T12",
-                "2026-03-03T00"
-            ]
-        );
+        assert_eq!(times, ["2026-02-27T00", "2026-02-28T12", "2026-03-01T00", "2026-03-02T12", "2026-03-03T00"]);
     }
 
     #[test]

@@ -37,19 +37,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.long {
         run.step("advisories", steps::advisories);
         run.step("conformance: Burn reads our model", steps::conformance);
-        run.step(
-            "conformance: onnx.checker and onnxruntime",
-            steps::conformance_python,
-        );
+        run.step("conformance: onnx.checker and onnxruntime", steps::conformance_python);
         run.step("memory from 1 to 20 million records", steps::memory);
         run.step("quality on unseen seeds", steps::quality);
     } else {
         println!("\nWith --long also: advisories, conformance, memory, quality on unseen seeds.");
     }
     println!("{}", run.summary());
-    Ok(if run.has_failed() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if run.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

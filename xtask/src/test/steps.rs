@@ -24,14 +24,7 @@ pub fn formatting(_: &mut NotRun) -> Result<Outcome> {
 }
 
 pub fn lints(_: &mut NotRun) -> Result<Outcome> {
-    passes(shell::cargo().args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    passes(shell::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
 pub fn dependencies(_: &mut NotRun) -> Result<Outcome> {
@@ -105,11 +98,7 @@ fn count(command: &mut Command) -> Result<Outcome> {
 }
 
 fn passes(command: &mut Command) -> Result<Outcome> {
-    Ok(if shell::succeeds(command)? {
-        Outcome::Passed
-    } else {
-        Outcome::Failed
-    })
+    Ok(if shell::succeeds(command)? { Outcome::Passed } else { Outcome::Failed })
 }
 
 fn has_subcommand(name: &str) -> bool {
@@ -120,29 +109,15 @@ fn has_subcommand(name: &str) -> bool {
 /// The three commands as a user gives them, on logs small enough for every run.
 pub fn pipeline(_: &mut NotRun) -> Result<Outcome> {
     let trainer = Trainer::build(Profile::WithTests, PIPELINE)?;
-    let scenario = Scenario {
-        name: "full",
-        servers: 2,
-        days: 2,
-        seed: 7,
-    };
+    let scenario = Scenario { name: "full", servers: 2, days: 2, seed: 7 };
     shell::must(&mut trainer.generate(&scenario))?;
     shell::must(&mut trainer.train(Without::Nothing))?;
     let mut printed = Vec::new();
     let mut test = trainer.test_with_truth();
     let succeeded = shell::read_lines(&mut test, |line| printed.push(line.to_owned()))?;
     ensure!(succeeded, "failed: {}", shell::shown(&test));
-    for words in [
-        "Confusion Matrix:",
-        "True Negatives (TN):",
-        "Precision:",
-        "Recall:",
-        "F1-Score:",
-    ] {
-        ensure!(
-            printed.iter().any(|line| line.contains(words)),
-            "the report has no `{words}`"
-        );
+    for words in ["Confusion Matrix:", "True Negatives (TN):", "Precision:", "Recall:", "F1-Score:"] {
+        ensure!(printed.iter().any(|line| line.contains(words)), "the report has no `{words}`");
     }
     check_files(trainer.dir())?;
     Ok(Outcome::Passed)
@@ -154,15 +129,9 @@ fn check_files(dir: &Path) -> Result<()> {
         ensure!(size > 0, "{file} ({what}) is missing or empty");
     }
     let model = fs::metadata(dir.join(pipeline::MODEL))?.len();
-    ensure!(
-        model <= MODEL_BYTES_MAX,
-        "the model has {model} bytes, more than {MODEL_BYTES_MAX}"
-    );
+    ensure!(model <= MODEL_BYTES_MAX, "the model has {model} bytes, more than {MODEL_BYTES_MAX}");
     let anomalies = fs::read_to_string(dir.join(pipeline::ANOMALIES))?;
-    ensure!(
-        anomalies.lines().count() > 1,
-        "anomalies.csv has no anomaly"
-    );
+    ensure!(anomalies.lines().count() > 1, "anomalies.csv has no anomaly");
     Ok(())
 }
 
@@ -200,12 +169,7 @@ pub fn quality(_: &mut NotRun) -> Result<Outcome> {
     let mut rows = Vec::new();
     for scenario in ["basic", "full"] {
         for seed in detection::UNSEEN_SEEDS {
-            rows.push(detection::measure(
-                &trainer,
-                scenario,
-                seed,
-                Without::Nothing,
-            )?);
+            rows.push(detection::measure(&trainer, scenario, seed, Without::Nothing)?);
         }
     }
     println!("{}", detection::table(&rows));

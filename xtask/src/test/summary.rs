@@ -55,8 +55,7 @@ impl Run {
                     return "passed";
                 }
                 let names = &counts.names_failed;
-                self.failures
-                    .extend(names.iter().map(|test| format!("{name}: {test}")));
+                self.failures.extend(names.iter().map(|test| format!("{name}: {test}")));
                 if names.is_empty() {
                     self.failures.push(name.to_owned());
                 }
@@ -89,23 +88,12 @@ impl Run {
     /// Times, what was not run, what failed; the last line is `N passed, N failed, N skipped`, which programs read.
     pub fn summary(&self) -> String {
         let mut lines = vec![String::new()];
-        lines.extend(
-            self.seconds
-                .iter()
-                .map(|(name, seconds)| format!("{seconds:8.1} s  {name}")),
-        );
+        lines.extend(self.seconds.iter().map(|(name, seconds)| format!("{seconds:8.1} s  {name}")));
         lines.push(String::new());
         lines.extend(self.not_run.iter().map(|line| format!("not run: {line}")));
         lines.extend(self.failures.iter().map(|line| format!("failed: {line}")));
-        let Counts {
-            passed,
-            failed,
-            skipped,
-            ..
-        } = &self.counts;
-        lines.push(format!(
-            "{passed} passed, {failed} failed, {skipped} skipped"
-        ));
+        let Counts { passed, failed, skipped, .. } = &self.counts;
+        lines.push(format!("{passed} passed, {failed} failed, {skipped} skipped"));
         lines.join("\n")
     }
 }
@@ -131,11 +119,7 @@ mod tests {
         run.step("b", |_| Ok(Outcome::NotRun("no such program".into())));
         run.step("c", |not_run| {
             not_run.0.push("broker: no mosquitto".into());
-            let counts = Counts {
-                passed: 5,
-                skipped: 1,
-                ..Counts::default()
-            };
+            let counts = Counts { passed: 5, skipped: 1, ..Counts::default() };
             Ok(Outcome::Tests(counts))
         });
         assert!(!run.has_failed());
@@ -158,9 +142,6 @@ mod tests {
         run.step("d", |_| Ok(Outcome::Passed));
         assert!(run.has_failed());
         assert_eq!(last_line(&run), "3 passed, 3 failed, 0 skipped");
-        assert!(
-            run.summary()
-                .contains("\nfailed: a\nfailed: b: no cargo\nfailed: c: core x\n")
-        );
+        assert!(run.summary().contains("\nfailed: a\nfailed: b: no cargo\nfailed: c: core x\n"));
     }
 }

@@ -7,32 +7,16 @@ use super::*;
 
 #[test]
 fn shares_are_met_within_a_tenth() {
-    for (shape, seed) in [
-        (Shape::Full, 1),
-        (Shape::Full, 2),
-        (Shape::Full, 3),
-        (Shape::Basic, 1),
-    ] {
+    for (shape, seed) in [(Shape::Full, 1), (Shape::Full, 2), (Shape::Full, 3), (Shape::Basic, 1)] {
         for (contamination, anomaly_rate) in [(0.02, shape.anomaly_rate()), (0.1, 0.45)] {
-            let scenario = Scenario {
-                shape,
-                seed,
-                contamination,
-                anomaly_rate,
-                ..Scenario::default()
-            };
+            let scenario = Scenario { shape, seed, contamination, anomaly_rate, ..Scenario::default() };
             for phase in [Phase::Training, Phase::Unseen] {
-                let of_phase = records(&scenario)
-                    .unwrap()
-                    .filter(|record| record.phase == phase);
+                let of_phase = records(&scenario).unwrap().filter(|record| record.phase == phase);
                 let (all, anomalous) = of_phase.fold((0.0, 0.0), |(all, anomalous), record| {
                     (all + 1.0, anomalous + f64::from(u8::from(record.anomalous)))
                 });
                 let (share, aim) = (anomalous / all, scenario.share(phase));
-                assert!(
-                    (share / aim - 1.0).abs() < 0.1,
-                    "{shape:?} {seed} {phase:?}: {share} for {aim}"
-                );
+                assert!((share / aim - 1.0).abs() < 0.1, "{shape:?} {seed} {phase:?}: {share} for {aim}");
             }
         }
     }
@@ -41,10 +25,7 @@ fn shares_are_met_within_a_tenth() {
 #[test]
 fn every_kind_occurs_about_equally_often() {
     let mut kinds: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
-    for truth in records(&Scenario::default())
-        .unwrap()
-        .filter_map(|record| record.truth)
-    {
+    for truth in records(&Scenario::default()).unwrap().filter_map(|record| record.truth) {
         kinds.entry(truth.kind).or_default().push(truth.event);
     }
     let events: Vec<usize> = kinds
@@ -59,11 +40,7 @@ fn every_kind_occurs_about_equally_often() {
     // Dips without room become spikes; the other six kinds are drawn alike.
     let all: usize = events.iter().sum();
     for (kind, events) in kinds.keys().zip(&events) {
-        let fair = if matches!(kind, Kind::Spike | Kind::Dip) {
-            0.02..0.25
-        } else {
-            0.095..0.155
-        };
+        let fair = if matches!(kind, Kind::Spike | Kind::Dip) { 0.02..0.25 } else { 0.095..0.155 };
         let share = *events as f64 / all as f64;
         assert!(fair.contains(&share), "{kind:?}: {share} of {all}");
     }
@@ -84,11 +61,7 @@ fn labels_follow_the_definition() {
         *all += 1;
         match truth.kind {
             Kind::Drift | Kind::Context if (deviation - DEVIATION_SD_MIN).abs() > rounding => {
-                assert_eq!(
-                    record.anomalous,
-                    deviation > DEVIATION_SD_MIN,
-                    "{record:?} {deviation}"
-                );
+                assert_eq!(record.anomalous, deviation > DEVIATION_SD_MIN, "{record:?} {deviation}");
             }
             Kind::Drift | Kind::Context => {}
             _ => assert!(record.anomalous, "{record:?}"),
@@ -97,17 +70,11 @@ fn labels_follow_the_definition() {
     // A limit takes next to nothing away from what has room on one side.
     for kind in [Kind::Spike, Kind::Dip, Kind::Shift] {
         let (below, all) = weak[&kind];
-        assert!(
-            f64::from(below) < 0.01 * f64::from(all),
-            "{kind:?}: {below} of {all}"
-        );
+        assert!(f64::from(below) < 0.01 * f64::from(all), "{kind:?}: {below} of {all}");
     }
     for kind in [Kind::Drift, Kind::Context] {
         let (below, all) = weak[&kind];
-        assert!(
-            below > all / 10 && below < all * 9 / 10,
-            "{kind:?}: {below} of {all}"
-        );
+        assert!(below > all / 10 && below < all * 9 / 10, "{kind:?}: {below} of {all}");
     }
 }
 
@@ -143,31 +110,15 @@ fn events_have_their_lengths_and_a_normal_gap_between_them() {
             };
             // The last event of the file may be cut short.
             let cut = event.last() == stream.last().as_ref();
-            assert!(
-                cut || length.contains(&event.len()),
-                "{key:?} {truth:?} {}",
-                event.len()
-            );
+            assert!(cut || length.contains(&event.len()), "{key:?} {truth:?} {}", event.len());
             let span = minute(event[event.len() - 1]) - minute(event[0]);
-            assert_eq!(
-                span + 1,
-                event.len() as i64,
-                "{key:?} {truth:?} is in one piece"
-            );
+            assert_eq!(span + 1, event.len() as i64, "{key:?} {truth:?} is in one piece");
         }
         let mut normal = GAP_RECORDS_MIN;
         for pair in stream.windows(2) {
-            normal = if pair[0].truth.is_none() {
-                normal + 1
-            } else {
-                0
-            };
+            normal = if pair[0].truth.is_none() { normal + 1 } else { 0 };
             if pair[1].truth.is_some() && pair[0].truth != pair[1].truth {
-                assert!(
-                    normal >= GAP_RECORDS_MIN,
-                    "{key:?} {:?} after {normal}",
-                    pair[1]
-                );
+                assert!(normal >= GAP_RECORDS_MIN, "{key:?} {:?} after {normal}", pair[1]);
             }
         }
     }
@@ -194,11 +145,7 @@ fn stuck_repeats_and_dropout_falls_or_leaves_a_gap() {
                     gaps += 1;
                 }
                 Some(Kind::Dropout) => {
-                    assert!(
-                        pair[1].value < 0.03 * profile.mean,
-                        "{key:?} {}",
-                        pair[1].value
-                    );
+                    assert!(pair[1].value < 0.03 * profile.mean, "{key:?} {}", pair[1].value);
                     zeros += usize::from(pair[0].truth.is_none());
                 }
                 _ => assert_eq!(gap, 0, "{key:?} {:?}", pair[1]),
@@ -206,10 +153,7 @@ fn stuck_repeats_and_dropout_falls_or_leaves_a_gap() {
         }
     }
     assert!(stuck > 1000);
-    assert!(
-        (0.7..1.4).contains(&(f64::from(gaps) / zeros as f64)),
-        "{gaps} gaps, {zeros} zeros"
-    );
+    assert!((0.7..1.4).contains(&(f64::from(gaps) / zeros as f64)), "{gaps} gaps, {zeros} zeros");
 }
 
 #[test]

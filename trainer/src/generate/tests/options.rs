@@ -12,10 +12,7 @@ struct Cli {
 
 fn parse(options: &[&str]) -> Args {
     let line = std::iter::once("generate").chain(options.iter().copied());
-    Cli::try_parse_from(line)
-        .map_err(|error| error.to_string())
-        .unwrap()
-        .args
+    Cli::try_parse_from(line).map_err(|error| error.to_string()).unwrap().args
 }
 
 #[test]
@@ -42,10 +39,7 @@ fn all_wrong_options_are_named_at_once() {
         ("--speed", "0"),
         ("--for-s", "-1"),
     ];
-    let line: Vec<String> = wrong
-        .iter()
-        .map(|(option, value)| format!("{option}={value}"))
-        .collect();
+    let line: Vec<String> = wrong.iter().map(|(option, value)| format!("{option}={value}")).collect();
     let line: Vec<&str> = line.iter().map(String::as_str).chain(["--live"]).collect();
     let error = parse(&line).scenario().unwrap_err();
     let bad = error.downcast_ref::<BadOptions>().unwrap().to_string();
@@ -53,14 +47,8 @@ fn all_wrong_options_are_named_at_once() {
     for (option, _) in wrong.iter().filter(|(option, _)| !option.ends_with("days")) {
         assert!(bad.contains(option), "{option}: {bad}");
     }
-    let days = parse(&["--days=0", "--test-days=0"])
-        .scenario()
-        .unwrap_err()
-        .to_string();
-    assert!(
-        days.contains("--days must") && days.contains("--test-days must"),
-        "{days}"
-    );
+    let days = parse(&["--days=0", "--test-days=0"]).scenario().unwrap_err().to_string();
+    assert!(days.contains("--days must") && days.contains("--test-days must"), "{days}");
 }
 
 #[test]
@@ -74,14 +62,8 @@ fn a_summary_counts_what_was_written() {
     let labelled = log.lines().filter(|line| line.ends_with(",1")).count();
     assert_eq!(labelled as u64, report.logs[1].anomalous);
     let kinds = fs::read_to_string(args.out.join("unseen_logs.kinds.csv")).unwrap();
-    assert_eq!(
-        kinds.lines().filter(|line| line.ends_with(",1")).count(),
-        labelled
-    );
-    assert!(
-        report.to_string().contains("unseen_logs.kinds.csv"),
-        "{report}"
-    );
+    assert_eq!(kinds.lines().filter(|line| line.ends_with(",1")).count(), labelled);
+    assert!(report.to_string().contains("unseen_logs.kinds.csv"), "{report}");
 }
 
 #[test]

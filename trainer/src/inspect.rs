@@ -1,0 +1,61 @@
+//! What a model file says of itself.
+
+use std::{fmt::Write, fs, path::PathBuf};
+
+use anyhow::{Context, Result};
+use oddline_core::stream::FEATURES;
+use oddline_detector::Model;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::say;
+
+/// Shows what a model file says of itself, after checking it
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// The model
+    #[arg(value_name = "FILE", default_value = "models/autoencoder.onnx")]
+    pub model: PathBuf,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the model is refused or cannot be read.
+pub fn run(args: &Args) -> Result<()> {
+    let bytes = fs::read(&args.model).with_context(|| format!("cannot read the model {}", args.model.display()))?;
+    let model = Model::open(&bytes).with_context(|| format!("the model {} is refused", args.model.display()))?;
+    let sha256 = crate::hex(&Sha256::digest(&bytes));
+    if args.json {
+        let (profile, provenance) = (&*model.profile, &model.provenance);
+        let all = json!({ "sha256": sha256, "bytes": bytes.len(), "version": model.version, "profile": profile,
+            "provenance": provenance });
+        return say::out(&format!("{all}\n"));
+    }
+    let (view, p) = (&model.profile.record, &model.provenance);
+    let mut text = format!(
+        "SHA-256    {sha256}\nVersion    {}\nTrainer    {}, seed {}\nLearnt     {} records up to {}; {} left out as odd\n\
+         Threshold  {} (expect {:.2} false episodes per server and day, {:.2} to {:.2})\n\
+         Streams    {} fitted, {} components\n\nfeature      center   scale  residual quantile  value quantile\n",
+        model.version,
+        p.trainer,
+        p.seed,
+        p.rows,
+        p.newest,
+        p.rows_trimmed,
+        view.threshold.value,
+        view.threshold.expected,
+        view.threshold.interval.0,
+        view.threshold.interval.1,
+        model.profile.baselines.len(),
+        model.profile.priors.len(),
+    );
+    for (j, name) in FEATURES.iter().enumerate() {
+        let (residual, value) = (view.residual_quantile[j], view.value_quantile[j]);
+        writeln!(text, "{name:<11}{:>8.4}{:>8.4}{residual:>19.3}{value:>16.3}", view.center[j], view.scale[j])?;
+    }
+    say::out(&text)
+}

@@ -1,0 +1,339 @@
+//! Judging unseen logs with a model, and what comes of it: anomalies, charts, and, where the truth is known, figures.
+
+mod kinds;
+mod labels;
+mod truth;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use oddline_core::{stream::StreamName, time::EventTime, verdict::CSV_HEADER};
+use oddline_detector::{Intake, Judge, Judged, Model};
+use serde_json::{Value, json};
+
+use self::{
+    kinds::{Kind, Kinds},
+    labels::Labelled,
+    truth::Comparison,
+};
+use crate::{
+    chart::{self, Errors},
+    dataset::{
+        Logs,
+        read::{Item, ReadOut},
+    },
+    error::{BadData, BadUsage},
+    evaluate::{histogram::ScoreHistogram, report, summary::Summary},
+    output::{self, Output},
+    say,
+};
+
+/// Judges unseen logs with a model and reports what is odd
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Log to judge: a file, a folder (each file a stream), or - for standard input
+    #[arg(long, value_name = "PATH", default_value = "logs/unseen_logs.txt")]
+    pub logs: PathBuf,
+    /// The model to judge with
+    #[arg(long, value_name = "FILE", default_value = "models/autoencoder.onnx")]
+    pub model: PathBuf,
+    /// Where the anomalies go
+    #[arg(long, value_name = "FILE", default_value = "logs/anomalies.csv")]
+    pub anomalies: PathBuf,
+    /// Folder of the charts
+    #[arg(long, value_name = "DIR", default_value = "charts")]
+    pub charts: PathBuf,
+    /// Compare with the truth in the column 'anomalous'
+    #[arg(long, env = "DEBUG_WITH_ANOMALY_FLAG", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    pub debug_with_anomaly_flag: bool,
+    /// Where records go on which verdict and truth differ
+    #[arg(long, value_name = "FILE", default_value = "logs/debug_logs.txt")]
+    pub debug_logs: PathBuf,
+    /// Write all figures as JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Write every record with its score and verdict as CSV
+    #[arg(long, value_name = "FILE")]
+    pub scores: Option<PathBuf>,
+    /// Take this first part of each stream as known: followed, not judged
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub skip_part: f64,
+    /// Labelled windows to compare alerts with (JSON: file -> list of [start, end])
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// Another model for the table of labelled windows; at most one
+    #[arg(long, value_name = "FILE", requires = "labels")]
+    pub beside: Vec<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is kept of a record until its verdict comes.
+struct Waiting {
+    anomalous: bool,
+    kind: Option<Kind>,
+    skipped: bool,
+}
+
+/// Everything a run writes to.
+struct Run {
+    judge: Judge,
+    waiting: VecDeque<Waiting>,
+    judged: Vec<Judged>,
+    anomalies: Output,
+    scores: Option<Output>,
+    comparison: Option<Comparison>,
+    labelled: Option<Labelled>,
+    histogram: ScoreHistogram,
+    counts: Counts,
+    known: Known,
+}
+
+/// Streams the model was not fitted on.
+#[derive(Default)]
+struct Known(HashMap<Arc<StreamName>, bool>);
+
+#[derive(Default)]
+struct Counts {
+    records: u64,
+    anomalies: u64,
+    episodes: u64,
+    learning: u64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the model is refused, the log cannot be used, or a file cannot be written.
+pub fn run(args: &Args) -> Result<()> {
+    if !(0.0..1.0).contains(&args.skip_part) {
+        return Err(BadUsage("--skip-part must be at least 0 and less than 1".to_owned()).into());
+    }
+    if args.beside.len() > 1 {
+        return Err(BadUsage("--beside can be given once: the table has room for three detectors".to_owned()).into());
+    }
+    let model = open(&args.model)?;
+    let logs = Logs::find(&args.logs)?;
+    let skip = skipped_records(&logs, args.skip_part)?;
+    let mut kinds = if args.debug_with_anomaly_flag { Kinds::beside(&args.logs)? } else { None };
+    let mut run = Run::begin(args, &model)?;
+    let mut seen: HashMap<String, u64> = HashMap::new();
+    let read = logs.for_each(|item| {
+        let kind = kinds.as_mut().map(|k| k.of(&key_of(&item))).transpose()?.flatten();
+        let skipped = if skip.is_empty() { false } else { count_towards(&mut seen, &skip, &item) };
+        run.push(&item, kind, skipped)
+    })?;
+    run.judge.flush(&mut run.judged)?;
+    run.take_verdicts()?;
+    say::notes(&read.notes);
+    if args.debug_with_anomaly_flag && !read.has_truth {
+        let message = format!("{} has no column 'anomalous' to compare with", args.logs.display());
+        return Err(BadData(message).into());
+    }
+    run.finish(args, &model, &read)
+}
+
+fn open(path: &Path) -> Result<Model> {
+    let advice = "train one with `oddline-trainer train`, or name yours with --model";
+    let bytes = fs::read(path).with_context(|| format!("cannot read the model {}: {advice}", path.display()))?;
+    Model::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))
+}
+
+fn stream_key(item: &Item<'_>) -> String {
+    let server = item.record.server.as_deref().unwrap_or(item.names.server);
+    let component = item.record.component.as_deref().unwrap_or(item.names.component);
+    format!("{server},{component}")
+}
+
+/// How a kinds file names a record.
+fn key_of(item: &Item<'_>) -> String {
+    let time = item.record.time.map(|t| t.to_string()).unwrap_or_default();
+    format!("{time},{}", stream_key(item))
+}
+
+/// Records to skip per stream; empty when nothing is skipped.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a count")]
+fn skipped_records(logs: &Logs, part: f64) -> Result<HashMap<String, u64>> {
+    let mut counts = HashMap::new();
+    if part == 0.0 {
+        return Ok(counts);
+    }
+    if logs.is_standard_input() {
+        return Err(BadUsage("--skip-part needs files: standard input cannot be read twice".to_owned()).into());
+    }
+    logs.for_each(|item| {
+        *counts.entry(stream_key(&item)).or_insert(0) += 1;
+        Ok(())
+    })?;
+    counts.values_mut().for_each(|n: &mut u64| *n = (*n as f64 * part).round() as u64);
+    Ok(counts)
+}
+
+fn count_towards(seen: &mut HashMap<String, u64>, skip: &HashMap<String, u64>, item: &Item<'_>) -> bool {
+    let key = stream_key(item);
+    let limit = skip.get(&key).copied().unwrap_or(0);
+    let count = seen.entry(key).or_insert(0);
+    *count += 1;
+    *count <= limit
+}
+
+impl Run {
+    fn begin(args: &Args, model: &Model) -> Result<Self> {
+        let mut anomalies = Output::create(&args.anomalies)?;
+        writeln!(anomalies, "{CSV_HEADER}").context("cannot write the anomalies")?;
+        let mut scores = args.scores.as_deref().map(Output::create).transpose()?;
+        if let Some(scores) = &mut scores {
+            writeln!(scores, "time,server,component,value,score,verdict").context("cannot write the scores")?;
+        }
+        let comparison = if args.debug_with_anomaly_flag { Some(Comparison::begin(&args.debug_logs)?) } else { None };
+        Ok(Self {
+            judge: Judge::new(model)?,
+            waiting: VecDeque::new(),
+            judged: Vec::new(),
+            anomalies,
+            scores,
+            comparison,
+            labelled: args.labels.as_deref().map(Labelled::begin).transpose()?,
+            histogram: ScoreHistogram::default(),
+            counts: Counts::default(),
+            known: Known::default(),
+        })
+    }
+
+    fn push(&mut self, item: &Item<'_>, kind: Option<Kind>, skipped: bool) -> Result<()> {
+        if let Intake::Judged(_) = self.judge.push(item.record, item.names, &mut self.judged)? {
+            let anomalous = item.record.anomalous.unwrap_or(false);
+            self.waiting.push_back(Waiting { anomalous, kind, skipped });
+        }
+        if self.judged.is_empty() { Ok(()) } else { self.take_verdicts() }
+    }
+
+    fn take_verdicts(&mut self) -> Result<()> {
+        for judged in std::mem::take(&mut self.judged) {
+            let waiting = self.waiting.pop_front().expect("each verdict belongs to a record that waits");
+            self.take(&judged, &waiting)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, judged: &Judged, waiting: &Waiting) -> Result<()> {
+        let verdict = &judged.verdict;
+        if let Some(labelled) = &mut self.labelled {
+            let flag = (!waiting.skipped).then_some(verdict.anomalous);
+            labelled.push(&verdict.stream, verdict.time, verdict.value, flag);
+        }
+        if waiting.skipped {
+            return Ok(());
+        }
+        self.counts.records += 1;
+        self.counts.anomalies += u64::from(verdict.anomalous);
+        self.counts.episodes += u64::from(judged.step == oddline_core::episode::Step::Opened);
+        self.counts.learning += u64::from(verdict.learning);
+        if verdict.learning && !self.known.0.contains_key(&verdict.stream) {
+            self.known.0.insert(Arc::clone(&verdict.stream), true);
+        }
+        self.histogram.push(verdict.score.value);
+        if verdict.anomalous {
+            verdict.write_csv(&mut self.anomalies).context("cannot write the anomalies: is the disk full?")?;
+        }
+        if let Some(scores) = &mut self.scores {
+            score_row(scores, judged).context("cannot write the scores: is the disk full?")?;
+        }
+        if let Some(comparison) = &mut self.comparison {
+            let view = &self.judge.model().profile.record;
+            comparison.push(verdict, view, waiting.anomalous, waiting.kind.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn finish(self, args: &Args, model: &Model, read: &ReadOut) -> Result<()> {
+        self.anomalies.finish()?;
+        self.scores.map(Output::finish).transpose()?;
+        fs::create_dir_all(&args.charts)
+            .with_context(|| format!("cannot make the folder {}", args.charts.display()))?;
+        let summary = self.comparison.map(Comparison::finish).transpose()?;
+        draw(args, model, &self.histogram, summary.as_ref())?;
+        let mut text = String::new();
+        let mut report = json!({ "format": report::FORMAT });
+        if let Some(summary) = &summary {
+            text.push_str(&report::text(summary));
+            report = report::json(summary);
+        }
+        if let Some(labelled) = &self.labelled {
+            let (table, value) = labels::render(&labelled.finish(&model.profile.record.threshold, &args.beside)?);
+            text.push_str(&table);
+            report["windows"] = value;
+            labelled.draw(&args.charts.join("streams.png"))?;
+        }
+        let learning: Vec<&StreamName> = self.known.0.keys().map(|n| &**n).collect();
+        report["run"] = run_json(model, &self.counts, &self.judge, read, learning.len());
+        say_learning(learning, self.counts.learning);
+        if let Some(path) = &args.report {
+            output::write(path, format!("{report:#}\n").as_bytes())?;
+        }
+        if args.json {
+            return say::out(&format!("{report}\n"));
+        }
+        say::out(&format!("{}{text}", heading(args, model, &self.counts)))
+    }
+}
+
+fn score_row(out: &mut Output, judged: &Judged) -> std::io::Result<()> {
+    let v = &judged.verdict;
+    let time: EventTime = v.time;
+    let (server, component) = (&v.stream.server, &v.stream.component);
+    writeln!(out, "{time},{server},{component},{},{},{}", v.value, v.score.value, u8::from(v.anomalous))
+}
+
+fn draw(args: &Args, model: &Model, histogram: &ScoreHistogram, summary: Option<&Summary>) -> Result<()> {
+    let errors = match summary {
+        Some(s) => Errors::Labelled { normal: &s.scores.normal, anomalous: &s.scores.anomalous },
+        None => Errors::Unlabelled(histogram),
+    };
+    let threshold = f64::from(model.profile.record.threshold.value);
+    let file = args.charts.join("unseen_data_errors.png");
+    Ok(chart::unseen_data_errors(&file, errors, threshold, "Scores of the unseen log")?)
+}
+
+fn heading(args: &Args, model: &Model, counts: &Counts) -> String {
+    let Counts { records, anomalies, episodes, .. } = counts;
+    let threshold = model.profile.record.threshold.value;
+    format!(
+        "Judged {records} records: {anomalies} anomalous in {episodes} episodes (threshold {threshold:.4})\n\
+         Anomalies:  {}\nCharts:     {}\n\n",
+        args.anomalies.display(),
+        args.charts.display()
+    )
+}
+
+fn say_learning(mut streams: Vec<&StreamName>, records: u64) {
+    streams.sort();
+    if let Some(first) = streams.first() {
+        let StreamName { server, component } = first;
+        let count = streams.len();
+        say::note(&format!(
+            "{count} streams are not in the model, {server}/{component} first: {records} of their records were judged \
+             while learning (range only for the first 200, no daily curve for two days)"
+        ));
+    }
+}
+
+fn run_json(model: &Model, counts: &Counts, judge: &Judge, read: &ReadOut, learning: usize) -> Value {
+    let streams = judge.counts();
+    let faults: serde_json::Map<String, Value> =
+        read.notes.counts().map(|(what, count)| (what.to_owned(), json!(count))).collect();
+    json!({
+        "records": counts.records, "anomalies": counts.anomalies, "episodes": counts.episodes,
+        "threshold": model.profile.record.threshold, "model_version": model.version,
+        "streams_learning": learning, "records_while_learning": counts.learning,
+        "lines": read.notes.lines, "lines_unusable": read.notes.unusable, "faults": faults,
+        "late": streams.late, "streams_evicted": streams.evicted, "new_levels": streams.new_levels,
+    })
+}

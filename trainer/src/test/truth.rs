@@ -1,0 +1,100 @@
+//! Verdicts beside the truth: figures, and every record where the two differ.
+
+use std::{collections::HashMap, io::Write, path::Path, sync::Arc};
+
+use anyhow::{Context, Result};
+use oddline_core::{limits::EPISODE_GAP_RECORDS, profile::RecordView, stream::StreamName, verdict::Verdict};
+
+use super::kinds::Kind;
+use crate::{
+    evaluate::{
+        metrics::{Evaluation, JudgedRecord, StreamId},
+        summary::Summary,
+    },
+    output::Output,
+};
+
+/// Follows a test run with the truth at hand.
+pub struct Comparison {
+    evaluation: Evaluation,
+    ids: HashMap<Arc<StreamName>, StreamId>,
+    debug: Output,
+    path: std::path::PathBuf,
+}
+
+impl Comparison {
+    /// Begins; differences go to the file `debug_logs`.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn begin(debug_logs: &Path) -> Result<Self> {
+        Ok(Self {
+            evaluation: Evaluation::new(u64::from(EPISODE_GAP_RECORDS)),
+            ids: HashMap::new(),
+            debug: Output::create(debug_logs)?,
+            path: debug_logs.to_owned(),
+        })
+    }
+
+    /// Takes one verdict with its truth.
+    ///
+    /// # Errors
+    /// When there are too many streams or the file cannot be written.
+    pub fn push(&mut self, verdict: &Verdict, view: &RecordView, anomalous: bool, kind: Option<&Kind>) -> Result<()> {
+        let stream = match self.ids.get(&verdict.stream) {
+            Some(id) => *id,
+            None => {
+                let id = self.evaluation.stream(&verdict.stream.server, &verdict.stream.component)?;
+                self.ids.insert(Arc::clone(&verdict.stream), id);
+                id
+            }
+        };
+        self.evaluation.push(&JudgedRecord {
+            stream,
+            time_us: verdict.time.micros(),
+            anomalous,
+            kind: kind.map(|k| k.kind.as_str()),
+            event: kind.map(|k| k.event),
+            flagged: verdict.anomalous,
+            score: verdict.score.value,
+        });
+        if verdict.anomalous != anomalous {
+            let io = || format!("cannot write {}: is the disk full?", self.path.display());
+            self.debug.write_all(difference(verdict, view, kind).as_bytes()).with_context(io)?;
+        }
+        Ok(())
+    }
+
+    /// Completes the file of differences and sums up.
+    ///
+    /// # Errors
+    /// When the file cannot be completed.
+    pub fn finish(self) -> Result<Summary> {
+        self.debug.finish()?;
+        Ok(self.evaluation.finish())
+    }
+}
+
+/// One line: what was said wrongly of which record, and why.
+fn difference(verdict: &Verdict, view: &RecordView, kind: Option<&Kind>) -> String {
+    let what = if verdict.anomalous { "false positive" } else { "false negative" };
+    let kind = kind.map(|k| format!(" ({} of event {})", k.kind, k.event)).unwrap_or_default();
+    let expected = verdict.expected.map(|e| format!(", expected {e:.4}")).unwrap_or_default();
+    let reasons: Vec<String> = verdict
+        .reasons(view)
+        .iter()
+        .map(|r| format!("{} {:.2} where {:.2} was expected (share {:.2})", r.feature, r.observed, r.expected, r.share))
+        .collect();
+    let StreamName { server, component } = &*verdict.stream;
+    let learning = if verdict.learning { ", still learning" } else { "" };
+    let (score, threshold) = (verdict.score.value, verdict.threshold);
+    let relation = if verdict.anomalous { ">=" } else { "<" };
+    format!(
+        "{} {server} {component} {what}{kind}: value {}{expected}; score {score:.4} {relation} {threshold:.4}, \
+         {}{learning}: {}\n",
+        verdict.time,
+        verdict.value,
+        verdict.main_reason(),
+        reasons.join("; "),
+    )
+}
