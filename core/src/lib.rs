@@ -26,3 +26,4 @@ pub mod verdict;
 pub mod episode;
 
 pub mod profile;
+pub mod seal;

@@ -4,7 +4,7 @@
 use crate::stream::baseline::Baseline;
 
 /// Beyond the seen range by this share of it is novel ...
-const SHARE: f64 = 0.005;
+const SHARE: f64 = 0.05;
 /// ... but at least by this many residual scales, so that a short range is no trap.
 const SCALES: f64 = 3.0;
 /// Records a learning stream needs before its range means anything.

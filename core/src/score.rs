@@ -30,15 +30,17 @@ pub enum Cause {
     NotFinite,
 }
 
-/// Scores one record from its vector, the residuals the model gave (in scales) and its novelty.
+/// Scores one record from its vector, the residuals the model gave (in scales), its novelty, and the loudness of its
+/// stream, which divides what the features say.
 #[must_use]
-pub fn score(view: &RecordView, vector: &Vector, residual: &Vector, novelty: f32) -> Score {
+pub fn score(view: &RecordView, vector: &Vector, residual: &Vector, novelty: f32, loudness: f32) -> Score {
     let mut best = Score { value: 0.0, cause: Cause::Range };
     if view.novelty && novelty > 0.0 {
         best.value = novelty;
     }
     for (j, share) in shares(view, vector, residual).into_iter().enumerate() {
         let feature = feature_number(j);
+        let share = Share { unexpected: share.unexpected / loudness, extreme: share.extreme / loudness };
         if !share.unexpected.is_finite() {
             return Score { value: f32::MAX, cause: Cause::NotFinite };
         }

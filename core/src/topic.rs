@@ -31,7 +31,7 @@ pub enum Topic {
 }
 
 /// What is said on an agent's topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
     /// Who the agent is.
     Birth,

@@ -34,6 +34,8 @@ pub struct Verdict {
     pub vector: Vector,
     /// Their residuals, in scales.
     pub residual: Vector,
+    /// What the stream's scores are divided by.
+    pub loudness: f32,
 }
 
 /// One feature's part in a score.
@@ -64,7 +66,7 @@ impl Verdict {
                 } else {
                     view.center[j]
                 }),
-                share: share.unexpected.max(share.extreme),
+                share: share.unexpected.max(share.extreme) / self.loudness,
             })
             .filter(|r| r.share >= self.score.value / 2.0)
             .collect();

@@ -16,6 +16,8 @@ pub enum OpenError {
         "the model file has format {found:?}, this program reads format {expected:?}: train a model with this version"
     )]
     Format { found: String, expected: &'static str },
+    #[error("the model file was edited or damaged since it was written: copy it again or train a new one")]
+    Edited,
     #[error("metadata {key:?} is not readable: {reason}")]
     Metadata { key: &'static str, reason: String },
     #[error(transparent)]

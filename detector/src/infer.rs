@@ -20,8 +20,11 @@ use tract_onnx::{
 
 use crate::error::InferError;
 
+/// ONNX's schema, for those who look into a file before it runs.
+pub(crate) use tract_onnx::pb;
+
 /// Name of the record view's input; its output has `_residual` appended.
-const RECORD: &str = "record";
+pub(crate) const RECORD: &str = "record";
 
 /// A runnable graph, cheap to share.
 pub(crate) type Plan = Arc<TypedRunnableModel>;

@@ -10,7 +10,7 @@ use oddline_core::{
     episode::Step,
     limits::{BLOCK, NAME_BYTES_MAX, RECORD_FEATURES},
     record::Record,
-    score::score,
+    score::{Cause, score},
     stream::{Counts, Observed, Slot, StreamName, Streams},
     time::EventTime,
     verdict::Verdict,
@@ -68,6 +68,7 @@ struct Settled {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Effect {
     Follow(f64),
+    Widen(f64),
     NewLevel,
     Nothing,
 }
@@ -171,8 +172,9 @@ impl Judge {
         let Row { observed, number, time, value } = row;
         // Without a vector only the range speaks.
         let zero = [0.0; RECORD_FEATURES];
-        let (vector, residual) = observed.reading.map_or((view.center, &zero), |r| (r.vector, residual));
-        let score = score(view, &vector, residual, observed.novelty);
+        let (vector, residual, loudness) =
+            observed.reading.map_or((view.center, &zero, 1.0), |r| (r.vector, residual, r.loudness));
+        let score = score(view, &vector, residual, observed.novelty, loudness);
         let anomalous = score.value >= view.threshold.value;
         let step = self
             .state
@@ -182,6 +184,7 @@ impl Judge {
         let what = match (step, observed.reading) {
             (Step::NewLevel(_), _) => Effect::NewLevel,
             (Step::Quiet, Some(reading)) => Effect::Follow(reading.residual),
+            _ if anomalous && score.cause == Cause::Range => Effect::Widen(value),
             _ => Effect::Nothing,
         };
         self.state.settled.push(Settled { slot: observed.slot, name: Arc::clone(&observed.name), what });
@@ -197,6 +200,7 @@ impl Judge {
             learning: observed.learning,
             vector,
             residual: *residual,
+            loudness,
         };
         Judged { verdict, step }
     }
@@ -205,6 +209,7 @@ impl Judge {
         for Settled { slot, name, what } in self.state.settled.drain(..) {
             match what {
                 Effect::Follow(residual) => self.state.streams.settle(slot, &name, residual),
+                Effect::Widen(value) => self.state.streams.widen(slot, &name, value),
                 Effect::NewLevel => self.state.streams.relearn(slot, &name),
                 Effect::Nothing => {}
             }

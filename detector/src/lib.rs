@@ -13,6 +13,7 @@ mod error;
 mod infer;
 mod judge;
 mod open;
+mod shape;
 
 pub use error::{InferError, OpenError};
 pub use infer::Infer;

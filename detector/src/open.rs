@@ -9,20 +9,18 @@ use std::{
 use oddline_core::{
     limits::{BLOCK, GOLDEN_MAX, MODEL_BYTES_MAX, RECORD_FEATURES},
     profile::{FORMAT, Golden, GoldenView, Profile, Provenance, key},
+    seal::is_intact,
     stream::Vector,
 };
 
 use crate::{
     error::{InferError, OpenError},
     infer::{Infer, Plan, decode, plan},
+    shape,
 };
 
 /// The operators a model may use. Short on purpose: each one is code that runs on foreign bytes.
 pub const OPERATORS: [&str; 7] = ["Div", "Gemm", "Mul", "Reshape", "Sub", "Tanh", "Tile"];
-
-/// Whole numbers of a graph are shapes and repeats: none needs to be larger, and a larger one could ask for any
-/// amount of memory.
-const DIMENSION_MAX: i64 = 1 << 16;
 
 /// Golden rows must be met this closely; CPUs differ in the last bits.
 const GOLDEN_TOLERANCE: f32 = 1e-5;
@@ -79,6 +77,9 @@ fn checked(bytes: &[u8]) -> Result<Model, OpenError> {
     if format != FORMAT {
         return Err(OpenError::Format { found: format.to_owned(), expected: FORMAT });
     }
+    if !is_intact(bytes) {
+        return Err(OpenError::Edited);
+    }
     let unreadable = |key, reason: String| OpenError::Metadata { key, reason };
     let version = metadata(key::VERSION)?;
     let version: u64 = version.parse().map_err(|_| unreadable(key::VERSION, format!("{version:?} is no number")))?;
@@ -91,6 +92,7 @@ fn checked(bytes: &[u8]) -> Result<Model, OpenError> {
     if let Some(node) = nodes.into_iter().find(|n| !OPERATORS.contains(&n.op_type.as_str())) {
         return Err(OpenError::Operator { operator: node.op_type.clone(), node: node.name.clone() });
     }
+    shape::check(&proto).map_err(OpenError::Graph)?;
     let plan = plan(&proto).map_err(OpenError::Graph)?;
     let model = Model { version, profile: Arc::new(profile), provenance, golden, plan };
     check_golden(&model)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use burn::{
     module::Module,
-    optim::{AdamConfig, GradientsParams, Optimizer},
+    optim::{AdamConfig, GradientsParams},
     tensor::{Device, Tensor, TensorData},
 };
 use indicatif::{ProgressBar, ProgressStyle};

@@ -6,6 +6,8 @@
 //!                     unseen logs ----------------------- (detector) -> test: report, anomalies.csv, charts
 //! ```
 
+#![allow(missing_docs, reason = "a library only for this program and its tests: names and error texts say it")]
+
 pub mod calibrate;
 pub mod chart;
 pub mod dataset;

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use oddline_core::{
     limits::{GOLDEN_MAX, RECORD_FEATURES},
     profile::{FORMAT, Golden, GoldenView, Profile, Provenance, RecordView, Threshold, key},
-    robust::quantile,
+    robust::{median, quantile},
+    score::score,
     stream::{FEATURES, JUDGED, REVISION, Vector},
 };
 use oddline_detector::Model;
@@ -88,6 +89,10 @@ const MEASURE_QUANTILE: f64 = 0.9995;
 /// ... but at least in this many standard deviations: a bounded feature is at its quantile all day.
 const MEASURE_DEVIATIONS: f64 = 3.5;
 const MEASURE_MIN: f64 = 0.1;
+/// A stream is measured by its own scores when this quantile of them ...
+const LOUD_QUANTILE: f64 = 0.999;
+/// ... is beyond what chance does to the common measure.
+const LOUD: f64 = 1.3;
 
 /// A model to start from.
 struct WarmStart {
@@ -126,8 +131,9 @@ pub fn run(args: &Args) -> Result<()> {
     let profile = profile(&dataset, &fitted);
     let model = Model::open(&encode(&fitted, &profile, &provenance, version)?).context("the model just made")?;
     let calibrated = calibrate(&dataset, &keep, &model, FIT_SHARE, aim(args))?;
-    let record = RecordView { threshold: calibrated.threshold, ..profile.record.clone() };
-    let bytes = encode(&fitted, &Profile { record, ..profile }, &provenance, version)?;
+    let mut profile = profile;
+    profile.record.threshold = calibrated.threshold;
+    let bytes = encode(&fitted, &profile, &provenance, version)?;
     let model = Model::open(&bytes).context("the model just made")?;
     output::write(&args.model, &bytes)?;
     draw(args, &fitted, &calibrated)?;
@@ -165,16 +171,17 @@ fn warm_start(path: &std::path::Path) -> Result<WarmStart> {
 }
 
 fn fit(args: &Args, dataset: &Dataset, keep: &Keep, start: Option<&WarmStart>) -> Result<Fitted> {
-    let rows = vectors::all(dataset, keep, FIT_SHARE)?;
+    let mut rows = vectors::all(dataset, keep, FIT_SHARE)?;
     let learnt = kept_part(dataset, &rows, keep, 0.0, FIT_SHARE);
     let held = kept_part(dataset, &rows, keep, FIT_SHARE, 1.0);
-    let (center, scale) = vectors::standardisation(&learnt, SCALE_MIN);
+    let all = learnt.concat();
+    let (center, scale) = vectors::standardisation(&all, SCALE_MIN);
     let standard = |rows: &[Vector]| -> Vec<Vector> {
         let z = |v: &Vector| core::array::from_fn(|j| ((v[j] - center[j]) / scale[j]).clamp(-INPUT_CLIP, INPUT_CLIP));
         rows.iter().map(z).collect()
     };
     let plan = fit::Plan { epochs: args.epochs, seed: args.seed, start: start.map(|s| s.weights.clone()) };
-    let outcome = fit::fit(&standard(&learnt), &standard(&held), &plan);
+    let outcome = fit::fit(&standard(&all), &standard(&held.concat()), &plan);
     let view = View {
         name: "record".to_owned(),
         center: center.to_vec(),
@@ -184,24 +191,29 @@ fn fit(args: &Args, dataset: &Dataset, keep: &Keep, start: Option<&WarmStart>) -
         leave_one_out: true,
     };
     let record = measures(args, &view, &learnt, center, scale);
-    Ok(Fitted { rows, view, record, outcome, rows_fitted: learnt.len() as u64 })
+    measure_loudness(dataset, &mut rows, keep, &view, &record);
+    Ok(Fitted { rows, view, record, outcome, rows_fitted: all.len() as u64 })
 }
 
-fn kept_part(dataset: &Dataset, rows: &[Rows], keep: &Keep, from: f64, to: f64) -> Vec<Vector> {
+fn kept_part(dataset: &Dataset, rows: &[Rows], keep: &Keep, from: f64, to: f64) -> Vec<Vec<Vector>> {
     let mut kept = Vec::new();
     for ((stream, rows), keep) in dataset.streams.iter().zip(rows).zip(keep) {
         let part = stream.part(from, to);
         let of_part = rows.vectors[part.clone()].iter().zip(&keep[part]);
-        kept.extend(of_part.filter(|(_, keep)| **keep).map(|(v, _)| *v));
+        kept.push(of_part.filter(|(_, keep)| **keep).map(|(v, _)| *v).collect());
     }
     kept
 }
 
-/// What each feature and its residual are measured in.
-fn measures(args: &Args, view: &View, learnt: &[Vector], center: Vector, scale: Vector) -> RecordView {
-    let residuals = plain::residuals(view, learnt);
-    let residual_quantile = core::array::from_fn(|j| measure(residuals.iter().map(|r| r[j])));
-    let value_quantile = core::array::from_fn(|j| measure(learnt.iter().map(|v| (v[j] - center[j]) / scale[j])));
+/// What each feature and its residual are measured in: the middle of what the streams themselves would choose, so that a
+/// few spiky ones do not make all others deaf.
+fn measures(args: &Args, view: &View, learnt: &[Vec<Vector>], center: Vector, scale: Vector) -> RecordView {
+    let residuals: Vec<Vec<Vector>> = learnt.iter().map(|rows| plain::residuals(view, rows)).collect();
+    let middle = |of: &dyn Fn(usize) -> f64| median(&(0..learnt.len()).map(of).collect::<Vec<f64>>()) as f32;
+    let residual_quantile = core::array::from_fn(|j| middle(&|stream| measure(residuals[stream].iter().map(|r| r[j]))));
+    let value_quantile = core::array::from_fn(|j| {
+        middle(&|stream| measure(learnt[stream].iter().map(|v| (v[j] - center[j]) / scale[j])))
+    });
     RecordView {
         center,
         scale,
@@ -213,11 +225,23 @@ fn measures(args: &Args, view: &View, learnt: &[Vector], center: Vector, scale: 
     }
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "statistics in f64, the model in f32")]
-fn measure(values: impl Iterator<Item = f32>) -> f32 {
+#[expect(clippy::cast_precision_loss, reason = "a count")]
+fn measure(values: impl Iterator<Item = f32>) -> f64 {
     let mut sizes: Vec<f64> = values.map(|x| f64::from(x.abs())).collect();
     let square = sizes.iter().map(|x| x * x).sum::<f64>() / sizes.len().max(1) as f64;
-    quantile(&mut sizes, MEASURE_QUANTILE).max(MEASURE_DEVIATIONS * square.sqrt()).max(MEASURE_MIN) as f32
+    quantile(&mut sizes, MEASURE_QUANTILE).max(MEASURE_DEVIATIONS * square.sqrt()).max(MEASURE_MIN)
+}
+
+/// Streams whose own scores reach beyond the common measure are judged by their own.
+fn measure_loudness(dataset: &Dataset, rows: &mut [Rows], keep: &Keep, view: &View, record: &RecordView) {
+    for ((stream, rows), keep) in dataset.streams.iter().zip(rows).zip(keep) {
+        let part = stream.part(0.0, FIT_SHARE);
+        let residuals = plain::residuals(view, &rows.vectors[part.clone()]);
+        let judged = rows.vectors[part].iter().zip(&residuals).zip(keep).filter(|(_, keep)| **keep);
+        let mut scores: Vec<f64> = judged.map(|((v, r), _)| f64::from(score(record, v, r, 0.0, 1.0).value)).collect();
+        let reach = quantile(&mut scores, LOUD_QUANTILE);
+        rows.baseline.loudness = if reach > LOUD { reach } else { 1.0 };
+    }
 }
 
 fn profile(dataset: &Dataset, fitted: &Fitted) -> Profile {

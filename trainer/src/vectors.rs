@@ -91,6 +91,7 @@ fn middle(baselines: &[&Baseline]) -> Baseline {
         run: of(&|b| b.run),
         min: baselines.iter().map(|b| b.min).fold(f64::INFINITY, f64::min),
         max: baselines.iter().map(|b| b.max).fold(f64::NEG_INFINITY, f64::max),
+        loudness: of(&|b| b.loudness),
     }
 }
 

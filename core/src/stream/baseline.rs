@@ -19,8 +19,12 @@ const FIT_ROUNDS: usize = 8;
 const SCALE_FLOOR: f64 = 1e-6;
 /// A repeat within this share of the usual step counts as the same value.
 const STILL_SHARE: f64 = 1e-3;
-/// A run of equal values is usual up to this quantile of the training runs.
-const RUN_QUANTILE: f64 = 0.99;
+/// Up to this share of repeated values a stream does not repeat itself by nature.
+const REPEATS: f64 = 0.02;
+/// Otherwise a run is usual up to this quantile of the training runs ...
+const RUN_QUANTILE: f64 = 0.999;
+/// ... times this.
+const RUN_SLACK: f64 = 2.0;
 /// Equal values in a row that are never odd.
 const RUN_MIN: f64 = 3.0;
 /// Spread of ln(gap) up to which gaps are taken as they are: a clock with some jitter.
@@ -47,6 +51,8 @@ pub struct Baseline {
     pub min: f64,
     /// Largest usual value.
     pub max: f64,
+    /// What this stream's scores are divided by: above 1 where what is odd elsewhere is usual here.
+    pub loudness: f64,
 }
 
 /// (1, sin w, cos w, sin 2w, cos 2w) of an instant.
@@ -101,13 +107,20 @@ impl Baseline {
             run: usual_run(values, still),
             min: y.iter().copied().fold(f64::INFINITY, f64::min),
             max: y.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            loudness: 1.0,
         })
+    }
+
+    /// Takes a value outside the range as seen from now on.
+    pub fn widen(&mut self, value: f64) {
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
     }
 
     /// Whether every number is finite and every scale positive: what a model file must promise.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let positive = [self.residual_scale, self.step_scale, self.gap_s, self.gap_spread];
+        let positive = [self.residual_scale, self.step_scale, self.gap_s, self.gap_spread, self.loudness];
         self.curve.iter().all(|b| b.is_finite())
             && positive.iter().all(|s| s.is_finite() && *s > 0.0)
             && [self.still, self.run].iter().all(|s| s.is_finite() && *s >= 0.0)
@@ -203,14 +216,26 @@ impl NormalEquations {
     }
 }
 
+/// A few stuck hours in a stream that never repeats itself are anomalies to be found; a stream of which a good part
+/// repeats (a counter at rest, a rounded percentage) is judged by the runs it is used to.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn usual_run(values: &[f64], still: f64) -> f64 {
     let mut run = 1.0;
-    let mut runs = Vec::with_capacity(values.len());
+    let mut runs = Vec::new();
     for pair in values.windows(2) {
-        run = if (pair[1] - pair[0]).abs() <= still { run + 1.0 } else { 1.0 };
-        runs.push(run);
+        if (pair[1] - pair[0]).abs() <= still {
+            run += 1.0;
+        } else {
+            runs.push(run);
+            run = 1.0;
+        }
     }
-    if runs.is_empty() { RUN_MIN } else { quantile(&mut runs, RUN_QUANTILE).max(RUN_MIN) }
+    runs.push(run);
+    let repeats = values.len() - runs.len();
+    if repeats as f64 <= REPEATS * values.len() as f64 {
+        return RUN_MIN;
+    }
+    (RUN_SLACK * quantile(&mut runs, RUN_QUANTILE)).max(RUN_MIN)
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub struct Reading {
     pub expected: f64,
     /// Value minus expected, in residual scales, not cut.
     pub residual: f64,
+    /// The stream's loudness.
+    pub loudness: f32,
     /// The record is older than the one before it.
     pub late: bool,
 }
@@ -97,7 +99,9 @@ pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, v
     #[expect(clippy::cast_possible_truncation, reason = "the model computes in f32")]
     let vector = [r, d, memory.borne_level(r), 0.5 * libm::log(memory.volatility + 0.001), stuck, gap, at[1], at[2]]
         .map(|x| x as f32);
-    Reading { vector, expected, residual, late }
+    #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
+    let loudness = baseline.loudness as f32;
+    Reading { vector, expected, residual, loudness, late }
 }
 
 impl Memory {
@@ -109,7 +113,8 @@ impl Memory {
         let a = r.clamp(-LEVEL_CLIP, LEVEL_CLIP);
         let rising = a.abs() > self.level.abs() && a * self.level >= 0.0;
         self.level += if rising { LEVEL_RISE } else { LEVEL_RELEASE } * (a - self.level);
-        let square = d.abs().min(moved.abs()).min(STEP_CLIP).powi(2);
+        let step = d.abs().min(moved.abs()).min(STEP_CLIP);
+        let square = step * step;
         let rate = if square > self.volatility { VOLATILITY_RISE } else { VOLATILITY_RELEASE };
         self.volatility += rate * (square - self.volatility);
         self.quiet = if r.abs() < QUIET && d.abs() < QUIET { self.quiet + 1 } else { 0 };
@@ -161,6 +166,7 @@ mod tests {
             run: 3.0,
             min: 0.0,
             max: 20.0,
+            loudness: 1.0,
         }
     }
 

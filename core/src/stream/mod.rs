@@ -160,6 +160,13 @@ impl Streams {
         }
     }
 
+    /// Takes a value outside the seen range as seen: it was reported once.
+    pub fn widen(&mut self, slot: Slot, name: &Arc<StreamName>, value: f64) {
+        if let Some(baseline) = self.live(slot, name).and_then(|s| s.baseline.as_mut()) {
+            baseline.widen(value);
+        }
+    }
+
     /// Takes what is now seen as a new level: the stream starts to learn again.
     pub fn relearn(&mut self, slot: Slot, name: &Arc<StreamName>) {
         let was_learning = self.live(slot, name).map(|stream| {

@@ -1,7 +1,7 @@
 //! The model file: trained weights as one ONNX file, and weights back out of one.
 //!
 //! ```text
-//! views --check--> build (graph) --proto--> bytes --read back, compare--> the file
+//! views --check--> build (graph) --proto--> bytes --seal, read back, compare--> the file
 //! bytes --proto--> read --check--> build again, compare--> View (a warm start)
 //! ```
 //!
@@ -24,6 +24,7 @@ pub use error::{ExportError, Part};
 pub use graph::OPS;
 pub use read::decode_weights;
 
+use oddline_core::seal::seal;
 use proto::{GraphProto, ModelProto, OperatorSet, Property};
 
 /// Of 2022: every runtime in use reads it.
@@ -73,7 +74,8 @@ pub fn encode(views: &[View], metadata: &[(&str, String)]) -> Result<Vec<u8>, Ex
     if let Some(key) = repeated(metadata.iter().map(|(key, _)| *key)) {
         return Err(ExportError::DuplicateKey { key });
     }
-    let bytes = proto::to_bytes(&model(views, metadata));
+    let mut bytes = proto::to_bytes(&model(views, metadata));
+    seal(&mut bytes);
     check_read_back(&bytes, views)?;
     Ok(bytes)
 }
