@@ -40,4 +40,4 @@ pub const GOLDEN_MAX: usize = 16;
 pub const EPISODE_GAP_RECORDS: u32 = 5;
 
 const _: () = assert!(BASELINES_MAX <= STREAMS_MAX, "every fitted stream must find a place");
-const _: () = assert!(BLOCK % 16 == 0, "inference kernels work on tiles of up to 16 rows");
+const _: () = assert!(BLOCK.is_multiple_of(16), "inference kernels work on tiles of up to 16 rows");

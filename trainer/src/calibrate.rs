@@ -260,7 +260,7 @@ enum Shape {
 impl Shape {
     const ALL: [Self; 3] = [Self::Normal, Self::Exponential, Self::Pareto];
 
-    fn from_score(self, score: f64) -> f64 {
+    fn measure(self, score: f64) -> f64 {
         match self {
             Self::Normal => score * score,
             Self::Exponential => score,
@@ -276,7 +276,7 @@ impl Shape {
         }
     }
 
-    /// Logarithm of the derivative of [`Shape::from_score`]: makes likelihoods of the shapes comparable.
+    /// Logarithm of the derivative of [`Shape::measure`]: makes likelihoods of the shapes comparable.
     fn ln_slope(self, score: f64) -> f64 {
         match self {
             Self::Normal => libm::log(2.0 * score),
@@ -308,9 +308,9 @@ impl Tail {
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     fn fit_shape(inside: &[f64], base: f64, shape: Shape) -> (Self, f64) {
         let n = inside.len().max(1) as f64;
-        let start = shape.from_score(base);
-        let width = shape.from_score(CAP * base) - start;
-        let mean = inside.iter().map(|p| shape.from_score(*p) - start).sum::<f64>() / n;
+        let start = shape.measure(base);
+        let width = shape.measure(CAP * base) - start;
+        let mean = inside.iter().map(|p| shape.measure(*p) - start).sum::<f64>() / n;
         let slope = inside.iter().map(|p| shape.ln_slope(*p)).sum::<f64>() / n;
         let (decay, likelihood) = truncated_exponential(mean, width);
         let episodes = inside.len() as f64 / -libm::expm1(-decay * width);
@@ -318,13 +318,13 @@ impl Tail {
     }
 
     fn episodes_above(&self, score: f64) -> f64 {
-        let distance = self.shape.from_score(score) - self.shape.from_score(self.base);
+        let distance = self.shape.measure(score) - self.shape.measure(self.base);
         self.episodes * libm::exp(-self.decay * distance)
     }
 
     fn score_at(&self, episodes: f64) -> f64 {
         let distance = libm::log(self.episodes / episodes) / self.decay;
-        self.shape.to_score(self.shape.from_score(self.base) + distance)
+        self.shape.to_score(self.shape.measure(self.base) + distance)
     }
 }
 

@@ -59,12 +59,6 @@ pub(super) struct Rect {
     pub bottom: f64,
 }
 
-impl Rect {
-    pub fn width(&self) -> f64 {
-        self.right - self.left
-    }
-}
-
 /// Drawn pixels a logical pixel, in each direction.
 const SCALE: u32 = 2;
 const FAMILY: &str = "chart";

@@ -25,6 +25,9 @@ struct Bars<'a> {
 }
 
 /// Draws the scores of the training data and the threshold.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn error_distribution(
     file: &Path,
     histogram: &ScoreHistogram,
@@ -36,6 +39,9 @@ pub fn error_distribution(
 
 /// Draws the scores of unseen data and the threshold; where the truth is known, normal and
 /// anomalous records in two translucent colours.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn unseen_data_errors(file: &Path, errors: Errors, threshold: f64, title: &str) -> Result<(), ChartError> {
     let sets = bars(errors);
     let mut canvas = Canvas::new(WIDTH, HEIGHT);

@@ -11,6 +11,9 @@ const LOG_FROM_RATIO: f64 = 8.0;
 
 /// Draws training and validation loss. Element 0 is epoch 1 and `best_epoch` counts from 1 too;
 /// losses that are not finite leave gaps; either slice may be empty.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn loss_curves(file: &Path, train: &[f32], validation: &[f32], best_epoch: usize) -> Result<(), ChartError> {
     let mut canvas = Canvas::new(WIDTH, HEIGHT);
     let epochs = train.len().max(validation.len());

@@ -38,6 +38,9 @@ const SMALL_EM: f64 = 11.0;
 const WINDOW_INK: Ink = Ink::ORANGE.fade(0.28);
 
 /// Draws the panels in a grid of up to three columns.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn streams(file: &Path, panels: &[StreamPanel], title: &str) -> Result<(), ChartError> {
     let drawn = &panels[..panels.len().min(PANELS_MAX)];
     let columns = columns(drawn.len());

@@ -84,6 +84,9 @@ impl Evaluation {
     }
 
     /// The stream's id; the same names give the same id.
+    ///
+    /// # Errors
+    /// When there are too many streams.
     pub fn stream(&mut self, server: &str, component: &str) -> Result<StreamId, TooManyStreams> {
         let name = (server.to_owned(), component.to_owned());
         if let Some(id) = self.ids.get(&name) {

@@ -58,6 +58,10 @@ pub struct LabelledWindows {
 }
 
 impl LabelledWindows {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is too large, or is no such file.
     pub fn load(file: &Path) -> Result<Self, WindowsError> {
         let read = |source| WindowsError::Read { file: file.to_owned(), source };
         let bytes = std::fs::metadata(file).map_err(read)?.len();
@@ -68,6 +72,9 @@ impl LabelledWindows {
     }
 
     /// `file` is only named in errors.
+    ///
+    /// # Errors
+    /// The place and what is wrong there.
     pub fn parse(text: &str, file: &Path) -> Result<Self, WindowsError> {
         let raw: BTreeMap<String, Vec<[String; 2]>> =
             serde_json::from_str(text).map_err(|error| WindowsError::Json {
@@ -91,6 +98,9 @@ impl LabelledWindows {
     /// The windows of the stream called `name`: the whole key, the file's name alone, either
     /// without `.csv`, or a longer path that ends in the key. A stream without an anomaly has
     /// an empty list, which is not the same as an unknown stream.
+    ///
+    /// # Errors
+    /// When no stream, or more than one, is called so.
     pub fn of_stream(&self, name: &str) -> Result<&[Window], NameError> {
         let mut matches = self.by_name.iter().filter(|(key, _)| same(key, name));
         let Some((first, windows)) = matches.next() else {

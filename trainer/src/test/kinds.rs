@@ -21,7 +21,7 @@ pub struct Kind {
 
 /// Reads a kinds file in step with its log.
 pub struct Kinds {
-    lines: std::io::Lines<BufReader<File>>,
+    lines: Lines<BufReader<File>>,
     path: PathBuf,
     line: u64,
     next: Option<(String, Kind)>,
