@@ -1,0 +1,258 @@
+//! Session, delivery and spool tied together: one loop, in which every wait is for all of them. It decides nothing;
+//! see [`super::delivery`].
+
+use std::{collections::BTreeMap, time::Duration};
+
+use oddline_core::{
+    id::ModelHash,
+    topic::{Channel, Topic},
+    wire::decode_ack,
+};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    Spool,
+    delivery::{Delivery, Heard, PackError},
+    message::{Happened, Message},
+    ports::{Inbound, LinkFigures, Outbound, Ports, Report},
+    session::Session,
+    settings::Settings,
+};
+
+/// Why the loop ended before it was stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError<E: std::error::Error> {
+    /// The spool cannot be read or written.
+    #[error("the spool: {0}")]
+    Spool(E),
+    /// The spool holds what this program would not have written.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The state file is an old copy: what it now adds would be dropped as repetitions. It must begin a new epoch.
+    #[error("the collector has entries up to {acked}, this state file has given out {last}: it is an old copy")]
+    Ahead {
+        /// What the collector has.
+        acked: u64,
+        /// The last entry here.
+        last: u64,
+    },
+}
+
+/// Delivers the spool's entries until it is stopped. The spool's calls may take as long as a transaction.
+///
+/// # Errors
+/// When the spool fails; the session is ended then.
+pub async fn drive<S: Spool>(
+    settings: Settings,
+    delivery: Delivery,
+    spool: &mut S,
+    ports: Ports,
+    mut report: impl FnMut(Report),
+) -> Result<(), DriveError<S::Error>> {
+    let topic = |channel| Topic::Agent(settings.fleet.clone(), settings.agent.clone(), channel).to_string();
+    let filters = vec![topic(Channel::Ack), topic(Channel::ModelDesired)];
+    let session = Session::start(settings.clone(), filters);
+    let mut driver = Driver {
+        figures: LinkFigures { acked: delivery.acked(), ..LinkFigures::default() },
+        settings,
+        delivery,
+        session,
+        retained: BTreeMap::new(),
+        wanted: None,
+        desired: None,
+        model: None,
+        unheard: false,
+        began: Instant::now(),
+    };
+    let ended = driver.run(spool, ports, &mut report).await;
+    driver.session.stop().await;
+    ended
+}
+
+struct Driver {
+    settings: Settings,
+    delivery: Delivery,
+    session: Session,
+    /// Newest word on each retained channel.
+    retained: BTreeMap<Channel, Vec<u8>>,
+    wanted: Option<ModelHash>,
+    desired: Option<Inbound>,
+    model: Option<Inbound>,
+    /// Whether it has been said that nobody listens.
+    unheard: bool,
+    figures: LinkFigures,
+    began: Instant,
+}
+
+impl Driver {
+    async fn run<S: Spool>(
+        &mut self,
+        spool: &mut S,
+        mut ports: Ports,
+        report: &mut impl FnMut(Report),
+    ) -> Result<(), DriveError<S::Error>> {
+        loop {
+            self.send(spool)?;
+            ports.figures.send_replace(self.figures);
+            let due = self.delivery.due_ms().map(|ms| self.began + Duration::from_millis(ms));
+            let waits = self.desired.is_some() || self.model.is_some();
+            tokio::select! {
+                happened = self.session.next() => self.happened(happened, spool, report)?,
+                () = ports.wake.notified() => {}
+                Some(outbound) = ports.outbound.recv() => self.say(outbound),
+                Ok(place) = ports.inbound.reserve(), if waits => {
+                    place.send(self.desired.take().or_else(|| self.model.take()).expect("one of them waits"));
+                }
+                () = sleep_until(due.unwrap_or(self.began)), if due.is_some() => {
+                    if self.delivery.overdue(self.now_ms()) {
+                        self.figures.overdue += 1;
+                        report(Report::Overdue { acked: self.delivery.acked() });
+                    }
+                }
+                _ = &mut ports.stop => return Ok(()),
+            }
+        }
+    }
+
+    /// Everything that may go out now.
+    fn send<S: Spool>(&mut self, spool: &mut S) -> Result<(), DriveError<S::Error>> {
+        let last = spool.last().map_err(DriveError::Spool)?;
+        while let Some(wanted) = self.delivery.wants(last) {
+            let entries = spool.peek(wanted.from, wanted.bytes_max).map_err(DriveError::Spool)?;
+            let packed = self.delivery.pack(&entries, self.now_ms())?;
+            self.figures.batches += 1;
+            self.figures.bytes += packed.payload.len() as u64;
+            self.figures.again += u64::from(packed.again);
+            self.publish(Channel::Events, packed.payload);
+        }
+        Ok(())
+    }
+
+    fn happened<S: Spool>(
+        &mut self,
+        happened: Happened,
+        spool: &mut S,
+        report: &mut impl FnMut(Report),
+    ) -> Result<(), DriveError<S::Error>> {
+        match happened {
+            Happened::Connected => {
+                self.figures.connected = true;
+                self.figures.connections += 1;
+                self.delivery.connected();
+                for (channel, payload) in self.retained.clone() {
+                    self.publish(channel, payload);
+                }
+                if let Some(hash) = self.wanted {
+                    self.subscribe(hash);
+                }
+                report(Report::Connected);
+            }
+            Happened::Lost { why, retry_in } => {
+                self.figures.connected = false;
+                self.delivery.lost();
+                report(Report::Lost { why, retry_in });
+            }
+            Happened::Refused { why } => report(Report::Refused { why }),
+            Happened::Unheard => {
+                self.delivery.unheard(self.now_ms());
+                if self.delivery.due_ms().is_some() && !self.unheard {
+                    self.unheard = true;
+                    report(Report::Unheard);
+                }
+            }
+            Happened::Message { topic, payload } => self.message(topic, payload, spool, report)?,
+        }
+        Ok(())
+    }
+
+    fn message<S: Spool>(
+        &mut self,
+        topic: String,
+        payload: Vec<u8>,
+        spool: &mut S,
+        report: &mut impl FnMut(Report),
+    ) -> Result<(), DriveError<S::Error>> {
+        match topic.parse() {
+            Ok(Topic::Agent(_, _, Channel::Ack)) => match decode_ack(&payload) {
+                Ok(ack) => {
+                    let last = spool.last().map_err(DriveError::Spool)?;
+                    match self.delivery.heard(ack, last, self.now_ms()) {
+                        Heard::Delete(up_to) => {
+                            self.figures.acked = up_to;
+                            self.unheard = false;
+                            spool.ack(up_to).map_err(DriveError::Spool)?;
+                        }
+                        Heard::Nothing => {}
+                        Heard::OtherEpoch(epoch) => {
+                            self.figures.strange += 1;
+                            report(Report::OtherEpoch(epoch));
+                        }
+                        Heard::Ahead { acked, last } => return Err(DriveError::Ahead { acked, last }),
+                    }
+                }
+                Err(error) => self.unreadable(topic, error.to_string(), report),
+            },
+            Ok(Topic::Agent(_, _, Channel::ModelDesired)) => self.desired = Some(Inbound::Desired(payload)),
+            Ok(Topic::Model(_, hash)) if self.wanted == Some(hash) => self.model = Some(Inbound::Model(hash, payload)),
+            // A model that is no longer wanted was on its way.
+            Ok(Topic::Model(..)) => {}
+            Ok(Topic::Agent(..)) => self.unreadable(topic, "nothing is expected there".to_owned(), report),
+            Err(error) => self.unreadable(topic, error.to_string(), report),
+        }
+        Ok(())
+    }
+
+    fn unreadable(&mut self, topic: String, why: String, report: &mut impl FnMut(Report)) {
+        self.figures.strange += 1;
+        report(Report::Unreadable { topic, why });
+    }
+
+    fn say(&mut self, outbound: Outbound) {
+        match outbound {
+            Outbound::Retain(channel, payload) => {
+                if self.figures.connected {
+                    self.publish(channel, payload.clone());
+                }
+                self.retained.insert(channel, payload);
+            }
+            Outbound::Once(channel, payload) => {
+                if self.figures.connected {
+                    self.publish(channel, payload);
+                }
+            }
+            Outbound::Fetch(hash) => {
+                self.end_fetch();
+                self.wanted = Some(hash);
+                if self.figures.connected {
+                    self.subscribe(hash);
+                }
+            }
+            Outbound::FetchEnded => self.end_fetch(),
+        }
+    }
+
+    fn end_fetch(&mut self) {
+        self.model = None;
+        if let Some(hash) = self.wanted.take().filter(|_| self.figures.connected) {
+            let filter = Topic::Model(self.settings.fleet.clone(), hash).to_string();
+            // Without room the subscription ends with the connection; its bytes are dropped as unwanted.
+            let _: Result<(), _> = self.session.unsubscribe(filter);
+        }
+    }
+
+    fn subscribe(&self, hash: ModelHash) {
+        // Without room the model is asked for at the next connection; the queue is longer than what fills it.
+        let _: Result<(), _> = self.session.subscribe(Topic::Model(self.settings.fleet.clone(), hash).to_string());
+    }
+
+    fn publish(&self, channel: Channel, payload: Vec<u8>) {
+        let topic = Topic::Agent(self.settings.fleet.clone(), self.settings.agent.clone(), channel).to_string();
+        // Without room it is as good as lost on the way: events go out again when their acknowledgement is overdue, the
+        // rest with its next word.
+        let _: Result<(), _> = self.session.publish(Message { topic, payload, retain: channel.is_retained() });
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

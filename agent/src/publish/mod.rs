@@ -1,0 +1,53 @@
+//! From the spool to the collector, or to a file or a terminal where there is none.
+//!
+//! ```text
+//!  spool -> peek -> delivery -> batch -> session -> broker -> collector
+//!    ^                 |                                          |
+//!    '---- ack --------'<------------- ack topic -----------------'
+//!
+//!  spool -> peek -> sink (file, stdout) -> ack
+//! ```
+//!
+//! What is published is decided in [`delivery`] (pure); [`drive`] waits for everything at once; [`session`] keeps the
+//! connection up. This module owns no state that must survive: that is the spool's.
+
+pub mod address;
+pub mod announce;
+pub mod backoff;
+#[cfg(test)]
+mod broker_test;
+pub mod delivery;
+pub mod drive;
+#[cfg(test)]
+mod memory;
+pub mod message;
+#[cfg(test)]
+mod model_test;
+pub mod ports;
+pub mod session;
+pub mod settings;
+pub mod sink;
+
+/// The entries that wait for their acknowledgement. Sequences start at 1 and have no hole.
+pub trait Spool {
+    /// What can go wrong.
+    type Error: std::error::Error;
+
+    /// The highest sequence ever given out, 0 for none.
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    fn last(&mut self) -> Result<u64, Self::Error>;
+
+    /// Entries from `from` on in postcard: as many as stay within `bytes_max`, but at least one when there is one.
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    fn peek(&mut self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, Self::Error>;
+
+    /// Deletes everything up to and including `up_to`.
+    ///
+    /// # Errors
+    /// When the spool cannot be written.
+    fn ack(&mut self, up_to: u64) -> Result<(), Self::Error>;
+}

@@ -1,0 +1,102 @@
+//! The ends of the delivery loop that the rest of the agent holds: what it says, what it hears, what an operator sees.
+
+use std::{sync::Arc, time::Duration};
+
+use oddline_core::{
+    id::{Epoch, ModelHash},
+    topic::Channel,
+};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+/// What other parts of the agent want said or asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outbound {
+    /// The newest word on a retained channel; said again at each connection.
+    Retain(Channel, Vec<u8>),
+    /// A message for once; dropped while there is no connection.
+    Once(Channel, Vec<u8>),
+    /// Fetch this model's bytes; ends a fetch under way.
+    Fetch(ModelHash),
+    /// No model is wanted any more.
+    FetchEnded,
+}
+
+/// What came in for other parts of the agent. Only the newest of each kind waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inbound {
+    /// `model/desired`; empty when nothing is desired.
+    Desired(Vec<u8>),
+    /// Bytes published as this model.
+    Model(ModelHash, Vec<u8>),
+}
+
+/// What an operator should see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The connection stands.
+    Connected,
+    /// It broke or did not come about.
+    Lost {
+        /// Why.
+        why: String,
+        /// Tried again after.
+        retry_in: Duration,
+    },
+    /// The broker does not allow something.
+    Refused {
+        /// What and why.
+        why: String,
+    },
+    /// Nobody listens to the events; said once until an acknowledgement comes.
+    Unheard,
+    /// No acknowledgement came in time; everything after this sequence goes out again.
+    Overdue {
+        /// Highest acknowledged.
+        acked: u64,
+    },
+    /// An acknowledgement of another life of the state file came.
+    OtherEpoch(Epoch),
+    /// A message that cannot be read.
+    Unreadable {
+        /// Its topic.
+        topic: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Counters and gauges of the connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkFigures {
+    /// Whether it stands.
+    pub connected: bool,
+    /// Connections made.
+    pub connections: u64,
+    /// Batches sent.
+    pub batches: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Batches among them that held entries sent before.
+    pub again: u64,
+    /// Highest sequence acknowledged.
+    pub acked: u64,
+    /// Times an acknowledgement was overdue.
+    pub overdue: u64,
+    /// Messages that could not be read or belonged to another epoch.
+    pub strange: u64,
+}
+
+/// The ends of the loop that others hold.
+#[derive(Debug)]
+pub struct Ports {
+    /// Told whenever entries were appended to the spool.
+    pub wake: Arc<Notify>,
+    /// What to say.
+    pub outbound: mpsc::Receiver<Outbound>,
+    /// What came in.
+    pub inbound: mpsc::Sender<Inbound>,
+    /// Figures for whoever asks.
+    pub figures: watch::Sender<LinkFigures>,
+    /// Ends the loop.
+    pub stop: oneshot::Receiver<()>,
+}

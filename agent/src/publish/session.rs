@@ -1,0 +1,351 @@
+//! The connection to the broker: MQTT 5 over TCP or TLS, made again whenever it breaks. The only importer of rumqttc;
+//! none of its types leave this file.
+//!
+//! Each connection has a client of its own with a clean start: rumqttc's queue is lost when the broker forgets the
+//! session, so nothing may depend on it. What must arrive is in the spool and is sent again.
+//!
+//! The client and its event loop are two futures side by side: a publish waits for room that only the event loop makes,
+//! and an event loop that is dropped half-way loses bytes.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use oddline_core::topic::{Channel, Topic};
+use rumqttc::{
+    AsyncClient, Broker, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Packet, PubAck, PubAckReason,
+    PublishOptions, QoS, SubAck, SubscribeFilterInput, SubscribeReasonCode, TlsConfiguration, Transport,
+};
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    announce::{Status, json},
+    backoff::Backoff,
+    message::{Full, Happened, Message},
+    settings::{SecretError, Secrets, Settings},
+};
+
+/// Bytes of a packet either way: a model of 512 KiB with its signature, a batch of events as JSON.
+const PACKET_BYTES_MAX: u32 = 1024 * 1024;
+/// Unacknowledged publishes: four batches and a few announcements. The default's table costs 14 MB.
+const INFLIGHT_MAX: u16 = 64;
+/// Messages handed over and not taken yet, each way: the driver hands over no more than it may have in flight.
+const QUEUE_MAX: usize = 32;
+/// A dead connection is noticed after one and a half of these.
+const KEEP_ALIVE_S: u16 = 30;
+/// TCP, TLS and CONNACK together: a handshake on a Raspberry Pi over a mobile link takes a few seconds.
+const CONNECT_WAIT: Duration = Duration::from_secs(20);
+/// Time for saying goodbye.
+const GOODBYE_WAIT: Duration = Duration::from_secs(3);
+
+enum Command {
+    Publish(Message),
+    Subscribe(String),
+    Unsubscribe(String),
+}
+
+/// A connection that keeps itself up. Ends when it is dropped or stopped.
+#[derive(Debug)]
+pub struct Session {
+    commands: mpsc::Sender<Command>,
+    happened: mpsc::Receiver<Happened>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Session {
+    /// Starts connecting, in a task of its own; must be called within a tokio runtime with I/O and time. `filters` are
+    /// subscribed to before [`Happened::Connected`] is reported.
+    #[must_use]
+    pub fn start(settings: Settings, filters: Vec<String>) -> Self {
+        let (commands, taken) = mpsc::channel(QUEUE_MAX);
+        let (report, happened) = mpsc::channel(QUEUE_MAX);
+        let (stop, stopped) = oneshot::channel();
+        let line = Line { settings, filters, report };
+        let task = tokio::spawn(line.keep_up(taken, stopped));
+        Self { commands, happened, stop: Some(stop), task }
+    }
+
+    /// What happens next. Never ends while the session lives. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Happened {
+        let Some(happened) = self.happened.recv().await else {
+            // The task ended though nobody stopped it; it only does by a panic.
+            return std::future::pending().await;
+        };
+        happened
+    }
+
+    /// Hands over a message. What is handed over while no connection stands is dropped.
+    ///
+    /// # Errors
+    /// When the queue is full; the message may be handed over again later.
+    pub fn publish(&self, message: Message) -> Result<(), Full> {
+        self.hand_over(Command::Publish(message))
+    }
+
+    /// Subscribes to one more filter until the connection ends.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    pub fn subscribe(&self, filter: String) -> Result<(), Full> {
+        self.hand_over(Command::Subscribe(filter))
+    }
+
+    /// Ends that subscription.
+    ///
+    /// # Errors
+    /// When the queue is full.
+    pub fn unsubscribe(&self, filter: String) -> Result<(), Full> {
+        self.hand_over(Command::Unsubscribe(filter))
+    }
+
+    fn hand_over(&self, command: Command) -> Result<(), Full> {
+        self.commands.try_send(command).map_err(|_| Full)
+    }
+
+    /// Says goodbye: status `down`, DISCONNECT. Takes a few seconds at most.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // A task that has already ended needs no goodbye.
+            let _: Result<(), ()> = stop.send(());
+        }
+        // Nobody reads any more: the task must not wait for room.
+        self.happened.close();
+        if timeout(2 * GOODBYE_WAIT, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// How a connection ended.
+enum End {
+    Stopped,
+    Broken(String),
+}
+
+struct Line {
+    settings: Settings,
+    filters: Vec<String>,
+    report: mpsc::Sender<Happened>,
+}
+
+impl Line {
+    async fn keep_up(self, mut commands: mpsc::Receiver<Command>, mut stopped: oneshot::Receiver<()>) {
+        let mut backoff = Backoff::new(self.settings.jitter_seed);
+        loop {
+            let began = Instant::now();
+            let stands = AtomicBool::new(false);
+            let End::Broken(why) = self.connection(&stands, &mut commands, &mut stopped).await else { return };
+            let held = if stands.into_inner() { began.elapsed() } else { Duration::ZERO };
+            let retry_in = backoff.next_wait(held);
+            if self.report.send(Happened::Lost { why, retry_in }).await.is_err() {
+                return;
+            }
+            tokio::select! {
+                () = sleep(retry_in) => {}
+                _ = &mut stopped => return,
+            }
+            // What was handed over for the last connection is in the spool or announced again.
+            while commands.try_recv().is_ok() {}
+        }
+    }
+
+    async fn connection(
+        &self,
+        stands: &AtomicBool,
+        commands: &mut mpsc::Receiver<Command>,
+        stopped: &mut oneshot::Receiver<()>,
+    ) -> End {
+        let secrets = match self.settings.secrets() {
+            Ok(secrets) => secrets,
+            Err(errors) => {
+                return End::Broken(errors.iter().map(SecretError::to_string).collect::<Vec<_>>().join("; "));
+            }
+        };
+        let options = match options(&self.settings, secrets) {
+            Ok(options) => options,
+            Err(why) => return End::Broken(why),
+        };
+        let (client, mut events) = match AsyncClient::builder(options).capacity(QUEUE_MAX).try_build() {
+            Ok(both) => both,
+            Err(error) => return End::Broken(error.to_string()),
+        };
+        let poll = self.poll(&client, &mut events, stands);
+        tokio::pin!(poll);
+        tokio::select! {
+            why = &mut poll => return End::Broken(why),
+            goodbye = self.obey(&client, commands, stopped, stands) => {
+                if goodbye {
+                    // Its end is the goodbye's end; a broker that does not answer has had its time.
+                    let _: Result<String, _> = timeout(GOODBYE_WAIT, poll).await;
+                }
+            }
+        }
+        End::Stopped
+    }
+
+    /// Drives the connection until it breaks; the reason.
+    async fn poll(&self, client: &AsyncClient, events: &mut EventLoop, stands: &AtomicBool) -> String {
+        loop {
+            let packet = match events.poll().await {
+                Ok(Event::Incoming(packet)) => packet,
+                Ok(Event::Outgoing(_) | Event::Auth(_)) => continue,
+                Err(error) => return describe(&error),
+            };
+            let happened = match packet {
+                Packet::ConnAck(_) => {
+                    let filters = self.filters.iter().map(|f| SubscribeFilterInput::new(f.as_str(), QoS::AtLeastOnce));
+                    if let Err(error) = client.try_subscribe_many(filters) {
+                        return error.to_string();
+                    }
+                    continue;
+                }
+                Packet::SubAck(ack) => match (refused(&ack), stands.swap(true, Ordering::Relaxed)) {
+                    (None, false) => Happened::Connected,
+                    (None, true) => continue,
+                    (Some(why), false) => return why,
+                    (Some(why), true) => Happened::Refused { why },
+                },
+                Packet::PubAck(PubAck { reason, .. }) if is_refusal(reason) => {
+                    Happened::Refused { why: format!("the broker refused a message: {reason:?}") }
+                }
+                Packet::PubAck(PubAck { reason: PubAckReason::NoMatchingSubscribers, .. }) => Happened::Unheard,
+                Packet::Publish(publish) => Happened::Message {
+                    topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+                    payload: publish.payload.to_vec(),
+                },
+                Packet::Disconnect(goodbye) => return format!("the broker ended it: {:?}", goodbye.reason_code),
+                Packet::Auth(_)
+                | Packet::Connect(..)
+                | Packet::PubAck(_)
+                | Packet::PingReq
+                | Packet::PingResp
+                | Packet::Subscribe(_)
+                | Packet::PubRec(_)
+                | Packet::PubRel(_)
+                | Packet::PubComp(_)
+                | Packet::Unsubscribe(_)
+                | Packet::UnsubAck(_) => continue,
+            };
+            // A closed channel is a session on its way out.
+            let _: Result<(), _> = self.report.send(happened).await;
+        }
+    }
+
+    /// Hands commands to the client until the session is stopped; true when a goodbye is on its way.
+    async fn obey(
+        &self,
+        client: &AsyncClient,
+        commands: &mut mpsc::Receiver<Command>,
+        stopped: &mut oneshot::Receiver<()>,
+        stands: &AtomicBool,
+    ) -> bool {
+        loop {
+            let command = tokio::select! {
+                biased;
+                _ = &mut *stopped => break,
+                command = commands.recv() => command,
+            };
+            let Some(command) = command else { break };
+            let handed = match command {
+                Command::Publish(Message { topic, payload, retain }) => {
+                    client.publish(topic, payload, PublishOptions::new(QoS::AtLeastOnce).retain(retain)).await
+                }
+                Command::Subscribe(filter) => client.subscribe(filter, QoS::AtLeastOnce).await,
+                Command::Unsubscribe(filter) => client.unsubscribe(filter).await,
+            };
+            if let Err(error) = handed {
+                // A topic the client does not take, or an event loop that is ending: neither is worth a connection.
+                let _: Result<(), _> = self.report.try_send(Happened::Refused { why: error.to_string() });
+            }
+        }
+        stands.load(Ordering::Relaxed) && self.goodbye(client).await
+    }
+
+    async fn goodbye(&self, client: &AsyncClient) -> bool {
+        let down = PublishOptions::new(QoS::AtLeastOnce).retained();
+        let Ok(notice) = client.publish_tracked(status_topic(&self.settings), json(&Status::down()), down).await else {
+            return false;
+        };
+        // DISCONNECT would overtake a message that is not acknowledged; without it the last will says the same.
+        timeout(GOODBYE_WAIT, notice.wait_async()).await.is_ok() && client.disconnect().await.is_ok()
+    }
+}
+
+fn status_topic(settings: &Settings) -> String {
+    Topic::Agent(settings.fleet.clone(), settings.agent.clone(), Channel::Status).to_string()
+}
+
+fn options(settings: &Settings, secrets: Secrets) -> Result<MqttOptions, String> {
+    let (host, port) = (settings.broker.host.clone(), settings.broker.port);
+    let mut options = MqttOptions::new(settings.client_id(), Broker::tcp(host.clone(), port));
+    options
+        .set_keep_alive(KEEP_ALIVE_S)
+        .set_clean_start(true)
+        .set_connect_timeout(CONNECT_WAIT)
+        .set_max_packet_size(Some(PACKET_BYTES_MAX))
+        .set_outgoing_inflight_upper_limit(INFLIGHT_MAX)
+        .set_last_will(LastWill::new(status_topic(settings), json(&Status::down()), QoS::AtLeastOnce, true, None))
+        // rumqttc joins host and port to one text, which an IPv6 address does not survive.
+        .set_socket_connector(move |_, _| {
+            let host = host.clone();
+            async move {
+                let stream = TcpStream::connect((host.as_str(), port)).await?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            }
+        });
+    if let Some((user, password)) = secrets.user {
+        options.set_credentials(user, password);
+    }
+    if settings.broker.tls {
+        let tls = match secrets.ca {
+            Some(ca) => TlsConfiguration::Simple { ca, alpn: None, client_auth: secrets.identity },
+            None => return Err("TLS needs a CA certificate to trust".to_owned()),
+        };
+        options.set_transport(Transport::tls_with_config(tls));
+    }
+    Ok(options)
+}
+
+fn refused(ack: &SubAck) -> Option<String> {
+    let refusal = ack.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+    refusal.map(|code| format!("the broker refused a subscription: {code:?}"))
+}
+
+fn is_refusal(reason: PubAckReason) -> bool {
+    match reason {
+        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => false,
+        PubAckReason::UnspecifiedError
+        | PubAckReason::ImplementationSpecificError
+        | PubAckReason::NotAuthorized
+        | PubAckReason::TopicNameInvalid
+        | PubAckReason::PacketIdentifierInUse
+        | PubAckReason::QuotaExceeded
+        | PubAckReason::PayloadFormatInvalid => true,
+    }
+}
+
+/// What went wrong at the bottom of it: the layers above only say that they were there.
+fn describe(error: &ConnectionError) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
+    }
+    let (whole, cause) = (error.to_string(), deepest.to_string());
+    let text = if whole.contains(&cause) { cause } else { format!("{whole}: {cause}") };
+    // rustls explains itself with a link.
+    text.split(": https://").next().unwrap_or(&text).to_owned()
+}

@@ -1,0 +1,163 @@
+//! One line for people: what is odd, where, and why. Pure. Names and samples come from foreign logs: control characters
+//! do not reach a terminal.
+
+use std::fmt::Write;
+
+use oddline_core::event::{Episode, Event};
+
+/// Whether lines begin with the journal's priority marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marks {
+    /// No marks: a terminal or a pipe.
+    Plain,
+    /// `<4>` and the like: stdout is connected to the journal.
+    Journal,
+}
+
+/// The line for an event, without its newline.
+#[must_use]
+pub fn line(event: &Event, marks: Marks) -> String {
+    let (priority, text) = match event {
+        Event::EpisodeOpened(e) => (4, format!("{} odd {}", start(e), figures(e))),
+        Event::EpisodeUpdated(e) => (6, format!("{} still odd {}", start(e), figures(e))),
+        Event::EpisodeEnded(e) => (5, format!("{} over at {} {}", start(e), e.last, figures(e))),
+        Event::NewLevel(e) => (5, format!("{} taken as its new level {}", start(e), figures(e))),
+        Event::Gap(gap) => {
+            let amount = |what: &str, n: Option<u64>| n.map_or(format!("? {what}"), |n| format!("{n} {what}"));
+            let (bytes, records) = (amount("bytes", gap.bytes), amount("records", gap.records));
+            (4, format!("{} gap of {bytes}, {records}: {}", gap.source, gap.cause))
+        }
+        Event::FloodSummary(flood) => {
+            let mut text =
+                format!("{} {} {} more episodes until {}:", flood.from, flood.source, flood.suppressed, flood.to);
+            for (component, count) in flood.components.iter() {
+                // Writing to a String cannot fail.
+                let _: Result<(), _> = write!(text, " {component} {count}");
+            }
+            if flood.others > 0 {
+                let _: Result<(), _> = write!(text, " others {}", flood.others);
+            }
+            (4, text)
+        }
+        Event::SourceFailed(fault) => (3, format!("{} cannot be read: {}", fault.source, fault.cause)),
+        Event::SourceRecovered(fault) => (5, format!("{} can be read again after: {}", fault.source, fault.cause)),
+        Event::ModelSwap(swap) => {
+            let from = swap.from.map_or("none".to_owned(), |v| v.to_string());
+            (5, format!("{} record {}: model {from} -> {}", swap.source, swap.position, swap.to))
+        }
+        Event::Silence(s) => {
+            let usual = s.usual_s.get();
+            (4, format!("{} {} {} silent until {}, usually at most {usual} s", s.last, s.server, s.component, s.until))
+        }
+    };
+    let text = clean(&text);
+    match marks {
+        Marks::Plain => text,
+        Marks::Journal => format!("<{priority}>{text}"),
+    }
+}
+
+fn start(episode: &Episode) -> String {
+    format!("{} {} {}", episode.first, episode.server, episode.component)
+}
+
+fn figures(e: &Episode) -> String {
+    let expected = e.expected.map(|x| format!(" where {} was expected", short(x.get()))).unwrap_or_default();
+    let learning = if e.learning { " (learning)" } else { "" };
+    let (value, peak, threshold) = (short(e.value.get()), e.peak.get(), e.threshold.get());
+    let sample = e.samples.first().map(|s| format!(" | {s}")).unwrap_or_default();
+    format!(
+        "{}: {value}{expected}, score {peak:.2} of {threshold:.2}, {} records{learning}{sample}",
+        e.main_reason, e.records
+    )
+}
+
+/// Four significant digits, for reading; the exact number is in the JSON.
+fn short(number: f64) -> String {
+    let magnitude = number.abs();
+    if magnitude != 0.0 && !(1e-3..1e7).contains(&magnitude) {
+        return format!("{number:.3e}");
+    }
+    let decimals = if magnitude >= 1000.0 {
+        0
+    } else if magnitude >= 10.0 {
+        2
+    } else {
+        4
+    };
+    let text = format!("{number:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+fn clean(text: &str) -> String {
+    // Also the invisible ones that reorder what stands around them.
+    let hidden = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use oddline_core::{
+        event::{Finite, Kind, List, Name, Sample, SourceFault, Text},
+        time::EventTime,
+    };
+
+    use super::*;
+
+    fn episode() -> Episode {
+        let first = EventTime::parse("2026-01-05T00:00:00Z").unwrap();
+        Episode {
+            source: Text::cut("a.log"),
+            number: 3,
+            server: Text::cut("web-1"),
+            component: Name::cut("cpu"),
+            kind: Kind::Score,
+            first,
+            last: first.plus_seconds(60.0),
+            records: 2,
+            peak: Finite::<f32>::nearest(3.678),
+            threshold: Finite::<f32>::nearest(1.5),
+            main_reason: Text::cut("unexpected step"),
+            reasons: List::default(),
+            value: Finite::<f64>::nearest(93.25),
+            expected: Finite::<f64>::new(40.0),
+            learning: false,
+            samples: std::iter::once(Sample::cut("cpu 93.25")).collect(),
+            model: 1,
+            by_clock: false,
+        }
+    }
+
+    #[test]
+    fn an_episode_reads_as_a_sentence() {
+        assert_eq!(
+            line(&Event::EpisodeOpened(Box::new(episode())), Marks::Journal),
+            "<4>2026-01-05T00:00:00Z web-1 cpu odd unexpected step: 93.25 where 40 was expected, score 3.68 of 1.50, \
+             2 records | cpu 93.25"
+        );
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let fault = SourceFault { source: Text::cut("a\u{1b}[2J\nb\u{202e}"), cause: Text::cut("gone") };
+        let text = line(&Event::SourceFailed(fault), Marks::Plain);
+        assert_eq!(text, "a\u{fffd}[2J\u{fffd}b\u{fffd} cannot be read: gone");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (number, text) in [
+            (0.0, "0"),
+            (93.25, "93.25"),
+            (9300.0, "9300"),
+            (-0.12345, "-0.1235"),
+            (1e9, "1.000e9"),
+            (1e-9, "1.000e-9"),
+            (f64::MAX, "1.798e308"),
+        ] {
+            assert_eq!(short(number), text);
+        }
+    }
+}
