@@ -1,0 +1,282 @@
+//! Which files: the paths that the configured patterns mean, as they appear. Leaves compressed files, rotated
+//! generations of a live log and second names of the same file alone. Opens nothing.
+//!
+//! A pattern is an absolute path whose parts may hold `*`, `?`, `[...]`; the part `**` means any number of folders. A
+//! folder means the files directly in it. Links are followed, except to folders under `**`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Component, Path, PathBuf},
+    str::FromStr,
+};
+
+use super::{
+    generations::{infixed, is_compressed, suffixed},
+    identity::{FileId, file_id},
+};
+
+/// Files followed at once. Each holds a descriptor, twice while it is rotated, and the usual limit is 1,024.
+pub const FILES_MAX: usize = 400;
+/// Folder entries looked at in one scan: a pattern that means half the disk must not occupy the agent.
+const ENTRIES_MAX: usize = 65_536;
+/// Folders below each other that `**` means.
+const DEPTH_MAX: usize = 16;
+
+const OPTIONS: glob::MatchOptions =
+    glob::MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// A pattern that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// It does not begin with `/`.
+    #[error("{pattern:?} is not an absolute path")]
+    NotAbsolute {
+        /// As given.
+        pattern: String,
+    },
+    /// A part of it is no pattern.
+    #[error("{pattern:?} is no pattern: {why}")]
+    Malformed {
+        /// As given.
+        pattern: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+/// Which paths are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Name(String),
+    Like(glob::Pattern),
+    AnyFolders,
+}
+
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let path = Path::new(text);
+        if !path.is_absolute() {
+            return Err(PatternError::NotAbsolute { pattern: text.to_owned() });
+        }
+        let malformed = |why| PatternError::Malformed { pattern: text.to_owned(), why };
+        let mut parts = Vec::new();
+        for component in path.components() {
+            match component {
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+                Component::ParentDir => return Err(malformed("'..' is not resolved")),
+                Component::Normal(name) => parts.push(match name.to_str().unwrap_or_default() {
+                    "**" => Part::AnyFolders,
+                    name if name.contains(['*', '?', '[']) => {
+                        Part::Like(glob::Pattern::new(name).map_err(|error| malformed(error.msg))?)
+                    }
+                    name => Part::Name(name.to_owned()),
+                }),
+            }
+        }
+        if parts.last() == Some(&Part::AnyFolders) {
+            parts.push(Part::Like(glob::Pattern::new("*").map_err(|error| malformed(error.msg))?));
+        }
+        Ok(Self(parts))
+    }
+}
+
+impl Pattern {
+    /// Whether it means this path.
+    #[must_use]
+    pub fn matches(&self, path: &Path) -> bool {
+        let names: Option<Vec<&str>> = path.iter().skip(1).map(|name| name.to_str()).collect();
+        names.is_some_and(|names| matches(&self.0, &names))
+    }
+}
+
+fn matches(parts: &[Part], names: &[&str]) -> bool {
+    match (parts.split_first(), names.split_first()) {
+        (None, None) => true,
+        (Some((Part::AnyFolders, rest)), first) => {
+            matches(rest, names) || first.is_some_and(|(name, names)| !name.starts_with('.') && matches(parts, names))
+        }
+        (Some((part, parts)), Some((name, names))) => part.means(name) && matches(parts, names),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+impl Part {
+    fn means(&self, name: &str) -> bool {
+        match self {
+            Self::Name(own) => own == name,
+            Self::Like(pattern) => pattern.matches_with(name, OPTIONS),
+            Self::AnyFolders => true,
+        }
+    }
+}
+
+/// What a scan found.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Files that were not there before, in the order of the patterns, then of their names.
+    pub appeared: Vec<PathBuf>,
+    /// Files left out because [`FILES_MAX`] are followed.
+    pub left_out: usize,
+    /// More entries than are looked at; the rest was not.
+    pub cut: bool,
+    /// Folders that cannot be listed.
+    pub failed: Vec<(PathBuf, io::Error)>,
+}
+
+/// Finds files as they appear.
+#[derive(Debug)]
+pub struct Discover {
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
+    known: BTreeSet<PathBuf>,
+    /// Whose file each was when it was first seen: a rename does not make it another's.
+    owners: BTreeMap<FileId, PathBuf>,
+}
+
+impl Discover {
+    /// Looks for what `include` means and `exclude` does not.
+    #[must_use]
+    pub fn new(include: Vec<Pattern>, exclude: Vec<Pattern>) -> Self {
+        Self { include, exclude, known: BTreeSet::new(), owners: BTreeMap::new() }
+    }
+
+    /// Whether a path is meant at all, be it there or not.
+    #[must_use]
+    pub fn means(&self, path: &Path) -> bool {
+        self.include.iter().any(|p| p.matches(path)) && !self.exclude.iter().any(|p| p.matches(path))
+    }
+
+    /// A path that is followed already, from an earlier run.
+    pub fn adopt(&mut self, path: PathBuf) {
+        self.known.insert(path);
+    }
+
+    /// A path that is not followed any more; it may appear again.
+    pub fn forget(&mut self, path: &Path) {
+        self.known.remove(path);
+        self.owners.retain(|_, owner| owner != path);
+    }
+
+    /// Looks once.
+    pub fn scan(&mut self) -> Scan {
+        let mut walk = Walk::default();
+        for pattern in &self.include {
+            walk.descend(PathBuf::from("/"), &pattern.0, 0);
+        }
+        let Walk { found, entries, failed } = walk;
+        let mut scan = Scan { failed, cut: entries >= ENTRIES_MAX, ..Scan::default() };
+        let files: Vec<(PathBuf, FileId)> = found.into_iter().filter(|(path, _)| self.is_log(path)).collect();
+        let present: BTreeSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
+        let ids: BTreeSet<FileId> = files.iter().map(|(_, id)| *id).collect();
+        self.owners.retain(|id, _| ids.contains(id));
+        // Those that are followed keep their files, whatever sorts before them.
+        for (path, id) in files.iter().filter(|(path, _)| self.known.contains(path)) {
+            self.owners.entry(*id).or_insert_with(|| path.clone());
+        }
+        for (path, id) in &files {
+            if self.known.contains(path) || self.owners.contains_key(id) || self.is_generation(path, &present) {
+                continue;
+            }
+            if self.known.len() >= FILES_MAX {
+                scan.left_out += 1;
+                continue;
+            }
+            self.known.insert(path.clone());
+            self.owners.insert(*id, path.clone());
+            scan.appeared.push(path.clone());
+        }
+        scan
+    }
+
+    fn is_log(&self, path: &Path) -> bool {
+        !path.file_name().is_some_and(is_compressed) && !self.exclude.iter().any(|p| p.matches(path))
+    }
+
+    /// Whether a path is a rotated generation of another that is followed, that is there, or that is meant.
+    fn is_generation(&self, path: &Path, present: &BTreeSet<&Path>) -> bool {
+        let Some(name) = path.file_name() else { return false };
+        let is_followed = |live: &Path| present.contains(live) || self.known.contains(live);
+        suffixed(name).into_iter().map(|live| path.with_file_name(live)).any(|l| is_followed(&l) || self.means(&l))
+            || infixed(name).into_iter().map(|live| path.with_file_name(live)).any(|l| is_followed(&l))
+    }
+}
+
+#[derive(Default)]
+struct Walk {
+    found: Vec<(PathBuf, FileId)>,
+    entries: usize,
+    failed: Vec<(PathBuf, io::Error)>,
+}
+
+impl Walk {
+    fn descend(&mut self, at: PathBuf, parts: &[Part], depth: usize) {
+        match parts.split_first() {
+            None => self.arrive(at),
+            Some((Part::Name(name), rest)) => self.descend(at.join(name), rest, depth),
+            Some((part @ Part::Like(_), rest)) => {
+                for name in self.list(&at).iter().filter(|name| part.means(name)) {
+                    self.descend(at.join(name), rest, depth);
+                }
+            }
+            Some((Part::AnyFolders, rest)) => {
+                self.descend(at.clone(), rest, depth);
+                if depth == DEPTH_MAX {
+                    return;
+                }
+                for name in self.list(&at).iter().filter(|name| !name.starts_with('.')) {
+                    let folder = at.join(name);
+                    if fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()) {
+                        self.descend(folder, parts, depth + 1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A path that a pattern means: a file, or a folder of files.
+    fn arrive(&mut self, path: PathBuf) {
+        let Ok(meta) = fs::metadata(&path) else { return };
+        if meta.is_file() {
+            self.found.push((path, file_id(&meta)));
+        } else if meta.is_dir() {
+            for name in self.list(&path).iter().filter(|name| !name.starts_with('.')) {
+                let path = path.join(name);
+                if let Ok(meta) = fs::metadata(&path)
+                    && meta.is_file()
+                {
+                    self.found.push((path, file_id(&meta)));
+                }
+            }
+        }
+    }
+
+    /// The names in a folder, sorted; none when it is no folder. Names that are not UTF-8 no pattern means.
+    fn list(&mut self, folder: &Path) -> Vec<String> {
+        let mut names = Vec::new();
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return names;
+            }
+            Err(error) => {
+                self.failed.push((folder.to_owned(), error));
+                return names;
+            }
+        };
+        for entry in entries.flatten() {
+            if self.entries == ENTRIES_MAX {
+                break;
+            }
+            self.entries += 1;
+            names.extend(entry.file_name().into_string());
+        }
+        names.sort();
+        names
+    }
+}

@@ -1,0 +1,84 @@
+//! What can go wrong with a source. Each names its object; every one is worth a retry.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// A source cannot be read at the moment.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A log file cannot be opened.
+    #[error("cannot open the log {}: {error}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A log file cannot be read.
+    #[error("cannot read the log {}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// It is a folder, a pipe or a device.
+    #[error("{} is not a file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The rotated files beside a log cannot be listed.
+    #[error("cannot list the rotated files of {}: {error}", path.display())]
+    List {
+        /// The live log.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// journalctl cannot be started.
+    #[error("cannot start {program}: {error}")]
+    Start {
+        /// The program.
+        program: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// journalctl ended, or what it says cannot be read.
+    #[error("{program} stopped ({status}){}{said}", if said.is_empty() { "" } else { ": " })]
+    Stopped {
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// The last that it said.
+        said: String,
+    },
+    /// Standard input cannot be read.
+    #[error("cannot read standard input: {error}")]
+    Stdin {
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl SourceError {
+    pub(super) fn open(path: &Path, error: io::Error) -> Self {
+        Self::Open { path: path.to_owned(), error }
+    }
+
+    pub(super) fn read(path: &Path, error: io::Error) -> Self {
+        Self::Read { path: path.to_owned(), error }
+    }
+
+    pub(super) fn list(path: &Path, error: io::Error) -> Self {
+        Self::List { path: path.to_owned(), error }
+    }
+
+    /// The open file is of no use any more and must be opened again.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, Self::Read { error, .. } if error.kind() == io::ErrorKind::StaleNetworkFileHandle)
+    }
+}

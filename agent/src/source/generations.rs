@@ -1,0 +1,295 @@
+//! Which generations: the rotated files beside a live log, and their order. Reads names and metadata of one folder;
+//! opens nothing.
+//!
+//! | live | generations |
+//! |---|---|
+//! | `app.log` | `app.log.1` `app.log.2.gz` `app.log-20260105` `app.log.old` `app.1.log` `app-20260105.log` |
+
+use std::{cmp::Reverse, ffi::OsStr, fs, io, os::unix::ffi::OsStrExt, path::Path, path::PathBuf, time::SystemTime};
+
+use super::identity::{FileId, file_id};
+
+/// Extensions of compressed files: they are left alone.
+const COMPRESSED: [&str; 7] = [".gz", ".xz", ".zst", ".bz2", ".lz4", ".lzma", ".Z"];
+/// Endings that mean "the one before" without a number.
+const WORDS: [&str; 5] = ["old", "bak", "prev", "last", "save"];
+/// Between a live name and a mark.
+const SEPARATORS: [char; 3] = ['.', '-', '_'];
+/// Digits of a generation's number; more are a date or an epoch.
+const NUMBER_DIGITS_MAX: usize = 4;
+/// Generations of one log that are looked at: a year of daily ones. The newest by name are not told from the oldest
+/// before they are read, so beyond it the folder is an error.
+const GENERATIONS_MAX: usize = 512;
+
+/// What a generation's name says about its age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// A number that grows with age: `.1`, `.2`.
+    Number(u32),
+    /// A date that shrinks with age.
+    Date(String),
+    /// Nothing: `.old`.
+    Word,
+}
+
+/// A rotated file.
+#[derive(Debug, Clone)]
+pub struct Generation {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which file it is.
+    pub id: FileId,
+    /// When it was last written.
+    pub modified: SystemTime,
+    /// Its size.
+    pub bytes: u64,
+    /// It is compressed: it counts in the order, and is left alone.
+    pub compressed: bool,
+    mark: Mark,
+}
+
+/// The file whose successors are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct After {
+    /// Which file it is; `None` when its number may have been given to another.
+    pub id: Option<FileId>,
+    /// When it was last written, as far as known.
+    pub modified: SystemTime,
+}
+
+/// What follows a file.
+#[derive(Debug, Clone, Default)]
+pub struct Newer {
+    /// Newer generations, oldest first; without the live file.
+    pub generations: Vec<Generation>,
+    /// One or more generations between are not there any more, or it cannot be told.
+    pub hole: bool,
+}
+
+/// Whether a file's name says that it is compressed.
+#[must_use]
+pub fn is_compressed(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    COMPRESSED.iter().any(|e| name.ends_with(e.as_bytes()))
+}
+
+/// What makes `name` a generation of `live`, if it is one.
+#[must_use]
+pub fn mark(name: &OsStr, live: &OsStr) -> Option<Mark> {
+    let (name, live) = (name.to_str()?, live.to_str()?);
+    let name = COMPRESSED.iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name);
+    if let Some(rest) = name.strip_prefix(live) {
+        return read_mark(rest);
+    }
+    let (stem, extension) = live.rsplit_once('.')?;
+    let middle = name.strip_prefix(stem)?.strip_suffix(extension)?.strip_suffix('.')?;
+    read_mark(middle).filter(|_| is_infix(middle))
+}
+
+/// The live names that a name with a mark at its end extends: `app.log` of `app.log.1`.
+#[must_use]
+pub fn suffixed(name: &OsStr) -> Vec<&str> {
+    let Some(text) = name.to_str() else { return Vec::new() };
+    let text = COMPRESSED.iter().find_map(|e| text.strip_suffix(e)).unwrap_or(text);
+    bases(text)
+}
+
+/// The live names that a name with a mark before its extension extends: `app.log` of `app-20260105.log`.
+#[must_use]
+pub fn infixed(name: &OsStr) -> Vec<String> {
+    let Some(text) = name.to_str() else { return Vec::new() };
+    let Some((stem, extension)) = text.rsplit_once('.') else { return Vec::new() };
+    let bases = bases(stem).into_iter().filter(|base| is_infix(&stem[base.len()..]));
+    bases.map(|base| format!("{base}.{extension}")).collect()
+}
+
+fn bases(text: &str) -> Vec<&str> {
+    let separators = text.match_indices(SEPARATORS).map(|(at, _)| at);
+    separators.filter(|at| *at > 0 && read_mark(&text[*at..]).is_some()).map(|at| &text[..at]).collect()
+}
+
+/// `worker-1.log` is another worker's log, not an older one of `worker.log`.
+fn is_infix(mark: &str) -> bool {
+    mark.starts_with('.') || matches!(read_mark(mark), Some(Mark::Date(_)))
+}
+
+/// A separator and what follows it.
+fn read_mark(text: &str) -> Option<Mark> {
+    let body = text.strip_prefix(SEPARATORS)?;
+    let digits = body.bytes().filter(u8::is_ascii_digit).count();
+    if body.len() == digits && (1..=NUMBER_DIGITS_MAX).contains(&digits) {
+        return body.parse().ok().map(Mark::Number);
+    }
+    if digits >= 6 && body.bytes().all(|b| b.is_ascii_digit() || b"-_.:TZ".contains(&b)) {
+        return Some(Mark::Date(body.to_owned()));
+    }
+    WORDS.contains(&body).then_some(Mark::Word)
+}
+
+/// The generations of `live`, a path with a folder, in no order.
+///
+/// # Errors
+/// When the folder cannot be listed, or holds too many.
+pub fn list(live: &Path) -> io::Result<Vec<Generation>> {
+    let (Some(folder), Some(live)) = (live.parent(), live.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(mark) = mark(&name, live) else { continue };
+        let meta = match entry.metadata() {
+            Ok(meta) if meta.is_file() => meta,
+            Ok(_) => continue,
+            // Renamed or deleted since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if found.len() == GENERATIONS_MAX {
+            return Err(io::Error::other("more than 512 rotated files"));
+        }
+        found.push(Generation {
+            path: entry.path(),
+            id: file_id(&meta),
+            modified: meta.modified()?,
+            bytes: meta.len(),
+            compressed: is_compressed(&name),
+            mark,
+        });
+    }
+    Ok(found)
+}
+
+/// The generations newer than a file. By their names where these agree, else by when they were last written.
+#[must_use]
+pub fn newer(mut all: Vec<Generation>, after: After) -> Newer {
+    // A compressed file keeps the modification time of what was compressed.
+    let whole_s = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let same = |g: &Generation| Some(g.id) == after.id;
+    let packed = |g: &Generation| g.compressed && whole_s(g.modified) == whole_s(after.modified);
+    let at = all.iter().position(same).or_else(|| all.iter().position(packed));
+    let own = at.map(|at| all.swap_remove(at));
+    let rotated_since = |all: &[Generation]| all.iter().any(|g| g.modified > after.modified);
+    let numbers: Option<Vec<u32>> = all.iter().chain(&own).map(Generation::number).collect();
+    let dated = all.iter().chain(&own).all(|g| matches!(g.mark, Mark::Date(_)));
+    match (&own, numbers) {
+        (Some(own), Some(_)) => {
+            let number = own.number();
+            all.retain(|g| g.number() < number);
+            all.sort_by_key(|g| Reverse(g.number()));
+            // `.3` is followed by `.2` and `.1`; some begin at `.0`.
+            let first = all.iter().filter_map(Generation::number).min().unwrap_or(1).min(1);
+            let expected = number.unwrap_or(0).saturating_sub(first) as usize;
+            Newer { hole: all.len() < expected, generations: all }
+        }
+        (Some(own), None) if dated => {
+            all.retain(|g| g.date() > own.date());
+            all.sort_by(|a, b| a.date().cmp(&b.date()));
+            Newer { generations: all, hole: false }
+        }
+        (own, _) => {
+            let hole = own.is_none() && rotated_since(&all);
+            all.retain(|g| g.modified > after.modified);
+            all.sort_by(|a, b| a.modified.cmp(&b.modified).then(b.number().cmp(&a.number())));
+            Newer { generations: all, hole }
+        }
+    }
+}
+
+impl Generation {
+    fn number(&self) -> Option<u32> {
+        match self.mark {
+            Mark::Number(number) => Some(number),
+            Mark::Date(_) | Mark::Word => None,
+        }
+    }
+
+    fn date(&self) -> Option<&str> {
+        match &self.mark {
+            Mark::Date(date) => Some(date),
+            Mark::Number(_) | Mark::Word => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn names_of_generations() {
+        let of = |name: &str| mark(OsStr::new(name), OsStr::new("app.log"));
+        assert_eq!(of("app.log.1"), Some(Mark::Number(1)));
+        assert_eq!(of("app.log.12.gz"), Some(Mark::Number(12)));
+        assert_eq!(of("app.1.log"), Some(Mark::Number(1)));
+        assert_eq!(of("app.log-20260105"), Some(Mark::Date("20260105".into())));
+        assert_eq!(of("app-2026-01-05T10.log.zst"), Some(Mark::Date("2026-01-05T10".into())));
+        assert_eq!(of("app.log.1767571200"), Some(Mark::Date("1767571200".into())));
+        assert_eq!(of("app.log.old"), Some(Mark::Word));
+        for other in [
+            "app.log",
+            "app.log.errors",
+            "app2.log",
+            "app-web.log",
+            "other.log.1",
+            "app.log.",
+            "app.log.1.swp",
+            "app-1.log",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn live_names_of_generations() {
+        assert_eq!(suffixed(OsStr::new("app.log.1")), ["app.log"]);
+        assert_eq!(suffixed(OsStr::new("app.log-20260105.gz")), ["app.log"]);
+        assert!(suffixed(OsStr::new("app.log")).is_empty() && suffixed(OsStr::new(".1")).is_empty());
+        assert_eq!(infixed(OsStr::new("app.1.log")), ["app.log"]);
+        assert_eq!(infixed(OsStr::new("app-2026-01-05.log")), ["app.log"]);
+        assert!(infixed(OsStr::new("worker-1.log")).is_empty());
+    }
+
+    fn generation(name: &str, inode: u64, second: u64) -> Generation {
+        Generation {
+            path: name.into(),
+            id: (1, inode),
+            modified: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
+            bytes: 1,
+            compressed: is_compressed(OsStr::new(name)),
+            mark: mark(OsStr::new(name), OsStr::new("a")).unwrap(),
+        }
+    }
+
+    fn follow(all: &[(&str, u64, u64)], inode: u64, second: u64) -> (String, bool) {
+        let all = all.iter().map(|&(name, inode, second)| generation(name, inode, second)).collect();
+        let after = After { id: Some((1, inode)), modified: SystemTime::UNIX_EPOCH + Duration::from_secs(second) };
+        let newer = newer(all, after);
+        let names: Vec<_> = newer.generations.iter().map(|g| g.path.to_str().unwrap()).collect();
+        (names.join(" "), newer.hole)
+    }
+
+    #[test]
+    fn names_order_generations_and_times_where_names_do_not() {
+        // Written to after it was rotated: its time says nothing.
+        assert_eq!(follow(&[("a.1", 1, 5), ("a.2", 2, 9), ("a.3", 3, 2)], 2, 9), ("a.1".into(), false));
+        assert_eq!(follow(&[("a-20260102", 1, 5), ("a-20260101", 2, 9)], 2, 9), ("a-20260102".into(), false));
+        assert_eq!(follow(&[("a.1", 1, 8), ("a.old", 2, 7), ("a.2", 3, 6)], 3, 6), ("a.old a.1".into(), false));
+        assert_eq!(follow(&[("a.1", 1, 5)], 1, 5), (String::new(), false));
+        assert_eq!(follow(&[], 1, 5), (String::new(), false));
+    }
+
+    #[test]
+    fn holes_in_the_order_are_seen() {
+        assert_eq!(follow(&[("a.1", 1, 5), ("a.3", 3, 2)], 3, 2), ("a.1".into(), true));
+        assert_eq!(follow(&[("a.0", 1, 5), ("a.1", 3, 2)], 3, 2), ("a.0".into(), false));
+        // Itself compressed, and one after it.
+        assert_eq!(follow(&[("a.1", 1, 5), ("a.2.gz", 7, 4), ("a.3.gz", 8, 2)], 3, 2), ("a.2.gz a.1".into(), false));
+        // Itself gone.
+        assert_eq!(follow(&[("a.1", 1, 5), ("a.2", 7, 4), ("a.3", 8, 1)], 3, 2), ("a.2 a.1".into(), true));
+        assert_eq!(follow(&[("a.3", 8, 1)], 3, 2), (String::new(), false));
+    }
+}

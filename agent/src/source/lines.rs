@@ -1,0 +1,285 @@
+//! What are the lines: bounded lines out of bytes that arrive in pieces, and the offset after each. A line of any
+//! length costs [`LINE_BYTES_MAX`] of memory at most. Knows no files; refuses no bytes.
+//!
+//! ```text
+//!   ... taken | next line | \n | more ...
+//!             ^ offset(): the next byte not yet taken
+//! ```
+
+use std::io;
+
+use oddline_core::{limits::LINE_BYTES_MAX, time::EventTime};
+
+/// Bytes asked for at once: few system calls on a backlog, little memory where nothing happens.
+pub(super) const READ_BYTES: usize = 64 * 1024;
+/// Taken bytes that stay readable, to recognise the place again.
+pub(super) const BEFORE_BYTES_MAX: usize = 64;
+
+/// One line without its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// The line without LF or CRLF. Not necessarily UTF-8.
+    pub bytes: &'a [u8],
+    /// Its number in its file (journal, standard input), from 1.
+    pub number: u64,
+    /// Where it begins in its file.
+    pub offset: u64,
+    /// It was longer than the bound ([`LINE_BYTES_MAX`], in a file) and its rest was skipped.
+    pub cut: bool,
+    /// Its file was last written at this time, as far as that is known: no line of it is newer.
+    pub modified: Option<EventTime>,
+}
+
+/// Lines under way. Bytes go in with [`Lines::fill`], a line is taken with [`Lines::advance`].
+#[derive(Debug)]
+pub struct Lines {
+    bytes_max: usize,
+    buffer: Vec<u8>,
+    /// Where the bytes begin that are contiguous in the file up to `start`.
+    floor: usize,
+    /// Where the taken line lies in `buffer`.
+    taken: std::ops::Range<usize>,
+    taken_offset: u64,
+    cut: bool,
+    /// Where the line under way begins in `buffer`.
+    start: usize,
+    /// Up to where no line end was found.
+    searched: usize,
+    /// Bytes of the line under way that were dropped: beyond the bound, or NUL bytes before it.
+    dropped: u64,
+    too_long: bool,
+    offset: u64,
+    number: u64,
+}
+
+impl Lines {
+    /// Goes on at `offset`, after `number` lines.
+    #[must_use]
+    pub fn at(offset: u64, number: u64) -> Self {
+        Self { offset, number, ..Self::bounded(LINE_BYTES_MAX) }
+    }
+
+    /// From the start, with another bound.
+    #[must_use]
+    pub fn bounded(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            buffer: Vec::new(),
+            floor: 0,
+            taken: 0..0,
+            taken_offset: 0,
+            cut: false,
+            start: 0,
+            searched: 0,
+            dropped: 0,
+            too_long: false,
+            offset: 0,
+            number: 0,
+        }
+    }
+
+    /// The first byte not yet taken.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Lines taken.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The first byte not yet read: `offset` and what has been read of lines not yet taken.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset + self.dropped + (self.buffer.len() - self.start) as u64
+    }
+
+    /// The last bytes taken, at most [`BEFORE_BYTES_MAX`]; fewer, or none, where they were not kept.
+    pub(super) fn before(&self) -> &[u8] {
+        &self.buffer[self.floor.max(self.start.saturating_sub(BEFORE_BYTES_MAX))..self.start]
+    }
+
+    /// Reads once. 0 means that there was nothing to read. Call it when [`Lines::advance`] found no line.
+    ///
+    /// # Errors
+    /// When `read` fails.
+    pub fn fill(&mut self, mut read: impl FnMut(&mut [u8], u64) -> io::Result<usize>) -> io::Result<usize> {
+        self.compact();
+        self.skip_hole();
+        self.bound();
+        let end = self.end();
+        let old = self.buffer.len();
+        self.buffer.resize(old + READ_BYTES, 0);
+        let result = read(&mut self.buffer[old..], end);
+        self.buffer.truncate(old + result.as_ref().map_or(0, |n| *n));
+        self.skip_hole();
+        result
+    }
+
+    /// Takes the next complete line, if there is one: [`Lines::line`] then shows it.
+    pub fn advance(&mut self) -> bool {
+        match memchr::memchr(b'\n', &self.buffer[self.searched..]) {
+            Some(at) => {
+                self.take(self.searched + at, 1);
+                true
+            }
+            None => {
+                self.searched = self.buffer.len();
+                false
+            }
+        }
+    }
+
+    /// Takes what is left as the last line of a file that nobody will write to again.
+    pub fn advance_last(&mut self) -> bool {
+        let any = self.end() > self.offset;
+        if any {
+            self.take(self.buffer.len(), 0);
+        }
+        any
+    }
+
+    /// The line taken last.
+    #[must_use]
+    pub fn line(&self, modified: Option<EventTime>) -> Line<'_> {
+        let bytes = &self.buffer[self.taken.clone()];
+        Line { bytes, number: self.number, offset: self.taken_offset, cut: self.cut, modified }
+    }
+
+    /// Gives memory back that an idle source does not need.
+    pub fn rest(&mut self) {
+        self.compact();
+        self.buffer.shrink_to_fit();
+    }
+
+    fn take(&mut self, end: usize, line_end: usize) {
+        let text = self.start..end;
+        self.cut = self.too_long || text.len() > self.bytes_max;
+        self.taken = text.start..text.end.min(text.start + self.bytes_max);
+        if self.buffer[self.taken.clone()].last() == Some(&b'\r') {
+            self.taken.end -= 1;
+        }
+        self.taken_offset = self.offset;
+        self.offset += self.dropped + (text.len() + line_end) as u64;
+        self.number += 1;
+        self.start = end + line_end;
+        self.searched = self.start;
+        if self.dropped > 0 {
+            self.floor = self.start;
+        }
+        self.dropped = 0;
+        self.too_long = false;
+    }
+
+    /// Drops taken bytes except the last few.
+    fn compact(&mut self) {
+        let keep = self.start.saturating_sub(BEFORE_BYTES_MAX);
+        self.buffer.drain(..keep);
+        self.start -= keep;
+        self.searched -= keep;
+        self.floor = self.floor.saturating_sub(keep);
+        self.taken = 0..0;
+    }
+
+    /// A file cut to nothing under a writer that keeps its offset grows a hole of NUL bytes; it is no text.
+    fn skip_hole(&mut self) {
+        let nuls = self.buffer[self.start..].iter().take_while(|b| **b == 0).count();
+        self.buffer.drain(self.start..self.start + nuls);
+        self.searched = self.searched.max(self.start + nuls) - nuls;
+        self.dropped += nuls as u64;
+    }
+
+    /// Of an endless line, keeps as much as will be shown.
+    fn bound(&mut self) {
+        let kept = self.start + self.bytes_max;
+        if self.buffer.len() > kept {
+            self.dropped += (self.buffer.len() - kept) as u64;
+            self.buffer.truncate(kept);
+            self.searched = kept;
+            self.too_long = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All lines of `bytes`, read in pieces of `piece`; and after each the offset.
+    fn lines(bytes: &[u8], piece: usize) -> Vec<(Vec<u8>, bool, u64)> {
+        let mut lines = Lines::at(0, 0);
+        let mut all = Vec::new();
+        loop {
+            while lines.advance() {
+                let line = lines.line(None);
+                all.push((line.bytes.to_vec(), line.cut, lines.offset()));
+            }
+            let read = lines.fill(|buffer, at| {
+                let rest = &bytes[usize::try_from(at).unwrap()..];
+                let n = rest.len().min(piece);
+                buffer[..n].copy_from_slice(&rest[..n]);
+                Ok(n)
+            });
+            if read.unwrap() == 0 {
+                break;
+            }
+        }
+        if lines.advance_last() {
+            all.push((lines.line(None).bytes.to_vec(), lines.line(None).cut, lines.offset()));
+        }
+        assert_eq!(lines.end(), bytes.len() as u64);
+        all
+    }
+
+    #[test]
+    fn mixed_ends_and_a_missing_last_one() {
+        for piece in [1, 3, 7, 1000] {
+            let found = lines(b"one\r\na longer line\n\nlast", piece);
+            let expected: [(&[u8], u64); 4] = [(b"one", 5), (b"a longer line", 19), (b"", 20), (b"last", 24)];
+            assert!(found.iter().map(|(l, _, o)| (l.as_slice(), *o)).eq(expected), "{piece}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_huge_line_is_cut_and_the_next_is_whole() {
+        for extra in [0, 1, 100, 3 * READ_BYTES] {
+            let mut bytes = vec![b'x'; LINE_BYTES_MAX + extra];
+            bytes.extend_from_slice(b"\nnext\n");
+            let found = lines(&bytes, READ_BYTES);
+            assert_eq!((found[0].0.len(), found[0].1), (LINE_BYTES_MAX, extra > 0));
+            assert_eq!(found[1], (b"next".to_vec(), false, bytes.len() as u64));
+        }
+    }
+
+    #[test]
+    fn a_hole_before_a_line_is_no_text() {
+        let mut bytes = b"old\n".to_vec();
+        bytes.resize(3 * READ_BYTES, 0);
+        bytes.extend_from_slice(b"new\n");
+        let found = lines(&bytes, READ_BYTES);
+        assert_eq!(found[1], (b"new".to_vec(), false, bytes.len() as u64));
+    }
+
+    #[test]
+    fn what_was_taken_last_stays_readable_unless_it_was_cut() {
+        let mut text = Vec::from("first line\n".repeat(9));
+        let whole = text.clone();
+        text.extend(vec![b'x'; 3 * READ_BYTES]);
+        text.push(b'\n');
+        let mut at = &text[..];
+        let mut lines = Lines::at(0, 0);
+        for n in 0..10 {
+            while !lines.advance() {
+                lines.fill(|buffer, _| io::Read::read(&mut at, buffer)).unwrap();
+            }
+            let taken = &text[..usize::try_from(lines.offset()).unwrap()];
+            let kept = lines.before();
+            assert!(taken.ends_with(kept), "line {n}");
+            let bound = BEFORE_BYTES_MAX.min(whole.len());
+            assert!(n != 8 || kept.len() == bound);
+        }
+        assert!(lines.before().is_empty());
+    }
+}

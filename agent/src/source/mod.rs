@@ -1,0 +1,169 @@
+//! Where log lines come from. Four questions, four files: [`discover`] which files, [`identity`] which identity,
+//! [`tail`] where was I, [`lines`] what are the lines. A source is pulled: it reads nothing that nobody asks for, so
+//! that the log files are the buffer. It knows no clock and no format, and commits nothing.
+//!
+//! ```text
+//!  discover -> paths -> tail (reading: identity, lines; generations) -\
+//!                                          journal (a child's lines) ---> Item -> parse
+//!                                                              stdin -/
+//! ```
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub mod backoff;
+mod chunks;
+pub mod discover;
+mod error;
+pub mod generations;
+pub mod identity;
+pub mod journal;
+pub mod lines;
+mod reading;
+mod search;
+pub mod stdin;
+pub mod tail;
+
+pub use error::SourceError;
+pub use journal::{Journal, JournalPosition};
+pub use lines::Line;
+pub use reading::FilePosition;
+pub use stdin::Stdin;
+pub use tail::Tail;
+
+/// One lineage of lines, with one judged state.
+#[derive(Debug)]
+pub enum Source {
+    /// A path with its rotated generations.
+    File(Box<Tail>),
+    /// The journal.
+    Journal(Box<Journal>),
+    /// A stream.
+    Stdin(Stdin),
+}
+
+/// A place in a source: what follows has not been taken. Goes to the state file; variants are only ever appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Position {
+    /// In a file.
+    File(FilePosition),
+    /// In the journal.
+    Journal(JournalPosition),
+}
+
+impl Source {
+    /// A path. A position of another kind of source counts as none.
+    #[must_use]
+    pub fn file(path: &Path, begin: Begin<Position>) -> Self {
+        Self::File(Box::new(Tail::new(
+            path,
+            match begin {
+                Begin::Start | Begin::After(Position::Journal(_)) => Begin::Start,
+                Begin::End => Begin::End,
+                Begin::After(Position::File(position)) => Begin::After(position),
+            },
+        )))
+    }
+
+    /// The journal. A position of another kind of source counts as none.
+    #[must_use]
+    pub fn journal(reader: journal::Reader, begin: Begin<Position>) -> Self {
+        Self::Journal(Box::new(Journal::new(
+            reader,
+            match begin {
+                Begin::Start | Begin::After(Position::File(_)) => Begin::Start,
+                Begin::End => Begin::End,
+                Begin::After(Position::Journal(position)) => Begin::After(position),
+            },
+        )))
+    }
+
+    /// The next thing, without waiting for it. After [`Item::Wait`] and [`Item::End`] each call is a poll: wait
+    /// between them.
+    ///
+    /// # Errors
+    /// When the source cannot be read at the moment; nothing is skipped. Wait longer each time.
+    #[expect(clippy::should_implement_trait, reason = "an item borrows the source, which an iterator's cannot")]
+    pub fn next(&mut self) -> Result<Item<'_>, SourceError> {
+        match self {
+            Self::File(tail) => tail.next(),
+            Self::Journal(journal) => journal.next(),
+            Self::Stdin(stdin) => stdin.next(),
+        }
+    }
+
+    /// After the last item: what was taken, and no more. `None` where there is nothing to go on from.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::File(tail) => tail.position().map(Position::File),
+            Self::Journal(journal) => journal.position().map(Position::Journal),
+            Self::Stdin(_) => None,
+        }
+    }
+
+    /// Bytes that wait to be taken, where that is known.
+    #[must_use]
+    pub fn lag_bytes(&self) -> Option<u64> {
+        match self {
+            Self::File(tail) => Some(tail.lag_bytes()),
+            Self::Journal(_) | Self::Stdin(_) => None,
+        }
+    }
+}
+
+/// Where reading begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin<P> {
+    /// With the oldest that the live file or the journal holds.
+    Start,
+    /// With what is written from now on.
+    End,
+    /// After what was taken before.
+    After(P),
+}
+
+/// What a source yields. The source's position moves with each line and gap: whoever stores the position after it has
+/// taken it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// What follows is from another file, from its first line on.
+    File,
+    /// The next line.
+    Line(Line<'a>),
+    /// Something was written that cannot be read any more.
+    Gap(Gap),
+    /// Nothing at the moment, although the source has not been read to its end.
+    Wait,
+    /// Read to its end, for now.
+    End,
+    /// Read to its end; nothing more will come.
+    Closed,
+}
+
+/// Bytes that were not read and cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// What happened to them.
+    pub cause: Cause,
+    /// How many are known of.
+    pub bytes: u64,
+    /// There were no more than these.
+    pub exact: bool,
+}
+
+/// What happened to bytes that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A rotated file was deleted before it was read to its end.
+    Deleted,
+    /// A rotated file was compressed before it was read to its end.
+    Compressed,
+    /// A file was cut, and no copy of what it held was found.
+    Truncated,
+    /// A rotated file was written to after its successor.
+    Late,
+    /// The journal no longer holds the entry that was read last.
+    Vacuumed,
+}

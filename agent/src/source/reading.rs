@@ -1,0 +1,221 @@
+//! One generation being read: the open file, its identity, the lines under way. Knows nothing of names and rotation.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io,
+    os::unix::{ffi::OsStrExt, fs::FileExt},
+    path::PathBuf,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use oddline_core::{limits::LINE_BYTES_MAX, time::EventTime};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::SourceError,
+    generations::After,
+    identity::{FileId, Identity, Print, file_id, print_before},
+    lines::{Line, Lines},
+};
+
+/// A place in a file: the next byte not yet taken. Goes to the state file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePosition {
+    pub(super) identity: Identity,
+    pub(super) offset: u64,
+    /// Lines taken of this file.
+    pub(super) number: u64,
+    /// The bytes that end at `offset`.
+    pub(super) before: Print,
+    /// The size last seen: what is known to be lost when the file is.
+    pub(super) bytes_seen: u64,
+    modified_ns: u64,
+    /// Where the file was opened.
+    path: Vec<u8>,
+}
+
+impl FilePosition {
+    /// The next byte not yet taken.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Lines taken of this file.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        OsStr::from_bytes(&self.path).into()
+    }
+
+    pub(super) fn after(&self) -> After {
+        After { id: None, modified: UNIX_EPOCH + Duration::from_nanos(self.modified_ns) }
+    }
+}
+
+/// What a look at the open file shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// All that was read is still there.
+    Intact,
+    /// It was cut, or written anew.
+    Replaced,
+}
+
+#[derive(Debug)]
+pub(super) struct Reading {
+    file: File,
+    pub path: PathBuf,
+    id: FileId,
+    identity: Identity,
+    lines: Lines,
+    /// From the position it was opened at; holds until a line is taken.
+    before: (u64, Print),
+    bytes: u64,
+    modified: SystemTime,
+    /// Times it was found at its end with a newer file in its place.
+    pub polls: u32,
+}
+
+impl Reading {
+    /// From the first byte.
+    pub fn from_start(file: File, path: PathBuf) -> Result<Self, SourceError> {
+        Self::with(file, path, Lines::at(0, 0), Print::NONE)
+    }
+
+    /// From the end of the last complete line.
+    pub fn from_end(file: File, path: PathBuf) -> Result<Self, SourceError> {
+        let failed = |error| SourceError::read(&path, error);
+        let size = file.metadata().map_err(failed)?.len();
+        // Of an endless line at most what is shown of one is looked through.
+        let from = size.saturating_sub(LINE_BYTES_MAX as u64);
+        let mut bytes = vec![0; usize::try_from(size - from).unwrap_or(LINE_BYTES_MAX)];
+        file.read_exact_at(&mut bytes, from).map_err(failed)?;
+        let end = memchr::memrchr(b'\n', &bytes).map_or(from, |at| from + at as u64 + 1);
+        Self::with(file, path, Lines::at(end, 0), Print::NONE)
+    }
+
+    /// From a position in what is the same file, or a copy of it.
+    pub fn from_position(file: File, path: PathBuf, at: &FilePosition) -> Result<Self, SourceError> {
+        Self::with(file, path, Lines::at(at.offset, at.number), at.before)
+    }
+
+    /// From the end of what is left of a file that was cut back.
+    pub fn from_cut(file: File, path: PathBuf, number: u64) -> Result<Self, SourceError> {
+        let size = file.metadata().map_err(|error| SourceError::read(&path, error))?.len();
+        Self::with(file, path, Lines::at(size, number), Print::NONE)
+    }
+
+    fn with(file: File, path: PathBuf, lines: Lines, before: Print) -> Result<Self, SourceError> {
+        let look = || {
+            let meta = file.metadata()?;
+            Ok((Identity::of(&file, &meta)?, meta.modified()?, meta))
+        };
+        let (identity, modified, meta) = look().map_err(|error| SourceError::read(&path, error))?;
+        let before = (lines.number(), before);
+        let id = file_id(&meta);
+        Ok(Self { file, path, id, identity, lines, before, bytes: meta.len(), modified, polls: 0 })
+    }
+
+    pub fn id(&self) -> FileId {
+        self.id
+    }
+
+    pub fn after(&self) -> After {
+        After { id: Some(self.id), modified: self.modified }
+    }
+
+    pub fn is_at_start(&self) -> bool {
+        self.lines.offset() == 0
+    }
+
+    pub fn position(&self) -> FilePosition {
+        let since = self.modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        FilePosition {
+            identity: self.identity,
+            offset: self.lines.offset(),
+            number: self.lines.number(),
+            before: self.before(),
+            bytes_seen: self.bytes.max(self.lines.end()),
+            modified_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+            path: self.path.as_os_str().as_bytes().to_vec(),
+        }
+    }
+
+    /// Takes a complete line, if one was read.
+    pub fn advance(&mut self) -> bool {
+        self.lines.advance()
+    }
+
+    /// Takes what is left when nobody will write to it again.
+    pub fn advance_last(&mut self) -> bool {
+        self.lines.advance_last()
+    }
+
+    pub fn line(&self) -> Line<'_> {
+        let since = self.modified.duration_since(UNIX_EPOCH).ok();
+        let micros = since.and_then(|d| i64::try_from(d.as_micros()).ok());
+        self.lines.line(micros.map(EventTime::from_micros))
+    }
+
+    /// Reads on. 0: nothing to read.
+    pub fn fill(&mut self) -> Result<usize, SourceError> {
+        let Self { file, lines, .. } = self;
+        lines.fill(|buffer, at| file.read_at(buffer, at)).map_err(|error| SourceError::read(&self.path, error))
+    }
+
+    /// Looks at the file's size and time; when they changed, also at what was read.
+    pub fn look(&mut self) -> Result<Look, SourceError> {
+        self.look_at().map_err(|error| SourceError::read(&self.path, error))
+    }
+
+    fn look_at(&mut self) -> io::Result<Look> {
+        let meta = self.file.metadata()?;
+        let modified = meta.modified()?;
+        if (meta.len(), modified) == (self.bytes, self.modified) && meta.len() >= self.lines.end() {
+            return Ok(Look::Intact);
+        }
+        if meta.len() < self.lines.end() || !self.is_intact()? {
+            return Ok(Look::Replaced);
+        }
+        (self.bytes, self.modified) = (meta.len(), modified);
+        if !self.identity.head.is_full() {
+            self.identity.head = Print::of_head(&self.file)?;
+        }
+        Ok(Look::Intact)
+    }
+
+    fn is_intact(&self) -> io::Result<bool> {
+        let before = self.before();
+        Ok(self.identity.head.is_at(&self.file, 0)?
+            && before.is_at(&self.file, self.lines.offset().saturating_sub(before.length()))?)
+    }
+
+    fn before(&self) -> Print {
+        match self.before {
+            (number, before) if number == self.lines.number() => before,
+            _ => print_before(self.lines.before()),
+        }
+    }
+
+    /// Bytes of this file not yet taken.
+    pub fn lag_bytes(&self) -> u64 {
+        let size = self.file.metadata().map_or(self.bytes, |meta| meta.len());
+        size.saturating_sub(self.lines.offset())
+    }
+
+    /// Nothing to do for now.
+    pub fn rest(&mut self) {
+        self.lines.rest();
+    }
+
+    /// The file and how far it was read, for what is written to it late.
+    pub fn into_left(self) -> (File, u64) {
+        let end = self.lines.end();
+        (self.file, end)
+    }
+}

@@ -1,0 +1,99 @@
+//! Finding the file of a position again: at its path, where it was, among the rotated. Decides by likeness alone.
+
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    error::SourceError,
+    generations::{self, Generation},
+    identity::{Likeness, file_id},
+    reading::FilePosition,
+};
+
+/// How well it matches, the open file, where it was found.
+pub(super) type Found = (Likeness, File, PathBuf);
+
+/// The best match for a position, if any will do. What cannot be opened matters only when nothing was found.
+pub(super) fn search(
+    path: &Path,
+    target: &Path,
+    at: &FilePosition,
+    replaced: bool,
+) -> Result<Option<Found>, SourceError> {
+    let mut best: Option<Found> = None;
+    let mut cut = replaced;
+    let mut failed = None;
+    let rotated = list(target)?.into_iter().filter(|g| !g.compressed).map(|g| g.path);
+    for candidate in [path.to_owned(), at.path()].into_iter().chain(rotated) {
+        match compare(&candidate, at, replaced) {
+            Ok(Some((likeness, file))) => {
+                cut |= likeness == Likeness::Rewritten;
+                if best.as_ref().is_none_or(|(known, ..)| rank(likeness) < rank(*known)) {
+                    best = Some((likeness, file, candidate));
+                }
+            }
+            Ok(None) => {}
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    match (best, failed) {
+        // A few equal bytes make a copy only beside a file that is known to have been cut.
+        (Some((Likeness::Other, ..)), None) => Ok(None),
+        (Some((Likeness::Similar, ..)), None) if !cut => Ok(None),
+        (None | Some((Likeness::Other | Likeness::Similar, ..)), Some(error)) => Err(error),
+        (best, _) => Ok(best),
+    }
+}
+
+fn rank(likeness: Likeness) -> u8 {
+    match likeness {
+        Likeness::Same => 0,
+        Likeness::CutBack => 1,
+        Likeness::Copy => 2,
+        Likeness::Similar => 3,
+        Likeness::Rewritten => 4,
+        Likeness::Other => 5,
+    }
+}
+
+fn compare(path: &Path, at: &FilePosition, replaced: bool) -> Result<Option<(Likeness, File)>, SourceError> {
+    let Some(file) = open(path)? else { return Ok(None) };
+    let failed = |error| SourceError::read(path, error);
+    let meta = file.metadata().map_err(failed)?;
+    let likeness = at.identity.compare(&file, &meta, at.offset, at.before).map_err(failed)?;
+    let own = replaced && file_id(&meta) == at.identity.id();
+    Ok(Some((if own && likeness == Likeness::Other { Likeness::Rewritten } else { likeness }, file)))
+}
+
+/// `None` when there is no such file.
+pub(super) fn open(path: &Path) -> Result<Option<File>, SourceError> {
+    // Opening a pipe would wait for its writer.
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => return Err(SourceError::NotAFile { path: path.to_owned() }),
+        Ok(_) => {}
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(SourceError::open(path, error)),
+    }
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(SourceError::open(path, error)),
+    }
+}
+
+/// The rotated files; none where there is no folder.
+pub(super) fn list(target: &Path) -> Result<Vec<Generation>, SourceError> {
+    match generations::list(target) {
+        Ok(all) => Ok(all),
+        Err(error) if is_absent(&error) => Ok(Vec::new()),
+        Err(error) => Err(SourceError::list(target, error)),
+    }
+}
+
+/// No such file: an answer, not a failure.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}

@@ -1,0 +1,70 @@
+//! Standard input, or any stream that cannot be read twice: best effort, without a position. What was read and not
+//! committed is lost with the process.
+
+use std::io::Read;
+
+use oddline_core::limits::LINE_BYTES_MAX;
+
+use super::{
+    Item, SourceError,
+    chunks::{Chunks, Fed},
+    lines::Lines,
+};
+
+/// Lines of a stream.
+#[derive(Debug)]
+pub struct Stdin {
+    chunks: Chunks,
+    lines: Lines,
+}
+
+impl Stdin {
+    /// Reads a stream to its end.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn new(stream: impl Read + Send + 'static) -> Result<Self, SourceError> {
+        let chunks = Chunks::of("stdin", stream).map_err(|error| SourceError::Stdin { error })?;
+        Ok(Self { chunks, lines: Lines::bounded(LINE_BYTES_MAX) })
+    }
+
+    /// The next line.
+    ///
+    /// # Errors
+    /// When the stream cannot be read; it is closed then.
+    #[expect(clippy::should_implement_trait, reason = "an item borrows the source, which an iterator's cannot")]
+    pub fn next(&mut self) -> Result<Item<'_>, SourceError> {
+        loop {
+            if self.lines.advance() {
+                break;
+            }
+            match self.chunks.feed(&mut self.lines).map_err(|error| SourceError::Stdin { error })? {
+                Fed::Some => {}
+                Fed::NotYet => return Ok(Item::End),
+                Fed::Ended if self.lines.advance_last() => break,
+                Fed::Ended => return Ok(Item::Closed),
+            }
+        }
+        Ok(Item::Line(self.lines.line(None)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_read_to_its_end() {
+        let mut stdin = Stdin::new(&b"one\r\ntwo\nlast"[..]).unwrap();
+        let mut found = Vec::new();
+        loop {
+            match stdin.next().unwrap() {
+                Item::Line(line) => found.push((String::from_utf8(line.bytes.to_vec()).unwrap(), line.number)),
+                Item::Closed => break,
+                Item::End => std::thread::yield_now(),
+                item => panic!("{item:?}"),
+            }
+        }
+        assert_eq!(found, [("one".to_owned(), 1), ("two".to_owned(), 2), ("last".to_owned(), 3)]);
+    }
+}

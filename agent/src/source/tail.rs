@@ -1,0 +1,321 @@
+//! Where was I: one path lineage, read in the order in which it was written. A rotated generation is read to its end
+//! before the next one begins, whether the rotation happened before our eyes or while we were away. What cannot be
+//! read any more is a [`Gap`]. Polls; knows no clock: each call of [`Tail::next`] that finds nothing is one poll.
+//!
+//! ```text
+//!            appears                 at its end, and a newer one waits
+//!  Nothing ----------> Open --------------------------------------------> Open (the next generation)
+//!                       ^  \ cut to nothing: its copy, else a gap and from the start
+//!          found again /    v
+//!  position -------> Lost ----> a gap, and the next generation
+//! ```
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Begin, Cause, Gap, Item,
+    error::SourceError,
+    generations::{self, Newer},
+    identity::{FileId, Likeness, file_id},
+    reading::{FilePosition, Look, Reading},
+    search::{is_absent, list, open, search},
+};
+
+/// Polls for which a generation that was renamed is still read: its writer goes on until it is told to reopen. Also
+/// polls for which a file is searched, as a folder listed during a rotation may show neither name.
+const PATIENCE_POLLS: u32 = 3;
+/// Polls for which a finished generation is kept open, to notice what is written to it all the same: ten minutes at
+/// a poll a second, what the Apache manual gives its old workers.
+const LATE_POLLS: u32 = 600;
+/// Reads of one call: a line without end must not keep the caller waiting (1 MiB).
+const FILLS_MAX: u32 = 16;
+
+/// Reads one path through all its generations.
+#[derive(Debug)]
+pub struct Tail {
+    path: PathBuf,
+    /// Where the path leads, when it last led somewhere: the folder and name of the generations.
+    target: PathBuf,
+    at: At,
+    left: Option<Left>,
+    gap: Option<Gap>,
+    file_begins: bool,
+}
+
+#[derive(Debug)]
+enum At {
+    /// No file has appeared yet.
+    Nothing {
+        from_end: bool,
+    },
+    /// The file of this position has not been found yet.
+    Lost {
+        position: Box<FilePosition>,
+        polls: u32,
+        /// It was open until it was cut or written anew.
+        replaced: bool,
+    },
+    Open(Box<Reading>),
+}
+
+/// The generation before the one being read.
+#[derive(Debug)]
+struct Left {
+    file: File,
+    end: u64,
+    polls: u32,
+}
+
+enum Step {
+    Line,
+    Again,
+    Wait,
+    End,
+}
+
+impl Tail {
+    /// A lineage, to be read from `begin`. Opens nothing yet.
+    #[must_use]
+    pub fn new(path: &Path, begin: Begin<FilePosition>) -> Self {
+        let at = match begin {
+            Begin::Start => At::Nothing { from_end: false },
+            Begin::End => At::Nothing { from_end: true },
+            Begin::After(position) => At::Lost { position: Box::new(position), polls: 0, replaced: false },
+        };
+        Self { path: path.to_owned(), target: path.to_owned(), at, left: None, gap: None, file_begins: false }
+    }
+
+    /// The next thing in the order of writing.
+    ///
+    /// # Errors
+    /// When a file cannot be opened or read, or the folder not listed. Nothing is skipped: call again later.
+    #[expect(clippy::should_implement_trait, reason = "an item borrows the tail, which an iterator's cannot")]
+    pub fn next(&mut self) -> Result<Item<'_>, SourceError> {
+        let mut found = false;
+        for _ in 0..FILLS_MAX {
+            if let Some(gap) = self.gap.take() {
+                return Ok(Item::Gap(gap));
+            }
+            if std::mem::take(&mut self.file_begins) {
+                return Ok(Item::File);
+            }
+            match self.step() {
+                Ok(Step::Again) => {}
+                Ok(Step::Wait) => return Ok(Item::Wait),
+                Ok(Step::End) => return Ok(Item::End),
+                Err(error) => {
+                    self.reopen_if(error.is_stale());
+                    return Err(error);
+                }
+                Ok(Step::Line) => {
+                    found = true;
+                    break;
+                }
+            }
+        }
+        match &self.at {
+            At::Open(reading) if found => Ok(Item::Line(reading.line())),
+            _ => Ok(Item::Wait),
+        }
+    }
+
+    /// After the last item: the next byte not yet taken. `None` before a file has appeared.
+    #[must_use]
+    pub fn position(&self) -> Option<FilePosition> {
+        match &self.at {
+            At::Nothing { .. } => None,
+            At::Lost { position, .. } => Some((**position).clone()),
+            At::Open(reading) => Some(reading.position()),
+        }
+    }
+
+    /// The path as configured.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes not yet taken of the generation being read; newer ones are not counted.
+    #[must_use]
+    pub fn lag_bytes(&self) -> u64 {
+        match &self.at {
+            At::Open(reading) => reading.lag_bytes(),
+            At::Nothing { .. } | At::Lost { .. } => 0,
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, SourceError> {
+        let reading = match &mut self.at {
+            At::Nothing { from_end } => {
+                let from_end = *from_end;
+                return self.open_first(from_end);
+            }
+            At::Lost { .. } => return self.find(),
+            At::Open(reading) => reading,
+        };
+        if reading.advance() {
+            return Ok(Step::Line);
+        }
+        // Also in the middle of a backlog: a file that was cut may have grown past the place since.
+        if reading.look()? == Look::Replaced {
+            return self.replaced();
+        }
+        if reading.fill()? == 0 {
+            return self.at_end();
+        }
+        reading.polls = 0;
+        Ok(Step::Again)
+    }
+
+    fn open_first(&mut self, from_end: bool) -> Result<Step, SourceError> {
+        let Some(file) = open(&self.path)? else { return Ok(Step::End) };
+        self.resolve();
+        let path = self.target.clone();
+        let reading = if from_end { Reading::from_end(file, path)? } else { Reading::from_start(file, path)? };
+        self.file_begins = true;
+        self.at = At::Open(Box::new(reading));
+        Ok(Step::Again)
+    }
+
+    /// The open file has been read to its end: is it still the one at the path?
+    fn at_end(&mut self) -> Result<Step, SourceError> {
+        self.gap = self.late()?;
+        if self.gap.is_some() {
+            return Ok(Step::Again);
+        }
+        let live = self.live_id()?;
+        let At::Open(reading) = &mut self.at else { return Ok(Step::Again) };
+        if live == Some(reading.id()) {
+            reading.polls = 0;
+            reading.rest();
+            return Ok(Step::End);
+        }
+        let newer = generations::newer(list(&self.target)?, reading.after());
+        if live.is_none() && newer.generations.iter().all(|g| g.compressed) {
+            // Deleted, or between two renames. The open file can still be read.
+            reading.rest();
+            return Ok(Step::End);
+        }
+        reading.polls += 1;
+        if reading.polls <= PATIENCE_POLLS {
+            reading.rest();
+            return Ok(Step::Wait);
+        }
+        if reading.advance_last() {
+            return Ok(Step::Line);
+        }
+        self.follow(&newer, live, None)
+    }
+
+    /// Bytes that came to the generation before after it was left.
+    fn late(&mut self) -> Result<Option<Gap>, SourceError> {
+        let Some(left) = &mut self.left else { return Ok(None) };
+        let size = left.file.metadata().map_err(|error| SourceError::read(&self.path, error))?.len();
+        let bytes = size.saturating_sub(left.end);
+        left.end = left.end.max(size);
+        left.polls += 1;
+        if left.polls > LATE_POLLS {
+            self.left = None;
+        }
+        Ok((bytes > 0).then_some(Gap { cause: Cause::Late, bytes, exact: true }))
+    }
+
+    /// Goes on with the next generation that can be read. `lost` is what is already known to be missing.
+    fn follow(&mut self, newer: &Newer, live: Option<FileId>, lost: Option<Gap>) -> Result<Step, SourceError> {
+        let next = newer.generations.iter().position(|g| !g.compressed);
+        let (path, id) = match next.map(|at| &newer.generations[at]) {
+            Some(generation) => (generation.path.clone(), Some(generation.id)),
+            None => (self.path.clone(), live),
+        };
+        let skipped = next.unwrap_or(newer.generations.len()) > 0;
+        let gap = lost
+            .or(skipped.then_some(Gap { cause: Cause::Compressed, bytes: 0, exact: false }))
+            .or(newer.hole.then_some(Gap { cause: Cause::Deleted, bytes: 0, exact: false }));
+        let reading = match open(&path)? {
+            Some(file) => Reading::from_start(file, path)?,
+            // With nothing to go on with, the loss alone is reported.
+            None if id.is_none() => {
+                self.gap = gap;
+                self.at = At::Nothing { from_end: false };
+                return Ok(Step::Again);
+            }
+            None => return Ok(Step::Wait),
+        };
+        if Some(reading.id()) != id {
+            // Renamed since it was listed.
+            return Ok(Step::Wait);
+        }
+        if next.is_none() {
+            self.resolve();
+        }
+        if let At::Open(old) = std::mem::replace(&mut self.at, At::Open(Box::new(reading))) {
+            let (file, end) = old.into_left();
+            self.left = Some(Left { file, end, polls: 0 });
+        }
+        self.gap = gap;
+        self.file_begins = true;
+        Ok(Step::Again)
+    }
+
+    /// The open file does not hold any more what was read of it. Its copy may (copytruncate).
+    fn replaced(&mut self) -> Result<Step, SourceError> {
+        if let Some(position) = self.position() {
+            self.at = At::Lost { position: Box::new(position), polls: PATIENCE_POLLS, replaced: true };
+        }
+        Ok(Step::Again)
+    }
+
+    /// Searches the file of the position: at its path, where it was, and among the rotated.
+    fn find(&mut self) -> Result<Step, SourceError> {
+        self.resolve();
+        let At::Lost { position, polls, replaced } = &mut self.at else { return Ok(Step::Again) };
+        let found = search(&self.path, &self.target, position, *replaced)?;
+        let cut = |bytes| Gap { cause: Cause::Truncated, bytes, exact: false };
+        let unread = position.bytes_seen.saturating_sub(position.offset);
+        let (reading, gap) = match found {
+            Some((Likeness::CutBack, file, path)) => {
+                (Reading::from_cut(file, path, position.number)?, Some(cut(unread)))
+            }
+            Some((Likeness::Rewritten, file, path)) => (Reading::from_start(file, path)?, Some(cut(unread))),
+            Some((_, file, path)) => (Reading::from_position(file, path, position)?, None),
+            None if *polls < PATIENCE_POLLS => {
+                *polls += 1;
+                return Ok(Step::Wait);
+            }
+            None => {
+                let lost = Gap { cause: Cause::Deleted, bytes: unread, exact: false };
+                let newer = generations::newer(list(&self.target)?, position.after());
+                let live = self.live_id()?;
+                return self.follow(&newer, live, Some(lost));
+            }
+        };
+        self.file_begins = reading.is_at_start();
+        self.gap = gap;
+        self.at = At::Open(Box::new(reading));
+        Ok(Step::Again)
+    }
+
+    fn reopen_if(&mut self, stale: bool) {
+        if stale && let Some(position) = self.position() {
+            self.at = At::Lost { position: Box::new(position), polls: 0, replaced: false };
+        }
+    }
+
+    fn live_id(&self) -> Result<Option<FileId>, SourceError> {
+        match fs::metadata(&self.path) {
+            Ok(meta) => Ok(Some(file_id(&meta))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(SourceError::open(&self.path, error)),
+        }
+    }
+
+    /// Follows symbolic links: the generations lie beside the file, not beside the link.
+    fn resolve(&mut self) {
+        if let Ok(target) = fs::canonicalize(&self.path) {
+            self.target = target;
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The tail on real files: cases with exact figures, beside the model test.
+
+#![allow(clippy::unwrap_used, reason = "a test may die where it stands")]
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::{FileExt, symlink},
+    path::PathBuf,
+};
+
+use oddline_agent::source::{Begin, FilePosition, Gap, Item, SourceError, Tail};
+
+struct Log {
+    dir: tempfile::TempDir,
+    tail: Tail,
+}
+
+impl Log {
+    fn new(begin: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        fs::write(&path, begin).unwrap();
+        Self { tail: Tail::new(&path, Begin::Start), dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn append(&self, name: &str, text: &str) {
+        let mut file = OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Restarts from the position.
+    fn restart(&mut self) {
+        let position = self.tail.position().unwrap();
+        let begin =
+            Begin::After(postcard::from_bytes::<FilePosition>(&postcard::to_stdvec(&position).unwrap()).unwrap());
+        self.tail = Tail::new(&self.path("app.log"), begin);
+    }
+
+    fn read(&mut self) -> Vec<String> {
+        read(&mut self.tail)
+    }
+}
+
+fn read(tail: &mut Tail) -> Vec<String> {
+    let mut found = Vec::new();
+    for _ in 0..1_000_000 {
+        match tail.next().unwrap() {
+            Item::File => found.push("FILE".to_owned()),
+            Item::Line(line) => found.push(String::from_utf8_lossy(line.bytes).into_owned()),
+            Item::Gap(Gap { cause, bytes, exact }) => found.push(format!("{cause:?} {bytes} {exact}")),
+            Item::Wait => {}
+            Item::End | Item::Closed => break,
+        }
+    }
+    found
+}
+
+#[test]
+fn lines_carry_their_place() {
+    let mut log = Log::new("one\r\ntwo\npart");
+    assert!(matches!(log.tail.next().unwrap(), Item::File));
+    for (number, offset, bytes) in [(1, 0, "one"), (2, 5, "two")] {
+        let Item::Line(line) = log.tail.next().unwrap() else { panic!("a line") };
+        assert_eq!((line.number, line.offset, line.bytes), (number, offset, bytes.as_bytes()));
+        assert!(line.modified.is_some());
+        let position = log.tail.position().unwrap();
+        assert_eq!(position.lines(), number);
+    }
+    assert_eq!(log.tail.position().unwrap().offset(), 9);
+    assert_eq!(log.tail.lag_bytes(), 4);
+    assert!(matches!(log.tail.next().unwrap(), Item::End));
+    log.append("app.log", "ly\n");
+    assert_eq!(log.read(), ["partly"]);
+}
+
+#[test]
+fn a_file_deleted_unread_is_a_gap_of_what_was_known() {
+    let mut log = Log::new("one\ntwo\nthree\n");
+    log.tail.next().unwrap();
+    log.tail.next().unwrap();
+    log.restart();
+    fs::remove_file(log.path("app.log")).unwrap();
+    fs::write(log.path("app.log"), "four\n").unwrap();
+    assert_eq!(log.read(), ["Deleted 10 false", "FILE", "four"]);
+    // An open file can be read although it is deleted.
+    log.append("app.log", "five\n");
+    fs::remove_file(log.path("app.log")).unwrap();
+    assert_eq!(log.read(), ["five"]);
+    log.append("app.log", "six\n");
+    assert_eq!(log.read(), ["FILE", "six"]);
+}
+
+#[test]
+fn what_is_written_after_its_successor_is_a_gap_of_known_size() {
+    let mut log = Log::new("one\n");
+    log.read();
+    fs::rename(log.path("app.log"), log.path("app.log.1")).unwrap();
+    log.append("app.log", "two\n");
+    assert_eq!(log.read(), ["FILE", "two"]);
+    log.append("app.log.1", "late\n");
+    assert_eq!(log.read(), ["Late 5 true"]);
+    assert_eq!(log.read(), [""; 0]);
+}
+
+#[test]
+fn a_writer_has_three_polls_to_follow_a_rotation() {
+    let mut log = Log::new("one\n");
+    log.read();
+    fs::rename(log.path("app.log"), log.path("app.log.1")).unwrap();
+    log.append("app.log", "two\n");
+    for late in ["late\n", "later\n", "last\n"] {
+        for _ in 0..3 {
+            assert!(matches!(log.tail.next().unwrap(), Item::Wait));
+        }
+        log.append("app.log.1", late);
+        assert!(matches!(log.tail.next().unwrap(), Item::Line(_)));
+    }
+    assert_eq!(log.read(), ["FILE", "two"]);
+}
+
+#[test]
+fn generations_are_found_by_identity_after_a_restart() {
+    let mut log = Log::new("one\ntwo\n");
+    log.tail.next().unwrap();
+    log.tail.next().unwrap();
+    log.restart();
+    log.append("app.log", "three\nno end");
+    fs::rename(log.path("app.log"), log.path("app.log.2")).unwrap();
+    log.append("app.log.1", "four\n");
+    log.append("app.log.3.gz", "packed");
+    log.append("app.log", "five\n");
+    assert_eq!(log.read(), ["two", "three", "no end", "FILE", "four", "FILE", "five"]);
+    log.restart();
+    assert_eq!(log.read(), [""; 0]);
+}
+
+#[test]
+fn a_compressed_generation_is_a_gap() {
+    let mut log = Log::new("one\n");
+    log.read();
+    fs::rename(log.path("app.log"), log.path("app.log.2")).unwrap();
+    log.append("app.log.1.gz", "packed");
+    log.append("app.log", "two\n");
+    assert_eq!(log.read(), ["Compressed 0 false", "FILE", "two"]);
+}
+
+#[test]
+fn copytruncate_is_followed_into_the_copy() {
+    let text = "a line of some length\n".repeat(10);
+    let mut log = Log::new(&text);
+    log.read();
+    log.append("app.log", "unread\n");
+    fs::copy(log.path("app.log"), log.path("app.log.1")).unwrap();
+    let file = File::options().write(true).open(log.path("app.log")).unwrap();
+    file.set_len(0).unwrap();
+    // A writer that kept its offset.
+    file.write_all_at(b"after the hole\n", 500).unwrap();
+    assert_eq!(log.read(), ["unread", "FILE", "after the hole"]);
+    log.restart();
+    assert_eq!(log.read(), [""; 0]);
+}
+
+#[test]
+fn a_file_cut_back_goes_on_where_it_was_cut() {
+    let mut log = Log::new("one\ntwo\nthree\n");
+    log.read();
+    File::options().write(true).open(log.path("app.log")).unwrap().set_len(4).unwrap();
+    // Fewer bytes than were remembered: it counts as written anew.
+    assert_eq!(log.read(), ["Truncated 0 false", "FILE", "one"]);
+    let text = "a line of some length\n".repeat(30);
+    log.append("app.log", &text);
+    log.read();
+    File::options().write(true).open(log.path("app.log")).unwrap().set_len(396).unwrap();
+    assert_eq!(log.read(), ["Truncated 0 false"]);
+    log.append("app.log", "new\n");
+    assert_eq!(log.read(), ["new"]);
+}
+
+#[test]
+fn links_are_followed_and_their_old_target_is_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link, old, new) = (dir.path().join("current.log"), dir.path().join("monday"), dir.path().join("tuesday"));
+    fs::write(&old, "one\n").unwrap();
+    symlink(&old, &link).unwrap();
+    let mut tail = Tail::new(&link, Begin::Start);
+    assert_eq!(read(&mut tail), ["FILE", "one"]);
+    let position = tail.position().unwrap();
+    OpenOptions::new().append(true).open(&old).unwrap().write_all(b"two\n").unwrap();
+    fs::write(&new, "three\n").unwrap();
+    fs::remove_file(&link).unwrap();
+    symlink(&new, &link).unwrap();
+    assert_eq!(read(&mut tail), ["two", "FILE", "three"]);
+    assert_eq!(read(&mut Tail::new(&link, Begin::After(position))), ["two", "FILE", "three"]);
+}
+
+#[test]
+fn from_the_end_only_whole_new_lines_are_read() {
+    let mut log = Log::new("one\ntwo\nhal");
+    log.tail = Tail::new(&log.path("app.log"), Begin::End);
+    assert_eq!(log.read(), ["FILE"]);
+    log.append("app.log", "f\nthree\n");
+    assert_eq!(log.read(), ["half", "three"]);
+    log.tail = Tail::new(&log.path("none.log"), Begin::End);
+    assert_eq!(log.read(), [""; 0]);
+    assert_eq!(log.tail.position(), None);
+}
+
+#[test]
+fn a_line_without_end_keeps_nobody_waiting() {
+    let mut log = Log::new("");
+    let piece = "x".repeat(1 << 20);
+    for _ in 0..3 {
+        log.append("app.log", &piece);
+    }
+    log.tail.next().unwrap();
+    assert!(matches!(log.tail.next().unwrap(), Item::Wait));
+    assert_eq!(log.read(), [""; 0]);
+    log.append("app.log", "\nnext\n");
+    let found = log.read();
+    assert_eq!((found[0].len(), found[1].as_str()), (oddline_core::limits::LINE_BYTES_MAX, "next"));
+}
+
+#[test]
+fn what_is_no_file_is_an_error_until_it_is_one() {
+    let mut log = Log::new("");
+    fs::remove_file(log.path("app.log")).unwrap();
+    fs::create_dir(log.path("app.log")).unwrap();
+    let error = log.tail.next().unwrap_err();
+    assert!(matches!(&error, SourceError::NotAFile { path } if path == &log.path("app.log")), "{error}");
+    fs::remove_dir(log.path("app.log")).unwrap();
+    assert_eq!(log.read(), [""; 0]);
+    log.append("app.log", "one\n");
+    assert_eq!(log.read(), ["FILE", "one"]);
+    assert_eq!(log.tail.path(), log.path("app.log"));
+}
