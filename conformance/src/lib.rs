@@ -4,7 +4,8 @@
 //! model file --burn-onnx--> Rust code ----.
 //!     |------tract------------------------+-- the same residuals to 1e-5 (tests/agree.rs)
 //!     |------read weights, plain Burn ----'
-//!     `------onnx, onnxruntime, numpy, golden vectors (check.py)
+//!     `------onnx, onnxruntime, numpy, golden vectors (check.py), and the detector's own vectors and
+//!            residuals of a log (examples/residuals.rs)
 //! ```
 //!
 //! Not part of the product and not built with it: see `build.rs` for how a file is chosen.

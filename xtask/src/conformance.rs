@@ -13,17 +13,26 @@ const PYTHON_PACKAGES: &[&str] = &["onnx", "onnxruntime", "numpy"];
 /// Names the model file to the crate's tests.
 const MODEL_VARIABLE: &str = "ODDLINE_MODEL";
 
-/// Whether the crate is there at all.
-pub fn exists() -> bool {
-    shell::root().join(FOLDER).join("Cargo.toml").is_file()
-}
-
 /// The crate's own tests; the model file's path is absolute.
 pub fn cargo_test(model: &Path) -> Result<Command> {
+    let mut command = cargo("test", model)?;
+    command.arg("--tests");
+    Ok(command)
+}
+
+/// Judges a log with the detector and writes what went into the model and what came out of it, as CSV.
+pub fn write_residuals(model: &Path, log: &Path, inputs: &Path, residuals: &Path) -> Result<Command> {
+    let mut command = cargo("run", model)?;
+    command.args(["--quiet", "--example", "residuals", "--"]).args([model, log, inputs, residuals]);
+    Ok(command)
+}
+
+fn cargo(what: &str, model: &Path) -> Result<Command> {
     let mut command = shell::cargo();
     command
-        .args(["test", "--manifest-path", "conformance/Cargo.toml"])
-        .env("CARGO_TARGET_DIR", shell::target_dir()?.join("conformance"))
+        .args([what, "--manifest-path"])
+        .arg(Path::new(FOLDER).join("Cargo.toml"))
+        .env("CARGO_TARGET_DIR", shell::target_dir()?.join(FOLDER))
         .env(MODEL_VARIABLE, model);
     Ok(command)
 }

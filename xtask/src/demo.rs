@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::pipeline::{FILES, Profile, Scenario, Trainer, Without};
+use crate::pipeline::{Aim, FILES, Profile, Scenario, Trainer, Without};
 use crate::{shell, table};
 
 #[derive(clap::Args)]
@@ -30,12 +30,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
     let scenario = Scenario {
         name: if args.scenario == "basic" { "basic" } else { "full" },
-        servers: 3,
         days: args.days,
+        test_days: args.days,
         seed: args.seed,
+        ..Scenario::WEEK
     };
     stages.run("generate", trainer.generate(&scenario))?;
-    stages.run("train", trainer.train(Without::Nothing))?;
+    stages.run("train", trainer.train(Aim::Default, Without::Nothing))?;
     stages.run("test", trainer.test_with_truth())?;
 
     println!("\nThe files are in {}:", trainer.dir().display());

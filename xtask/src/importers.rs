@@ -13,7 +13,7 @@ struct Importer {
 const IMPORTERS: &[Importer] = &[
     Importer { folder: "core", library: "jiff", files: &["time.rs"] },
     Importer { folder: "detector", library: "tract_onnx", files: &["infer.rs", "open.rs"] },
-    Importer { folder: "trainer", library: "burn", files: &["model.rs", "fit.rs"] },
+    Importer { folder: "trainer", library: "burn", files: &["network.rs", "fit.rs"] },
     Importer { folder: "trainer", library: "plotters", files: &["chart/"] },
     Importer { folder: "trainer", library: "prost", files: &["export/"] },
     Importer { folder: "agent", library: "rumqttc", files: &["publish/session.rs"] },

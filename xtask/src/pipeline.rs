@@ -28,21 +28,61 @@ pub const FILES: &[(&str, &str)] = &[
 /// How the trainer is compiled.
 #[derive(Clone, Copy)]
 pub enum Profile {
-    /// The least that makes it run.
+    /// As the tests are, so that nothing heavy is compiled twice.
     Dev,
-    /// Together with all tests, whose libraries turn on features of Burn's libraries: after the tests there is nothing
-    /// left to compile, where `Dev` would compile Burn a second time.
-    WithTests,
     /// For measuring time and memory.
     Release,
 }
 
+impl Profile {
+    /// Features are unified over the whole workspace, as in `cargo test`. With `--examples` (there are none) cargo counts
+    /// the features of the tests' libraries in as well; without it Burn would be compiled once more for the tests.
+    fn build_args(self) -> &'static [&'static str] {
+        match self {
+            Self::Dev => &["--workspace", "--bin", "oddline-trainer", "--examples"],
+            Self::Release => &["--workspace", "--bin", "oddline-trainer", "--release"],
+        }
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// What `generate` is asked for.
+#[derive(Clone, Copy)]
 pub struct Scenario {
     pub name: &'static str,
     pub servers: u32,
+    /// Days of the log to learn from.
     pub days: u32,
+    /// Days of the log to judge.
+    pub test_days: u32,
+    /// Share of anomalous records in the log to learn from.
+    pub contamination: f64,
+    /// Share of anomalous records in the log to judge; the scenario's own when not given.
+    pub anomaly_rate: Option<f64>,
     pub seed: u64,
+}
+
+impl Scenario {
+    /// The size that the generator has without options.
+    pub const WEEK: Self =
+        Self { name: "full", servers: 3, days: 7, test_days: 7, contamination: 0.02, anomaly_rate: None, seed: 1 };
+}
+
+/// Where `train` puts the threshold.
+#[derive(Clone, Copy)]
+pub enum Aim {
+    /// The trainer's default budget.
+    Default,
+    /// False episodes per server and day.
+    Budget(f64),
+    /// Quantile of normal scores.
+    Quantile(f64),
 }
 
 /// What a model is trained without, to see what that part is worth.
@@ -55,8 +95,6 @@ pub enum Without {
 }
 
 impl Without {
-    pub const ALL: [Self; 4] = [Self::Nothing, Self::Autoencoder, Self::Novelty, Self::Trimming];
-
     pub fn name(self) -> &'static str {
         match self {
             Self::Nothing => "-",
@@ -77,17 +115,12 @@ impl Trainer {
     /// Compiles the trainer and makes an empty folder of this name under cargo's target folder.
     pub fn build(profile: Profile, folder: &str) -> Result<Self> {
         let target = shell::target_dir()?;
-        let (args, made): (&[&str], _) = match profile {
-            Profile::Dev => (&["--package", "oddline-trainer"], "debug"),
-            Profile::WithTests => (&["--workspace", "--all-targets"], "debug"),
-            Profile::Release => (&["--package", "oddline-trainer", "--release"], "release"),
-        };
         let mut build = shell::cargo();
-        build.arg("build").args(args);
+        build.arg("build").args(profile.build_args());
         shell::must(&mut build)?;
         let dir = target.join(folder);
         empty(&dir)?;
-        Ok(Self { program: target.join(made).join("oddline-trainer"), dir })
+        Ok(Self { program: target.join(profile.folder()).join("oddline-trainer"), dir })
     }
 
     /// The same trainer in a new, empty folder below this one.
@@ -113,12 +146,22 @@ impl Trainer {
             .args(["--scenario", scenario.name])
             .args(["--servers", &scenario.servers.to_string()])
             .args(["--days", &scenario.days.to_string()])
+            .args(["--test-days", &scenario.test_days.to_string()])
+            .args(["--contamination", &scenario.contamination.to_string()])
             .args(["--seed", &scenario.seed.to_string()]);
+        if let Some(rate) = scenario.anomaly_rate {
+            command.args(["--anomaly-rate", &rate.to_string()]);
+        }
         command
     }
 
-    pub fn train(&self, without: Without) -> Command {
+    pub fn train(&self, aim: Aim, without: Without) -> Command {
         let mut command = self.command("train");
+        match aim {
+            Aim::Default => {}
+            Aim::Budget(budget) => drop(command.args(["--alert-budget", &budget.to_string()])),
+            Aim::Quantile(quantile) => drop(command.args(["--quantile", &quantile.to_string()])),
+        }
         if without != Without::Nothing {
             command.args(["--without", without.name()]);
         }
@@ -126,8 +169,8 @@ impl Trainer {
     }
 
     /// Fitted on the first part (0 to 1) of every stream in a file or folder.
-    pub fn train_on_part(&self, logs: &Path, part: f64, without: Without) -> Command {
-        let mut command = self.train(without);
+    pub fn train_on_part(&self, logs: &Path, part: f64, aim: Aim, without: Without) -> Command {
+        let mut command = self.train(aim, without);
         command.arg("--logs").arg(logs).args(["--train-part", &part.to_string()]);
         command
     }
@@ -151,8 +194,9 @@ impl Trainer {
         command
     }
 
-    /// Judges what comes after the first part of every stream and compares with labelled windows.
-    pub fn test_after_part(&self, logs: &Path, part: f64, labels: &Path, report: &Path) -> Command {
+    /// Judges what comes after the first part of every stream and compares with labelled windows; another model's
+    /// verdicts stand beside.
+    pub fn test_after_part(&self, logs: &Path, part: f64, labels: &Path, beside: &Path) -> Command {
         let mut command = self.test();
         command
             .arg("--logs")
@@ -160,8 +204,8 @@ impl Trainer {
             .args(["--skip-part", &part.to_string()])
             .arg("--labels")
             .arg(labels)
-            .arg("--report")
-            .arg(report);
+            .arg("--beside")
+            .arg(beside);
         command
     }
 
@@ -170,12 +214,6 @@ impl Trainer {
         let mut command = self.test();
         command.arg("--logs").arg(logs);
         command
-    }
-
-    /// Generate and train without a word on the terminal; for measurements.
-    pub fn prepare(&self, scenario: &Scenario, without: Without) -> Result<()> {
-        quietly(&mut self.generate(scenario))?;
-        quietly(&mut self.train(without))
     }
 }
 

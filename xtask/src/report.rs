@@ -6,11 +6,22 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// A count of events over a time, with its 95 % interval.
+/// False episodes per server and day, with a 95 % interval.
+#[derive(Debug, Clone, Copy)]
 pub struct Rate {
     pub per_day: f64,
     pub low: f64,
     pub high: f64,
+}
+
+impl Rate {
+    pub fn contains(&self, per_day: f64) -> bool {
+        (self.low..=self.high).contains(&per_day)
+    }
+
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.low <= other.high && other.low <= self.high
+    }
 }
 
 pub struct Report(Value);
@@ -39,16 +50,16 @@ impl Report {
         Ok(self.number("/events/found")? / self.number("/events/events")?)
     }
 
+    /// As counted, with Poisson limits.
     pub fn false_per_server_day(&self) -> Result<Rate> {
-        self.rate("/episodes/false_per_server_day")
+        let number = |name: &str| self.number(&format!("/episodes/false_per_server_day/{name}"));
+        Ok(Rate { per_day: number("per_day")?, low: number("low")?, high: number("high")? })
     }
 
-    fn rate(&self, at: &str) -> Result<Rate> {
-        Ok(Rate {
-            per_day: self.number(&format!("{at}/per_day"))?,
-            low: self.number(&format!("{at}/low"))?,
-            high: self.number(&format!("{at}/high"))?,
-        })
+    /// As the model's threshold promised them before it saw this log.
+    pub fn promised_per_server_day(&self) -> Result<Rate> {
+        let number = |name: &str| self.number(&format!("/run/threshold/{name}"));
+        Ok(Rate { per_day: number("expected")?, low: number("interval/0")?, high: number("interval/1")? })
     }
 
     fn number(&self, at: &str) -> Result<f64> {
@@ -70,10 +81,15 @@ mod tests {
             "events": {"events": 4, "found": 3, "missed": 1},
             "episodes": {"false_per_server_day":
                 {"count": 2, "days": 4.0, "per_day": 0.5, "low": 0.1, "high": 1.8}},
+            "run": {"threshold": {"value": 1.3, "expected": 1.0, "interval": [0.6, 1.9]}},
         }));
         assert_eq!(report.f1().unwrap(), 0.95);
         assert_eq!(report.episode_recall().unwrap(), 0.75);
-        assert_eq!(report.false_per_server_day().unwrap().high, 1.8);
+        let (measured, promised) = (report.false_per_server_day().unwrap(), report.promised_per_server_day().unwrap());
+        assert_eq!((measured.high, promised.low), (1.8, 0.6));
+        assert!(!promised.contains(measured.per_day));
+        assert!(promised.overlaps(&measured) && measured.overlaps(&promised));
+        assert!(!promised.overlaps(&Rate { per_day: 0.2, low: 0.1, high: 0.5 }));
     }
 
     #[test]

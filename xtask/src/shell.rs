@@ -87,6 +87,9 @@ fn pass_on(from: impl Read, mut to: impl Write, read: &Mutex<impl FnMut(&str)>) 
     let mut line = Vec::new();
     while from.read_until(b'\n', &mut line)? > 0 {
         to.write_all(&line)?;
+        if !line.ends_with(b"\n") {
+            writeln!(to)?;
+        }
         let text = plain(&String::from_utf8_lossy(&line));
         let mut read = read.lock().expect("a reader of lines does not panic");
         (*read)(text.trim_end());
