@@ -72,7 +72,7 @@ impl Session {
         Self { commands, happened, stop: Some(stop), task }
     }
 
-    /// What happens next. Never ends while the session lives. Dropping the future loses nothing.
+    /// What happens next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Happened {
         let Some(happened) = self.happened.recv().await else {
             // The task ended though nobody stopped it; it only does by a panic.

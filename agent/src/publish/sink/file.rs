@@ -71,15 +71,10 @@ impl FileSink {
             file.set_len(bytes)?;
             file.sync_all()?;
         }
-        if last.is_none() && bytes == 0 {
-            last = match File::open(numbered(path, 1)) {
-                Ok(mut full) => {
-                    let length = full.metadata()?.len();
-                    last_line(&mut full, length)?.1
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(error),
-            };
+        if bytes == 0 {
+            // A rotation that was cut short may have left the newest full file under any number.
+            let full = (1..=rotation.kept_max.max(1)).map(|n| numbered(path, n)).find(|path| path.exists());
+            last = full.map(|path| end_of(&path)).transpose()?.flatten();
         }
         sync_folder(path)?;
         Ok(Self { path: path.to_owned(), file, bytes, rotation, last })
@@ -134,6 +129,12 @@ impl FileSink {
         self.bytes = 0;
         sync_folder(&self.path)
     }
+}
+
+fn end_of(full: &Path) -> io::Result<Option<(Epoch, u64)>> {
+    let mut file = File::open(full)?;
+    let bytes = file.metadata()?.len();
+    last_line(&mut file, bytes).map(|(_, last)| last)
 }
 
 fn numbered(path: &Path, number: u32) -> PathBuf {
@@ -284,9 +285,10 @@ mod tests {
                     }
                     Action::Reopen => sink = open(),
                     Action::HalfRotation => {
-                        if !numbered(&path, 1).exists() && acked > 0 {
+                        let empty = fs::metadata(&path).unwrap().len() == 0;
+                        if !empty && !numbered(&path, 1).exists() {
                             fs::rename(&path, numbered(&path, 1)).unwrap();
-                        } else if numbered(&path, 1).exists() && !numbered(&path, 2).exists() {
+                        } else if !empty && !numbered(&path, 2).exists() {
                             fs::rename(numbered(&path, 1), numbered(&path, 2)).unwrap();
                         }
                         sink = open();
