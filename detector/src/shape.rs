@@ -42,7 +42,10 @@ pub(crate) fn check(model: &ModelProto) -> Result<(), String> {
         let [name] = node.output.as_slice() else { return Err(format!("node {:?} has not one output", node.name)) };
         tensors.add(name, shape)?;
     }
-    Ok(())
+    match graph.output.iter().find(|output| !tensors.shapes.contains_key(output.name.as_str())) {
+        None => Ok(()),
+        Some(output) => Err(format!("nothing makes its output {:?}", output.name)),
+    }
 }
 
 impl<'a> Tensors<'a> {

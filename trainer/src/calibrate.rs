@@ -36,10 +36,14 @@ const PASSES: usize = 2;
 const PEAKS_PER_STREAM: usize = 24;
 /// ... but at least this many in all.
 const PEAKS_MIN: usize = 40;
-/// Peaks beyond the base times this may be true anomalies and only count as unknown.
-const CAP: f64 = 1.35;
+/// Beyond this score peaks only count as unknown: records that far out were dropped as odd, whether they were or not.
+const CAP: f64 = 1.2;
+/// The base stays below the cap by enough to see a slope.
+const BASE_MAX: f64 = 1.0;
 /// More peaks than chance puts there by this many standard deviations are significant.
 const SIGNIFICANT: f64 = 2.0;
+/// Gain in log-likelihood that makes another shape of tail the better one.
+const EVIDENCE: f64 = 2.0;
 const RESAMPLES: usize = 400;
 /// The smallest threshold: below it a record is nearer to the middle of training than its edge.
 const THRESHOLD_MIN: f64 = 0.5;
@@ -112,16 +116,20 @@ struct Evidence {
 fn evidence(dataset: &Dataset, keep: &Keep, model: &Model, from: f64) -> Result<Evidence> {
     let mut scores = ScoreHistogram::default();
     let mut normal = Vec::new();
-    let mut past = Part { series: Vec::new(), server_days: server_days(dataset, 0.0, from) };
-    let mut held = Part { series: Vec::new(), server_days: server_days(dataset, from, 1.0) };
+    let mut past = Part { series: Vec::new(), server_days: server_days(dataset, keep, 0.0, from) };
+    let mut held = Part { series: Vec::new(), server_days: server_days(dataset, keep, from, 1.0) };
     for (stream, keep) in dataset.streams.iter().zip(keep) {
         let judged = judge(stream, model)?;
         judged.iter().for_each(|j| scores.push(j.verdict.score.value));
         let of = |range: Range<usize>| judged[range].iter().map(|j| f64::from(j.verdict.score.value));
         let part = stream.part(from, 1.0);
         normal.extend(of(part.clone()).zip(&keep[part.clone()]).filter(|(_, keep)| **keep).map(|(score, _)| score));
-        past.series.push(of(0..part.start).collect());
-        held.series.push(of(part).collect());
+        // A dropped record ends whatever run it is in.
+        let masked = |range: Range<usize>| -> Vec<f64> {
+            of(range.clone()).zip(&keep[range]).map(|(score, keep)| if *keep { score } else { 0.0 }).collect()
+        };
+        past.series.push(masked(0..part.start));
+        held.series.push(masked(part));
     }
     if normal.is_empty() {
         return Err(BadData("no normal records are left to calibrate the threshold on".to_owned()).into());
@@ -164,14 +172,16 @@ fn judge(stream: &Stream, model: &Model) -> Result<Vec<Judged>> {
     Ok(out)
 }
 
-/// Days of each server, added up. A server's day is as long as its streams are on average: those of a folder of files
+/// Normal days of each server, added up: the kept share of its days. A server's day is as long as its streams are on average: those of a folder of files
 /// need not overlap.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-fn server_days(dataset: &Dataset, from: f64, to: f64) -> f64 {
+fn server_days(dataset: &Dataset, keep: &Keep, from: f64, to: f64) -> f64 {
     let mut servers: std::collections::BTreeMap<&str, (f64, usize)> = std::collections::BTreeMap::new();
-    for stream in &dataset.streams {
+    for (stream, keep) in dataset.streams.iter().zip(keep) {
         let server = servers.entry(&stream.name.server).or_default();
-        server.0 += stream.days(stream.part(from, to));
+        let part = stream.part(from, to);
+        let kept = keep[part.clone()].iter().filter(|keep| **keep).count() as f64 / part.len().max(1) as f64;
+        server.0 += stream.days(part) * kept;
         server.1 += 1;
     }
     servers.values().map(|(days, streams)| days / *streams as f64).sum()
@@ -180,7 +190,7 @@ fn server_days(dataset: &Dataset, from: f64, to: f64) -> f64 {
 /// The score above which there are about as many runs as the tail fit wants.
 fn base(series: &[Vec<f64>], wanted: usize) -> f64 {
     let wanted = wanted.max(PEAKS_MIN);
-    let (mut low, mut high) = (THRESHOLD_MIN, 4.0);
+    let (mut low, mut high) = (THRESHOLD_MIN, BASE_MAX);
     for _ in 0..24 {
         let middle = (low + high) / 2.0;
         let count: usize = series.iter().map(|s| peaks_above(s, middle).len()).sum();
@@ -258,8 +268,6 @@ enum Shape {
 }
 
 impl Shape {
-    const ALL: [Self; 3] = [Self::Normal, Self::Exponential, Self::Pareto];
-
     fn measure(self, score: f64) -> f64 {
         match self {
             Self::Normal => score * score,
@@ -296,12 +304,13 @@ struct Tail {
 }
 
 impl Tail {
-    /// Fits the likeliest shape to the peaks between base and cap.
+    /// Fits the peaks between base and cap: exponential unless another shape is clearly likelier.
     fn fit(peaks: &[f64], base: f64) -> Self {
-        let inside: Vec<f64> = peaks.iter().copied().filter(|p| *p < CAP * base).collect();
-        let fits = Shape::ALL.map(|shape| Self::fit_shape(&inside, base, shape));
-        let [first, rest @ ..] = fits;
-        rest.into_iter().fold(first, |best, fit| if fit.1 > best.1 { fit } else { best }).0
+        let inside: Vec<f64> = peaks.iter().copied().filter(|p| *p < CAP).collect();
+        let plain = Self::fit_shape(&inside, base, Shape::Exponential);
+        let others = [Shape::Normal, Shape::Pareto].map(|shape| Self::fit_shape(&inside, base, shape));
+        let better = |fit: &(Self, f64)| (fit.1 - plain.1) * inside.len() as f64 > EVIDENCE;
+        others.into_iter().find(better).unwrap_or(plain).0
     }
 
     /// The tail of one shape and its mean log-likelihood.
@@ -309,7 +318,7 @@ impl Tail {
     fn fit_shape(inside: &[f64], base: f64, shape: Shape) -> (Self, f64) {
         let n = inside.len().max(1) as f64;
         let start = shape.measure(base);
-        let width = shape.measure(CAP * base) - start;
+        let width = shape.measure(CAP) - start;
         let mean = inside.iter().map(|p| shape.measure(*p) - start).sum::<f64>() / n;
         let slope = inside.iter().map(|p| shape.ln_slope(*p)).sum::<f64>() / n;
         let (decay, likelihood) = truncated_exponential(mean, width);
@@ -351,22 +360,22 @@ mod tests {
 
     #[test]
     fn the_tail_is_found_under_true_anomalies() {
-        let mut peaks = exponential(200, 1.0, 10.0);
+        let mut peaks = exponential(2000, 0.8, 10.0);
         peaks.extend((0..40).map(|i| 2.0 + f64::from(i)));
-        let tail = Tail::fit(&peaks, 1.0);
+        let tail = Tail::fit(&peaks, 0.8);
         assert_eq!(tail.shape, Shape::Exponential);
         assert!((tail.decay - 10.0).abs() < 0.7, "{tail:?}");
-        assert!((tail.episodes - 200.0).abs() < 3.0, "{tail:?}");
+        assert!((tail.episodes - 2000.0).abs() < 30.0, "{tail:?}");
         let ten = tail.score_at(10.0);
         assert!((tail.episodes_above(ten) - 10.0).abs() < 1e-6);
-        assert!((ten - (1.0 + 0.1 * 20_f64.ln())).abs() < 0.03, "{ten}");
+        assert!((ten - (0.8 + 0.1 * 200_f64.ln())).abs() < 0.05, "{ten}");
     }
 
     #[test]
     fn a_heavy_tail_is_recognised() {
-        let peaks: Vec<f64> = exponential(2000, 0.0, 3.0).iter().map(|x| x.exp()).collect();
-        let tail = Tail::fit(&peaks, 1.0);
-        assert!(tail.shape == Shape::Pareto && (tail.decay - 3.0).abs() < 0.4, "{tail:?}");
+        let peaks: Vec<f64> = exponential(20_000, 0.0, 6.0).iter().map(|x| 0.6 * x.exp()).collect();
+        let tail = Tail::fit(&peaks, 0.6);
+        assert!(tail.shape == Shape::Pareto && (tail.decay - 6.0).abs() < 0.4, "{tail:?}");
     }
 
     #[test]

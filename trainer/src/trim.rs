@@ -18,15 +18,15 @@ const ODD: f64 = 1.3;
 /// Reach below which a feature is not taken serious: most of its values are equal.
 const REACH_MIN: f64 = 0.3;
 const BEFORE: usize = 5;
+/// Records dropped behind a run of odd ones: its memory, which grows with the run ...
+const AFTER_ONE: usize = 3;
+const AFTER_EACH: usize = 2;
+/// ... up to here.
 const AFTER: usize = 15;
 /// The reaches settle within two rounds.
 const ROUNDS: usize = 3;
-/// What happens more often than this a day is the stream's nature, not an anomaly.
-const RECURRING_PER_DAY: f64 = 3.0;
-/// Fewer are no habit.
-const RECURRING_MIN: usize = 5;
-/// A stream of which more than this share would go is kept whole: its scales are wrong, not its records.
-const DROPPED_MAX: f64 = 0.3;
+/// A stream with more odd records than this is kept whole: they are what it is like, or its scales are wrong.
+const ODD_MAX: f64 = 0.08;
 
 /// Which records to learn from: a flag a record and stream.
 pub type Keep = Vec<Vec<bool>>;
@@ -51,9 +51,8 @@ pub fn keep_normal(dataset: &Dataset, fit_share: f64) -> Result<Keep, BadData> {
             .flat_map(|(rows, keep)| rows.vectors.iter().zip(keep).filter(|(_, keep)| **keep).map(|(v, _)| v))
             .collect();
         let usual = reaches(&kept);
-        for ((stream, rows), keep) in dataset.streams.iter().zip(&rows).zip(&mut keep) {
-            let days = stream.days(0..stream.values.len());
-            *keep = around(&rows.vectors, days, |v| is_odd(v, &usual));
+        for (rows, keep) in rows.iter().zip(&mut keep) {
+            *keep = around(&rows.vectors, |v| is_odd(v, &usual));
         }
     }
     Ok(keep)
@@ -77,20 +76,21 @@ fn is_odd(vector: &Vector, usual: &[Usual; JUDGED]) -> bool {
     vector.iter().zip(usual).any(|(x, u)| (f64::from(*x) - u.center).abs() > ODD * u.reach)
 }
 
-/// False for odd rows and those around them. All true where they come so often, or are so many, that they are what the
-/// stream is like: then its own loudness takes care of them.
+/// False for odd rows and those around them; all true where so many are odd that they are what the stream is like: then
+/// its own loudness takes care of them.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-fn around(rows: &[Vector], days: f64, is_odd: impl Fn(&Vector) -> bool) -> Vec<bool> {
+fn around(rows: &[Vector], is_odd: impl Fn(&Vector) -> bool) -> Vec<bool> {
+    let odd: Vec<usize> = (0..rows.len()).filter(|i| is_odd(&rows[*i])).collect();
     let mut keep = vec![true; rows.len()];
-    let (mut episodes, mut dropped_to) = (0, 0);
-    for (i, _) in rows.iter().enumerate().filter(|(_, row)| is_odd(row)) {
-        episodes += usize::from(i >= dropped_to);
-        dropped_to = (i + AFTER + 1).min(rows.len());
-        keep[i.saturating_sub(BEFORE)..dropped_to].fill(false);
+    if odd.len() as f64 > ODD_MAX * rows.len() as f64 {
+        return keep;
     }
-    let dropped = keep.iter().filter(|k| !**k).count();
-    let recurring = episodes >= RECURRING_MIN && episodes as f64 > RECURRING_PER_DAY * days;
-    if recurring || dropped as f64 > DROPPED_MAX * rows.len() as f64 { vec![true; rows.len()] } else { keep }
+    for run in odd.chunk_by(|a, b| b - a <= AFTER) {
+        let (first, last) = (run[0], run[run.len() - 1]);
+        let after = (AFTER_ONE + AFTER_EACH * run.len()).min(AFTER);
+        keep[first.saturating_sub(BEFORE)..(last + after + 1).min(rows.len())].fill(false);
+    }
+    keep
 }
 
 #[cfg(test)]
@@ -102,15 +102,13 @@ mod tests {
         let mut rows = vec![[0.0_f32; 8]; 100];
         rows[50][0] = 9.0;
         let odd = |v: &Vector| v[0] > 5.0;
-        let keep = around(&rows, 1.0, odd);
-        assert_eq!(keep.iter().filter(|k| !**k).count(), BEFORE + 1 + AFTER);
-        assert!(!keep[45] && !keep[65] && keep[44] && keep[66]);
-        assert!(around(&[[9.0; 8]; 40], 1.0, odd).iter().all(|k| *k));
-        for i in (0..100).step_by(17) {
+        let keep = around(&rows, odd);
+        assert_eq!(keep.iter().filter(|k| !**k).count(), BEFORE + 1 + AFTER_ONE + AFTER_EACH);
+        assert!(!keep[45] && !keep[55] && keep[44] && keep[56]);
+        for i in (0..100).step_by(10) {
             rows[i][0] = 9.0;
         }
-        assert!(around(&rows, 1.0, odd).iter().all(|k| *k), "six a day are a habit");
-        assert!(!around(&rows, 3.0, odd).iter().all(|k| *k), "six in three days are not");
+        assert!(around(&rows, odd).iter().all(|k| *k), "a tenth of all records is what the stream is like");
     }
 
     #[test]

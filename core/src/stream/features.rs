@@ -25,6 +25,8 @@ pub type Vector = [f32; RECORD_FEATURES];
 const CLIP: f64 = 15.0;
 /// Beyond this a residual is not taken as the next step's starting point.
 const ODD: f64 = 4.0;
+/// So many odd records in a row may be a spike, which says nothing about the level.
+const SPIKE_RECORDS: u32 = 3;
 /// What one record can add to the level.
 const LEVEL_CLIP: f64 = 6.0;
 const LEVEL_RISE: f64 = 0.1;
@@ -49,6 +51,10 @@ pub struct Memory {
     last: f64,
     /// Slow rise, quick release average of the residual.
     level: f64,
+    /// Odd records in a row.
+    odd: u32,
+    /// The level before the odd records under way.
+    level_before: Option<f64>,
     /// Mean square of the steps.
     volatility: f64,
     quiet: u32,
@@ -80,9 +86,11 @@ pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, v
     let residual = (value - expected) / baseline.residual_scale;
     let r = residual.clamp(-CLIP, CLIP);
     let memory = memory.get_or_insert(Memory {
-        anchor: r,
+        anchor: 0.0,
         last: r,
         level: 0.0,
+        odd: 0,
+        level_before: None,
         volatility: 1.0,
         quiet: 0,
         run: 0.0,
@@ -109,10 +117,28 @@ impl Memory {
         self.last = r;
         if r.abs() <= ODD {
             self.anchor = r;
+        } else if self.level_before.is_none() {
+            self.level_before = Some(self.level);
         }
+        if r.abs() < QUIET
+            && let Some(before) = self.level_before.take()
+        {
+            self.level = before.clamp(-QUIET_LEVEL, QUIET_LEVEL);
+        }
+        self.odd = if r.abs() > ODD { self.odd + 1 } else { 0 };
+        if self.odd == 0 || self.odd > SPIKE_RECORDS {
+            self.follow_level(r);
+        }
+        self.follow_volatility(r, d, moved);
+    }
+
+    fn follow_level(&mut self, r: f64) {
         let a = r.clamp(-LEVEL_CLIP, LEVEL_CLIP);
         let rising = a.abs() > self.level.abs() && a * self.level >= 0.0;
         self.level += if rising { LEVEL_RISE } else { LEVEL_RELEASE } * (a - self.level);
+    }
+
+    fn follow_volatility(&mut self, r: f64, d: f64, moved: f64) {
         let step = d.abs().min(moved.abs()).min(STEP_CLIP);
         let square = step * step;
         let rate = if square > self.volatility { VOLATILITY_RISE } else { VOLATILITY_RELEASE };
@@ -177,10 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn the_first_record_has_no_step_and_no_gap() {
+    fn the_first_record_steps_from_the_curve_and_has_no_gap() {
         let first = feed(&[14.0])[0];
         assert_eq!(first.residual, 2.0);
-        assert_eq!(first.vector[..3], [2.0, 0.0, 0.2]);
+        assert_eq!(first.vector[..3], [2.0, 4.0, 0.2]);
         assert_eq!(first.vector[4..], [0.0, 0.0, 0.0, 1.0]);
     }
 

@@ -1,0 +1,212 @@
+//! A small model and logs to judge with it. Everything comes from seeds.
+
+use std::{fs, path::Path, sync::OnceLock, time::UNIX_EPOCH};
+
+use clap::Parser;
+use oddline_core::{
+    record::Record,
+    stream::baseline::{Baseline, curve_at, phases},
+    time::EventTime,
+};
+use oddline_detector::{Judge, Judged, Model, Names, State};
+use oddline_trainer::{
+    generate::{self, Phase, Scenario, records},
+    output, train,
+};
+use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+use rand_distr::{Distribution, StandardNormal};
+use tempfile::TempDir;
+
+/// Servers of the logs; the model knows the first.
+const SERVERS: u32 = 2;
+const TRAINING_DAYS: u32 = 3;
+
+#[derive(Parser)]
+struct Training {
+    #[command(flatten)]
+    args: train::Args,
+}
+
+#[derive(Parser)]
+struct Generating {
+    #[command(flatten)]
+    args: generate::Args,
+}
+
+/// A record that owns nothing but its numbers.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub time: Option<EventTime>,
+    pub server: String,
+    pub component: String,
+    pub value: f64,
+}
+
+impl Entry {
+    pub fn new(server: &str, component: &str, time: EventTime, value: f64) -> Self {
+        Self { time: Some(time), server: server.to_owned(), component: component.to_owned(), value }
+    }
+
+    pub fn record(&self) -> Record<'_> {
+        Record {
+            time: self.time,
+            server: Some(self.server.as_str().into()),
+            component: Some(self.component.as_str().into()),
+            value: Some(self.value),
+            ..Record::default()
+        }
+    }
+}
+
+/// The file of the model of the first server. Trained once for each build of this test: the file that the first process
+/// leaves serves the others.
+pub fn model_bytes() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("judging-{}.onnx", this_build()));
+        fs::read(&kept).unwrap_or_else(|_| {
+            let folder = TempDir::new().unwrap();
+            let log = generate_log(folder.path());
+            let bytes = train(folder.path(), &log);
+            output::write(&kept, &bytes).unwrap();
+            bytes
+        })
+    })
+}
+
+fn this_build() -> String {
+    let file = fs::metadata(std::env::current_exe().unwrap()).unwrap();
+    let age = file.modified().unwrap().duration_since(UNIX_EPOCH).unwrap();
+    format!("{}-{}", file.len(), age.as_nanos())
+}
+
+pub fn model() -> &'static Model {
+    static MODEL: OnceLock<Model> = OnceLock::new();
+    MODEL.get_or_init(|| Model::open(model_bytes()).unwrap())
+}
+
+/// Writes the training log of the first server; its text.
+pub fn generate_log(folder: &Path) -> String {
+    let out = folder.join("logs");
+    let options = ["generate", "--servers", "1", "--days", "3", "--test-days", "1", "--seed", "7"];
+    let args = Generating::parse_from(options.into_iter().chain(["--out", out.to_str().unwrap()])).args;
+    generate::generate(&args).unwrap();
+    fs::read_to_string(out.join("server_logs.txt")).unwrap()
+}
+
+/// Trains on a log; the model file.
+pub fn train(folder: &Path, log: &str) -> Vec<u8> {
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    fs::write(path("log.csv"), log).unwrap();
+    let (logs, model, charts) = (path("log.csv"), path("model.onnx"), path("charts"));
+    let options = ["train", "--epochs", "3", "--logs", &logs, "--model", &model, "--charts", &charts];
+    train::run(&Training::parse_from(options).args).unwrap();
+    fs::read(&model).unwrap()
+}
+
+/// Unseen records of both servers: one the model knows, one it must learn.
+pub fn unseen() -> Vec<Entry> {
+    let scenario = Scenario {
+        servers: 1..SERVERS + 1,
+        training_days: TRAINING_DAYS,
+        unseen_days: 3,
+        seed: 7,
+        ..Scenario::default()
+    };
+    let unseen = records(&scenario).unwrap().filter(|r| r.phase == Phase::Unseen);
+    unseen.map(|r| Entry::new(&r.server, r.component, EventTime::from_micros(r.time_s * 1_000_000), r.value)).collect()
+}
+
+pub const NAMES: Names<'_> = Names { server: "server", component: "value" };
+
+/// Judges all records, flushing at the end only.
+pub fn judge_all(entries: &[Entry]) -> (Vec<Judged>, Judge) {
+    go_on(State::default(), entries)
+}
+
+/// Judges all records from a state on.
+pub fn go_on(state: State, entries: &[Entry]) -> (Vec<Judged>, Judge) {
+    let (mut judge, mut out) = (Judge::with_state(model(), state).unwrap(), Vec::new());
+    for entry in entries {
+        judge.push(&entry.record(), NAMES, &mut out).unwrap();
+    }
+    judge.flush(&mut out).unwrap();
+    (out, judge)
+}
+
+/// Everything of a verdict, each number by its bits.
+pub fn bits(judged: &Judged) -> String {
+    let v = &judged.verdict;
+    let floats = |row: &[f32]| row.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    format!(
+        "{} {} {:?} {:x} {:x?} {:x} {:?} {} {} {:x?} {:x?} {:?}",
+        v.number,
+        v.time.micros(),
+        v.stream,
+        v.value.to_bits(),
+        v.expected.map(f64::to_bits),
+        v.score.value.to_bits(),
+        v.score.cause,
+        v.anomalous,
+        v.learning,
+        floats(&v.vector),
+        floats(&v.residual),
+        judged.step,
+    )
+}
+
+/// Fails at the first verdict that differs in any bit.
+#[track_caller]
+pub fn assert_same(found: &[Judged], expected: &[Judged], how: &str) {
+    assert_eq!(found.len(), expected.len(), "{how}: number of verdicts");
+    if let Some((f, e)) = found.iter().zip(expected).find(|(f, e)| bits(f) != bits(e)) {
+        panic!("{how}: record {} differs:\n  {}\n  {}", e.verdict.number, bits(f), bits(e));
+    }
+}
+
+/// A stream that the model knows, behaving as it learnt: its daily curve under noise of its own scale, a record a
+/// minute.
+pub struct Usual {
+    pub server: String,
+    pub component: String,
+    pub baseline: Baseline,
+    pub time: EventTime,
+    random: Xoshiro256PlusPlus,
+    noise: f64,
+}
+
+/// The generator's own autocorrelation.
+const AUTOREGRESSION: f64 = 0.6;
+
+impl Usual {
+    pub fn stream(component: &str, seed: u64) -> Self {
+        let known = model().profile.baselines.iter().find(|b| b.component == component).unwrap();
+        let start = EventTime::parse("2026-02-02T00:00:00Z").unwrap();
+        Self {
+            server: known.server.clone(),
+            component: component.to_owned(),
+            baseline: known.baseline.clone(),
+            time: start,
+            random: Xoshiro256PlusPlus::seed_from_u64(seed),
+            noise: 0.0,
+        }
+    }
+
+    /// The next record, `shift` scales above what is usual.
+    pub fn next(&mut self, shift: f64) -> Entry {
+        let white: f64 = StandardNormal.sample(&mut self.random);
+        let spread = (1.0 - AUTOREGRESSION * AUTOREGRESSION).sqrt();
+        self.noise = (AUTOREGRESSION * self.noise + spread * white).clamp(-2.5, 2.5);
+        self.time = self.time.plus_seconds(60.0);
+        let expected = curve_at(&self.baseline.curve, &phases(self.time));
+        let value = expected + (self.noise + shift) * self.baseline.residual_scale;
+        Entry::new(&self.server, &self.component, self.time, value)
+    }
+
+    pub fn take(&mut self, records: usize, shift: f64) -> Vec<Entry> {
+        (0..records).map(|_| self.next(shift)).collect()
+    }
+}
+
+/// Records a day.
+pub const DAY: usize = 1440;

@@ -1,0 +1,13 @@
+//! What judging promises, on a small model trained once per process: verdicts do not depend on how records arrive, bad
+//! models are refused, runtimes agree, streams are bounded and adapt, and the truth is never learnt from.
+
+mod blocks;
+mod conformity;
+mod damage;
+mod edits;
+mod fixture;
+mod graphs;
+mod neighbours;
+mod onnx;
+mod streams;
+mod truth;
