@@ -1,5 +1,5 @@
-//! How entries travel: a batch with a fixed header, and the acknowledgement that comes back. Bytes only; sending,
-//! waiting and storing are others'.
+//! How entries travel: a batch with a fixed header, and the acknowledgement that comes back. And how models travel the
+//! other way: their bytes, and what is said about them. Bytes only; sending, waiting and storing are others'.
 //!
 //! ```text
 //!  offset  size  little endian
@@ -28,11 +28,17 @@
 mod ack;
 mod batch;
 mod json;
+mod model;
+mod rollout;
 
 pub use self::{
     ack::{Ack, AckError, FromCollector, decode_ack, encode_ack},
     batch::{Batch, BodyError, EncodeError, Header, WireError, decode, decode_body, decode_header, encode_batch},
     json::{JSON_BYTES_MAX, JsonBatch, JsonError, JsonLine, decode_json, encode_json},
+    model::{
+        FrameError, MODEL_FRAME_VERSION, MODEL_MAGIC, SIGNATURE_BYTES_MAX, SignedModel, decode_model, encode_model,
+    },
+    rollout::{Desired, GOOD_MODELS_MAX, ModelId, ModelState, ROLLOUT_BYTES_MAX, Refused, RolloutError},
 };
 
 /// First bytes of a batch.

@@ -1,0 +1,240 @@
+//! Which models this agent has and may go to. Pure; what is decided here is stored by [`super::store`].
+//!
+//! A model is taken when its version is higher than any taken before: a collector without a key cannot bring back an old
+//! one that was signed once. Going back is possible only to models that this agent has itself marked good, and to the
+//! one that came with the package.
+
+use oddline_core::wire::{Desired, GOOD_MODELS_MAX, ModelId, ModelState};
+use serde::{Deserialize, Serialize};
+
+/// The places for models.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slots {
+    current: Option<ModelId>,
+    /// Newest first; at most [`GOOD_MODELS_MAX`].
+    good: Vec<ModelId>,
+    factory: Option<ModelId>,
+    /// The highest version ever taken.
+    highest: u64,
+}
+
+/// What a wish comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It is in use.
+    Already,
+    /// Its bytes are needed.
+    Fetch,
+    /// It is here and may be used again.
+    Revive,
+    /// It must not be used.
+    Refuse(Refusal),
+}
+
+/// Why a model must not be used, by version and history alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// An old one.
+    #[error("version {version} is not higher than {highest}, the highest taken so far")]
+    NotNewer {
+        /// What is wished for.
+        version: u64,
+        /// What it must be higher than.
+        highest: u64,
+    },
+    /// A rollback to something else than a good one.
+    #[error("version {version} was not marked good here, or too long ago: there is no way back to it")]
+    NotGood {
+        /// What is wished for.
+        version: u64,
+    },
+}
+
+impl Slots {
+    /// Slots of an agent that has nothing but the model of its package, or not even that.
+    #[must_use]
+    pub fn new(factory: Option<ModelId>) -> Self {
+        let mut slots = Self::default();
+        slots.set_factory(factory);
+        slots.current = factory;
+        slots
+    }
+
+    /// The package may bring another model with each version.
+    pub fn set_factory(&mut self, factory: Option<ModelId>) {
+        self.factory = factory;
+        self.highest = self.highest.max(factory.map_or(0, |model| model.version));
+    }
+
+    /// What a wish comes to.
+    #[must_use]
+    pub fn answer(&self, desired: &Desired) -> Answer {
+        let model = desired.model;
+        if self.current == Some(model) {
+            return Answer::Already;
+        }
+        if desired.rollback {
+            let here = self.good.contains(&model) || self.factory == Some(model);
+            return if here { Answer::Revive } else { Answer::Refuse(Refusal::NotGood { version: model.version }) };
+        }
+        match self.check_newer(model) {
+            Ok(()) => Answer::Fetch,
+            Err(refusal) => Answer::Refuse(refusal),
+        }
+    }
+
+    /// Whether a model may be taken as a new one.
+    ///
+    /// # Errors
+    /// When its version is not higher than any taken before.
+    pub fn check_newer(&self, model: ModelId) -> Result<(), Refusal> {
+        if model.version > self.highest {
+            return Ok(());
+        }
+        Err(Refusal::NotNewer { version: model.version, highest: self.highest })
+    }
+
+    /// A model is in use from now on.
+    pub fn take(&mut self, model: ModelId) {
+        self.current = Some(model);
+        self.highest = self.highest.max(model.version);
+    }
+
+    /// The model in use has proved itself.
+    pub fn mark_good(&mut self) {
+        let Some(model) = self.current.filter(|model| self.factory != Some(*model)) else { return };
+        self.good.retain(|good| *good != model);
+        self.good.insert(0, model);
+        self.good.truncate(GOOD_MODELS_MAX);
+    }
+
+    /// The model in use cannot be used: the one to fall back to, the newest good one first. `None` when none is left.
+    pub fn drop_current(&mut self) -> Option<ModelId> {
+        let failed = self.current.take()?;
+        self.good.retain(|good| *good != failed);
+        self.current = self.good.first().copied().or(self.factory.filter(|factory| *factory != failed));
+        self.current
+    }
+
+    /// The model in use.
+    #[must_use]
+    pub fn current(&self) -> Option<ModelId> {
+        self.current
+    }
+
+    /// The model of the package.
+    #[must_use]
+    pub fn factory(&self) -> Option<ModelId> {
+        self.factory
+    }
+
+    /// Whether a model's file is still needed.
+    #[must_use]
+    pub fn keeps(&self, model: ModelId) -> bool {
+        self.current == Some(model) || self.good.contains(&model)
+    }
+
+    /// What others may know.
+    #[must_use]
+    pub fn state(&self) -> ModelState {
+        ModelState {
+            current: self.current,
+            good: self.good.iter().copied().collect(),
+            factory: self.factory,
+            fetching: None,
+            refused: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oddline_core::id::ModelHash;
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn model(version: u64) -> ModelId {
+        ModelId { sha256: ModelHash([u8::try_from(version).unwrap(); 32]), version }
+    }
+
+    fn wish(model: ModelId, rollback: bool) -> Desired {
+        Desired { model, rollback, signature: None }
+    }
+
+    #[test]
+    fn only_higher_versions_are_new() {
+        let mut slots = Slots::new(Some(model(3)));
+        assert_eq!(slots.answer(&wish(model(3), false)), Answer::Already);
+        assert_eq!(slots.answer(&wish(model(4), false)), Answer::Fetch);
+        let refused = |version, highest| Answer::Refuse(Refusal::NotNewer { version, highest });
+        assert_eq!(slots.answer(&wish(model(2), false)), refused(2, 3));
+        slots.take(model(9));
+        assert_eq!(slots.answer(&wish(model(4), false)), refused(4, 9));
+        // The same version with other bytes is not new either.
+        assert_eq!(slots.answer(&wish(ModelId { sha256: ModelHash([0; 32]), version: 9 }, false)), refused(9, 9));
+    }
+
+    #[test]
+    fn the_way_back_leads_to_good_ones_and_the_factory() {
+        let mut slots = Slots::new(Some(model(1)));
+        for version in 2..=6 {
+            slots.take(model(version));
+            if version != 5 {
+                slots.mark_good();
+            }
+        }
+        let back = |version| slots.answer(&wish(model(version), true));
+        assert_eq!([3, 4, 1].map(back), [Answer::Revive; 3]);
+        assert_eq!(back(6), Answer::Already);
+        for never in [2, 5, 7] {
+            assert_eq!(back(never), Answer::Refuse(Refusal::NotGood { version: never }), "{never}");
+        }
+        slots.take(model(3));
+        assert!(matches!(slots.answer(&wish(model(6), false)), Answer::Refuse(Refusal::NotNewer { highest: 6, .. })));
+        assert_eq!(slots.answer(&wish(model(6), true)), Answer::Revive);
+    }
+
+    #[test]
+    fn an_unusable_model_falls_back_until_nothing_is_left() {
+        let mut slots = Slots::new(Some(model(1)));
+        for version in [2, 3] {
+            slots.take(model(version));
+            slots.mark_good();
+        }
+        slots.take(model(4));
+        assert_eq!(slots.drop_current(), Some(model(3)));
+        assert_eq!(slots.drop_current(), Some(model(2)));
+        assert_eq!(slots.drop_current(), Some(model(1)));
+        assert_eq!(slots.drop_current(), None);
+        assert_eq!(slots.drop_current(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_unsigned_or_old_gets_in(actions in vec((0..5_u8, 1..8_u64), 0..40)) {
+            let mut slots = Slots::new(None);
+            let mut highest = 0;
+            for (action, version) in actions {
+                match action {
+                    0 | 1 => match slots.answer(&wish(model(version), action == 1)) {
+                        Answer::Already => prop_assert_eq!(slots.current(), Some(model(version))),
+                        Answer::Fetch => prop_assert!(version > highest),
+                        Answer::Revive => prop_assert!(slots.keeps(model(version))),
+                        Answer::Refuse(_) => {}
+                    },
+                    2 => if slots.check_newer(model(version)).is_ok() {
+                        slots.take(model(version));
+                        highest = version;
+                    },
+                    3 => slots.mark_good(),
+                    _ => { slots.drop_current(); }
+                }
+                prop_assert!(slots.state().good.len() <= GOOD_MODELS_MAX);
+                let json = serde_json::to_string(&slots).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<Slots>(&json).unwrap(), &slots);
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Model files and slots on the disk. What was stored is whole or not there: written beside, synced, renamed.
+//!
+//! ```text
+//!  models/slots.json
+//!  models/<sha256>.onnx            checked again whenever it is opened
+//!  models/<sha256>.onnx.minisig    minisign -Vm <file> -p <key> checks the same
+//! ```
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use oddline_core::{limits::MODEL_BYTES_MAX, wire::ModelId};
+
+use super::{slots::Slots, verify::hash};
+
+const SLOTS: &str = "slots.json";
+const MODEL: &str = "onnx";
+const SIGNATURE: &str = "onnx.minisig";
+/// Bytes of the slots file: five models and a number.
+const SLOTS_BYTES_MAX: u64 = 16 * 1024;
+
+/// The folder of models.
+#[derive(Debug, Clone)]
+pub struct ModelStore {
+    folder: PathBuf,
+}
+
+/// What went wrong with a file of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk.
+    #[error("{}: {reason}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What.
+        reason: io::Error,
+    },
+    /// The file holds something else than was stored.
+    #[error("{}: the file is damaged ({reason})", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// How that shows.
+        reason: String,
+    },
+}
+
+impl ModelStore {
+    /// Opens the folder, creating it.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(folder).map_err(io_error(folder))?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// The slots as they were stored; `None` before the first time.
+    ///
+    /// # Errors
+    /// When they cannot be read. The caller goes on with the factory's model: a damaged file is no reason to stop.
+    pub fn slots(&self) -> Result<Option<Slots>, StoreError> {
+        let path = self.folder.join(SLOTS);
+        let Some(bytes) = read(&path, SLOTS_BYTES_MAX)? else { return Ok(None) };
+        let slots = serde_json::from_slice(&bytes);
+        slots.map(Some).map_err(|e| StoreError::Damaged { path, reason: e.to_string() })
+    }
+
+    /// Stores the slots, then removes files that they no longer need.
+    ///
+    /// # Errors
+    /// When the slots cannot be written. A file that cannot be removed stays.
+    pub fn set_slots(&self, slots: &Slots) -> Result<(), StoreError> {
+        let text = serde_json::to_vec_pretty(slots).expect("numbers and hashes can always be written");
+        self.write(&self.folder.join(SLOTS), &text)?;
+        let needed = |name: &str| {
+            let state = slots.state();
+            let models = state.current.iter().chain(state.good.iter());
+            models.map(|model| model.sha256.to_string()).any(|hash| name.starts_with(&hash))
+        };
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name != SLOTS && name.contains(".onnx") && !needed(&name) {
+                // It is in the way of nothing, and the next time comes.
+                let _: io::Result<()> = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a checked model and its signature.
+    ///
+    /// # Errors
+    /// When they cannot be written; nothing counts as stored then.
+    pub fn put(&self, model: ModelId, file: &[u8], signature: &str) -> Result<(), StoreError> {
+        self.write(&self.path(model, SIGNATURE), signature.as_bytes())?;
+        self.write(&self.path(model, MODEL), file)
+    }
+
+    /// A stored model's bytes, whose hash is checked.
+    ///
+    /// # Errors
+    /// When they are not there or not what was stored.
+    pub fn get(&self, model: ModelId) -> Result<Vec<u8>, StoreError> {
+        let path = self.path(model, MODEL);
+        let missing = || StoreError::Io { path: path.clone(), reason: io::ErrorKind::NotFound.into() };
+        let bytes = read(&path, MODEL_BYTES_MAX as u64)?.ok_or_else(missing)?;
+        let found = hash(&bytes);
+        if found == model.sha256 {
+            return Ok(bytes);
+        }
+        Err(StoreError::Damaged { path, reason: format!("its SHA-256 is {found}") })
+    }
+
+    fn path(&self, model: ModelId, extension: &str) -> PathBuf {
+        self.folder.join(format!("{}.{extension}", model.sha256))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let beside = path.with_added_extension("new");
+        let written = File::create(&beside).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+        written.map_err(io_error(&beside))?;
+        fs::rename(&beside, path).map_err(io_error(path))?;
+        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(io_error(&self.folder))
+    }
+}
+
+fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let bytes = match fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(path)(error)),
+    };
+    if bytes > bytes_max {
+        return Err(StoreError::Damaged { path: path.to_owned(), reason: format!("it has {bytes} bytes") });
+    }
+    fs::read(path).map(Some).map_err(io_error(path))
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |reason| StoreError::Io { path: path.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::verify::tests::wish, *};
+
+    #[test]
+    fn what_was_stored_comes_back_and_what_is_not_needed_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ModelStore::open(&folder.path().join("models")).unwrap();
+        assert_eq!(store.slots().unwrap(), None);
+        let mut slots = Slots::new(None);
+        for version in 1..=6_u8 {
+            let file = [version, 1, 2];
+            let id = wish(&file).model;
+            store.put(id, &file, "signature").unwrap();
+            slots.take(id);
+            slots.mark_good();
+            store.set_slots(&slots).unwrap();
+        }
+        assert_eq!(store.slots().unwrap(), Some(slots));
+        let get = |version: u8| store.get(wish(&[version, 1, 2]).model);
+        assert_eq!(get(6).unwrap(), [6, 1, 2]);
+        assert!(get(4).is_ok() && matches!(get(3), Err(StoreError::Io { .. })));
+        // Slots, three models, three signatures.
+        assert_eq!(fs::read_dir(folder.path().join("models")).unwrap().count(), 7);
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ModelStore::open(folder.path()).unwrap();
+        let id = wish(b"\x01abc").model;
+        store.put(id, b"\x01abc", "").unwrap();
+        fs::write(store.path(id, MODEL), b"\x01abd").unwrap();
+        assert!(matches!(store.get(id), Err(StoreError::Damaged { .. })));
+        fs::write(store.path(id, MODEL), vec![0; MODEL_BYTES_MAX + 1]).unwrap();
+        assert!(matches!(store.get(id), Err(StoreError::Damaged { .. })));
+        fs::write(folder.path().join(SLOTS), b"{\"current\"").unwrap();
+        assert!(matches!(store.slots(), Err(StoreError::Damaged { .. })));
+    }
+}
