@@ -117,6 +117,13 @@ impl Baseline {
         self.max = self.max.max(value);
     }
 
+    /// Mean square of the usual steps in step scales: 1, or 0 where most neighbours are equal and a step has no scale
+    /// but the floor.
+    #[must_use]
+    pub fn volatility(&self) -> f64 {
+        if self.step_scale > SCALE_FLOOR { 1.0 } else { 0.0 }
+    }
+
     /// Whether every number is finite and every scale positive: what a model file must promise.
     #[must_use]
     pub fn is_sound(&self) -> bool {

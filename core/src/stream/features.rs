@@ -91,7 +91,7 @@ pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, v
         level: 0.0,
         odd: 0,
         level_before: None,
-        volatility: 1.0,
+        volatility: baseline.volatility(),
         quiet: 0,
         run: 0.0,
         last_value: f64::NAN,
@@ -100,7 +100,7 @@ pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, v
     let d = ((r - memory.anchor) / baseline.step_scale).clamp(-CLIP, CLIP);
     let moved = ((r - memory.last) / baseline.step_scale).clamp(-CLIP, CLIP);
     let limit = (r.abs() + 1.0) / baseline.step_scale;
-    memory.follow(r, d, moved);
+    memory.follow(r, d, moved, baseline.volatility());
     let d = d.clamp(-limit, limit);
     let stuck = memory.count_run(baseline, value);
     let (gap, late) = memory.gap(baseline, time);
@@ -113,7 +113,7 @@ pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, v
 }
 
 impl Memory {
-    fn follow(&mut self, r: f64, d: f64, moved: f64) {
+    fn follow(&mut self, r: f64, d: f64, moved: f64, usual_volatility: f64) {
         self.last = r;
         if r.abs() <= ODD {
             self.anchor = r;
@@ -129,7 +129,7 @@ impl Memory {
         if self.odd == 0 || self.odd > SPIKE_RECORDS {
             self.follow_level(r);
         }
-        self.follow_volatility(r, d, moved);
+        self.follow_volatility(r, d, moved, usual_volatility);
     }
 
     fn follow_level(&mut self, r: f64) {
@@ -138,7 +138,7 @@ impl Memory {
         self.level += if rising { LEVEL_RISE } else { LEVEL_RELEASE } * (a - self.level);
     }
 
-    fn follow_volatility(&mut self, r: f64, d: f64, moved: f64) {
+    fn follow_volatility(&mut self, r: f64, d: f64, moved: f64, usual: f64) {
         let step = d.abs().min(moved.abs()).min(STEP_CLIP);
         let square = step * step;
         let rate = if square > self.volatility { VOLATILITY_RISE } else { VOLATILITY_RELEASE };
@@ -146,7 +146,7 @@ impl Memory {
         self.quiet = if r.abs() < QUIET && d.abs() < QUIET { self.quiet + 1 } else { 0 };
         if self.quiet >= QUIET_RECORDS {
             self.level = self.level.clamp(-QUIET_LEVEL, QUIET_LEVEL);
-            self.volatility = self.volatility.min(QUIET_VOLATILITY);
+            self.volatility = self.volatility.min(QUIET_VOLATILITY * usual);
         }
     }
 
