@@ -108,7 +108,8 @@ impl Verdict {
 }
 
 /// Quotes a name where CSV needs it.
-fn csv_field(text: &str) -> std::borrow::Cow<'_, str> {
+#[must_use]
+pub fn csv_field(text: &str) -> std::borrow::Cow<'_, str> {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\"")).into()
     } else {

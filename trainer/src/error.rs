@@ -4,7 +4,11 @@ use std::io::ErrorKind;
 
 use oddline_detector::OpenError;
 
-use crate::generate::BadOptions;
+use crate::{
+    chart::ChartError,
+    evaluate::windows::{NameError, WindowsError},
+    generate::BadOptions,
+};
 
 /// Input that cannot be used: exit code 65.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +30,20 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         if cause.is::<BadOptions>() || cause.is::<BadUsage>() {
             return 2;
         }
-        if cause.is::<BadData>() || cause.is::<OpenError>() {
+        if cause.is::<BadData>() || cause.is::<OpenError>() || are_bad_labels(cause) {
             return 65;
+        }
+        if matches!(cause.downcast_ref(), Some(ChartError::Write { .. })) {
+            return 74;
         }
     }
     1
+}
+
+/// Labels that were read and cannot be used; those that cannot be read have their I/O error within.
+fn are_bad_labels(cause: &(dyn std::error::Error + 'static)) -> bool {
+    match cause.downcast_ref::<WindowsError>() {
+        Some(error) => !matches!(error, WindowsError::Read { .. }),
+        None => cause.is::<NameError>(),
+    }
 }

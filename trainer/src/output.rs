@@ -32,6 +32,12 @@ impl Output {
         Ok(Self { file: BufWriter::with_capacity(1 << 16, file), path: path.to_owned() })
     }
 
+    /// What to say when it cannot be written.
+    #[must_use]
+    pub fn trouble(&self) -> String {
+        format!("cannot write {}: is the disk full?", self.path.display())
+    }
+
     /// Completes the file under its name.
     ///
     /// # Errors
@@ -76,7 +82,7 @@ impl AnyFile for tempfile::Builder<'_, '_> {
 /// As [`Output`].
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut output = Output::create(path)?;
-    output.write_all(bytes).with_context(|| format!("cannot write {}: is the disk full?", path.display()))?;
+    output.write_all(bytes).with_context(|| output.trouble())?;
     output.finish()
 }
 

@@ -13,7 +13,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use oddline_core::{stream::StreamName, time::EventTime, verdict::CSV_HEADER};
+use oddline_core::{
+    stream::StreamName,
+    time::EventTime,
+    verdict::{CSV_HEADER, csv_field},
+};
 use oddline_detector::{Intake, Judge, Judged, Model};
 use serde_json::{Value, json};
 
@@ -187,10 +191,10 @@ fn count_towards(seen: &mut HashMap<String, u64>, skip: &HashMap<String, u64>, i
 impl Run {
     fn begin(args: &Args, model: &Model) -> Result<Self> {
         let mut anomalies = Output::create(&args.anomalies)?;
-        writeln!(anomalies, "{CSV_HEADER}").context("cannot write the anomalies")?;
+        writeln!(anomalies, "{CSV_HEADER}").with_context(|| anomalies.trouble())?;
         let mut scores = args.scores.as_deref().map(Output::create).transpose()?;
         if let Some(scores) = &mut scores {
-            writeln!(scores, "time,server,component,value,score,verdict").context("cannot write the scores")?;
+            writeln!(scores, "time,server,component,value,score,verdict").with_context(|| scores.trouble())?;
         }
         let comparison = if args.debug_with_anomaly_flag { Some(Comparison::begin(&args.debug_logs)?) } else { None };
         Ok(Self {
@@ -241,10 +245,10 @@ impl Run {
         }
         self.histogram.push(verdict.score.value);
         if verdict.anomalous {
-            verdict.write_csv(&mut self.anomalies).context("cannot write the anomalies: is the disk full?")?;
+            verdict.write_csv(&mut self.anomalies).with_context(|| self.anomalies.trouble())?;
         }
         if let Some(scores) = &mut self.scores {
-            score_row(scores, judged).context("cannot write the scores: is the disk full?")?;
+            score_row(scores, judged).with_context(|| scores.trouble())?;
         }
         if let Some(comparison) = &mut self.comparison {
             let view = &self.judge.model().profile.record;
@@ -288,7 +292,7 @@ impl Run {
 fn score_row(out: &mut Output, judged: &Judged) -> std::io::Result<()> {
     let v = &judged.verdict;
     let time: EventTime = v.time;
-    let (server, component) = (&v.stream.server, &v.stream.component);
+    let (server, component) = (csv_field(&v.stream.server), csv_field(&v.stream.component));
     writeln!(out, "{time},{server},{component},{},{},{}", v.value, v.score.value, u8::from(v.anomalous))
 }
 

@@ -19,7 +19,6 @@ pub struct Comparison {
     evaluation: Evaluation,
     ids: HashMap<Arc<StreamName>, StreamId>,
     debug: Output,
-    path: std::path::PathBuf,
 }
 
 impl Comparison {
@@ -32,7 +31,6 @@ impl Comparison {
             evaluation: Evaluation::new(u64::from(EPISODE_GAP_RECORDS)),
             ids: HashMap::new(),
             debug: Output::create(debug_logs)?,
-            path: debug_logs.to_owned(),
         })
     }
 
@@ -59,8 +57,7 @@ impl Comparison {
             score: verdict.score.value,
         });
         if verdict.anomalous != anomalous {
-            let io = || format!("cannot write {}: is the disk full?", self.path.display());
-            self.debug.write_all(difference(verdict, view, kind).as_bytes()).with_context(io)?;
+            self.debug.write_all(difference(verdict, view, kind).as_bytes()).with_context(|| self.debug.trouble())?;
         }
         Ok(())
     }
