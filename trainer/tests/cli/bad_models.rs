@@ -44,12 +44,12 @@ fn damaged_edited_or_of_another_kind() {
     }
     refused_by_all(&folder, &good[..good.len() - 1], &["truncated or edited"]);
     let edited = "edited or damaged since it was written";
-    refused_by_all(&folder, &[&good[..], &[0x18, 0x01]].concat(), &[edited]);
+    refused_by_all(&folder, &[&good[..], &[0x28, 0x01]].concat(), &[edited]);
     let later = replaced(&good, b"oddline.format\x12\x011", b"oddline.format\x12\x012");
     refused_by_all(&folder, &later, &["format \"2\"", "train a model with this version"]);
     let looser = replaced(&good, b"\"autoencoder\":true,", b"\"autoencoder\":null,");
     refused_by_all(&folder, &looser, &[edited]);
-    let mut large = good.clone();
+    let mut large = good;
     large.resize(600 * 1024, 0);
     refused_by_all(&folder, &large, &["614400 bytes", "at most 524288"]);
 }

@@ -1,5 +1,7 @@
 //! The program as a user meets it: files in a folder, a command, an exit code, what it says and what it leaves behind.
 
+#![allow(clippy::unwrap_used, reason = "a test may die where it stands")]
+
 mod bad_logs;
 mod bad_models;
 mod disk;

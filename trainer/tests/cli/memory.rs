@@ -21,7 +21,7 @@ fn resident_memory_does_not_grow_with_the_records() {
     let folder = Folder::new();
     folder.write("log.csv", steady(3_000));
     folder.must(&format!("{TRAIN} --logs log.csv"));
-    let mut command = folder.command("test --logs - --debug-with-anomaly-flag --scores scores.csv --json");
+    let mut command = folder.command("test --logs - --debug-with-anomaly-flag --json");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = BufWriter::new(child.stdin.take().unwrap());
     input.write_all(HEADER.as_bytes()).unwrap();

@@ -160,3 +160,13 @@ fn a_stream_seen_only_when_judging() {
     assert_eq!(report["run"]["streams_learning"], 1);
     assert_eq!(report["run"]["records_while_learning"], 2_880, "48 hours");
 }
+
+#[test]
+fn names_with_commas_and_quotes_stay_one_field() {
+    let folder = Folder::new();
+    let named = steady(1_000).replace("server-01,", "\"rack 1, \"\"left\"\"\",");
+    trained(&folder, &named);
+    folder.must("test --logs odd.csv --scores scores.csv");
+    let scores = folder.text("scores.csv");
+    assert_eq!(scores.lines().filter(|l| l.contains(",\"rack 1, \"\"left\"\"\",cpu,")).count(), 1_000, "{scores}");
+}

@@ -66,7 +66,7 @@ fn without_permission() {
         return;
     }
     let before = folder.files();
-    let secret = |name: &str| fs::set_permissions(folder.path(name), fs::Permissions::from_mode(0)).unwrap();
+    let secret = |name: &str| fs::set_permissions(folder.path(name), fs::Permissions::from_mode(0o000)).unwrap();
     if is_root() {
         run(&mut as_nobody("train --epochs 2")).refused(77, &[MODEL]);
         run(&mut as_nobody("test")).refused(77, &["logs/anomalies.csv"]);

@@ -9,7 +9,7 @@ use crate::fixture::{Entry, NAMES, assert_same, judge_all, model, unseen};
 /// Unseen records as a bad day delivers them: some late, some twice, some without a time, some absurd.
 fn untidy(seed: u64) -> Vec<Entry> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut entries: Vec<Entry> = unseen().into_iter().step_by(7).collect();
+    let mut entries: Vec<Entry> = unseen().into_iter().step_by(15).collect();
     for entry in &mut entries {
         match random.random_range(0..100_u32) {
             0 => entry.time = entry.time.map(|t| EventTime::from_micros(t.micros() - 600_000_000)),
@@ -62,7 +62,7 @@ fn a_stored_state_goes_on_as_if_nothing_happened() {
         let (mut judge, mut out) = (Judge::new(model()).unwrap(), Vec::new());
         let mut stored = 0;
         for entry in &entries {
-            if random.random_bool(0.005) {
+            if random.random_bool(0.02) {
                 judge.flush(&mut out).unwrap();
                 let bytes = postcard::to_allocvec(judge.state()).unwrap();
                 let state: State = postcard::from_bytes(&bytes).unwrap();

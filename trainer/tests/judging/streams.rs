@@ -11,7 +11,7 @@ use oddline_core::{
 };
 use oddline_detector::Judged;
 
-use crate::fixture::{DAY, Entry, Usual, judge_all, model};
+use crate::fixture::{DAY, Entry, Usual, judge_all};
 
 fn odd(judged: &[Judged]) -> usize {
     judged.iter().filter(|j| j.verdict.anomalous).count()
