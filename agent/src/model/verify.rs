@@ -154,6 +154,13 @@ pub fn verify<M>(
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::{
+        fs::{self, OpenOptions},
+        io::Write,
+        path::Path,
+        process::{Command, Stdio},
+    };
+
     use minisign::KeyPair;
     use oddline_core::event::Text;
 
@@ -266,6 +273,38 @@ pub(super) mod tests {
         assert!(verify(&wish(file), signed, &keys, &slots, open).is_err());
         let desired = Desired { signature: Some(Text::cut(&new.sign(file))), ..wish(file) };
         assert!(verify(&desired, signed, &keys, &slots, open).is_ok());
+    }
+
+    /// Runs the stock tool in a folder; `None`, noted for the report, when it is not installed.
+    fn minisign(test: &str, folder: &Path, arguments: &[&str]) -> Option<bool> {
+        let run = Command::new("minisign").args(arguments).current_dir(folder).stdin(Stdio::null()).output();
+        let Ok(output) = run else {
+            if let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
+                let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
+                writeln!(list, "{test}: minisign is not installed").unwrap();
+            }
+            return None;
+        };
+        Some(output.status.success())
+    }
+
+    #[test]
+    fn the_stock_tool_and_we_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let run = |arguments: &[&str]| minisign("model::verify: stock tool", folder.path(), arguments);
+        let Some(made) = run(&["-G", "-W", "-p", "k.pub", "-s", "k.sec"]) else { return };
+        let file = b"\x05onnx";
+        fs::write(path("m.onnx"), file).unwrap();
+        assert!(made && run(&["-S", "-s", "k.sec", "-m", "m.onnx"]) == Some(true));
+        let keys = TrustedKeys::parse(&[fs::read_to_string(path("k.pub")).unwrap()]).unwrap();
+        let signature = fs::read_to_string(path("m.onnx.minisig")).unwrap();
+        assert_eq!(keys.check(file, &signature), Ok(()));
+        assert!(keys.check(b"\x05other", &signature).is_err());
+
+        let signer = Signer::new();
+        fs::write(path("m.onnx.minisig"), signer.sign(file)).unwrap();
+        assert_eq!(run(&["-V", "-m", "m.onnx", "-P", &signer.public()]), Some(true));
     }
 
     #[test]

@@ -42,6 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A mosquitto on a port of its own; killed when dropped.
 struct Broker {
+    program: &'static str,
     child: Option<Child>,
     folder: PathBuf,
     port: u16,
@@ -50,14 +51,13 @@ struct Broker {
 impl Broker {
     /// `None`, noted for the report, when there is no mosquitto.
     fn start(test: &str, folder: &Path) -> Option<Self> {
-        let found = Command::new("mosquitto").arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if found.is_err() {
+        let Some(program) = program() else {
             if let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
                 let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
                 writeln!(list, "{test}: mosquitto is not installed").unwrap();
             }
             return None;
-        }
+        };
         certificates(folder);
         // The port is free now and nobody else on this machine asks for it in particular.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -74,7 +74,7 @@ impl Broker {
             path("acl")
         );
         fs::write(folder.join("mosquitto.conf"), config).unwrap();
-        let mut broker = Self { child: None, folder: folder.to_owned(), port };
+        let mut broker = Self { program, child: None, folder: folder.to_owned(), port };
         broker.up();
         Some(broker)
     }
@@ -82,7 +82,7 @@ impl Broker {
     fn up(&mut self) {
         let config = self.folder.join("mosquitto.conf");
         let log = OpenOptions::new().create(true).append(true).open(self.folder.join("log")).unwrap();
-        let child = Command::new("mosquitto").arg("-v").arg("-c").arg(config).stderr(log).spawn().unwrap();
+        let child = Command::new(self.program).arg("-v").arg("-c").arg(config).stderr(log).spawn().unwrap();
         self.child = Some(child);
         let began = std::time::Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
@@ -119,6 +119,13 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Debian keeps it where not every user's path leads.
+fn program() -> Option<&'static str> {
+    ["mosquitto", "/usr/sbin/mosquitto"]
+        .into_iter()
+        .find(|program| Command::new(program).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok())
 }
 
 /// A CA and certificates of the broker, an agent, another agent and the collector; a stranger's from another CA.

@@ -112,7 +112,7 @@ pub enum PackError {
         /// Why.
         reason: String,
     },
-    /// The spool gave nothing though it should hold this entry.
+    /// The spool gave nothing or something else though it should hold this entry.
     #[error("the spool does not hold entry {0}")]
     Missing(u64),
 }
@@ -186,12 +186,10 @@ impl Delivery {
     ///
     /// # Errors
     /// When the entries are none that this program would have put into the spool.
-    pub fn pack(&mut self, entries: &[Vec<u8>], now_ms: u64) -> Result<Packed, PackError> {
+    pub fn pack(&mut self, entries: &[(u64, Vec<u8>)], now_ms: u64) -> Result<Packed, PackError> {
         let first = self.next;
-        let entries = &entries[..fitting(entries)];
-        if entries.is_empty() {
-            return Err(PackError::Missing(first));
-        }
+        let entries = in_a_row(first, entries)?;
+        let entries = &entries[..fitting(&entries)];
         let payload = match self.encoding {
             Encoding::Postcard => {
                 encode_batch(self.epoch, first, entries).map_err(|reason| PackError::Encode { first, reason })?
@@ -278,17 +276,28 @@ impl Delivery {
 }
 
 /// How many of the entries go into one batch: as many as stay within the aim, one in any case.
-fn fitting(entries: &[Vec<u8>]) -> usize {
+fn fitting(entries: &[&[u8]]) -> usize {
     let mut bytes = HEADER_BYTES;
     let fit = entries.iter().take(BATCH_ENTRIES_MAX).take_while(|entry| {
         bytes += ENTRY_PREFIX_BYTES + entry.len();
         bytes <= BATCH_BYTES_AIM
     });
-    fit.count().max(entries.len().min(1))
+    fit.count().max(1)
 }
 
-fn read(first: u64, entries: &[Vec<u8>]) -> Result<Vec<Entry>, PackError> {
-    let one = |(sequence, bytes): (u64, &Vec<u8>)| {
+/// The entries without their sequences, which run from `first` on.
+pub(super) fn in_a_row(first: u64, entries: &[(u64, Vec<u8>)]) -> Result<Vec<&[u8]>, PackError> {
+    let hole = (first..).zip(entries).find(|(expected, (found, _))| expected != found);
+    if let Some((expected, _)) = hole {
+        return Err(PackError::Missing(expected));
+    }
+    let bytes: Vec<&[u8]> = entries.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+    if bytes.is_empty() { Err(PackError::Missing(first)) } else { Ok(bytes) }
+}
+
+/// The entries as values; the first has sequence `first`.
+pub(super) fn read(first: u64, entries: &[&[u8]]) -> Result<Vec<Entry>, PackError> {
+    let one = |(sequence, bytes): (u64, &&[u8])| {
         postcard::from_bytes(bytes).map_err(|e| PackError::Entry { sequence, reason: e.to_string() })
     };
     (first..).zip(entries).map(one).collect()
@@ -307,8 +316,8 @@ mod tests {
 
     const EPOCH: Epoch = Epoch::from_random(7);
 
-    fn entries(count: usize, bytes: usize) -> Vec<Vec<u8>> {
-        vec![vec![0; bytes]; count]
+    fn entries(first: u64, count: usize, bytes: usize) -> Vec<(u64, Vec<u8>)> {
+        (first..).take(count).map(|sequence| (sequence, vec![0; bytes])).collect()
     }
 
     fn connected() -> Delivery {
@@ -333,7 +342,7 @@ mod tests {
         let mut delivery = connected();
         for batch in 0..4 {
             assert_eq!(delivery.wants(100).unwrap().from, 11 + batch);
-            assert_eq!(delivery.pack(&entries(1, 10), 0).unwrap().first, 11 + batch);
+            assert_eq!(delivery.pack(&entries(11 + batch, 1, 10), 0).unwrap().first, 11 + batch);
         }
         assert_eq!(delivery.wants(100), None);
         assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 12 }, 100, 0), Heard::Delete(12));
@@ -343,19 +352,22 @@ mod tests {
     #[test]
     fn a_batch_is_filled_to_its_aim() {
         let mut delivery = connected();
-        let packed = delivery.pack(&entries(50, 1000), 0).unwrap();
+        let packed = delivery.pack(&entries(11, 50, 1000), 0).unwrap();
         assert_eq!((packed.first, packed.last), (11, 26));
         assert!(packed.payload.len() <= BATCH_BYTES_AIM);
         assert_eq!(decode(&packed.payload).unwrap().header.last_sequence(), 26);
-        assert_eq!(delivery.pack(&entries(3, 8192), 0).unwrap().last, 27);
+        assert_eq!(delivery.pack(&entries(27, 3, 8192), 0).unwrap().last, 27);
         assert!(matches!(delivery.pack(&[], 0), Err(PackError::Missing(28))));
+        assert!(matches!(delivery.pack(&entries(29, 1, 10), 0), Err(PackError::Missing(28))));
+        let hole = [entries(28, 1, 10), entries(30, 1, 10)].concat();
+        assert!(matches!(delivery.pack(&hole, 0), Err(PackError::Missing(29))));
     }
 
     #[test]
     fn an_overdue_acknowledgement_sends_again_and_waits_longer_each_time() {
         let mut delivery = connected();
         assert_eq!(delivery.due_ms(), None);
-        assert!(!delivery.pack(&entries(2, 10), 1_000).unwrap().again);
+        assert!(!delivery.pack(&entries(11, 2, 10), 1_000).unwrap().again);
         let mut now = 1_000;
         for wait in [30_000, 60_000, 120_000, 240_000, 480_000, 900_000, 900_000] {
             assert_eq!(delivery.due_ms(), Some(now + wait));
@@ -363,7 +375,7 @@ mod tests {
             assert!(delivery.overdue(now + wait));
             now += wait;
             assert_eq!(delivery.wants(12).unwrap().from, 11);
-            assert!(delivery.pack(&entries(2, 10), now).unwrap().again);
+            assert!(delivery.pack(&entries(11, 2, 10), now).unwrap().again);
         }
         assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 11 }, 12, now), Heard::Delete(11));
         assert_eq!(delivery.due_ms(), Some(now + ACK_WAIT_MS_MIN));
@@ -376,7 +388,7 @@ mod tests {
         assert_eq!(delivery.due_ms(), None);
         let mut now = 0;
         for wait in [1_000, 2_000, 4_000, 8_000, 16_000] {
-            delivery.pack(&entries(2, 10), now).unwrap();
+            delivery.pack(&entries(11, 2, 10), now).unwrap();
             delivery.unheard(now);
             delivery.unheard(now + 1);
             assert_eq!(delivery.due_ms(), Some(now + wait));
@@ -389,7 +401,7 @@ mod tests {
     #[test]
     fn foreign_and_impossible_acknowledgements_delete_nothing() {
         let mut delivery = connected();
-        delivery.pack(&entries(2, 10), 0).unwrap();
+        delivery.pack(&entries(11, 2, 10), 0).unwrap();
         let other = Epoch::from_random(8);
         assert_eq!(delivery.heard(Ack { epoch: other, acked: 12 }, 12, 0), Heard::OtherEpoch(other));
         assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 10 }, 12, 0), Heard::Nothing);
@@ -399,7 +411,7 @@ mod tests {
     #[test]
     fn an_old_copy_of_the_state_stops_instead_of_losing_what_comes() {
         let mut delivery = connected();
-        delivery.pack(&entries(2, 10), 0).unwrap();
+        delivery.pack(&entries(11, 2, 10), 0).unwrap();
         assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 13 }, 12, 0), Heard::Ahead { acked: 13, last: 12 });
         delivery.connected();
         assert_eq!((delivery.wants(20), delivery.due_ms()), (None, None));
@@ -410,7 +422,7 @@ mod tests {
     #[test]
     fn an_acknowledgement_of_an_earlier_life_moves_on() {
         let mut delivery = connected();
-        delivery.pack(&entries(1, 10), 0).unwrap();
+        delivery.pack(&entries(11, 1, 10), 0).unwrap();
         assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 15 }, 20, 0), Heard::Delete(15));
         assert_eq!((delivery.wants(20).unwrap().from, delivery.due_ms()), (16, None));
     }
@@ -422,8 +434,8 @@ mod tests {
         let entry = Entry { event: Event::SourceFailed(fault), stamp };
         let mut delivery = Delivery::new(EPOCH, Encoding::Json, 0);
         delivery.connected();
-        let packed = delivery.pack(&[postcard::to_stdvec(&entry).unwrap()], 0).unwrap();
+        let packed = delivery.pack(&[(1, postcard::to_stdvec(&entry).unwrap())], 0).unwrap();
         assert_eq!(decode_json(&packed.payload).unwrap().entries, [entry]);
-        assert!(matches!(delivery.pack(&[vec![255]], 0), Err(PackError::Entry { sequence: 2, .. })));
+        assert!(matches!(delivery.pack(&[(2, vec![255])], 0), Err(PackError::Entry { sequence: 2, .. })));
     }
 }

@@ -46,14 +46,20 @@ impl Spool for MemorySpool {
         Ok(self.inner().last)
     }
 
-    fn peek(&mut self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, Infallible> {
+    fn peek(&mut self, from: u64, bytes_max: usize) -> Result<Vec<(u64, Vec<u8>)>, Infallible> {
         let mut bytes = 0;
         let inner = self.inner();
         let fits = |(at, (_, entry)): &(usize, (&u64, &Vec<u8>))| {
             bytes += entry.len();
             *at == 0 || bytes <= bytes_max
         };
-        Ok(inner.entries.range(from..).enumerate().take_while(fits).map(|(_, (_, entry))| entry.clone()).collect())
+        Ok(inner
+            .entries
+            .range(from..)
+            .enumerate()
+            .take_while(fits)
+            .map(|(_, (&sequence, entry))| (sequence, entry.clone()))
+            .collect())
     }
 
     fn ack(&mut self, up_to: u64) -> Result<(), Infallible> {

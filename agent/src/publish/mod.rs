@@ -39,11 +39,12 @@ pub trait Spool {
     /// When the spool cannot be read.
     fn last(&mut self) -> Result<u64, Self::Error>;
 
-    /// Entries from `from` on in postcard: as many as stay within `bytes_max`, but at least one when there is one.
+    /// Entries from `from` on with their sequences, in postcard: as many as stay within `bytes_max`, but at least one
+    /// when there is one.
     ///
     /// # Errors
     /// When the spool cannot be read.
-    fn peek(&mut self, from: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, Self::Error>;
+    fn peek(&mut self, from: u64, bytes_max: usize) -> Result<Vec<(u64, Vec<u8>)>, Self::Error>;
 
     /// Deletes everything up to and including `up_to`.
     ///

@@ -131,7 +131,8 @@ impl World {
                 left = left.saturating_sub(entry.len());
                 fits
             };
-            let entries: Vec<Vec<u8>> = self.log[from..].iter().take_while(fits).cloned().collect();
+            let entries = self.log[from..].iter().take_while(fits).cloned();
+            let entries: Vec<(u64, Vec<u8>)> = (wanted.from..).zip(entries).collect();
             let packed = self.delivery.pack(&entries, self.now_ms).unwrap();
             count += 1;
             bytes += packed.payload.len();

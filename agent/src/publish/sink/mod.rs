@@ -10,7 +10,10 @@ use oddline_core::{event::Entry, id::Epoch, wire::JsonLine};
 
 pub use self::file::{FileSink, OpenError, Rotation};
 pub use self::text::{Marks, line};
-use super::Spool;
+use super::{
+    Spool,
+    delivery::{PackError, in_a_row, read},
+};
 
 /// Bytes taken from the spool at once: memory for one turn, and one fsync for all of it.
 const TURN_BYTES: usize = 64 * 1024;
@@ -39,13 +42,8 @@ pub enum SinkError<E: std::error::Error> {
         reason: io::Error,
     },
     /// The spool holds what this program would not have written.
-    #[error("the spool's entry {sequence} cannot be read: {reason}")]
-    Entry {
-        /// Which entry.
-        sequence: u64,
-        /// Why.
-        reason: postcard::Error,
-    },
+    #[error(transparent)]
+    Entry(#[from] PackError),
 }
 
 /// Moves everything after `acked` from the spool to the sink; the new `acked`.
@@ -62,13 +60,7 @@ pub fn drain<S: Spool>(
     while acked < last {
         let first = acked + 1;
         let entries = spool.peek(first, TURN_BYTES).map_err(SinkError::Spool)?;
-        if entries.is_empty() {
-            break;
-        }
-        let read = |(sequence, bytes): (u64, &Vec<u8>)| {
-            postcard::from_bytes(bytes).map_err(|reason| SinkError::Entry { sequence, reason })
-        };
-        let entries: Vec<Entry> = (first..).zip(&entries).map(read).collect::<Result<_, _>>()?;
+        let entries = read(first, &in_a_row(first, &entries)?)?;
         sink.take(epoch, first, &entries)?;
         acked += entries.len() as u64;
         spool.ack(acked).map_err(SinkError::Spool)?;
