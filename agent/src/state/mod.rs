@@ -1,0 +1,308 @@
+//! The agent's one durable file: read positions, judged streams and the spool move together in one transaction, so that
+//! a kill at any instant neither skips nor repeats a line. Entries, positions and chunks are opaque bytes; what they
+//! mean is their owners' business. Decides nothing about when to commit.
+//!
+//! ```text
+//!  position, changed chunks, new entries -> commit -> [file] -> peek -> published -> ack -> deleted
+//! ```
+//!
+//! After an error the file is opened again by itself at the next call; nothing that was committed is lost. A commit
+//! that failed must be offered again unchanged: it may have reached the disk all the same, and is then not repeated.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
+
+mod change;
+mod error;
+mod recover;
+mod store;
+
+pub use change::{CHUNK_BYTES_MAX, Commit, ENTRY_BYTES_MAX, SourceChange, StoredSource, VALUE_BYTES_MAX};
+pub use error::StateError;
+
+use store::{Head, Reach, Store, StoreError};
+
+/// Undelivered bytes at which reading stops: the log files are the buffer then.
+pub const SPOOL_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// What may still come when the spool is full: the entries of lines that had been read.
+const SPOOL_BYTES_MARGIN: u64 = 4 * 1024 * 1024;
+/// Acknowledged bytes that may be sent again after a power cut: deleting needs no sync of its own until then.
+const UNSYNCED_BYTES_MAX: u64 = 256 * 1024;
+
+/// How the file was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// There was none.
+    Fresh,
+    /// It goes on where it stopped.
+    Resumed,
+    /// It could not be believed; a new one was begun.
+    SetAside {
+        /// Where the old one is.
+        to: PathBuf,
+        /// What was wrong with it.
+        why: String,
+    },
+}
+
+/// The open state file.
+#[derive(Debug)]
+pub struct State {
+    path: PathBuf,
+    store: Option<Store>,
+    head: Head,
+    /// What is in the file of each chunk.
+    written: BTreeMap<(Vec<u8>, u32), u64>,
+    failed: Option<Failed>,
+    unsynced_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failed {
+    number: u64,
+    digest: u64,
+}
+
+impl State {
+    /// Opens the file, or begins one. `random` becomes the epoch of a new file.
+    ///
+    /// # Errors
+    /// When another process has it open, or the disk fails.
+    pub fn open(path: &Path, random: u64) -> Result<(Self, Opened), StateError> {
+        let failed = |error| named(path, error);
+        let io = |error| named(path, StoreError::Io(error));
+        // Zero is left to those who know no epoch.
+        let epoch = (random >> 1).max(1);
+        let (opened, (store, head)) = match path.try_exists().map_err(io)? {
+            false => (Opened::Fresh, Store::create(path, epoch, recover::count(path).map_err(io)?).map_err(failed)?),
+            true => match Store::open(path) {
+                Ok(found) => (Opened::Resumed, found),
+                Err(StoreError::Damaged(why)) => {
+                    let (to, number) = recover::set_aside(path).map_err(io)?;
+                    (Opened::SetAside { to, why }, Store::create(path, epoch, number).map_err(failed)?)
+                }
+                Err(error) => return Err(failed(error)),
+            },
+        };
+        let mut state = Self {
+            path: path.to_owned(),
+            store: Some(store),
+            head,
+            written: BTreeMap::new(),
+            failed: None,
+            unsynced_bytes: 0,
+        };
+        for source in state.sources()? {
+            for (index, bytes) in (0..).zip(&source.chunks) {
+                state.written.insert((source.key.clone(), index), digest(bytes));
+            }
+        }
+        Ok((state, opened))
+    }
+
+    /// Names this file's sequences: 63 bits, another one for each file.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.head.epoch
+    }
+
+    /// Files that were set aside so far.
+    #[must_use]
+    pub fn set_aside(&self) -> u64 {
+        self.head.set_aside
+    }
+
+    /// All sources, as committed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn sources(&mut self) -> Result<Vec<StoredSource>, StateError> {
+        self.with(Store::sources)
+    }
+
+    /// A value, as committed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn value(&mut self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+        self.with(|store| store.value(name))
+    }
+
+    /// All of it is on the disk when it returns, or none. Returns the sequences of the entries.
+    ///
+    /// # Errors
+    /// When something is too large or the spool full (nothing has changed), or the disk is full or fails: offer the
+    /// same commit again.
+    pub fn commit(&mut self, commit: &Commit) -> Result<RangeInclusive<u64>, StateError> {
+        self.check(commit)?;
+        let digest = digest(commit);
+        self.with(|_| Ok(()))?;
+        if let Some(failed) = self.failed.take()
+            && self.head.commits == failed.number
+        {
+            if failed.digest != digest {
+                self.failed = Some(failed);
+                return Err(StateError::Diverged { path: self.path.clone() });
+            }
+            return Ok(self.committed(commit));
+        }
+        let changed =
+            commit.without(|key, index, bytes| self.written.get(&(key.to_vec(), index)) == Some(&self::digest(bytes)));
+        let mut head = self.head;
+        head.commits += 1;
+        head.last += commit.entries.len() as u64;
+        head.spool_bytes += commit.entry_bytes();
+        match self.with(|store| store.write(&changed, &head)) {
+            Ok(()) => {
+                self.head = head;
+                self.unsynced_bytes = 0;
+                Ok(self.committed(commit))
+            }
+            Err(error) => {
+                self.failed = Some(Failed { number: head.commits, digest });
+                // It may have reached the disk all the same. Where that cannot be told now, the next call asks again.
+                if self.with(|_| Ok(())).is_ok() && self.head.commits == head.commits {
+                    self.failed = None;
+                    return Ok(self.committed(commit));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Entries from a sequence on: as many as stay within `bytes_max`, but at least one when there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn peek(&mut self, from: u64, bytes_max: usize) -> Result<Vec<(u64, Vec<u8>)>, StateError> {
+        self.with(|store| store.entries(from, bytes_max))
+    }
+
+    /// Deletes the entries up to and including a sequence. After a power cut some may be back.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn ack(&mut self, up_to: u64) -> Result<(), StateError> {
+        let up_to = up_to.min(self.head.last);
+        if up_to < self.head.first {
+            return Ok(());
+        }
+        let bytes = self.with(|store| store.bytes_up_to(up_to))?;
+        let unsynced = self.unsynced_bytes + bytes;
+        let reach = if unsynced > UNSYNCED_BYTES_MAX { Reach::Now } else { Reach::WithTheNextCommit };
+        self.with(|store| store.delete(up_to, reach))?;
+        self.unsynced_bytes = if reach == Reach::Now { 0 } else { unsynced };
+        self.head.first = self.head.first.max(up_to + 1);
+        self.head.spool_bytes = self.head.spool_bytes.saturating_sub(bytes);
+        Ok(())
+    }
+
+    /// The first sequence that waits; one more than [`Self::last`] when none does.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.head.first
+    }
+
+    /// The highest sequence ever given out; 0 for none.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.head.last
+    }
+
+    /// Bytes that wait to be delivered.
+    #[must_use]
+    pub fn spool_bytes(&self) -> u64 {
+        self.head.spool_bytes
+    }
+
+    /// Whether reading should stop until something is delivered.
+    #[must_use]
+    pub fn is_spool_full(&self) -> bool {
+        self.head.spool_bytes >= SPOOL_BYTES_MAX
+    }
+
+    fn check(&self, commit: &Commit) -> Result<(), StateError> {
+        commit.check_sizes()?;
+        let bytes = self.head.spool_bytes;
+        if !commit.entries.is_empty() && bytes + commit.entry_bytes() > SPOOL_BYTES_MAX + SPOOL_BYTES_MARGIN {
+            return Err(StateError::SpoolFull { path: self.path.clone(), bytes });
+        }
+        Ok(())
+    }
+
+    /// Remembers what the file holds now.
+    fn committed(&mut self, commit: &Commit) -> RangeInclusive<u64> {
+        for source in &commit.sources {
+            for (index, bytes) in &source.chunks {
+                self.written.insert((source.key.clone(), *index), digest(bytes));
+            }
+        }
+        let counts: BTreeMap<_, _> = commit.sources.iter().map(|s| (s.key.as_slice(), s.chunk_count)).collect();
+        self.written.retain(|(key, index), _| {
+            !commit.removed.contains(key) && counts.get(key.as_slice()).is_none_or(|count| index < count)
+        });
+        self.head.last + 1 - commit.entries.len() as u64..=self.head.last
+    }
+
+    /// Opens the file again if need be, and closes it when it fails: after one error the library refuses everything.
+    fn with<T>(&mut self, act: impl FnOnce(&Store) -> Result<T, StoreError>) -> Result<T, StateError> {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => {
+                let (store, head) = Store::open(&self.path).map_err(|error| named(&self.path, error))?;
+                self.head = head;
+                self.unsynced_bytes = 0;
+                store
+            }
+        };
+        let result = act(&store).map_err(|error| named(&self.path, error));
+        if result.is_ok() {
+            self.store = Some(store);
+        }
+        result
+    }
+}
+
+fn named(path: &Path, error: StoreError) -> StateError {
+    let path = path.to_owned();
+    match error {
+        StoreError::Busy => StateError::Busy { path },
+        StoreError::Damaged(why) => StateError::Damaged { path, why },
+        StoreError::Io(error) => StateError::Io { path, error },
+    }
+}
+
+fn digest(value: &(impl Hash + ?Sized)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_that_reached_the_disk_all_the_same_is_not_repeated() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut state, _) = State::open(&dir.path().join("state"), 1).unwrap();
+        let commit = Commit { entries: vec![b"once".to_vec()], ..Commit::default() };
+        let other = Commit { entries: vec![b"other".to_vec()], ..Commit::default() };
+        state.commit(&commit).unwrap();
+        // As after an error whose outcome could not be told.
+        state.failed = Some(Failed { number: state.head.commits, digest: digest(&commit) });
+        state.store = None;
+        assert!(matches!(state.commit(&other), Err(StateError::Diverged { .. })));
+        assert_eq!(state.commit(&commit).unwrap(), 1..=1);
+        assert_eq!(state.commit(&other).unwrap(), 2..=2);
+        // And as after one that did not reach it.
+        state.failed = Some(Failed { number: state.head.commits + 1, digest: digest(&commit) });
+        state.store = None;
+        assert_eq!(state.commit(&commit).unwrap(), 3..=3);
+        assert_eq!(state.peek(1, usize::MAX).unwrap().len(), 3);
+    }
+}
