@@ -27,3 +27,8 @@ pub mod episode;
 
 pub mod profile;
 pub mod seal;
+
+pub mod event;
+pub mod id;
+pub mod topic;
+pub mod wire;

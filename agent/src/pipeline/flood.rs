@@ -1,0 +1,122 @@
+//! The flood limit: so many episodes an hour and source travel one by one, the rest as one summary with counts.
+//! Pure; runs on event time, so that a replay holds back the same ones.
+
+use std::collections::BTreeMap;
+
+use oddline_core::{
+    event::{FLOOD_COMPONENTS_MAX, FloodSummary, List, Name, SourceName},
+    time::EventTime,
+};
+use serde::{Deserialize, Serialize};
+
+/// A summary is due this long after the first episode held back, in seconds.
+const SUMMARY_S: f64 = 3_600.0;
+/// Components counted by name until a summary is made; further ones are counted together.
+const COUNTED_MAX: usize = 1_024;
+
+/// A token bucket and what it held back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Flood {
+    per_hour: u32,
+    tokens: f64,
+    filled: Option<EventTime>,
+    held: Option<Held>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Held {
+    from: EventTime,
+    to: EventTime,
+    components: BTreeMap<String, u64>,
+    others: u64,
+}
+
+impl Flood {
+    /// A full bucket.
+    #[must_use]
+    pub fn new(per_hour: u32) -> Self {
+        Self { per_hour, tokens: f64::from(per_hour), filled: None, held: None }
+    }
+
+    /// Whether an episode that opens at `time` may travel; if not, it is counted.
+    pub fn admit(&mut self, time: EventTime, component: &str) -> bool {
+        // Late records do not turn the bucket's clock back.
+        let since = self.filled.map_or(0.0, |filled| time.seconds_since(filled).max(0.0));
+        self.filled = Some(self.filled.map_or(time, |filled| filled.max(time)));
+        let limit = f64::from(self.per_hour);
+        self.tokens = (self.tokens + since * limit / 3_600.0).min(limit);
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            return true;
+        }
+        self.hold(time, component);
+        false
+    }
+
+    fn hold(&mut self, time: EventTime, component: &str) {
+        let held =
+            self.held.get_or_insert_with(|| Held { from: time, to: time, components: BTreeMap::new(), others: 0 });
+        held.to = held.to.max(time);
+        if let Some(count) = held.components.get_mut(component) {
+            *count += 1;
+        } else if held.components.len() < COUNTED_MAX {
+            held.components.insert(component.to_owned(), 1);
+        } else {
+            held.others += 1;
+        }
+    }
+
+    /// The summary that is due at event time `now`, if one is.
+    pub fn due(&mut self, source: &SourceName, now: EventTime) -> Option<FloodSummary> {
+        let due = self.held.as_ref().is_some_and(|held| now.seconds_since(held.from) >= SUMMARY_S);
+        if due { self.held.take().map(|held| held.summary(source)) } else { None }
+    }
+
+    /// What is held back, at the end of a replay.
+    pub fn rest(&mut self, source: &SourceName) -> Option<FloodSummary> {
+        self.held.take().map(|held| held.summary(source))
+    }
+}
+
+impl Held {
+    fn summary(self, source: &SourceName) -> FloodSummary {
+        let suppressed = self.components.values().sum::<u64>() + self.others;
+        let mut counts: Vec<(String, u64)> = self.components.into_iter().collect();
+        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let mut components: List<(Name, u64), FLOOD_COMPONENTS_MAX> = List::default();
+        let mut others = self.others;
+        for (component, count) in counts {
+            if components.push((Name::cut(&component), count)).is_err() {
+                others += count;
+            }
+        }
+        let source = source.clone();
+        FloodSummary { source, from: self.from, to: self.to, suppressed, components, others, by_clock: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> EventTime {
+        EventTime::from_micros(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn the_bucket_empties_refills_and_says_what_it_held() {
+        let source = SourceName::cut("log");
+        let mut flood = Flood::new(60);
+        let admitted = (0..100).filter(|i| flood.admit(at(0), if i % 2 == 0 { "a" } else { "b" })).count();
+        assert_eq!(admitted, 60);
+        assert!(flood.due(&source, at(3_599)).is_none());
+        let summary = flood.due(&source, at(3_600)).unwrap();
+        assert_eq!((summary.suppressed, summary.others), (40, 0));
+        let components: Vec<(&str, u64)> = summary.components.iter().map(|(n, c)| (&**n, *c)).collect();
+        assert_eq!(components, [("a", 20), ("b", 20)]);
+        assert!(flood.due(&source, at(9_000)).is_none());
+        assert!(flood.admit(at(60), "a"), "one token a minute");
+        assert!(!flood.admit(at(60), "a"));
+        assert!(!flood.admit(at(30), "a"), "a late record brings no token");
+    }
+}
