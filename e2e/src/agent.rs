@@ -1,0 +1,172 @@
+//! The agent as a process: its configuration, its signals, what it says on standard error.
+
+use std::{
+    fs::{self, OpenOptions},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use crate::{
+    programs::copied,
+    waiting::{until, within},
+};
+
+/// The agent promises to end within 10 s of SIGTERM; a busy machine may add to it.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where it tells.
+#[derive(Debug, Clone)]
+pub enum Link {
+    /// To a broker, with certificates of this folder.
+    Broker {
+        /// Where it listens on this host.
+        port: u16,
+        /// Where the certificates lie.
+        folder: PathBuf,
+        /// File name of what to trust, without `.pem`.
+        trusts: String,
+        /// File name of its own certificate and key, without `.pem` and `.key`.
+        identity: String,
+        /// `postcard` or `json`.
+        events: &'static str,
+    },
+    /// To a JSON-lines file.
+    File(PathBuf),
+}
+
+/// What it is told to do.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Its name.
+    pub name: String,
+    /// Its own folder: configuration, state, what it says.
+    pub folder: PathBuf,
+    /// Where its state lies, if not in its folder.
+    pub state_dir: Option<PathBuf>,
+    /// The model it starts with.
+    pub model: PathBuf,
+    /// Where it tells.
+    pub link: Link,
+    /// Pattern of the logs.
+    pub files: PathBuf,
+    /// Its environment beside ours.
+    pub env: Vec<(String, String)>,
+}
+
+/// One agent; killed when dropped.
+pub struct Agent {
+    setup: Setup,
+    program: PathBuf,
+    child: Option<Child>,
+}
+
+impl Agent {
+    /// Writes its configuration; does not start it.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        fs::create_dir_all(&setup.folder).expect("the test's folder can be written");
+        fs::write(setup.folder.join("agent.toml"), configuration(&setup)).expect("the test's folder can be written");
+        let program = copied("oddline-agent", &setup.folder);
+        Self { setup, program, child: None }
+    }
+
+    /// Its program, for a replay by the very same build.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Starts it; waits for nothing.
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let open = |name: &str| {
+            let path = self.setup.folder.join(name);
+            OpenOptions::new().create(true).append(true).open(path).expect("the test's folder can be written")
+        };
+        let mut command = Command::new(&self.program);
+        command.arg("run").arg("--config").arg(self.setup.folder.join("agent.toml"));
+        command.envs(self.setup.env.iter().cloned()).stdin(Stdio::null());
+        command.stdout(open("stdout")).stderr(open("stderr"));
+        self.child = Some(command.spawn().expect("the agent can be started"));
+    }
+
+    /// Whether it runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child can be asked").is_none())
+    }
+
+    /// Whether it ended by itself, and how. It can be started again then.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().expect("a child can be asked")?;
+        self.child = None;
+        Some(status)
+    }
+
+    /// kill -9; false when it had already ended.
+    pub fn kill(&mut self) -> bool {
+        let was_alive = self.is_alive();
+        if let Some(mut child) = self.child.take() {
+            // A child that has ended cannot be killed.
+            drop(child.kill());
+            child.wait().expect("a killed child ends");
+        }
+        was_alive
+    }
+
+    /// SIGTERM; it ends well and in time.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().unwrap_or_else(|| panic!("it is to be stopped, but: {}", self.said()));
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", child.id())).status();
+        kill.expect("a shell can be started");
+        let status = within(STOP_PATIENCE, || child.try_wait().expect("a child can be asked"));
+        if status.is_none() {
+            child.kill().expect("a child can be killed");
+            child.wait().expect("a killed child ends");
+        }
+        let ended_well = status.is_some_and(|status| status.success());
+        assert!(ended_well, "{} after SIGTERM: {status:?}; it said: {}", self.setup.name, self.said());
+    }
+
+    /// All that it said on standard error, in all its lives.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let bytes = fs::read(self.setup.folder.join("stderr")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until it has said something; all it said after `mark` bytes.
+    pub fn says(&self, mark: usize, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+        let after = || self.said().get(mark..).unwrap_or_default().to_owned();
+        let said = || Some(after()).filter(|text| is_it(text));
+        until(said, || format!("{} does not say {what}, but: {}", self.setup.name, after()))
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn configuration(setup: &Setup) -> String {
+    let Setup { name, folder, state_dir, model, link, files, .. } = setup;
+    let state = state_dir.clone().unwrap_or_else(|| folder.join("state"));
+    let link = match link {
+        Link::Broker { port, folder, trusts, identity, events } => {
+            let path = |file: String| folder.join(file);
+            format!(
+                "[broker]\naddress = \"mqtts://localhost:{port}\"\nca = {:?}\ncertificate = {:?}\nkey = {:?}\n\
+                 events = {events:?}\n",
+                path(format!("{trusts}.pem")),
+                path(format!("{identity}.pem")),
+                path(format!("{identity}.key")),
+            )
+        }
+        Link::File(path) => format!("[output]\nfile = {path:?}\n"),
+    };
+    format!(
+        "name = {name:?}\nfleet = \"home\"\nstate_dir = {state:?}\ncontrol = \"\"\n\n[model]\nfactory = {model:?}\n\n\
+         {link}\n[[source]]\nfiles = [{files:?}]\nformat = \"auto\"\nbegin = \"start\"\n"
+    )
+}
