@@ -1,9 +1,13 @@
 //! Arguments in, exit code out; nothing else.
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::{BufWriter, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
-use oddline_agent::{error::exit_code, replay};
+use oddline_agent::{command, config, error::exit_code, replay, run};
 
 /// Reads local logs and tells only what is odd in them
 #[derive(Parser)]
@@ -13,25 +17,63 @@ struct Cli {
     command: Command,
 }
 
+#[derive(clap::Args)]
+struct Config {
+    /// The configuration; *.toml in the folder of the same name ending in .d are laid over it
+    #[arg(long, value_name = "FILE", default_value = config::FILE)]
+    config: PathBuf,
+}
+
 #[derive(Subcommand)]
 enum Command {
+    /// Follows the configured logs until it is stopped
+    Run(Config),
+    /// Says everything that is wrong with a configuration
+    Validate(Config),
+    /// Prints what a log would have been told of, judged as the daemon judges
     Replay(replay::Args),
+    /// Asks the running agent how it is
+    Status {
+        #[command(flatten)]
+        config: Config,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows, checks and takes back models
+    Model {
+        #[command(flatten)]
+        config: Config,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(subcommand)]
+        what: command::model::What,
+    },
 }
 
 fn main() -> ExitCode {
+    let out = &mut BufWriter::new(std::io::stdout());
     let done = match Cli::parse().command {
-        Command::Replay(args) => replay::run(&args, &mut std::io::BufWriter::new(std::io::stdout().lock())),
+        Command::Run(Config { config }) => run::run(&config),
+        Command::Validate(Config { config }) => command::validate::run(&config, out),
+        Command::Replay(args) => replay::run(&args, out).map(|counts| {
+            say(&format!("{} lines, {} records judged, {} odd", counts.lines, counts.judged, counts.anomalous));
+        }),
+        Command::Status { config, json } => command::status::run(&config.config, json, out),
+        Command::Model { config, json, what } => command::model::run(&config.config, &what, json, out),
     };
-    // Nobody reads standard error: then nobody misses what it says.
-    let say = |text: String| drop(writeln!(std::io::stderr(), "{text}"));
+    let done = done.and_then(|()| Ok(out.flush()?));
     match done {
-        Ok(counts) => {
-            say(format!("{} lines, {} records judged, {} odd", counts.lines, counts.judged, counts.anomalous));
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(format!("error: {error:#}"));
+            say(&format!("error: {error:#}"));
             exit_code(&error).into()
         }
     }
+}
+
+/// Nobody reads standard error: then nobody misses what it says.
+fn say(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
 }

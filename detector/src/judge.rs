@@ -57,6 +57,31 @@ pub struct State {
     last_time: Option<EventTime>,
 }
 
+impl State {
+    /// Goes over to another model: what it knows of the streams takes the place of what was learnt here. Call it
+    /// between two records, before [`Judge::with_state`] with that model.
+    pub fn adopt(&mut self, model: &Model) {
+        self.streams.adopt(&model.profile);
+        // What the block under way would still do belongs to the baselines that are gone.
+        for settled in &mut self.settled {
+            settled.what = Effect::Nothing;
+        }
+    }
+
+    /// Number of the next record.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Streams known, and how many of them are still being learnt.
+    #[must_use]
+    pub fn streams(&self) -> (usize, usize) {
+        let learning = self.last_time.map_or(0, |now| self.streams.learning(now));
+        (self.streams.len(), learning)
+    }
+}
+
 /// A scored record of the block under way, as far as it matters when the block ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Settled {
@@ -153,6 +178,18 @@ impl Judge {
     pub fn state(&self) -> &State {
         debug_assert!(self.waiting.is_empty(), "records that wait are not part of the state");
         &self.state
+    }
+
+    /// Number of the next record.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.state.number
+    }
+
+    /// Streams known, and how many of them are still being learnt.
+    #[must_use]
+    pub fn streams(&self) -> (usize, usize) {
+        self.state.streams()
     }
 
     /// What happened to the streams so far.

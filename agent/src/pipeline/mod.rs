@@ -53,6 +53,14 @@ pub struct Remembered {
     counts: Counts,
 }
 
+impl Remembered {
+    /// Goes over to another model, before [`Pipeline::new`] with it. Number of the first record that it will judge.
+    pub fn adopt(&mut self, model: &Model) -> u64 {
+        self.judge.adopt(model);
+        self.judge.number()
+    }
+}
+
 /// What came of a source's lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
@@ -176,6 +184,24 @@ impl Pipeline {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// Number of the next record.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.judge.number()
+    }
+
+    /// Streams known, and how many of them are still being learnt.
+    #[must_use]
+    pub fn streams(&self) -> (usize, usize) {
+        self.judge.streams()
+    }
+
+    /// Event time of the last record that had one.
+    #[must_use]
+    pub fn last_time(&self) -> Option<EventTime> {
+        self.previous
     }
 
     fn judge_one(&mut self, reading: &Record<'_>, text: &Arc<str>) -> Result<bool, InferError> {

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fmt, fs, io,
     path::{Component, Path, PathBuf},
     str::FromStr,
 };
@@ -83,6 +83,16 @@ impl FromStr for Pattern {
             parts.push(Part::Like(glob::Pattern::new("*").map_err(|error| malformed(error.msg))?));
         }
         Ok(Self(parts))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Name(name) => write!(f, "/{name}"),
+            Part::Like(pattern) => write!(f, "/{pattern}"),
+            Part::AnyFolders => f.write_str("/**"),
+        })
     }
 }
 

@@ -201,6 +201,24 @@ impl State {
         Ok(())
     }
 
+    /// Begins a new epoch, as an old copy of a file must: what waits gets sequences from 1 on. `random` becomes the
+    /// epoch.
+    ///
+    /// # Errors
+    /// When the file cannot be written; nothing has changed then.
+    pub fn renew(&mut self, random: u64) -> Result<(), StateError> {
+        let waiting = self.with(|store| store.entries(0, usize::MAX))?;
+        let mut head = self.head;
+        head.epoch = (random >> 1).max(1);
+        head.commits += 1;
+        head.first = 1;
+        head.last = waiting.len() as u64;
+        self.with(|store| store.renumber(&waiting, &head))?;
+        self.head = head;
+        self.unsynced_bytes = 0;
+        Ok(())
+    }
+
     /// The first sequence that waits; one more than [`Self::last`] when none does.
     #[must_use]
     pub fn first(&self) -> u64 {
@@ -285,6 +303,27 @@ fn digest(value: &(impl Hash + ?Sized)) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_copy_begins_a_new_epoch_with_what_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let (mut state, _) = State::open(&path, 1 << 20).unwrap();
+        let entries = [b"a", b"b", b"c"].map(|e| e.to_vec()).to_vec();
+        state.commit(&Commit { entries, ..Commit::default() }).unwrap();
+        state.ack(1).unwrap();
+        let (epoch, bytes) = (state.epoch(), state.spool_bytes());
+        state.renew(7 << 20).unwrap();
+        let expected = vec![(1, b"b".to_vec()), (2, b"c".to_vec())];
+        assert_ne!(state.epoch(), epoch);
+        assert_eq!((state.first(), state.last(), state.spool_bytes()), (1, 2, bytes));
+        assert_eq!(state.peek(0, usize::MAX).unwrap(), expected);
+        let epoch = state.epoch();
+        drop(state);
+        let (mut state, opened) = State::open(&path, 3).unwrap();
+        assert_eq!((opened, state.epoch(), state.last()), (Opened::Resumed, epoch, 2));
+        assert_eq!(state.commit(&Commit { entries: vec![b"d".to_vec()], ..Commit::default() }).unwrap(), 3..=3);
+    }
 
     #[test]
     fn a_commit_that_reached_the_disk_all_the_same_is_not_repeated() {

@@ -145,6 +145,20 @@ impl Store {
         transaction.commit().map_err(failed)
     }
 
+    /// Puts the entries of the spool under sequences from 1 on. `head` is how it will be afterwards.
+    pub fn renumber(&self, entries: &[(u64, Vec<u8>)], head: &Head) -> Result<(), StoreError> {
+        let transaction = self.0.begin_write().map_err(failed)?;
+        {
+            write_meta(&mut transaction.open_table(META).map_err(failed)?, head)?;
+            let mut spool = transaction.open_table(SPOOL).map_err(failed)?;
+            spool.retain(|_, _| false).map_err(failed)?;
+            for (sequence, (_, entry)) in (1..).zip(entries) {
+                spool.insert(sequence, entry.as_slice()).map_err(failed)?;
+            }
+        }
+        transaction.commit().map_err(failed)
+    }
+
     /// Entries from a sequence on: as many as stay within `bytes_max`, but at least one when there is one.
     pub fn entries(&self, from: u64, bytes_max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         let spool = self.0.begin_read().map_err(failed)?.open_table(SPOOL).map_err(failed)?;

@@ -197,6 +197,26 @@ impl Streams {
         self.streams.is_empty()
     }
 
+    /// Streams that are still being learnt at this event time.
+    #[must_use]
+    pub fn learning(&self, now: EventTime) -> usize {
+        let learns = |stream: &&Stream| stream.learner.as_ref().is_some_and(|learner| !learner.is_done(now));
+        self.streams.iter().filter(|stream| stream.baseline.is_none() || learns(stream)).count()
+    }
+
+    /// Goes over to another model: a stream that it knows takes its baseline, which is newer than what was learnt here;
+    /// any other keeps its own.
+    pub fn adopt(&mut self, profile: &Profile) {
+        for stream in &mut self.streams {
+            let StreamName { server, component } = &*stream.name;
+            if let Some(baseline) = profile.baseline(server, component) {
+                stream.baseline = Some(baseline.clone());
+                stream.memory = None;
+                self.learning -= usize::from(stream.learner.take().is_some());
+            }
+        }
+    }
+
     /// What happened so far.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use oddline_core::{event::Entry, id::Epoch, wire::JsonLine};
 
 pub use self::file::{FileSink, OpenError, Rotation};
-pub use self::text::{Marks, line};
+pub use self::text::{Marks, clean, line};
 use super::{
     Spool,
     delivery::{PackError, in_a_row, read},

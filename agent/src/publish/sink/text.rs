@@ -89,7 +89,9 @@ fn short(number: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-fn clean(text: &str) -> String {
+/// Without control characters, and without the invisible ones that reorder what stands around them.
+#[must_use]
+pub fn clean(text: &str) -> String {
     // Also the invisible ones that reorder what stands around them.
     let hidden = |c: char| {
         c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,0 +1,6 @@
+//! What an operator types, one file each; the daemon itself is [`crate::run`].
+
+pub mod model;
+pub mod status;
+pub mod table;
+pub mod validate;

@@ -1,0 +1,89 @@
+//! `status`: what the running agent says of itself.
+
+use std::{io::Write, path::Path};
+
+use anyhow::{Context, Result};
+
+use super::table::table;
+use crate::{
+    config,
+    control::{self, StatusAnswer},
+};
+
+/// Asks the running agent and prints its answer.
+///
+/// # Errors
+/// When the configuration has mistakes, or no agent answers.
+pub fn run(file: &Path, as_json: bool, out: &mut impl Write) -> Result<()> {
+    let answer = ask(file, "status")?;
+    if as_json {
+        return Ok(write!(out, "{answer}")?);
+    }
+    let status: StatusAnswer = serde_json::from_str(&answer).context("the agent's answer is of another version")?;
+    print(&status, out)
+}
+
+/// One question to the agent that runs with this configuration.
+///
+/// # Errors
+/// When the configuration has mistakes, or no agent answers.
+pub fn ask(file: &Path, question: &str) -> Result<String> {
+    let config = config::load(file)?.config;
+    let socket = config.control.context("the configuration turns the local socket off (control = \"\")")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime
+        .block_on(control::ask(&socket, question))
+        .with_context(|| format!("no agent answers at {}: does it run, as this user or root?", socket.display()))
+}
+
+fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
+    let StatusAnswer { who, reading, .. } = status;
+    writeln!(out, "{} of fleet {}, oddline-agent {}", who.name, who.fleet, who.version)?;
+    let link = match status.connected {
+        Some(true) => " (connected)",
+        Some(false) => " (not connected)",
+        None => "",
+    };
+    writeln!(
+        out,
+        "events     {} so far, {} wait, to {}{link}",
+        reading.last_sequence, reading.waiting, who.destination
+    )?;
+    writeln!(out, "model      {}, {} records judged since it was taken", reading.model, reading.judged_by_model)?;
+    if let Some(refused) = status.models.as_ref().and_then(|models| models.refused.as_ref()) {
+        writeln!(out, "           model {} was refused: {}", refused.model.version, refused.reason)?;
+    }
+    if let Some(why) = &reading.stopped {
+        writeln!(out, "STOPPED    {why}")?;
+    }
+    if reading.gaps > 0 {
+        writeln!(out, "GAPS       {} with {} bytes, lost before they were read", reading.gaps, reading.gap_bytes)?;
+    }
+    if reading.set_aside > 0 {
+        writeln!(out, "DAMAGE     {} state files were set aside so far", reading.set_aside)?;
+    }
+    if reading.left_out > 0 {
+        writeln!(out, "LEFT OUT   {} files match and are not followed: too many", reading.left_out)?;
+    }
+    writeln!(out)?;
+    let row = |source: &crate::figures::SourceFigures| {
+        vec![
+            source.name.clone(),
+            source.counts.lines.to_string(),
+            source.counts.judged.to_string(),
+            source.counts.anomalous.to_string(),
+            source.counts.faults.to_string(),
+            format!("{}{}", source.streams, learning(source.learning)),
+            source.lag_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
+            source.failed.clone().unwrap_or_else(|| "reads".to_owned()),
+        ]
+    };
+    let rows: Vec<Vec<String>> = reading.sources.iter().map(row).collect();
+    let heading = ["source", "lines", "judged", "odd", "faulty", "streams", "lag", "state"];
+    write!(out, "{}", if rows.is_empty() { "no source is there yet\n".to_owned() } else { table(&heading, &rows) })?;
+    Ok(())
+}
+
+fn learning(learning: u64) -> String {
+    if learning == 0 { String::new() } else { format!(" ({learning} learning)") }
+}

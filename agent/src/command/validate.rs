@@ -1,0 +1,47 @@
+//! `validate`: everything that is wrong with a configuration, at once.
+
+use std::{io::Write, path::Path};
+
+use anyhow::Result;
+use oddline_config::{Origin, Problem, Problems};
+
+use crate::config::{self, Destination, What};
+
+/// Reads the configuration and the files it names, and says what it comes to.
+///
+/// # Errors
+/// All mistakes, and all that is wrong with the files.
+pub fn run(file: &Path, out: &mut impl Write) -> Result<()> {
+    let loaded = config::load(file)?;
+    let config = loaded.config;
+    let wrong = config::check_files(&config);
+    if !wrong.is_empty() {
+        let problem = |what| Problem { origin: Origin::Missing, key: String::new(), what };
+        return Err(Problems(wrong.into_iter().map(problem).collect()).into());
+    }
+    for (name, meant) in loaded.strange {
+        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+        writeln!(out, "note: environment variable {name} means nothing here{meant}")?;
+    }
+    writeln!(out, "{} is fine", file.display())?;
+    writeln!(out, "agent {} of fleet {}", config.name, config.fleet)?;
+    for source in &config.sources {
+        let what = match &source.what {
+            What::Files { include, .. } => include.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            What::Journal(reader) if reader.arguments.is_empty() => "the journal".to_owned(),
+            What::Journal(reader) => format!("the journal ({})", reader.arguments.join(" ")),
+            What::Stdin => "standard input".to_owned(),
+        };
+        writeln!(out, "reads {what} as {}", source.format)?;
+    }
+    let to = match &config.destination {
+        Destination::Broker(link, _) => link.broker.to_string(),
+        Destination::File(path, _) => path.display().to_string(),
+        Destination::Stdout => "standard output".to_owned(),
+    };
+    writeln!(out, "events go to {to}")?;
+    if config.trusted_keys.is_empty() && matches!(config.destination, Destination::Broker(..)) {
+        writeln!(out, "note: no key is trusted (model.trusted_keys): no model that is pushed will be taken")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,482 @@
+//! What an operator writes in `agent.toml`, as types that cannot be wrong. One reading finds all mistakes; files that
+//! are named are looked at by [`check_files`], so that `validate` says everything at once. Starts nothing.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use oddline_config::{Layers, Problems, Reader, Section};
+use oddline_core::{
+    format::{Format, Mapping},
+    id::{AgentName, FleetName},
+};
+
+use crate::{
+    clock,
+    model::verify::TrustedKeys,
+    publish::{
+        address::Address,
+        delivery::Encoding,
+        settings::{Identity, Settings as Link, User},
+        sink::Rotation,
+    },
+    redact::{Addresses, Samples},
+    source::{discover::Pattern, journal},
+};
+
+/// Where the configuration is, unless told otherwise.
+pub const FILE: &str = "/etc/oddline/agent.toml";
+const STATE_DIR: &str = "/var/lib/oddline/agent";
+const CONTROL: &str = "/run/oddline-agent/control.sock";
+const FACTORY: &str = "/usr/share/oddline/factory.onnx";
+const JOURNALCTL: &str = "journalctl";
+/// Episodes an hour and source that travel one by one.
+pub const FLOOD_LIMIT: u32 = 60;
+/// Sources of one configuration: each may mean hundreds of files.
+const SOURCES_MAX: usize = 64;
+
+/// Everything the daemon needs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This server.
+    pub name: AgentName,
+    /// Its fleet.
+    pub fleet: FleetName,
+    /// Folder of the state file and the models.
+    pub state_dir: PathBuf,
+    /// Local socket for `status` and `model rollback`.
+    pub control: Option<PathBuf>,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// The model that came with the package.
+    pub factory: PathBuf,
+    /// Minisign public keys whose models are taken.
+    pub trusted_keys: Vec<String>,
+    /// Where events go.
+    pub destination: Destination,
+    /// What is read.
+    pub sources: Vec<SourceConfig>,
+    /// What is shown of an odd line.
+    pub samples: Samples,
+    /// What becomes of IP addresses in it.
+    pub addresses: Addresses,
+    /// Episodes an hour and source that travel one by one.
+    pub flood_limit: u32,
+}
+
+/// Where events go.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// To a collector.
+    Broker(Box<Link>, Encoding),
+    /// Into a JSON-lines file.
+    File(PathBuf, Rotation),
+    /// To standard output, or through it to the journal.
+    Stdout,
+}
+
+/// One `[[source]]`.
+#[derive(Debug, Clone)]
+pub struct SourceConfig {
+    /// What is read.
+    pub what: What,
+    /// The format of its lines.
+    pub format: Format,
+    /// Server of records that name none.
+    pub server: String,
+    /// Component of records that name none; the file's name without its ending when `None`.
+    pub component: Option<String>,
+    /// Seconds east of UTC of times without a zone.
+    pub offset_s: i32,
+    /// Where the first reading begins.
+    pub begin: First,
+}
+
+/// What a source reads.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// Files.
+    Files {
+        /// Which.
+        include: Vec<Pattern>,
+        /// Which not.
+        exclude: Vec<Pattern>,
+    },
+    /// The journal.
+    Journal(journal::Reader),
+    /// Standard input.
+    Stdin,
+}
+
+/// Where reading begins when nothing is known of a source yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum First {
+    /// With the oldest that is there.
+    Start,
+    /// With what is written from now on.
+    End,
+}
+
+/// `+01:00` in seconds.
+struct Offset(i32);
+
+impl FromStr for Offset {
+    type Err = BadOffset;
+
+    fn from_str(text: &str) -> Result<Self, BadOffset> {
+        let bad = || BadOffset(text.to_owned());
+        let (sign, rest) = match text.as_bytes().first() {
+            Some(b'+') => (1, &text[1..]),
+            Some(b'-') => (-1, &text[1..]),
+            _ => return Err(bad()),
+        };
+        let (hours, minutes) = rest.split_once(':').ok_or_else(bad)?;
+        let part = |text: &str, max: i32| text.parse().ok().filter(|n| text.len() == 2 && (0..=max).contains(n));
+        let (hours, minutes) = part(hours, 14).zip(part(minutes, 59)).ok_or_else(bad)?;
+        Ok(Self(sign * (hours * 3_600 + minutes * 60)))
+    }
+}
+
+#[derive(Debug)]
+struct BadOffset(String);
+
+impl fmt::Display for BadOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is no offset from UTC: \"+01:00\" or \"-03:30\" is expected", self.0)
+    }
+}
+
+/// A configuration, and variables that look like ours and mean nothing here.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Names of strange variables, with what was probably meant.
+    pub strange: Vec<(String, Option<String>)>,
+}
+
+/// Reads `file`, the folder beside it and the environment.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn load(file: &Path) -> Result<Loaded, Problems> {
+    let reader = Layers::of(file).read();
+    let config = read(&reader);
+    let strange = reader.strange_variables();
+    reader.finish()?;
+    Ok(Loaded { config: config.expect("without a mistake everything was read"), strange })
+}
+
+fn read(reader: &Reader) -> Option<Config> {
+    let top = reader.top();
+    let name = name(&top);
+    let fleet = if top.has("fleet") { top.value("fleet") } else { "default".parse().ok() };
+    let server = name.as_ref().map_or_else(String::new, |name: &AgentName| name.to_string());
+    let state_dir = top.path("state_dir").unwrap_or_else(|| STATE_DIR.into());
+    let control = top.path("control").unwrap_or_else(|| CONTROL.into());
+    let metrics = top.section("metrics");
+    let model = top.section("model");
+    let sources = top.sections("source");
+    if sources.is_empty() && !top.has("source") {
+        top.problem("source", "there is none: say what to read, such as [[source]] with journal = true");
+    }
+    if sources.len() > SOURCES_MAX {
+        top.problem("source", format!("{} of them, at most {SOURCES_MAX} are allowed", sources.len()));
+    }
+    let sources: Vec<Option<SourceConfig>> = sources.into_iter().map(|section| source(section, &server)).collect();
+    twice(&top, &sources);
+    let config = Config {
+        destination: destination(&top, name.as_ref().zip(fleet.as_ref()), &state_dir)?,
+        name: name?,
+        fleet: fleet?,
+        state_dir,
+        control: Some(control).filter(|path| !path.as_os_str().is_empty()),
+        metrics: metrics.value("listen"),
+        factory: model.path("factory").unwrap_or_else(|| FACTORY.into()),
+        trusted_keys: trusted_keys(&model),
+        sources: sources.into_iter().flatten().collect(),
+        samples: top
+            .choice("samples", &[("none", Samples::None), ("redacted", Samples::Redacted), ("full", Samples::Full)])
+            .unwrap_or(Samples::Redacted),
+        addresses: top
+            .choice("addresses", &[("keep", Addresses::Keep), ("hide", Addresses::Hide)])
+            .unwrap_or(Addresses::Keep),
+        flood_limit: top.number("flood_limit", 1..=100_000).unwrap_or(FLOOD_LIMIT),
+    };
+    metrics.finish();
+    model.finish();
+    top.finish();
+    Some(config)
+}
+
+fn name(top: &Section<'_>) -> Option<AgentName> {
+    if top.has("name") {
+        return top.value("name");
+    }
+    let host = clock::host_name();
+    let fitted: String =
+        host.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
+    let name = fitted.trim_matches('-').parse().ok();
+    if name.is_none() {
+        top.problem(
+            "name",
+            format!("the host's name {host:?} makes no agent's name: say one of letters, digits and -"),
+        );
+    }
+    name
+}
+
+/// Two sources that read the same would share one place in the state.
+fn twice(top: &Section<'_>, sources: &[Option<SourceConfig>]) {
+    let count = |is: fn(&What) -> bool| sources.iter().flatten().filter(|source| is(&source.what)).count();
+    if count(|what| matches!(what, What::Journal(_))) > 1 {
+        top.problem("source", "the journal is read by one source only: put all its arguments into one");
+    }
+    if count(|what| matches!(what, What::Stdin)) > 1 {
+        top.problem("source", "standard input is read by one source only");
+    }
+}
+
+fn trusted_keys(model: &Section<'_>) -> Vec<String> {
+    let mut keys: Vec<String> = model.list("trusted_keys").unwrap_or_default();
+    for path in model.list::<PathBuf>("trusted_key_files").unwrap_or_default() {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => keys.push(text),
+            Err(error) => model.problem("trusted_key_files", format!("{}: {error}", path.display())),
+        }
+    }
+    if let Err(errors) = TrustedKeys::parse(&keys) {
+        for error in errors {
+            model.problem("trusted_keys", error.to_string());
+        }
+    }
+    keys
+}
+
+fn destination(top: &Section<'_>, names: Option<(&AgentName, &FleetName)>, state_dir: &Path) -> Option<Destination> {
+    let (broker, output) = (top.section("broker"), top.section("output"));
+    let found = if broker.has("address") {
+        if output.is_there() {
+            top.problem("output", "there is a [broker] too: events go to one place");
+        }
+        link(&broker, names)
+    } else if broker.is_there() {
+        broker.problem("address", "is missing: mqtt://host or mqtts://host is expected");
+        None
+    } else {
+        Some(local(&output, state_dir))
+    };
+    broker.finish();
+    output.finish();
+    found
+}
+
+fn link(broker: &Section<'_>, names: Option<(&AgentName, &FleetName)>) -> Option<Destination> {
+    let address: Option<Address> = broker.value("address");
+    let (ca, certificate, key) = (broker.path("ca"), broker.path("certificate"), broker.path("key"));
+    let (user, password) = (broker.value::<String>("user"), broker.path("password_file"));
+    let encoding = broker
+        .choice("events", &[("postcard", Encoding::Postcard), ("json", Encoding::Json)])
+        .unwrap_or(Encoding::Postcard);
+    let tls = address.as_ref().is_some_and(|address| address.tls);
+    if tls && ca.is_none() {
+        broker.problem("ca", "is missing: mqtts needs the certificate authority whose broker is trusted");
+    }
+    if address.is_some() && !tls && (ca.is_some() || certificate.is_some()) {
+        broker.problem("address", "is mqtt:// with certificates beside it: mqtts:// uses them");
+    }
+    if certificate.is_some() != key.is_some() {
+        broker.problem("certificate", "certificate and key come together");
+    }
+    if user.is_some() != password.is_some() {
+        broker.problem("user", "user and password_file come together");
+    }
+    let (agent, fleet) = names?;
+    let link = Link {
+        fleet: fleet.clone(),
+        agent: agent.clone(),
+        broker: address?,
+        ca,
+        identity: certificate.zip(key).map(|(certificate, key)| Identity { certificate, key }),
+        user: user.zip(password).map(|(name, password)| User { name, password }),
+        jitter_seed: clock::random(),
+    };
+    Some(Destination::Broker(Box::new(link), encoding))
+}
+
+fn local(output: &Section<'_>, state_dir: &Path) -> Destination {
+    let rotation = Rotation {
+        bytes_max: output.number("bytes_max", 65_536..=1 << 40).unwrap_or(Rotation::default().bytes_max),
+        kept_max: output.number("files_kept", 1..=1_000).unwrap_or(Rotation::default().kept_max),
+    };
+    let file = output.path("file");
+    if output.flag("stdout").unwrap_or(false) {
+        if file.is_some() {
+            output.problem("file", "there is stdout = true too: events go to one place");
+        }
+        return Destination::Stdout;
+    }
+    Destination::File(file.unwrap_or_else(|| state_dir.join("anomalies.jsonl")), rotation)
+}
+
+fn source(section: Section<'_>, server: &str) -> Option<SourceConfig> {
+    let found = source_inner(&section, server);
+    section.finish();
+    found
+}
+
+fn source_inner(section: &Section<'_>, server: &str) -> Option<SourceConfig> {
+    let what = what(section);
+    let format = format(section);
+    let offset_s = section.value::<Offset>("utc_offset").map_or(0, |offset| offset.0);
+    let begin = section.choice("begin", &[("start", First::Start), ("end", First::End)]).unwrap_or(First::End);
+    let server = section.value("server").unwrap_or_else(|| server.to_owned());
+    let component = section.value("component");
+    let what = what?;
+    let format = match (&what, format) {
+        (What::Journal(_), Format::Auto) => Format::Journal,
+        (_, format) => format,
+    };
+    Some(SourceConfig { what, format, server, component, offset_s, begin })
+}
+
+fn what(section: &Section<'_>) -> Option<What> {
+    let include: Option<Vec<Pattern>> = section.list("files");
+    let exclude: Vec<Pattern> = section.list("exclude").unwrap_or_default();
+    let journal = section.flag("journal").unwrap_or(false);
+    let arguments: Option<Vec<String>> = section.list("journal_arguments");
+    let stdin = section.flag("stdin").unwrap_or(false);
+    if usize::from(include.is_some()) + usize::from(journal) + usize::from(stdin) != 1 {
+        section.problem("files", "exactly one of files = [...], journal = true and stdin = true is expected");
+        return None;
+    }
+    if arguments.is_some() && !journal {
+        section.problem("journal_arguments", "means nothing without journal = true");
+    }
+    if journal {
+        let reader = journal::Reader { program: JOURNALCTL.to_owned(), arguments: arguments.unwrap_or_default() };
+        return Some(What::Journal(reader));
+    }
+    if stdin {
+        return Some(What::Stdin);
+    }
+    let include = include.unwrap_or_default();
+    if include.is_empty() {
+        section.problem("files", "has no pattern in it");
+    }
+    Some(What::Files { include, exclude })
+}
+
+fn format(section: &Section<'_>) -> Format {
+    let format: Option<Format> = section.value("format");
+    let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
+    let mut mapping = Mapping::default();
+    for (field, key) in fields {
+        let keys = match field.as_str() {
+            "timestamp" => &mut mapping.timestamp,
+            "server" => &mut mapping.server,
+            "component" => &mut mapping.component,
+            "level" => &mut mapping.level,
+            "message" => &mut mapping.message,
+            "value" => &mut mapping.value,
+            _ => {
+                let known = "timestamp, server, component, level, message and value";
+                section.problem("fields", format!("{field:?} is no field: {known} are"));
+                continue;
+            }
+        };
+        *keys = key.split('|').map(|key| key.trim().to_owned()).collect();
+    }
+    match format {
+        Some(Format::Jsonl(_)) | None => {}
+        Some(other) => section.problem("fields", format!("means nothing to the format {other}: it is for jsonl")),
+    }
+    Format::Jsonl(mapping)
+}
+
+/// What the files named by a configuration lack; empty when nothing. Reads them, changes nothing.
+#[must_use]
+pub fn check_files(config: &Config) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if let Destination::Broker(link, _) = &config.destination
+        && let Err(errors) = link.secrets()
+    {
+        wrong.extend(errors.iter().map(|error| format!("broker: {error}")));
+    }
+    let model = std::fs::read(&config.factory);
+    match model.map(|bytes| oddline_detector::Model::open(&bytes)) {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => wrong.push(format!("model.factory: {} is refused: {error}", config.factory.display())),
+        Err(error) => wrong.push(format!("model.factory: {}: {error}", config.factory.display())),
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_text(text: &str) -> Result<Config, Vec<String>> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("agent.toml");
+        std::fs::write(&file, text).unwrap();
+        let reader = Layers { file, ..Layers::default() }.read();
+        let config = read(&reader);
+        match reader.finish() {
+            Ok(()) => Ok(config.unwrap()),
+            Err(problems) => Err(problems.0.iter().map(|p| format!("{}: {}", p.key, p.what)).collect()),
+        }
+    }
+
+    #[test]
+    fn little_is_enough() {
+        let config = load_text("name = 'pi'\n[[source]]\njournal = true\n").unwrap();
+        assert_eq!(config.fleet.as_str(), "default");
+        assert!(matches!(&config.destination, Destination::File(path, _) if path.ends_with("anomalies.jsonl")));
+        let [source] = &config.sources[..] else { panic!("one source") };
+        assert!(matches!(source.what, What::Journal(_)) && source.begin == First::End && source.server == "pi");
+        assert_eq!(source.format, Format::Journal);
+    }
+
+    #[test]
+    fn five_mistakes_are_five_lines() {
+        let text = "name = 'A B'\nflood_limt = 3\n[broker]\naddress = 'mqtts://broker'\nuser = 'me'\n\
+                    [[source]]\nfiles = ['logs/*.log']\nformat = 'xml'\n";
+        let problems = load_text(text).unwrap_err();
+        for expected in [
+            "name: ",
+            "flood_limt: unknown key; did you mean \"flood_limit\"?",
+            "broker.ca: is missing",
+            "broker.user: user and password_file come together",
+            "source.1.files: \"logs/*.log\" is not an absolute path",
+            "source.1.format: \"xml\" is no log format",
+        ] {
+            assert!(problems.iter().any(|p| p.starts_with(expected)), "{expected}\n{problems:#?}");
+        }
+    }
+
+    #[test]
+    fn fields_of_json_lines_are_mapped() {
+        let config = load_text(
+            "name='a'\n[[source]]\nfiles=['/x']\nformat='jsonl'\nutc_offset='-03:30'\nbegin='start'\n\
+             fields={value='duration_ms', timestamp='ts|time'}\n",
+        )
+        .unwrap();
+        let Format::Jsonl(mapping) = &config.sources[0].format else { panic!("json") };
+        assert_eq!((mapping.value.join(","), mapping.timestamp.join(",")), ("duration_ms".into(), "ts,time".into()));
+        assert_eq!((config.sources[0].offset_s, config.sources[0].begin), (-12_600, First::Start));
+    }
+
+    #[test]
+    fn a_source_reads_one_thing() {
+        for text in ["", "journal = true\nstdin = true", "files = ['/a']\njournal = true"] {
+            let problems = load_text(&format!("name='a'\n[[source]]\n{text}\n")).unwrap_err();
+            assert!(problems[0].contains("exactly one of"), "{problems:?}");
+        }
+        let problems = load_text("name='a'\n[[source]]\njournal=true\n[[source]]\njournal=true\n").unwrap_err();
+        assert!(problems[0].contains("one source only"), "{problems:?}");
+    }
+}

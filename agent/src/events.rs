@@ -1,0 +1,336 @@
+//! Every line that an operator sees on standard error. INFO: an expected change. WARN: strange, nothing lost. ERROR:
+//! something is lost or a person must act. What happens once a line of a log is a counter, not a line here.
+
+use std::{fmt, io::Write, path::PathBuf, time::Duration};
+
+use crate::publish::ports::Report;
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// An expected change.
+    Info,
+    /// Strange; nothing is lost.
+    Warn,
+    /// Something is lost, or a person must act.
+    Error,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// The daemon begins.
+    Starting {
+        /// Its version.
+        version: &'static str,
+        /// This server, with its fleet.
+        name: String,
+        /// Where events go.
+        destination: String,
+    },
+    /// Everything runs.
+    Ready {
+        /// Version of the model.
+        model: u64,
+    },
+    /// A variable looks like ours and means nothing.
+    StrangeVariable {
+        /// Its name.
+        name: String,
+        /// What was probably meant.
+        meant: Option<String>,
+    },
+    /// The state file could not be believed.
+    SetAside {
+        /// Where it is now.
+        to: PathBuf,
+        /// What was wrong with it.
+        why: String,
+    },
+    /// The state file is an older copy of itself.
+    OldCopy {
+        /// What the collector has.
+        acked: u64,
+        /// What this file has given out.
+        last: u64,
+    },
+    /// The state file cannot be opened or written.
+    StateFails {
+        /// What happened.
+        why: String,
+        /// Tried again after.
+        retry_in: Duration,
+    },
+    /// It can again.
+    StateWorks,
+    /// What a source had learnt cannot be read.
+    Forgotten {
+        /// The source.
+        source: String,
+        /// Why.
+        why: String,
+    },
+    /// A source is read from now on.
+    Follows {
+        /// Its name.
+        source: String,
+    },
+    /// A source is read no more.
+    Leaves {
+        /// Its name.
+        source: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// A source cannot be read.
+    SourceFails {
+        /// What happened; names the source.
+        why: String,
+        /// Tried again after.
+        retry_in: Duration,
+    },
+    /// It can be read again.
+    SourceWorks {
+        /// Its name.
+        source: String,
+    },
+    /// Input is gone before it was read.
+    Gap {
+        /// The source.
+        source: String,
+        /// Bytes known to be missing.
+        bytes: u64,
+        /// What happened to them.
+        cause: String,
+    },
+    /// A folder cannot be listed.
+    FolderFails {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// More files than are followed.
+    TooManyFiles {
+        /// How many are left out.
+        left_out: usize,
+    },
+    /// Reading has stopped because too much waits to be delivered.
+    SpoolFull {
+        /// Bytes that wait.
+        bytes: u64,
+    },
+    /// Reading goes on.
+    SpoolDrained,
+    /// Events cannot be written where they should go.
+    SinkFails {
+        /// What happened.
+        why: String,
+        /// Tried again after.
+        retry_in: Duration,
+    },
+    /// They can again.
+    SinkWorks,
+    /// News of the connection.
+    Link(Report),
+    /// Another model judges.
+    Model {
+        /// Its version.
+        version: u64,
+    },
+    /// A model proved itself.
+    ModelGood {
+        /// Its version.
+        version: u64,
+    },
+    /// A model is not taken.
+    ModelRefused {
+        /// Its version.
+        version: u64,
+        /// Why.
+        why: String,
+    },
+    /// A model that was in use cannot be used any more.
+    ModelUnusable {
+        /// Why.
+        why: String,
+        /// The version that is used instead.
+        instead: u64,
+    },
+    /// The files of models cannot be read or written.
+    ModelStore {
+        /// What happened.
+        why: String,
+    },
+    /// The configuration is read again.
+    Reloading,
+    /// It is not taken: it has mistakes.
+    ReloadRefused {
+        /// All of them.
+        why: String,
+    },
+    /// The daemon ends.
+    Stopping,
+    /// It has ended.
+    Stopped {
+        /// Events that were not acknowledged in time; they are delivered after the next start.
+        waiting: u64,
+    },
+    /// A local socket cannot be opened.
+    Control {
+        /// What happened.
+        why: String,
+    },
+}
+
+impl Told {
+    /// How much it matters.
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        match self {
+            Self::Starting { .. }
+            | Self::Ready { .. }
+            | Self::StateWorks
+            | Self::Follows { .. }
+            | Self::Leaves { .. }
+            | Self::SourceWorks { .. }
+            | Self::SpoolDrained
+            | Self::SinkWorks
+            | Self::Model { .. }
+            | Self::ModelGood { .. }
+            | Self::Reloading
+            | Self::Stopping
+            | Self::Stopped { .. }
+            | Self::Link(Report::Connected) => Weight::Info,
+            Self::SetAside { .. } | Self::Gap { .. } | Self::OldCopy { .. } | Self::ReloadRefused { .. } => {
+                Weight::Error
+            }
+            Self::StrangeVariable { .. }
+            | Self::StateFails { .. }
+            | Self::Forgotten { .. }
+            | Self::SourceFails { .. }
+            | Self::FolderFails { .. }
+            | Self::TooManyFiles { .. }
+            | Self::SpoolFull { .. }
+            | Self::SinkFails { .. }
+            | Self::ModelRefused { .. }
+            | Self::ModelUnusable { .. }
+            | Self::ModelStore { .. }
+            | Self::Control { .. }
+            | Self::Link(_) => Weight::Warn,
+        }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting { version, name, destination } => {
+                write!(f, "oddline-agent {version} as {name}; events go to {destination}")
+            }
+            Self::Ready { model } => write!(f, "ready; model {model} judges"),
+            Self::StrangeVariable { name, meant: Some(meant) } => {
+                write!(f, "environment variable {name} means nothing here; did you mean {meant}?")
+            }
+            Self::StrangeVariable { name, meant: None } => {
+                write!(f, "environment variable {name} means nothing here")
+            }
+            Self::SetAside { to, why } => write!(
+                f,
+                "the state file could not be believed ({why}) and was set aside as {}: positions, what was learnt and \
+                 undelivered events in it are lost, a new one is begun",
+                to.display()
+            ),
+            Self::OldCopy { acked, last } => write!(
+                f,
+                "the state file is an old copy: the collector has events up to {acked}, this file has given out {last}. \
+                 A new epoch is begun; what was read since the copy was made is read and reported again"
+            ),
+            Self::StateFails { why, retry_in } => {
+                write!(f, "{why}; reading waits, tried again in {}", seconds(*retry_in))
+            }
+            Self::StateWorks => write!(f, "the state file can be written again"),
+            Self::Forgotten { source, why } => {
+                write!(f, "{source}: what was learnt of it cannot be read ({why}): it is learnt again")
+            }
+            Self::Follows { source } => write!(f, "{source} is followed"),
+            Self::Leaves { source, why } => write!(f, "{source} is followed no more: {why}"),
+            Self::SourceFails { why, retry_in } => write!(f, "{why}; tried again in {}", seconds(*retry_in)),
+            Self::SourceWorks { source } => write!(f, "{source} can be read again"),
+            Self::Gap { source, bytes, cause } => write!(f, "{source}: {bytes} bytes are lost: {cause}"),
+            Self::FolderFails { folder, why } => write!(f, "cannot list the folder {}: {why}", folder.display()),
+            Self::TooManyFiles { left_out } => {
+                write!(f, "{left_out} files are not followed: too many match; make the patterns narrower")
+            }
+            Self::SpoolFull { bytes } => {
+                write!(f, "{bytes} bytes of events wait to be delivered: reading stops until some are")
+            }
+            Self::SpoolDrained => write!(f, "events are delivered again: reading goes on"),
+            Self::SinkFails { why, retry_in } => {
+                write!(f, "events cannot be written: {why}; they wait, tried again in {}", seconds(*retry_in))
+            }
+            Self::SinkWorks => write!(f, "events are written again"),
+            Self::Link(report) => link(f, report),
+            Self::Model { version } => write!(f, "model {version} judges from now on"),
+            Self::ModelGood { version } => write!(f, "model {version} has proved itself"),
+            Self::ModelRefused { version, why } => write!(f, "model {version} is refused: {why}"),
+            Self::ModelUnusable { why, instead } => write!(f, "{why}: model {instead} is used instead"),
+            Self::ModelStore { why } => write!(f, "models: {why}"),
+            Self::Reloading => write!(f, "the configuration is read again"),
+            Self::ReloadRefused { why } => write!(f, "{why}\nthe one in use is kept"),
+            Self::Stopping => write!(f, "stopping"),
+            Self::Stopped { waiting: 0 } => write!(f, "stopped; every event is delivered"),
+            Self::Stopped { waiting } => write!(f, "stopped; {waiting} events wait for the next start"),
+            Self::Control { why } => f.write_str(why),
+        }
+    }
+}
+
+fn link(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    match report {
+        Report::Connected => write!(f, "connected to the broker"),
+        Report::Lost { why, retry_in } => write!(f, "broker: {why}; tried again in {}", seconds(*retry_in)),
+        Report::Refused { why } => write!(f, "the broker refuses: {why}"),
+        Report::Unheard => write!(f, "nobody listens to the events: is the collector running?"),
+        Report::Overdue { acked } => {
+            write!(f, "no acknowledgement came in time: what follows event {acked} is sent again")
+        }
+        Report::OtherEpoch(epoch) => write!(f, "an acknowledgement for another state file came (epoch {epoch})"),
+        Report::Unreadable { topic, why } => write!(f, "a message on {topic} cannot be read: {why}"),
+    }
+}
+
+fn seconds(wait: Duration) -> String {
+    format!("{:.1} s", wait.as_secs_f64())
+}
+
+/// Says it on standard error; with the journal's priority marks where that is what standard error is.
+pub fn say(told: &Told) {
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let (mark, word) = match told.weight() {
+        Weight::Info => ("<6>", "INFO"),
+        Weight::Warn => ("<4>", "WARN"),
+        Weight::Error => ("<3>", "ERROR"),
+    };
+    let text = told.to_string();
+    let mut lines = String::new();
+    for line in text.lines() {
+        let line = crate::publish::sink::clean(line);
+        lines += &if journal { format!("{mark}{line}\n") } else { format!("{word} {line}\n") };
+    }
+    // Nobody reads standard error: then nobody misses it.
+    let _: std::io::Result<()> = std::io::stderr().lock().write_all(lines.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_person_is_an_error() {
+        let gap = Told::Gap { source: "/a".into(), bytes: 7, cause: "deleted".into() };
+        assert_eq!((gap.weight(), gap.to_string()), (Weight::Error, "/a: 7 bytes are lost: deleted".to_owned()));
+        let lost = Told::Link(Report::Lost { why: "refused".into(), retry_in: Duration::from_millis(1_500) });
+        assert_eq!((lost.weight(), lost.to_string()), (Weight::Warn, "broker: refused; tried again in 1.5 s".into()));
+    }
+}

@@ -1,0 +1,82 @@
+//! What the agent shows of itself: to `status`, to the metrics and on its status topic. Values only.
+
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::Counts;
+
+/// One source as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFigures {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it, when something is.
+    pub failed: Option<String>,
+    /// Bytes that wait to be read, where that is known.
+    pub lag_bytes: Option<u64>,
+    /// Streams known.
+    pub streams: u64,
+    /// Streams among them that are still being learnt.
+    pub learning: u64,
+    /// What came of its lines since it is known.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// What the reading side knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Every source that is followed, by name.
+    pub sources: Vec<SourceFigures>,
+    /// Files that match and are not followed because there are too many.
+    pub left_out: u64,
+    /// Input that was gone before it was read, since the start.
+    pub gaps: u64,
+    /// Its bytes, as far as they are known.
+    pub gap_bytes: u64,
+    /// Events made since the start.
+    pub events: u64,
+    /// Transactions since the start, each with one sync of the disk.
+    pub commits: u64,
+    /// Version of the model that judges.
+    pub model: u64,
+    /// Records it has judged since it was taken.
+    pub judged_by_model: u64,
+    /// The newest sequence.
+    pub last_sequence: u64,
+    /// Events that wait.
+    pub waiting: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+    /// State files set aside so far.
+    pub set_aside: u64,
+    /// Why nothing is read at the moment, when nothing is.
+    pub stopped: Option<String>,
+}
+
+impl Reading {
+    /// Over all sources.
+    #[must_use]
+    pub fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        for SourceFigures { counts, .. } in &self.sources {
+            total.lines += counts.lines;
+            total.judged += counts.judged;
+            total.anomalous += counts.anomalous;
+            total.faults += counts.faults;
+            total.unjudged += counts.unjudged;
+        }
+        total
+    }
+
+    /// Bytes that wait to be read, as far as they are known.
+    #[must_use]
+    pub fn lag_bytes(&self) -> u64 {
+        self.sources.iter().filter_map(|source| source.lag_bytes).sum()
+    }
+
+    /// Streams that are still being learnt.
+    #[must_use]
+    pub fn learning(&self) -> u64 {
+        self.sources.iter().map(|source| source.learning).sum()
+    }
+}

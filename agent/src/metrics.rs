@@ -1,0 +1,99 @@
+//! The agent's figures in Prometheus' text format. Pure.
+
+use std::fmt::Write;
+
+use crate::{figures::Reading, publish::ports::LinkFigures};
+
+/// The metrics' text; `link` is missing where no broker is configured.
+#[must_use]
+pub fn text(reading: &Reading, link: Option<&LinkFigures>) -> String {
+    let mut page = Page(String::new());
+    let total = reading.total();
+    page.one("oddline_lines_total", "counter", "Lines read.", total.lines);
+    page.one("oddline_records_judged_total", "counter", "Records judged.", total.judged);
+    page.one("oddline_records_anomalous_total", "counter", "Odd records.", total.anomalous);
+    page.one("oddline_lines_faulty_total", "counter", "Lines with something wrong in them.", total.faults);
+    page.one("oddline_lines_unjudged_total", "counter", "Lines with nothing to judge.", total.unjudged);
+    page.one("oddline_events_total", "counter", "Events made since the start.", reading.events);
+    page.one("oddline_commits_total", "counter", "Transactions since the start.", reading.commits);
+    page.one("oddline_gaps_total", "counter", "Times input was gone before it was read.", reading.gaps);
+    page.one("oddline_gap_bytes_total", "counter", "Its bytes, as far as known.", reading.gap_bytes);
+    page.one("oddline_state_set_aside_total", "counter", "State files that could not be believed.", reading.set_aside);
+    page.one("oddline_spool_events", "gauge", "Events that wait to be delivered.", reading.waiting);
+    page.one("oddline_spool_bytes", "gauge", "Their bytes.", reading.waiting_bytes);
+    page.one("oddline_model_version", "gauge", "Version of the model that judges.", reading.model);
+    page.one("oddline_streams_learning", "gauge", "Streams that are still being learnt.", reading.learning());
+    page.one("oddline_reading_stopped", "gauge", "1 while nothing is read.", u64::from(reading.stopped.is_some()));
+    page.one("oddline_files_left_out", "gauge", "Files not followed because too many match.", reading.left_out);
+    page.each(reading, "oddline_source_lag_bytes", "Bytes that wait to be read.", |source| source.lag_bytes);
+    page.each(reading, "oddline_source_failed", "1 while it cannot be read.", |source| {
+        Some(u64::from(source.failed.is_some()))
+    });
+    if let Some(link) = link {
+        page.one("oddline_broker_connected", "gauge", "1 while the connection stands.", u64::from(link.connected));
+        page.one("oddline_broker_connections_total", "counter", "Connections made.", link.connections);
+        page.one("oddline_batches_total", "counter", "Batches sent.", link.batches);
+        page.one("oddline_batches_again_total", "counter", "Batches sent again.", link.again);
+        page.one("oddline_batch_bytes_total", "counter", "Bytes of batches sent.", link.bytes);
+        page.one("oddline_acks_overdue_total", "counter", "Acknowledgements that did not come in time.", link.overdue);
+    }
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _: std::fmt::Result = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.head(name, kind, help);
+        let _: std::fmt::Result = writeln!(self.0, "{name} {value}");
+    }
+
+    fn each(
+        &mut self,
+        reading: &Reading,
+        name: &str,
+        help: &str,
+        value: impl Fn(&crate::figures::SourceFigures) -> Option<u64>,
+    ) {
+        self.head(name, "gauge", help);
+        for source in &reading.sources {
+            if let Some(value) = value(source) {
+                let label = escaped(&source.name);
+                let _: std::fmt::Result = writeln!(self.0, "{name}{{source=\"{label}\"}} {value}");
+            }
+        }
+    }
+}
+
+fn escaped(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{figures::SourceFigures, pipeline::Counts};
+
+    #[test]
+    fn labels_are_escaped_and_unknown_lags_left_out() {
+        let source = |name: &str, lag_bytes| SourceFigures {
+            name: name.to_owned(),
+            failed: None,
+            lag_bytes,
+            streams: 1,
+            learning: 1,
+            counts: Counts { lines: 2, ..Counts::default() },
+        };
+        let sources = vec![source("/a \"b\"\n", Some(7)), source("journal", None)];
+        let page = text(&Reading { sources, ..Reading::default() }, None);
+        assert!(page.contains("oddline_source_lag_bytes{source=\"/a \\\"b\\\"\\n\"} 7\n"), "{page}");
+        assert!(!page.contains("oddline_source_lag_bytes{source=\"journal\"}"));
+        assert!(page.contains("# TYPE oddline_lines_total counter\noddline_lines_total 4\n"));
+        assert!(!page.contains("oddline_broker"));
+    }
+}

@@ -1,0 +1,301 @@
+//! Which model judges, kept on this host: what is used at the start, and what becomes of a wish that arrives while the
+//! agent runs. Decisions are [`crate::model`]'s; this drives them.
+
+use std::{path::Path, sync::mpsc::Sender};
+
+use anyhow::{Context, Result, bail};
+use oddline_core::{
+    id::ModelHash,
+    topic::Channel,
+    wire::{Desired, ModelId, ModelState, Refused},
+};
+use oddline_detector::Model;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    config::Config,
+    events::{Told, say},
+    model::{
+        intake::{Action, Intake},
+        slots::Slots,
+        store::ModelStore,
+        verify::{TrustedKeys, hash},
+    },
+    publish::ports::{Inbound, Outbound},
+    worker::{Active, Board, Order},
+};
+
+/// Records that a model judges before it counts as good.
+const GOOD_AFTER_RECORDS: u64 = 5_000;
+/// Folder of the models, in the state's.
+pub const FOLDER: &str = "models";
+
+/// The models of this host, and the one to begin with.
+pub struct Kept {
+    /// Their files.
+    pub store: ModelStore,
+    /// Their places.
+    pub slots: Slots,
+    /// The one that judges.
+    pub active: Active,
+}
+
+/// Opens what this host has: the model in use, else the newest good one, else the factory's.
+///
+/// # Errors
+/// When no model can be used at all.
+pub fn begin(config: &Config) -> Result<Kept> {
+    let store = ModelStore::open(&config.state_dir.join(FOLDER))?;
+    let factory = factory(&config.factory);
+    let known = store.slots().unwrap_or_else(|error| {
+        say(&Told::ModelStore { why: error.to_string() });
+        None
+    });
+    let factory_id = factory.as_ref().ok().map(|(active, _)| active.id);
+    let mut slots = known.unwrap_or_default();
+    // Whoever runs the package's model goes on with what the package brings now.
+    let follows = slots.current().is_none() || slots.current() == slots.factory();
+    slots.set_factory(factory_id);
+    if let Some(id) = factory_id.filter(|_| follows) {
+        slots.take(id);
+    }
+    let mut failed: Option<String> = None;
+    while let Some(id) = slots.current() {
+        let opened = match &factory {
+            Ok((active, _)) if active.id == id => Ok(active.clone()),
+            Ok(_) | Err(_) => open(&store, id),
+        };
+        match opened {
+            Ok(active) => {
+                if let Some(why) = failed.take() {
+                    say(&Told::ModelUnusable { why, instead: id.version });
+                }
+                // Its files are read again at the next start; being unable to note that is no reason to stop.
+                if let Err(error) = store.set_slots(&slots) {
+                    say(&Told::ModelStore { why: error.to_string() });
+                }
+                return Ok(Kept { store, slots, active });
+            }
+            Err(error) => failed = Some(format!("{error:#}")),
+        }
+        slots.drop_current();
+    }
+    match (factory, failed) {
+        (Err(error), _) => Err(error.context("no model can be used, and without one nothing can be judged")),
+        (Ok(_), why) => bail!("no model can be used: {}", why.unwrap_or_default()),
+    }
+}
+
+/// The model that came with the package, and its file.
+///
+/// # Errors
+/// When it cannot be read or is refused.
+pub fn factory(path: &Path) -> Result<(Active, Vec<u8>)> {
+    let bytes = std::fs::read(path)
+        .with_context(|| format!("cannot read the model {}: name one with model.factory", path.display()))?;
+    let model = Model::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))?;
+    let id = ModelId { sha256: hash(&bytes), version: model.version };
+    Ok((Active { id, model }, bytes))
+}
+
+/// A stored model.
+///
+/// # Errors
+/// When its file is not what was stored, or refused.
+pub fn open(store: &ModelStore, id: ModelId) -> Result<Active> {
+    let bytes = store.get(id)?;
+    let model = Model::open(&bytes).with_context(|| format!("the stored model {} is refused", id.version))?;
+    Ok(Active { id, model })
+}
+
+/// What is asked of the keeper.
+pub enum Ask {
+    /// The state, for people.
+    Show(oneshot::Sender<ModelState>),
+    /// Go back to a good model, by its version; the newest good one but the one in use when `None`.
+    Rollback(Option<u64>, oneshot::Sender<Result<u64, String>>),
+}
+
+/// Follows wishes while the agent runs.
+pub struct Keeper {
+    intake: Intake,
+    store: ModelStore,
+    factory: std::path::PathBuf,
+    orders: Sender<Order>,
+    outbound: Option<mpsc::Sender<Outbound>>,
+    board: Board,
+    /// The refusal that an operator was told of last.
+    told: Option<Refused>,
+}
+
+impl Keeper {
+    /// A keeper of what [`begin`] found.
+    ///
+    /// # Errors
+    /// When a trusted key is none; the configuration has been checked for that.
+    pub fn new(
+        config: &Config,
+        store: ModelStore,
+        slots: Slots,
+        orders: Sender<Order>,
+        outbound: Option<mpsc::Sender<Outbound>>,
+        board: Board,
+    ) -> Result<Self> {
+        let keys = TrustedKeys::parse(&config.trusted_keys);
+        let keys = keys.map_err(|errors| anyhow::anyhow!("{}", errors[0]))?;
+        let intake = Intake::new(keys, slots);
+        Ok(Self { intake, store, factory: config.factory.clone(), orders, outbound, board, told: None })
+    }
+
+    /// Says what runs; once at the start.
+    pub async fn announce(&mut self) {
+        let state = self.intake.state();
+        self.send(Outbound::Retain(Channel::ModelState, state.to_json())).await;
+    }
+
+    /// A message about models.
+    pub async fn heard(&mut self, inbound: Inbound) {
+        let actions = match inbound {
+            Inbound::Desired(payload) => self.intake.desired(&payload),
+            Inbound::Model(sha256, payload) => self.fetched(sha256, &payload),
+        };
+        self.act(actions).await;
+    }
+
+    /// A question from this host.
+    pub async fn asked(&mut self, ask: Ask) {
+        match ask {
+            // Whoever asked may be gone.
+            Ask::Show(answer) => drop(answer.send(self.intake.state())),
+            Ask::Rollback(version, answer) => {
+                let done = self.roll_back(version).await;
+                drop(answer.send(done));
+            }
+        }
+    }
+
+    /// Marks the model in use as good once it has proved itself; to be called now and then.
+    pub async fn tick(&mut self) {
+        let state = self.intake.state();
+        let Some(current) = state.current.filter(|id| state.factory != Some(*id)) else { return };
+        let reading = self.board.reading();
+        let is_proved = reading.model == current.version && reading.judged_by_model >= GOOD_AFTER_RECORDS;
+        if !is_proved || state.good.iter().any(|good| *good == current) {
+            return;
+        }
+        let said = self.intake.mark_good();
+        self.keep_slots();
+        say(&Told::ModelGood { version: current.version });
+        self.act(vec![said]).await;
+    }
+
+    fn fetched(&mut self, sha256: ModelHash, payload: &[u8]) -> Vec<Action<Model>> {
+        self.intake.fetched(sha256, payload, |bytes| {
+            Model::open(bytes).map(|model| (model.version, model)).map_err(|error| error.to_string())
+        })
+    }
+
+    async fn act(&mut self, actions: Vec<Action<Model>>) {
+        for action in actions {
+            match action {
+                Action::Fetch(sha256) => self.send(Outbound::Fetch(sha256)).await,
+                Action::FetchEnded => self.send(Outbound::FetchEnded).await,
+                Action::Say(state) => {
+                    if let Some(refused) = state.refused.as_ref().filter(|refused| self.told.as_ref() != Some(refused))
+                    {
+                        let why = refused.reason.to_string();
+                        say(&Told::ModelRefused { version: refused.model.version, why });
+                    }
+                    self.told.clone_from(&state.refused);
+                    self.send(Outbound::Retain(Channel::ModelState, state.to_json())).await;
+                }
+                Action::Install(install) => {
+                    let stored = self.store.put(install.id, &install.file, &install.signature);
+                    let active = Active { id: install.id, model: install.model };
+                    match stored {
+                        Ok(()) => drop(self.take(active).await),
+                        Err(error) => self.fail(install.id, &error.to_string()).await,
+                    }
+                }
+                Action::Revive(id) => drop(self.revive(id).await),
+            }
+        }
+    }
+
+    async fn roll_back(&mut self, version: Option<u64>) -> Result<u64, String> {
+        let state = self.intake.state();
+        let mut others = state.good.iter().chain(&state.factory).filter(|id| Some(**id) != state.current);
+        let id = match version {
+            None => others.next().ok_or("there is no other good model to go back to")?,
+            Some(version) => others.find(|id| id.version == version).ok_or_else(|| {
+                format!("model {version} was not marked good here, or too long ago: there is no way back to it")
+            })?,
+        };
+        let wish = Desired { model: *id, rollback: true, signature: None };
+        let (mut done, mut others) = (Ok(wish.model.version), Vec::new());
+        for action in self.intake.desired(&wish.to_json()) {
+            match action {
+                Action::Revive(id) => done = self.revive(id).await.map(|()| id.version),
+                other => others.push(other),
+            }
+        }
+        self.act(others).await;
+        done
+    }
+
+    async fn revive(&mut self, id: ModelId) -> Result<(), String> {
+        let is_factory = self.intake.slots().factory() == Some(id);
+        let opened = if is_factory { factory(&self.factory).map(|(active, _)| active) } else { open(&self.store, id) };
+        match opened {
+            Ok(active) if active.id == id => self.take(active).await,
+            Ok(_) => self.fail_with(id, "its file holds another model by now").await,
+            Err(error) => self.fail_with(id, &format!("{error:#}")).await,
+        }
+    }
+
+    /// Hands a model to the reading thread and notes that it is in use.
+    async fn take(&mut self, active: Active) -> Result<(), String> {
+        let id = active.id;
+        let (answer, answered) = oneshot::channel();
+        if self.orders.send(Order::Judge(Box::new(active), answer)).is_err() {
+            return self.fail_with(id, "the agent is stopping").await;
+        }
+        match answered.await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => return self.fail_with(id, &why).await,
+            Err(_) => return self.fail_with(id, "the agent is stopping").await,
+        }
+        let said: Action<Model> = self.intake.installed(id);
+        self.keep_slots();
+        if let Action::Say(state) = said {
+            self.send(Outbound::Retain(Channel::ModelState, state.to_json())).await;
+        }
+        Ok(())
+    }
+
+    async fn fail(&mut self, id: ModelId, why: &str) {
+        drop(self.fail_with(id, why).await);
+    }
+
+    async fn fail_with(&mut self, id: ModelId, why: &str) -> Result<(), String> {
+        if let Action::<Model>::Say(state) = self.intake.failed(id, why) {
+            say(&Told::ModelRefused { version: id.version, why: why.to_owned() });
+            self.told.clone_from(&state.refused);
+            self.send(Outbound::Retain(Channel::ModelState, state.to_json())).await;
+        }
+        Err(why.to_owned())
+    }
+
+    fn keep_slots(&self) {
+        if let Err(error) = self.store.set_slots(self.intake.slots()) {
+            say(&Told::ModelStore { why: error.to_string() });
+        }
+    }
+
+    async fn send(&self, outbound: Outbound) {
+        if let Some(to) = &self.outbound {
+            // A delivery that has ended says nothing any more.
+            let _: Result<(), _> = to.send(outbound).await;
+        }
+    }
+}

@@ -1,0 +1,499 @@
+//! THE wiring of the daemon. Reads as the picture:
+//!
+//! ```text
+//!  configuration -> models -> state -> [reading thread] --- events ---> spool
+//!                                            ^                            |
+//!                     keeper of the models --'      delivery (or a sink) -'--> broker, file, stdout
+//!                            ^                          |
+//!                            '------- wishes -----------'      desk: status, metrics      systemd: ready, watchdog
+//! ```
+//!
+//! SIGTERM and SIGINT: read no more, commit, deliver for at most [`DRAIN`], say goodbye. SIGHUP: read the configuration
+//! again; one with mistakes changes nothing.
+
+use std::{
+    path::Path,
+    sync::{Arc, mpsc as std_mpsc},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+use oddline_core::{id::Epoch, topic::Channel};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{Notify, mpsc, oneshot, watch},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+};
+
+use crate::{
+    clock::{self, Clock},
+    config::{self, Config, Destination, What},
+    control::{self, Desk, Who},
+    events::{Told, say},
+    models::{self, Ask, Keeper, Kept},
+    publish::{
+        announce::{Birth, Figures, Status, json},
+        delivery::Delivery,
+        drive::{DriveError, drive},
+        ports::{Inbound, LinkFigures, Outbound, Ports},
+        settings::Settings as Link,
+        sink::{FileSink, Marks, Sink},
+    },
+    source::backoff::Backoff,
+    spool::SharedState,
+    state::{Opened, State, StateError},
+    supervisor,
+    worker::{self, Board, Order, Outlet, Parts, Past, WorkerError},
+};
+
+/// How long a stopping agent goes on delivering. With the goodbye it stays within ten seconds.
+const DRAIN: Duration = Duration::from_secs(6);
+/// The status topic is told the figures this often.
+const STATUS_EVERY: Duration = Duration::from_secs(60);
+/// How often a model in use is asked whether it has proved itself, and the watchdog may be told of progress.
+const TICK: Duration = Duration::from_secs(2);
+/// Messages between the parts: each is taken at once unless a disk hangs.
+const QUEUE_MAX: usize = 16;
+/// First and longest wait before the state file is opened again.
+const OPEN_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The state's file.
+const STATE: &str = "state.redb";
+
+/// Why one life of the agent ended.
+enum End {
+    /// A signal, or nothing left to read.
+    Stop,
+    /// The configuration was read again.
+    Reload(Box<Config>),
+    /// The state file was an old copy; it has a new epoch now.
+    Renewed,
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// When the configuration has mistakes, no model can be used, the state file is another process's, or a part fails that
+/// nothing can be done without.
+pub fn run(file: &Path) -> Result<()> {
+    let loaded = config::load(file)?;
+    for (name, meant) in loaded.strange {
+        say(&Told::StrangeVariable { name, meant });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    runtime.block_on(lives(file, loaded.config))
+}
+
+async fn lives(file: &Path, mut config: Config) -> Result<()> {
+    let mut signals = Signals::new()?;
+    loop {
+        match live(file, &config, &mut signals).await? {
+            End::Stop => return Ok(()),
+            End::Reload(changed) => config = *changed,
+            End::Renewed => {}
+        }
+    }
+}
+
+/// From a configuration to the end of what it started.
+async fn live(file: &Path, config: &Config, signals: &mut Signals) -> Result<End> {
+    say(&Told::Starting {
+        version: env!("CARGO_PKG_VERSION"),
+        name: format!("{} of fleet {}", config.name, config.fleet),
+        destination: destination(config),
+    });
+    let kept = models::begin(config)?;
+    let Some((state, past)) = open_state(config, signals).await? else { return Ok(End::Stop) };
+    let version = kept.active.id.version;
+    let mut agent = Agent::start(config, kept, state, past).await?;
+    say(&Told::Ready { model: version });
+    supervisor::ready();
+    let ended = agent.until(file, signals).await;
+    if matches!(ended, Ok(End::Stop) | Err(_)) {
+        supervisor::stopping();
+        say(&Told::Stopping);
+    }
+    let waiting = agent.stop().await;
+    let end = ended?;
+    say(&Told::Stopped { waiting: waiting? });
+    Ok(end)
+}
+
+/// Opens the state file. A full disk or one that hangs is waited for; `None` when a signal ended that.
+async fn open_state(config: &Config, signals: &mut Signals) -> Result<Option<(SharedState, Past)>> {
+    let folder = &config.state_dir;
+    let mut backoff = Backoff::new(OPEN_RETRY.0, OPEN_RETRY.1);
+    loop {
+        let opened = std::fs::create_dir_all(folder)
+            .map_err(|error| StateError::Io { path: folder.clone(), error })
+            .and_then(|()| State::open(&folder.join(STATE), clock::random()));
+        let why = match opened {
+            Ok((mut state, opened)) => {
+                let began = state.value(worker::BEGAN)?.is_some();
+                let past = match opened {
+                    Opened::SetAside { to, why } => {
+                        say(&Told::SetAside { to, why });
+                        Past::Lost
+                    }
+                    Opened::Fresh | Opened::Resumed if began => Past::Known,
+                    Opened::Fresh | Opened::Resumed => Past::None,
+                };
+                return Ok(Some((SharedState::new(state), past)));
+            }
+            Err(StateError::Io { path, error }) if error.kind() != std::io::ErrorKind::PermissionDenied => {
+                StateError::Io { path, error }.to_string()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "any 32 of 64 random bits")]
+        let retry_in = backoff.failed(clock::random() as u32);
+        say(&Told::StateFails { why, retry_in });
+        tokio::select! {
+            () = sleep(retry_in) => {}
+            signalled = signals.next() => {
+                if signalled == Signalled::Stop {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+fn destination(config: &Config) -> String {
+    match &config.destination {
+        Destination::Broker(link, _) => link.broker.to_string(),
+        Destination::File(path, _) => path.display().to_string(),
+        Destination::Stdout => "stdout".to_owned(),
+    }
+}
+
+/// What runs between a start and a stop.
+struct Agent {
+    state: SharedState,
+    board: Board,
+    orders: std_mpsc::Sender<Order>,
+    /// How the reading thread ended.
+    worker: Option<oneshot::Receiver<Result<(), WorkerError>>>,
+    delivery: Option<DeliveryEnd>,
+    keeper: Keeper,
+    asks: mpsc::Receiver<Ask>,
+    tasks: JoinSet<()>,
+    socket: Option<std::path::PathBuf>,
+}
+
+/// The running delivery.
+struct DeliveryEnd {
+    inbound: mpsc::Receiver<Inbound>,
+    outbound: mpsc::Sender<Outbound>,
+    figures: watch::Receiver<LinkFigures>,
+    stop: Option<oneshot::Sender<()>>,
+    ended: oneshot::Receiver<Result<(), DriveError<StateError>>>,
+}
+
+impl Agent {
+    async fn start(config: &Config, kept: Kept, state: SharedState, past: Past) -> Result<Self> {
+        let (board, wake) = (Board::default(), Arc::new(Notify::new()));
+        let (orders, taken) = std_mpsc::channel();
+        let (outlet, delivery, mut tasks) = outlet(config, &state, &wake)?;
+        let outbound = delivery.as_ref().map(|delivery| delivery.outbound.clone());
+        let mut keeper = Keeper::new(config, kept.store, kept.slots, orders.clone(), outbound, board.clone())?;
+        let parts = Parts {
+            config: config.clone(),
+            state: state.clone(),
+            past,
+            active: kept.active,
+            outlet,
+            board: board.clone(),
+            orders: taken,
+        };
+        let worker = spawn(parts)?;
+        let (models, asks) = mpsc::channel(QUEUE_MAX);
+        let link = delivery.as_ref().map(|delivery| delivery.figures.clone());
+        let desk = Desk { who: who(config), board: board.clone(), link, models };
+        let socket = open_desk(config, desk, &mut tasks).await;
+        if let (Destination::Broker(link, _), Some(delivery)) = (&config.destination, &delivery) {
+            let birth = Outbound::Retain(Channel::Birth, json(&birth(config, link, &state)));
+            delivery.outbound.send(birth).await.context("the delivery has ended")?;
+        }
+        keeper.announce().await;
+        Ok(Self { state, board, orders, worker: Some(worker), delivery, keeper, asks, tasks, socket })
+    }
+
+    /// Waits for everything at once until something ends this life.
+    async fn until(&mut self, file: &Path, signals: &mut Signals) -> Result<End> {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut beats, mut status_at) = (0, Instant::now());
+        loop {
+            tokio::select! {
+                signalled = signals.next() => match signalled {
+                    Signalled::Stop => return Ok(End::Stop),
+                    Signalled::Reload => {
+                        if let Some(config) = reload(file) {
+                            return Ok(End::Reload(Box::new(config)));
+                        }
+                    }
+                },
+                ended = worker_ended(&mut self.worker) => {
+                    // It ends by itself when nothing is left to read, or fails.
+                    self.worker = None;
+                    return ended.map(|()| End::Stop);
+                }
+                news = news(&mut self.delivery) => match news {
+                    News::Heard(inbound) => self.keeper.heard(inbound).await,
+                    News::Ended(ended) => return self.delivery_ended(ended),
+                },
+                Some(ask) = self.asks.recv() => self.keeper.asked(ask).await,
+                _ = ticks.tick() => {
+                    self.keeper.tick().await;
+                    let now = self.board.beats();
+                    if now != beats {
+                        beats = now;
+                        supervisor::alive();
+                    }
+                    if Instant::now() >= status_at {
+                        status_at = Instant::now() + STATUS_EVERY;
+                        self.say_status().await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn delivery_ended(&mut self, ended: Result<(), DriveError<StateError>>) -> Result<End> {
+        self.delivery = None;
+        match ended {
+            Ok(()) => Err(anyhow!("the delivery ended by itself")),
+            Err(DriveError::Ahead { acked, last }) => {
+                say(&Told::OldCopy { acked, last });
+                self.state.lock().renew(clock::random())?;
+                Ok(End::Renewed)
+            }
+            Err(error) => Err(error).context("delivering events"),
+        }
+    }
+
+    async fn say_status(&self) {
+        let Some(delivery) = &self.delivery else { return };
+        let reading = self.board.reading();
+        let figures = Figures {
+            model: Some(reading.model),
+            records: reading.total().judged,
+            learning: reading.learning(),
+            lag_bytes: reading.lag_bytes(),
+            failed_sources: reading.sources.iter().filter(|s| s.failed.is_some()).map(|s| s.name.clone()).collect(),
+            spooled: reading.waiting,
+        };
+        let status = Outbound::Retain(Channel::Status, json(&Status::up(figures)));
+        // A delivery that has ended says nothing any more.
+        let _: Result<(), _> = delivery.outbound.send(status).await;
+    }
+
+    /// Commits, delivers what can be delivered in time and closes everything. Events that still wait.
+    async fn stop(mut self) -> Result<u64> {
+        // A thread that has ended takes no order.
+        let _: Result<(), _> = self.orders.send(Order::Stop);
+        let worker = match self.worker {
+            Some(_) => worker_ended(&mut self.worker).await,
+            None => Ok(()),
+        };
+        if let Some(mut delivery) = self.delivery.take() {
+            let last = self.state.lock().last();
+            let figures = &mut delivery.figures;
+            // What is not delivered in time waits for the next start.
+            let _: Result<_, _> = timeout(DRAIN, figures.wait_for(|f| f.acked >= last || !f.connected)).await;
+            if let Some(stop) = delivery.stop.take() {
+                // A delivery that has ended needs no word.
+                let _: Result<(), ()> = stop.send(());
+            }
+            let _: Result<_, _> = delivery.ended.await;
+        }
+        self.tasks.shutdown().await;
+        if let Some(socket) = self.socket {
+            let _: std::io::Result<()> = std::fs::remove_file(socket);
+        }
+        worker?;
+        let state = self.state.lock();
+        Ok(state.last() + 1 - state.first())
+    }
+}
+
+/// The reading thread.
+fn spawn(parts: Parts) -> Result<oneshot::Receiver<Result<(), WorkerError>>> {
+    let (tell, ended) = oneshot::channel();
+    let body = move || {
+        // Nobody waits for it when the start failed half-way.
+        let _: Result<(), _> = tell.send(worker::run(parts));
+    };
+    thread::Builder::new().name("reading".to_owned()).spawn(body).context("cannot start the reading thread")?;
+    Ok(ended)
+}
+
+fn outlet(
+    config: &Config,
+    state: &SharedState,
+    wake: &Arc<Notify>,
+) -> Result<(Outlet, Option<DeliveryEnd>, JoinSet<()>)> {
+    let mut tasks = JoinSet::new();
+    let sink = match &config.destination {
+        Destination::Broker(link, encoding) => {
+            let (epoch, first) = {
+                let state = state.lock();
+                (Epoch::from_random(state.epoch()), state.first())
+            };
+            let delivery = Delivery::new(epoch, *encoding, first - 1);
+            let delivery = deliver((**link).clone(), delivery, state.clone(), Arc::clone(wake), &mut tasks);
+            return Ok((Outlet::Delivery(Arc::clone(wake)), Some(delivery), tasks));
+        }
+        Destination::File(path, rotation) => {
+            let opened = FileSink::open(path, *rotation);
+            Sink::File(opened.context("cannot open the file of events: name another with output.file")?)
+        }
+        Destination::Stdout if std::env::var_os("JOURNAL_STREAM").is_some() => Sink::Stdout(Marks::Journal),
+        Destination::Stdout => Sink::Stdout(Marks::Plain),
+    };
+    Ok((Outlet::Sink(Box::new(sink)), None, tasks))
+}
+
+fn deliver(
+    link: Link,
+    delivery: Delivery,
+    mut spool: SharedState,
+    wake: Arc<Notify>,
+    tasks: &mut JoinSet<()>,
+) -> DeliveryEnd {
+    let (outbound, said) = mpsc::channel(QUEUE_MAX);
+    let (tell, inbound) = mpsc::channel(1);
+    let (shown, figures) = watch::channel(LinkFigures::default());
+    let (stop, stopped) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let ports = Ports { wake, outbound: said, inbound: tell, figures: shown, stop: stopped };
+    tasks.spawn(async move {
+        let done = drive(link, delivery, &mut spool, ports, |report| say(&Told::Link(report))).await;
+        let _: Result<(), _> = end.send(done);
+    });
+    DeliveryEnd { inbound, outbound, figures, stop: Some(stop), ended }
+}
+
+async fn worker_ended(worker: &mut Option<oneshot::Receiver<Result<(), WorkerError>>>) -> Result<()> {
+    match worker {
+        Some(worker) => Ok(worker.await.map_err(|_| anyhow!("the reading thread died"))??),
+        None => std::future::pending().await,
+    }
+}
+
+/// What comes from the delivery.
+enum News {
+    Heard(Inbound),
+    Ended(Result<(), DriveError<StateError>>),
+}
+
+async fn news(delivery: &mut Option<DeliveryEnd>) -> News {
+    let Some(delivery) = delivery else { return std::future::pending().await };
+    tokio::select! {
+        Some(inbound) = delivery.inbound.recv() => News::Heard(inbound),
+        // The task ends with an answer; without one it died.
+        ended = &mut delivery.ended => News::Ended(ended.unwrap_or(Ok(()))),
+    }
+}
+
+/// Local sockets are a help, not a need: without them the agent does its work.
+async fn open_desk(config: &Config, desk: Desk, tasks: &mut JoinSet<()>) -> Option<std::path::PathBuf> {
+    if let Some(address) = config.metrics {
+        match control::listen_metrics(address).await {
+            Ok(listener) => drop(tasks.spawn(control::serve_metrics(listener, desk.clone()))),
+            Err(error) => say(&Told::Control { why: format!("no metrics: {address}: {error}") }),
+        }
+    }
+    let path = config.control.clone()?;
+    match control::listen(&path) {
+        Ok(listener) => {
+            tasks.spawn(control::serve(listener, desk));
+            Some(path)
+        }
+        Err(error) => {
+            say(&Told::Control { why: format!("no local socket: {}: {error}", path.display()) });
+            None
+        }
+    }
+}
+
+fn who(config: &Config) -> Who {
+    Who {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: config.name.to_string(),
+        fleet: config.fleet.to_string(),
+        destination: destination(config),
+    }
+}
+
+fn birth(config: &Config, link: &Link, state: &SharedState) -> Birth {
+    let source = |what: &What| match what {
+        What::Files { include, .. } => include.iter().map(ToString::to_string).collect(),
+        What::Journal(_) => vec!["journal".to_owned()],
+        What::Stdin => vec!["stdin".to_owned()],
+    };
+    let state = state.lock();
+    Birth {
+        fleet: link.fleet.clone(),
+        agent: link.agent.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        epoch: Epoch::from_random(state.epoch()),
+        oldest: state.first(),
+        boot: Clock::of_this_boot().boot(),
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        sources: config.sources.iter().flat_map(|s| source(&s.what)).collect(),
+    }
+}
+
+/// A configuration without mistakes, or nothing.
+fn reload(file: &Path) -> Option<Config> {
+    let wrong = match config::load(file) {
+        Ok(loaded) => {
+            let wrong = config::check_files(&loaded.config);
+            if wrong.is_empty() {
+                say(&Told::Reloading);
+                supervisor::reloading();
+                return Some(loaded.config);
+            }
+            wrong.join("\n")
+        }
+        Err(problems) => problems.to_string(),
+    };
+    say(&Told::ReloadRefused { why: wrong });
+    None
+}
+
+/// What a signal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signalled {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let of = |kind| signal(kind).context("cannot listen to signals");
+        Ok(Self {
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+            hang_up: of(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signalled {
+        tokio::select! {
+            _ = self.terminate.recv() => Signalled::Stop,
+            _ = self.interrupt.recv() => Signalled::Stop,
+            _ = self.hang_up.recv() => Signalled::Reload,
+        }
+    }
+}

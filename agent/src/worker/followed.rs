@@ -1,0 +1,351 @@
+//! One source that is followed: reading, judging, its place in the state, its faults.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use oddline_core::{
+    event::{Event, Gap, ModelSwap, SourceFault, SourceName, Text},
+    wire::ModelId,
+};
+use oddline_detector::{InferError, Model};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock,
+    events::{Told, say},
+    figures::SourceFigures,
+    pipeline::{Output, Pipeline, Remembered, Treatment},
+    source::{Cause, Gap as SourceGap, Item, Position, Source, SourceError, backoff::Backoff},
+    state::{CHUNK_BYTES_MAX, SourceChange, StoredSource},
+};
+
+/// Lines taken from one source before the others have their turn.
+const TURN_LINES_MAX: u32 = 2_048;
+/// Bytes taken in one turn.
+const TURN_BYTES_MAX: u64 = 512 * 1024;
+/// Events of one turn: what a turn may add to the spool stays below its margin.
+const TURN_EVENTS_MAX: usize = 256;
+/// First wait after a fault of a source.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// Longest wait.
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
+/// A source that has worked for this long begins again with the first wait.
+const SOUND_AFTER: Duration = Duration::from_secs(60);
+
+/// The model that judges.
+#[derive(Clone)]
+pub struct Active {
+    /// Its name.
+    pub id: ModelId,
+    /// It.
+    pub model: Model,
+}
+
+/// What a turn came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// There may be more at once.
+    More,
+    /// Nothing at the moment.
+    Idle,
+    /// Nothing ever again.
+    Closed,
+}
+
+/// Which judging a stored source belongs to.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    model: ModelId,
+    remembered: Remembered,
+}
+
+/// A source under way.
+pub struct Followed {
+    key: Vec<u8>,
+    name: String,
+    path: Option<PathBuf>,
+    source: Source,
+    treatment: Treatment,
+    pipeline: Pipeline,
+    backoff: Backoff,
+    failed: Option<String>,
+    retry_at: Option<Instant>,
+    works_since: Option<Instant>,
+    gone_since: Option<Instant>,
+    is_dirty: bool,
+    is_closed: bool,
+    /// Gaps and their bytes.
+    pub gaps: (u64, u64),
+}
+
+/// What a source is called, in the state and in events.
+pub struct Identity {
+    /// In the state file.
+    pub key: Vec<u8>,
+    /// In events and for people.
+    pub name: String,
+    /// Its path, where it is a file.
+    pub path: Option<PathBuf>,
+}
+
+impl Followed {
+    /// Goes on where `stored` says, or begins. Events of a change of model since then are appended to `out`.
+    ///
+    /// # Errors
+    /// When the model runtime cannot allocate.
+    pub fn new(
+        identity: Identity,
+        source: Source,
+        treatment: Treatment,
+        active: &Active,
+        stored: Option<&StoredSource>,
+        out: &mut Output,
+    ) -> Result<Self, InferError> {
+        let Identity { key, name, path } = identity;
+        let stored = stored.filter(|stored| !stored.chunks.is_empty()).and_then(|stored| remembered(stored, &name));
+        let resumed =
+            stored.map(|Stored { model, remembered }| adopt(remembered, SourceName::cut(&name), model, active, out));
+        let pipeline = Pipeline::new(&name, treatment.clone(), &active.model, resumed)?;
+        Ok(Self {
+            key,
+            name,
+            path,
+            source,
+            treatment,
+            pipeline,
+            backoff: Backoff::new(RETRY_FIRST, RETRY_LONGEST),
+            failed: None,
+            retry_at: None,
+            works_since: None,
+            gone_since: None,
+            // Where it begins is worth keeping before anything is taken.
+            is_dirty: true,
+            is_closed: false,
+            gaps: (0, 0),
+        })
+    }
+
+    /// Reads for a while and judges all of it; bytes taken and what it came to.
+    ///
+    /// # Errors
+    /// When the model cannot be run. What this turn took is then in no commit.
+    pub fn turn(&mut self, now: Instant, out: &mut Output) -> Result<(u64, Turn), InferError> {
+        if self.is_closed {
+            return Ok((0, Turn::Closed));
+        }
+        if self.retry_at.is_some_and(|at| now < at) {
+            return Ok((0, Turn::Idle));
+        }
+        let (mut bytes, mut lines) = (0, 0);
+        let began = out.events.len();
+        let turn = loop {
+            match self.source.next() {
+                Ok(Item::File) => self.pipeline.start_of_file(),
+                Ok(Item::Line(line)) => {
+                    bytes += line.bytes.len() as u64 + 1;
+                    lines += 1;
+                    self.is_dirty = true;
+                    self.pipeline.line(line.bytes, line.modified, out)?;
+                }
+                Ok(Item::Gap(gap)) => self.gap(gap, out),
+                Ok(Item::Wait | Item::End) => break Turn::Idle,
+                Ok(Item::Closed) => {
+                    self.is_closed = true;
+                    break Turn::Closed;
+                }
+                Err(error) => {
+                    self.fails(&error, now, out);
+                    break Turn::Idle;
+                }
+            }
+            if lines >= TURN_LINES_MAX || bytes >= TURN_BYTES_MAX || out.events.len() - began >= TURN_EVENTS_MAX {
+                break Turn::More;
+            }
+        };
+        self.pipeline.idle(out)?;
+        if self.retry_at.is_none_or(|at| at <= now) {
+            self.works(now, out);
+        }
+        Ok((bytes, turn))
+    }
+
+    /// What goes to the state file; nothing when nothing was taken since [`Followed::committed`].
+    #[must_use]
+    pub fn change(&self, active: &Active) -> Option<SourceChange> {
+        if !self.is_dirty {
+            return None;
+        }
+        let position = self.source.position();
+        if position.is_none() && self.pipeline.counts().lines == 0 {
+            return None;
+        }
+        let position =
+            position.map_or_else(Vec::new, |at| postcard::to_stdvec(&at).expect("a position can always be written"));
+        let stored = Stored { model: active.id, remembered: self.pipeline.remembered() };
+        let bytes = postcard::to_stdvec(&stored).expect("what a source remembers can always be written");
+        let chunks: Vec<(u32, Vec<u8>)> = (0..).zip(bytes.chunks(CHUNK_BYTES_MAX).map(<[u8]>::to_vec)).collect();
+        let chunk_count = u32::try_from(chunks.len()).expect("a source is bounded");
+        Some(SourceChange { key: self.key.clone(), position, chunks, chunk_count })
+    }
+
+    /// The last [`Followed::change`] is on the disk.
+    pub fn committed(&mut self) {
+        self.is_dirty = false;
+    }
+
+    /// Another model judges from the next record on.
+    ///
+    /// # Errors
+    /// When the model runtime cannot allocate.
+    pub fn swap(&mut self, before: ModelId, active: &Active, out: &mut Output) -> Result<(), InferError> {
+        self.pipeline.idle(out)?;
+        let remembered = adopt(self.pipeline.remembered(), SourceName::cut(&self.name), before, active, out);
+        self.pipeline = Pipeline::new(&self.name, self.treatment.clone(), &active.model, Some(remembered))?;
+        self.is_dirty = true;
+        Ok(())
+    }
+
+    /// The key in the state file.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The file, where it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether its file has been gone for this long, with all of it read.
+    pub fn is_gone(&mut self, now: Instant, patience: Duration) -> bool {
+        let Some(path) = &self.path else { return false };
+        if path.exists() || self.source.lag_bytes().unwrap_or(0) > 0 || self.failed.is_some() {
+            self.gone_since = None;
+            return false;
+        }
+        now.duration_since(*self.gone_since.get_or_insert(now)) >= patience
+    }
+
+    /// Whether it will never give anything again.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// What is shown of it.
+    #[must_use]
+    pub fn figures(&self) -> SourceFigures {
+        let (streams, learning) = self.pipeline.streams();
+        SourceFigures {
+            name: self.name.clone(),
+            failed: self.failed.clone(),
+            lag_bytes: self.source.lag_bytes(),
+            streams: streams as u64,
+            learning: learning as u64,
+            counts: self.pipeline.counts(),
+        }
+    }
+
+    fn gap(&mut self, gap: SourceGap, out: &mut Output) {
+        self.is_dirty = true;
+        self.gaps = (self.gaps.0 + 1, self.gaps.1 + gap.bytes);
+        let cause = cause(gap.cause);
+        say(&Told::Gap { source: self.name.clone(), bytes: gap.bytes, cause: cause.to_owned() });
+        out.events.push(Event::Gap(Gap {
+            source: SourceName::cut(&self.name),
+            bytes: gap.exact.then_some(gap.bytes),
+            records: None,
+            after: self.pipeline.last_time(),
+            cause: Text::cut(cause),
+        }));
+    }
+
+    fn fails(&mut self, error: &SourceError, now: Instant, out: &mut Output) {
+        if self.works_since.is_some_and(|since| now.duration_since(since) >= SOUND_AFTER) {
+            self.backoff.succeeded();
+        }
+        self.works_since = None;
+        #[expect(clippy::cast_possible_truncation, reason = "any 32 of 64 random bits")]
+        let wait = self.backoff.failed(clock::random() as u32);
+        self.retry_at = Some(now + wait);
+        let why = error.to_string();
+        // The same fault is told once, however often it is met.
+        if self.failed.is_none() {
+            say(&Told::SourceFails { why: why.clone(), retry_in: wait });
+            let fault = SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why) };
+            out.events.push(Event::SourceFailed(fault));
+        }
+        self.failed = Some(why);
+    }
+
+    fn works(&mut self, now: Instant, out: &mut Output) {
+        self.retry_at = None;
+        self.works_since.get_or_insert(now);
+        if let Some(why) = self.failed.take() {
+            say(&Told::SourceWorks { source: self.name.clone() });
+            let fault = SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why) };
+            out.events.push(Event::SourceRecovered(fault));
+        }
+    }
+}
+
+fn remembered(stored: &StoredSource, name: &str) -> Option<Stored> {
+    let bytes = stored.chunks.concat();
+    let forgotten = |why: String| say(&Told::Forgotten { source: name.to_owned(), why });
+    match postcard::take_from_bytes::<Stored>(&bytes) {
+        Ok((stored, [])) => Some(stored),
+        Ok((_, rest)) => {
+            forgotten(format!("{} bytes too many", rest.len()));
+            None
+        }
+        Err(error) => {
+            forgotten(error.to_string());
+            None
+        }
+    }
+}
+
+fn adopt(
+    mut remembered: Remembered,
+    source: SourceName,
+    before: ModelId,
+    active: &Active,
+    out: &mut Output,
+) -> Remembered {
+    if before.sha256 != active.id.sha256 {
+        let position = remembered.adopt(&active.model);
+        let swap = ModelSwap { source, position, from: Some(before.version), to: active.id.version };
+        out.events.push(Event::ModelSwap(swap));
+    }
+    remembered
+}
+
+/// What happened, in words.
+#[must_use]
+pub fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Deleted => "a rotated file was deleted before it was read to its end",
+        Cause::Compressed => "a rotated file was compressed before it was read to its end",
+        Cause::Truncated => "the file was cut and nothing holds a copy of what it held",
+        Cause::Late => "a rotated file was written to after its successor",
+        Cause::Vacuumed => "the journal no longer holds the entries after the one that was read last",
+    }
+}
+
+/// A stored position, when it can be read.
+#[must_use]
+pub fn position(stored: &StoredSource) -> Option<Position> {
+    match postcard::take_from_bytes(&stored.position) {
+        Ok((position, [])) => Some(position),
+        Ok(_) | Err(_) => None,
+    }
+}

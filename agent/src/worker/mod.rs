@@ -1,0 +1,411 @@
+//! The reading thread: lines in, committed events out. It decides when to commit and when to stop reading; what a line
+//! means is the pipeline's business, what is durable the state's.
+//!
+//! ```text
+//!  round: [orders] -> each source: a turn -> commit when an event waits, else at intervals -> sink, or wake the delivery
+//!                     (skipped while the spool is full or a commit has failed)
+//! ```
+
+mod followed;
+mod sources;
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use oddline_core::{
+    event::{ENTRY_BYTES_MAX, Entry},
+    id::Epoch,
+    wire::ModelId,
+};
+use oddline_detector::InferError;
+use tokio::sync::{Notify, oneshot};
+
+pub use self::{
+    followed::{Active, Followed, Identity, Turn, cause, position},
+    sources::{Past, SetupError, Sources, stem},
+};
+use crate::{
+    clock::{self, Clock},
+    config::Config,
+    events::{Told, say},
+    figures::Reading,
+    pipeline::Output,
+    publish::sink::{self, Sink},
+    source::backoff::Backoff,
+    spool::SharedState,
+    state::{Commit, ENTRY_BYTES_MAX as STATE_ENTRY_BYTES_MAX, StateError},
+};
+
+/// Without an event what was read is committed after this long: one sync a half minute does not wear out an SD card.
+const COMMIT_EVERY: Duration = Duration::from_secs(30);
+/// ... or after this many bytes: what a restart reads again.
+const COMMIT_BYTES: u64 = 8 * 1024 * 1024;
+/// Between two looks at sources that gave nothing.
+const POLL: Duration = Duration::from_secs(1);
+/// The same where a line waits in memory already: journal and standard input.
+const POLL_STREAMS: Duration = Duration::from_millis(250);
+/// Figures are made at most this often.
+const FIGURES_EVERY: Duration = Duration::from_millis(500);
+/// First and longest wait before a failed write is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Set with the first commit: from then on files that appear are new.
+pub const BEGAN: &str = "began";
+
+const _: () = assert!(ENTRY_BYTES_MAX <= STATE_ENTRY_BYTES_MAX, "every event fits the state");
+
+/// What others want of the thread.
+pub enum Order {
+    /// Judge with this model from now on; answered when it does.
+    Judge(Box<Active>, oneshot::Sender<Result<(), String>>),
+    /// Commit and end.
+    Stop,
+}
+
+/// What others see of the thread.
+#[derive(Debug, Clone, Default)]
+pub struct Board {
+    reading: Arc<Mutex<Reading>>,
+    beats: Arc<AtomicU64>,
+}
+
+impl Board {
+    /// The figures as they were last made.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Grows while the thread makes progress.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
+    }
+}
+
+/// Where events go after a commit.
+pub enum Outlet {
+    /// The delivery takes them from the spool.
+    Delivery(Arc<Notify>),
+    /// They are written here.
+    Sink(Box<Sink>),
+}
+
+/// Why the thread ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The model.
+    #[error("the model cannot be run: {0}")]
+    Infer(#[from] InferError),
+    /// The sources.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The state file at the end.
+    #[error("what was read last could not be committed and is read again after the next start: {0}")]
+    Commit(StateError),
+    /// The state file at the start.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// What the thread needs.
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// The state file.
+    pub state: SharedState,
+    /// What is known of what was read before.
+    pub past: Past,
+    /// The model.
+    pub active: Active,
+    /// Where events go.
+    pub outlet: Outlet,
+    /// What others see.
+    pub board: Board,
+    /// What others want.
+    pub orders: Receiver<Order>,
+}
+
+/// Reads, judges and commits until it is told to stop.
+///
+/// # Errors
+/// When the model cannot be run, or the state file not be written at the end. What was committed is safe.
+pub fn run(parts: Parts) -> Result<(), WorkerError> {
+    let mut worker = Worker::new(parts)?;
+    loop {
+        worker.board.beats.fetch_add(1, Ordering::Relaxed);
+        let wait = worker.round()?;
+        match worker.orders.recv_timeout(wait) {
+            Ok(Order::Judge(active, answer)) => worker.judge_with(*active, answer)?,
+            Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return worker.finish(),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+struct Worker {
+    sources: Sources,
+    state: SharedState,
+    active: Active,
+    outlet: Outlet,
+    board: Board,
+    orders: Receiver<Order>,
+    clock: Clock,
+    out: Output,
+    /// Offered to the state and not taken yet; offered again unchanged.
+    pending: Option<Commit>,
+    commit_backoff: Backoff,
+    commit_at: Instant,
+    sink_backoff: Backoff,
+    sink_at: Instant,
+    acked: u64,
+    committed_at: Instant,
+    bytes: u64,
+    is_full: bool,
+    figures: Reading,
+    figures_at: Option<Instant>,
+    judged_before: u64,
+    began: bool,
+}
+
+impl Worker {
+    fn new(parts: Parts) -> Result<Self, WorkerError> {
+        let Parts { config, state, past, active, outlet, board, orders } = parts;
+        let (stored, first) = {
+            let mut state = state.lock();
+            (state.sources()?, state.first())
+        };
+        let mut out = Output::default();
+        let sources = Sources::new(&config, stored, past, &active, &mut out)?;
+        let now = Instant::now();
+        let backoff = Backoff::new(RETRY.0, RETRY.1);
+        let mut worker = Self {
+            sources,
+            state,
+            active,
+            outlet,
+            board,
+            orders,
+            clock: Clock::of_this_boot(),
+            out,
+            pending: None,
+            commit_backoff: backoff.clone(),
+            commit_at: now,
+            sink_backoff: backoff,
+            sink_at: now,
+            acked: first - 1,
+            committed_at: now,
+            bytes: 0,
+            is_full: false,
+            figures: Reading::default(),
+            figures_at: None,
+            judged_before: 0,
+            began: past == Past::Known,
+        };
+        worker.judged_before = worker.judged();
+        Ok(worker)
+    }
+
+    /// One look at everything; how long to wait before the next.
+    fn round(&mut self) -> Result<Duration, WorkerError> {
+        let now = Instant::now();
+        self.retry_commit(now);
+        let mut wait = self.idle_wait();
+        if self.pending.is_none() && !self.is_spool_full() {
+            self.sources.look(now, &self.active, &mut self.out)?;
+            if self.read(now)? {
+                wait = Duration::ZERO;
+            }
+            self.commit_if_due(now);
+        }
+        self.drain(now);
+        if wait > Duration::ZERO || self.figures_at.is_none_or(|at| now.duration_since(at) >= FIGURES_EVERY) {
+            self.show(now);
+        }
+        Ok(wait)
+    }
+
+    /// A turn of each source; whether any has more.
+    fn read(&mut self, now: Instant) -> Result<bool, InferError> {
+        let mut is_more = false;
+        for source in self.sources.each() {
+            let (bytes, turn) = source.turn(now, &mut self.out)?;
+            self.bytes += bytes;
+            is_more |= turn == Turn::More;
+        }
+        Ok(is_more)
+    }
+
+    fn idle_wait(&self) -> Duration {
+        let has_streams = self.sources.followed().iter().any(|source| source.path().is_none());
+        if has_streams { POLL_STREAMS } else { POLL }
+    }
+
+    fn commit_if_due(&mut self, now: Instant) {
+        let waits = !self.out.events.is_empty() || !self.began || !self.sources.removed.is_empty();
+        let is_old = self.bytes > 0 && now.duration_since(self.committed_at) >= COMMIT_EVERY;
+        if waits || is_old || self.bytes >= COMMIT_BYTES {
+            self.pending = Some(self.commit());
+            self.commit_at = now;
+            self.retry_commit(now);
+        }
+    }
+
+    /// Everything that has changed since the last one.
+    fn commit(&mut self) -> Commit {
+        let stamp = self.clock.stamp();
+        let entry = |event| {
+            let bytes = postcard::to_stdvec(&Entry { event, stamp }).expect("an event can always be written");
+            assert!(bytes.len() <= ENTRY_BYTES_MAX, "the bounds of its parts keep an event within its own");
+            bytes
+        };
+        Commit {
+            sources: self.sources.followed().iter().filter_map(|source| source.change(&self.active)).collect(),
+            removed: std::mem::take(&mut self.sources.removed),
+            entries: self.out.events.drain(..).map(entry).collect(),
+            values: if self.began { Vec::new() } else { vec![(BEGAN.to_owned(), Some(Vec::new()))] },
+        }
+    }
+
+    fn retry_commit(&mut self, now: Instant) {
+        if self.pending.is_none() || now < self.commit_at {
+            return;
+        }
+        let commit = self.pending.take().expect("just looked at");
+        let done = self.state.lock().commit(&commit);
+        match done {
+            Ok(_) => {
+                if self.commit_backoff.failures() > 0 {
+                    self.commit_backoff.succeeded();
+                    say(&Told::StateWorks);
+                    self.figures.stopped = None;
+                }
+                self.sources.each().for_each(Followed::committed);
+                self.figures.commits += 1;
+                self.figures.events += commit.entries.len() as u64;
+                self.committed_at = now;
+                self.bytes = 0;
+                self.began = true;
+                if let (Outlet::Delivery(wake), false) = (&self.outlet, commit.entries.is_empty()) {
+                    wake.notify_one();
+                }
+            }
+            Err(error) => {
+                let is_first = self.commit_backoff.failures() == 0;
+                let retry_in = self.commit_backoff.failed(random());
+                self.commit_at = now + retry_in;
+                if is_first {
+                    say(&Told::StateFails { why: error.to_string(), retry_in });
+                }
+                self.figures.stopped = Some(error.to_string());
+                self.pending = Some(commit);
+            }
+        }
+    }
+
+    fn is_spool_full(&mut self) -> bool {
+        let (is_full, bytes) = {
+            let state = self.state.lock();
+            (state.is_spool_full(), state.spool_bytes())
+        };
+        if is_full != self.is_full {
+            self.is_full = is_full;
+            say(&if is_full { Told::SpoolFull { bytes } } else { Told::SpoolDrained });
+            self.figures.stopped = is_full.then(|| "the spool is full: nothing is delivered".to_owned());
+        }
+        is_full
+    }
+
+    /// From the spool to the sink, where there is one.
+    fn drain(&mut self, now: Instant) {
+        let Outlet::Sink(sink) = &mut self.outlet else { return };
+        if now < self.sink_at || self.state.lock().last() == self.acked {
+            return;
+        }
+        let epoch = Epoch::from_random(self.state.lock().epoch());
+        match sink::drain(&mut self.state, sink, epoch, self.acked) {
+            Ok(acked) => {
+                self.acked = acked;
+                if self.sink_backoff.failures() > 0 {
+                    self.sink_backoff.succeeded();
+                    say(&Told::SinkWorks);
+                }
+            }
+            Err(error) => {
+                self.acked = self.state.lock().first() - 1;
+                let is_first = self.sink_backoff.failures() == 0;
+                let retry_in = self.sink_backoff.failed(random());
+                self.sink_at = now + retry_in;
+                if is_first {
+                    say(&Told::SinkFails { why: error.to_string(), retry_in });
+                }
+            }
+        }
+    }
+
+    fn judge_with(&mut self, active: Active, answer: oneshot::Sender<Result<(), String>>) -> Result<(), WorkerError> {
+        if self.pending.is_some() {
+            // What waits to be committed was judged by the model before.
+            let _: Result<(), _> = answer.send(Err("the state file cannot be written at the moment".to_owned()));
+            return Ok(());
+        }
+        let before: ModelId = std::mem::replace(&mut self.active, active).id;
+        for source in self.sources.each() {
+            source.swap(before, &self.active, &mut self.out)?;
+        }
+        self.judged_before = self.judged();
+        say(&Told::Model { version: self.active.id.version });
+        // Whoever asked may be gone.
+        let _: Result<(), _> = answer.send(Ok(()));
+        Ok(())
+    }
+
+    fn judged(&self) -> u64 {
+        self.sources.followed().iter().map(|source| source.figures().counts.judged).sum()
+    }
+
+    fn show(&mut self, now: Instant) {
+        self.figures_at = Some(now);
+        let followed = self.sources.followed();
+        self.figures.sources = followed.iter().map(Followed::figures).collect();
+        self.figures.left_out = self.sources.left_out as u64;
+        self.figures.gaps = followed.iter().map(|source| source.gaps.0).sum();
+        self.figures.gap_bytes = followed.iter().map(|source| source.gaps.1).sum();
+        self.figures.model = self.active.id.version;
+        self.figures.judged_by_model = self.figures.total().judged.saturating_sub(self.judged_before);
+        {
+            let state = self.state.lock();
+            self.figures.last_sequence = state.last();
+            self.figures.waiting = state.last() + 1 - state.first();
+            self.figures.waiting_bytes = state.spool_bytes();
+            self.figures.set_aside = state.set_aside();
+        }
+        *self.board.reading.lock().unwrap_or_else(PoisonError::into_inner) = self.figures.clone();
+    }
+
+    fn finish(mut self) -> Result<(), WorkerError> {
+        let now = Instant::now();
+        // Nothing was read while one waited.
+        let commit = self.pending.take().unwrap_or_else(|| self.commit());
+        if self.bytes > 0 || commit != Commit::default() {
+            self.state.lock().commit(&commit).map_err(WorkerError::Commit)?;
+        }
+        if let Outlet::Delivery(wake) = &self.outlet {
+            wake.notify_one();
+        }
+        self.sink_at = now;
+        self.drain(now);
+        self.show(now);
+        Ok(())
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "any 32 of 64 random bits")]
+fn random() -> u32 {
+    clock::random() as u32
+}
