@@ -42,6 +42,7 @@ impl Clock {
 
 /// The wall clock, however wrong.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads it")]
 pub fn wall() -> EventTime {
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
     EventTime::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))

@@ -20,7 +20,7 @@ struct Cli {
 #[derive(clap::Args)]
 struct Config {
     /// The configuration; *.toml in the folder of the same name ending in .d are laid over it
-    #[arg(long, value_name = "FILE", default_value = config::FILE)]
+    #[arg(long, value_name = "FILE", default_value = config::FILE, global = true)]
     config: PathBuf,
 }
 
@@ -32,6 +32,7 @@ enum Command {
     Validate(Config),
     /// Prints what a log would have been told of, judged as the daemon judges
     Replay(replay::Args),
+    Explain(command::explain::Args),
     /// Asks the running agent how it is
     Status {
         #[command(flatten)]
@@ -45,7 +46,7 @@ enum Command {
         #[command(flatten)]
         config: Config,
         /// Print JSON
-        #[arg(long)]
+        #[arg(long, global = true)]
         json: bool,
         #[command(subcommand)]
         what: command::model::What,
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args, out).map(|counts| {
             say(&format!("{} lines, {} records judged, {} odd", counts.lines, counts.judged, counts.anomalous));
         }),
+        Command::Explain(args) => command::explain::run(&args, out),
         Command::Status { config, json } => command::status::run(&config.config, json, out),
         Command::Model { config, json, what } => command::model::run(&config.config, &what, json, out),
     };

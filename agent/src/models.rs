@@ -180,7 +180,7 @@ impl Keeper {
         let Some(current) = state.current.filter(|id| state.factory != Some(*id)) else { return };
         let reading = self.board.reading();
         let is_proved = reading.model == current.version && reading.judged_by_model >= GOOD_AFTER_RECORDS;
-        if !is_proved || state.good.iter().any(|good| *good == current) {
+        if !is_proved || state.good.contains(&current) {
             return;
         }
         let said = self.intake.mark_good();

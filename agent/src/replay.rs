@@ -10,9 +10,11 @@ use oddline_core::{format::Format, verdict::CSV_HEADER};
 use oddline_detector::Model;
 
 use crate::{
-    pipeline::{Counts, Output, Pipeline, Treatment},
+    config::FLOOD_LIMIT,
+    pipeline::{Counts, Output, Pipeline, Treatment, Wanted},
     redact::{Addresses, Samples},
     source::{Begin, Item, Source, Stdin},
+    worker::{self, stem},
 };
 
 /// Replays a log file through a model and prints what is odd
@@ -27,15 +29,77 @@ pub struct Args {
     /// The format of its lines
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub format: Format,
+    /// Server of records that name none
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<String>,
+    /// Component of records that name none; the file's name without its ending when left out
+    #[arg(long, value_name = "NAME")]
+    pub component: Option<String>,
+    /// Go on as a copy of an agent's state file says: where it stopped in this file, with what it had learnt
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
     /// Print each odd record as a row of anomalies.csv instead of events as JSON lines
     #[arg(long)]
     pub csv: bool,
 }
 
-/// Episodes an hour that travel one by one.
-pub const FLOOD_LIMIT: u32 = 60;
 /// Component of records of standard input that name none.
 const STDIN_COMPONENT: &str = "-";
+/// Standard input says when there is more; until then it is looked at this often.
+const POLL: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// A log that is judged offline.
+#[derive(Debug, Clone)]
+pub struct Log {
+    path: PathBuf,
+    format: Format,
+    /// Server of records that name none.
+    server: String,
+    /// Component of records that name none.
+    component: String,
+}
+
+impl Log {
+    /// A file, or standard input for `-`; records that name nothing are called after it.
+    #[must_use]
+    pub fn new(path: &Path, format: Format) -> Self {
+        let component = if path == Path::new("-") { STDIN_COMPONENT.to_owned() } else { stem(path) };
+        Self { path: path.to_owned(), format, server: "server".to_owned(), component }
+    }
+
+    /// How it is treated: as the daemon treats its own, by default.
+    #[must_use]
+    pub fn treatment(&self) -> Treatment {
+        Treatment {
+            format: self.format.clone(),
+            server: self.server.clone(),
+            component: self.component.clone(),
+            offset_s: 0,
+            samples: Samples::Redacted,
+            addresses: Addresses::Keep,
+            flood_limit: FLOOD_LIMIT,
+        }
+    }
+
+    /// Whether its end shows only when it is closed.
+    #[must_use]
+    pub fn is_stdin(&self) -> bool {
+        self.path == Path::new("-")
+    }
+
+    /// Opens it, to be read from its start.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn open(&self) -> Result<Source> {
+        if self.is_stdin() {
+            return Ok(Source::Stdin(Stdin::new(std::io::stdin())?));
+        }
+        // A path that does not exist yet is nothing to wait for here.
+        std::fs::metadata(&self.path).with_context(|| format!("cannot read the log {}", self.path.display()))?;
+        Ok(Source::file(&self.path, Begin::Start))
+    }
+}
 
 /// Runs the command, printing to `out`; the counts go to the caller.
 ///
@@ -43,10 +107,12 @@ const STDIN_COMPONENT: &str = "-";
 /// When the model is refused, the file cannot be read, or nobody reads the output.
 pub fn run(args: &Args, out: &mut impl Write) -> Result<Counts> {
     let model = open(&args.model)?;
-    let mut source = open_source(&args.log)?;
+    let mut log = Log::new(&args.log, args.format.clone());
+    log.server = args.server.clone().unwrap_or(log.server);
+    log.component = args.component.clone().unwrap_or(log.component);
+    let (mut source, mut pipeline) = begin(args, &log, &model)?;
     let name = args.log.to_string_lossy();
-    let mut pipeline = Pipeline::new(&name, treatment(args), &model, None)?;
-    let mut told = Output { wants_odd: args.csv, ..Output::default() };
+    let mut told = Output { wanted: if args.csv { Wanted::Odd } else { Wanted::None }, ..Output::default() };
     if args.csv {
         writeln!(out, "{CSV_HEADER}")?;
     }
@@ -55,7 +121,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Counts> {
             Item::File => pipeline.start_of_file(),
             Item::Line(line) => pipeline.line(line.bytes, line.modified, &mut told)?,
             Item::Gap(gap) => bail!("{name}: the file changed while it was read ({gap:?}): replay it again"),
-            Item::Wait => std::thread::park_timeout(POLL),
+            Item::Wait => pause(),
+            Item::End if log.is_stdin() => pause(),
             Item::End | Item::Closed => break,
         }
         print(args, &mut told, out)?;
@@ -66,39 +133,36 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Counts> {
     Ok(pipeline.counts())
 }
 
-/// Standard input says when there is more; until then it is looked at this often.
-const POLL: std::time::Duration = std::time::Duration::from_millis(10);
+/// Waits for more of what is still being written.
+pub fn pause() {
+    std::thread::park_timeout(POLL);
+}
 
-fn open(path: &Path) -> Result<Model> {
+/// A fresh source, or one that goes on as a copy of a state file says.
+fn begin(args: &Args, log: &Log, model: &Model) -> Result<(Source, Pipeline)> {
+    let name = args.log.to_string_lossy();
+    let Some(snapshot) = &args.state else {
+        return Ok((log.open()?, Pipeline::new(&name, log.treatment(), model, None)?));
+    };
+    let stored = worker::snapshot(snapshot, &args.log)?;
+    let position = worker::position(&stored);
+    let remembered = worker::remembered(&stored, &name).map(|stored| stored.remembered);
+    let begin = position.map_or(Begin::Start, Begin::After);
+    Ok((Source::file(&args.log, begin), Pipeline::new(&name, log.treatment(), model, remembered)?))
+}
+
+/// Opens a model file.
+///
+/// # Errors
+/// When it cannot be read, or is refused.
+pub fn open(path: &Path) -> Result<Model> {
     let bytes = std::fs::read(path)
         .with_context(|| format!("cannot read the model {}: name yours with --model", path.display()))?;
     Model::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))
 }
 
-fn open_source(log: &Path) -> Result<Source> {
-    if log == Path::new("-") {
-        return Ok(Source::Stdin(Stdin::new(std::io::stdin())?));
-    }
-    // A path that does not exist yet is nothing to wait for here.
-    std::fs::metadata(log).with_context(|| format!("cannot read the log {}", log.display()))?;
-    Ok(Source::file(log, Begin::Start))
-}
-
-fn treatment(args: &Args) -> Treatment {
-    let stem = args.log.file_stem().map_or_else(|| STDIN_COMPONENT.into(), |stem| stem.to_string_lossy());
-    Treatment {
-        format: args.format.clone(),
-        server: "server".to_owned(),
-        component: stem.into_owned(),
-        offset_s: 0,
-        samples: Samples::Redacted,
-        addresses: Addresses::Keep,
-        flood_limit: FLOOD_LIMIT,
-    }
-}
-
 fn print(args: &Args, told: &mut Output, out: &mut impl Write) -> Result<()> {
-    for judged in told.odd.drain(..) {
+    for judged in told.judged.drain(..) {
         judged.verdict.write_csv(out).context("cannot print")?;
     }
     for event in told.events.drain(..) {

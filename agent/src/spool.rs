@@ -19,7 +19,6 @@ impl SharedState {
     }
 
     /// The file, for one call. A thread that died while it held it has left it as its last commit did.
-    #[must_use]
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -21,6 +21,7 @@ pub mod network;
 pub mod output;
 pub mod plain;
 pub mod say;
+pub mod sign;
 pub mod test;
 pub mod train;
 pub mod trim;

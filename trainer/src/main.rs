@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use oddline_trainer::{error::exit_code, generate, inspect, say, test, train};
+use oddline_trainer::{error::exit_code, generate, inspect, say, sign, test, train};
 
 /// Learns what is normal in logs, writes it as one ONNX file, and tests it
 #[derive(Parser)]
@@ -19,6 +19,8 @@ enum Command {
     Train(train::Args),
     Test(test::Args),
     Inspect(inspect::Args),
+    Keygen(sign::Keygen),
+    Sign(sign::Sign),
 }
 
 fn main() -> ExitCode {
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Keygen(args) => sign::keygen(&args),
+        Command::Sign(args) => sign::sign(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

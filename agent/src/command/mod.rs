@@ -1,5 +1,6 @@
 //! What an operator types, one file each; the daemon itself is [`crate::run`].
 
+pub mod explain;
 pub mod model;
 pub mod status;
 pub mod table;

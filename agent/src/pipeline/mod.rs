@@ -227,8 +227,8 @@ impl Pipeline {
             let view = &model.profile.record;
             let around = Around { source: &self.source, view, model: model.version, sample };
             self.episodes.take(&judged, around, &mut out.events);
-            if odd && out.wants_odd {
-                out.odd.push(judged);
+            if out.wanted == Wanted::All || (odd && out.wanted == Wanted::Odd) {
+                out.judged.push(judged);
             }
         }
     }
@@ -239,10 +239,22 @@ impl Pipeline {
 pub struct Output {
     /// Events, in order.
     pub events: Vec<Event>,
-    /// Odd verdicts, in order, when they are wanted.
-    pub odd: Vec<Judged>,
-    /// Whether verdicts are wanted.
-    pub wants_odd: bool,
+    /// Verdicts, in order, as far as they are wanted.
+    pub judged: Vec<Judged>,
+    /// Which verdicts are wanted.
+    pub wanted: Wanted,
+}
+
+/// Which verdicts somebody looks at; the daemon looks at none, only at their events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wanted {
+    /// None.
+    #[default]
+    None,
+    /// The odd ones.
+    Odd,
+    /// Every one.
+    All,
 }
 
 /// The values of a record: its own, or, of a text, its length and its numeric fields.

@@ -200,7 +200,9 @@ impl Tail {
             return Ok(Step::End);
         }
         reading.polls += 1;
-        if reading.polls <= PATIENCE_POLLS {
+        // Once its successor is rotated too nobody writes to it: a backlog of generations is read without a pause.
+        let is_followed = !newer.hole && newer.generations.first().is_some_and(|g| !g.compressed);
+        if reading.polls <= PATIENCE_POLLS && !is_followed {
             reading.rest();
             return Ok(Step::Wait);
         }

@@ -54,11 +54,13 @@ pub enum Turn {
     Closed,
 }
 
-/// Which judging a stored source belongs to.
+/// What the state file holds of a source's judging.
 #[derive(Serialize, Deserialize)]
-struct Stored {
-    model: ModelId,
-    remembered: Remembered,
+pub struct Stored {
+    /// The model that judged.
+    pub model: ModelId,
+    /// What it goes on from.
+    pub remembered: Remembered,
 }
 
 /// A source under way.
@@ -298,7 +300,9 @@ impl Followed {
     }
 }
 
-fn remembered(stored: &StoredSource, name: &str) -> Option<Stored> {
+/// What a source goes on from; said and `None` when it cannot be read.
+#[must_use]
+pub fn remembered(stored: &StoredSource, name: &str) -> Option<Stored> {
     let bytes = stored.chunks.concat();
     let forgotten = |why: String| say(&Told::Forgotten { source: name.to_owned(), why });
     match postcard::take_from_bytes::<Stored>(&bytes) {

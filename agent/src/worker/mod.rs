@@ -27,8 +27,8 @@ use oddline_detector::InferError;
 use tokio::sync::{Notify, oneshot};
 
 pub use self::{
-    followed::{Active, Followed, Identity, Turn, cause, position},
-    sources::{Past, SetupError, Sources, stem},
+    followed::{Active, Followed, Identity, Stored, Turn, cause, position, remembered},
+    sources::{Past, SetupError, Sources, snapshot, stem},
 };
 use crate::{
     clock::{self, Clock},

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::{Context, Result, bail};
 use oddline_core::event::{Event, Gap, SourceName, Text};
 use oddline_detector::InferError;
 
@@ -18,7 +19,7 @@ use crate::{
     events::{Told, say},
     pipeline::{Output, Treatment},
     source::{Begin, Source, SourceError, Stdin, discover::Discover},
-    state::StoredSource,
+    state::{Opened, State, StoredSource},
 };
 
 /// New files are looked for this often.
@@ -283,6 +284,24 @@ fn first<P>(begin: First) -> Begin<P> {
         First::Start => Begin::Start,
         First::End => Begin::End,
     }
+}
+
+/// What a copy of a state file holds of a log. The copy is read in a place of its own and stays as it is.
+///
+/// # Errors
+/// When it cannot be read, is damaged, or does not know the log.
+pub fn snapshot(state: &Path, log: &Path) -> Result<StoredSource> {
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let copy = folder.path().join("state");
+    std::fs::copy(state, &copy).with_context(|| format!("cannot read the state file {}", state.display()))?;
+    let (mut opened, how) = State::open(&copy, 0)?;
+    if let Opened::SetAside { why, .. } = how {
+        bail!("the state file {} is damaged: {why}", state.display());
+    }
+    let log = std::path::absolute(log)?;
+    let key = [FILE, log.as_os_str().as_bytes()].concat();
+    let known = opened.sources()?.into_iter().find(|stored| stored.key == key);
+    known.with_context(|| format!("the state file {} does not know {}", state.display(), log.display()))
 }
 
 /// What records of a file are called that name no component.

@@ -12,5 +12,6 @@ mod options;
 mod real;
 mod seed;
 mod shell;
+mod signing;
 mod unwritable;
 mod usage;

@@ -1,0 +1,195 @@
+//! `explain`: why a line is odd, or why it is not: every feature beside what was expected of it.
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::{Result, bail};
+use oddline_core::{format::Format, time::EventTime, verdict::Verdict};
+use oddline_detector::Model;
+
+use super::table::table;
+use crate::{
+    pipeline::{Output, Pipeline, Wanted},
+    replay::{self, Log},
+    source::Item,
+};
+
+/// Says why a line of a log is odd, or why it is not
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// The log, judged from its start as the daemon judges it
+    #[arg(value_name = "FILE")]
+    pub log: PathBuf,
+    /// The model to judge with
+    #[arg(long, value_name = "FILE", default_value = "models/autoencoder.onnx")]
+    pub model: PathBuf,
+    /// The format of its lines
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub format: Format,
+    /// The line, by its number in the file; the last odd one when neither this nor --time is given
+    #[arg(long, value_name = "NUMBER", conflicts_with = "time")]
+    pub line: Option<u64>,
+    /// The records of this instant
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub time: Option<EventTime>,
+    /// Only records of this server
+    #[arg(long)]
+    pub server: Option<String>,
+    /// Only records of this component
+    #[arg(long)]
+    pub component: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Records of one instant that are explained.
+const SHOWN_MAX: usize = 50;
+
+/// A record and where it came from.
+struct Found {
+    line: u64,
+    text: String,
+    verdict: Verdict,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the model is refused, the log cannot be read, or nothing in it is meant.
+pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
+    let model = replay::open(&args.model)?;
+    let found = search(args, &model)?;
+    if found.is_empty() {
+        bail!("{}", nothing(args));
+    }
+    for found in &found {
+        if args.json { as_json(found, &model, out)? } else { as_text(found, &model, out)? }
+    }
+    Ok(())
+}
+
+fn search(args: &Args, model: &Model) -> Result<Vec<Found>> {
+    let log = Log::new(&args.log, args.format.clone());
+    let (mut source, treatment) = (log.open()?, log.treatment());
+    let mut pipeline = Pipeline::new(&args.log.to_string_lossy(), treatment, model, None)?;
+    let mut output = Output { wanted: Wanted::All, ..Output::default() };
+    let mut found: Vec<Found> = Vec::new();
+    loop {
+        let (number, text) = match source.next()? {
+            Item::File => {
+                pipeline.start_of_file();
+                continue;
+            }
+            Item::Line(line) => {
+                pipeline.line(line.bytes, line.modified, &mut output)?;
+                // Judged at once, so that the verdicts belong to this line; a verdict is the same in any company.
+                pipeline.idle(&mut output)?;
+                (line.number, line.bytes)
+            }
+            Item::Gap(_) => bail!("{}: the file changed while it was read", args.log.display()),
+            Item::Wait => {
+                replay::pause();
+                continue;
+            }
+            Item::End if log.is_stdin() => {
+                replay::pause();
+                continue;
+            }
+            Item::End | Item::Closed => return Ok(found),
+        };
+        output.events.clear();
+        for judged in output.judged.drain(..) {
+            let verdict = judged.verdict;
+            if !is_meant(args, number, &verdict) || found.len() >= SHOWN_MAX {
+                continue;
+            }
+            if args.line.is_none() && args.time.is_none() {
+                found.clear();
+            }
+            found.push(Found { line: number, text: String::from_utf8_lossy(text).into_owned(), verdict });
+        }
+        if args.line.is_some_and(|line| number >= line) {
+            return Ok(found);
+        }
+    }
+}
+
+fn is_meant(args: &Args, line: u64, verdict: &Verdict) -> bool {
+    let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
+    let place = match (args.line, args.time) {
+        (Some(wanted), _) => wanted == line,
+        (None, Some(time)) => verdict.time == time,
+        (None, None) => verdict.anomalous,
+    };
+    place && is(&args.server, &verdict.stream.server) && is(&args.component, &verdict.stream.component)
+}
+
+fn nothing(args: &Args) -> String {
+    let log = args.log.display();
+    match (args.line, args.time) {
+        (Some(line), _) => format!("{log}: line {line} is not there, or has nothing to judge in it"),
+        (None, Some(time)) => format!("{log}: no such record at {time}"),
+        (None, None) => format!("{log}: no such record is odd"),
+    }
+}
+
+fn as_text(found: &Found, model: &Model, out: &mut impl Write) -> Result<()> {
+    let Found { line, text, verdict } = found;
+    let is = if verdict.anomalous { "ODD" } else { "not odd" };
+    writeln!(out, "line {line}: {}", crate::publish::sink::clean(text))?;
+    let stream = &verdict.stream;
+    writeln!(out, "{} {} {}", verdict.time, stream.server, stream.component)?;
+    let expected =
+        verdict.expected.map_or_else(|| "nothing was expected yet".to_owned(), |e| format!("{e:.6} was expected"));
+    writeln!(out, "value {}, {expected}", verdict.value)?;
+    writeln!(
+        out,
+        "{is}: score {:.3}, odd from {:.3}: {}",
+        verdict.score.value,
+        verdict.threshold,
+        verdict.main_reason()
+    )?;
+    if verdict.learning {
+        writeln!(out, "the stream is still being learnt: only its range counts for much")?;
+    }
+    let reasons = verdict.reasons(&model.profile.record);
+    let row = |reason: &oddline_core::verdict::Reason| {
+        vec![
+            reason.feature.to_owned(),
+            format!("{:.3}", reason.observed),
+            format!("{:.3}", reason.expected),
+            format!("{:.2}", reason.share),
+        ]
+    };
+    let rows: Vec<Vec<String>> = reasons.iter().map(row).collect();
+    writeln!(out, "\n{}", table(&["feature", "observed", "expected", "share"], &rows))?;
+    Ok(())
+}
+
+fn as_json(found: &Found, model: &Model, out: &mut impl Write) -> Result<()> {
+    let Found { line, verdict, .. } = found;
+    let reason = |reason: &oddline_core::verdict::Reason| {
+        serde_json::json!({ "feature": reason.feature, "observed": reason.observed, "expected": reason.expected,
+            "share": reason.share })
+    };
+    let reasons: Vec<serde_json::Value> = verdict.reasons(&model.profile.record).iter().map(reason).collect();
+    let answer = serde_json::json!({
+        "line": line,
+        "time": verdict.time.to_string(),
+        "server": verdict.stream.server,
+        "component": verdict.stream.component,
+        "value": verdict.value,
+        "expected": verdict.expected,
+        "score": verdict.score.value,
+        "threshold": verdict.threshold,
+        "anomalous": verdict.anomalous,
+        "learning": verdict.learning,
+        "main_reason": verdict.main_reason(),
+        "reasons": reasons,
+    });
+    Ok(writeln!(out, "{answer}")?)
+}
+
+fn time(text: &str) -> Result<EventTime, String> {
+    EventTime::parse(text).ok_or_else(|| format!("{text:?} is no time: 2026-01-05T08:00:00Z is expected"))
+}
