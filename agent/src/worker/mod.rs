@@ -6,15 +6,12 @@
 //!                     (skipped while the spool is full or a commit has failed)
 //! ```
 
+mod board;
 mod followed;
 mod sources;
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError},
-    },
+    sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
@@ -24,9 +21,10 @@ use oddline_core::{
     wire::ModelId,
 };
 use oddline_detector::InferError;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 pub use self::{
+    board::{Board, Order, Outlet},
     followed::{Active, Followed, Identity, Stored, Turn, cause, position, remembered},
     sources::{Past, SetupError, Sources, snapshot, stem},
 };
@@ -36,7 +34,7 @@ use crate::{
     events::{Told, say},
     figures::Reading,
     pipeline::Output,
-    publish::sink::{self, Sink},
+    publish::sink,
     source::backoff::Backoff,
     spool::SharedState,
     state::{Commit, ENTRY_BYTES_MAX as STATE_ENTRY_BYTES_MAX, StateError},
@@ -58,43 +56,6 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 pub const BEGAN: &str = "began";
 
 const _: () = assert!(ENTRY_BYTES_MAX <= STATE_ENTRY_BYTES_MAX, "every event fits the state");
-
-/// What others want of the thread.
-pub enum Order {
-    /// Judge with this model from now on; answered when it does.
-    Judge(Box<Active>, oneshot::Sender<Result<(), String>>),
-    /// Commit and end.
-    Stop,
-}
-
-/// What others see of the thread.
-#[derive(Debug, Clone, Default)]
-pub struct Board {
-    reading: Arc<Mutex<Reading>>,
-    beats: Arc<AtomicU64>,
-}
-
-impl Board {
-    /// The figures as they were last made.
-    #[must_use]
-    pub fn reading(&self) -> Reading {
-        self.reading.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Grows while the thread makes progress.
-    #[must_use]
-    pub fn beats(&self) -> u64 {
-        self.beats.load(Ordering::Relaxed)
-    }
-}
-
-/// Where events go after a commit.
-pub enum Outlet {
-    /// The delivery takes them from the spool.
-    Delivery(Arc<Notify>),
-    /// They are written here.
-    Sink(Box<Sink>),
-}
 
 /// Why the thread ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -138,8 +99,11 @@ pub struct Parts {
 pub fn run(parts: Parts) -> Result<(), WorkerError> {
     let mut worker = Worker::new(parts)?;
     loop {
-        worker.board.beats.fetch_add(1, Ordering::Relaxed);
+        worker.board.beat();
         let wait = worker.round()?;
+        if worker.is_done() {
+            return worker.finish();
+        }
         match worker.orders.recv_timeout(wait) {
             Ok(Order::Judge(active, answer)) => worker.judge_with(*active, answer)?,
             Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return worker.finish(),
@@ -228,6 +192,11 @@ impl Worker {
             self.show(now);
         }
         Ok(wait)
+    }
+
+    /// Nothing will ever come again: standard input was closed, and nothing else is read.
+    fn is_done(&self) -> bool {
+        self.pending.is_none() && self.sources.are_closed()
     }
 
     /// A turn of each source; whether any has more.
@@ -385,7 +354,7 @@ impl Worker {
             self.figures.waiting_bytes = state.spool_bytes();
             self.figures.set_aside = state.set_aside();
         }
-        *self.board.reading.lock().unwrap_or_else(PoisonError::into_inner) = self.figures.clone();
+        self.board.show(self.figures.clone());
     }
 
     fn finish(mut self) -> Result<(), WorkerError> {

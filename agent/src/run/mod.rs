@@ -11,22 +11,23 @@
 //! SIGTERM and SIGINT: read no more, commit, deliver for at most [`DRAIN`], say goodbye. SIGHUP: read the configuration
 //! again; one with mistakes changes nothing.
 
-use std::{
-    path::Path,
-    sync::{Arc, mpsc as std_mpsc},
-    thread,
-    time::Duration,
-};
+mod outlet;
+mod signals;
+
+use std::{path::Path, sync::Arc, sync::mpsc as std_mpsc, thread, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use oddline_core::{id::Epoch, topic::Channel};
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot},
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
+use self::{
+    outlet::{DeliveryEnd, News, news, outlet},
+    signals::{Signalled, Signals},
+};
 use crate::{
     clock::{self, Clock},
     config::{self, Config, Destination, What},
@@ -35,17 +36,15 @@ use crate::{
     models::{self, Ask, Keeper, Kept},
     publish::{
         announce::{Birth, Figures, Status, json},
-        delivery::Delivery,
-        drive::{DriveError, drive},
-        ports::{Inbound, LinkFigures, Outbound, Ports},
+        drive::DriveError,
+        ports::Outbound,
         settings::Settings as Link,
-        sink::{FileSink, Marks, Sink},
     },
     source::backoff::Backoff,
     spool::SharedState,
     state::{Opened, State, StateError},
     supervisor,
-    worker::{self, Board, Order, Outlet, Parts, Past, WorkerError},
+    worker::{self, Board, Order, Parts, Past, WorkerError},
 };
 
 /// How long a stopping agent goes on delivering. With the goodbye it stays within ten seconds.
@@ -183,15 +182,6 @@ struct Agent {
     socket: Option<std::path::PathBuf>,
 }
 
-/// The running delivery.
-struct DeliveryEnd {
-    inbound: mpsc::Receiver<Inbound>,
-    outbound: mpsc::Sender<Outbound>,
-    figures: watch::Receiver<LinkFigures>,
-    stop: Option<oneshot::Sender<()>>,
-    ended: oneshot::Receiver<Result<(), DriveError<StateError>>>,
-}
-
 impl Agent {
     async fn start(config: &Config, kept: Kept, state: SharedState, past: Past) -> Result<Self> {
         let (board, wake) = (Board::default(), Arc::new(Notify::new()));
@@ -299,16 +289,9 @@ impl Agent {
             Some(_) => worker_ended(&mut self.worker).await,
             None => Ok(()),
         };
-        if let Some(mut delivery) = self.delivery.take() {
+        if let Some(delivery) = self.delivery.take() {
             let last = self.state.lock().last();
-            let figures = &mut delivery.figures;
-            // What is not delivered in time waits for the next start.
-            let _: Result<_, _> = timeout(DRAIN, figures.wait_for(|f| f.acked >= last || !f.connected)).await;
-            if let Some(stop) = delivery.stop.take() {
-                // A delivery that has ended needs no word.
-                let _: Result<(), ()> = stop.send(());
-            }
-            let _: Result<_, _> = delivery.ended.await;
+            delivery.finish(last, DRAIN).await;
         }
         self.tasks.shutdown().await;
         if let Some(socket) = self.socket {
@@ -331,71 +314,10 @@ fn spawn(parts: Parts) -> Result<oneshot::Receiver<Result<(), WorkerError>>> {
     Ok(ended)
 }
 
-fn outlet(
-    config: &Config,
-    state: &SharedState,
-    wake: &Arc<Notify>,
-) -> Result<(Outlet, Option<DeliveryEnd>, JoinSet<()>)> {
-    let mut tasks = JoinSet::new();
-    let sink = match &config.destination {
-        Destination::Broker(link, encoding) => {
-            let (epoch, first) = {
-                let state = state.lock();
-                (Epoch::from_random(state.epoch()), state.first())
-            };
-            let delivery = Delivery::new(epoch, *encoding, first - 1);
-            let delivery = deliver((**link).clone(), delivery, state.clone(), Arc::clone(wake), &mut tasks);
-            return Ok((Outlet::Delivery(Arc::clone(wake)), Some(delivery), tasks));
-        }
-        Destination::File(path, rotation) => {
-            let opened = FileSink::open(path, *rotation);
-            Sink::File(opened.context("cannot open the file of events: name another with output.file")?)
-        }
-        Destination::Stdout if std::env::var_os("JOURNAL_STREAM").is_some() => Sink::Stdout(Marks::Journal),
-        Destination::Stdout => Sink::Stdout(Marks::Plain),
-    };
-    Ok((Outlet::Sink(Box::new(sink)), None, tasks))
-}
-
-fn deliver(
-    link: Link,
-    delivery: Delivery,
-    mut spool: SharedState,
-    wake: Arc<Notify>,
-    tasks: &mut JoinSet<()>,
-) -> DeliveryEnd {
-    let (outbound, said) = mpsc::channel(QUEUE_MAX);
-    let (tell, inbound) = mpsc::channel(1);
-    let (shown, figures) = watch::channel(LinkFigures::default());
-    let (stop, stopped) = oneshot::channel();
-    let (end, ended) = oneshot::channel();
-    let ports = Ports { wake, outbound: said, inbound: tell, figures: shown, stop: stopped };
-    tasks.spawn(async move {
-        let done = drive(link, delivery, &mut spool, ports, |report| say(&Told::Link(report))).await;
-        let _: Result<(), _> = end.send(done);
-    });
-    DeliveryEnd { inbound, outbound, figures, stop: Some(stop), ended }
-}
-
 async fn worker_ended(worker: &mut Option<oneshot::Receiver<Result<(), WorkerError>>>) -> Result<()> {
     match worker {
         Some(worker) => Ok(worker.await.map_err(|_| anyhow!("the reading thread died"))??),
         None => std::future::pending().await,
-    }
-}
-
-/// What comes from the delivery.
-enum News {
-    Heard(Inbound),
-    Ended(Result<(), DriveError<StateError>>),
-}
-
-async fn news(delivery: &mut Option<DeliveryEnd>) -> News {
-    let Some(delivery) = delivery else { return std::future::pending().await };
-    tokio::select! {
-        Some(inbound) = delivery.inbound.recv() => News::Heard(inbound),
-        // The task ends with an answer; without one it died.
-        ended = &mut delivery.ended => News::Ended(ended.unwrap_or(Ok(()))),
     }
 }
 
@@ -464,36 +386,4 @@ fn reload(file: &Path) -> Option<Config> {
     };
     say(&Told::ReloadRefused { why: wrong });
     None
-}
-
-/// What a signal means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Signalled {
-    Stop,
-    Reload,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let of = |kind| signal(kind).context("cannot listen to signals");
-        Ok(Self {
-            terminate: of(SignalKind::terminate())?,
-            interrupt: of(SignalKind::interrupt())?,
-            hang_up: of(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signalled {
-        tokio::select! {
-            _ = self.terminate.recv() => Signalled::Stop,
-            _ = self.interrupt.recv() => Signalled::Stop,
-            _ = self.hang_up.recv() => Signalled::Reload,
-        }
-    }
 }

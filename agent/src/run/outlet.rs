@@ -1,0 +1,123 @@
+//! Where events go from the spool, and the ends of the delivery that the daemon holds.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use oddline_core::id::Epoch;
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::QUEUE_MAX;
+use crate::{
+    config::{Config, Destination},
+    events::{Told, say},
+    publish::{
+        delivery::Delivery,
+        drive::{DriveError, drive},
+        ports::{Inbound, LinkFigures, Outbound, Ports},
+        settings::Settings as Link,
+        sink::{FileSink, Marks, Sink},
+    },
+    spool::SharedState,
+    state::StateError,
+    worker::Outlet,
+};
+
+/// The running delivery.
+pub struct DeliveryEnd {
+    /// What came for other parts.
+    inbound: mpsc::Receiver<Inbound>,
+    /// What others want said.
+    pub outbound: mpsc::Sender<Outbound>,
+    /// How it goes.
+    pub figures: watch::Receiver<LinkFigures>,
+    /// Ends it.
+    stop: Option<oneshot::Sender<()>>,
+    /// How it ended.
+    ended: oneshot::Receiver<Result<(), DriveError<StateError>>>,
+}
+
+impl DeliveryEnd {
+    /// Delivers what is in the spool up to `last` for at most `patience`, then says goodbye. What was not delivered
+    /// waits for the next start.
+    pub async fn finish(mut self, last: u64, patience: Duration) {
+        let figures = &mut self.figures;
+        let _: Result<_, _> = timeout(patience, figures.wait_for(|f| f.acked >= last || !f.connected)).await;
+        if let Some(stop) = self.stop.take() {
+            // A delivery that has ended needs no word.
+            let _: Result<(), ()> = stop.send(());
+        }
+        let _: Result<_, _> = self.ended.await;
+    }
+}
+
+/// Where events go: a delivery in a task of its own, or a sink that the reading thread fills.
+///
+/// # Errors
+/// When the sink's file cannot be opened.
+pub fn outlet(
+    config: &Config,
+    state: &SharedState,
+    wake: &Arc<Notify>,
+) -> Result<(Outlet, Option<DeliveryEnd>, JoinSet<()>)> {
+    let mut tasks = JoinSet::new();
+    let sink = match &config.destination {
+        Destination::Broker(link, encoding) => {
+            let (epoch, first) = {
+                let state = state.lock();
+                (Epoch::from_random(state.epoch()), state.first())
+            };
+            let delivery = Delivery::new(epoch, *encoding, first - 1);
+            let delivery = deliver((**link).clone(), delivery, state.clone(), Arc::clone(wake), &mut tasks);
+            return Ok((Outlet::Delivery(Arc::clone(wake)), Some(delivery), tasks));
+        }
+        Destination::File(path, rotation) => {
+            let opened = FileSink::open(path, *rotation);
+            Sink::File(opened.context("cannot open the file of events: name another with output.file")?)
+        }
+        Destination::Stdout if std::env::var_os("JOURNAL_STREAM").is_some() => Sink::Stdout(Marks::Journal),
+        Destination::Stdout => Sink::Stdout(Marks::Plain),
+    };
+    Ok((Outlet::Sink(Box::new(sink)), None, tasks))
+}
+
+fn deliver(
+    link: Link,
+    delivery: Delivery,
+    mut spool: SharedState,
+    wake: Arc<Notify>,
+    tasks: &mut JoinSet<()>,
+) -> DeliveryEnd {
+    let (outbound, said) = mpsc::channel(QUEUE_MAX);
+    let (tell, inbound) = mpsc::channel(1);
+    let (shown, figures) = watch::channel(LinkFigures::default());
+    let (stop, stopped) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let ports = Ports { wake, outbound: said, inbound: tell, figures: shown, stop: stopped };
+    tasks.spawn(async move {
+        let done = drive(link, delivery, &mut spool, ports, |report| say(&Told::Link(report))).await;
+        let _: Result<(), _> = end.send(done);
+    });
+    DeliveryEnd { inbound, outbound, figures, stop: Some(stop), ended }
+}
+
+/// What comes from the delivery.
+pub enum News {
+    /// A message for another part.
+    Heard(Inbound),
+    /// It is over.
+    Ended(Result<(), DriveError<StateError>>),
+}
+
+/// The next of it; never, without a delivery. Dropping the future loses nothing.
+pub async fn news(delivery: &mut Option<DeliveryEnd>) -> News {
+    let Some(delivery) = delivery else { return std::future::pending().await };
+    tokio::select! {
+        Some(inbound) = delivery.inbound.recv() => News::Heard(inbound),
+        // The task ends with an answer; without one it died.
+        ended = &mut delivery.ended => News::Ended(ended.unwrap_or(Ok(()))),
+    }
+}

@@ -1,0 +1,58 @@
+//! The ends of the reading thread that others hold: what they want of it, what they see of it.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::Active;
+use crate::{figures::Reading, publish::sink::Sink};
+
+/// What others want of the thread.
+pub enum Order {
+    /// Judge with this model from now on; answered when it does.
+    Judge(Box<Active>, oneshot::Sender<Result<(), String>>),
+    /// Commit and end.
+    Stop,
+}
+
+/// What others see of the thread.
+#[derive(Debug, Clone, Default)]
+pub struct Board {
+    reading: Arc<Mutex<Reading>>,
+    beats: Arc<AtomicU64>,
+}
+
+impl Board {
+    /// The figures as they were last made.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows new figures.
+    pub fn show(&self, reading: Reading) {
+        *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = reading;
+    }
+
+    /// The thread has made progress.
+    pub fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Grows while the thread makes progress.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
+    }
+}
+
+/// Where events go after a commit.
+pub enum Outlet {
+    /// The delivery takes them from the spool.
+    Delivery(Arc<Notify>),
+    /// They are written here.
+    Sink(Box<Sink>),
+}
