@@ -38,9 +38,26 @@ pub struct Args {
     /// Go on as a copy of an agent's state file says: where it stopped in this file, with what it had learnt
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
+    /// Judge with another model from this record on, as a live agent did that took it; may be given again
+    #[arg(long, value_name = "NUMBER=FILE", value_parser = change)]
+    pub then: Vec<Change>,
     /// Print each odd record as a row of anomalies.csv instead of events as JSON lines
     #[arg(long)]
     pub csv: bool,
+}
+
+/// A change of the model.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The first record that it judges.
+    position: u64,
+    model: PathBuf,
+}
+
+fn change(text: &str) -> Result<Change, String> {
+    let parts = text.split_once('=').and_then(|(position, model)| Some((position.parse().ok()?, model)));
+    let (position, model) = parts.ok_or_else(|| format!("{text:?}: a record's number, = and a file are expected"))?;
+    Ok(Change { position, model: model.into() })
 }
 
 /// Component of records of standard input that name none.
@@ -112,6 +129,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Counts> {
     log.component = args.component.clone().unwrap_or(log.component);
     let (mut source, mut pipeline) = begin(args, &log, &model)?;
     let name = args.log.to_string_lossy();
+    let mut changes = changes(args)?.into_iter().peekable();
     let mut told = Output { wanted: if args.csv { Wanted::Odd } else { Wanted::None }, ..Output::default() };
     if args.csv {
         writeln!(out, "{CSV_HEADER}")?;
@@ -119,7 +137,12 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Counts> {
     loop {
         match source.next()? {
             Item::File => pipeline.start_of_file(),
-            Item::Line(line) => pipeline.line(line.bytes, line.modified, &mut told)?,
+            Item::Line(line) => {
+                while let Some((_, model)) = changes.next_if(|(position, _)| *position <= pipeline.number()) {
+                    pipeline.judge_with(&model, &mut told)?;
+                }
+                pipeline.line(line.bytes, line.modified, &mut told)?;
+            }
             Item::Gap(gap) => bail!("{name}: the file changed while it was read ({gap:?}): replay it again"),
             Item::Wait => pause(),
             Item::End if log.is_stdin() => pause(),
@@ -131,6 +154,16 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Counts> {
     print(args, &mut told, out)?;
     out.flush()?;
     Ok(pipeline.counts())
+}
+
+/// The models that follow, in the order of their records.
+fn changes(args: &Args) -> Result<Vec<(u64, Model)>> {
+    let mut changes = Vec::new();
+    for Change { position, model } in &args.then {
+        changes.push((*position, open(model)?));
+    }
+    changes.sort_by_key(|(position, _)| *position);
+    Ok(changes)
 }
 
 /// Waits for more of what is still being written.

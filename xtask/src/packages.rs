@@ -29,6 +29,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "python3-venv", known_by: Sign::PythonModule("ensurepip"), folder: "conformance", wanted_by: "conformance: onnx.checker and onnxruntime", long: true },
     Package { name: "valgrind", known_by: Sign::Programs(&["valgrind"]), folder: "trainer", wanted_by: "bench cost: instructions", long: true },
     Package { name: "mosquitto", known_by: Sign::Programs(&["mosquitto"]), folder: "agent", wanted_by: "end to end over a broker that is not ours", long: false },
+    Package { name: "systemd", known_by: Sign::Programs(&["systemd-analyze"]), folder: "systemd", wanted_by: "the units verified", long: false },
     Package { name: "minisign", known_by: Sign::Programs(&["minisign"]), folder: "agent", wanted_by: "signatures checked by the stock tool", long: false },
     Package { name: "postgresql", known_by: Sign::Programs(&["initdb", "pg_ctl"]), folder: "collector", wanted_by: "the store on PostgreSQL", long: false },
     Package { name: "chromium", known_by: Sign::Programs(&["chromium"]), folder: "collector", wanted_by: "the dashboard in a browser", long: true },

@@ -13,7 +13,7 @@ mod flood;
 use std::{collections::VecDeque, sync::Arc};
 
 use oddline_core::{
-    event::{Event, SourceName},
+    event::{Event, ModelSwap, SourceName},
     format::{Context, Format, Parser},
     record::Record,
     time::EventTime,
@@ -54,10 +54,11 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// Goes over to another model, before [`Pipeline::new`] with it. Number of the first record that it will judge.
-    pub fn adopt(&mut self, model: &Model) -> u64 {
+    /// Goes over from the model of version `from` to another, before [`Pipeline::new`] with it. The event to be told.
+    pub fn adopt(&mut self, source: &SourceName, from: u64, model: &Model) -> Event {
         self.judge.adopt(model);
-        self.judge.number()
+        let position = self.judge.number();
+        Event::ModelSwap(ModelSwap { source: source.clone(), position, from: Some(from), to: model.version })
     }
 }
 
@@ -120,6 +121,20 @@ impl Pipeline {
             waiting: VecDeque::new(),
             judged: Vec::new(),
         })
+    }
+
+    /// Another model judges from the next record on.
+    ///
+    /// # Errors
+    /// When either model cannot be run.
+    pub fn judge_with(&mut self, model: &Model, out: &mut Output) -> Result<(), InferError> {
+        self.idle(out)?;
+        let from = self.judge.model().version;
+        let mut remembered = self.remembered();
+        let swap = remembered.adopt(&self.source, from, model);
+        out.events.push(swap);
+        self.judge = Judge::with_state(model, remembered.judge)?;
+        Ok(())
     }
 
     /// What follows is another file of the source.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use oddline_core::{
-    event::{Event, Gap, ModelSwap, SourceFault, SourceName, Text},
+    event::{Event, Gap, SourceFault, SourceName, Text},
     wire::ModelId,
 };
 use oddline_detector::{InferError, Model};
@@ -69,7 +69,6 @@ pub struct Followed {
     name: String,
     path: Option<PathBuf>,
     source: Source,
-    treatment: Treatment,
     pipeline: Pipeline,
     backoff: Backoff,
     failed: Option<String>,
@@ -107,15 +106,18 @@ impl Followed {
     ) -> Result<Self, InferError> {
         let Identity { key, name, path } = identity;
         let stored = stored.filter(|stored| !stored.chunks.is_empty()).and_then(|stored| remembered(stored, &name));
-        let resumed =
-            stored.map(|Stored { model, remembered }| adopt(remembered, SourceName::cut(&name), model, active, out));
-        let pipeline = Pipeline::new(&name, treatment.clone(), &active.model, resumed)?;
+        let resumed = stored.map(|Stored { model, mut remembered }| {
+            if model.sha256 != active.id.sha256 {
+                out.events.push(remembered.adopt(&SourceName::cut(&name), model.version, &active.model));
+            }
+            remembered
+        });
+        let pipeline = Pipeline::new(&name, treatment, &active.model, resumed)?;
         Ok(Self {
             key,
             name,
             path,
             source,
-            treatment,
             pipeline,
             backoff: Backoff::new(RETRY_FIRST, RETRY_LONGEST),
             failed: None,
@@ -201,10 +203,8 @@ impl Followed {
     ///
     /// # Errors
     /// When the model runtime cannot allocate.
-    pub fn swap(&mut self, before: ModelId, active: &Active, out: &mut Output) -> Result<(), InferError> {
-        self.pipeline.idle(out)?;
-        let remembered = adopt(self.pipeline.remembered(), SourceName::cut(&self.name), before, active, out);
-        self.pipeline = Pipeline::new(&self.name, self.treatment.clone(), &active.model, Some(remembered))?;
+    pub fn swap(&mut self, active: &Active, out: &mut Output) -> Result<(), InferError> {
+        self.pipeline.judge_with(&active.model, out)?;
         self.is_dirty = true;
         Ok(())
     }
@@ -316,21 +316,6 @@ pub fn remembered(stored: &StoredSource, name: &str) -> Option<Stored> {
             None
         }
     }
-}
-
-fn adopt(
-    mut remembered: Remembered,
-    source: SourceName,
-    before: ModelId,
-    active: &Active,
-    out: &mut Output,
-) -> Remembered {
-    if before.sha256 != active.id.sha256 {
-        let position = remembered.adopt(&active.model);
-        let swap = ModelSwap { source, position, from: Some(before.version), to: active.id.version };
-        out.events.push(Event::ModelSwap(swap));
-    }
-    remembered
 }
 
 /// What happened, in words.

@@ -18,7 +18,6 @@ use std::{
 use oddline_core::{
     event::{ENTRY_BYTES_MAX, Entry},
     id::Epoch,
-    wire::ModelId,
 };
 use oddline_detector::InferError;
 use tokio::sync::oneshot;
@@ -323,9 +322,9 @@ impl Worker {
             let _: Result<(), _> = answer.send(Err("the state file cannot be written at the moment".to_owned()));
             return Ok(());
         }
-        let before: ModelId = std::mem::replace(&mut self.active, active).id;
+        self.active = active;
         for source in self.sources.each() {
-            source.swap(before, &self.active, &mut self.out)?;
+            source.swap(&self.active, &mut self.out)?;
         }
         self.judged_before = self.judged();
         say(&Told::Model { version: self.active.id.version });

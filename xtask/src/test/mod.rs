@@ -3,6 +3,7 @@
 
 mod steps;
 mod summary;
+mod units;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     run.step("lints", steps::lints);
     run.step("tests", steps::tests);
     run.step("examples in the documentation", steps::doc_tests);
+    run.step("systemd units", units::units);
     run.step("pipeline: generate, train, test", steps::pipeline);
     if args.long {
         run.step("advisories", steps::advisories);
