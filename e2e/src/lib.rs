@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod mosquitto;
 pub mod not_run;
 pub mod programs;
+pub mod pusher;
 pub mod random;
 pub mod replay;
 pub mod storm;

@@ -106,7 +106,8 @@ impl Drop for Subscriber {
     }
 }
 
-fn options(folder: &Path, port: u16) -> MqttOptions {
+/// How a collector connects.
+pub(crate) fn options(folder: &Path, port: u16) -> MqttOptions {
     let read = |name: String| fs::read(folder.join(name)).expect("the certificates are there");
     let identity = (read(format!("{COLLECTOR}.pem")), read(format!("{COLLECTOR}.key")));
     let ca = read(format!("{AUTHORITY}.pem"));
