@@ -76,6 +76,8 @@ pub struct Followed {
     works_since: Option<Instant>,
     gone_since: Option<Instant>,
     is_dirty: bool,
+    /// The state file has a position of it.
+    is_known: bool,
     is_closed: bool,
     /// Gaps and their bytes.
     pub gaps: (u64, u64),
@@ -105,6 +107,7 @@ impl Followed {
         out: &mut Output,
     ) -> Result<Self, InferError> {
         let Identity { key, name, path } = identity;
+        let is_known = stored.is_some_and(|stored| !stored.position.is_empty());
         let stored = stored.filter(|stored| !stored.chunks.is_empty()).and_then(|stored| remembered(stored, &name));
         let resumed = stored.map(|Stored { model, mut remembered }| {
             if model.sha256 != active.id.sha256 {
@@ -126,6 +129,7 @@ impl Followed {
             gone_since: None,
             // Where it begins is worth keeping before anything is taken.
             is_dirty: true,
+            is_known,
             is_closed: false,
             gaps: (0, 0),
         })
@@ -197,6 +201,14 @@ impl Followed {
     /// The last [`Followed::change`] is on the disk.
     pub fn committed(&mut self) {
         self.is_dirty = false;
+        self.is_known |= self.source.position().is_some();
+    }
+
+    /// Whether it is being read and the state file does not know of it: were its file rotated now and the process
+    /// killed, nobody would look for what was read of it.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        !self.is_known && self.source.position().is_some()
     }
 
     /// Another model judges from the next record on.
@@ -264,7 +276,8 @@ impl Followed {
         say(&Told::Gap { source: self.name.clone(), bytes: gap.bytes, cause: cause.to_owned() });
         out.events.push(Event::Gap(Gap {
             source: SourceName::cut(&self.name),
-            bytes: gap.exact.then_some(gap.bytes),
+            // Known to be missing; there may have been more.
+            bytes: (gap.exact || gap.bytes > 0).then_some(gap.bytes),
             records: None,
             after: self.pipeline.last_time(),
             cause: Text::cut(cause),

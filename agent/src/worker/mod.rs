@@ -215,7 +215,8 @@ impl Worker {
     }
 
     fn commit_if_due(&mut self, now: Instant) {
-        let waits = !self.out.events.is_empty() || !self.began || !self.sources.removed.is_empty();
+        let is_new = self.sources.followed().iter().any(Followed::is_new);
+        let waits = !self.out.events.is_empty() || !self.began || is_new || !self.sources.removed.is_empty();
         let is_old = self.bytes > 0 && now.duration_since(self.committed_at) >= COMMIT_EVERY;
         if waits || is_old || self.bytes >= COMMIT_BYTES {
             self.pending = Some(self.commit());
