@@ -188,28 +188,31 @@ fn read(reader: &Reader) -> Option<Config> {
     }
     let sources: Vec<Option<SourceConfig>> = sources.into_iter().map(|section| source(section, &server)).collect();
     twice(&top, &sources);
-    let config = Config {
-        destination: destination(&top, name.as_ref().zip(fleet.as_ref()), &state_dir)?,
+    // Everything is asked for before anything is given up: one reading finds all mistakes.
+    let destination = destination(&top, name.as_ref().zip(fleet.as_ref()), &state_dir);
+    let (listen, factory) = (metrics.value("listen"), model.path("factory"));
+    let trusted_keys = trusted_keys(&model);
+    let samples =
+        top.choice("samples", &[("none", Samples::None), ("redacted", Samples::Redacted), ("full", Samples::Full)]);
+    let addresses = top.choice("addresses", &[("keep", Addresses::Keep), ("hide", Addresses::Hide)]);
+    let flood_limit = top.number("flood_limit", 1..=100_000);
+    metrics.finish();
+    model.finish();
+    top.finish();
+    Some(Config {
+        destination: destination?,
         name: name?,
         fleet: fleet?,
         state_dir,
         control: Some(control).filter(|path| !path.as_os_str().is_empty()),
-        metrics: metrics.value("listen"),
-        factory: model.path("factory").unwrap_or_else(|| FACTORY.into()),
-        trusted_keys: trusted_keys(&model),
+        metrics: listen,
+        factory: factory.unwrap_or_else(|| FACTORY.into()),
+        trusted_keys,
         sources: sources.into_iter().flatten().collect(),
-        samples: top
-            .choice("samples", &[("none", Samples::None), ("redacted", Samples::Redacted), ("full", Samples::Full)])
-            .unwrap_or(Samples::Redacted),
-        addresses: top
-            .choice("addresses", &[("keep", Addresses::Keep), ("hide", Addresses::Hide)])
-            .unwrap_or(Addresses::Keep),
-        flood_limit: top.number("flood_limit", 1..=100_000).unwrap_or(FLOOD_LIMIT),
-    };
-    metrics.finish();
-    model.finish();
-    top.finish();
-    Some(config)
+        samples: samples.unwrap_or(Samples::Redacted),
+        addresses: addresses.unwrap_or(Addresses::Keep),
+        flood_limit: flood_limit.unwrap_or(FLOOD_LIMIT),
+    })
 }
 
 fn name(top: &Section<'_>) -> Option<AgentName> {
@@ -364,7 +367,7 @@ fn what(section: &Section<'_>) -> Option<What> {
         return Some(What::Stdin);
     }
     let include = include.unwrap_or_default();
-    if include.is_empty() {
+    if section.is_empty_list("files") {
         section.problem("files", "has no pattern in it");
     }
     Some(What::Files { include, exclude })

@@ -85,6 +85,12 @@ impl<'a> Section<'a> {
         self.find(key).is_some()
     }
 
+    /// Whether a list without anything in it was written.
+    #[must_use]
+    pub fn is_empty_list(&self, key: &'static str) -> bool {
+        self.find(key).is_some_and(|item| matches!(item.node, Node::List(list) if list.is_empty()))
+    }
+
     /// Whether the section itself was written.
     #[must_use]
     pub fn is_there(&self) -> bool {

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+
 use crate::{
     programs::copied,
     waiting::{until, within},
@@ -91,6 +93,15 @@ impl Agent {
         self.child = Some(command.spawn().expect("the agent can be started"));
     }
 
+    /// Its process.
+    ///
+    /// # Panics
+    /// When it was not started.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it was started").id()
+    }
+
     /// Whether it runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child can be asked").is_none())
@@ -128,6 +139,15 @@ impl Agent {
         assert!(ended_well, "{} after SIGTERM: {status:?}; it said: {}", self.setup.name, self.said());
     }
 
+    /// What it answers to `status --json`; nothing while it does not run.
+    #[must_use]
+    pub fn status(&self) -> Option<Value> {
+        let mut command = Command::new(&self.program);
+        command.args(["status", "--json", "--config"]).arg(self.setup.folder.join("agent.toml"));
+        let output = command.output().expect("the agent can be started");
+        output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("status prints JSON"))
+    }
+
     /// All that it said on standard error, in all its lives.
     #[must_use]
     pub fn said(&self) -> String {
@@ -152,6 +172,7 @@ impl Drop for Agent {
 fn configuration(setup: &Setup) -> String {
     let Setup { name, folder, state_dir, model, link, files, .. } = setup;
     let state = state_dir.clone().unwrap_or_else(|| folder.join("state"));
+    let control = folder.join("control.sock");
     let link = match link {
         Link::Broker { port, folder, trusts, identity, events } => {
             let path = |file: String| folder.join(file);
@@ -166,7 +187,7 @@ fn configuration(setup: &Setup) -> String {
         Link::File(path) => format!("[output]\nfile = {path:?}\n"),
     };
     format!(
-        "name = {name:?}\nfleet = \"home\"\nstate_dir = {state:?}\ncontrol = \"\"\n\n[model]\nfactory = {model:?}\n\n\
+        "name = {name:?}\nfleet = \"home\"\nstate_dir = {state:?}\ncontrol = {control:?}\n\n[model]\nfactory = {model:?}\n\n\
          {link}\n[[source]]\nfiles = [{files:?}]\nformat = \"auto\"\nbegin = \"start\"\n"
     )
 }

@@ -1,0 +1,324 @@
+//! The agent as an operator meets it: a configuration with mistakes, signals, `status`, metrics, and logs that are not
+//! what they should be. Everything goes to a file, so that no broker is needed.
+
+#![allow(clippy::unwrap_used, reason = "a test may die where it stands")]
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use oddline_core::event::Event;
+use oddline_e2e::{
+    agent::{Agent, Link, Setup},
+    fixture,
+    heard::of_file,
+    programs::built,
+    waiting::until,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+struct Scene {
+    folder: TempDir,
+    agent: Agent,
+}
+
+impl Scene {
+    /// An agent whose configuration has `more` at its end.
+    fn new(more: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("logs")).unwrap();
+        let setup = Setup {
+            name: "web-1".to_owned(),
+            folder: folder.path().to_owned(),
+            state_dir: None,
+            model: fixture::model(),
+            link: Link::File(folder.path().join("odd.jsonl")),
+            files: folder.path().join("logs/*.log"),
+            env: Vec::new(),
+        };
+        let scene = Self { agent: Agent::new(setup), folder };
+        let text = scene.configuration();
+        let socket = format!("control = {:?}", scene.path("control.sock"));
+        scene.configure(&(text.replace("control = \"\"", &socket) + more));
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn configuration(&self) -> String {
+        fs::read_to_string(self.path("agent.toml")).unwrap()
+    }
+
+    fn configure(&self, text: &str) {
+        fs::write(self.path("agent.toml"), text).unwrap();
+    }
+
+    fn log(&self, name: &str, bytes: &[u8]) {
+        let path = self.path("logs").join(name);
+        OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(bytes).unwrap();
+    }
+
+    fn oddline(&self, arguments: &[&str]) -> Output {
+        let config = self.path("agent.toml");
+        Command::new(self.agent.program()).args(arguments).arg("--config").arg(config).output().unwrap()
+    }
+
+    /// Waits for a status in which something is so.
+    fn status(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let look = || {
+            let output = self.oddline(&["status", "--json"]);
+            let status: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+            status.filter(&is_it)
+        };
+        let last = || String::from_utf8_lossy(&self.oddline(&["status", "--json"]).stdout).into_owned();
+        until(look, || format!("{what}: {}\n{}", last(), self.agent.said()))
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.agent.id())).status();
+        assert!(kill.unwrap().success());
+    }
+}
+
+fn source<'a>(status: &'a Value, ending: &str) -> &'a Value {
+    let sources = status["reading"]["sources"].as_array().unwrap();
+    sources.iter().find(|source| source["name"].as_str().unwrap().ends_with(ending)).unwrap_or(&Value::Null)
+}
+
+fn is_read(status: &Value, ending: &str, lines: u64) -> bool {
+    source(status, ending)["lines"].as_u64() == Some(lines)
+}
+
+#[test]
+fn a_configuration_with_five_mistakes_is_told_of_all_five() {
+    let scene = Scene::new("");
+    scene.configure(
+        "name = \"Web 1\"\nflood_limt = 9\nsamples = \"some\"\n[broker]\naddress = \"broker:1883\"\n\
+         [[source]]\nfiles = [\"logs/*.log\"]\n",
+    );
+    for command in ["validate", "run"] {
+        let output = scene.oddline(&[command]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        for mistake in [
+            "agent.toml:1: name: ",
+            "agent.toml:2: flood_limt: unknown key; did you mean \"flood_limit\"?",
+            "agent.toml:3: samples: \"some\" is none of",
+            "agent.toml:5: broker.address: ",
+            "agent.toml:7: source.1.files: \"logs/*.log\" is not an absolute path",
+        ] {
+            assert!(said.contains(mistake), "{command}: {mistake:?} is not in\n{said}");
+        }
+        assert!(said.contains("5 mistakes"), "{said}");
+    }
+    assert!(!scene.path("state").exists(), "nothing is begun");
+}
+
+#[test]
+fn files_that_are_named_are_looked_at() {
+    let scene = Scene::new("");
+    let text = scene.configuration();
+    scene.configure(&text.replace("[output]", "[broker]\naddress = \"mqtts://b\"\nca = \"/nowhere/ca.pem\"\n[other]"));
+    let said = String::from_utf8_lossy(&scene.oddline(&["validate"]).stderr).into_owned();
+    assert!(said.contains("other: unknown key"), "{said}");
+    let text = text.replace("[output]", "[broker]\naddress = \"mqtts://b\"\nca = \"/nowhere/ca.pem\"\n");
+    let text: String =
+        text.lines().filter(|line| !line.starts_with("file =")).map(|line| format!("{line}\n")).collect();
+    scene.configure(&text.replace("factory = \"", "factory = \"/nowhere"));
+    let output = scene.oddline(&["validate"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("CA certificate /nowhere/ca.pem") && said.contains("model.factory: /nowhere"), "{said}");
+}
+
+#[test]
+fn a_model_that_is_none_is_refused_at_the_start() {
+    let scene = Scene::new("");
+    fs::write(scene.path("bad.onnx"), "no model").unwrap();
+    let text = scene.configuration();
+    let good = format!("factory = {:?}", fixture::model());
+    scene.configure(&text.replace(&good, &format!("factory = {:?}", scene.path("bad.onnx"))));
+    let output = scene.oddline(&["run"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(65), "{said}");
+    assert!(said.contains("bad.onnx") && said.contains("no model can be used"), "{said}");
+}
+
+#[test]
+fn status_metrics_and_reload() {
+    let port = 20_000 + std::process::id() % 10_000;
+    let mut scene = Scene::new(&format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n"));
+    scene.log("a.log", &fixture::log(Some("server-01"), 1));
+    scene.agent.start();
+    let lines = fixture::log(Some("server-01"), 1).iter().filter(|byte| **byte == b'\n').count() as u64;
+    let status = scene.status("it does not read the log", |status| is_read(status, "a.log", lines));
+    assert_eq!(source(&status, "a.log")["lag_bytes"], 0);
+    let shown = scene.oddline(&["status"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("web-1 of fleet home") && shown.contains("a.log") && shown.contains("reads"), "{shown}");
+
+    let page = metrics(port);
+    assert!(
+        page.starts_with("HTTP/1.1 200 OK") && page.contains(&format!("\noddline_lines_total {lines}\n")),
+        "{page}"
+    );
+
+    // A reload with a mistake changes nothing; one without takes the new source.
+    let good = scene.configuration();
+    scene.configure(&good.replace("name = \"web-1\"", "nmae = \"web-1\""));
+    let mark = scene.agent.said().len();
+    scene.signal("HUP");
+    let said = scene.agent.says(mark, "that the reload is refused", |said| said.contains("is kept"));
+    assert!(said.contains("did you mean \"name\"?"), "{said}");
+    assert!(scene.agent.is_alive());
+    fs::create_dir(scene.path("more")).unwrap();
+    fs::write(scene.path("more/b.log"), "2026-01-05T00:00:00Z,x,y,1\n").unwrap();
+    scene.configure(&(good + &format!("[[source]]\nfiles = [{:?}]\nbegin = \"start\"\n", scene.path("more/*.log"))));
+    scene.signal("HUP");
+    let status = scene.status("it does not take the new source", |status| is_read(status, "b.log", 1));
+    assert!(is_read(&status, "a.log", lines), "what it knew it still knows: {status}");
+    scene.agent.stop();
+    let gone = scene.oddline(&["status"]);
+    assert!(!gone.status.success() && String::from_utf8_lossy(&gone.stderr).contains("no agent answers"), "{gone:?}");
+}
+
+fn metrics(port: u32) -> String {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page
+}
+
+#[test]
+fn lines_that_are_not_what_they_should_be_are_counted_and_the_rest_is_judged() {
+    let mut scene = Scene::new("");
+    let log = fixture::log(Some("server-01"), 1);
+    let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
+    let bad: [&[u8]; 12] = [
+        b"\n",
+        b"no table at all\n",
+        b"2026-13-45T99:99:99Z,server-01,cpu,1,0\n",
+        b"2026-01-05T00:00:00Z,server-01,cpu,NaN,0\n",
+        b"2026-01-05T00:00:00Z,server-01,cpu,1e999,0\n",
+        b"2026-01-05T00:00:00Z,server-01,cpu\n",
+        b"\x00\x00\x00\x00\n",
+        b"\xff\xfe\x80binary\x01\x02\n",
+        b"\x1b[2J\x1b[31mred\x1b[0m\n",
+        b"{\"json\": true}\n",
+        b"\"unclosed,quote,of,a,table\n",
+        b",,,,\n",
+    ];
+    let mut mixed = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        mixed.extend_from_slice(line);
+        if at > 0 && at % 500 == 0 {
+            mixed.extend_from_slice(bad[at / 500 % bad.len()]);
+        }
+    }
+    // One line longer than any line may be.
+    mixed.extend_from_slice(&vec![b'x'; 200_000]);
+    mixed.push(b'\n');
+    mixed.extend_from_slice(lines[1]);
+    scene.log("mixed.log", &mixed);
+    fs::write(scene.path("logs/junk.log"), junk()).unwrap();
+    fs::write(scene.path("logs/empty.log"), "").unwrap();
+    scene.agent.start();
+    let judged = |status: &Value| source(status, "mixed.log")["judged"].as_u64().unwrap_or(0);
+    let status = scene.status("it does not judge the good lines", |status| judged(status) as usize >= lines.len() - 1);
+    assert!(source(&status, "mixed.log")["faults"].as_u64().unwrap() >= 5, "{status}");
+    scene.status("it does not read the junk", |status| source(status, "junk.log")["lag_bytes"] == 0);
+    assert!(scene.agent.is_alive());
+    scene.agent.stop();
+    assert!(!scene.agent.said().contains("panicked"), "{}", scene.agent.said());
+    // What is told of such lines shows no control character to a terminal.
+    let events = fs::read(scene.path("odd.jsonl")).unwrap();
+    assert!(!events.contains(&0x1b) && !events.contains(&0), "events are plain text");
+}
+
+/// Bytes of no format, the same each time.
+fn junk() -> Vec<u8> {
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+    let byte = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    (0..300_000).map(byte).chain([b'\n']).collect()
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_shown_and_the_others_go_on() {
+    let mut scene = Scene::new("");
+    let text = scene.configuration();
+    // Reading a process's memory from address 0 fails, for root too.
+    scene.configure(&text.replace("files = [", "files = [\"/proc/self/mem\", "));
+    scene.log("a.log", &fixture::log(Some("server-01"), 1));
+    scene.agent.start();
+    let status = scene.status("the fault is not shown", |status| source(status, "/mem")["failed"].is_string());
+    assert!(source(&status, "/mem")["failed"].as_str().unwrap().contains("cannot read the log /proc/"), "{status}");
+    scene.status("the other does not go on", |status| source(status, "a.log")["judged"].as_u64() > Some(1_000));
+    scene.agent.stop();
+    let failed = |event: &Event| matches!(event, Event::SourceFailed(fault) if fault.source.contains("mem"));
+    let told = of_file(&scene.path("odd.jsonl")).iter().filter(|heard| failed(&heard.entry.event)).count();
+    assert_eq!(told, 1, "one fault, however often it is tried again");
+}
+
+#[test]
+fn a_log_that_grows_faster_than_it_is_judged_is_behind_and_memory_stays() {
+    let mut scene = Scene::new("");
+    let day = fixture::log(Some("server-01"), 1);
+    let header = day.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    scene.log("a.log", &day);
+    scene.agent.start();
+    scene.status("it does not begin", |status| source(status, "a.log")["judged"].as_u64() > Some(1_000));
+    let memory = || memory_kib(scene.agent.id());
+    let (before, mut lag_max) = (memory(), 0);
+    // About 200 MB at once: as fast as a disk takes them.
+    for _ in 0..8 {
+        for _ in 0..50 {
+            scene.log("a.log", &day[header..]);
+        }
+        let status = scene.status("no status", |_| true);
+        lag_max = lag_max.max(source(&status, "a.log")["lag_bytes"].as_u64().unwrap_or(0));
+    }
+    let after = memory();
+    println!("e2e: behind by {lag_max} bytes; {before} KiB before, {after} KiB while behind");
+    assert!(lag_max > 1_000_000, "it was never behind: {lag_max}");
+    assert!(after < before + 8 * 1024, "{before} KiB before, {after} KiB while behind");
+    scene.agent.stop();
+}
+
+fn memory_kib(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}
+
+#[test]
+fn a_line_is_explained() {
+    let folder = TempDir::new().unwrap();
+    let log = folder.path().join("a.log");
+    fs::write(&log, fixture::log(Some("server-01"), 1)).unwrap();
+    let explain = |more: &[&str]| {
+        let (log, model) = (log.to_str().unwrap(), fixture::model());
+        let mut command = Command::new(built("oddline-agent"));
+        command.args(["explain", log, "--model"]).arg(model).args(more).output().unwrap()
+    };
+    let text = String::from_utf8(explain(&[]).stdout).unwrap();
+    assert!(text.contains("ODD: score") && text.contains("feature") && text.contains("was expected"), "{text}");
+    let line: Value = serde_json::from_slice(&explain(&["--json"]).stdout).unwrap();
+    let number = line["line"].to_string();
+    let same: Value = serde_json::from_slice(&explain(&["--json", "--line", &number]).stdout).unwrap();
+    assert_eq!(line, same);
+    let none = explain(&["--line", "99999999"]);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("line 99999999 is not there"), "{none:?}");
+}
