@@ -53,6 +53,14 @@ fn watched(command: &mut Command, feed: impl FnOnce(Option<ChildStdin>) -> io::R
     usage
 }
 
+/// What a running process has used so far.
+pub fn now(process: u32) -> Result<Usage> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{process}/{name}"));
+    let stat = read("stat").context("reading a process's times (Linux only)")?;
+    let (_, cpu_s) = times(&stat).context("a line of /proc/PID/stat")?;
+    Ok(Usage { cpu_s, rss_peak_kib: peak_kib(&read("status")?).context("a line VmHWM of /proc/PID/status")? })
+}
+
 /// Follows a child until it has ended but not been waited for: then its times are final and still to be read.
 fn watch(process: &str) -> Result<Usage> {
     let mut rss_peak_kib = 0;

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what it finds and what it costs, always beside something measured in the same run. Each
 //! measurement is a file; tables are printed as Markdown.
 
+mod agent;
 pub mod cost;
 pub mod detection;
 mod measure;
@@ -25,6 +26,7 @@ enum Measurement {
     Real(real::Args),
     /// CPU, instructions and memory of judging records
     Cost(cost::Args),
+    Agent(agent::Args),
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
@@ -32,6 +34,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Measurement::Detection(args) => detection::run(args)?,
         Measurement::Real(args) => real::run(args)?,
         Measurement::Cost(args) => cost::run(args)?,
+        Measurement::Agent(args) => agent::run(args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
