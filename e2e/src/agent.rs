@@ -93,6 +93,11 @@ impl Agent {
         self.child = Some(command.spawn().expect("the agent can be started"));
     }
 
+    /// More for its environment, from the next start on.
+    pub fn add_env(&mut self, env: impl IntoIterator<Item = (String, String)>) {
+        self.setup.env.extend(env);
+    }
+
     /// Its process.
     ///
     /// # Panics

@@ -7,6 +7,7 @@ use std::{
     fs::{self, OpenOptions},
     io::{Read, Write},
     net::TcpStream,
+    os::unix::net::UnixDatagram,
     path::PathBuf,
     process::{Command, Output},
 };
@@ -301,6 +302,38 @@ fn memory_kib(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}
+
+#[test]
+fn systemd_is_told_when_it_is_ready_alive_and_stopping() {
+    let mut scene = Scene::new("");
+    scene.log("a.log", &fixture::log(Some("server-01"), 1));
+    let socket = UnixDatagram::bind(scene.path("notify")).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let notify = ("NOTIFY_SOCKET".to_owned(), scene.path("notify").display().to_string());
+    scene.agent.add_env([notify, ("WATCHDOG_USEC".to_owned(), "120000000".to_owned())]);
+    scene.agent.start();
+    let mut told = String::new();
+    let mut hear = |word: &str| {
+        let mut bytes = [0; 4_096];
+        let look = || {
+            while let Ok(length) = socket.recv(&mut bytes) {
+                told += &(String::from_utf8_lossy(&bytes[..length]).into_owned() + "\n");
+            }
+            told.contains(word).then(|| std::mem::take(&mut told))
+        };
+        until(look, || format!("systemd is not told {word}"))
+    };
+    let first = hear("READY=1");
+    assert!(!first.contains("WATCHDOG") || first.find("READY") < first.find("WATCHDOG"), "{first}");
+    hear("WATCHDOG=1");
+    hear("WATCHDOG=1");
+    scene.signal("HUP");
+    let again = hear("RELOADING=1");
+    assert!(again.contains("MONOTONIC_USEC="), "{again}");
+    hear("READY=1");
+    scene.agent.stop();
+    hear("STOPPING=1");
 }
 
 #[test]
