@@ -108,6 +108,8 @@ impl Drop for Subscriber {
 
 /// How a collector connects.
 pub(crate) fn options(folder: &Path, port: u16) -> MqttOptions {
+    // A workspace may bring a second provider: then the choice is ours to make. Made before, it stays.
+    let _: Result<(), _> = rustls::crypto::ring::default_provider().install_default();
     let read = |name: String| fs::read(folder.join(name)).expect("the certificates are there");
     let identity = (read(format!("{COLLECTOR}.pem")), read(format!("{COLLECTOR}.key")));
     let ca = read(format!("{AUTHORITY}.pem"));

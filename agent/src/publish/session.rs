@@ -64,6 +64,9 @@ impl Session {
     /// subscribed to before [`Happened::Connected`] is reported.
     #[must_use]
     pub fn start(settings: Settings, filters: Vec<String>) -> Self {
+        // Whoever builds this crate with others may bring a second one: then the choice is ours to make. Made before,
+        // it stays.
+        let _: Result<(), _> = rustls::crypto::ring::default_provider().install_default();
         let (commands, taken) = mpsc::channel(QUEUE_MAX);
         let (report, happened) = mpsc::channel(QUEUE_MAX);
         let (stop, stopped) = oneshot::channel();
