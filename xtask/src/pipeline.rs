@@ -11,6 +11,8 @@ use crate::shell;
 pub const SERVER_LOGS: &str = "logs/server_logs.txt";
 pub const UNSEEN_LOGS: &str = "logs/unseen_logs.txt";
 pub const MODEL: &str = "models/autoencoder.onnx";
+/// The public key that `keygen` makes.
+pub const PUBLIC_KEY: &str = "keys/oddline.pub";
 pub const ANOMALIES: &str = "logs/anomalies.csv";
 
 /// Everything that generate, train and test leave behind, with what it is.
@@ -72,6 +74,22 @@ impl Scenario {
     /// The size that the generator has without options.
     pub const WEEK: Self =
         Self { name: "full", servers: 3, days: 7, test_days: 7, contamination: 0.02, anomaly_rate: None, seed: 1 };
+}
+
+/// One server's log as time passes.
+pub struct Live<'a> {
+    /// What is simulated.
+    pub scenario: &'a Scenario,
+    /// Whose records are written.
+    pub server: &'a str,
+    /// The log.
+    pub file: &'a Path,
+    /// First time.
+    pub start: &'a str,
+    /// Simulated seconds per second.
+    pub speed: u32,
+    /// Seconds it goes on.
+    pub seconds: u32,
 }
 
 /// Where `train` puts the threshold.
@@ -172,6 +190,38 @@ impl Trainer {
     pub fn train_on_part(&self, logs: &Path, part: f64, aim: Aim, without: Without) -> Command {
         let mut command = self.train(aim, without);
         command.arg("--logs").arg(logs).args(["--train-part", &part.to_string()]);
+        command
+    }
+
+    /// Appends records of one server to a log as their (faster) time comes.
+    pub fn live(&self, live: &Live<'_>) -> Command {
+        let Live { scenario, server, file, start, speed, seconds } = live;
+        let mut command = self.generate(scenario);
+        command
+            .args(["--live", "--only-server", server, "--start", start])
+            .args(["--speed", &speed.to_string(), "--for-s", &seconds.to_string()])
+            .arg("--live-file")
+            .arg(file);
+        command
+    }
+
+    /// Another model from a log, beginning with the one there is.
+    pub fn train_again(&self, logs: &Path, model: &Path) -> Command {
+        let mut command = self.command("train");
+        command.arg("--logs").arg(logs).args(["--warm-start", MODEL]).arg("--model").arg(model);
+        command.args(["--charts", "charts/again"]);
+        command
+    }
+
+    /// Makes a pair of keys.
+    pub fn keygen(&self) -> Command {
+        self.command("keygen")
+    }
+
+    /// Signs a model with the key of [`Self::keygen`].
+    pub fn sign(&self, model: &Path) -> Command {
+        let mut command = self.command("sign");
+        command.arg(model);
         command
     }
 

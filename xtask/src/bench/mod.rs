@@ -6,7 +6,7 @@ pub mod cost;
 pub mod detection;
 mod measure;
 mod real;
-mod replay;
+pub mod replay;
 
 use std::process::ExitCode;
 

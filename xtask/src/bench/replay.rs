@@ -21,8 +21,7 @@ pub fn write(log: &str, days: i64, records: u64, mut to: impl Write) -> io::Resu
                 return to.flush();
             }
             let date = line.get(..10).and_then(days_of).ok_or_else(|| invalid("a line without a date"))?;
-            let (year, month, day) = civil(date + round * days);
-            writeln!(to, "{year:04}-{month:02}-{day:02}{}", &line[10..])?;
+            writeln!(to, "{}{}", date_of(date + round * days), &line[10..])?;
             left -= 1;
         }
     }
@@ -38,6 +37,12 @@ pub fn days_of(date: &str) -> Option<i64> {
     let of_era = year.rem_euclid(400);
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     Some(year.div_euclid(400) * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+}
+
+/// A date such as `2026-01-05` from days since 1970.
+pub fn date_of(days: i64) -> String {
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// The date that many days after 1970-01-01.

@@ -1,0 +1,110 @@
+//! The programs of the fleet as processes: started, asked, stopped. Whatever still runs when the demo ends is stopped.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::shell;
+
+/// A program ends within this time of SIGTERM.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A running program whose words go to a file.
+pub struct Process {
+    name: String,
+    said: PathBuf,
+    child: Child,
+}
+
+impl Process {
+    /// Starts it.
+    pub fn start(name: &str, folder: &Path, command: &mut Command) -> Result<Self> {
+        let said = folder.join(format!("{name}.log"));
+        let file = File::create(&said).with_context(|| format!("making {}", said.display()))?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let child = command.spawn().with_context(|| format!("starting {}", shell::shown(command)))?;
+        Ok(Self { name: name.to_owned(), said, child })
+    }
+
+    /// An error with its last words when it has ended.
+    pub fn must_run(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("{} ended ({status}): {}", self.name, self.last_words()),
+        }
+    }
+
+    /// Whether it has ended; an error when it ended badly.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        match self.child.try_wait()? {
+            None => Ok(false),
+            Some(status) if status.success() => Ok(true),
+            Some(status) => bail!("{} ended ({status}): {}", self.name, self.last_words()),
+        }
+    }
+
+    /// SIGTERM, and its end.
+    pub fn stop(mut self) -> Result<()> {
+        if self.child.try_wait()?.is_some() {
+            return Ok(());
+        }
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status()?;
+        ensure!(kill.success(), "{} cannot be stopped", self.name);
+        let began = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            ensure!(began.elapsed() < STOP_PATIENCE, "{} does not end: {}", self.name, self.last_words());
+            wait(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// Lets it run on after the demo.
+    pub fn leave(self) -> u32 {
+        let id = self.child.id();
+        #[expect(clippy::mem_forget, reason = "dropping it would stop it")]
+        std::mem::forget(self);
+        id
+    }
+
+    fn last_words(&self) -> String {
+        let text = std::fs::read_to_string(&self.said).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The demo has failed: it has said why.
+        let _: std::io::Result<()> = self.child.kill();
+        let _: std::io::Result<_> = self.child.wait();
+    }
+}
+
+/// What a program answers on standard output, as JSON; `None` when it fails.
+pub fn ask(command: &mut Command) -> Result<Option<Value>> {
+    let output = command.output().with_context(|| format!("starting {}", shell::shown(command)))?;
+    Ok(output.status.success().then(|| serde_json::from_slice(&output.stdout).ok()).flatten())
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, patience: Duration, mut look: impl FnMut() -> Result<bool>) -> Result<()> {
+    let began = Instant::now();
+    while !look()? {
+        ensure!(began.elapsed() < patience, "waited {} s: {what}", patience.as_secs());
+        wait(LOOK_EVERY);
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "between two looks at other programs")]
+pub fn wait(time: Duration) {
+    std::thread::sleep(time);
+}
