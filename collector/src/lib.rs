@@ -1,0 +1,1 @@
+//! Where every server's results meet: broker, store, queries, API.
