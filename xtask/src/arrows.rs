@@ -26,8 +26,9 @@ const WEB: &[&str] = &["axum*", "hyper*", "actix*", "warp", "reqwest", "ureq", "
 const RULES: &[Rule] = &[
     Rule { package: "oddline-core", uses: &[], never: &[TRACT, BURN, ASYNC, MQTT, SQL, WEB] },
     Rule { package: "oddline-detector", uses: &["oddline-core"], never: &[BURN, ASYNC, MQTT, SQL, WEB] },
-    Rule { package: "oddline-agent", uses: &["oddline-core", "oddline-detector"], never: &[BURN, &["sqlx*", "axum*"]] },
-    Rule { package: "oddline-collector", uses: &["oddline-core"], never: &[TRACT, BURN] },
+    Rule { package: "oddline-config", uses: &[], never: &[TRACT, BURN, ASYNC, MQTT, SQL, WEB] },
+    Rule { package: "oddline-agent", uses: &["oddline-core", "oddline-config", "oddline-detector"], never: &[BURN, &["sqlx*", "axum*"]] },
+    Rule { package: "oddline-collector", uses: &["oddline-core", "oddline-config"], never: &[TRACT, BURN] },
     Rule { package: "oddline-trainer", uses: &["oddline-core", "oddline-detector"], never: &[MQTT, SQL, WEB] },
     Rule { package: "oddline-e2e", uses: &["oddline-core", "oddline-detector", "oddline-agent", "oddline-collector"], never: &[] },
     Rule { package: "oddline-fuzz", uses: &["oddline-core", "oddline-detector", "oddline-agent", "oddline-collector"], never: &[] },

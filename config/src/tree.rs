@@ -1,0 +1,91 @@
+//! Merged values with their origins. No key has a meaning here.
+
+use std::collections::BTreeMap;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::problem::Origin;
+
+/// Tables, lists and values, each with where it was written.
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub origin: Origin,
+    pub node: Node,
+}
+
+#[derive(Debug, Clone)]
+pub enum Node {
+    Table(Table),
+    List(Vec<Item>),
+    Text(String),
+    Integer(i64),
+    Float,
+    Flag(bool),
+    /// A date or time, or a number that fits no type: nothing here takes one.
+    Other,
+}
+
+pub type Table = BTreeMap<String, Item>;
+
+impl Node {
+    /// What it is, in a sentence.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Table(_) => "a section",
+            Self::List(_) => "a list",
+            Self::Text(_) => "a text",
+            Self::Integer(_) => "a whole number",
+            Self::Float => "a number with a fraction",
+            Self::Flag(_) => "true or false",
+            Self::Other => "a date or a number out of range",
+        }
+    }
+}
+
+/// A parsed table with the lines of its values.
+pub fn from_toml(table: &DeTable<'_>, at: &impl Fn(usize) -> Origin) -> Table {
+    let entry = |(key, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
+        let item = Item { origin: at(key.span().start), node: node(value.get_ref(), at) };
+        (key.get_ref().clone().into_owned(), item)
+    };
+    table.iter().map(entry).collect()
+}
+
+fn node(value: &DeValue<'_>, at: &impl Fn(usize) -> Origin) -> Node {
+    match value {
+        DeValue::String(text) => Node::Text(text.clone().into_owned()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(Node::Other, Node::Integer)
+        }
+        DeValue::Float(_) => Node::Float,
+        DeValue::Boolean(flag) => Node::Flag(*flag),
+        DeValue::Datetime(_) => Node::Other,
+        DeValue::Array(array) => {
+            let item = |value: &toml::Spanned<DeValue<'_>>| Item {
+                origin: at(value.span().start),
+                node: node(value.get_ref(), at),
+            };
+            Node::List(array.iter().map(item).collect())
+        }
+        DeValue::Table(table) => Node::Table(from_toml(table, at)),
+    }
+}
+
+/// Lays `upper` over `lower`.
+pub fn merge(lower: &mut Table, upper: Table) {
+    for (key, item) in upper {
+        match (lower.get_mut(&key).map(|below| &mut below.node), item.node) {
+            (Some(Node::Table(below)), Node::Table(above)) => merge(below, above),
+            (Some(Node::List(below)), Node::List(above)) if is_tables(below) && is_tables(&above) => {
+                below.extend(above);
+            }
+            (_, node) => {
+                lower.insert(key, Item { origin: item.origin, node });
+            }
+        }
+    }
+}
+
+fn is_tables(list: &[Item]) -> bool {
+    list.iter().all(|item| matches!(item.node, Node::Table(_)))
+}
