@@ -1,0 +1,3 @@
+//! Certificates of a fleet.
+
+pub mod revoked;
