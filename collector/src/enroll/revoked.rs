@@ -29,6 +29,14 @@ impl Serial {
         Self(shortest(&text))
     }
 
+    /// Its big-endian bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let even = if self.0.len().is_multiple_of(2) { self.0.clone() } else { format!("0{}", self.0) };
+        let byte = |at| u8::from_str_radix(&even[at..at + 2], 16).expect("checked when it was made");
+        (0..even.len()).step_by(2).map(byte).collect()
+    }
+
     /// Its digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -132,6 +140,16 @@ impl Revoked {
         self.0.contains(serial)
     }
 
+    /// Adds one.
+    pub fn insert(&mut self, serial: Serial) {
+        self.0.insert(serial);
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Serial> {
+        self.0.iter()
+    }
+
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -171,5 +189,8 @@ mod tests {
         assert!(matches!(error, RevokedError::Line { line: 2, .. }), "{error}");
         assert!("".parse::<Serial>().is_err() && "f".repeat(41).parse::<Serial>().is_err());
         assert_eq!(Serial::from_bytes(&[0, 0]).as_str(), "0");
+        for bytes in [vec![0x0a, 0xbc], vec![0xff; 20], vec![0]] {
+            assert_eq!(Serial::from_bytes(&bytes).to_bytes(), bytes);
+        }
     }
 }

@@ -157,11 +157,6 @@ impl Client {
         }
     }
 
-    /// Without waiting for what the broker says.
-    pub async fn send(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
-        self.client.publish(topic, payload.into(), PublishOptions::new(QoS::AtLeastOnce)).await.unwrap();
-    }
-
     pub async fn subscribe(&mut self, filter: &str) -> SubscribeReasonCode {
         self.client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
         loop {

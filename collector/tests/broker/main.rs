@@ -5,3 +5,4 @@
 mod client;
 mod hostile;
 mod plain;
+mod tls;
