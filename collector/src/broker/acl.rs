@@ -6,16 +6,16 @@
 //!  <fleet>/<agent>/birth, status, events,    write                  read
 //!                  training, model/state
 //!  <fleet>/<agent>/ack, model/desired        read                   write
-//!  <fleet>/_models/<sha256>                  read (its fleet)       write
+//!  <fleet>/_models/<sha256>                  read (its fleet)       write, read
 //! ```
 //!
 //! An agent reads exact topics only: no filter with a wildcard is ever its own. The collector may also use the filters
-//! of [`Channel::of_fleet`] and [`Channel::of_all`].
+//! of [`Channel::of_fleet`] and [`Channel::of_all`], and [`models_of`] to find those that nobody refers to any more.
 
 use std::collections::BTreeSet;
 
 use oddline_core::{
-    id::{AgentName, FleetName, IdError},
+    id::{AgentName, FleetName, IdError, ModelHash},
     topic::{Channel, Topic},
 };
 
@@ -144,7 +144,10 @@ impl Rules {
             return Err(Denied::Fleet);
         }
         let granted = match who {
-            Who::Collector => (access == Access::Read) == is_from_agent(topic),
+            Who::Collector => match topic {
+                Topic::Agent(_, _, channel) => (access == Access::Read) == channel.is_from_agent(),
+                Topic::Model(..) => true,
+            },
             Who::Agent { .. } | Who::Client(_) => {
                 (access == Access::Write) == is_from_agent(topic)
                     && match topic {
@@ -157,12 +160,23 @@ impl Rules {
     }
 
     fn is_collectors_filter(&self, filter: &str) -> bool {
-        Channel::ALL.into_iter().filter(|channel| channel.is_from_agent()).any(|channel| {
-            filter == channel.of_all()
-                || fleet_of(filter)
-                    .is_some_and(|fleet| self.fleets.serves(&fleet) && filter == channel.of_fleet(&fleet))
-        })
+        let fleet = filter.split('/').nth(2).and_then(|level| level.parse().ok());
+        let of_fleet = fleet.filter(|fleet| self.fleets.serves(fleet)).is_some_and(|fleet| {
+            filter == models_of(&fleet) || channels_from_agents().any(|channel| filter == channel.of_fleet(&fleet))
+        });
+        of_fleet || channels_from_agents().any(|channel| filter == channel.of_all())
     }
+}
+
+/// Filter for all models of a fleet.
+#[must_use]
+pub fn models_of(fleet: &FleetName) -> String {
+    let hash = ModelHash([0; 32]);
+    Topic::Model(fleet.clone(), hash).to_string().replace(&hash.to_string(), "+")
+}
+
+fn channels_from_agents() -> impl Iterator<Item = Channel> {
+    Channel::ALL.into_iter().filter(|channel| channel.is_from_agent())
 }
 
 impl Who {
@@ -193,7 +207,7 @@ impl Who {
     }
 
     /// A broker ends the session of a client identifier that comes a second time, so an agent may use only its own:
-    /// its name, or `oddline-<fleet>-<agent>`, or none.
+    /// its name, or `oddline-<fleet>-<agent>`.
     ///
     /// # Errors
     /// When it is another's.
@@ -203,8 +217,7 @@ impl Who {
             Self::Collector => client_id.starts_with(COLLECTOR),
             Self::Client(text) => rest == Some(text),
             Self::Agent { name, fleet } => {
-                client_id.is_empty()
-                    || client_id == name.as_str()
+                client_id == name.as_str()
                     || rest.and_then(|rest| rest.strip_suffix(name.as_str())?.strip_suffix('-')).is_some_and(|found| {
                         found.parse().is_ok_and(|found: FleetName| {
                             fleet.as_ref().is_none_or(|fleet| *fleet == found) && fleets.serves(&found)
@@ -254,13 +267,8 @@ const fn is_retained(topic: &Topic) -> bool {
     }
 }
 
-fn fleet_of(filter: &str) -> Option<FleetName> {
-    filter.split('/').nth(2)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use oddline_core::id::ModelHash;
     use proptest::prelude::*;
 
     use super::*;
@@ -304,7 +312,7 @@ mod tests {
         assert_eq!(rules.subscribe(&pi, &model), Ok(()));
         assert_eq!(rules.publish(&pi, &model, true), Err(Denied::Other));
         assert_eq!(rules.publish(&Who::Collector, &model, true), Ok(()));
-        assert_eq!(rules.subscribe(&Who::Collector, &model), Err(Denied::Other));
+        assert_eq!(rules.subscribe(&Who::Collector, &model), Ok(()));
     }
 
     #[test]
@@ -325,6 +333,10 @@ mod tests {
             }
             assert!(rules.subscribe(&Who::Collector, &channel.of_fleet(&"shop".parse().unwrap())).is_err());
         }
+        assert_eq!(models_of(&home), "oddline/v1/home/_models/+");
+        assert_eq!(rules.subscribe(&Who::Collector, &models_of(&home)), Ok(()));
+        assert!(rules.subscribe(&Who::Collector, &models_of(&"shop".parse().unwrap())).is_err());
+        assert!(rules.subscribe(&agent("pi", None), &models_of(&home)).is_err());
         assert!(rules.subscribe(&Who::Collector, "$share/all/oddline/v1/home/+/events").is_err());
     }
 
@@ -368,7 +380,7 @@ mod tests {
         let (pi, fleets) = (agent("pi", None), Fleets::Only(["home".parse().unwrap()].into()));
         let home_pi = agent("pi", Some("home"));
         for (who, id, fine) in [
-            (&pi, "", true),
+            (&pi, "", false),
             (&pi, "pi", true),
             (&pi, "oddline-home-pi", true),
             (&pi, "oddline-shop-pi", false),
@@ -404,7 +416,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nobody but the owner and the collector, and never both in the same direction.
+        /// Nobody but the owner and the collector, and never both in the same direction; models are read by both.
         #[test]
         fn a_topic_has_one_side_that_writes(topic in topic(), me in name(), fleet in proptest::option::of(name())) {
             let me = agent(&me, fleet.as_deref());
@@ -413,7 +425,8 @@ mod tests {
                     every().allows(&me, access, &topic).is_ok(),
                     every().allows(&Who::Collector, access, &topic).is_ok(),
                 );
-                prop_assert!(!(mine && collectors));
+                let is_read_by_both = access == Access::Read && matches!(topic, Topic::Model(..));
+                prop_assert!(!(mine && collectors) || is_read_by_both);
                 if mine {
                     let Who::Agent { name, fleet } = &me else { unreachable!() };
                     let (of, agent) = match &topic {

@@ -29,9 +29,10 @@ use tokio::{
     },
     sync::{Notify, watch},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
+use super::pace::Pace;
 use crate::enroll::revoked::{Revoked, Serial};
 
 /// Bytes moved at a time: a TLS record.
@@ -49,6 +50,7 @@ pub(super) struct Bounds {
     pub connections: usize,
     pub half_open: usize,
     pub admit_within: Duration,
+    pub bytes_per_s: u32,
 }
 
 /// Who is at the door and who is inside.
@@ -58,6 +60,7 @@ pub(super) struct Door {
     inside: Mutex<Inside>,
     turned_away: AtomicU64,
     timed_out: AtomicU64,
+    not_accepted: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +99,7 @@ pub(super) struct Count {
     pub admitted: usize,
     pub turned_away: u64,
     pub timed_out: u64,
+    pub not_accepted: u64,
 }
 
 impl Door {
@@ -105,6 +109,7 @@ impl Door {
             inside: Mutex::new(Inside { revoked, ..Inside::default() }),
             turned_away: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
+            not_accepted: AtomicU64::new(0),
         }
     }
 
@@ -148,6 +153,7 @@ impl Door {
             admitted: inside.admitted.len(),
             turned_away: self.turned_away.load(Ordering::Relaxed),
             timed_out: self.timed_out.load(Ordering::Relaxed),
+            not_accepted: self.not_accepted.load(Ordering::Relaxed),
         }
     }
 
@@ -191,6 +197,7 @@ pub(super) async fn serve(
             _ = stop.changed() => return,
         };
         let Ok((client, _)) = accepted else {
+            door.not_accepted.fetch_add(1, Ordering::Relaxed);
             // Every bound here leaves descriptors free; if others took them, some come back soon.
             sleep(ACCEPT_PAUSE).await;
             continue;
@@ -235,12 +242,12 @@ async fn pass(mut client: TcpStream, library: SocketAddr, door: &Door, id: u64) 
         let (mut from_client, mut to_client) = client.split();
         let (mut from_inner, mut to_inner) = inner.split();
         let inwards = async {
-            carry(&mut from_client, &mut to_inner).await?;
+            carry(&mut from_client, &mut to_inner, Some(Pace::new(door.bounds.bytes_per_s))).await?;
             // The client has said all; the library still answers.
             to_inner.shutdown().await?;
             std::future::pending::<io::Result<()>>().await
         };
-        let outwards = carry(&mut from_inner, &mut to_client);
+        let outwards = carry(&mut from_inner, &mut to_client, None);
         tokio::select! {
             failed = inwards => failed,
             done = outwards => done,
@@ -255,15 +262,22 @@ async fn pass(mut client: TcpStream, library: SocketAddr, door: &Door, id: u64) 
     done
 }
 
-async fn carry(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>) -> io::Result<()> {
+async fn carry(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, mut pace: Option<Pace>) -> io::Result<()> {
+    let began = Instant::now();
     loop {
         from.readable().await?;
         let mut chunk = vec![0; CHUNK_BYTES];
-        match from.try_read(&mut chunk) {
+        let bytes = match from.try_read(&mut chunk) {
             Ok(0) => return Ok(()),
-            Ok(n) => timeout(STALL, to.write_all(&chunk[..n])).await.map_err(|_| io::ErrorKind::TimedOut)??,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             Err(error) => return Err(error),
+        };
+        timeout(STALL, to.write_all(&chunk[..bytes])).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        drop(chunk);
+        let wait = pace.as_mut().map_or(Duration::ZERO, |pace| pace.pass(bytes, began.elapsed()));
+        if !wait.is_zero() {
+            sleep(wait).await;
         }
     }
 }

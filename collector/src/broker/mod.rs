@@ -14,6 +14,8 @@ pub mod acl;
 mod fit;
 mod gate;
 mod library;
+pub mod mosquitto;
+mod pace;
 mod retain;
 pub mod retained;
 pub mod settings;
@@ -21,8 +23,11 @@ pub mod settings;
 use std::{
     fmt, fs,
     net::SocketAddr,
-    path::Path,
-    sync::{Arc, atomic::Ordering},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -66,6 +71,7 @@ pub struct Broker {
     door: Arc<Door>,
     shelf: Shelf,
     refusals: Arc<Refusals>,
+    bad_list: Arc<AtomicBool>,
     renew: mpsc::Sender<oneshot::Sender<Result<(), BrokerError>>>,
     stop: watch::Sender<()>,
     gate: Option<JoinHandle<()>>,
@@ -96,6 +102,8 @@ pub struct Figures {
     pub turned_away: u64,
     /// Connections that did not say in time who they are.
     pub timed_out: u64,
+    /// Connections that the system could not hand over, for want of descriptors.
+    pub not_accepted: u64,
     /// CONNECTs refused.
     pub connects_refused: u64,
     /// Publishes refused.
@@ -110,6 +118,8 @@ pub struct Figures {
     pub retained_bytes: usize,
     /// Retained messages refused for want of room.
     pub retained_refused: u64,
+    /// Whether the list of revoked certificates has changed and cannot be read: the last one that could is in force.
+    pub is_revoked_list_bad: bool,
 }
 
 impl Broker {
@@ -125,7 +135,12 @@ impl Broker {
         let limits = within_descriptors(settings.limits, descriptors());
         let secret = secret()?;
         let door = Arc::new(Door::new(
-            Bounds { connections: limits.connections, half_open: limits.half_open, admit_within: limits.admit_within },
+            Bounds {
+                connections: limits.connections,
+                half_open: limits.half_open,
+                admit_within: limits.admit_within,
+                bytes_per_s: limits.agent_bytes_per_s,
+            },
             revoked,
         ));
         let shelf = Shelf::new(limits.retained, limits.retained_bytes);
@@ -151,13 +166,14 @@ impl Broker {
         let opened =
             started.await.map_err(|error| BrokerError::System { what: "start", reason: error.to_string() })??;
         let gate = runtime.spawn(gate::serve(opened.listener, opened.library, Arc::clone(&door), stopped));
+        let bad_list = Arc::new(AtomicBool::new(false));
         if let Some(file) = revoked_file {
-            runtime.spawn(watch_revoked(file, stamp, Arc::clone(&door)));
+            runtime.spawn(watch_revoked(file, stamp, Arc::clone(&door), Arc::clone(&bad_list)));
         }
         let login = Login { address: opened.plain, user: COLLECTOR.to_owned(), password: secret };
         let address = opened.address;
         let (runtime, gate) = (runtime.keep(), Some(gate));
-        Ok(Self { runtime, address, login, limits, door, shelf, refusals, renew, stop, gate })
+        Ok(Self { runtime, address, login, limits, door, shelf, refusals, bad_list, renew, stop, gate })
     }
 
     /// Where agents connect: the port when [`Settings::listen`] left it open.
@@ -182,6 +198,7 @@ impl Broker {
             half_open: door.half_open,
             turned_away: door.turned_away,
             timed_out: door.timed_out,
+            not_accepted: door.not_accepted,
             connects_refused: self.refusals.connects.load(Ordering::Relaxed),
             publishes_refused: self.refusals.publishes.load(Ordering::Relaxed),
             subscribes_refused: self.refusals.subscribes.load(Ordering::Relaxed),
@@ -189,6 +206,7 @@ impl Broker {
             retained,
             retained_bytes,
             retained_refused,
+            is_revoked_list_bad: self.bad_list.load(Ordering::Relaxed),
         }
     }
 
@@ -329,7 +347,7 @@ async fn renewing(
 
 /// Takes the list up when the file changes. A list that cannot be read leaves the last one in force: an editor may be
 /// half-way through.
-async fn watch_revoked(file: std::path::PathBuf, mut known: Option<Stamp>, door: Arc<Door>) {
+async fn watch_revoked(file: PathBuf, mut known: Option<Stamp>, door: Arc<Door>, is_bad: Arc<AtomicBool>) {
     let mut ticks = interval(REVOKED_POLL);
     loop {
         ticks.tick().await;
@@ -337,7 +355,9 @@ async fn watch_revoked(file: std::path::PathBuf, mut known: Option<Stamp>, door:
         if now == known {
             continue;
         }
-        if let Ok(revoked) = Revoked::read(&file) {
+        let read = Revoked::read(&file);
+        is_bad.store(read.is_err(), Ordering::Relaxed);
+        if let Ok(revoked) = read {
             door.revoke(revoked);
             known = now;
         }

@@ -49,6 +49,8 @@ pub struct Limits {
     pub admit_within: Duration,
     /// Bytes of one packet, either way.
     pub packet_bytes: u32,
+    /// Bytes a second that one agent may send, and as many at once; it is slowed down, not cut.
+    pub agent_bytes_per_s: u32,
     /// Retained messages.
     pub retained: usize,
     /// Bytes of their topics and payloads.
@@ -70,6 +72,8 @@ impl Default for Limits {
             admit_within: Duration::from_secs(20),
             // A model of 512 KiB with its signature; what agents take, see there.
             packet_bytes: 1024 * 1024,
+            // A full spool at once after an outage; more than the store takes from all of them.
+            agent_bytes_per_s: 16 * 1024 * 1024,
             // Three topics of each agent, one for what it should run, a few models.
             retained: 4 * 4096 + 64,
             // Births and states of a few kilobytes each; sixty models.

@@ -1,7 +1,7 @@
 //! Clients that mean no good, or know no better: the well-behaved one beside them goes on.
 
 use std::{
-    io::ErrorKind,
+    io::{ErrorKind, Write as _},
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -46,7 +46,7 @@ fn connect(name: &str) -> Vec<u8> {
 #[tokio::test]
 async fn thousands_of_half_open_connections_leave_it_working() {
     let half_open = 5_000_u64;
-    let limits = Limits { admit_within: Duration::from_secs(5), half_open: 1_024, ..Limits::default() };
+    let limits = Limits { admit_within: Duration::from_secs(8), half_open: 500, ..Limits::default() };
     let broker = Broker::start(settings(limits)).await.unwrap();
     let mut ear = collector(broker.login()).await;
     ear.listen(&Channel::Events.of_all()).await;
@@ -56,11 +56,11 @@ async fn thousands_of_half_open_connections_leave_it_working() {
     let (mut slowest, mut came) = (Duration::ZERO, 0);
     for i in 0..half_open {
         // Silent, half a CONNECT, a byte of nothing in particular.
-        let stream = match i % 3 {
-            0 => TcpStream::connect(address).await.unwrap(),
-            1 => say(address, &connect("lurker")[..9]).await,
-            _ => say(address, b"\x10").await,
-        };
+        let half_said = connect("lurker");
+        let bytes = [b"".as_slice(), &half_said[..9], b"\x10"][i as usize % 3];
+        // Not through the runtime, whose turns would be the longest part of it.
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(bytes).unwrap();
         lurking.push(stream);
         if i % 500 == 499 {
             let began = Instant::now();
@@ -77,7 +77,7 @@ async fn thousands_of_half_open_connections_leave_it_working() {
     }
     let figures = broker.figures();
     println!("{half_open} half-open connections; slowest of {came} round trips: {slowest:?}; {figures:?}");
-    assert!(figures.half_open <= 1_024 && figures.turned_away > 0, "{figures:?}");
+    assert!(figures.half_open <= 500 && figures.turned_away > 0, "{figures:?}");
     assert!(slowest < Duration::from_secs(5), "{slowest:?}");
     // Each of them made room or ran out of time; none of the others did.
     let all = || {
@@ -86,8 +86,9 @@ async fn thousands_of_half_open_connections_leave_it_working() {
     };
     until("the last of them are timed out", all).await;
     assert!(broker.figures().timed_out > 0);
-    for stream in &mut lurking {
-        closed(stream).await;
+    for stream in lurking {
+        stream.set_nonblocking(true).unwrap();
+        closed(&mut TcpStream::from_std(stream).unwrap()).await;
     }
     assert!(pi.is_served(&topic("pi", "events")).await);
 }
@@ -167,6 +168,63 @@ async fn no_more_agents_come_in_than_may() {
     until("one has left", || broker.figures().connections == 4).await;
     let mut late = agent(&broker, "late").await;
     assert!(late.is_served(&topic("late", "events")).await);
+}
+
+/// Whoever sends as fast as it can is slowed down; the one beside it does not notice.
+#[tokio::test]
+async fn one_loud_agent_does_not_drown_the_others() {
+    let limits = Limits { agent_bytes_per_s: 2 * 1024 * 1024, ..Limits::default() };
+    let broker = Broker::start(settings(limits)).await.unwrap();
+    let mut pi = agent(&broker, "pi").await;
+    let mut loud = agent(&broker, "loud").await;
+    let began = Instant::now();
+    let shouting = tokio::spawn(async move {
+        for _ in 0..12 {
+            loud.publish(&topic("loud", "events"), vec![7; 512 * 1024], false).await;
+        }
+        began.elapsed()
+    });
+    let (mut slowest, mut asked) = (Duration::ZERO, 0);
+    while !shouting.is_finished() {
+        let began = Instant::now();
+        assert!(pi.is_served(&topic("pi", "events")).await);
+        slowest = slowest.max(began.elapsed());
+        asked += 1;
+    }
+    let took = shouting.await.unwrap();
+    println!("6 MiB in {took:?}; beside it {asked} messages, the slowest in {slowest:?}");
+    // Two megabytes at once, the other four in two seconds.
+    assert!(took > Duration::from_millis(1_500), "{took:?}");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+}
+
+/// Whoever takes nothing is cut when its part of the memory is full.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut() {
+    let broker = broker().await;
+    let mut deaf = say(broker.local_addr(), &connect("deaf")).await;
+    let mut ack = [0; 5];
+    timeout(PATIENCE, deaf.read_exact(&mut ack)).await.unwrap().unwrap();
+    let filter = topic("deaf", "ack");
+    let mut subscribe = vec![0x82, u8::try_from(filter.len() + 6).unwrap(), 0, 1, 0, 0];
+    subscribe.push(u8::try_from(filter.len()).unwrap());
+    subscribe.extend(filter.as_bytes());
+    subscribe.push(1);
+    deaf.write_all(&subscribe).await.unwrap();
+    let mut ear = collector(broker.login()).await;
+    let mut said = 0;
+    until("it is connected", || broker.figures().connections == 1).await;
+    let began = Instant::now();
+    while broker.figures().connections == 1 {
+        assert!(began.elapsed() < PATIENCE, "it is still there");
+        if said < 40 {
+            ear.publish(&topic("deaf", "ack"), vec![7; 1_000_000], false).await;
+            said += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("cut after {:?} and {said} MB", began.elapsed());
+    assert!(agent(&broker, "pi").await.is_served(&topic("pi", "events")).await);
 }
 
 /// A collector that hears nobody for a while loses what no longer fits in its queue, is told by the figures, and goes

@@ -5,4 +5,5 @@
 mod client;
 mod hostile;
 mod plain;
+mod table;
 mod tls;

@@ -153,6 +153,20 @@ async fn names_on_loopback_cannot_be_the_collectors_nor_take_anothers_session() 
 }
 
 #[tokio::test]
+async fn whoever_comes_again_ends_ones_own_old_connection() {
+    let broker = broker().await;
+    let mut before = agent(&broker, "pi").await;
+    before.listen(&topic("pi", "ack")).await;
+    let mut after = agent(&broker, "pi").await;
+    println!("the old one: {}", before.end().await);
+    after.listen(&topic("pi", "ack")).await;
+    let mut ear = collector(broker.login()).await;
+    ear.publish(&topic("pi", "ack"), "to the new one", false).await;
+    assert_eq!(after.message().await.payload, b"to the new one");
+    until("one is left", || broker.figures().connections == 1).await;
+}
+
+#[tokio::test]
 async fn fleets_that_are_not_served_are_refused() {
     let fleets = Fleets::Only(["shop".parse().unwrap()].into());
     let broker = Broker::start(oddline_collector::broker::Settings { fleets, ..settings(Limits::default()) });

@@ -193,6 +193,7 @@ async fn a_list_that_cannot_be_read_lets_nobody_in_by_guess() {
     broker.revoke(&list).unwrap();
     fs::write(&list, "spoilt by hand\n").unwrap();
     assert!(broker.revoke(&list).is_err());
+    until("it is said", || broker.figures().is_revoked_list_bad).await;
     assert!(come(&broker, "oddline-home-pi", &papers).await.err().unwrap().contains("NotAuthorized"));
     let error = Broker::start(settings(place.server("localhost"), Limits::default())).await.unwrap_err();
     assert!(error.to_string().contains("line 1"), "{error}");
