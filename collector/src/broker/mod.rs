@@ -16,6 +16,7 @@ mod gate;
 mod library;
 pub mod mosquitto;
 mod pace;
+mod reload;
 mod retain;
 pub mod retained;
 pub mod settings;
@@ -23,12 +24,8 @@ pub mod settings;
 use std::{
     fmt, fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, SystemTime},
+    path::Path,
+    sync::{Arc, atomic::Ordering},
 };
 
 use tokio::{
@@ -36,13 +33,13 @@ use tokio::{
     runtime::Runtime,
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
-    time::interval,
 };
 
 use self::{
     acl::Rules,
     gate::{Bounds, Door},
     library::{Hooks, Library, Refusals},
+    reload::{Bad, Certificate, Renewal, stamp, stamps, watch_revoked},
     retain::Shelf,
 };
 pub use self::{
@@ -53,8 +50,6 @@ use crate::enroll::revoked::{Revoked, RevokedError};
 
 /// Threads of the broker: it moves bytes.
 const THREADS: usize = 2;
-/// How often the list of revoked certificates is looked at.
-const REVOKED_POLL: Duration = Duration::from_secs(1);
 /// Descriptors that the rest of the process needs: the store, the API and its clients.
 const FILES_OF_OTHERS: usize = 192;
 /// Descriptors of one connection: its socket and both ends of the way to the library.
@@ -71,8 +66,8 @@ pub struct Broker {
     door: Arc<Door>,
     shelf: Shelf,
     refusals: Arc<Refusals>,
-    bad_list: Arc<AtomicBool>,
-    renew: mpsc::Sender<oneshot::Sender<Result<(), BrokerError>>>,
+    bad: Arc<Bad>,
+    renew: mpsc::Sender<Renewal>,
     stop: watch::Sender<()>,
     gate: Option<JoinHandle<()>>,
 }
@@ -120,6 +115,8 @@ pub struct Figures {
     pub retained_refused: u64,
     /// Whether the list of revoked certificates has changed and cannot be read: the last one that could is in force.
     pub is_revoked_list_bad: bool,
+    /// Whether the certificate files have changed and cannot be used: the ones before are in use.
+    pub is_certificate_bad: bool,
 }
 
 impl Broker {
@@ -162,18 +159,18 @@ impl Broker {
         let runtime = Threads(Some(runtime));
         let (stop, stopped) = watch::channel(());
         let (renew, renewals) = mpsc::channel(1);
-        let started = runtime.spawn(open(settings, limits, hooks, renewals, stopped.clone()));
+        let bad = Arc::new(Bad::default());
+        let started = runtime.spawn(open(settings, limits, hooks, (renewals, Arc::clone(&bad)), stopped.clone()));
         let opened =
             started.await.map_err(|error| BrokerError::System { what: "start", reason: error.to_string() })??;
         let gate = runtime.spawn(gate::serve(opened.listener, opened.library, Arc::clone(&door), stopped));
-        let bad_list = Arc::new(AtomicBool::new(false));
         if let Some(file) = revoked_file {
-            runtime.spawn(watch_revoked(file, stamp, Arc::clone(&door), Arc::clone(&bad_list)));
+            runtime.spawn(watch_revoked(file, stamp, Arc::clone(&door), Arc::clone(&bad)));
         }
         let login = Login { address: opened.plain, user: COLLECTOR.to_owned(), password: secret };
         let address = opened.address;
         let (runtime, gate) = (runtime.keep(), Some(gate));
-        Ok(Self { runtime, address, login, limits, door, shelf, refusals, bad_list, renew, stop, gate })
+        Ok(Self { runtime, address, login, limits, door, shelf, refusals, bad, renew, stop, gate })
     }
 
     /// Where agents connect: the port when [`Settings::listen`] left it open.
@@ -206,7 +203,8 @@ impl Broker {
             retained,
             retained_bytes,
             retained_refused,
-            is_revoked_list_bad: self.bad_list.load(Ordering::Relaxed),
+            is_revoked_list_bad: self.bad.list.load(Ordering::Relaxed),
+            is_certificate_bad: self.bad.certificate.load(Ordering::Relaxed),
         }
     }
 
@@ -219,12 +217,13 @@ impl Broker {
         Ok(())
     }
 
-    /// Takes renewed certificate files up; connections that stand stay.
+    /// Takes renewed certificate files up at once; they are also looked at every few seconds. Connections that stand
+    /// stay.
     ///
     /// # Errors
-    /// When they cannot be used; the old ones stay.
+    /// When they cannot be used, and the old ones stay; when there is no TLS.
     pub async fn renew(&self) -> Result<(), BrokerError> {
-        let gone = || BrokerError::System { what: "renewal", reason: "the broker has ended".to_owned() };
+        let gone = || BrokerError::System { what: "renewal", reason: "the broker has no certificate".to_owned() };
         let (answer, answered) = oneshot::channel();
         self.renew.send(answer).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
@@ -297,7 +296,7 @@ async fn open(
     settings: Settings,
     limits: Limits,
     hooks: Hooks,
-    renewals: mpsc::Receiver<oneshot::Sender<Result<(), BrokerError>>>,
+    (renewals, bad): (mpsc::Receiver<Renewal>, Arc<Bad>),
     stopped: watch::Receiver<()>,
 ) -> Result<Opened, BrokerError> {
     let listen = settings.listen;
@@ -307,68 +306,16 @@ async fn open(
     let mut library = Library::new(limits, hooks.shelf.clone(), hooks).await;
     let plain = library.bind_plain()?;
     let plain_address = plain.address;
-    let tls = settings.tls.as_ref().map(|tls| library.bind_tls(tls)).transpose()?;
-    let (lead, leads) = watch::channel(tls.as_ref().map_or(plain_address, |tls| tls.address));
+    // Before the files are read: a change in between is seen.
+    let known = settings.tls.as_ref().map(stamps);
+    let bound = settings.tls.as_ref().map(|tls| library.bind_tls(tls)).transpose()?;
+    let (lead, leads) = watch::channel(bound.as_ref().map_or(plain_address, |bound| bound.address));
     tokio::spawn(Library::serve(library.context(), plain));
-    let tls = tls.map(|tls| tokio::spawn(Library::serve(library.context(), tls)));
-    tokio::spawn(renewing(library, settings.tls, tls, lead, renewals, stopped));
+    if let (Some(tls), Some(bound), Some(known)) = (settings.tls, bound, known) {
+        let serving = tokio::spawn(Library::serve(library.context(), bound));
+        tokio::spawn(Certificate { library, tls, serving, lead, known, bad }.keep(renewals, stopped));
+    }
     Ok(Opened { listener, address, plain: plain_address, library: leads })
-}
-
-/// Answers [`Broker::renew`]: a listener with the new files, to which the gate leads from then on.
-async fn renewing(
-    mut library: Library,
-    tls: Option<Tls>,
-    mut serving: Option<JoinHandle<()>>,
-    lead: watch::Sender<SocketAddr>,
-    mut renewals: mpsc::Receiver<oneshot::Sender<Result<(), BrokerError>>>,
-    mut stopped: watch::Receiver<()>,
-) {
-    loop {
-        let answer = tokio::select! {
-            answer = renewals.recv() => answer,
-            _ = stopped.changed() => None,
-        };
-        let Some(answer) = answer else { return };
-        let renewed = tls.as_ref().map_or(Ok(()), |tls| {
-            let bound = library.bind_tls(tls)?;
-            lead.send_replace(bound.address);
-            let next = tokio::spawn(Library::serve(library.context(), bound));
-            // Its sessions are tasks of their own and live on.
-            if let Some(old) = serving.replace(next) {
-                old.abort();
-            }
-            Ok(())
-        });
-        // Who asked may have given up waiting.
-        let _: Result<(), _> = answer.send(renewed);
-    }
-}
-
-/// Takes the list up when the file changes. A list that cannot be read leaves the last one in force: an editor may be
-/// half-way through.
-async fn watch_revoked(file: PathBuf, mut known: Option<Stamp>, door: Arc<Door>, is_bad: Arc<AtomicBool>) {
-    let mut ticks = interval(REVOKED_POLL);
-    loop {
-        ticks.tick().await;
-        let now = stamp(&file);
-        if now == known {
-            continue;
-        }
-        let read = Revoked::read(&file);
-        is_bad.store(read.is_err(), Ordering::Relaxed);
-        if let Ok(revoked) = read {
-            door.revoke(revoked);
-            known = now;
-        }
-    }
-}
-
-type Stamp = (Option<SystemTime>, u64);
-
-fn stamp(file: &Path) -> Option<Stamp> {
-    let found = fs::metadata(file).ok()?;
-    Some((found.modified().ok(), found.len()))
 }
 
 /// As much as was asked for, or as the process may open.

@@ -194,6 +194,34 @@ journal = true
     }
 
     #[test]
+    fn it_is_read_back_as_it_is_meant() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("agent.toml");
+        fs::write(&file, request().agent_toml("2028-11-21")).unwrap();
+        let reader = oddline_config::Layers { file, folder: None, environment: Vec::new() }.read();
+        let top = reader.top();
+        assert_eq!(top.value("name"), Some("pi-kitchen".to_owned()));
+        assert_eq!(top.value("fleet"), Some("home".to_owned()));
+        let broker = top.section("broker");
+        assert_eq!(broker.value("address"), Some("mqtts://collector.example:8883".to_owned()));
+        for (key, name) in [("ca", "ca.pem"), ("certificate", "agent.pem"), ("key", "agent.key")] {
+            assert_eq!(broker.path(key), Some(Path::new(TLS_FOLDER).join(name)));
+        }
+        broker.finish();
+        let model = top.section("model");
+        assert_eq!(model.list::<String>("trusted_keys").map(|keys| keys.len()), Some(1));
+        model.finish();
+        let sources = top.sections("source");
+        assert_eq!(sources.len(), 1);
+        for source in sources {
+            assert_eq!(source.flag("journal"), Some(true));
+            source.finish();
+        }
+        top.finish();
+        reader.finish().unwrap();
+    }
+
+    #[test]
     fn what_no_agent_could_use_is_refused() {
         for fine in ["mqtts://a", "mqtts://10.0.0.1:8883", "mqtts://[::1]", "mqtts://[fe80::1]:1"] {
             assert!(is_address(fine), "{fine}");

@@ -46,7 +46,7 @@ fn connect(name: &str) -> Vec<u8> {
 #[tokio::test]
 async fn thousands_of_half_open_connections_leave_it_working() {
     let half_open = 5_000_u64;
-    let limits = Limits { admit_within: Duration::from_secs(8), half_open: 500, ..Limits::default() };
+    let limits = Limits { admit_within: Duration::from_secs(5), half_open: 500, ..Limits::default() };
     let broker = Broker::start(settings(limits)).await.unwrap();
     let mut ear = collector(broker.login()).await;
     ear.listen(&Channel::Events.of_all()).await;

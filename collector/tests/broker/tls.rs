@@ -187,7 +187,8 @@ async fn a_revoked_agent_is_cut_stays_out_and_can_be_enrolled_again() {
 async fn a_list_that_cannot_be_read_lets_nobody_in_by_guess() {
     let place = Place::new();
     let broker = place.broker(Limits::default()).await;
-    let papers = place.papers("pi");
+    let bundle = place.enroll("pi", "home", "out", now());
+    let papers = papers(&bundle.folder);
     place.authority.revoke(&"pi".parse().unwrap(), now()).unwrap();
     let list = place.server("localhost").revoked;
     broker.revoke(&list).unwrap();
@@ -197,6 +198,16 @@ async fn a_list_that_cannot_be_read_lets_nobody_in_by_guess() {
     assert!(come(&broker, "oddline-home-pi", &papers).await.err().unwrap().contains("NotAuthorized"));
     let error = Broker::start(settings(place.server("localhost"), Limits::default())).await.unwrap_err();
     assert!(error.to_string().contains("line 1"), "{error}");
+
+    // Mended, and then lost.
+    fs::write(&list, "# nobody at all\n").unwrap();
+    until("it is taken up", || !broker.figures().is_revoked_list_bad).await;
+    let mut pi = come(&broker, "oddline-home-pi", &papers).await.unwrap();
+    fs::write(&list, format!("{} pi\n", bundle.serial)).unwrap();
+    pi.end().await;
+    fs::remove_file(&list).unwrap();
+    until("it is said", || broker.figures().is_revoked_list_bad).await;
+    assert!(come(&broker, "oddline-home-pi", &papers).await.err().unwrap().contains("NotAuthorized"));
 }
 
 #[tokio::test]
@@ -221,7 +232,14 @@ async fn a_renewed_certificate_is_taken_up_and_nobody_is_cut() {
     broker.renew().await.unwrap();
     fs::write(&files.key, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
     println!("{}", broker.renew().await.unwrap_err());
-    assert!(come(&broker, "oddline-home-pi", &papers).await.is_ok());
+    assert!(broker.figures().is_certificate_bad);
+    assert!(come(&broker, "pi", &papers).await.is_ok());
+
+    // Nobody tells the broker: it looks.
+    place.server("fourth.example");
+    until("it is taken up", || !broker.figures().is_certificate_bad).await;
+    assert!(come(&broker, "oddline-home-pi", &papers).await.err().unwrap().contains("NotValidForName"));
+    assert!(pi.is_served(&topic("pi", "events")).await);
 }
 
 #[tokio::test]
