@@ -15,8 +15,10 @@ use crate::{
 
 /// Where the file is unless another is named.
 pub const FILE: &str = "/etc/oddline/collector.toml";
-/// Where the database is unless another is named.
-const STORE: &str = "/var/lib/oddline/collector.db";
+/// The database in the folder of state, unless another is named.
+const STORE: &str = "collector.db";
+/// Where everything is kept unless another place is named.
+const STATE: &str = "/var/lib/oddline";
 /// Where agents of this machine find the embedded broker.
 const LISTEN: &str = "127.0.0.1:1883";
 /// Agents say how they are every minute or so.
@@ -31,6 +33,8 @@ const YEAR_S: u64 = 366 * DAY_S;
 pub struct Config {
     /// Name of this collector among those that share a broker or a database.
     pub name: String,
+    /// Folder of what is not in the database: the authority of the agents' certificates.
+    pub state: PathBuf,
     /// The database.
     pub store: store::Address,
     /// Fleets that are known from the start; others are met by their agents.
@@ -59,6 +63,8 @@ pub enum Broker {
 pub struct Embedded {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Names under which agents reach it: then its certificate comes from the authority that enrolls them.
+    pub names: Vec<String>,
     /// The broker's certificate chain, its key, and the authority of the agents' certificates.
     pub tls: Option<(PathBuf, PathBuf, PathBuf)>,
     /// List of revoked certificates.
@@ -98,9 +104,11 @@ pub fn from(layers: &Layers) -> Result<Config, Problems> {
 fn all(top: &Section<'_>) -> Config {
     let keep = top.section("keep");
     let mib = keep.number("size_mib", 16..=1_i64 << 30).and_then(|mib| u64::try_from(mib).ok());
+    let state = top.path("state").unwrap_or_else(|| STATE.into());
     let config = Config {
         name: name(top),
-        store: top.value("store").unwrap_or_else(|| store::Address::Sqlite(STORE.into())),
+        store: top.value("store").unwrap_or_else(|| store::Address::Sqlite(state.join(STORE))),
+        state,
         fleets: top.list("fleets").unwrap_or_default(),
         quiet_after_s: top.seconds("quiet_after", 30..=30 * DAY_S).unwrap_or(QUIET_AFTER_S),
         keep_s: keep.seconds("age", DAY_S..=50 * YEAR_S).unwrap_or(KEEP_S),
@@ -144,10 +152,21 @@ fn broker(top: &Section<'_>) -> Broker {
         embedded.problem("listen", "[broker] names an outside broker: take [embedded] out");
     }
     let settings = Embedded {
+        names: embedded.list("names").unwrap_or_default(),
         listen: embedded.value("listen").unwrap_or_else(|| LISTEN.parse().expect("it is an address")),
         tls: both(&embedded, "certificate", "key").zip(embedded.path("client_ca")).map(|((c, k), ca)| (c, k, ca)),
         revoked: embedded.path("revoked"),
     };
+    if !settings.listen.ip().is_loopback() && settings.tls.is_none() && settings.names.is_empty() {
+        embedded.problem(
+            "listen",
+            format!(
+                "{} can be reached from other machines: say under which `names` agents reach it, or name certificate, \
+                 key and client_ca",
+                settings.listen
+            ),
+        );
+    }
     if embedded.has("certificate") != embedded.has("client_ca") {
         embedded.problem("client_ca", "certificate, key and client_ca belong together");
     }

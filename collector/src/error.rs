@@ -6,6 +6,8 @@ use std::io;
 use oddline_config::Problems;
 
 use crate::{
+    broker::BrokerError,
+    enroll::EnrollError,
     push::PushError,
     run::RunError,
     store::{BackupError, StoreError},
@@ -23,6 +25,12 @@ pub enum CommandError {
     /// At work.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The embedded broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// Enrolment.
+    #[error(transparent)]
+    Enroll(#[from] EnrollError),
     /// A model that is not pushed.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -45,15 +53,20 @@ impl CommandError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => 78,
             Self::Store(error) | Self::Run(RunError::Store(error)) | Self::Backup(BackupError::Store(error)) => {
                 error.exit_code()
             }
-            Self::Push(PushError::Read { reason, .. }) | Self::Output(reason) | Self::System(reason) => of_io(reason),
+            Self::Push(PushError::Read { reason, .. })
+            | Self::Enroll(EnrollError::File { reason, .. })
+            | Self::Output(reason)
+            | Self::System(reason) => of_io(reason),
+            Self::Broker(BrokerError::Listen { reason, .. }) if reason.kind() == io::ErrorKind::PermissionDenied => 77,
+            Self::Broker(BrokerError::Listen { .. } | BrokerError::System { .. }) => 69,
+            Self::Config(_) | Self::Broker(_) => 78,
             Self::Push(_) => 65,
             Self::Backup(BackupError::Exists(_) | BackupError::Path(_)) => 74,
             Self::Backup(BackupError::Postgres(_)) | Self::Name(_) => 2,
-            Self::Run(RunError::Writer(_)) => 1,
+            Self::Enroll(_) | Self::Run(RunError::Writer(_)) => 1,
         }
     }
 }

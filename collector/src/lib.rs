@@ -9,9 +9,11 @@
 //! Read [`run`] for the story. `store` is the only place with SQL, `subscribe` the only one with an MQTT client.
 
 pub mod args;
+pub mod broker;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod enroll;
 pub mod error;
 pub mod ingest;
 pub mod link;

@@ -123,7 +123,7 @@ pub fn agents(names: &[String], known: &[Who]) -> Result<Target, TargetError> {
             [one] if !found.contains(one) => found.push((*one).clone()),
             [_] => {}
             several => {
-                let choices = several.iter().map(|who| who.to_string()).collect();
+                let choices = several.iter().map(ToString::to_string).collect();
                 return Err(TargetError::Several { name: name.clone(), choices });
             }
         }

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    broker::acl::models_of,
     clock::now_us,
     config::Config,
     ingest::{self, Incoming},
@@ -96,7 +97,9 @@ impl Collector {
         let Shared { store, figures, live } = self.shared.clone();
         let notifier = Notifier::from_env();
         let mut leases = store.leases();
-        let filters = if leases.are_shared() { vec![Channel::Birth.of_all()] } else { all_filters() };
+        let mut known: BTreeSet<FleetName> = store.agents().await?.into_iter().map(|agent| agent.who.fleet).collect();
+        known.extend(self.config.fleets.iter().cloned());
+        let filters = if leases.are_shared() { vec![Channel::Birth.of_all()] } else { all_filters(&known) };
         (self.say)(&format!("INFO  broker {}", link.broker));
         let subscriber = Subscriber::start(link, filters);
         let newcomer = Arc::new(Notify::new());
@@ -111,8 +114,6 @@ impl Collector {
         };
         let writer = tokio::spawn(writer.run(items));
         let trimmer = tokio::spawn(trim(store.clone(), self.config.keep_s, self.config.keep_bytes, self.say));
-        let mut known: BTreeSet<FleetName> = store.agents().await?.into_iter().map(|agent| agent.who.fleet).collect();
-        known.extend(self.config.fleets.iter().cloned());
         if !leases.are_shared() {
             leases.tend(&known).await?;
         }
@@ -232,7 +233,7 @@ impl Work {
         let content = match ingest::read(&topic, &payload, retained) {
             Ok(Incoming::Batch(batch)) if self.is_ours(&batch.who.fleet) => Some(Content::Batch(batch)),
             Ok(Incoming::Heard(heard)) => {
-                let ours = self.meet(&heard.who);
+                let ours = self.meet(&heard.who).await;
                 ours.then_some(Content::Heard(heard))
             }
             Ok(Incoming::Batch(batch)) => {
@@ -260,9 +261,9 @@ impl Work {
     }
 
     /// Whether an agent's fleet is ours; with one collector every fleet is.
-    fn meet(&mut self, who: &Who) -> bool {
-        if !self.known.contains(&who.fleet) {
-            self.known.insert(who.fleet.clone());
+    async fn meet(&mut self, who: &Who) -> bool {
+        if self.known.insert(who.fleet.clone()) && !self.leases.are_shared() {
+            self.link.subscribe(vec![models_of(&who.fleet)]).await;
         }
         self.is_ours(&who.fleet)
     }
@@ -348,22 +349,16 @@ fn writer_ended(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -
     }
 }
 
-const HEARD: [Channel; 5] =
-    [Channel::Birth, Channel::Status, Channel::Events, Channel::ModelState, Channel::ModelDesired];
+/// What agents say and is kept here.
+const HEARD: [Channel; 4] = [Channel::Birth, Channel::Status, Channel::Events, Channel::ModelState];
 
-fn all_filters() -> Vec<String> {
-    // Where models are: what is left of earlier ones is cleared.
-    HEARD.into_iter().map(Channel::of_all).chain([models(&Channel::Birth.of_all())]).collect()
+/// What one collector of all fleets listens to; where models are, what is left of earlier ones is found.
+fn all_filters(known: &BTreeSet<FleetName>) -> Vec<String> {
+    HEARD.into_iter().map(Channel::of_all).chain(known.iter().map(models_of)).collect()
 }
 
 fn filters_of(fleet: &FleetName) -> Vec<String> {
-    HEARD.into_iter().map(|channel| channel.of_fleet(fleet)).chain([models(&Channel::Birth.of_fleet(fleet))]).collect()
-}
-
-/// The filter of a fleet's models, from that of its births.
-fn models(births: &str) -> String {
-    let fleet = births.strip_suffix("+/birth").expect("every agent has a birth");
-    format!("{fleet}_models/+")
+    HEARD.into_iter().map(|channel| channel.of_fleet(fleet)).chain([models_of(fleet)]).collect()
 }
 
 async fn trim(store: Store, keep_s: u64, bytes_max: Option<u64>, say: fn(&str)) {

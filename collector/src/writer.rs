@@ -147,9 +147,10 @@ impl Writer {
                 let _: Result<usize, _> = self.live.send(done.anomalies.into());
             }
         }
+        // At most once, and before the message is settled: when it is lost with the connection the batch comes again.
         for ((who, epoch), acked) in acks {
             let topic = Topic::Agent(who.fleet, who.agent, Channel::Ack).to_string();
-            self.link.publish(topic, encode_ack(Ack { epoch, acked }), false).await;
+            self.link.answer(topic, encode_ack(Ack { epoch, acked })).await;
         }
         for receipt in receipts {
             self.link.settle(receipt).await;

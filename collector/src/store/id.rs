@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn ids_stay_what_they_are() {
         // Links in old alerts and verdicts name them.
-        assert_eq!(of(&["home", "pi", "7", "/var/log/syslog", "12"]), "ID");
+        assert_eq!(of(&["home", "pi", "7", "/var/log/syslog", "12"]), "9qxa91rf6ksj6y00");
         assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
         assert!(
             is_prefix(&of(&["x"]))

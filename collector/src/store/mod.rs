@@ -18,6 +18,7 @@ mod backup;
 mod bulk;
 mod dead_letters;
 mod error;
+mod events;
 mod id;
 mod lease;
 mod models;
@@ -39,6 +40,7 @@ pub use self::{
     backup::BackupError,
     dead_letters::{DeadLetter, Retried},
     error::StoreError,
+    events::StoredEvent,
     id::{ID_CHARS, ID_PREFIX_MIN, ID_SHOWN, is_prefix},
     lease::{Lease, Leases},
     models::{Model, ModelFile},

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use oddline_core::{
-    event::{Entry, Episode, Event, FloodSummary, Kind, Silence},
+    event::{Entry, Episode, Event, Finite, FloodSummary, Kind, Silence},
     id::Epoch,
 };
 
@@ -124,7 +124,7 @@ fn of_episode(owner: &Owner, sequence: i64, episode: &Episode, state: &str) -> E
         &clean(&episode.main_reason),
         reasons,
         Some(episode.value.get()),
-        episode.expected.map(|expected| expected.get()),
+        episode.expected.map(Finite::<f64>::get),
         episode.learning,
         episode.by_clock,
         samples,

@@ -1,11 +1,13 @@
 //! The connection to the broker: MQTT 5 over TCP or TLS, made again whenever it breaks. The only importer of rumqttc;
-//! none of its types leave this file.
+//! none of its types leave this folder.
 //!
 //! A message is acknowledged to the broker by its [`Receipt`], after its rows are committed: the broker sends at most
 //! [`UNSETTLED_MAX`] messages ahead, and gives them again to the next connection. What the broker forgets the agents
 //! send again; nothing here is the only copy of anything.
 //!
 //! The client and its event loop are two futures side by side: a publish waits for room that only the event loop makes.
+
+mod client;
 
 use std::{
     collections::BTreeSet,
@@ -16,21 +18,17 @@ use std::{
     time::Duration,
 };
 
-use rumqttc::{
-    AckMode, AsyncClient, Broker, BrokerSessionResumePolicy, ConnectionError, Event, EventLoop, ManualAck, MqttOptions,
-    Packet, PubAck, PubAckReason, Publish, PublishOptions, QoS, SubAck, SubscribeFilterInput, SubscribeReasonCode,
-    TlsConfiguration, Transport,
-};
+use rumqttc::{AsyncClient, Event, EventLoop, ManualAck, Packet, PubAck, Publish, PublishOptions, QoS};
 use tokio::{
-    net::TcpStream,
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 
+use self::client::{describe, filter, is_refusal, options, refused};
 use crate::link::{
     backoff::Backoff,
-    settings::{SecretError, Secrets, Settings},
+    settings::{SecretError, Settings},
 };
 
 /// Messages that the broker sends ahead of our acknowledgements: 128 batches of 16 KiB fill a transaction, 128 of the
@@ -43,19 +41,8 @@ const HAPPENED_MAX: usize = 2 * UNSETTLED_MAX as usize + 64;
 const COMMANDS_MAX: usize = 1024;
 /// Requests in the client's own queue.
 const REQUESTS_MAX: usize = 256;
-/// Our publishes that the broker has not acknowledged: `ack`s of a large fleet.
-const INFLIGHT_MAX: u16 = 1024;
-/// Bytes of a packet either way: a model of 512 KiB with its signature, a batch of events as JSON.
-const PACKET_BYTES_MAX: u32 = 1024 * 1024;
-/// A dead connection is noticed after one and a half of these.
-const KEEP_ALIVE_S: u16 = 30;
-/// TCP, TLS and CONNACK together.
-const CONNECT_WAIT: Duration = Duration::from_secs(20);
 /// Time for saying goodbye.
 const GOODBYE_WAIT: Duration = Duration::from_secs(3);
-/// How long a broker keeps messages for a collector that is away: longer than a restart, shorter than its memory. What
-/// it drops then is sent again.
-const SESSION_EXPIRY_S: u32 = 600;
 
 /// What happens on the connection.
 #[derive(Debug)]
@@ -99,7 +86,7 @@ pub struct Receipt {
 }
 
 enum Command {
-    Publish { topic: String, payload: Vec<u8>, retain: bool },
+    Publish { topic: String, payload: Vec<u8>, qos: QoS, retain: bool },
     Settle(Receipt),
     Subscribe(Vec<String>),
     Unsubscribe(Vec<String>),
@@ -121,9 +108,14 @@ impl std::fmt::Debug for Command {
 }
 
 impl Link {
-    /// Publishes at least once while a connection stands; dropped otherwise, as every receiver asks again.
+    /// Publishes at least once while a connection stands; dropped otherwise: it is said again at the next.
     pub async fn publish(&self, topic: String, payload: Vec<u8>, retain: bool) {
-        self.hand(Command::Publish { topic, payload, retain }).await;
+        self.hand(Command::Publish { topic, payload, qos: QoS::AtLeastOnce, retain }).await;
+    }
+
+    /// Publishes at most once: for answers whose question is asked again.
+    pub async fn answer(&self, topic: String, payload: Vec<u8>) {
+        self.hand(Command::Publish { topic, payload, qos: QoS::AtMostOnce, retain: false }).await;
     }
 
     /// Settles a message.
@@ -338,8 +330,8 @@ impl Line {
             let Some(command) = command else { return };
             self.note(&command);
             let handed = match command {
-                Command::Publish { topic, payload, retain } => {
-                    client.publish(topic, payload, PublishOptions::new(QoS::AtLeastOnce).retain(retain)).await
+                Command::Publish { topic, payload, qos, retain } => {
+                    client.publish(topic, payload, PublishOptions::new(qos).retain(retain)).await
                 }
                 Command::Settle(Receipt { connection: of, ack: Some(ack) }) if of == connection => {
                     client.manual_ack(ack).await
@@ -374,74 +366,4 @@ fn message(connection: u64, client: &AsyncClient, publish: Publish) -> Message {
         retained: publish.retain,
         receipt,
     }
-}
-
-/// Our own retained messages do not come back, except those that the broker kept from before.
-fn filter(filter: String) -> SubscribeFilterInput {
-    SubscribeFilterInput::new(filter, QoS::AtLeastOnce).no_local(true)
-}
-
-fn options(settings: &Settings, secrets: Secrets) -> Result<MqttOptions, String> {
-    let (host, port) = (settings.broker.host.clone(), settings.broker.port);
-    let mut options = MqttOptions::new(settings.client_id.clone(), Broker::tcp(host.clone(), port));
-    options
-        .set_keep_alive(KEEP_ALIVE_S)
-        .set_clean_start(false)
-        .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
-        .set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly)
-        .set_ack_mode(AckMode::Manual)
-        .set_receive_maximum(Some(UNSETTLED_MAX))
-        .set_connect_timeout(CONNECT_WAIT)
-        .set_max_packet_size(Some(PACKET_BYTES_MAX))
-        .set_outgoing_inflight_upper_limit(INFLIGHT_MAX)
-        // rumqttc joins host and port to one text, which an IPv6 address does not survive.
-        .set_socket_connector(move |_, _| {
-            let host = host.clone();
-            async move {
-                let stream = TcpStream::connect((host.as_str(), port)).await?;
-                stream.set_nodelay(true)?;
-                Ok(stream)
-            }
-        });
-    if let Some((user, password)) = secrets.user {
-        options.set_credentials(user, password);
-    }
-    if settings.broker.tls {
-        let tls = match secrets.ca {
-            Some(ca) => TlsConfiguration::Simple { ca, alpn: None, client_auth: secrets.identity },
-            None => return Err("TLS needs a CA certificate to trust".to_owned()),
-        };
-        options.set_transport(Transport::tls_with_config(tls));
-    }
-    Ok(options)
-}
-
-fn refused(ack: &SubAck) -> Option<String> {
-    let refusal = ack.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
-    refusal.map(|code| format!("the broker refused a subscription: {code:?}"))
-}
-
-fn is_refusal(reason: PubAckReason) -> bool {
-    match reason {
-        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => false,
-        PubAckReason::UnspecifiedError
-        | PubAckReason::ImplementationSpecificError
-        | PubAckReason::NotAuthorized
-        | PubAckReason::TopicNameInvalid
-        | PubAckReason::PacketIdentifierInUse
-        | PubAckReason::QuotaExceeded
-        | PubAckReason::PayloadFormatInvalid => true,
-    }
-}
-
-/// What went wrong at the bottom of it: the layers above only say that they were there.
-fn describe(error: &ConnectionError) -> String {
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(cause) = deepest.source() {
-        deepest = cause;
-    }
-    let (whole, cause) = (error.to_string(), deepest.to_string());
-    let text = if whole.contains(&cause) { cause } else { format!("{whole}: {cause}") };
-    // rustls explains itself with a link.
-    text.split(": https://").next().unwrap_or(&text).to_owned()
 }
