@@ -17,7 +17,7 @@ const IMPORTERS: &[Importer] = &[
     Importer { folder: "trainer", library: "plotters", files: &["chart/"] },
     Importer { folder: "trainer", library: "prost", files: &["export/"] },
     Importer { folder: "agent", library: "rumqttc", files: &["publish/session.rs"] },
-    Importer { folder: "collector", library: "rumqttc", files: &["subscribe.rs"] },
+    Importer { folder: "collector", library: "rumqttc", files: &["subscribe/"] },
     Importer { folder: "collector", library: "rmqtt", files: &["broker/"] },
     Importer { folder: "collector", library: "sqlx", files: &["store/"] },
     Importer { folder: "collector", library: "axum", files: &["serve/"] },

@@ -1,0 +1,153 @@
+//! What was typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use oddline_core::id::FleetName;
+
+use crate::{
+    show::{Format, time::When},
+    store::{Address, Verdict},
+};
+
+/// Keeps what all servers found, answers questions about it and hands out models
+#[derive(Debug, Parser)]
+#[command(name = "oddline-collector", version)]
+pub struct Cli {
+    /// Configuration [default: /etc/oddline/collector.toml where it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Database instead of the configured one: a file or a postgres:// URL
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub store: Option<Address>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take in, store and acknowledge what agents send, until SIGTERM
+    Run,
+    /// Who is there, and how they are
+    Agents(Output),
+    /// What was found, newest first; with an id, one anomaly in full
+    Anomalies(Anomalies),
+    /// Say what an anomaly is
+    Verdict(Judgement),
+    /// Store a signed model and tell agents to run it
+    Push(Push),
+    /// Who took which model, who refused it and why
+    Rollouts(Output),
+    /// Batches that could not be read
+    #[command(subcommand)]
+    DeadLetters(Letters),
+    /// Copy a SQLite database while it is in use
+    Backup {
+        /// A new file
+        file: PathBuf,
+    },
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Output {
+    /// As JSON
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// As CSV
+    #[arg(long)]
+    pub csv: bool,
+    /// Times in UTC [default]
+    #[arg(long, conflicts_with = "local")]
+    pub utc: bool,
+    /// Times in this machine's zone
+    #[arg(long)]
+    pub local: bool,
+}
+
+/// Which anomalies.
+#[derive(Debug, Args)]
+pub struct Anomalies {
+    /// One anomaly: its id, or the beginning of it
+    #[arg(conflicts_with_all = ["server", "component", "kind", "min_score", "agent"])]
+    pub id: Option<String>,
+    /// Of this server
+    #[arg(long)]
+    pub server: Option<String>,
+    /// Of this component
+    #[arg(long)]
+    pub component: Option<String>,
+    /// From this agent
+    #[arg(long)]
+    pub agent: Option<String>,
+    /// Last seen at or after: 30m, 2h, 7d (ago), a date, a date and time
+    #[arg(long, default_value = "24h")]
+    pub since: When,
+    /// And before
+    #[arg(long)]
+    pub until: Option<When>,
+    /// With at least this score
+    #[arg(long, value_name = "SCORE")]
+    pub min_score: Option<f64>,
+    /// score, range, silence, rate, novelty, not-finite or flood
+    #[arg(long, value_parser = ["score", "range", "silence", "rate", "novelty", "not-finite", "flood"])]
+    pub kind: Option<String>,
+    /// At most so many, the newest
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    /// How it is written
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// What a person says.
+#[derive(Debug, Args)]
+pub struct Judgement {
+    /// The anomaly: its id, or the beginning of it
+    pub id: String,
+    /// normal-here, normal-everywhere, real or unsure
+    #[arg(value_parser = |text: &str| text.parse::<Verdict>())]
+    pub verdict: Verdict,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+}
+
+/// Which model for whom.
+#[derive(Debug, Args)]
+pub struct Push {
+    /// The ONNX file; its signature is beside it as FILE.minisig
+    pub model: PathBuf,
+    /// The trainer's report on it, JSON
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// `all`, or agents: AGENT or FLEET/AGENT
+    #[arg(long, required = true, num_args = 1.., value_name = "all|AGENT")]
+    pub to: Vec<String>,
+    /// With `--to all`: only this fleet, which may be empty yet
+    #[arg(long)]
+    pub fleet: Option<FleetName>,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum Letters {
+    /// Show them
+    List(Output),
+    /// Read them again, after an upgrade
+    Retry,
+}
+
+impl Output {
+    /// The format asked for.
+    #[must_use]
+    pub fn format(self) -> Format {
+        match self {
+            Self { json: true, .. } => Format::Json,
+            Self { csv: true, .. } => Format::Csv,
+            Self { .. } => Format::Table,
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! Who may publish and read what: one table, from the grammar of [`Topic`]. No network, no library: the embedded broker
+//! asks it about every packet and the files for mosquitto are written from it.
+//!
+//! ```text
+//!                                            agent (its own name)   collector
+//!  <fleet>/<agent>/birth, status, events,    write                  read
+//!                  training, model/state
+//!  <fleet>/<agent>/ack, model/desired        read                   write
+//!  <fleet>/_models/<sha256>                  read (its fleet)       write, read
+//! ```
+//!
+//! An agent reads exact topics only: no filter with a wildcard is ever its own. The collector may also use the filters
+//! of [`Channel::of_fleet`] and [`Channel::of_all`], and [`models_of`] to find those that nobody refers to any more.
+
+use std::collections::BTreeSet;
+
+use oddline_core::{
+    id::{AgentName, FleetName, IdError, ModelHash},
+    topic::{Channel, Topic},
+};
+
+/// User name of the collector; no agent can have it.
+pub const COLLECTOR: &str = "collector";
+
+/// Start of the client identifier that agents use: `oddline-<fleet>-<agent>`.
+const CLIENT_ID_START: &str = "oddline-";
+
+/// Somebody the broker has let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// The collector.
+    Collector,
+    /// An agent, by its certificate or its user name.
+    Agent {
+        /// Its name.
+        name: AgentName,
+        /// Its fleet, when its certificate names one.
+        fleet: Option<FleetName>,
+    },
+    /// An agent that has given nothing but its client identifier: what follows `oddline-`. Fleet and agent cannot be
+    /// told apart in it, so it is compared as a whole.
+    Client(String),
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// A name that no agent can have.
+    #[error(transparent)]
+    Name(#[from] IdError),
+    /// The collector's name, without its secret.
+    #[error("{COLLECTOR:?} is the collector's own name")]
+    Reserved,
+    /// Neither user name nor an identifier of ours.
+    #[error("neither a user name nor a client identifier oddline-<fleet>-<agent>")]
+    Nameless,
+    /// Another's client identifier: taking it would end the other's session.
+    #[error("client identifier {0:?} belongs to another name")]
+    ClientId(String),
+}
+
+/// Why a packet is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// Not a topic of ours, or a filter with wildcards that is not granted.
+    #[error("no topic that may be used here")]
+    Topic,
+    /// A fleet that this collector does not serve.
+    #[error("this collector does not serve the fleet")]
+    Fleet,
+    /// Another's topic, or the other direction of one's own.
+    #[error("not granted to this name")]
+    Other,
+    /// Only some channels are kept for who comes later.
+    #[error("this topic keeps no retained message")]
+    Retained,
+}
+
+/// Which fleets are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fleets {
+    /// All.
+    Every,
+    /// These.
+    Only(BTreeSet<FleetName>),
+}
+
+impl Fleets {
+    /// Whether this one is.
+    #[must_use]
+    pub fn serves(&self, fleet: &FleetName) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Only(fleets) => fleets.contains(fleet),
+        }
+    }
+}
+
+/// What is done with a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Publishing to it.
+    Write,
+    /// Getting what is published to it.
+    Read,
+}
+
+/// The table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The fleets there are.
+    pub fleets: Fleets,
+}
+
+impl Rules {
+    /// Whether `who` may publish to `topic`, with the retain flag or without.
+    ///
+    /// # Errors
+    /// The reason against it.
+    pub fn publish(&self, who: &Who, topic: &str, retain: bool) -> Result<(), Denied> {
+        let topic: Topic = topic.parse().map_err(|_| Denied::Topic)?;
+        self.allows(who, Access::Write, &topic)?;
+        if retain && !is_retained(&topic) { Err(Denied::Retained) } else { Ok(()) }
+    }
+
+    /// Whether `who` may subscribe to `filter`.
+    ///
+    /// # Errors
+    /// The reason against it.
+    pub fn subscribe(&self, who: &Who, filter: &str) -> Result<(), Denied> {
+        if let Ok(topic) = filter.parse() {
+            return self.allows(who, Access::Read, &topic);
+        }
+        if *who == Who::Collector && self.is_collectors_filter(filter) { Ok(()) } else { Err(Denied::Topic) }
+    }
+
+    /// Whether `who` may do this with one topic.
+    ///
+    /// # Errors
+    /// The reason against it.
+    pub fn allows(&self, who: &Who, access: Access, topic: &Topic) -> Result<(), Denied> {
+        let (Topic::Agent(fleet, ..) | Topic::Model(fleet, _)) = topic;
+        if !self.fleets.serves(fleet) {
+            return Err(Denied::Fleet);
+        }
+        let granted = match who {
+            Who::Collector => match topic {
+                Topic::Agent(_, _, channel) => (access == Access::Read) == channel.is_from_agent(),
+                Topic::Model(..) => true,
+            },
+            Who::Agent { .. } | Who::Client(_) => {
+                (access == Access::Write) == is_from_agent(topic)
+                    && match topic {
+                        Topic::Agent(fleet, agent, _) => who.is(fleet, agent),
+                        Topic::Model(fleet, _) => who.is_of(fleet),
+                    }
+            }
+        };
+        if granted { Ok(()) } else { Err(Denied::Other) }
+    }
+
+    fn is_collectors_filter(&self, filter: &str) -> bool {
+        let fleet = filter.split('/').nth(2).and_then(|level| level.parse().ok());
+        let of_fleet = fleet.filter(|fleet| self.fleets.serves(fleet)).is_some_and(|fleet| {
+            filter == models_of(&fleet) || channels_from_agents().any(|channel| filter == channel.of_fleet(&fleet))
+        });
+        of_fleet || channels_from_agents().any(|channel| filter == channel.of_all())
+    }
+}
+
+/// Filter for all models of a fleet.
+#[must_use]
+pub fn models_of(fleet: &FleetName) -> String {
+    let hash = ModelHash([0; 32]);
+    Topic::Model(fleet.clone(), hash).to_string().replace(&hash.to_string(), "+")
+}
+
+fn channels_from_agents() -> impl Iterator<Item = Channel> {
+    Channel::ALL.into_iter().filter(|channel| channel.is_from_agent())
+}
+
+impl Who {
+    /// An agent on this machine, where nobody proves a name: by user name, else by client identifier.
+    ///
+    /// # Errors
+    /// When neither names an agent.
+    pub fn by_word(user: Option<&str>, client_id: &str) -> Result<Self, Unknown> {
+        match user {
+            Some(user) => Self::by_certificate(user, None),
+            None => match client_id.strip_prefix(CLIENT_ID_START) {
+                Some(rest) if !rest.is_empty() => Ok(Self::Client(rest.to_owned())),
+                Some(_) | None => Err(Unknown::Nameless),
+            },
+        }
+    }
+
+    /// An agent by what its certificate says: CN and, if it names one, O.
+    ///
+    /// # Errors
+    /// When either is no name of ours.
+    pub fn by_certificate(common_name: &str, organization: Option<&str>) -> Result<Self, Unknown> {
+        if common_name == COLLECTOR {
+            return Err(Unknown::Reserved);
+        }
+        let fleet = organization.map(str::parse).transpose()?;
+        Ok(Self::Agent { name: common_name.parse()?, fleet })
+    }
+
+    /// A broker ends the session of a client identifier that comes a second time, so an agent may use only its own:
+    /// its name, or `oddline-<fleet>-<agent>`.
+    ///
+    /// # Errors
+    /// When it is another's.
+    pub fn may_be_client(&self, client_id: &str, fleets: &Fleets) -> Result<(), Unknown> {
+        let rest = client_id.strip_prefix(CLIENT_ID_START);
+        let own = match self {
+            Self::Collector => client_id.starts_with(COLLECTOR),
+            Self::Client(text) => rest == Some(text),
+            Self::Agent { name, fleet } => {
+                client_id == name.as_str()
+                    || rest.and_then(|rest| rest.strip_suffix(name.as_str())?.strip_suffix('-')).is_some_and(|found| {
+                        found.parse().is_ok_and(|found: FleetName| {
+                            fleet.as_ref().is_none_or(|fleet| *fleet == found) && fleets.serves(&found)
+                        })
+                    })
+            }
+        };
+        if own { Ok(()) } else { Err(Unknown::ClientId(client_id[..client_id.floor_char_boundary(80)].to_owned())) }
+    }
+
+    /// Whether this is that agent.
+    fn is(&self, its_fleet: &FleetName, its_name: &AgentName) -> bool {
+        match self {
+            Self::Collector => false,
+            Self::Agent { name, .. } => name == its_name && self.is_of(its_fleet),
+            Self::Client(text) => {
+                let rest = text.strip_prefix(its_fleet.as_str()).and_then(|rest| rest.strip_prefix('-'));
+                rest == Some(its_name.as_str())
+            }
+        }
+    }
+
+    /// Whether this is an agent of that fleet.
+    fn is_of(&self, its_fleet: &FleetName) -> bool {
+        match self {
+            Self::Collector => false,
+            Self::Agent { fleet, .. } => fleet.as_ref().is_none_or(|fleet| fleet == its_fleet),
+            Self::Client(text) => {
+                let rest = text.strip_prefix(its_fleet.as_str()).and_then(|rest| rest.strip_prefix('-'));
+                rest.is_some_and(|rest| rest.parse::<AgentName>().is_ok())
+            }
+        }
+    }
+}
+
+const fn is_from_agent(topic: &Topic) -> bool {
+    match topic {
+        Topic::Agent(_, _, channel) => channel.is_from_agent(),
+        Topic::Model(..) => false,
+    }
+}
+
+const fn is_retained(topic: &Topic) -> bool {
+    match topic {
+        Topic::Agent(_, _, channel) => channel.is_retained(),
+        Topic::Model(..) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn agent(name: &str, fleet: Option<&str>) -> Who {
+        Who::by_certificate(name, fleet).unwrap()
+    }
+
+    fn every() -> Rules {
+        Rules { fleets: Fleets::Every }
+    }
+
+    fn only(fleets: &[&str]) -> Rules {
+        Rules { fleets: Fleets::Only(fleets.iter().map(|f| f.parse().unwrap()).collect()) }
+    }
+
+    #[test]
+    fn the_table_is_what_the_page_says() {
+        let rules = only(&["home"]);
+        let pi = agent("pi", None);
+        for (channel, agent_writes) in [
+            ("birth", true),
+            ("status", true),
+            ("events", true),
+            ("training", true),
+            ("model/state", true),
+            ("ack", false),
+            ("model/desired", false),
+        ] {
+            let own = format!("oddline/v1/home/pi/{channel}");
+            assert_eq!(rules.publish(&pi, &own, false).is_ok(), agent_writes, "{own}");
+            assert_eq!(rules.subscribe(&pi, &own).is_ok(), !agent_writes, "{own}");
+            assert_eq!(rules.publish(&Who::Collector, &own, false).is_ok(), !agent_writes, "{own}");
+            assert_eq!(rules.subscribe(&Who::Collector, &own).is_ok(), agent_writes, "{own}");
+            for others in [format!("oddline/v1/home/web/{channel}"), format!("oddline/v1/shop/pi/{channel}")] {
+                assert!(rules.publish(&pi, &others, false).is_err(), "{others}");
+                assert!(rules.subscribe(&pi, &others).is_err(), "{others}");
+            }
+        }
+        let model = format!("oddline/v1/home/_models/{}", "ab".repeat(32));
+        assert_eq!(rules.subscribe(&pi, &model), Ok(()));
+        assert_eq!(rules.publish(&pi, &model, true), Err(Denied::Other));
+        assert_eq!(rules.publish(&Who::Collector, &model, true), Ok(()));
+        assert_eq!(rules.subscribe(&Who::Collector, &model), Ok(()));
+    }
+
+    #[test]
+    fn wildcards_are_the_collectors_and_only_those_it_needs() {
+        let rules = only(&["home"]);
+        for filter in
+            ["#", "+", "oddline/#", "oddline/v1/home/pi/#", "oddline/v1/home/pi/+", "oddline/v1/home/+/ack", "$SYS/#"]
+        {
+            for who in [Who::Collector, agent("pi", None), Who::Client("home-pi".to_owned())] {
+                assert_eq!(rules.subscribe(&who, filter), Err(Denied::Topic), "{who:?} {filter}");
+            }
+        }
+        let home = "home".parse().unwrap();
+        for channel in Channel::ALL {
+            for filter in [channel.of_fleet(&home), channel.of_all()] {
+                assert_eq!(rules.subscribe(&Who::Collector, &filter).is_ok(), channel.is_from_agent(), "{filter}");
+                assert!(rules.subscribe(&agent("pi", None), &filter).is_err(), "{filter}");
+            }
+            assert!(rules.subscribe(&Who::Collector, &channel.of_fleet(&"shop".parse().unwrap())).is_err());
+        }
+        assert_eq!(models_of(&home), "oddline/v1/home/_models/+");
+        assert_eq!(rules.subscribe(&Who::Collector, &models_of(&home)), Ok(()));
+        assert!(rules.subscribe(&Who::Collector, &models_of(&"shop".parse().unwrap())).is_err());
+        assert!(rules.subscribe(&agent("pi", None), &models_of(&home)).is_err());
+        assert!(rules.subscribe(&Who::Collector, "$share/all/oddline/v1/home/+/events").is_err());
+    }
+
+    #[test]
+    fn what_is_not_kept_cannot_be_retained() {
+        let pi = agent("pi", Some("home"));
+        for channel in Channel::ALL.into_iter().filter(|c| c.is_from_agent()) {
+            let topic = format!("oddline/v1/home/pi/{}", channel.as_str());
+            let wanted = if channel.is_retained() { Ok(()) } else { Err(Denied::Retained) };
+            assert_eq!(every().publish(&pi, &topic, true), wanted, "{topic}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_names_its_fleet_is_of_no_other() {
+        let pi = agent("pi", Some("home"));
+        assert_eq!(every().publish(&pi, "oddline/v1/home/pi/events", false), Ok(()));
+        assert_eq!(every().publish(&pi, "oddline/v1/shop/pi/events", false), Err(Denied::Other));
+        let models = |fleet: &str| format!("oddline/v1/{fleet}/_models/{}", ModelHash([1; 32]));
+        assert_eq!(every().subscribe(&pi, &models("home")), Ok(()));
+        assert_eq!(every().subscribe(&pi, &models("shop")), Err(Denied::Other));
+    }
+
+    #[test]
+    fn names_are_checked_at_the_door() {
+        assert_eq!(Who::by_certificate("collector", None), Err(Unknown::Reserved));
+        assert_eq!(Who::by_word(Some("collector"), "x"), Err(Unknown::Reserved));
+        assert_eq!(Who::by_word(None, "mosquitto-sub"), Err(Unknown::Nameless));
+        assert_eq!(Who::by_word(None, "oddline-"), Err(Unknown::Nameless));
+        for bad in ["", "a/b", "+", "#", "Pi", "pi_4"] {
+            assert!(matches!(Who::by_certificate(bad, None), Err(Unknown::Name(_))), "{bad}");
+            assert!(Who::by_certificate("pi", Some(bad)).is_err(), "{bad}");
+        }
+        let by_id = Who::by_word(None, "oddline-home-pi-4").unwrap();
+        assert_eq!(every().publish(&by_id, "oddline/v1/home/pi-4/events", false), Ok(()));
+        assert_eq!(every().publish(&by_id, "oddline/v1/home/pi/events", false), Err(Denied::Other));
+    }
+
+    #[test]
+    fn nobody_takes_anothers_client_identifier() {
+        let (pi, fleets) = (agent("pi", None), Fleets::Only(["home".parse().unwrap()].into()));
+        let home_pi = agent("pi", Some("home"));
+        for (who, id, fine) in [
+            (&pi, "", false),
+            (&pi, "pi", true),
+            (&pi, "oddline-home-pi", true),
+            (&pi, "oddline-shop-pi", false),
+            (&pi, "oddline-home-web-pi", false),
+            (&pi, "oddline-home-web", false),
+            (&pi, "web", false),
+            (&pi, "collector", false),
+            (&home_pi, "oddline-home-pi", true),
+            (&Who::Client("home-pi".to_owned()), "oddline-home-pi", true),
+            (&Who::Client("home-pi".to_owned()), "oddline-home-web", false),
+            (&Who::Collector, "collector-1", true),
+            (&Who::Collector, "oddline-home-pi", false),
+        ] {
+            assert_eq!(who.may_be_client(id, &fleets).is_ok(), fine, "{who:?} {id}");
+        }
+        assert!(home_pi.may_be_client("oddline-shop-pi", &Fleets::Every).is_err());
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        "[a-c-]{1,4}"
+    }
+
+    fn topic() -> impl Strategy<Value = Topic> {
+        let channel = proptest::sample::select(Channel::ALL.to_vec());
+        prop_oneof![
+            (name(), name(), channel).prop_map(|(fleet, agent, c)| Topic::Agent(
+                fleet.parse().unwrap(),
+                agent.parse().unwrap(),
+                c
+            )),
+            (name(), any::<[u8; 32]>()).prop_map(|(fleet, hash)| Topic::Model(fleet.parse().unwrap(), ModelHash(hash))),
+        ]
+    }
+
+    proptest! {
+        /// Nobody but the owner and the collector, and never both in the same direction; models are read by both.
+        #[test]
+        fn a_topic_has_one_side_that_writes(topic in topic(), me in name(), fleet in proptest::option::of(name())) {
+            let me = agent(&me, fleet.as_deref());
+            for access in [Access::Read, Access::Write] {
+                let (mine, collectors) = (
+                    every().allows(&me, access, &topic).is_ok(),
+                    every().allows(&Who::Collector, access, &topic).is_ok(),
+                );
+                let is_read_by_both = access == Access::Read && matches!(topic, Topic::Model(..));
+                prop_assert!(!(mine && collectors) || is_read_by_both);
+                if mine {
+                    let Who::Agent { name, fleet } = &me else { unreachable!() };
+                    let (of, agent) = match &topic {
+                        Topic::Agent(of, agent, _) => (of, Some(agent)),
+                        Topic::Model(of, _) => (of, None),
+                    };
+                    prop_assert!(fleet.as_ref().is_none_or(|fleet| fleet == of));
+                    prop_assert!(agent.is_none_or(|agent| agent == name));
+                }
+            }
+        }
+
+        /// What an agent may subscribe to matches no topic but itself, and is its own.
+        #[test]
+        fn no_filter_of_an_agent_reaches_another(
+            filter in "(oddline/v1/([a-c-]{1,2}|[+#])/([a-c-]{1,2}|[+#]|_models)/(ack|model/desired|events|[+#]|[0-9a-f]{64}))|\\PC{0,20}",
+            me in name(),
+        ) {
+            let me = agent(&me, Some("a"));
+            if every().subscribe(&me, &filter).is_ok() {
+                prop_assert!(!filter.contains(['+', '#', '$']));
+                let topic: Topic = filter.parse().unwrap();
+                prop_assert!(every().allows(&me, Access::Read, &topic).is_ok());
+            }
+        }
+
+        /// A client identifier gives exactly one text's rights: built from the topic's own names.
+        #[test]
+        fn a_client_identifier_stands_for_its_own_text(topic in topic(), fleet in name(), agent in name()) {
+            let who = Who::Client(format!("{fleet}-{agent}"));
+            if let Topic::Agent(of, its, channel) = &topic {
+                let same = format!("{of}-{its}") == format!("{fleet}-{agent}");
+                prop_assert_eq!(every().allows(&who, Access::Write, &topic).is_ok(), same && channel.is_from_agent());
+            }
+        }
+    }
+}

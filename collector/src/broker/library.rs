@@ -1,0 +1,321 @@
+//! The MQTT library, put together: its listeners, its hooks, its bounds. What is decided is decided in [`super::acl`],
+//! [`super::gate`] and [`super::retained`]; here their answers become the library's. With [`super::retain`] and
+//! [`super::fit`] the only importer of rmqtt; none of its types leave the folder.
+//!
+//! What it does not do by itself, and where it is done instead:
+//! - a CONNECT that never comes: the gate;
+//! - retained messages (its default store keeps nothing): [`super::retain`];
+//! - access rules for last wills: checked at CONNECT, where the will is told;
+//! - client identifiers, whose owner a second comer throws out: checked at CONNECT.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rmqtt::{
+    codec::v5::{PublishAckReason, SubscribeAckReason},
+    context::ServerContext,
+    hook::{Handler, HookResult, Parameter, ReturnType, Type},
+    net::{Builder, Listener},
+    server::MqttServer,
+    types::{
+        AuthResult, ConnectInfo, LastWill, ListenerId, Publish, PublishAclResult, PublishResult, SubscribeAclResult,
+    },
+};
+
+use super::{
+    acl::{COLLECTOR, Rules, Who},
+    fit::Fit,
+    gate::Door,
+    retain::{Shelf, Store},
+    settings::{BrokerError, Limits, Tls},
+};
+
+/// Plain TCP on loopback: the collector's own way in and, without TLS, what the gate leads to.
+const PLAIN: ListenerId = 1;
+/// TLS on loopback: what the gate leads to. Each certificate that is loaded later has the next number.
+const TLS: ListenerId = 2;
+
+/// Publishes that one side may send before the other acknowledges: an agent has no more, see its `publish` module.
+const INFLIGHT: NonZeroU16 = NonZeroU16::new(64).expect("not zero");
+/// A session outlives its connection for so long if its client asks; ours ask for nothing.
+const SESSION_EXPIRY: Duration = Duration::from_secs(60);
+/// Bytes of a client identifier: `oddline-<fleet>-<agent>` with names of 63 bytes, and some.
+const CLIENT_ID_BYTES_MAX: usize = 256;
+/// Filters of one session: an agent has three, the collector one for each channel and fleet.
+const SUBSCRIPTIONS_MAX: usize = 1024;
+/// Levels of a topic: ours have at most seven.
+const LEVELS_MAX: usize = 8;
+/// Seconds between signs of life that a client may promise; an agent promises 30.
+const KEEP_ALIVE_S: (u16, u16) = (5, 600);
+/// CONNECTs checked at a time.
+const HANDSHAKES: usize = 64;
+/// A message is sent again in a new connection, not in the same one.
+const RETRY: Duration = Duration::from_secs(24 * 3600);
+
+/// The library's part of a broker.
+pub(super) struct Library {
+    context: ServerContext,
+    limits: Limits,
+    next: ListenerId,
+}
+
+/// What the hooks count.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    pub connects: AtomicU64,
+    pub publishes: AtomicU64,
+    pub subscribes: AtomicU64,
+    pub dropped: AtomicU64,
+}
+
+/// A listener that is bound and not yet served.
+pub(super) struct Bound {
+    listener: Listener,
+    id: ListenerId,
+    pub address: SocketAddr,
+}
+
+impl Library {
+    /// Nothing is bound yet. Must be called within the runtime that will serve.
+    pub async fn new(limits: Limits, shelf: Shelf, handler: Hooks) -> Self {
+        let sessions = isize::try_from(limits.connections.saturating_add(1)).unwrap_or(isize::MAX);
+        let context = ServerContext::new()
+            // The load of the machine is no reason to refuse an agent: it would only come back.
+            .busy_check_enable(false)
+            .mqtt_max_sessions(sessions)
+            .task_exec_workers(16)
+            .task_exec_queue_max(1024)
+            .build()
+            .await;
+        *context.extends.retain_mut().await = Box::new(Store(shelf));
+        *context.extends.fitter_mgr_mut().await = Box::new(Fit { limits });
+        let register = context.extends.hook_mgr().register();
+        for on in [
+            Type::ClientAuthenticate,
+            Type::MessagePublishCheckAcl,
+            Type::ClientSubscribeCheckAcl,
+            Type::MessageDropped,
+        ] {
+            register.add(on, Box::new(handler.clone())).await;
+        }
+        register.start().await;
+        Self { context, limits, next: TLS }
+    }
+
+    pub fn bind_plain(&self) -> Result<Bound, BrokerError> {
+        let listener = self.settings("plain").bind().and_then(Listener::tcp);
+        bound(listener.map_err(|error| system("a port on loopback", &error))?, PLAIN)
+    }
+
+    /// With the certificates as they are on disk now.
+    pub fn bind_tls(&mut self, tls: &Tls) -> Result<Bound, BrokerError> {
+        let text = |path: &std::path::Path| path.to_str().map(str::to_owned);
+        let builder = self
+            .settings("tls")
+            .tls_cross_certificate(true)
+            .tls_cert(text(&tls.certificate))
+            .tls_key(text(&tls.key))
+            .tls_client_ca_certs(text(&tls.client_ca))
+            .collect_cert_info(true);
+        let listener = builder.bind().map_err(|error| system("a port on loopback", &error))?;
+        let refused =
+            |error: rmqtt::Error| BrokerError::Tls { certificate: tls.certificate.clone(), reason: chain(&error) };
+        let bound = bound(listener.tls().map_err(refused)?, self.next);
+        self.next = self.next.saturating_add(1);
+        bound
+    }
+
+    /// Serves for ever.
+    pub async fn serve(context: ServerContext, bound: Bound) {
+        let server = MqttServer::new(context).listener_by_id(bound.listener, bound.id).build();
+        // It only ends with its task, and cannot fail: it answers no error it meets.
+        server.run().await.unwrap_or(());
+    }
+
+    pub fn context(&self) -> ServerContext {
+        self.context.clone()
+    }
+
+    fn settings(&self, name: &str) -> Builder {
+        Builder::new()
+            .name(name)
+            .laddr(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .nodelay(true)
+            .allow_anonymous(false)
+            .max_connections(self.limits.connections.saturating_add(1))
+            .max_handshaking_limit(HANDSHAKES)
+            .handshake_timeout(self.limits.admit_within)
+            .max_packet_size(self.limits.packet_bytes)
+            .allow_zero_keepalive(false)
+            .min_keepalive(KEEP_ALIVE_S.0)
+            .max_keepalive(KEEP_ALIVE_S.1)
+            .max_inflight(INFLIGHT)
+            .max_mqueue_len(self.limits.agent_queue)
+            .max_clientid_len(CLIENT_ID_BYTES_MAX)
+            .max_topic_levels(LEVELS_MAX)
+            .max_subscriptions(SUBSCRIPTIONS_MAX)
+            .session_expiry_interval(SESSION_EXPIRY)
+            .max_session_expiry_interval(SESSION_EXPIRY)
+            .message_retry_interval(RETRY)
+            // Zero is "never": what is retained is true until it is replaced.
+            .message_expiry_interval(Duration::ZERO)
+    }
+}
+
+fn bound(listener: Listener, id: ListenerId) -> Result<Bound, BrokerError> {
+    let address = listener.local_addr().map_err(|error| system("the port's number", &error))?;
+    Ok(Bound { listener, id, address })
+}
+
+fn system(what: &'static str, error: &rmqtt::Error) -> BrokerError {
+    BrokerError::System { what, reason: chain(error) }
+}
+
+fn chain(error: &rmqtt::Error) -> String {
+    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The library's questions, answered.
+#[derive(Clone)]
+pub(super) struct Hooks {
+    pub rules: Arc<Rules>,
+    pub door: Arc<Door>,
+    pub shelf: Shelf,
+    pub refusals: Arc<Refusals>,
+    pub secret: Arc<str>,
+}
+
+/// Why a CONNECT is refused, in the two ways that MQTT knows.
+enum No {
+    Secret,
+    Right,
+}
+
+impl Hooks {
+    fn authenticate(&self, connect: &ConnectInfo) -> Result<(), No> {
+        let who = self.who(connect)?;
+        let id = connect.id();
+        who.may_be_client(&id.client_id, &self.rules.fleets).map_err(|_| No::Right)?;
+        if let Some(will) = connect.last_will() {
+            let topic = match will {
+                LastWill::V3(will) => &will.topic,
+                LastWill::V5(will) => &will.topic,
+            };
+            self.rules.publish(&who, topic, will.retain()).map_err(|_| No::Right)?;
+        }
+        if who == Who::Collector {
+            return Ok(());
+        }
+        let serial = match connect.cert().and_then(|cert| cert.serial.as_deref()) {
+            Some(serial) => Some(serial.parse().map_err(|_| No::Right)?),
+            None => None,
+        };
+        let port = id.remote_addr.ok_or(No::Right)?;
+        self.door.admit(port, serial).map_err(|_| No::Right)
+    }
+
+    /// From what the library has kept of the CONNECT; the same at every question.
+    fn who(&self, connect: &ConnectInfo) -> Result<Who, No> {
+        let user = connect.username().map(AsRef::as_ref);
+        if connect.id().lid == PLAIN {
+            if user == Some(COLLECTOR) {
+                let told = connect.password().map(AsRef::as_ref).unwrap_or_default();
+                return if same(told, self.secret.as_bytes()) { Ok(Who::Collector) } else { Err(No::Secret) };
+            }
+            return Who::by_word(user, connect.client_id()).map_err(|_| No::Right);
+        }
+        // Without one the handshake would have failed.
+        let cert = connect.cert().ok_or(No::Right)?;
+        let name = cert.common_name.as_deref().ok_or(No::Right)?;
+        Who::by_certificate(name, cert.organization.as_deref()).map_err(|_| No::Right)
+    }
+
+    fn publish(&self, connect: &ConnectInfo, publish: &Publish) -> PublishAclResult {
+        let denied = |reason: PublishAckReason, why: String| {
+            self.refusals.publishes.fetch_add(1, Ordering::Relaxed);
+            PublishAclResult(PublishResult::reason_code(reason, Some(why.into()), false))
+        };
+        let Ok(who) = self.who(connect) else {
+            return denied(PublishAckReason::NotAuthorized, "unknown".to_owned());
+        };
+        if let Err(why) = self.rules.publish(&who, &publish.topic, publish.retain) {
+            return denied(PublishAckReason::NotAuthorized, why.to_string());
+        }
+        if publish.retain
+            && let Err(why) = self.shelf.check_room(&publish.topic, publish.payload.len())
+        {
+            return denied(PublishAckReason::QuotaExceeded, why.to_string());
+        }
+        PublishAclResult::allow()
+    }
+
+    async fn answer(&self, parameter: &Parameter<'_>, so_far: Option<HookResult>) -> ReturnType {
+        match parameter {
+            Parameter::ClientAuthenticate(connect) => {
+                let result = match self.authenticate(connect) {
+                    Ok(()) => AuthResult::Allow(false, None),
+                    Err(no) => {
+                        self.refusals.connects.fetch_add(1, Ordering::Relaxed);
+                        match no {
+                            No::Secret => AuthResult::BadUsernameOrPassword,
+                            No::Right => AuthResult::NotAuthorized,
+                        }
+                    }
+                };
+                (false, Some(HookResult::AuthResult(result)))
+            }
+            Parameter::MessagePublishCheckAcl(session, publish) => {
+                let result = match session.connect_info().await {
+                    Ok(connect) => self.publish(&connect, publish),
+                    Err(_) => PublishAclResult::rejected(false, None),
+                };
+                (false, Some(HookResult::PublishAclResult(result)))
+            }
+            Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
+                let who = session.connect_info().await.ok().and_then(|connect| self.who(&connect).ok());
+                let granted = who.is_some_and(|who| self.rules.subscribe(&who, &subscribe.topic_filter).is_ok());
+                let result = if granted {
+                    SubscribeAclResult::new_success(subscribe.opts.qos(), None)
+                } else {
+                    self.refusals.subscribes.fetch_add(1, Ordering::Relaxed);
+                    SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized)
+                };
+                (false, Some(HookResult::SubscribeAclResult(result)))
+            }
+            Parameter::MessageDropped(Some(_), ..) => {
+                self.refusals.dropped.fetch_add(1, Ordering::Relaxed);
+                (true, so_far)
+            }
+            _ => (true, so_far),
+        }
+    }
+}
+
+/// What `async_trait` would write: the trait is declared with it.
+impl Handler for Hooks {
+    fn hook<'s, 'p, 'f>(
+        &'s self,
+        parameter: &'p Parameter<'_>,
+        so_far: Option<HookResult>,
+    ) -> Pin<Box<dyn Future<Output = ReturnType> + Send + 'f>>
+    where
+        's: 'f,
+        'p: 'f,
+        Self: 'f,
+    {
+        Box::pin(self.answer(parameter, so_far))
+    }
+}
+
+/// In a time that does not depend on where they differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}

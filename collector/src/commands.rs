@@ -1,0 +1,224 @@
+//! Each command from its arguments to its answer. They work beside a running collector, on the same database.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+};
+
+use oddline_core::id::FleetName;
+
+use crate::{
+    args::{Anomalies, Cli, Command, Judgement, Letters, Output, Push},
+    clock::now_us,
+    config::{self, Config},
+    error::CommandError,
+    ingest, push,
+    show::{
+        self, Format,
+        time::{When, Zone},
+    },
+    store::{Address, Anomaly, Filter, ID_PREFIX_MIN, Mode, Store, Target, Who},
+};
+
+/// Roll-outs that are shown.
+const ROLLOUTS_MAX: u32 = 20;
+/// Dead letters that are shown.
+const LETTERS_MAX: u32 = 1_000;
+const DAY_US: i64 = 86_400_000_000;
+
+/// Does everything but `run`; `out` is where the answer goes, `say` where remarks go.
+///
+/// # Errors
+/// What went wrong, with its exit code.
+pub async fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&str)) -> Result<(), CommandError> {
+    let store = Store::open(address(cli, config), Mode::Use).await?;
+    let answer = match &cli.command {
+        Command::Run => String::new(),
+        Command::Agents(output) => agents(&store, *output).await?,
+        Command::Anomalies(args) => anomalies(&store, args, say).await?,
+        Command::Verdict(args) => verdict(&store, args).await?,
+        Command::Push(args) => push_model(&store, config, args, say).await?,
+        Command::Rollouts(output) => {
+            let rollouts = store.rollouts(ROLLOUTS_MAX).await?;
+            let text = show::rollouts::list(&rollouts, output.format(), &zone(*output));
+            or_empty(text, rollouts.is_empty(), *output, "no model was pushed yet\n")
+        }
+        Command::DeadLetters(Letters::List(output)) => {
+            let letters = store.dead_letters(i64::MIN, LETTERS_MAX).await?;
+            let text = show::letters::list(&letters, output.format(), &zone(*output));
+            or_empty(text, letters.is_empty(), *output, "no dead letters\n")
+        }
+        Command::DeadLetters(Letters::Retry) => {
+            let done = store.retry(ingest::entries, now_us()).await?;
+            format!(
+                "{} batches with {} entries stored, {} still cannot be read\n",
+                done.letters, done.entries, done.left
+            )
+        }
+        Command::Backup { file } => {
+            store.backup(file).await?;
+            format!("{} written\n", file.display())
+        }
+    };
+    store.close().await;
+    match out.write_all(answer.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(CommandError::Output),
+    }
+}
+
+/// The configuration, with what was typed laid over it.
+///
+/// # Errors
+/// All its mistakes.
+pub fn configured(cli: &Cli) -> Result<Config, CommandError> {
+    let mut config = config::read(cli.config.as_deref())?;
+    if let Some(store) = &cli.store {
+        config.store = store.clone();
+    }
+    Ok(config)
+}
+
+fn address<'a>(cli: &'a Cli, config: &'a Config) -> &'a Address {
+    cli.store.as_ref().unwrap_or(&config.store)
+}
+
+fn zone(output: Output) -> Zone {
+    if output.local { Zone::local() } else { Zone::utc() }
+}
+
+/// People are told in words that there is nothing; programs get an empty list.
+fn or_empty(text: String, is_empty: bool, output: Output, words: &str) -> String {
+    if is_empty && output.format() == Format::Table { words.to_owned() } else { text }
+}
+
+async fn agents(store: &Store, output: Output) -> Result<String, CommandError> {
+    let now_us = now_us();
+    let agents = store.agents().await?;
+    let counts = store.anomaly_counts(now_us - DAY_US).await?;
+    let counts = counts.into_iter().map(|(fleet, agent, count)| ((fleet, agent), count)).collect();
+    let text = show::agents::list(&agents, &counts, output.format(), &zone(output), now_us);
+    Ok(or_empty(text, agents.is_empty(), output, "no agent was heard of yet\n"))
+}
+
+async fn anomalies(store: &Store, args: &Anomalies, say: fn(&str)) -> Result<String, CommandError> {
+    let zone = zone(args.output);
+    if let Some(id) = &args.id {
+        let anomaly = one(store, id).await?;
+        return Ok(match args.output.format() {
+            Format::Table => show::anomalies::detail(&anomaly, &store.verdicts(&anomaly.id).await?, &zone),
+            Format::Json => format!("{:#}\n", show::anomalies::json(&anomaly, &zone)),
+            Format::Csv => show::anomalies::list(&[anomaly], Format::Csv, &zone),
+        });
+    }
+    let now_us = now_us();
+    let since_us = args.since.resolve(now_us, &zone);
+    // What servers with a clock that is ahead have found is shown, unless a time was named.
+    let until_us = args.until.as_ref().map_or(i64::MAX, |until| until.resolve(now_us, &zone));
+    if until_us <= since_us {
+        return Err(CommandError::Name("--until is not after --since".to_owned()));
+    }
+    let filter = Filter {
+        since_us,
+        until_us,
+        server: args.server.clone(),
+        component: args.component.clone(),
+        kind: args.kind.clone(),
+        min_score: args.min_score,
+        agent: args.agent.clone(),
+        fleet: None,
+    };
+    let page = store.anomalies(&filter, None, args.limit).await?;
+    if page.anomalies.is_empty() {
+        check_names(store, args).await?;
+    }
+    if page.next.is_some() {
+        say(&format!("the newest {}; more with --limit, older ones with --until", page.anomalies.len()));
+    }
+    let text = show::anomalies::list(&page.anomalies, args.output.format(), &zone);
+    let words = match &args.since {
+        When::Ago(_) => format!("nothing odd since {}\n", zone.show(since_us)),
+        When::At(_) | When::Local(_) => "nothing odd in that time\n".to_owned(),
+    };
+    Ok(or_empty(text, page.anomalies.is_empty(), args.output, &words))
+}
+
+/// An empty answer because of a name that never occurred is a mistake, not an answer.
+async fn check_names(store: &Store, args: &Anomalies) -> Result<(), CommandError> {
+    let agents = || async {
+        let agents = store.agents().await?;
+        Ok::<Vec<String>, CommandError>(agents.into_iter().map(|agent| agent.who.agent.to_string()).collect())
+    };
+    for (what, name) in [("server", &args.server), ("component", &args.component), ("agent", &args.agent)] {
+        let Some(name) = name else { continue };
+        let known = match what {
+            "server" => store.servers().await?,
+            "component" => store.components().await?,
+            _ => agents().await?,
+        };
+        if !known.contains(name) && !known.is_empty() {
+            let hint = show::suggestion(name, known.iter().map(String::as_str));
+            let hint = hint.map(|hint| format!("; did you mean {hint:?}?")).unwrap_or_default();
+            let kind = if what == "agent" { "is known" } else { "has ever had an anomaly" };
+            return Err(CommandError::Name(format!("no {what} {name:?} {kind}{hint}")));
+        }
+    }
+    Ok(())
+}
+
+async fn verdict(store: &Store, args: &Judgement) -> Result<String, CommandError> {
+    let anomaly = one(store, &args.id).await?;
+    let author = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok();
+    store.judge(&anomaly.id, args.verdict, args.note.as_deref(), author.as_deref(), now_us()).await?;
+    Ok(format!("{} {}: {}\n", anomaly.server, anomaly.component, args.verdict))
+}
+
+/// The one anomaly whose id begins so.
+async fn one(store: &Store, id: &str) -> Result<Anomaly, CommandError> {
+    let mut found = store.anomaly(id).await?;
+    match (found.pop(), found.pop()) {
+        (Some(one), None) => Ok(one),
+        (Some(_), Some(_)) => Err(CommandError::Name(format!("several ids begin with {id:?}: say more of it"))),
+        (None, _) => Err(CommandError::Name(format!(
+            "no anomaly has the id {id:?}; ids are in the last column of `anomalies`, {ID_PREFIX_MIN} characters are enough"
+        ))),
+    }
+}
+
+async fn push_model(store: &Store, config: &Config, args: &Push, say: fn(&str)) -> Result<String, CommandError> {
+    let model = push::read(&args.model, args.report.as_deref())?;
+    let known: Vec<Who> = store.agents().await?.into_iter().map(|agent| agent.who).collect();
+    let target = if args.to == ["all"] {
+        let fleets: BTreeSet<FleetName> = match &args.fleet {
+            Some(fleet) => BTreeSet::from([fleet.clone()]),
+            None => known.iter().map(|who| who.fleet.clone()).chain(config.fleets.iter().cloned()).collect(),
+        };
+        if fleets.is_empty() {
+            return Err(CommandError::Name("no agent is known yet: name the fleet with --fleet".to_owned()));
+        }
+        Target::Everyone(fleets.into_iter().collect())
+    } else {
+        push::agents(&args.to, &known).map_err(|error| CommandError::Name(error.to_string()))?
+    };
+    let earlier = store.models(1).await?;
+    if let Some(newest) =
+        earlier.first().filter(|newest| newest.version.unsigned_abs() >= model.version && newest.sha256 != model.sha256)
+    {
+        say(&format!(
+            "note: version {} was pushed before; agents that have seen it will refuse version {}",
+            newest.version, model.version
+        ));
+    }
+    let rollouts = store.push(&model, &target, now_us()).await?;
+    let rollouts = rollouts.iter().map(|id| format!("roll-out {id}")).collect::<Vec<_>>().join(", ");
+    let to = match &target {
+        Target::Everyone(fleets) => {
+            let fleets: Vec<&str> = fleets.iter().map(FleetName::as_str).collect();
+            format!("everyone in {}", fleets.join(", "))
+        }
+        Target::Agents(agents) => agents.iter().map(Who::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let short: String = model.sha256.chars().take(12).collect();
+    Ok(format!("model {} ({short}) for {to}: {rollouts}; see `oddline-collector rollouts`\n", model.version))
+}

@@ -1,0 +1,517 @@
+//! The fleet's certificate authority on disk, and what it signs. One process at a time changes it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use oddline_core::id::{AgentName, FleetName};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    EnrollError,
+    bundle::{Bundle, Draft, Request},
+    certificate::{Holder, LIFE, Pair, Signer, day, days, is_server_name, new_key},
+    files::{self, OPEN, SECRET},
+    revoked::{REVOKED_BYTES_MAX, Revoked, RevokedError, Serial},
+};
+
+/// An agent should be given a new certificate when its last one ends within this time.
+const DUE: Duration = days(60);
+
+/// The authority in its folder.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    folder: PathBuf,
+}
+
+/// The files that the embedded broker needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerFiles {
+    /// PEM certificate of the broker.
+    pub certificate: PathBuf,
+    /// PEM key of it.
+    pub key: PathBuf,
+    /// PEM certificate of the authority.
+    pub ca: PathBuf,
+    /// The list of revoked certificates.
+    pub revoked: PathBuf,
+    /// The day the certificate ends.
+    pub expires: String,
+    /// Whether the certificate was made just now.
+    pub is_new: bool,
+}
+
+/// An agent that is enrolled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The agent.
+    pub agent: AgentName,
+    /// Its fleet.
+    pub fleet: FleetName,
+    /// Numbers of its certificates that have not ended.
+    pub serials: Vec<Serial>,
+    /// The day the last of them ends, or ended.
+    pub expires: String,
+    /// Whether it should be renewed: less than two months are left.
+    pub is_due: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Record {
+    fleet: FleetName,
+    certificates: Vec<Issued>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Issued {
+    serial: String,
+    /// Seconds since 1970.
+    expires: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ServerRecord {
+    names: Vec<String>,
+    /// Seconds since 1970.
+    expires: u64,
+}
+
+impl Authority {
+    /// The authority in this folder; made when there is none.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or what is in it is damaged.
+    pub fn open(folder: impl Into<PathBuf>, now: SystemTime) -> Result<Self, EnrollError> {
+        let this = Self { folder: folder.into() };
+        files::folder(&this.folder.join("agents"))?;
+        let _held = this.lock()?;
+        let (certificate, key) = (this.path("ca.pem"), this.path("ca.key"));
+        let has_key = files::read(&key)?.is_some();
+        if files::read(&certificate)?.is_none() {
+            if !has_key {
+                files::write(&key, new_key()?.as_bytes(), SECRET)?;
+            }
+            let text = files::read(&key)?.ok_or_else(|| EnrollError::KeyMissing(key.clone()))?;
+            files::write(&certificate, Signer::authority(&text, now)?.as_bytes(), OPEN)?;
+        } else if !has_key {
+            return Err(EnrollError::KeyMissing(key));
+        }
+        let signer = this.signer()?;
+        if files::read(&this.path("crl.pem"))?.is_none() {
+            this.write_list(&signer, now)?;
+        }
+        Ok(this)
+    }
+
+    /// PEM certificate of the authority.
+    #[must_use]
+    pub fn ca(&self) -> PathBuf {
+        self.path("ca.pem")
+    }
+
+    /// The list of revoked certificates, for brokers that read PEM.
+    #[must_use]
+    pub fn crl(&self) -> PathBuf {
+        self.path("crl.pem")
+    }
+
+    /// The broker's certificate for these host names and IP addresses: the one that is there, or a new one when the
+    /// names are others or less than a third of its life is left.
+    ///
+    /// # Errors
+    /// When a name is none, or a file cannot be read or written.
+    pub fn server(&self, names: &[String], now: SystemTime) -> Result<ServerFiles, EnrollError> {
+        if let Some(bad) = names.iter().find(|name| !is_server_name(name)) {
+            return Err(EnrollError::ServerName(bad.clone()));
+        }
+        if names.is_empty() {
+            return Err(EnrollError::NoServerName);
+        }
+        let _held = self.lock()?;
+        let (certificate, key, record) = (self.path("server.pem"), self.path("server.key"), self.path("server.json"));
+        let known: Option<ServerRecord> = read_json(&record)?;
+        let files = |expires: u64, is_new| ServerFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+            ca: self.ca(),
+            revoked: self.path("revoked"),
+            expires: day(UNIX_EPOCH + Duration::from_secs(expires)),
+            is_new,
+        };
+        if let Some(known) = known
+            && known.names == names
+            && known.expires > seconds(now + LIFE / 3)
+            && certificate.exists()
+            && key.exists()
+        {
+            return Ok(files(known.expires, false));
+        }
+        let pair = self.signer()?.sign(Holder::Server(names), now, LIFE)?;
+        // Without the record the pair does not count, so a cut between these makes a new pair.
+        match fs::remove_file(&record) {
+            Err(reason) if reason.kind() != io::ErrorKind::NotFound => {
+                return Err(EnrollError::File { path: record, reason });
+            }
+            Ok(()) | Err(_) => {}
+        }
+        files::write(&key, pair.key.as_bytes(), SECRET)?;
+        files::write(&certificate, pair.certificate.as_bytes(), OPEN)?;
+        let expires = seconds(pair.expires);
+        write_json(&record, &ServerRecord { names: names.to_vec(), expires })?;
+        Ok(files(expires, true))
+    }
+
+    /// Certificate and key with which the collector itself connects to a broker outside, as PEM text.
+    ///
+    /// # Errors
+    /// When the authority cannot sign.
+    pub fn collector(&self, now: SystemTime) -> Result<(String, String), EnrollError> {
+        let holder = Holder::Client { name: crate::broker::COLLECTOR, fleet: None };
+        let pair = self.signer()?.sign(holder, now, LIFE)?;
+        Ok((pair.certificate, pair.key))
+    }
+
+    /// Enrolls a new agent: its bundle is written into `out`.
+    ///
+    /// # Errors
+    /// When the name is taken, the bundle is there already, or something in the request is no good.
+    pub fn enroll(&self, request: &Request, out: &Path, now: SystemTime) -> Result<Bundle, EnrollError> {
+        request.check()?;
+        let _held = self.lock()?;
+        if let Some(record) = self.record(&request.agent)?
+            && let Some(last) = last_of(&record)
+            && last > seconds(now)
+        {
+            let expires = day(UNIX_EPOCH + Duration::from_secs(last));
+            return Err(EnrollError::NameTaken { agent: request.agent.clone(), expires });
+        }
+        self.issue(request, out, now)
+    }
+
+    /// A further certificate for an agent that is enrolled; the ones it has count until they end.
+    ///
+    /// # Errors
+    /// When there is no such agent, the bundle is there already, or something in the request is no good.
+    pub fn renew(&self, request: &Request, out: &Path, now: SystemTime) -> Result<Bundle, EnrollError> {
+        request.check()?;
+        let _held = self.lock()?;
+        let agent = request.agent.clone();
+        match self.record(&agent)? {
+            None => return Err(EnrollError::NotEnrolled(agent)),
+            Some(Record { fleet, .. }) if fleet != request.fleet => {
+                return Err(EnrollError::OtherFleet { agent, fleet });
+            }
+            Some(_) => {}
+        }
+        self.issue(request, out, now)
+    }
+
+    /// None of the agent's certificates counts any more; the name is free. Returns how many there were.
+    ///
+    /// # Errors
+    /// When there is no such agent, or a file cannot be read or written.
+    pub fn revoke(&self, agent: &AgentName, now: SystemTime) -> Result<usize, EnrollError> {
+        let _held = self.lock()?;
+        let record = self.record(agent)?.ok_or_else(|| EnrollError::NotEnrolled(agent.clone()))?;
+        let path = self.path("revoked");
+        // Checked before it changes: a list that cannot be read must not be replaced.
+        Revoked::read(&path)?;
+        let lines = record.certificates.iter().map(|issued| {
+            let ends = day(UNIX_EPOCH + Duration::from_secs(issued.expires));
+            format!("{} {agent} {}, revoked {}, ends {ends}", issued.serial, record.fleet, day(now))
+        });
+        let text = relisted(&files::read(&path)?.unwrap_or_default(), lines, &day(now));
+        let bytes = text.len() as u64;
+        if bytes > REVOKED_BYTES_MAX {
+            return Err(RevokedError::TooLarge { path, bytes }.into());
+        }
+        files::write(&path, text.as_bytes(), OPEN)?;
+        self.write_list(&self.signer()?, now)?;
+        let record_path = self.record_path(agent);
+        fs::remove_file(&record_path).map_err(|reason| EnrollError::File { path: record_path, reason })?;
+        Ok(record.certificates.len())
+    }
+
+    /// The certificates that count no longer.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub fn revoked(&self) -> Result<Revoked, EnrollError> {
+        Ok(Revoked::read(&self.path("revoked"))?)
+    }
+
+    /// Whether this certificate is on the list.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub fn is_revoked(&self, serial: &Serial) -> Result<bool, EnrollError> {
+        Ok(self.revoked()?.contains(serial))
+    }
+
+    /// All agents, by name.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn agents(&self, now: SystemTime) -> Result<Vec<Enrolled>, EnrollError> {
+        let folder = self.path("agents");
+        let failed = |reason| EnrollError::File { path: folder.clone(), reason };
+        let mut agents = Vec::new();
+        for found in fs::read_dir(&folder).map_err(failed)? {
+            let name = found.map_err(failed)?.file_name();
+            let Some(agent) = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok()) else { continue };
+            if let Some(record) = self.record(&agent)? {
+                agents.push(enrolled(agent, &record, now));
+            }
+        }
+        agents.sort_by(|a, b| a.agent.cmp(&b.agent));
+        Ok(agents)
+    }
+
+    fn issue(&self, request: &Request, out: &Path, now: SystemTime) -> Result<Bundle, EnrollError> {
+        let Request { agent, fleet, .. } = request;
+        let signer = self.signer()?;
+        let pair = signer.sign(Holder::Client { name: agent.as_str(), fleet: Some(fleet.as_str()) }, now, LIFE)?;
+        let ca = files::read(&self.ca())?.unwrap_or_default();
+        files::folder(out)?;
+        let draft = Draft::write(request, out, &ca, &pair, now)?;
+        // On the record before anybody can have it: what is not there cannot be revoked.
+        self.write_record(agent, fleet, &pair, now)?;
+        draft.publish(&pair)
+    }
+
+    fn write_record(
+        &self,
+        agent: &AgentName,
+        fleet: &FleetName,
+        pair: &Pair,
+        now: SystemTime,
+    ) -> Result<(), EnrollError> {
+        let known = self.record(agent)?.map(|record| record.certificates).unwrap_or_default();
+        let mut certificates: Vec<Issued> = known.into_iter().filter(|issued| issued.expires > seconds(now)).collect();
+        certificates.push(Issued { serial: pair.serial.to_string(), expires: seconds(pair.expires) });
+        write_json(&self.record_path(agent), &Record { fleet: fleet.clone(), certificates })
+    }
+
+    fn write_list(&self, signer: &Signer, now: SystemTime) -> Result<(), EnrollError> {
+        files::write(&self.crl(), signer.revocation_list(&self.revoked()?, now)?.as_bytes(), OPEN)
+    }
+
+    fn lock(&self) -> Result<fs::File, EnrollError> {
+        files::lock(&self.path("lock"))
+    }
+
+    fn signer(&self) -> Result<Signer, EnrollError> {
+        let (path, key) = (self.ca(), self.path("ca.key"));
+        let missing = |path: &Path| EnrollError::Authority { path: path.to_owned(), reason: "it is gone".to_owned() };
+        let certificate = files::read(&path)?.ok_or_else(|| missing(&path))?;
+        let text = files::read(&key)?.ok_or(EnrollError::KeyMissing(key))?;
+        Signer::load(&certificate, &text).map_err(|reason| EnrollError::Authority { path, reason })
+    }
+
+    fn record(&self, agent: &AgentName) -> Result<Option<Record>, EnrollError> {
+        read_json(&self.record_path(agent))
+    }
+
+    fn record_path(&self, agent: &AgentName) -> PathBuf {
+        self.path("agents").join(format!("{agent}.json"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// The list with more lines, and without those whose certificates have ended: nobody lets them in anyway. Lines that
+/// people wrote stay.
+fn relisted(list: &str, more: impl Iterator<Item = String>, today: &str) -> String {
+    let has_ended = |line: &&str| line.rsplit_once(", ends ").is_some_and(|(_, ends)| is_day(ends) && ends < today);
+    let kept = list.lines().filter(|line| !has_ended(line)).map(str::to_owned);
+    let head = if list.is_empty() { Some("# serial in hexadecimal, then what is for people".to_owned()) } else { None };
+    head.into_iter().chain(kept).chain(more).fold(String::new(), |text, line| text + &line + "\n")
+}
+
+fn is_day(text: &str) -> bool {
+    text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+}
+
+fn enrolled(agent: AgentName, record: &Record, now: SystemTime) -> Enrolled {
+    let last = last_of(record).unwrap_or(0);
+    let counts = record.certificates.iter().filter(|issued| issued.expires > seconds(now));
+    Enrolled {
+        agent,
+        fleet: record.fleet.clone(),
+        serials: counts.filter_map(|issued| issued.serial.parse().ok()).collect(),
+        expires: day(UNIX_EPOCH + Duration::from_secs(last)),
+        is_due: last <= seconds(now + DUE),
+    }
+}
+
+fn last_of(record: &Record) -> Option<u64> {
+    record.certificates.iter().map(|issued| issued.expires).max()
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EnrollError> {
+    let damaged =
+        |error: serde_json::Error| EnrollError::Authority { path: path.to_owned(), reason: error.to_string() };
+    files::read(path)?.map(|text| serde_json::from_str(&text).map_err(damaged)).transpose()
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), EnrollError> {
+    let text = serde_json::to_string_pretty(value).expect("text and numbers can always be written");
+    files::write(path, text.as_bytes(), SECRET)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    const NOW: Duration = days(20_000);
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + NOW
+    }
+
+    fn request(agent: &str) -> Request {
+        Request {
+            agent: agent.parse().unwrap(),
+            fleet: "home".parse().unwrap(),
+            broker: "mqtts://localhost:8883".to_owned(),
+            trusted_keys: Vec::new(),
+        }
+    }
+
+    struct Place {
+        _dir: tempfile::TempDir,
+        authority: Authority,
+        out: PathBuf,
+    }
+
+    fn place() -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::open(dir.path().join("state/authority"), now()).unwrap();
+        let out = dir.path().join("out");
+        Place { authority, out, _dir: dir }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn an_authority_is_made_once_and_its_keys_are_secret() {
+        let Place { authority, .. } = &place();
+        let before = fs::read(authority.ca()).unwrap();
+        let again = Authority::open(&authority.folder, now() + LIFE).unwrap();
+        assert_eq!(fs::read(again.ca()).unwrap(), before);
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        authority.server(&names, now()).unwrap();
+        assert_eq!(mode(&authority.path("ca.key")), 0o600);
+        assert_eq!(mode(&authority.path("server.key")), 0o600);
+        assert_eq!(mode(&authority.folder), 0o700);
+
+        // A key without its certificate makes the certificate again; the other way round nothing is made up.
+        fs::remove_file(authority.ca()).unwrap();
+        Authority::open(&authority.folder, now()).unwrap();
+        fs::remove_file(authority.path("ca.key")).unwrap();
+        let error = Authority::open(&authority.folder, now()).unwrap_err();
+        assert!(matches!(error, EnrollError::KeyMissing(_)), "{error}");
+        fs::write(authority.path("ca.key"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+        let error = Authority::open(&authority.folder, now()).unwrap_err();
+        assert!(matches!(error, EnrollError::Authority { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_brokers_certificate_is_kept_until_it_must_change() {
+        let Place { authority, .. } = &place();
+        let names = vec!["collector.example".to_owned(), "192.168.1.2".to_owned()];
+        let first = authority.server(&names, now()).unwrap();
+        assert!(first.is_new);
+        let text = fs::read(&first.certificate).unwrap();
+        let same = authority.server(&names, now() + days(400)).unwrap();
+        assert!(!same.is_new && fs::read(&same.certificate).unwrap() == text);
+        assert!(authority.server(&names, now() + days(500)).unwrap().is_new, "less than a third is left");
+        assert!(authority.server(&names[..1], now()).unwrap().is_new, "other names");
+        assert!(matches!(authority.server(&["a b".to_owned()], now()), Err(EnrollError::ServerName(_))));
+        assert!(matches!(authority.server(&[], now()), Err(EnrollError::NoServerName)));
+    }
+
+    #[test]
+    fn a_name_is_enrolled_renewed_revoked_and_free_again() {
+        let Place { authority, out, .. } = &place();
+        let pi: AgentName = "pi".parse().unwrap();
+        let first = authority.enroll(&request("pi"), out, now()).unwrap();
+        assert_eq!(first.expires, day(now() + LIFE));
+        let key = first.folder.join("tls/agent.key");
+        assert_eq!((mode(&key), mode(&first.archive)), (0o600, 0o600));
+        assert_eq!(fs::read(first.folder.join("tls/ca.pem")).unwrap(), fs::read(authority.ca()).unwrap());
+        assert!(fs::read_to_string(first.folder.join("agent.toml")).unwrap().contains("name = \"pi\""));
+
+        let taken = authority.enroll(&request("pi"), out, now()).unwrap_err();
+        assert!(taken.to_string().contains("renew it, or revoke it first"), "{taken}");
+        let exists = authority.renew(&request("pi"), out, now()).unwrap_err();
+        assert!(matches!(exists, EnrollError::BundleExists(_)), "{exists}");
+        let moved = Request { fleet: "shop".parse().unwrap(), ..request("pi") };
+        assert!(matches!(authority.renew(&moved, out, now()), Err(EnrollError::OtherFleet { .. })));
+
+        // Renewed in time, both count; revoked, neither.
+        assert!(!authority.agents(now()).unwrap()[0].is_due);
+        let later = now() + LIFE - DUE;
+        assert!(authority.agents(later).unwrap()[0].is_due);
+        let second = authority.renew(&request("pi"), &out.join("renewed"), later).unwrap();
+        let agents = authority.agents(later).unwrap();
+        assert_eq!(agents[0].serials, [first.serial.clone(), second.serial.clone()]);
+        assert!(!agents[0].is_due);
+        assert!(!authority.is_revoked(&first.serial).unwrap());
+        assert_eq!(authority.revoke(&pi, later).unwrap(), 2);
+        assert!(authority.is_revoked(&first.serial).unwrap() && authority.is_revoked(&second.serial).unwrap());
+        assert!(fs::read_to_string(authority.crl()).unwrap().contains("X509 CRL"));
+        assert!(matches!(authority.revoke(&pi, later), Err(EnrollError::NotEnrolled(_))));
+        assert!(matches!(authority.renew(&request("pi"), out, later), Err(EnrollError::NotEnrolled(_))));
+        let third = authority.enroll(&request("pi"), &out.join("again"), later).unwrap();
+        assert!(!authority.is_revoked(&third.serial).unwrap());
+
+        // Ended, the name is free without a word, and the list forgets what nobody would let in.
+        let ended = later + LIFE + days(2);
+        let fourth = authority.enroll(&request("pi"), &out.join("fourth"), ended).unwrap();
+        authority.revoke(&pi, ended).unwrap();
+        let list = authority.revoked().unwrap();
+        assert_eq!(list.iter().collect::<Vec<_>>(), [&fourth.serial]);
+        assert!(authority.agents(ended).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_damaged_is_named_and_not_replaced() {
+        let Place { authority, out, .. } = &place();
+        authority.enroll(&request("pi"), out, now()).unwrap();
+        fs::write(authority.path("agents/pi.json"), "{").unwrap();
+        let error = authority.enroll(&request("pi"), &out.join("b"), now()).unwrap_err();
+        assert!(error.to_string().contains("pi.json"), "{error}");
+        authority.enroll(&request("web"), out, now()).unwrap();
+        fs::write(authority.path("revoked"), "what is this\n").unwrap();
+        let error = authority.revoke(&"web".parse().unwrap(), now()).unwrap_err();
+        assert!(matches!(error, EnrollError::Revoked(RevokedError::Line { line: 1, .. })), "{error}");
+        assert_eq!(fs::read_to_string(authority.path("revoked")).unwrap(), "what is this\n");
+    }
+
+    #[test]
+    fn of_several_at_once_one_gets_the_name() {
+        let Place { authority, out, .. } = &place();
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..6)
+                .map(|i| scope.spawn(move || authority.enroll(&request("pi"), &out.join(i.to_string()), now())))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+        assert!(results.iter().all(|r| matches!(r, Ok(_) | Err(EnrollError::NameTaken { .. }))), "{results:?}");
+        assert_eq!(authority.agents(now()).unwrap()[0].serials.len(), 1);
+    }
+}

@@ -1,0 +1,242 @@
+//! What one server gets: certificate, key, the authority's certificate and an `agent.toml` that is ready to run, as a
+//! folder and as an archive that unpacks into `/etc`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use oddline_core::id::{AgentName, FleetName};
+
+use super::{
+    EnrollError,
+    certificate::{Pair, day, is_server_name},
+    files::{self, OPEN, SECRET},
+    revoked::Serial,
+    tar::{self, Entry},
+};
+
+/// Where an agent looks for its files.
+const TLS_FOLDER: &str = "/etc/oddline/tls";
+/// Bytes of a public key's text: minisign writes 56.
+const TRUSTED_KEY_BYTES_MAX: usize = 128;
+
+/// Who is to be enrolled.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The agent.
+    pub agent: AgentName,
+    /// Its fleet.
+    pub fleet: FleetName,
+    /// Where it finds the broker: `mqtts://host[:port]`.
+    pub broker: String,
+    /// Public keys whose models it takes.
+    pub trusted_keys: Vec<String>,
+}
+
+/// What was made for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// The folder: `agent.toml` and `tls/{ca.pem,agent.pem,agent.key}`.
+    pub folder: PathBuf,
+    /// The same as an archive: `tar -C /etc -xf` on the server.
+    pub archive: PathBuf,
+    /// Number of the certificate.
+    pub serial: Serial,
+    /// The day it ends.
+    pub expires: String,
+}
+
+impl Request {
+    /// # Errors
+    /// What no agent could use.
+    pub(super) fn check(&self) -> Result<(), EnrollError> {
+        if self.agent.as_str() == crate::broker::COLLECTOR {
+            return Err(EnrollError::Reserved(self.agent.clone()));
+        }
+        if !is_address(&self.broker) {
+            return Err(EnrollError::Address(self.broker.clone()));
+        }
+        let is_key = |key: &String| {
+            (1..=TRUSTED_KEY_BYTES_MAX).contains(&key.len())
+                && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
+        };
+        match self.trusted_keys.iter().find(|key| !is_key(key)) {
+            Some(key) => Err(EnrollError::TrustedKey(key[..key.floor_char_boundary(80)].to_owned())),
+            None => Ok(()),
+        }
+    }
+
+    /// The agent's configuration. What goes into it has been checked: nothing needs escaping.
+    fn agent_toml(&self, expires: &str) -> String {
+        let keys: Vec<String> = self.trusted_keys.iter().map(|key| format!("\"{key}\"")).collect();
+        format!(
+            "# The certificate ends on {expires}; a renewed bundle replaces the files in {TLS_FOLDER}.\n\
+             name = \"{agent}\"\n\
+             fleet = \"{fleet}\"\n\n\
+             [broker]\n\
+             address = \"{broker}\"\n\
+             ca = \"{TLS_FOLDER}/ca.pem\"\n\
+             certificate = \"{TLS_FOLDER}/agent.pem\"\n\
+             key = \"{TLS_FOLDER}/agent.key\"\n\n\
+             [model]\n\
+             trusted_keys = [{keys}]\n\n\
+             [[source]]\n\
+             journal = true\n",
+            agent = self.agent,
+            fleet = self.fleet,
+            broker = self.broker,
+            keys = keys.join(", ")
+        )
+    }
+}
+
+/// A bundle on disk that is not in its place yet.
+pub(super) struct Draft {
+    new: PathBuf,
+    folder: PathBuf,
+    archive: PathBuf,
+    packed: Vec<u8>,
+}
+
+impl Draft {
+    /// Writes it beside its place.
+    pub fn write(request: &Request, out: &Path, ca: &str, pair: &Pair, now: SystemTime) -> Result<Self, EnrollError> {
+        let folder = out.join(request.agent.as_str());
+        let archive = out.join(format!("{}.tar", request.agent));
+        for path in [&folder, &archive] {
+            if fs::symlink_metadata(path).is_ok() {
+                return Err(EnrollError::BundleExists(path.clone()));
+            }
+        }
+        let toml = request.agent_toml(&day(pair.expires));
+        let entries = [
+            ("agent.toml", OPEN, toml.as_bytes()),
+            ("tls/ca.pem", OPEN, ca.as_bytes()),
+            ("tls/agent.pem", OPEN, pair.certificate.as_bytes()),
+            ("tls/agent.key", SECRET, pair.key.as_bytes()),
+        ];
+        let new = out.join(format!(".{}.new", request.agent));
+        match fs::remove_dir_all(&new) {
+            Err(reason) if reason.kind() != std::io::ErrorKind::NotFound => {
+                return Err(EnrollError::File { path: new, reason });
+            }
+            Ok(()) | Err(_) => {}
+        }
+        files::folder(&new.join("tls"))?;
+        for (name, mode, content) in entries {
+            files::write_new(&new.join(name), content, mode)?;
+        }
+        let paths = entries.map(|(name, ..)| format!("oddline/{name}"));
+        let packed: Vec<Entry<'_>> =
+            paths.iter().zip(entries).map(|(path, (_, mode, content))| Entry { path, mode, content }).collect();
+        let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Ok(Self { new, folder, archive, packed: tar::archive(&packed, seconds) })
+    }
+
+    /// Puts it in its place.
+    pub fn publish(self, pair: &Pair) -> Result<Bundle, EnrollError> {
+        let failed = |reason| EnrollError::File { path: self.folder.clone(), reason };
+        files::write_new(&self.archive, &self.packed, SECRET)?;
+        fs::rename(&self.new, &self.folder).map_err(failed)?;
+        let Self { folder, archive, .. } = self;
+        Ok(Bundle { folder, archive, serial: pair.serial.clone(), expires: day(pair.expires) })
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("mqtts://") else { return false };
+    let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, after)) => (host, after),
+        None => rest.split_at(rest.find(':').unwrap_or(rest.len())),
+    };
+    let is_port =
+        |port: &str| port.strip_prefix(':').and_then(|port| port.parse().ok()).is_some_and(|port: u16| port > 0);
+    is_server_name(host) && (port.is_empty() || is_port(port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request {
+        Request {
+            agent: "pi-kitchen".parse().unwrap(),
+            fleet: "home".parse().unwrap(),
+            broker: "mqtts://collector.example:8883".to_owned(),
+            trusted_keys: vec!["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3".to_owned()],
+        }
+    }
+
+    #[test]
+    fn the_configuration_is_the_agents() {
+        request().check().unwrap();
+        assert_eq!(
+            request().agent_toml("2028-11-21"),
+            r#"# The certificate ends on 2028-11-21; a renewed bundle replaces the files in /etc/oddline/tls.
+name = "pi-kitchen"
+fleet = "home"
+
+[broker]
+address = "mqtts://collector.example:8883"
+ca = "/etc/oddline/tls/ca.pem"
+certificate = "/etc/oddline/tls/agent.pem"
+key = "/etc/oddline/tls/agent.key"
+
+[model]
+trusted_keys = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"]
+
+[[source]]
+journal = true
+"#
+        );
+    }
+
+    #[test]
+    fn it_is_read_back_as_it_is_meant() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("agent.toml");
+        fs::write(&file, request().agent_toml("2028-11-21")).unwrap();
+        let reader = oddline_config::Layers { file, folder: None, environment: Vec::new() }.read();
+        let top = reader.top();
+        assert_eq!(top.value("name"), Some("pi-kitchen".to_owned()));
+        assert_eq!(top.value("fleet"), Some("home".to_owned()));
+        let broker = top.section("broker");
+        assert_eq!(broker.value("address"), Some("mqtts://collector.example:8883".to_owned()));
+        for (key, name) in [("ca", "ca.pem"), ("certificate", "agent.pem"), ("key", "agent.key")] {
+            assert_eq!(broker.path(key), Some(Path::new(TLS_FOLDER).join(name)));
+        }
+        broker.finish();
+        let model = top.section("model");
+        assert_eq!(model.list::<String>("trusted_keys").map(|keys| keys.len()), Some(1));
+        model.finish();
+        let sources = top.sections("source");
+        assert_eq!(sources.len(), 1);
+        for source in sources {
+            assert_eq!(source.flag("journal"), Some(true));
+            source.finish();
+        }
+        top.finish();
+        reader.finish().unwrap();
+    }
+
+    #[test]
+    fn what_no_agent_could_use_is_refused() {
+        for fine in ["mqtts://a", "mqtts://10.0.0.1:8883", "mqtts://[::1]", "mqtts://[fe80::1]:1"] {
+            assert!(is_address(fine), "{fine}");
+        }
+        for bad in
+            ["", "mqtt://a", "a:8883", "mqtts://", "mqtts://a:0", "mqtts://a:x", "mqtts://a\"\nx = \"b", "mqtts://a/b"]
+        {
+            let error = Request { broker: bad.to_owned(), ..request() }.check().unwrap_err();
+            assert!(matches!(error, EnrollError::Address(_)), "{bad}");
+        }
+        for bad in ["", "\"]", "two words", &"x".repeat(200)] {
+            let error = Request { trusted_keys: vec![bad.to_owned()], ..request() }.check().unwrap_err();
+            assert!(matches!(error, EnrollError::TrustedKey(_)), "{bad}");
+        }
+        let error = Request { agent: "collector".parse().unwrap(), ..request() }.check().unwrap_err();
+        assert!(matches!(error, EnrollError::Reserved(_)));
+    }
+}

@@ -1,0 +1,80 @@
+//! An archive that `tar` unpacks (POSIX ustar): a header of 512 bytes, the content, zeros up to 512. Short ASCII paths
+//! only, which is all a bundle has.
+
+const BLOCK: usize = 512;
+/// The account that the agent runs as: unpacked by root, its key is readable to it and nobody else.
+const OWNER: &str = "oddline";
+
+/// One file.
+pub(super) struct Entry<'a> {
+    pub path: &'a str,
+    pub mode: u32,
+    pub content: &'a [u8],
+}
+
+/// The archive.
+pub(super) fn archive(entries: &[Entry<'_>], seconds: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    for entry in entries {
+        out.extend(header(entry, seconds));
+        out.extend(entry.content);
+        out.resize(out.len().next_multiple_of(BLOCK), 0);
+    }
+    out.resize(out.len() + 2 * BLOCK, 0);
+    out
+}
+
+fn header(entry: &Entry<'_>, seconds: u64) -> [u8; BLOCK] {
+    assert!(entry.path.is_ascii() && entry.path.len() <= 100, "a bundle's own paths");
+    let mut block = [0; BLOCK];
+    let mut put = |at: usize, text: &str| block[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, entry.path);
+    put(100, &format!("{:07o}\0", entry.mode));
+    // Numbers of accounts mean nothing on another machine; tar prefers the names.
+    put(108, "0000000\0");
+    put(116, "0000000\0");
+    put(124, &format!("{:011o}\0", entry.content.len()));
+    put(136, &format!("{seconds:011o}\0"));
+    put(148, "        ");
+    put(156, "0");
+    put(257, "ustar\0");
+    put(263, "00");
+    put(265, OWNER);
+    put(297, OWNER);
+    let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write as _, process::Command};
+
+    use super::*;
+
+    #[test]
+    fn tar_unpacks_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.tar");
+        let long = vec![b'x'; 513];
+        let entries = [
+            Entry { path: "oddline/tls/agent.key", mode: 0o600, content: b"key" },
+            Entry { path: "oddline/agent.toml", mode: 0o644, content: &long },
+        ];
+        fs::write(&file, archive(&entries, 1_700_000_000)).unwrap();
+        let Ok(listed) = Command::new("tar").arg("-tvf").arg(&file).env("TZ", "UTC").output() else {
+            if let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
+                let mut list = fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
+                writeln!(list, "enroll::tar::tar_unpacks_it: tar is not installed").unwrap();
+            }
+            return;
+        };
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        assert!(listed.contains("-rw------- oddline/oddline"), "{listed}");
+        assert!(listed.contains("2023-11-14"), "{listed}");
+        let unpacked = Command::new("tar").arg("-C").arg(dir.path()).arg("-xf").arg(&file).status().unwrap();
+        assert!(unpacked.success());
+        assert_eq!(fs::read(dir.path().join("oddline/tls/agent.key")).unwrap(), b"key");
+        assert_eq!(fs::read(dir.path().join("oddline/agent.toml")).unwrap(), long);
+    }
+}

@@ -1,0 +1,76 @@
+//! What ends a command, and its exit code: 1 failed, 2 usage, 65 bad data or model, 69 broker or database unavailable,
+//! 74 I/O, 77 permission, 78 bad configuration.
+
+use std::io;
+
+use oddline_config::Problems;
+
+use crate::{
+    broker::BrokerError,
+    enroll::EnrollError,
+    push::PushError,
+    run::RunError,
+    store::{BackupError, StoreError},
+};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] Problems),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// At work.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The embedded broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// Enrolment.
+    #[error(transparent)]
+    Enroll(#[from] EnrollError),
+    /// A model that is not pushed.
+    #[error(transparent)]
+    Push(#[from] PushError),
+    /// No copy was made.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// A name that means nothing.
+    #[error("{0}")]
+    Name(String),
+    /// The answer cannot be written.
+    #[error("the answer cannot be written: {0}")]
+    Output(io::Error),
+    /// The system does not give what every program needs.
+    #[error("{0}")]
+    System(io::Error),
+}
+
+impl CommandError {
+    /// Its exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(error) | Self::Run(RunError::Store(error)) | Self::Backup(BackupError::Store(error)) => {
+                error.exit_code()
+            }
+            Self::Push(PushError::Read { reason, .. })
+            | Self::Enroll(EnrollError::File { reason, .. })
+            | Self::Output(reason)
+            | Self::System(reason) => of_io(reason),
+            Self::Broker(BrokerError::Listen { reason, .. }) if reason.kind() == io::ErrorKind::PermissionDenied => 77,
+            Self::Broker(BrokerError::Listen { .. } | BrokerError::System { .. }) => 69,
+            Self::Config(_) | Self::Broker(_) => 78,
+            Self::Push(_) => 65,
+            Self::Backup(BackupError::Exists(_) | BackupError::Path(_)) => 74,
+            Self::Backup(BackupError::Postgres(_)) | Self::Name(_) => 2,
+            Self::Enroll(_) | Self::Run(RunError::Writer(_)) => 1,
+        }
+    }
+}
+
+fn of_io(error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::PermissionDenied { 77 } else { 74 }
+}

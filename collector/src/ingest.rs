@@ -1,0 +1,195 @@
+//! What a message means. Pure: topic and payload in, value out. A message that means nothing is counted and named; one
+//! whose header can be read is never lost (see [`Body::Unreadable`]).
+
+use oddline_core::{
+    event::Entry,
+    id::Epoch,
+    topic::{Channel, Topic, TopicError},
+    wire::{self, JsonError, MAGIC, ModelState, RolloutError, WireError},
+};
+use serde::Deserialize;
+
+use crate::store::{Batch, Birth, Body, Heard, SEQUENCE_MAX, Said, Who};
+
+/// Bytes of a birth or status: a few hundred sources with long names.
+const WORD_BYTES_MAX: usize = 64 * 1024;
+
+/// What a message means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Incoming {
+    /// Entries of an agent.
+    Batch(Batch),
+    /// Something an agent said of itself.
+    Heard(Heard),
+    /// A retained message about models that the broker still has.
+    Kept(Topic),
+    /// Nothing to do: a retained word was cleared.
+    Nothing,
+}
+
+/// Why a message means nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Not one of our topics.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// A topic that only the collector writes.
+    #[error("only the collector writes there")]
+    Direction,
+    /// No batch, as far as its header.
+    #[error(transparent)]
+    Batch(#[from] WireError),
+    /// No JSON batch.
+    #[error(transparent)]
+    JsonBatch(JsonError),
+    /// A sequence that no store holds.
+    #[error("entry {0} is beyond what can be stored")]
+    Sequence(u64),
+    /// A birth or status that is too long.
+    #[error("{0} bytes, at most {WORD_BYTES_MAX} are allowed")]
+    TooLarge(usize),
+    /// No JSON of its shape.
+    #[error(transparent)]
+    Word(#[from] serde_json::Error),
+    /// No model state.
+    #[error(transparent)]
+    Model(#[from] RolloutError),
+    /// A birth that names somebody else.
+    #[error("the birth says {said}")]
+    Name {
+        /// What it says.
+        said: String,
+    },
+}
+
+/// What is read of a birth: other tools may add to it.
+#[derive(Deserialize)]
+struct ReadBirth {
+    fleet: String,
+    agent: String,
+    epoch: Epoch,
+    oldest: u64,
+    #[serde(default)]
+    version: String,
+}
+
+/// An agent's status, as far as it is used here.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Status {
+    /// `up` or `down`.
+    pub state: String,
+    /// Its figures while it is up.
+    #[serde(default)]
+    pub figures: Option<Figures>,
+}
+
+/// An agent's figures; an older or newer agent may lack some.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Figures {
+    /// Version of the model in use.
+    pub model: Option<u64>,
+    /// Records judged since its start.
+    pub records: u64,
+    /// Streams without a fitted profile.
+    pub learning: u64,
+    /// Bytes of input not read yet.
+    pub lag_bytes: u64,
+    /// Sources that cannot be read.
+    pub failed_sources: Vec<String>,
+    /// Entries waiting in its spool.
+    pub spooled: u64,
+}
+
+/// Reads a message; `retained` says that the broker had kept it.
+///
+/// # Errors
+/// When it means nothing.
+pub fn read(topic: &str, payload: &[u8], retained: bool) -> Result<Incoming, Refusal> {
+    let (who, channel) = match topic.parse()? {
+        Topic::Agent(fleet, agent, channel) => (Who { fleet, agent }, channel),
+        model @ Topic::Model(..) if retained && !payload.is_empty() => return Ok(Incoming::Kept(model)),
+        Topic::Model(..) => return Ok(Incoming::Nothing),
+    };
+    if channel == Channel::Events {
+        return batch(who, payload).map(Incoming::Batch);
+    }
+    if payload.is_empty() {
+        return Ok(Incoming::Nothing);
+    }
+    let heard = |said| Ok(Incoming::Heard(Heard { who: who.clone(), said, retained }));
+    match channel {
+        Channel::Birth => heard(birth(&who, payload)?),
+        Channel::Status => heard(status(payload)?),
+        Channel::ModelState => heard(Said::Model(ModelState::from_json(payload)?, text(payload))),
+        Channel::ModelDesired if retained => Ok(Incoming::Kept(Topic::Agent(who.fleet, who.agent, channel))),
+        Channel::ModelDesired => Ok(Incoming::Nothing),
+        Channel::Ack | Channel::Training | Channel::Events => Err(Refusal::Direction),
+    }
+}
+
+/// The entries of a batch in either encoding and the sequence of the first; for a dead letter's second chance.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn entries(payload: &[u8]) -> Result<(u64, Vec<Entry>), String> {
+    if payload.starts_with(&MAGIC) {
+        let batch = wire::decode(payload).map_err(|e| e.to_string())?;
+        let entries = wire::decode_body(&batch).map_err(|e| e.to_string())?;
+        return Ok((batch.header.first_sequence, entries));
+    }
+    let batch = wire::decode_json(payload).map_err(|e| e.to_string())?;
+    Ok((batch.header.first_sequence, batch.entries))
+}
+
+fn batch(who: Who, payload: &[u8]) -> Result<Batch, Refusal> {
+    let unreadable =
+        |count: u16, reason: String| Body::Unreadable { count: count.into(), payload: payload.to_vec(), reason };
+    let (header, body) = if payload.first() == Some(&b'{') {
+        match wire::decode_json(payload) {
+            Ok(batch) => (batch.header, Body::Entries(batch.entries)),
+            Err(error) => match &error {
+                JsonError::Entry { header, .. } => (*header, unreadable(header.count, error.to_string())),
+                JsonError::TooLarge(_) | JsonError::Shape(_) | JsonError::Field(_) => {
+                    return Err(Refusal::JsonBatch(error));
+                }
+            },
+        }
+    } else {
+        let batch = wire::decode(payload)?;
+        match wire::decode_body(&batch) {
+            Ok(entries) => (batch.header, Body::Entries(entries)),
+            Err(error) => (batch.header, unreadable(batch.header.count, error.to_string())),
+        }
+    };
+    if header.last_sequence() > SEQUENCE_MAX {
+        return Err(Refusal::Sequence(header.last_sequence()));
+    }
+    Ok(Batch { who, epoch: header.epoch, first: header.first_sequence, body })
+}
+
+fn birth(who: &Who, payload: &[u8]) -> Result<Said, Refusal> {
+    let read: ReadBirth = word(payload)?;
+    if read.fleet != who.fleet.as_str() || read.agent != who.agent.as_str() {
+        return Err(Refusal::Name { said: format!("{}/{}", read.fleet, read.agent) });
+    }
+    Ok(Said::Birth(Birth { epoch: read.epoch, oldest: read.oldest, version: read.version }, text(payload)))
+}
+
+fn status(payload: &[u8]) -> Result<Said, Refusal> {
+    let read: Status = word(payload)?;
+    let model = read.figures.as_ref().and_then(|figures| figures.model);
+    Ok(Said::Status { up: read.state == "up", model, text: text(payload) })
+}
+
+fn word<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {
+    if payload.len() > WORD_BYTES_MAX {
+        return Err(Refusal::TooLarge(payload.len()));
+    }
+    Ok(serde_json::from_slice(payload)?)
+}
+
+/// What was read as JSON is text.
+fn text(payload: &[u8]) -> String {
+    String::from_utf8_lossy(payload).into_owned()
+}

@@ -1,0 +1,28 @@
+//! Where every server's results meet: broker, store, queries, API.
+//!
+//! ```text
+//!  broker -> subscribe -> ingest -> queue -> writer -> store <- commands, show
+//!                ^                              |         ^
+//!                '---------- ack ---------------'         '-- wishes -> broker
+//! ```
+//!
+//! Read [`run`] for the story. `store` is the only place with SQL, `subscribe` the only one with an MQTT client.
+
+pub mod args;
+pub mod broker;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod enroll;
+pub mod error;
+pub mod ingest;
+pub mod link;
+pub mod notify;
+pub mod push;
+pub mod run;
+pub mod serve;
+pub mod show;
+pub mod store;
+pub mod subscribe;
+pub mod wishes;
+pub mod writer;

@@ -1,0 +1,43 @@
+//! Arguments in, exit code out; nothing else.
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+use oddline_collector::{
+    args::{Cli, Command},
+    commands,
+    error::CommandError,
+    serve,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Two providers are linked in: the broker brings another than the rest.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        say("error: TLS was set up twice");
+        return ExitCode::FAILURE;
+    }
+    match act(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            error.exit_code().into()
+        }
+    }
+}
+
+fn act(cli: &Cli) -> Result<(), CommandError> {
+    let config = commands::configured(cli)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::System)?;
+    runtime.block_on(async {
+        match &cli.command {
+            Command::Run => serve::run(config, say).await,
+            _ => commands::answer(cli, &config, &mut std::io::stdout().lock(), say).await,
+        }
+    })
+}
+
+/// Nobody reads standard error: then nobody misses what it says.
+fn say(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
+}

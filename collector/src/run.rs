@@ -1,0 +1,390 @@
+//! `run`: the collector at work, from its settings to its last acknowledgement.
+//!
+//! ```text
+//!  open the store -> connect -> READY
+//!     message -> ingest -> queue -> writer (a task of its own)
+//!     each second: a push by a command?  a fleet to take over?  the watchdog
+//!     each half minute: who is quiet?    beside it: what is too old
+//!  SIGTERM -> stop taking -> the writer empties the queue -> acknowledge -> goodbye
+//! ```
+
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+
+use oddline_core::{id::FleetName, topic::Channel};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval, sleep},
+};
+
+use crate::{
+    broker::acl::models_of,
+    clock::now_us,
+    config::Config,
+    ingest::{self, Incoming},
+    link::settings::Settings,
+    notify::{Notifier, watchdog_interval},
+    store::{Keep, Leases, Mode, Store, StoreError, Who},
+    subscribe::{Happened, Link, Message, Subscriber},
+    wishes::Wishes,
+    writer::{self, Content, Figures, Item, Live, QUEUE_MAX, Writer},
+};
+
+/// How often a push of another process and a lease are looked for.
+const TICK: Duration = Duration::from_secs(1);
+/// How often quiet agents are looked for.
+const QUIET_TICK: Duration = Duration::from_secs(30);
+/// Between two looks for what is too old.
+const TRIM_TICK: Duration = Duration::from_secs(60);
+/// Between two bites, so that ingest comes first.
+const TRIM_PAUSE: Duration = Duration::from_millis(100);
+/// Refused messages that are told one by one; the rest is counted.
+const REFUSALS_TOLD_MAX: u64 = 20;
+
+/// Why the collector ended before it was stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The writer is gone.
+    #[error("the writer has ended unexpectedly: {0}")]
+    Writer(String),
+}
+
+/// What others (the API) may look at while it runs.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// The database.
+    pub store: Store,
+    /// What was done.
+    pub figures: Arc<Figures>,
+    /// Anomalies as they are stored.
+    pub live: Live,
+}
+
+/// A collector that is open and not yet at work.
+#[derive(Debug)]
+pub struct Collector {
+    config: Config,
+    shared: Shared,
+    say: fn(&str),
+}
+
+impl Collector {
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub async fn open(config: Config, say: fn(&str)) -> Result<Self, StoreError> {
+        let store = Store::open(&config.store, Mode::Serve).await?;
+        say(&format!("INFO  store {}", config.store));
+        let shared = Shared { store, figures: Arc::default(), live: writer::live() };
+        Ok(Self { config, shared, say })
+    }
+
+    /// What others may look at.
+    #[must_use]
+    pub fn shared(&self) -> Shared {
+        self.shared.clone()
+    }
+
+    /// Works until `stop`, then drains.
+    ///
+    /// # Errors
+    /// When the database has failed for too long.
+    pub async fn run(self, link: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Shared { store, figures, live } = self.shared.clone();
+        let notifier = Notifier::from_env();
+        let mut leases = store.leases();
+        let mut known: BTreeSet<FleetName> = store.agents().await?.into_iter().map(|agent| agent.who.fleet).collect();
+        known.extend(self.config.fleets.iter().cloned());
+        let filters = if leases.are_shared() { vec![Channel::Birth.of_all()] } else { all_filters(&known) };
+        (self.say)(&format!("INFO  broker {}", link.broker));
+        let subscriber = Subscriber::start(link, filters);
+        let newcomer = Arc::new(Notify::new());
+        let (queue, items) = mpsc::channel(QUEUE_MAX);
+        let writer = Writer {
+            store: store.clone(),
+            link: subscriber.link(),
+            figures: Arc::clone(&figures),
+            live,
+            newcomer: Arc::clone(&newcomer),
+            say: self.say,
+        };
+        let writer = tokio::spawn(writer.run(items));
+        let trimmer = tokio::spawn(trim(store.clone(), self.config.keep_s, self.config.keep_bytes, self.say));
+        if !leases.are_shared() {
+            leases.tend(&known).await?;
+        }
+        let work = Work {
+            wishes: Wishes::new(store.clone(), subscriber.link()),
+            link: subscriber.link(),
+            store: store.clone(),
+            figures,
+            leases,
+            known,
+            queue,
+            subscriber,
+            newcomer,
+            quiet_after_us: i64::try_from(self.config.quiet_after_s).unwrap_or(i64::MAX).saturating_mul(1_000_000),
+            began_us: now_us(),
+            changes: 0,
+            connected: false,
+            say: self.say,
+        };
+        notifier.say("READY=1");
+        let ended = work.until(stop, writer, &notifier).await;
+        notifier.say("STOPPING=1");
+        trimmer.abort();
+        store.close().await;
+        (self.say)("INFO  stopped");
+        ended
+    }
+}
+
+struct Work {
+    store: Store,
+    figures: Arc<Figures>,
+    leases: Leases,
+    known: BTreeSet<FleetName>,
+    queue: mpsc::Sender<Item>,
+    subscriber: Subscriber,
+    link: Link,
+    wishes: Wishes,
+    newcomer: Arc<Notify>,
+    quiet_after_us: i64,
+    began_us: i64,
+    changes: i64,
+    connected: bool,
+    say: fn(&str),
+}
+
+impl Work {
+    async fn until(
+        mut self,
+        stop: impl Future<Output = ()>,
+        mut writer: JoinHandle<Result<(), StoreError>>,
+        notifier: &Notifier,
+    ) -> Result<(), RunError> {
+        let (mut tick, mut quiet) = (interval(TICK), interval(QUIET_TICK));
+        let mut alive = interval(watchdog_interval().unwrap_or(QUIET_TICK));
+        for timer in [&mut tick, &mut quiet, &mut alive] {
+            timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        tokio::pin!(stop);
+        let (queue, newcomer) = (self.queue.clone(), Arc::clone(&self.newcomer));
+        let mut waiting: Option<Item> = None;
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                ended = &mut writer => return Err(writer_ended(ended)),
+                Ok(place) = queue.reserve(), if waiting.is_some() => {
+                    place.send(waiting.take().expect("it waits"));
+                }
+                happened = self.subscriber.next(), if waiting.is_none() => waiting = self.happened(happened).await,
+                () = newcomer.notified() => self.tell().await,
+                _ = tick.tick() => self.tick().await,
+                _ = quiet.tick() => self.look_for_quiet().await,
+                _ = alive.tick() => notifier.say("WATCHDOG=1"),
+            }
+        }
+        notifier.say("STOPPING=1");
+        let Self { queue: other, subscriber, leases, .. } = self;
+        // What is not queued yet was not acknowledged: it comes again.
+        drop((queue, other));
+        let ended = writer.await;
+        subscriber.stop().await;
+        leases.release().await?;
+        match ended {
+            Ok(done) => Ok(done?),
+            ended @ Err(_) => Err(writer_ended(ended)),
+        }
+    }
+
+    /// What goes into the queue because of it.
+    async fn happened(&mut self, happened: Happened) -> Option<Item> {
+        match happened {
+            Happened::Connected => {
+                (self.say)("INFO  connected to the broker");
+                self.connected = true;
+                self.figures.connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.wishes.connected();
+                self.tell().await;
+            }
+            Happened::Lost { why, retry_in } => {
+                self.connected = false;
+                (self.say)(&format!(
+                    "WARN  no connection to the broker: {why}; next attempt in {:.1} s",
+                    retry_in.as_secs_f64()
+                ));
+            }
+            Happened::Refused { why } => (self.say)(&format!("WARN  {why}")),
+            Happened::Message(message) => return self.message(message).await,
+        }
+        None
+    }
+
+    async fn message(&mut self, message: Message) -> Option<Item> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let Message { topic, payload, retained, receipt } = message;
+        self.figures.messages.fetch_add(1, Relaxed);
+        self.figures.bytes.fetch_add(payload.len() as u64, Relaxed);
+        let content = match ingest::read(&topic, &payload, retained) {
+            Ok(Incoming::Batch(batch)) if self.is_ours(&batch.who.fleet) => Some(Content::Batch(batch)),
+            Ok(Incoming::Heard(heard)) => {
+                let ours = self.meet(&heard.who).await;
+                ours.then_some(Content::Heard(heard))
+            }
+            Ok(Incoming::Batch(batch)) => {
+                // Left from a time when the fleet was ours; its collector answers.
+                self.link.unsubscribe(filters_of(&batch.who.fleet)).await;
+                None
+            }
+            Ok(Incoming::Kept(topic)) => {
+                self.wishes.kept(topic);
+                None
+            }
+            Ok(Incoming::Nothing) => None,
+            Err(refusal) => {
+                let count = self.figures.refused.fetch_add(1, Relaxed) + 1;
+                if count <= REFUSALS_TOLD_MAX {
+                    (self.say)(&format!("WARN  {topic}: {refusal}"));
+                }
+                if count == REFUSALS_TOLD_MAX {
+                    (self.say)("WARN  further messages of this kind are only counted");
+                }
+                None
+            }
+        };
+        Some(Item { content, receipt })
+    }
+
+    /// Whether an agent's fleet is ours; with one collector every fleet is.
+    async fn meet(&mut self, who: &Who) -> bool {
+        if self.known.insert(who.fleet.clone()) && !self.leases.are_shared() {
+            self.link.subscribe(vec![models_of(&who.fleet)]).await;
+        }
+        self.is_ours(&who.fleet)
+    }
+
+    fn is_ours(&self, fleet: &FleetName) -> bool {
+        !self.leases.are_shared() || self.leases.held().contains(fleet)
+    }
+
+    async fn tick(&mut self) {
+        if self.leases.are_shared() {
+            self.tend().await;
+        }
+        if self.wishes.has_leftovers() {
+            self.tell().await;
+        }
+        match self.store.changes().await {
+            Ok(changes) if changes != self.changes => {
+                self.changes = changes;
+                self.tell().await;
+            }
+            Ok(_) => {}
+            Err(error) => (self.say)(&format!("WARN  {error}")),
+        }
+    }
+
+    async fn tend(&mut self) {
+        let lease = match self.leases.tend(&self.known).await {
+            Ok(lease) => lease,
+            Err(error) => return (self.say)(&format!("WARN  no fleet can be taken: {error}")),
+        };
+        for fleet in lease.lost {
+            (self.say)(&format!("INFO  fleet {fleet} is no longer ours"));
+            self.link.unsubscribe(filters_of(&fleet)).await;
+        }
+        let gained = !lease.gained.is_empty();
+        for fleet in lease.gained {
+            (self.say)(&format!("INFO  fleet {fleet} is ours"));
+            self.link.subscribe(filters_of(&fleet)).await;
+        }
+        if gained {
+            self.tell().await;
+        }
+    }
+
+    /// Tells the broker what agents should run.
+    async fn tell(&mut self) {
+        if !self.connected {
+            return;
+        }
+        let (leases, shared) = (self.leases.held(), self.leases.are_shared());
+        if let Err(error) = self.wishes.tell(|fleet| !shared || leases.contains(fleet)).await {
+            (self.say)(&format!("WARN  models cannot be published: {error}"));
+            // The next tick tries again.
+            self.changes = -1;
+        }
+    }
+
+    async fn look_for_quiet(&mut self) {
+        let now_us = now_us();
+        // Nobody could be heard while this collector was away.
+        if !self.connected || now_us - self.began_us < self.quiet_after_us {
+            return;
+        }
+        match self.store.mark_quiet(now_us - self.quiet_after_us, now_us).await {
+            Ok(quiet) => {
+                for who in quiet {
+                    (self.say)(&format!(
+                        "WARN  agent {who} has said nothing for {} s",
+                        self.quiet_after_us / 1_000_000
+                    ));
+                }
+            }
+            Err(error) => (self.say)(&format!("WARN  {error}")),
+        }
+    }
+}
+
+fn writer_ended(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -> RunError {
+    match ended {
+        Ok(Ok(())) => RunError::Writer("its queue was closed".to_owned()),
+        Ok(Err(error)) => RunError::Store(error),
+        Err(error) => RunError::Writer(error.to_string()),
+    }
+}
+
+/// What agents say and is kept here.
+const HEARD: [Channel; 4] = [Channel::Birth, Channel::Status, Channel::Events, Channel::ModelState];
+
+/// What one collector of all fleets listens to; where models are, what is left of earlier ones is found.
+fn all_filters(known: &BTreeSet<FleetName>) -> Vec<String> {
+    HEARD.into_iter().map(Channel::of_all).chain(known.iter().map(models_of)).collect()
+}
+
+fn filters_of(fleet: &FleetName) -> Vec<String> {
+    HEARD.into_iter().map(|channel| channel.of_fleet(fleet)).chain([models_of(fleet)]).collect()
+}
+
+async fn trim(store: Store, keep_s: u64, bytes_max: Option<u64>, say: fn(&str)) {
+    let keep_us = i64::try_from(keep_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    loop {
+        let keep = Keep { since_us: now_us().saturating_sub(keep_us), bytes_max };
+        let (mut events, mut anomalies) = (0, 0);
+        loop {
+            match store.trim(keep).await {
+                Ok(trimmed) => {
+                    events += trimmed.events;
+                    anomalies += trimmed.episodes;
+                    if !trimmed.more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    say(&format!("WARN  old rows stay for now: {error}"));
+                    break;
+                }
+            }
+            sleep(TRIM_PAUSE).await;
+        }
+        if events + anomalies > 0 {
+            say(&format!("INFO  {events} old events and {anomalies} old anomalies removed"));
+        }
+        sleep(TRIM_TICK).await;
+    }
+}

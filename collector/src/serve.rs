@@ -1,0 +1,102 @@
+//! `run` as a process: which broker, and until which signal.
+
+use std::path::Path;
+
+use oddline_core::id::FleetName;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    broker::{self, Broker, COLLECTOR, Fleets, Limits, Tls},
+    clock::{now, now_us},
+    config::{self, Config},
+    enroll::Authority,
+    error::CommandError,
+    link::{
+        address::Address,
+        settings::{Access, Settings},
+    },
+    run::Collector,
+};
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What ended it before.
+pub async fn run(config: Config, say: fn(&str)) -> Result<(), CommandError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::System)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::System)?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let (name, fleets, state) = (config.name.clone(), config.fleets.clone(), config.state.clone());
+    let broker = config.broker.clone();
+    let collector = Collector::open(config, say).await?;
+    match broker {
+        config::Broker::Outside(broker, files) => {
+            let link = Settings {
+                broker,
+                client_id: client_id(&name),
+                access: Access::Files(files),
+                jitter_seed: now_us().unsigned_abs(),
+            };
+            Ok(collector.run(link, stop).await?)
+        }
+        config::Broker::Embedded(embedded) => {
+            let broker = Broker::start(settings(&embedded, fleets, &state, say)?).await?;
+            say(&format!("INFO  agents connect to {}", broker.local_addr()));
+            let login = broker.login();
+            let address = Address { host: login.address.ip().to_string(), port: login.address.port(), tls: false };
+            let access = Access::Login { user: login.user.clone(), password: login.password.clone().into_bytes() };
+            let link = Settings { broker: address, client_id: client_id(&name), access, jitter_seed: 1 };
+            let done = collector.run(link, stop).await;
+            broker.stop().await;
+            Ok(done?)
+        }
+    }
+}
+
+/// What the embedded broker is told. Names mean that its certificate comes from the authority of the agents.
+fn settings(
+    embedded: &config::Embedded,
+    fleets: Vec<FleetName>,
+    state: &Path,
+    say: fn(&str),
+) -> Result<broker::Settings, CommandError> {
+    let tls = match &embedded.tls {
+        Some((certificate, key, client_ca)) => Some(Tls {
+            certificate: certificate.clone(),
+            key: key.clone(),
+            client_ca: client_ca.clone(),
+            revoked: embedded.revoked.clone(),
+        }),
+        None if embedded.names.is_empty() => None,
+        None => {
+            let files = authority(state)?.server(&embedded.names, now())?;
+            say(&format!("INFO  the broker's certificate counts until {}", files.expires));
+            Some(Tls {
+                certificate: files.certificate,
+                key: files.key,
+                client_ca: files.ca,
+                revoked: Some(files.revoked),
+            })
+        }
+    };
+    let fleets = if fleets.is_empty() { Fleets::Every } else { Fleets::Only(fleets.into_iter().collect()) };
+    Ok(broker::Settings { listen: embedded.listen, tls, fleets, limits: Limits::default() })
+}
+
+/// The authority that enrolls agents.
+///
+/// # Errors
+/// When its files cannot be used.
+pub fn authority(state: &Path) -> Result<Authority, CommandError> {
+    Ok(Authority::open(state.join("authority"), now())?)
+}
+
+/// Begins with the user's name, as the embedded broker wants it.
+fn client_id(name: &str) -> String {
+    if name.starts_with(COLLECTOR) { name.to_owned() } else { format!("{COLLECTOR}-{name}") }
+}

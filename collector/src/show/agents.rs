@@ -1,0 +1,123 @@
+//! Agents: who is there, how they are, what they found.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::{
+    Format,
+    table::{Lean, Table},
+    time::{Span, Zone},
+};
+use crate::{ingest::Status, store::Agent};
+
+/// Anomalies of the last day by fleet and agent.
+pub type Counts = HashMap<(String, String), i64>;
+
+/// All agents.
+#[must_use]
+pub fn list(agents: &[Agent], counts: &Counts, format: Format, zone: &Zone, now_us: i64) -> String {
+    match format {
+        Format::Json => {
+            let all: Vec<Value> = agents.iter().map(|agent| to_json(agent, count(agent, counts), zone)).collect();
+            format!("{:#}\n", Value::Array(all))
+        }
+        Format::Table => table(agents, counts, zone, Some(now_us)).to_text(),
+        Format::Csv => table(agents, counts, zone, None).to_csv(),
+    }
+}
+
+fn count(agent: &Agent, counts: &Counts) -> i64 {
+    let key = (agent.who.fleet.to_string(), agent.who.agent.to_string());
+    counts.get(&key).copied().unwrap_or_default()
+}
+
+/// For people with spans before now; for programs with instants.
+fn table(agents: &[Agent], counts: &Counts, zone: &Zone, now_us: Option<i64>) -> Table {
+    let mut table = Table::new(&[
+        ("agent", Lean::Left),
+        ("state", Lean::Left),
+        ("since", Lean::Left),
+        ("last heard", Lean::Right),
+        ("anomalies 24h", Lean::Right),
+        ("events", Lean::Right),
+        ("lag", Lean::Right),
+        ("waiting", Lean::Right),
+        ("model", Lean::Right),
+        ("version", Lean::Left),
+        ("trouble", Lean::Left),
+    ]);
+    for agent in agents {
+        let figures = figures(agent);
+        let number = |value: u64| if value == 0 { String::new() } else { value.to_string() };
+        table.push(vec![
+            agent.who.to_string(),
+            agent.state.clone(),
+            zone.show(agent.since_us),
+            match now_us {
+                Some(now_us) => format!("{} ago", Span(now_us.saturating_sub(agent.last_seen_us))),
+                None => zone.exact(agent.last_seen_us),
+            },
+            count(agent, counts).to_string(),
+            agent.stored.to_string(),
+            if figures.lag_bytes == 0 { String::new() } else { bytes(figures.lag_bytes) },
+            number(figures.spooled),
+            agent.model.map(|model| model.to_string()).unwrap_or_default(),
+            agent.version.clone().unwrap_or_default(),
+            trouble(agent),
+        ]);
+    }
+    table
+}
+
+fn figures(agent: &Agent) -> crate::ingest::Figures {
+    let status = agent.status.as_deref().and_then(|text| serde_json::from_str::<Status>(text).ok());
+    status.and_then(|status| status.figures).unwrap_or_default()
+}
+
+fn trouble(agent: &Agent) -> String {
+    let failed = figures(agent).failed_sources;
+    let mut troubles = Vec::new();
+    if !failed.is_empty() {
+        troubles.push(format!("cannot read {}", failed.join(", ")));
+    }
+    if agent.missing > 0 {
+        troubles.push(format!("{} entries never came here", agent.missing));
+    }
+    let state = agent.model_state.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    if let Some(refused) = state.as_ref().and_then(|state| state["refused"].as_object()) {
+        let reason = refused.get("reason").and_then(Value::as_str).unwrap_or_default();
+        troubles.push(format!("refused model {}: {reason}", refused.get("version").unwrap_or(&Value::Null)));
+    }
+    troubles.join("; ")
+}
+
+fn to_json(agent: &Agent, anomalies: i64, zone: &Zone) -> Value {
+    let said = |text: &Option<String>| -> Value {
+        text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+    };
+    json!({
+        "fleet": agent.who.fleet,
+        "agent": agent.who.agent,
+        "state": agent.state,
+        "since": zone.exact(agent.since_us),
+        "first_seen": zone.exact(agent.first_seen_us),
+        "last_seen": zone.exact(agent.last_seen_us),
+        "anomalies_24h": anomalies,
+        "events": agent.stored,
+        "missing": agent.missing,
+        "model": agent.model,
+        "version": agent.version,
+        "birth": said(&agent.birth),
+        "status": said(&agent.status),
+        "model_state": said(&agent.model_state),
+    })
+}
+
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..=9_999 => format!("{bytes} B"),
+        10_000..=9_999_999 => format!("{} kB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
+}

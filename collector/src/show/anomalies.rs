@@ -1,0 +1,186 @@
+//! Anomalies as a list, and one in full.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{
+    Format,
+    table::{Lean, Table, shown},
+    time::{Span, Zone},
+};
+use crate::store::{Anomaly, ID_SHOWN, VerdictRow};
+
+/// A list of anomalies.
+#[must_use]
+pub fn list(anomalies: &[Anomaly], format: Format, zone: &Zone) -> String {
+    match format {
+        Format::Table => table(anomalies, zone).to_text(),
+        Format::Csv => csv(anomalies, zone).to_csv(),
+        Format::Json => {
+            let all: Vec<Value> = anomalies.iter().map(|anomaly| json(anomaly, zone)).collect();
+            format!("{:#}\n", Value::Array(all))
+        }
+    }
+}
+
+fn table(anomalies: &[Anomaly], zone: &Zone) -> Table {
+    let mut table = Table::new(&[
+        ("time", Lean::Left),
+        ("server", Lean::Left),
+        ("component", Lean::Left),
+        ("kind", Lean::Left),
+        ("score", Lean::Right),
+        ("records", Lean::Right),
+        ("lasted", Lean::Right),
+        ("state", Lean::Left),
+        ("why", Lean::Left),
+        ("verdict", Lean::Left),
+        ("id", Lean::Left),
+    ]);
+    for anomaly in anomalies {
+        let lasted = anomaly.last_us.saturating_sub(anomaly.first_us);
+        table.push(vec![
+            zone.show(anomaly.last_us),
+            anomaly.server.clone(),
+            anomaly.component.clone(),
+            anomaly.kind.clone(),
+            score(anomaly),
+            anomaly.records.to_string(),
+            if lasted > 0 { Span(lasted).to_string() } else { String::new() },
+            anomaly.state.clone(),
+            why(anomaly),
+            anomaly.verdict.clone().unwrap_or_default(),
+            anomaly.id.chars().take(ID_SHOWN).collect(),
+        ]);
+    }
+    table
+}
+
+fn csv(anomalies: &[Anomaly], zone: &Zone) -> Table {
+    let names = [
+        "id",
+        "first",
+        "last",
+        "fleet",
+        "agent",
+        "server",
+        "component",
+        "kind",
+        "state",
+        "score",
+        "threshold",
+        "records",
+        "value",
+        "expected",
+        "reason",
+        "verdict",
+        "model",
+        "source",
+    ];
+    let mut table = Table::new(&names.map(|name| (name, Lean::Left)));
+    let number = |number: Option<f64>| number.map(|number| number.to_string()).unwrap_or_default();
+    for anomaly in anomalies {
+        table.push(vec![
+            anomaly.id.clone(),
+            zone.exact(anomaly.first_us),
+            zone.exact(anomaly.last_us),
+            anomaly.fleet.clone(),
+            anomaly.agent.clone(),
+            anomaly.server.clone(),
+            anomaly.component.clone(),
+            anomaly.kind.clone(),
+            anomaly.state.clone(),
+            number(Some(anomaly.peak)),
+            number(Some(anomaly.threshold)),
+            anomaly.records.to_string(),
+            number(anomaly.value),
+            number(anomaly.expected),
+            anomaly.main_reason.clone(),
+            anomaly.verdict.clone().unwrap_or_default(),
+            anomaly.model.to_string(),
+            anomaly.source.clone(),
+        ]);
+    }
+    table
+}
+
+/// One anomaly for programs: its columns, times as text beside the numbers.
+#[must_use]
+pub fn json(anomaly: &Anomaly, zone: &Zone) -> Value {
+    let mut value = json!(anomaly);
+    value["first"] = json!(zone.exact(anomaly.first_us));
+    value["last"] = json!(zone.exact(anomaly.last_us));
+    value
+}
+
+/// One anomaly in full.
+#[must_use]
+pub fn detail(anomaly: &Anomaly, verdicts: &[VerdictRow], zone: &Zone) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, what: String| writeln!(text, "{name:<10} {what}").expect("a string takes everything");
+    line("anomaly", anomaly.id.clone());
+    line(
+        "where",
+        shown(&format!("{} {} (agent {}/{})", anomaly.server, anomaly.component, anomaly.fleet, anomaly.agent)),
+    );
+    line("source", shown(&anomaly.source));
+    let lasted = Span(anomaly.last_us.saturating_sub(anomaly.first_us));
+    line(
+        "when",
+        format!("{} to {} ({lasted}), {}", zone.show(anomaly.first_us), zone.show(anomaly.last_us), anomaly.state),
+    );
+    line(
+        "what",
+        format!(
+            "{}, score {} at threshold {:.2}, {} records, model {}",
+            anomaly.kind,
+            score(anomaly),
+            anomaly.threshold,
+            anomaly.records,
+            anomaly.model
+        ),
+    );
+    line("why", why(anomaly));
+    for reason in anomaly.reasons.as_array().into_iter().flatten() {
+        let expected = reason["expected"].as_f64().map(|e| format!(", expected {}", short(e))).unwrap_or_default();
+        let (observed, share) =
+            (reason["observed"].as_f64().unwrap_or_default(), reason["share"].as_f64().unwrap_or_default());
+        let feature = shown(reason["feature"].as_str().unwrap_or_default());
+        line("", format!("{feature} {}{expected} ({} of usual)", short(observed), short(share)));
+    }
+    for sample in anomaly.samples.as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let sample: String = sample.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        line("line", sample);
+    }
+    for verdict in verdicts {
+        let note = verdict.note.as_ref().map(|note| format!(": {}", shown(note))).unwrap_or_default();
+        let by = verdict.author.as_ref().map(|by| format!(" by {}", shown(by))).unwrap_or_default();
+        line("verdict", format!("{} {}{by}{note}", zone.show(verdict.at_us), verdict.verdict));
+    }
+    text
+}
+
+fn why(anomaly: &Anomaly) -> String {
+    let value = anomaly.value.map(short);
+    match (value, anomaly.expected) {
+        _ if matches!(anomaly.kind.as_str(), "silence" | "flood") => anomaly.main_reason.clone(),
+        (Some(value), Some(expected)) => format!("{}: {value} where {} is usual", anomaly.main_reason, short(expected)),
+        (Some(value), None) => format!("{}: {value}", anomaly.main_reason),
+        (None, _) => anomaly.main_reason.clone(),
+    }
+}
+
+fn score(anomaly: &Anomaly) -> String {
+    if anomaly.kind == "flood" { String::new() } else { short(anomaly.peak) }
+}
+
+/// Enough digits to compare, few enough to read.
+fn short(number: f64) -> String {
+    match number.abs() {
+        n if n >= 1e7 || (n > 0.0 && n < 1e-3) => format!("{number:.2e}"),
+        n if n >= 100.0 => format!("{number:.0}"),
+        n if n >= 10.0 => format!("{number:.1}"),
+        _ => format!("{number:.2}"),
+    }
+}

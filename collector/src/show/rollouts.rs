@@ -1,0 +1,82 @@
+//! Roll-outs: who took a model, who refused it and why.
+
+use serde_json::{Value, json};
+
+use super::{
+    Format,
+    table::{Lean, Table},
+    time::Zone,
+};
+use crate::store::Rollout;
+
+/// All roll-outs.
+#[must_use]
+pub fn list(rollouts: &[Rollout], format: Format, zone: &Zone) -> String {
+    match format {
+        Format::Json => {
+            let all: Vec<Value> = rollouts.iter().map(|rollout| to_json(rollout, zone)).collect();
+            format!("{:#}\n", Value::Array(all))
+        }
+        Format::Csv => agents(rollouts.iter(), true, zone).to_csv(),
+        Format::Table => rollouts.iter().map(|rollout| text(rollout, zone)).collect::<Vec<_>>().join("\n"),
+    }
+}
+
+fn text(rollout: &Rollout, zone: &Zone) -> String {
+    let count = |state: &str| rollout.agents.iter().filter(|agent| agent.state == state).count();
+    let target = if rollout.everyone { "everyone".to_owned() } else { format!("{} agents", rollout.agents.len()) };
+    let states = ["taken", "fetching", "waiting", "refused"].map(|state| (count(state), state));
+    let states: Vec<String> =
+        states.into_iter().filter(|(count, _)| *count > 0).map(|(count, state)| format!("{count} {state}")).collect();
+    let short: String = rollout.sha256.chars().take(12).collect();
+    let head = format!(
+        "roll-out {} of model {} ({short}) to {target} of {}, {}, {}: {}\n",
+        rollout.id,
+        rollout.version,
+        rollout.fleet,
+        zone.show(rollout.created_us),
+        rollout.state,
+        if states.is_empty() { "no agent is known yet".to_owned() } else { states.join(", ") }
+    );
+    let table = agents(std::iter::once(rollout), false, zone);
+    if table.is_empty() {
+        return head;
+    }
+    let rows: String = table.to_text().lines().map(|line| format!("  {line}\n")).collect();
+    head + &rows
+}
+
+fn agents<'a>(rollouts: impl Iterator<Item = &'a Rollout>, whole: bool, zone: &Zone) -> Table {
+    let (left, right) = (Lean::Left, Lean::Right);
+    let columns: &[(&str, Lean)] = &[("rollout", right), ("fleet", left), ("model", right)];
+    let own = [("agent", left), ("state", left), ("since", left), ("reason", left)];
+    let columns: Vec<_> = if whole { columns.iter().copied().chain(own).collect() } else { own.to_vec() };
+    let mut table = Table::new(&columns);
+    for rollout in rollouts {
+        for agent in &rollout.agents {
+            let since = if whole { zone.exact(agent.since_us) } else { zone.show(agent.since_us) };
+            let own = [agent.agent.clone(), agent.state.clone(), since, agent.reason.clone().unwrap_or_default()];
+            let lead = [rollout.id.to_string(), rollout.fleet.clone(), rollout.version.to_string()];
+            table.push(if whole { lead.into_iter().chain(own).collect() } else { own.to_vec() });
+        }
+    }
+    table
+}
+
+fn to_json(rollout: &Rollout, zone: &Zone) -> Value {
+    let agents: Vec<Value> = rollout
+        .agents
+        .iter()
+        .map(|agent| json!({"agent": agent.agent, "state": agent.state, "reason": agent.reason, "since": zone.exact(agent.since_us)}))
+        .collect();
+    json!({
+        "rollout": rollout.id,
+        "fleet": rollout.fleet,
+        "model": {"version": rollout.version, "sha256": rollout.sha256},
+        "everyone": rollout.everyone,
+        "rollback": rollout.rollback,
+        "state": rollout.state,
+        "created": zone.exact(rollout.created_us),
+        "agents": agents,
+    })
+}

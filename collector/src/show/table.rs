@@ -1,0 +1,125 @@
+//! A table of texts, and the same as CSV.
+
+/// Characters of a cell; the rest is cut with a sign. A reason in a few words fits.
+const CELL_CHARS_MAX: usize = 96;
+
+/// Which way a column's cells lean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lean {
+    /// Texts.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Rows under a header.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    columns: Vec<(&'static str, Lean)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Only the header.
+    #[must_use]
+    pub fn new(columns: &[(&'static str, Lean)]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// One more row, a cell a column.
+    pub fn push(&mut self, row: Vec<String>) {
+        assert_eq!(row.len(), self.columns.len(), "a cell a column");
+        self.rows.push(row);
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Aligned, two spaces between columns, a line a row. Columns that are empty in every row are left out. Control
+    /// characters of foreign texts do not reach the terminal.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let used: Vec<usize> =
+            (0..self.columns.len()).filter(|&at| self.rows.iter().any(|row| !row[at].is_empty())).collect();
+        let head: Vec<String> = used.iter().map(|&at| self.columns[at].0.to_uppercase()).collect();
+        let body = self.rows.iter().map(|row| used.iter().map(|&at| shown(&row[at])).collect());
+        let lines: Vec<Vec<String>> = std::iter::once(head).chain(body).collect();
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
+        let widths: Vec<usize> = (0..used.len()).map(width).collect();
+        let mut text = String::new();
+        for line in &lines {
+            let mut out = String::new();
+            for (column, cell) in line.iter().enumerate() {
+                let pad = " ".repeat(widths[column] - cell.chars().count());
+                let between = if column == 0 { "" } else { "  " };
+                match self.columns[used[column]].1 {
+                    Lean::Left => out.extend([between, cell, &pad]),
+                    Lean::Right => out.extend([between, &pad, cell]),
+                }
+            }
+            text.push_str(out.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// RFC 4180, lines end with CR LF as it says.
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let mut text = self.columns.iter().map(|(name, _)| quoted(name)).collect::<Vec<_>>().join(",");
+        text.push_str("\r\n");
+        for row in &self.rows {
+            text.push_str(&row.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(","));
+            text.push_str("\r\n");
+        }
+        text
+    }
+}
+
+/// Foreign text as a terminal may show it: one line, no control characters, not too long.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let mut shown: String =
+        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(CELL_CHARS_MAX).collect();
+    if text.chars().nth(CELL_CHARS_MAX).is_some() {
+        shown.pop();
+        shown.push('…');
+    }
+    shown
+}
+
+fn quoted(cell: &str) -> String {
+    // A spreadsheet takes these for a formula.
+    let formula = cell.starts_with(['=', '+', '@']) || (cell.starts_with('-') && cell.parse::<f64>().is_err());
+    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
+    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_foreign_text_is_tamed() {
+        let mut table =
+            Table::new(&[("name", Lean::Left), ("n", Lean::Right), ("empty", Lean::Left), ("why", Lean::Left)]);
+        table.push(vec!["a".into(), "5".into(), String::new(), "x\u{1b}[31m".into()]);
+        table.push(vec!["longer".into(), "12345".into(), String::new(), "z".repeat(200)]);
+        let text = table.to_text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "NAME        N  WHY");
+        assert_eq!(lines[1], "a           5  x\u{fffd}[31m");
+        assert!(lines[2].starts_with("longer  12345  zzz") && lines[2].ends_with('…'), "{}", lines[2]);
+    }
+
+    #[test]
+    fn csv_is_quoted_where_it_must_be() {
+        let mut table = Table::new(&[("a", Lean::Left), ("b", Lean::Left)]);
+        table.push(vec!["x,\"y\"".into(), "=1+1".into()]);
+        table.push(vec!["-3.5".into(), "-x".into()]);
+        assert_eq!(table.to_csv(), "a,b\r\n\"x,\"\"y\"\"\",'=1+1\r\n-3.5,'-x\r\n");
+    }
+}

@@ -1,0 +1,316 @@
+//! What agents say of themselves, newest word and history, and who has stopped saying anything.
+
+use oddline_core::{
+    id::{AgentName, Epoch, FleetName},
+    wire::ModelState,
+};
+
+use super::{
+    Store, StoreError, Who,
+    append::{number, unsigned},
+    rollouts, rows,
+    sql::{Row, Tx},
+    values,
+};
+
+/// Agents of one page, and of one look for quiet ones.
+const AGENTS_MAX: i64 = 10_000;
+
+/// Something an agent (or its last will) said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// Which agent.
+    pub who: Who,
+    /// What.
+    pub said: Said,
+    /// Said before this collector listened: no sign of life.
+    pub retained: bool,
+}
+
+/// The three kinds of word, each with its JSON as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// Who it is.
+    Birth(Birth, String),
+    /// Whether it is there, with the version of its model.
+    Status {
+        /// Connected.
+        up: bool,
+        /// Version of the model in use.
+        model: Option<u64>,
+        /// As it came.
+        text: String,
+    },
+    /// Which models it has, and which it refused.
+    Model(ModelState, String),
+}
+
+/// What matters of a birth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Birth {
+    /// The life of its state file.
+    pub epoch: Epoch,
+    /// Its oldest entry: what is before it never comes again.
+    pub oldest: u64,
+    /// Version of its program.
+    pub version: String,
+}
+
+/// What became of a word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeardDone {
+    /// The agent was not known before.
+    pub is_new: bool,
+    /// It was up and is down, or the other way.
+    pub turned: bool,
+    /// Entries that this store never had and never will: a collector before it acknowledged them.
+    pub missing: u64,
+    /// Where its progress stands, when the word was a birth.
+    pub acked: Option<(Epoch, u64)>,
+}
+
+/// An agent as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent {
+    /// Which.
+    pub who: Who,
+    /// `up`, `down`, `quiet` or `unknown`.
+    pub state: String,
+    /// Since when, microseconds.
+    pub since_us: i64,
+    /// First sign of life.
+    pub first_seen_us: i64,
+    /// Last sign of life: a word or an event.
+    pub last_seen_us: i64,
+    /// Version of its program.
+    pub version: Option<String>,
+    /// Version of its model.
+    pub model: Option<i64>,
+    /// Newest birth, status and model state as JSON.
+    pub birth: Option<String>,
+    /// See `birth`.
+    pub status: Option<String>,
+    /// See `birth`.
+    pub model_state: Option<String>,
+    /// Entries stored in all its lives.
+    pub stored: i64,
+    /// Entries that an earlier collector acknowledged and this store never had.
+    pub missing: i64,
+}
+
+/// One line of an agent's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryRow {
+    /// When, microseconds.
+    pub at_us: i64,
+    /// `birth`, `status`, `model`, `quiet` or `heard`.
+    pub kind: String,
+    /// What was said, JSON.
+    pub payload: String,
+}
+
+/// Makes an agent's row when it has none; whether it had none.
+pub(super) async fn meet(tx: &mut Tx, who: &Who, now_us: i64) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO agents (fleet, agent, first_seen_us, last_seen_us, state, state_since_us) \
+               VALUES ($1, $2, $3, $4, 'unknown', $5) ON CONFLICT (fleet, agent) DO NOTHING";
+    let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
+    let is_new = tx.run(sql, values![fleet, agent, now_us, now_us, now_us]).await? == 1;
+    if is_new {
+        rollouts::join(tx, who, now_us).await?;
+    }
+    Ok(is_new)
+}
+
+impl Store {
+    /// Takes what agents said, in one transaction; what became of each word.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing is stored.
+    pub async fn hear(&self, heard: &[Heard], now_us: i64) -> Result<Vec<HeardDone>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let mut done = Vec::with_capacity(heard.len());
+        for word in heard {
+            done.push(hear(&mut tx, word, now_us).await?);
+        }
+        tx.commit().await?;
+        if done.iter().any(|done| done.missing > 0) {
+            self.remembered.forget();
+        }
+        Ok(done)
+    }
+
+    /// Marks agents of these fleets that should be there and have said nothing since `silent_since_us`, and takes the
+    /// mark from those that have; gives the newly marked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mark_quiet(&self, silent_since_us: i64, now_us: i64) -> Result<Vec<Who>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let back = "UPDATE agents SET quiet_since_us = NULL WHERE quiet_since_us IS NOT NULL AND EXISTS (SELECT 1 \
+                    FROM progress p WHERE p.fleet = agents.fleet AND p.agent = agents.agent AND p.updated_us >= $1)";
+        tx.run(back, values![silent_since_us]).await?;
+        let quiet = "SELECT fleet, agent FROM agents WHERE quiet_since_us IS NULL AND state <> 'down' AND \
+                     last_seen_us < $1 AND NOT EXISTS (SELECT 1 FROM progress p WHERE p.fleet = agents.fleet AND \
+                     p.agent = agents.agent AND p.updated_us >= $1) ORDER BY fleet, agent LIMIT $2";
+        let rows = tx.rows(quiet, values![silent_since_us, AGENTS_MAX]).await?;
+        let quiet: Vec<Who> = rows.iter().map(|row| who(row, 0)).collect::<Result<_, _>>()?;
+        for who in &quiet {
+            let sql = "UPDATE agents SET quiet_since_us = $3 WHERE fleet = $1 AND agent = $2";
+            tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), now_us]).await?;
+            note(&mut tx, who, now_us, "quiet", "{}").await?;
+        }
+        tx.commit().await?;
+        Ok(quiet)
+    }
+
+    /// All agents by name, at most 10,000.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn agents(&self) -> Result<Vec<Agent>, StoreError> {
+        let sql = "SELECT a.fleet, a.agent, a.state, a.state_since_us, a.quiet_since_us, a.first_seen_us, \
+                   a.last_seen_us, a.version, a.model_version, a.birth, a.status, a.model_state, \
+                   (SELECT CAST(COALESCE(SUM(p.acked - p.missing), 0) AS BIGINT) FROM progress p \
+                    WHERE p.fleet = a.fleet AND p.agent = a.agent), \
+                   (SELECT CAST(COALESCE(SUM(p.missing), 0) AS BIGINT) FROM progress p \
+                    WHERE p.fleet = a.fleet AND p.agent = a.agent), \
+                   (SELECT COALESCE(MAX(p.updated_us), 0) FROM progress p \
+                    WHERE p.fleet = a.fleet AND p.agent = a.agent) \
+                   FROM agents a ORDER BY a.fleet, a.agent LIMIT $1";
+        self.pool.rows(sql, values![AGENTS_MAX]).await?.iter().map(agent).collect()
+    }
+
+    /// What an agent said since `since_us`, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn history(&self, who: &Who, since_us: i64, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
+        let sql = "SELECT at_us, kind, payload FROM agent_history WHERE fleet = $1 AND agent = $2 AND at_us >= $3 \
+                   ORDER BY at_us DESC LIMIT $4";
+        let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
+        let rows = self.pool.rows(sql, values![fleet, agent, since_us, i64::from(limit)]).await?;
+        let read = |row: &Row| Ok(HistoryRow { at_us: row.int(0)?, kind: row.text(1)?, payload: row.text(2)? });
+        rows.iter().map(read).collect()
+    }
+
+    /// Newest progress of all lives of all agents of a fleet: what is acknowledged again after a reconnect.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn progress(&self, who: &Who, epoch: Epoch) -> Result<u64, StoreError> {
+        let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
+        let row = self.pool.row(sql, values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(epoch)]).await?;
+        row.map_or(Ok(0), |row| unsigned("progress", row.int(0)?))
+    }
+}
+
+async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, StoreError> {
+    let who = &word.who;
+    let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
+    let mut done = HeardDone { is_new: meet(tx, who, now_us).await?, ..HeardDone::default() };
+    let sql = "SELECT state, birth, model_state, quiet_since_us FROM agents WHERE fleet = $1 AND agent = $2";
+    let row = tx.row(sql, values![fleet, agent]).await?;
+    let Some(row) = row else {
+        return Err(StoreError::Field { table: "agents", what: format!("absence of {who}") });
+    };
+    if !word.retained {
+        let sql = "UPDATE agents SET last_seen_us = $3, quiet_since_us = NULL WHERE fleet = $1 AND agent = $2";
+        tx.run(sql, values![fleet, agent, now_us]).await?;
+        if row.int_or(3)?.is_some() {
+            note(tx, who, now_us, "heard", "{}").await?;
+        }
+    }
+    match &word.said {
+        Said::Birth(birth, text) => {
+            let text = &*rows::clean(text);
+            if row.text_or(1)?.as_deref() != Some(text) {
+                let sql = "UPDATE agents SET birth = $3, version = $4 WHERE fleet = $1 AND agent = $2";
+                tx.run(sql, values![fleet, agent, text, &rows::clean(&birth.version)]).await?;
+                note(tx, who, now_us, "birth", text).await?;
+            }
+            let (acked, missing) = skip_to(tx, who, birth, now_us).await?;
+            (done.acked, done.missing) = (Some((birth.epoch, acked)), missing);
+        }
+        Said::Status { up, model, text } => {
+            let (text, state) = (&*rows::clean(text), if *up { "up" } else { "down" });
+            done.turned = row.text(0)? != state;
+            let model = model.and_then(|version| i64::try_from(version).ok());
+            let sql = "UPDATE agents SET status = $3, model_version = COALESCE($4, model_version) \
+                       WHERE fleet = $1 AND agent = $2";
+            tx.run(sql, values![fleet, agent, text, model]).await?;
+            if done.turned {
+                let sql = "UPDATE agents SET state = $3, state_since_us = $4 WHERE fleet = $1 AND agent = $2";
+                tx.run(sql, values![fleet, agent, state, now_us]).await?;
+                note(tx, who, now_us, "status", text).await?;
+            }
+        }
+        Said::Model(state, text) => {
+            let text = &*rows::clean(text);
+            if row.text_or(2)?.as_deref() != Some(text) {
+                let model = state.current.and_then(|model| i64::try_from(model.version).ok());
+                let sql = "UPDATE agents SET model_state = $3, model_version = COALESCE($4, model_version) \
+                           WHERE fleet = $1 AND agent = $2";
+                tx.run(sql, values![fleet, agent, text, model]).await?;
+                note(tx, who, now_us, "model", text).await?;
+            }
+            rollouts::answered(tx, who, state, now_us).await?;
+        }
+    }
+    Ok(done)
+}
+
+/// Moves progress to just before the agent's oldest entry; where it stands then, and how many entries are missing.
+async fn skip_to(tx: &mut Tx, who: &Who, birth: &Birth, now_us: i64) -> Result<(u64, u64), StoreError> {
+    let key = values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(birth.epoch)];
+    let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
+    let acked = tx.row(sql, key.clone()).await?.map_or(Ok(0), |row| unsigned("progress", row.int(0)?))?;
+    let before = birth.oldest.saturating_sub(1).min(super::SEQUENCE_MAX);
+    if before <= acked {
+        return Ok((acked, 0));
+    }
+    let missing = before - acked;
+    let sql = "INSERT INTO progress (fleet, agent, epoch, acked, previous, missing, updated_us) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (fleet, agent, epoch) DO UPDATE SET \
+               acked = excluded.acked, previous = excluded.previous, missing = progress.missing + excluded.missing, \
+               updated_us = excluded.updated_us WHERE progress.acked = excluded.previous";
+    let mut row = key;
+    row.extend(values![number(before), number(acked), number(missing), now_us]);
+    if tx.run(sql, row).await? == 1 { Ok((before, missing)) } else { Err(StoreError::Conflict) }
+}
+
+async fn note(tx: &mut Tx, who: &Who, now_us: i64, kind: &str, payload: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO agent_history (fleet, agent, at_us, kind, payload) VALUES ($1, $2, $3, $4, $5) \
+               ON CONFLICT (fleet, agent, at_us, kind) DO UPDATE SET payload = excluded.payload";
+    tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), now_us, kind, payload]).await?;
+    Ok(())
+}
+
+fn agent(row: &Row) -> Result<Agent, StoreError> {
+    let quiet = row.int_or(4)?;
+    let (mut state, mut since_us) = (row.text(2)?, row.int(3)?);
+    if let Some(quiet) = quiet.filter(|_| state != "down") {
+        (state, since_us) = ("quiet".to_owned(), quiet);
+    }
+    Ok(Agent {
+        who: who(row, 0)?,
+        state,
+        since_us,
+        first_seen_us: row.int(5)?,
+        last_seen_us: row.int(6)?.max(row.int(14)?),
+        version: row.text_or(7)?,
+        model: row.int_or(8)?,
+        birth: row.text_or(9)?,
+        status: row.text_or(10)?,
+        model_state: row.text_or(11)?,
+        stored: row.int(12)?,
+        missing: row.int(13)?,
+    })
+}
+
+/// Fleet and agent in two columns from `at` on.
+pub(super) fn who(row: &Row, at: usize) -> Result<Who, StoreError> {
+    let field = |what: String| StoreError::Field { table: "agents", what };
+    let fleet: FleetName = row.text(at)?.parse().map_err(|e| field(format!("fleet: {e}")))?;
+    let agent: AgentName = row.text(at + 1)?.parse().map_err(|e| field(format!("agent: {e}")))?;
+    Ok(Who { fleet, agent })
+}

@@ -1,0 +1,264 @@
+//! Questions about anomalies. Each has a time bound, a page, and an index that leads to its first row.
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+
+use super::{
+    Store, StoreError,
+    id::{ID_CHARS, is_prefix},
+    sql::Row,
+    values,
+};
+
+/// Rows of the largest page.
+const PAGE_MAX: u32 = 10_000;
+/// Different names that are looked through for a suggestion.
+const NAMES_MAX: i64 = 1_000;
+
+const COLUMNS: &str = "id, fleet, agent, source, server, component, kind, state, first_us, last_us, records, peak, \
+                       threshold, main_reason, reasons, value, expected, learning, by_clock, samples, model, \
+                       received_us, updated_us, verdict";
+
+/// The three statements differ in the index that finds their rows; what else is asked is looked at row by row.
+fn statement(lead: &str) -> String {
+    format!(
+        "SELECT {COLUMNS} FROM episodes WHERE {lead} AND last_us >= $2 AND (last_us, id) < ($3, $4) \
+         AND (CAST($5 AS TEXT) IS NULL OR component = $5) AND (CAST($6 AS TEXT) IS NULL OR kind = $6) \
+         AND peak >= $7 AND (CAST($8 AS TEXT) IS NULL OR agent = $8) AND (CAST($9 AS TEXT) IS NULL OR fleet = $9) \
+         ORDER BY last_us DESC, id DESC LIMIT $10"
+    )
+}
+static BY_SERVER: LazyLock<String> = LazyLock::new(|| statement("server = $1"));
+static BY_COMPONENT: LazyLock<String> = LazyLock::new(|| statement("component = $1"));
+static BY_TIME: LazyLock<String> = LazyLock::new(|| statement("CAST($1 AS TEXT) IS NULL"));
+
+/// Which anomalies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    /// Last odd record at or after this, microseconds.
+    pub since_us: i64,
+    /// And before this.
+    pub until_us: i64,
+    /// Of this server.
+    pub server: Option<String>,
+    /// Of this component.
+    pub component: Option<String>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// With at least this score.
+    pub min_score: Option<f64>,
+    /// From this agent.
+    pub agent: Option<String>,
+    /// From this fleet.
+    pub fleet: Option<String>,
+}
+
+/// A place in the list, to go on from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Time of the last row seen.
+    pub last_us: i64,
+    /// Its id.
+    pub id: String,
+}
+
+/// A part of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// Newest first.
+    pub anomalies: Vec<Anomaly>,
+    /// Where the next page begins, when there may be one.
+    pub next: Option<Place>,
+}
+
+/// One anomaly. Times are microseconds since 1970 UTC.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Anomaly {
+    /// Its name on a command line.
+    pub id: String,
+    /// The fleet.
+    pub fleet: String,
+    /// The agent that found it.
+    pub agent: String,
+    /// Where it was read.
+    pub source: String,
+    /// The server.
+    pub server: String,
+    /// The component.
+    pub component: String,
+    /// `score`, `range`, `silence`, `rate`, `novelty`, `not-finite` or `flood`.
+    pub kind: String,
+    /// `open`, `ended` or `new-level`.
+    pub state: String,
+    /// First odd record.
+    pub first_us: i64,
+    /// Last odd record.
+    pub last_us: i64,
+    /// Odd records.
+    pub records: i64,
+    /// Largest score.
+    pub peak: f64,
+    /// Score at and above which a record is odd.
+    pub threshold: f64,
+    /// Why, in a few words.
+    pub main_reason: String,
+    /// Why, feature by feature.
+    pub reasons: serde_json::Value,
+    /// Value of the record with the largest score.
+    pub value: Option<f64>,
+    /// What was expected there.
+    pub expected: Option<f64>,
+    /// Its stream was still learning.
+    pub learning: bool,
+    /// Found by the wall clock, not by a record.
+    pub by_clock: bool,
+    /// Lines, redacted.
+    pub samples: serde_json::Value,
+    /// Version of the model that judged.
+    pub model: i64,
+    /// When its first event came here.
+    pub received_us: i64,
+    /// When its newest event came here.
+    pub updated_us: i64,
+    /// What a person said of it last.
+    pub verdict: Option<String>,
+}
+
+/// Anomalies of one hour.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HourCount {
+    /// Its beginning, microseconds.
+    pub from_us: i64,
+    /// How many.
+    pub anomalies: i64,
+    /// Largest score among them.
+    pub peak: f64,
+}
+
+impl Store {
+    /// A page of anomalies, newest first; `after` is where the page before ended.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn anomalies(&self, filter: &Filter, after: Option<&Place>, limit: u32) -> Result<Page, StoreError> {
+        let (sql, lead, component) = match (&filter.server, &filter.component) {
+            (Some(server), component) => (&BY_SERVER, Some(server.as_str()), component.as_deref()),
+            (None, Some(component)) => (&BY_COMPONENT, Some(component.as_str()), None),
+            (None, None) => (&BY_TIME, None, None),
+        };
+        // Nothing sorts before the empty id: the first page begins just below `until`.
+        let (last_us, id) = after.map_or((filter.until_us, ""), |place| (place.last_us, place.id.as_str()));
+        let limit = limit.clamp(1, PAGE_MAX);
+        let values = values![
+            lead,
+            filter.since_us,
+            last_us.min(filter.until_us),
+            id,
+            component,
+            filter.kind.as_deref(),
+            filter.min_score.unwrap_or(f64::MIN),
+            filter.agent.as_deref(),
+            filter.fleet.as_deref(),
+            i64::from(limit)
+        ];
+        let rows = self.pool.rows(sql.as_str(), values).await?;
+        let anomalies: Vec<Anomaly> = rows.iter().map(anomaly).collect::<Result<_, _>>()?;
+        let full = anomalies.len() == limit as usize;
+        let next = anomalies.last().filter(|_| full).map(|last| Place { last_us: last.last_us, id: last.id.clone() });
+        Ok(Page { anomalies, next })
+    }
+
+    /// The anomalies whose id begins so, two at most: one is found, two are ambiguous.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn anomaly(&self, id: &str) -> Result<Vec<Anomaly>, StoreError> {
+        static BY_ID: LazyLock<String> =
+            LazyLock::new(|| format!("SELECT {COLUMNS} FROM episodes WHERE id BETWEEN $1 AND $2 ORDER BY id LIMIT 2"));
+        if !is_prefix(id) {
+            return Ok(Vec::new());
+        }
+        let last = format!("{id:z<ID_CHARS$}");
+        self.pool.rows(BY_ID.as_str(), values![id, last]).await?.iter().map(anomaly).collect()
+    }
+
+    /// Anomalies by hour, oldest first; hours without any are left out. At most a year.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hours(&self, since_us: i64, until_us: i64) -> Result<Vec<HourCount>, StoreError> {
+        let sql = "SELECT last_us / 3600000000, COUNT(*), MAX(peak) FROM episodes WHERE last_us >= $1 AND last_us < $2 \
+                   GROUP BY last_us / 3600000000 ORDER BY 1 LIMIT 8784";
+        let read = |row: &Row| {
+            let from_us = row.int(0)?.saturating_mul(3_600_000_000);
+            Ok(HourCount { from_us, anomalies: row.int(1)?, peak: row.float(2)? })
+        };
+        self.pool.rows(sql, values![since_us, until_us]).await?.iter().map(read).collect()
+    }
+
+    /// Anomalies since then by fleet and agent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn anomaly_counts(&self, since_us: i64) -> Result<Vec<(String, String, i64)>, StoreError> {
+        let sql = "SELECT fleet, agent, COUNT(*) FROM episodes WHERE last_us >= $1 GROUP BY fleet, agent LIMIT 10000";
+        let read = |row: &Row| Ok((row.text(0)?, row.text(1)?, row.int(2)?));
+        self.pool.rows(sql, values![since_us]).await?.iter().map(read).collect()
+    }
+
+    /// Names of servers, the first 1,000: for suggestions. Hops through the index from name to name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn servers(&self) -> Result<Vec<String>, StoreError> {
+        let sql = "WITH RECURSIVE names(name) AS (SELECT MIN(server) FROM episodes UNION ALL \
+                   SELECT (SELECT MIN(server) FROM episodes WHERE server > names.name) FROM names \
+                   WHERE names.name IS NOT NULL) SELECT name FROM names WHERE name IS NOT NULL LIMIT $1";
+        self.pool.rows(sql, values![NAMES_MAX]).await?.iter().map(|row| row.text(0)).collect()
+    }
+
+    /// Names of components, the first 1,000.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn components(&self) -> Result<Vec<String>, StoreError> {
+        let sql = "WITH RECURSIVE names(name) AS (SELECT MIN(component) FROM episodes UNION ALL \
+                   SELECT (SELECT MIN(component) FROM episodes WHERE component > names.name) FROM names \
+                   WHERE names.name IS NOT NULL) SELECT name FROM names WHERE name IS NOT NULL LIMIT $1";
+        self.pool.rows(sql, values![NAMES_MAX]).await?.iter().map(|row| row.text(0)).collect()
+    }
+}
+
+fn anomaly(row: &Row) -> Result<Anomaly, StoreError> {
+    let json = |at: usize| -> Result<serde_json::Value, StoreError> {
+        let what = |e: serde_json::Error| StoreError::Field { table: "episodes", what: format!("JSON: {e}") };
+        serde_json::from_str(&row.text(at)?).map_err(what)
+    };
+    Ok(Anomaly {
+        id: row.text(0)?,
+        fleet: row.text(1)?,
+        agent: row.text(2)?,
+        source: row.text(3)?,
+        server: row.text(4)?,
+        component: row.text(5)?,
+        kind: row.text(6)?,
+        state: row.text(7)?,
+        first_us: row.int(8)?,
+        last_us: row.int(9)?,
+        records: row.int(10)?,
+        peak: row.float(11)?,
+        threshold: row.float(12)?,
+        main_reason: row.text(13)?,
+        reasons: json(14)?,
+        value: row.float_or(15)?,
+        expected: row.float_or(16)?,
+        learning: row.flag(17)?,
+        by_clock: row.flag(18)?,
+        samples: json(19)?,
+        model: row.int(20)?,
+        received_us: row.int(21)?,
+        updated_us: row.int(22)?,
+        verdict: row.text_or(23)?,
+    })
+}

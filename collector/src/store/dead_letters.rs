@@ -1,0 +1,140 @@
+//! Batches that could not be read when they came, and what a later program makes of them.
+
+use oddline_core::{event::Entry, id::Epoch};
+use serde::Serialize;
+
+use super::{
+    Store, StoreError, Who, agents,
+    append::{insert_late, number, unsigned},
+    rows::{self, Owner},
+    sql::Row,
+    values,
+};
+
+/// A batch that is kept aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// Whose.
+    #[serde(flatten)]
+    pub who: Who,
+    /// The life of its state file.
+    pub epoch: Epoch,
+    /// First sequence that is missing because of it.
+    pub first: u64,
+    /// Last one.
+    pub last: u64,
+    /// When it came, microseconds.
+    pub received_us: i64,
+    /// When it was tried again.
+    pub retried_us: Option<i64>,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// What became of a retry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Retried {
+    /// Letters that could be read.
+    pub letters: u64,
+    /// Their entries, now stored.
+    pub entries: u64,
+    /// Letters that still cannot.
+    pub left: u64,
+}
+
+const COLUMNS_SQL: &str = "SELECT fleet, agent, epoch, first_sequence, last_sequence, received_us, retried_us, reason, \
+                           CAST(length(payload) AS BIGINT) FROM dead_letters WHERE received_us >= $1 ORDER BY received_us DESC, \
+                           fleet, agent, first_sequence LIMIT $2";
+
+impl Store {
+    /// Dead letters that came since then, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn dead_letters(&self, since_us: i64, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        let rows = self.pool.rows(COLUMNS_SQL, values![since_us, i64::from(limit)]).await?;
+        rows.iter().map(letter).collect()
+    }
+
+    /// Tries all of them again, each in a transaction of its own; `decode` gives the first sequence and the entries.
+    ///
+    /// # Errors
+    /// When the database fails; letters before that are done.
+    pub async fn retry(
+        &self,
+        decode: impl Fn(&[u8]) -> Result<(u64, Vec<Entry>), String>,
+        now_us: i64,
+    ) -> Result<Retried, StoreError> {
+        let mut done = Retried::default();
+        let sql = "SELECT fleet, agent, epoch, first_sequence, last_sequence, received_us, payload FROM dead_letters \
+                   WHERE received_us <= $1 AND (retried_us IS NULL OR retried_us < $1) \
+                   ORDER BY received_us LIMIT 1";
+        // One at a time: a payload may have 256 KiB. Each is marked or gone, so this ends.
+        loop {
+            let mut tx = self.pool.begin().await?;
+            let Some(row) = tx.row(sql, values![now_us]).await? else { return Ok(done) };
+            let who = agents::who(&row, 0)?;
+            let (epoch, first, last) = (row.int(2)?, unsigned("dead_letters", row.int(3)?)?, row.int(4)?);
+            let last = unsigned("dead_letters", last)?;
+            let key = values![who.fleet.as_str(), who.agent.as_str(), epoch, number(first)];
+            match part_of(&decode, &row.bytes(6)?, first, last) {
+                Ok(entries) => {
+                    let owner = Owner {
+                        fleet: who.fleet.as_str().into(),
+                        agent: who.agent.as_str().into(),
+                        epoch: read_epoch(epoch)?,
+                        received_us: row.int(5)?,
+                    };
+                    insert_late(&mut tx, &owner, first, &entries).await?;
+                    let sql = "DELETE FROM dead_letters WHERE fleet = $1 AND agent = $2 AND epoch = $3 AND first_sequence = $4";
+                    tx.run(sql, key).await?;
+                    done.letters += 1;
+                    done.entries += entries.len() as u64;
+                }
+                Err(reason) => {
+                    let sql = "UPDATE dead_letters SET retried_us = $5, reason = $6 \
+                               WHERE fleet = $1 AND agent = $2 AND epoch = $3 AND first_sequence = $4";
+                    let mut values = key;
+                    values.extend(values![now_us, &rows::clean(&reason)]);
+                    tx.run(sql, values).await?;
+                    done.left += 1;
+                }
+            }
+            tx.commit().await?;
+        }
+    }
+}
+
+/// The entries of a payload that have the sequences `first..=last`.
+fn part_of(
+    decode: &impl Fn(&[u8]) -> Result<(u64, Vec<Entry>), String>,
+    payload: &[u8],
+    first: u64,
+    last: u64,
+) -> Result<Vec<Entry>, String> {
+    let (begins, entries) = decode(payload)?;
+    let skip = usize::try_from(first.saturating_sub(begins)).unwrap_or(usize::MAX);
+    let wanted = usize::try_from(last + 1 - first).unwrap_or(usize::MAX);
+    let part: Vec<Entry> = entries.into_iter().skip(skip).take(wanted).collect();
+    if part.len() == wanted { Ok(part) } else { Err(format!("it holds {} of {wanted} entries", part.len())) }
+}
+
+fn letter(row: &Row) -> Result<DeadLetter, StoreError> {
+    Ok(DeadLetter {
+        who: agents::who(row, 0)?,
+        epoch: read_epoch(row.int(2)?)?,
+        first: unsigned("dead_letters", row.int(3)?)?,
+        last: unsigned("dead_letters", row.int(4)?)?,
+        received_us: row.int(5)?,
+        retried_us: row.int_or(6)?,
+        reason: row.text(7)?,
+        bytes: unsigned("dead_letters", row.int(8)?)?,
+    })
+}
+
+fn read_epoch(number: i64) -> Result<Epoch, StoreError> {
+    let epoch = u64::try_from(number).ok().and_then(Epoch::new);
+    epoch.ok_or_else(|| StoreError::Field { table: "dead_letters", what: format!("epoch {number}") })
+}

@@ -1,0 +1,61 @@
+//! Events as they came: for whoever compares them with a replay.
+
+use oddline_core::{event::Entry, id::Epoch};
+
+use super::{
+    Store, StoreError, Who, agents,
+    append::{number, unsigned},
+    rows, values,
+};
+
+/// One event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// Whose.
+    pub who: Who,
+    /// The life of its state file.
+    pub epoch: Epoch,
+    /// Its number in it.
+    pub sequence: u64,
+    /// When it came, microseconds.
+    pub received_us: i64,
+    /// What was sent.
+    pub entry: Entry,
+}
+
+impl Store {
+    /// Events in the order of their keys, from behind `after` on.
+    ///
+    /// # Errors
+    /// When the database fails, or holds an entry that cannot be read.
+    pub async fn events(&self, after: Option<(&Who, Epoch, u64)>, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        let sql = "SELECT fleet, agent, epoch, sequence, received_us, entry FROM events \
+                   WHERE (fleet, agent, epoch, sequence) > ($1, $2, $3, $4) \
+                   ORDER BY fleet, agent, epoch, sequence LIMIT $5";
+        let limit = i64::from(limit);
+        let from = match after {
+            Some((who, epoch, sequence)) => {
+                values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(epoch), number(sequence), limit]
+            }
+            None => values!["", "", 0_i64, 0_i64, limit],
+        };
+        let field = |what: String| StoreError::Field { table: "events", what };
+        let mut events = Vec::new();
+        for row in self.pool.rows(sql, from).await? {
+            let bytes = row.bytes(5)?;
+            let (entry, rest) = postcard::take_from_bytes(&bytes).map_err(|e| field(format!("entry: {e}")))?;
+            if !rest.is_empty() {
+                return Err(field(format!("entry with {} bytes behind it", rest.len())));
+            }
+            let epoch = unsigned("events", row.int(2)?)?;
+            events.push(StoredEvent {
+                who: agents::who(&row, 0)?,
+                epoch: Epoch::new(epoch).ok_or_else(|| field(format!("epoch {epoch}")))?,
+                sequence: unsigned("events", row.int(3)?)?,
+                received_us: row.int(4)?,
+                entry,
+            });
+        }
+        Ok(events)
+    }
+}

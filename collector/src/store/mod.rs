@@ -1,0 +1,108 @@
+//! Everything that is kept, and the only place with SQL. SQLite by default, PostgreSQL by URL; one set of tables
+//! (docs/store.md draws them), one set of tests.
+//!
+//! ```text
+//!  append   batches + episodes + progress, one transaction        ingest
+//!  hear     birth, status, model state; history where it changed  ingest
+//!  anomalies, agents, rollouts, dead letters, ...                 questions: a time bound and a page each
+//!  push, verdict, retry                                           people
+//!  trim     what is too old or too much, in small bites
+//! ```
+//!
+//! Not here: what a message means (`ingest`), when anything happens (`run`), how an answer is printed (`show`).
+
+mod agents;
+mod anomalies;
+mod append;
+mod backup;
+mod bulk;
+mod dead_letters;
+mod error;
+mod events;
+mod id;
+mod lease;
+mod models;
+mod open;
+mod retention;
+mod rollouts;
+mod rows;
+mod sql;
+mod verdicts;
+
+use std::fmt;
+
+use oddline_core::id::{AgentName, FleetName};
+
+pub use self::{
+    agents::{Agent, Birth, Heard, HeardDone, HistoryRow, Said},
+    anomalies::{Anomaly, Filter, HourCount, Page, Place},
+    append::{Appended, Batch, Body, Committed, Outcome, Part, SEQUENCE_MAX, part},
+    backup::BackupError,
+    dead_letters::{DeadLetter, Retried},
+    error::StoreError,
+    events::StoredEvent,
+    id::{ID_CHARS, ID_PREFIX_MIN, ID_SHOWN, is_prefix},
+    lease::{Lease, Leases},
+    models::{Model, ModelFile},
+    open::{Address, Mode},
+    retention::{Keep, Trimmed},
+    rollouts::{Progress, Rollout, Target, TargetError, Wish},
+    rows::kind_name,
+    verdicts::{Verdict, VerdictRow},
+};
+use self::{append::Remembered, sql::Pool};
+use sql::values;
+
+/// An agent of a fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct Who {
+    /// The fleet.
+    pub fleet: FleetName,
+    /// The agent.
+    pub agent: AgentName,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.fleet, self.agent)
+    }
+}
+
+/// An open database; clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: Pool,
+    remembered: Remembered,
+}
+
+impl Store {
+    /// Opens a database; see [`Mode`] for what is made or changed.
+    ///
+    /// # Errors
+    /// When it is not there, not allowed, does not answer, or has another schema than this program's.
+    pub async fn open(address: &Address, mode: Mode) -> Result<Self, StoreError> {
+        Ok(Self { pool: open::open(address, mode).await?, remembered: Remembered::default() })
+    }
+
+    /// Waits for what is under way and closes all connections.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.pool.row("SELECT COUNT(*) FROM changes", Vec::new()).await.map(|_| ())
+    }
+
+    /// Grows with every change that a running collector must take up: a push, a roll-out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn changes(&self) -> Result<i64, StoreError> {
+        let row = self.pool.row("SELECT counter FROM changes WHERE name = 'rollouts'", Vec::new()).await?;
+        row.map_or(Ok(0), |row| row.int(0))
+    }
+}

@@ -1,0 +1,94 @@
+//! Model files with their signatures: what `push` brings and the broker is given.
+
+use super::{
+    Store, StoreError,
+    sql::{Row, Tx},
+    values,
+};
+
+/// A model as it is pushed; checked by `push`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFile {
+    /// Hash of the file, 64 digits.
+    pub sha256: String,
+    /// Version in its metadata.
+    pub version: u64,
+    /// Name of the file.
+    pub file: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Text of its detached signature.
+    pub signature: String,
+    /// Where it comes from: JSON from its metadata.
+    pub provenance: Option<String>,
+    /// The trainer's report, JSON.
+    pub report: Option<String>,
+}
+
+/// A model without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// Hash of the file.
+    pub sha256: String,
+    /// Version.
+    pub version: i64,
+    /// When it was pushed, microseconds.
+    pub added_us: i64,
+    /// Name of the file.
+    pub file: String,
+    /// JSON from its metadata.
+    pub provenance: Option<String>,
+    /// The trainer's report, JSON.
+    pub report: Option<String>,
+}
+
+/// Keeps a model; a newer signature or report of the same file replaces the one before.
+pub(super) async fn keep(tx: &mut Tx, model: &ModelFile, now_us: i64) -> Result<(), StoreError> {
+    let sql = "INSERT INTO models (sha256, version, added_us, file, bytes, signature, provenance, report) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (sha256) DO UPDATE SET \
+               signature = excluded.signature, report = COALESCE(excluded.report, models.report)";
+    let version = i64::try_from(model.version)
+        .map_err(|_| StoreError::Field { table: "models", what: format!("version {}", model.version) })?;
+    let row = values![
+        model.sha256.as_str(),
+        version,
+        now_us,
+        model.file.as_str(),
+        model.bytes.clone(),
+        model.signature.as_str(),
+        model.provenance.clone(),
+        model.report.clone()
+    ];
+    tx.run(sql, row).await.map(|_| ())
+}
+
+impl Store {
+    /// Models, newest version first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn models(&self, limit: u32) -> Result<Vec<Model>, StoreError> {
+        let sql = "SELECT sha256, version, added_us, file, provenance, report FROM models \
+                   ORDER BY version DESC, sha256 LIMIT $1";
+        let read = |row: &Row| {
+            Ok(Model {
+                sha256: row.text(0)?,
+                version: row.int(1)?,
+                added_us: row.int(2)?,
+                file: row.text(3)?,
+                provenance: row.text_or(4)?,
+                report: row.text_or(5)?,
+            })
+        };
+        self.pool.rows(sql, values![i64::from(limit)]).await?.iter().map(read).collect()
+    }
+
+    /// Bytes and signature of a model.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn model_bytes(&self, sha256: &str) -> Result<Option<(Vec<u8>, String)>, StoreError> {
+        let row = self.pool.row("SELECT bytes, signature FROM models WHERE sha256 = $1", values![sha256]).await?;
+        row.map(|row| Ok((row.bytes(0)?, row.text(1)?))).transpose()
+    }
+}

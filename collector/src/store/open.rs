@@ -1,0 +1,197 @@
+//! From an address to an open database with the right schema. A newer schema is refused before anything is written.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions as _,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{StoreError, sql::Pool, values};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+const VIEWS_SQLITE: &str = include_str!("views/sqlite.sql");
+const VIEWS_POSTGRES: &str = include_str!("views/postgres.sql");
+
+/// How long a statement waits for another program that writes (a backup, a verdict), before it is an error.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// Readers of one process: the API, the pages and a command at a time.
+const READERS_MAX: u32 = 4;
+/// Connections to PostgreSQL: a writer, its reads, a lease, the API.
+const CONNECTIONS_MAX: u32 = 8;
+/// Prepared statements kept: all there are.
+const STATEMENTS_MAX: usize = 128;
+
+/// Where a database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL; its password belongs in `PGPASSFILE`.
+    Postgres(String),
+}
+
+/// Who opens it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The collector: makes the database and brings it to this program's schema.
+    Serve,
+    /// A command beside it: uses what is there.
+    Use,
+}
+
+impl FromStr for Address {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        let path = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")).unwrap_or(text);
+        if path.is_empty() || path.contains("://") {
+            return Err(StoreError::Address(text.to_owned()));
+        }
+        Ok(Self::Sqlite(path.into()))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+            // A password in it is not printed.
+            Self::Postgres(url) => {
+                match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
+                    Some((scheme, (who, place))) => {
+                        write!(f, "{scheme}://{}@{place}", who.split(':').next().unwrap_or_default())
+                    }
+                    None => f.write_str(url),
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn open(address: &Address, mode: Mode) -> Result<Pool, StoreError> {
+    let pool = match address {
+        Address::Sqlite(path) => sqlite(path, mode).await?,
+        Address::Postgres(url) => postgres(url).await?,
+    };
+    let place = address.to_string();
+    check_schema(&pool, &place, mode).await?;
+    if mode == Mode::Serve {
+        migrate(&pool, &place).await?;
+        views(&pool).await?;
+    }
+    Ok(pool)
+}
+
+async fn sqlite(path: &Path, mode: Mode) -> Result<Pool, StoreError> {
+    if mode == Mode::Use && !path.exists() {
+        return Err(StoreError::Missing(path.to_owned()));
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(mode == Mode::Serve)
+        .busy_timeout(BUSY_WAIT)
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .foreign_keys(false)
+        .disable_statement_logging()
+        // What the pages of one transaction of many agents take; the default of 2 MB spills.
+        .pragma("cache_size", "-32768")
+        .pragma("temp_store", "memory");
+    // The journal mode is a property of the file: who only reads does not touch it. NORMAL loses nothing of what is
+    // acknowledged when the program dies; FULL keeps that promise when the power fails, too.
+    let writer = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    let write = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let write = match mode {
+        Mode::Serve => write.connect_with(writer).await.map_err(StoreError::from_sqlx)?,
+        // Opened when a verdict or a push needs it.
+        Mode::Use => write.connect_lazy_with(writer),
+    };
+    let read = SqlitePoolOptions::new().max_connections(READERS_MAX).idle_timeout(None).max_lifetime(None);
+    Ok(Pool::Sqlite { write, read: read.connect_lazy_with(options.read_only(true)) })
+}
+
+async fn postgres(url: &str) -> Result<Pool, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(|error| match error {
+        sqlx::Error::Configuration(reason) => StoreError::Address(reason.to_string()),
+        _ => StoreError::Address("it cannot be read".to_owned()),
+    })?;
+    let options = options
+        .application_name("oddline-collector")
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(BUSY_WAIT).connect_with(options);
+    Ok(Pool::Postgres(pool.await.map_err(StoreError::from_sqlx)?))
+}
+
+/// Refuses what a newer program wrote, and for a command also what an older one wrote.
+async fn check_schema(pool: &Pool, place: &str, mode: Mode) -> Result<(), StoreError> {
+    let exists = match pool {
+        Pool::Sqlite { write, .. } if mode == Mode::Serve => {
+            let sql = "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
+            let count: i64 = sqlx::query_scalar(sql).fetch_one(write).await.map_err(StoreError::from_sqlx)?;
+            count
+        }
+        Pool::Sqlite { .. } => {
+            let sql = "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
+            pool.row(sql, Vec::new()).await?.map_or(Ok(0), |row| row.int(0))?
+        }
+        Pool::Postgres(_) => {
+            let sql =
+                "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = '_sqlx_migrations'";
+            pool.row(sql, Vec::new()).await?.map_or(Ok(0), |row| row.int(0))?
+        }
+    };
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let found = if exists == 0 {
+        0
+    } else {
+        let row = pool.row("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations", Vec::new()).await?;
+        row.map_or(Ok(0), |row| row.int(0))?
+    };
+    let place = place.to_owned();
+    match mode {
+        _ if found > known => Err(StoreError::Newer { place, found, known }),
+        Mode::Use if found < known => Err(StoreError::Older { place }),
+        Mode::Use | Mode::Serve => Ok(()),
+    }
+}
+
+async fn migrate(pool: &Pool, place: &str) -> Result<(), StoreError> {
+    let done = match pool {
+        Pool::Sqlite { write, .. } => MIGRATIONS.run(write).await,
+        Pool::Postgres(pool) => MIGRATIONS.run(pool).await,
+    };
+    done.map_err(|error| match error {
+        MigrateError::Execute(error) => StoreError::from_sqlx(error),
+        other => StoreError::Schema { place: place.to_owned(), reason: other.to_string() },
+    })
+}
+
+/// Views print times, which the two databases do differently; they are made again when their text changes.
+async fn views(pool: &Pool) -> Result<(), StoreError> {
+    let script = match pool {
+        Pool::Sqlite { .. } => VIEWS_SQLITE,
+        Pool::Postgres(_) => VIEWS_POSTGRES,
+    };
+    let digest = super::id::digest(script.as_bytes());
+    let mut tx = pool.begin().await?;
+    let row = tx.row("SELECT value FROM meta WHERE name = 'views'", Vec::new()).await?;
+    if row.map(|row| row.text(0)).transpose()?.as_deref() == Some(digest.as_str()) {
+        return Ok(());
+    }
+    tx.script(script).await?;
+    let sql =
+        "INSERT INTO meta (name, value) VALUES ('views', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    tx.run(sql, values![digest]).await?;
+    tx.commit().await
+}

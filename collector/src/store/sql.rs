@@ -1,0 +1,282 @@
+//! Where a statement meets a database: two native pools behind one closed enum, values in, rows out. Statements are
+//! static text with `$1..$n`, which both databases read; everything else of the store is written against this.
+
+use std::sync::Arc;
+
+use sqlx::{
+    Connection as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, pool::PoolConnection,
+    postgres::PgRow, sqlite::SqliteRow,
+};
+
+use super::StoreError;
+
+/// A database that is open.
+#[derive(Debug, Clone)]
+pub(super) enum Pool {
+    /// One connection that writes, several that read: SQLite has one writer at a time anyway, and one that waits in our
+    /// own queue waits in order.
+    Sqlite {
+        /// One connection.
+        write: SqlitePool,
+        /// Read only.
+        read: SqlitePool,
+    },
+    /// A pool for both.
+    Postgres(PgPool),
+}
+
+/// What is bound to a `$n`. An option's kind is said because PostgreSQL wants the type of a NULL.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Text(Arc<str>),
+    TextOr(Option<Arc<str>>),
+    Int(i64),
+    IntOr(Option<i64>),
+    Float(f64),
+    FloatOr(Option<f64>),
+    Bytes(Vec<u8>),
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<&Arc<str>> for Value {
+    fn from(text: &Arc<str>) -> Self {
+        Self::Text(Arc::clone(text))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(text: Option<String>) -> Self {
+        Self::TextOr(text.map(Into::into))
+    }
+}
+
+impl From<Option<&str>> for Value {
+    fn from(text: Option<&str>) -> Self {
+        Self::TextOr(text.map(Into::into))
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Int(flag.into())
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(number: Option<i64>) -> Self {
+        Self::IntOr(number)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<Option<f64>> for Value {
+    fn from(number: Option<f64>) -> Self {
+        Self::FloatOr(number)
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+/// `values![a, b]`: a list of [`Value`]s.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { vec![$($crate::store::sql::Value::from($value)),*] };
+}
+pub(super) use values;
+
+/// One row of an answer; columns by their place.
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+/// What a column can be read as.
+macro_rules! column {
+    ($($name:ident -> $type:ty),* $(,)?) => {
+        impl Row {
+            $(pub(super) fn $name(&self, at: usize) -> Result<$type, StoreError> {
+                match self {
+                    Self::Sqlite(row) => row.try_get(at),
+                    Self::Postgres(row) => row.try_get(at),
+                }
+                .map_err(StoreError::from_sqlx)
+            })*
+        }
+    };
+}
+column! {
+    text -> String,
+    text_or -> Option<String>,
+    int -> i64,
+    int_or -> Option<i64>,
+    float -> f64,
+    float_or -> Option<f64>,
+    bytes -> Vec<u8>,
+}
+
+impl Row {
+    pub(super) fn flag(&self, at: usize) -> Result<bool, StoreError> {
+        Ok(self.int(at)? != 0)
+    }
+}
+
+/// Binds values in order.
+macro_rules! bound {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query($sql);
+        for value in $values {
+            query = match value {
+                Value::Text(v) => query.bind(v),
+                Value::TextOr(v) => query.bind(v),
+                Value::Int(v) => query.bind(v),
+                Value::IntOr(v) => query.bind(v),
+                Value::Float(v) => query.bind(v),
+                Value::FloatOr(v) => query.bind(v),
+                Value::Bytes(v) => query.bind(v),
+            };
+        }
+        query
+    }};
+}
+
+/// A transaction; rolled back unless it is committed.
+pub(super) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    /// Runs a statement; the number of rows it changed.
+    pub(super) async fn run(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
+            Self::Postgres(tx) => bound!(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
+        }
+        .map_err(StoreError::from_sqlx)
+    }
+
+    /// All rows of an answer; the statement has a LIMIT, or a key that bounds it.
+    pub(super) async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Sqlite(tx) => {
+                let rows = bound!(sql, values).fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(tx) => {
+                let rows = bound!(sql, values).fetch_all(&mut **tx).await;
+                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+        .map_err(StoreError::from_sqlx)
+    }
+
+    /// The first row of an answer.
+    pub(super) async fn row(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs statements that come as one text, without values.
+    pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(|_| ()),
+            Self::Postgres(tx) => sqlx::raw_sql(sql).execute(&mut **tx).await.map(|_| ()),
+        }
+        .map_err(StoreError::from_sqlx)
+    }
+
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+        .map_err(StoreError::from_sqlx)
+    }
+}
+
+impl Pool {
+    /// Begins to write. SQLite takes the write lock at once: a transaction that reads first and writes later would fail
+    /// where another program wrote in between.
+    pub(super) async fn begin(&self) -> Result<Tx, StoreError> {
+        match self {
+            Self::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite),
+            Self::Postgres(pool) => pool.begin().await.map(Tx::Postgres),
+        }
+        .map_err(StoreError::from_sqlx)
+    }
+
+    /// All rows of an answer, read beside whoever writes.
+    pub(super) async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        match self {
+            Self::Sqlite { read, .. } => {
+                let rows = bound!(sql, values).fetch_all(read).await;
+                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(pool) => {
+                let rows = bound!(sql, values).fetch_all(pool).await;
+                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+        .map_err(StoreError::from_sqlx)
+    }
+
+    /// The first row of an answer.
+    pub(super) async fn row(&self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Waits for what is under way and closes all connections.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A PostgreSQL connection that is nobody else's: session locks live and die with it.
+#[derive(Debug)]
+pub(super) struct Own(PoolConnection<Postgres>);
+
+impl Own {
+    pub(super) async fn take(pool: &PgPool) -> Result<Self, StoreError> {
+        pool.acquire().await.map(Self).map_err(StoreError::from_sqlx)
+    }
+
+    pub(super) async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        let rows = bound!(sql, values).fetch_all(&mut *self.0).await.map_err(StoreError::from_sqlx)?;
+        Ok(rows.into_iter().map(Row::Postgres).collect())
+    }
+
+    /// Closes it, which frees its locks.
+    pub(super) async fn close(self) -> Result<(), StoreError> {
+        self.0.detach().close().await.map_err(StoreError::from_sqlx)
+    }
+}

@@ -1,0 +1,107 @@
+//! What people say of anomalies. All that was ever said is kept; the last word stands beside the anomaly.
+
+use std::{fmt, str::FromStr};
+
+use serde::Serialize;
+
+use super::{Store, StoreError, sql::Row, values};
+
+/// Bytes of a note.
+const NOTE_BYTES_MAX: usize = 4096;
+
+/// What an anomaly is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Usual on this server.
+    NormalHere,
+    /// Usual on every server.
+    NormalEverywhere,
+    /// Something was wrong.
+    Real,
+    /// Looked at, not known.
+    Unsure,
+}
+
+/// One word on an anomaly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerdictRow {
+    /// When, microseconds.
+    pub at_us: i64,
+    /// What.
+    pub verdict: String,
+    /// Why.
+    pub note: Option<String>,
+    /// Who.
+    pub author: Option<String>,
+}
+
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::NormalHere, Self::NormalEverywhere, Self::Real, Self::Unsure];
+
+    /// As it is typed and stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NormalHere => "normal-here",
+            Self::NormalEverywhere => "normal-everywhere",
+            Self::Real => "real",
+            Self::Unsure => "unsure",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Verdict {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|verdict| verdict.as_str() == text);
+        found.ok_or_else(|| format!("{text:?} is none of {}", Self::ALL.map(Self::as_str).join(", ")))
+    }
+}
+
+impl Store {
+    /// Says what the anomaly with this whole id is; false when there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn judge(
+        &self,
+        id: &str,
+        verdict: Verdict,
+        note: Option<&str>,
+        author: Option<&str>,
+        now_us: i64,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        if tx.run("UPDATE episodes SET verdict = $2 WHERE id = $1", values![id, verdict.as_str()]).await? == 0 {
+            return Ok(false);
+        }
+        let note = note.map(|note| note[..note.floor_char_boundary(NOTE_BYTES_MAX)].replace('\0', "\u{fffd}"));
+        let sql = "INSERT INTO verdicts (episode, at_us, verdict, note, author) VALUES ($1, $2, $3, $4, $5) \
+                   ON CONFLICT (episode, at_us) DO UPDATE SET verdict = excluded.verdict, note = excluded.note, \
+                   author = excluded.author";
+        tx.run(sql, values![id, now_us, verdict.as_str(), note, author]).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// What was said of an anomaly, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn verdicts(&self, id: &str) -> Result<Vec<VerdictRow>, StoreError> {
+        let sql = "SELECT at_us, verdict, note, author FROM verdicts WHERE episode = $1 ORDER BY at_us DESC LIMIT 100";
+        let read = |row: &Row| {
+            Ok(VerdictRow { at_us: row.int(0)?, verdict: row.text(1)?, note: row.text_or(2)?, author: row.text_or(3)? })
+        };
+        self.pool.rows(sql, values![id]).await?.iter().map(read).collect()
+    }
+}

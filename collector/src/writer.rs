@@ -1,0 +1,342 @@
+//! The one task that writes what agents send: takes what waits, stores it in one transaction, then acknowledges. A slow
+//! database makes the queue full, a full queue makes the broker wait, a waiting broker makes the agents keep their
+//! entries: nothing is dropped on the way.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use oddline_core::{
+    event::Entry,
+    id::Epoch,
+    topic::{Channel, Topic},
+    wire::{Ack, encode_ack, encode_batch, encode_json},
+};
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::sleep,
+};
+
+use crate::{
+    clock::now_us,
+    store::{Batch, Body, Committed, Heard, HeardDone, Outcome, Store, StoreError, Who},
+    subscribe::{Link, Receipt},
+};
+
+/// Messages that wait for the writer; the broker sends no more ahead.
+pub const QUEUE_MAX: usize = 2 * crate::subscribe::UNSETTLED_MAX as usize;
+/// Entries of one transaction: at 20,000 a second it takes a fifth of one.
+const GROUP_ENTRIES_MAX: usize = 4_096;
+/// First wait before a transaction is tried again.
+const RETRY_MIN: Duration = Duration::from_millis(200);
+/// Longest such wait.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+/// A database that failed for so long needs a person: the program ends, and its supervisor starts it anew. Nothing is
+/// lost, as nothing was acknowledged.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
+/// Transactions that a slow listener may be behind before it misses some.
+const LIVE_MAX: usize = 256;
+
+/// One message on its way to the store.
+#[derive(Debug)]
+pub struct Item {
+    /// What it holds; `None` when there is nothing to store.
+    pub content: Option<Content>,
+    /// What settles it.
+    pub receipt: Receipt,
+}
+
+/// What is stored.
+#[derive(Debug)]
+pub enum Content {
+    /// Entries.
+    Batch(Batch),
+    /// Words.
+    Heard(Heard),
+}
+
+/// What was done since the start.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Messages taken from the broker.
+    pub messages: AtomicU64,
+    /// Bytes of them.
+    pub bytes: AtomicU64,
+    /// Messages that meant nothing.
+    pub refused: AtomicU64,
+    /// Entries stored.
+    pub entries: AtomicU64,
+    /// Batches that were there already.
+    pub repeated: AtomicU64,
+    /// Batches before which something was missing.
+    pub gaps: AtomicU64,
+    /// Batches kept as dead letters.
+    pub dead_letters: AtomicU64,
+    /// Entries that an earlier collector acknowledged and this store never had.
+    pub missing: AtomicU64,
+    /// Transactions.
+    pub transactions: AtomicU64,
+    /// Microseconds in them.
+    pub commit_us: AtomicU64,
+    /// Transactions that failed and were tried again.
+    pub failures: AtomicU64,
+    /// Connections to the broker.
+    pub connections: AtomicU64,
+}
+
+/// Ids of anomalies that one transaction made or changed.
+pub type Live = broadcast::Sender<Arc<[Arc<str>]>>;
+
+/// A channel for [`Live`].
+#[must_use]
+pub fn live() -> Live {
+    broadcast::channel(LIVE_MAX).0
+}
+
+/// What the writer works with.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    /// Where it stores.
+    pub store: Store,
+    /// Where it acknowledges.
+    pub link: Link,
+    /// What it counts.
+    pub figures: Arc<Figures>,
+    /// Whom it tells.
+    pub live: Live,
+    /// Wakes whoever publishes wishes, when a new agent came.
+    pub newcomer: Arc<tokio::sync::Notify>,
+    /// Says a line.
+    pub say: fn(&str),
+}
+
+impl Writer {
+    /// Stores until the queue is closed and empty.
+    ///
+    /// # Errors
+    /// When the database has failed for five minutes, or refuses what cannot be set aside.
+    pub async fn run(self, mut queue: mpsc::Receiver<Item>) -> Result<(), StoreError> {
+        let mut waiting = Vec::with_capacity(QUEUE_MAX);
+        while queue.recv_many(&mut waiting, QUEUE_MAX).await > 0 {
+            for group in groups(std::mem::replace(&mut waiting, Vec::with_capacity(QUEUE_MAX))) {
+                self.store_group(group).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_group(&self, group: Group) -> Result<(), StoreError> {
+        let Group { heard, mut batches, receipts, .. } = group;
+        let mut acks: BTreeMap<(Who, Epoch), u64> = BTreeMap::new();
+        // Births first: they may say that what seems to be missing never comes.
+        if !heard.is_empty() {
+            let done = self.hear_surely(&heard).await?;
+            self.heard(&heard, &done, &mut acks);
+        }
+        if !batches.is_empty() {
+            let done = self.append(&mut batches).await?;
+            for (batch, appended) in batches.iter().zip(&done.batches) {
+                self.count(batch, appended.outcome);
+                let acked = acks.entry((batch.who.clone(), batch.epoch)).or_default();
+                *acked = appended.acked.max(*acked);
+            }
+            if !done.anomalies.is_empty() {
+                // Nobody has to listen.
+                let _: Result<usize, _> = self.live.send(done.anomalies.into());
+            }
+        }
+        // At most once, and before the message is settled: when it is lost with the connection the batch comes again.
+        for ((who, epoch), acked) in acks {
+            let topic = Topic::Agent(who.fleet, who.agent, Channel::Ack).to_string();
+            self.link.answer(topic, encode_ack(Ack { epoch, acked })).await;
+        }
+        for receipt in receipts {
+            self.link.settle(receipt).await;
+        }
+        Ok(())
+    }
+
+    /// Appends; a batch that the database refuses for its content is found and set aside as a dead letter.
+    async fn append(&self, batches: &mut [Batch]) -> Result<Committed, StoreError> {
+        match self.append_surely(batches).await {
+            Err(StoreError::Refused(_)) => {}
+            done => return done,
+        }
+        let mut all = Committed::default();
+        for batch in batches {
+            let one = std::slice::from_ref(batch);
+            let done = match self.append_surely(one).await {
+                Err(StoreError::Refused(reason)) => {
+                    set_aside(batch, format!("the database refused it: {reason}"));
+                    let one = std::slice::from_ref(batch);
+                    self.append_surely(one).await?
+                }
+                done => done?,
+            };
+            all.batches.extend(done.batches);
+            all.anomalies.extend(done.anomalies);
+        }
+        Ok(all)
+    }
+
+    async fn append_surely(&self, batches: &[Batch]) -> Result<Committed, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            let at = Instant::now();
+            let done = self.store.append(batches, now_us()).await;
+            let Some(done) = self.done_or_wait(done, at, &mut patience).await else { continue };
+            return done;
+        }
+    }
+
+    async fn hear_surely(&self, heard: &[Heard]) -> Result<Vec<HeardDone>, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            let at = Instant::now();
+            let done = self.store.hear(heard, now_us()).await;
+            let Some(done) = self.done_or_wait(done, at, &mut patience).await else { continue };
+            return done;
+        }
+    }
+
+    /// `None` after a wait, when the same may succeed now.
+    async fn done_or_wait<T>(
+        &self,
+        done: Result<T, StoreError>,
+        at: Instant,
+        patience: &mut Patience,
+    ) -> Option<Result<T, StoreError>> {
+        match done {
+            Err(error) if error.is_passing() && patience.began.elapsed() < GIVE_UP_AFTER => {
+                self.figures.failures.fetch_add(1, Relaxed);
+                (self.say)(&format!(
+                    "WARN  {error}; nothing is acknowledged meanwhile, next attempt in {:.1} s",
+                    patience.wait.as_secs_f64()
+                ));
+                sleep(patience.wait).await;
+                patience.wait = (patience.wait * 2).min(RETRY_MAX);
+                None
+            }
+            done => {
+                self.figures.transactions.fetch_add(1, Relaxed);
+                let us = u64::try_from(at.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.figures.commit_us.fetch_add(us, Relaxed);
+                Some(done)
+            }
+        }
+    }
+
+    fn heard(&self, heard: &[Heard], done: &[HeardDone], acks: &mut BTreeMap<(Who, Epoch), u64>) {
+        for (word, done) in heard.iter().zip(done) {
+            if done.is_new {
+                (self.say)(&format!("INFO  new agent {}", word.who));
+                self.newcomer.notify_one();
+            } else if done.turned && !word.retained {
+                let state =
+                    if matches!(word.said, crate::store::Said::Status { up: true, .. }) { "up" } else { "down" };
+                (self.say)(&format!("INFO  agent {} is {state}", word.who));
+            }
+            if done.missing > 0 {
+                self.figures.missing.fetch_add(done.missing, Relaxed);
+                (self.say)(&format!(
+                    "ERROR {} entries of {} were acknowledged by a collector before and are not in this store: it was \
+                     set back to a backup, or is new",
+                    done.missing, word.who
+                ));
+            }
+            if let Some((epoch, acked)) = done.acked.filter(|(_, acked)| *acked > 0) {
+                acks.insert((word.who.clone(), epoch), acked);
+            }
+        }
+    }
+
+    fn count(&self, batch: &Batch, outcome: Outcome) {
+        let figures = &self.figures;
+        match outcome {
+            Outcome::Stored(entries) => figures.entries.fetch_add(entries, Relaxed),
+            Outcome::Repeated => figures.repeated.fetch_add(1, Relaxed),
+            Outcome::Gap => figures.gaps.fetch_add(1, Relaxed),
+            Outcome::DeadLetter(entries) => {
+                let reason = match &batch.body {
+                    Body::Unreadable { reason, .. } => reason.as_str(),
+                    Body::Entries(_) => "",
+                };
+                (self.say)(&format!(
+                    "WARN  {entries} entries of {} from {} on cannot be read and are kept: {reason}; try \
+                     `oddline-collector dead-letters retry` after an upgrade",
+                    batch.who, batch.first
+                ));
+                figures.dead_letters.fetch_add(1, Relaxed)
+            }
+        };
+    }
+}
+
+/// How long the database has been failing.
+struct Patience {
+    began: Instant,
+    wait: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { began: Instant::now(), wait: RETRY_MIN }
+    }
+}
+
+/// What goes into one transaction.
+#[derive(Default)]
+struct Group {
+    heard: Vec<Heard>,
+    batches: Vec<Batch>,
+    receipts: Vec<Receipt>,
+    entries: usize,
+}
+
+/// Cut where the bound is passed: a message more, rather than none.
+fn groups(items: Vec<Item>) -> Vec<Group> {
+    let mut groups = vec![Group::default()];
+    for item in items {
+        if groups.last().is_none_or(|group| group.entries >= GROUP_ENTRIES_MAX) {
+            groups.push(Group::default());
+        }
+        groups.last_mut().expect("there is one").add(item);
+    }
+    groups
+}
+
+impl Group {
+    fn add(&mut self, item: Item) {
+        self.receipts.push(item.receipt);
+        match item.content {
+            Some(Content::Batch(batch)) => {
+                self.entries += match &batch.body {
+                    Body::Entries(entries) => entries.len(),
+                    Body::Unreadable { .. } => 1,
+                };
+                self.batches.push(batch);
+            }
+            Some(Content::Heard(heard)) => {
+                self.entries += 1;
+                self.heard.push(heard);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Makes a dead letter of a batch: its entries as they were, packed again.
+fn set_aside(batch: &mut Batch, reason: String) {
+    let Body::Entries(entries) = &batch.body else { return };
+    let payload = pack(batch.epoch, batch.first, entries);
+    batch.body = Body::Unreadable { count: entries.len() as u64, payload, reason };
+}
+
+fn pack(epoch: Epoch, first: u64, entries: &[Entry]) -> Vec<u8> {
+    let bytes: Result<Vec<Vec<u8>>, _> = entries.iter().map(postcard::to_stdvec).collect();
+    let packed = bytes.ok().and_then(|bytes| encode_batch(epoch, first, &bytes).ok());
+    // What came as JSON may be too long for the other.
+    packed.unwrap_or_else(|| encode_json(epoch, first, entries))
+}

@@ -1,0 +1,253 @@
+//! Clients that mean no good, or know no better: the well-behaved one beside them goes on.
+
+use std::{
+    io::{ErrorKind, Write as _},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use oddline_collector::broker::{Broker, Limits};
+use oddline_core::topic::Channel;
+use rumqttc::PubAckReason;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::client::{Client, PATIENCE, agent, broker, collector, named, settings, topic, until};
+
+/// Waits until the broker has closed it.
+async fn closed(stream: &mut TcpStream) {
+    let mut rest = Vec::new();
+    match timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it is left open") {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+}
+
+async fn say(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+/// A CONNECT of MQTT 5 for a client `oddline-home-NAME`.
+fn connect(name: &str) -> Vec<u8> {
+    let id = format!("oddline-home-{name}");
+    let mut body = b"\x00\x04MQTT\x05\x02\x00\x1e\x00".to_vec();
+    body.extend(u16::try_from(id.len()).unwrap().to_be_bytes());
+    body.extend(id.as_bytes());
+    let mut packet = vec![0x10, u8::try_from(body.len()).unwrap()];
+    packet.extend(body);
+    packet
+}
+
+#[tokio::test]
+async fn thousands_of_half_open_connections_leave_it_working() {
+    let half_open = 5_000_u64;
+    let limits = Limits { admit_within: Duration::from_secs(5), half_open: 500, ..Limits::default() };
+    let broker = Broker::start(settings(limits)).await.unwrap();
+    let mut ear = collector(broker.login()).await;
+    ear.listen(&Channel::Events.of_all()).await;
+    let mut pi = agent(&broker, "pi").await;
+    let address = broker.local_addr();
+    let mut lurking = Vec::new();
+    let (mut slowest, mut came) = (Duration::ZERO, 0);
+    for i in 0..half_open {
+        // Silent, half a CONNECT, a byte of nothing in particular.
+        let half_said = connect("lurker");
+        let bytes = [b"".as_slice(), &half_said[..9], b"\x10"][i as usize % 3];
+        // Not through the runtime, whose turns would be the longest part of it.
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(bytes).unwrap();
+        lurking.push(stream);
+        if i % 500 == 499 {
+            let began = Instant::now();
+            assert!(pi.is_served(&topic("pi", "events")).await);
+            assert_eq!(ear.message().await.payload, b"still here");
+            // And one that comes new.
+            let name = format!("new-{i}");
+            let mut new = agent(&broker, &name).await;
+            assert!(new.is_served(&topic(&name, "events")).await);
+            assert_eq!(ear.message().await.topic, topic(&name, "events"));
+            slowest = slowest.max(began.elapsed());
+            came += 1;
+        }
+    }
+    let figures = broker.figures();
+    println!("{half_open} half-open connections; slowest of {came} round trips: {slowest:?}; {figures:?}");
+    assert!(figures.half_open <= 500 && figures.turned_away > 0, "{figures:?}");
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+    // Each of them made room or ran out of time; none of the others did.
+    let all = || {
+        let figures = broker.figures();
+        figures.half_open == 0 && figures.turned_away + figures.timed_out == half_open
+    };
+    until("the last of them are timed out", all).await;
+    assert!(broker.figures().timed_out > 0);
+    for stream in lurking {
+        stream.set_nonblocking(true).unwrap();
+        closed(&mut TcpStream::from_std(stream).unwrap()).await;
+    }
+    assert!(pi.is_served(&topic("pi", "events")).await);
+}
+
+#[tokio::test]
+async fn malformed_packets_cost_their_sender_the_connection_and_nobody_else() {
+    let broker = broker().await;
+    let mut ear = collector(broker.login()).await;
+    ear.listen(&Channel::Events.of_all()).await;
+    let mut pi = agent(&broker, "pi").await;
+    let address = broker.local_addr();
+    let nonsense: Vec<u8> = (0..4096_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let after_connect: [&[u8]; 7] = [
+        b"\x10\x00",                                      // a second CONNECT, empty
+        b"\xff\xff\xff\xff\xff\xff",                      // a length that never ends
+        b"\x30\x02\x00\x09",                              // a topic longer than its packet
+        b"\x32\x05\x00\x01x\x00\x00",                     // QoS 1 with packet identifier 0
+        b"\x82\x02\x00\x01",                              // a SUBSCRIBE of nothing
+        b"\x36\x07\x00\x01x\x00\x01\x00y",                // QoS 3
+        b"\x32\x0a\x00\x04\xff\xfe\xfd\xfc\x00\x01\x00y", // a topic that is no UTF-8
+    ];
+    for bytes in [
+        b"GET / HTTP/1.1\r\n\r\n".as_slice(),
+        &nonsense,
+        b"\x10\xff\xff\xff\x7f",
+        b"\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+    ] {
+        closed(&mut say(address, bytes).await).await;
+        assert!(pi.is_served(&topic("pi", "events")).await);
+    }
+    for (i, bytes) in after_connect.into_iter().enumerate() {
+        let mut stream = say(address, &connect(&format!("bad-{i}"))).await;
+        let mut ack = [0; 5];
+        timeout(PATIENCE, stream.read_exact(&mut ack)).await.unwrap().unwrap();
+        assert_eq!((ack[0], ack[3]), (0x20, 0), "CONNACK, success");
+        stream.write_all(bytes).await.unwrap();
+        timeout(PATIENCE, closed(&mut stream)).await.unwrap_or_else(|_| panic!("case {i}"));
+        assert!(pi.is_served(&topic("pi", "events")).await);
+    }
+    for _ in 0..11 {
+        assert_eq!(ear.message().await.payload, b"still here");
+    }
+}
+
+#[tokio::test]
+async fn oversize_packets_are_refused() {
+    let broker = broker().await;
+    let mut ear = collector(broker.login()).await;
+    ear.listen(&Channel::Events.of_all()).await;
+    let mut pi = agent(&broker, "pi").await;
+    assert_eq!(pi.publish(&topic("pi", "events"), vec![7; 1024 * 1024 - 100], false).await, PubAckReason::Success);
+    assert_eq!(ear.message().await.payload.len(), 1024 * 1024 - 100);
+
+    // The header alone tells; the broker does not wait for the rest.
+    let address = broker.local_addr();
+    let mut stream = say(address, &connect("big")).await;
+    let mut ack = [0; 5];
+    timeout(PATIENCE, stream.read_exact(&mut ack)).await.unwrap().unwrap();
+    stream.write_all(b"\x32\xff\xff\xff\x7f\x00\x01x").await.unwrap();
+    closed(&mut stream).await;
+    assert!(pi.is_served(&topic("pi", "events")).await);
+}
+
+#[tokio::test]
+async fn no_more_agents_come_in_than_may() {
+    let broker = Broker::start(settings(Limits { connections: 5, ..Limits::default() })).await.unwrap();
+    let mut inside = Vec::new();
+    for i in 0..5 {
+        inside.push(agent(&broker, &format!("pi-{i}")).await);
+    }
+    let why = Client::connect(named(broker.local_addr(), "late")).await.err().unwrap();
+    println!("the sixth: {why}");
+    assert_eq!(broker.figures().connections, 5);
+    // The collector always finds room.
+    collector(broker.login()).await.goodbye().await;
+    inside.pop().unwrap().goodbye().await;
+    until("one has left", || broker.figures().connections == 4).await;
+    let mut late = agent(&broker, "late").await;
+    assert!(late.is_served(&topic("late", "events")).await);
+}
+
+/// Whoever sends as fast as it can is slowed down; the one beside it does not notice.
+#[tokio::test]
+async fn one_loud_agent_does_not_drown_the_others() {
+    let limits = Limits { agent_bytes_per_s: 2 * 1024 * 1024, ..Limits::default() };
+    let broker = Broker::start(settings(limits)).await.unwrap();
+    let mut pi = agent(&broker, "pi").await;
+    let mut loud = agent(&broker, "loud").await;
+    let began = Instant::now();
+    let shouting = tokio::spawn(async move {
+        for _ in 0..12 {
+            loud.publish(&topic("loud", "events"), vec![7; 512 * 1024], false).await;
+        }
+        began.elapsed()
+    });
+    let (mut slowest, mut asked) = (Duration::ZERO, 0);
+    while !shouting.is_finished() {
+        let began = Instant::now();
+        assert!(pi.is_served(&topic("pi", "events")).await);
+        slowest = slowest.max(began.elapsed());
+        asked += 1;
+    }
+    let took = shouting.await.unwrap();
+    println!("6 MiB in {took:?}; beside it {asked} messages, the slowest in {slowest:?}");
+    // Two megabytes at once, the other four in two seconds.
+    assert!(took > Duration::from_millis(1_500), "{took:?}");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+}
+
+/// Whoever takes nothing is cut when its part of the memory is full.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut() {
+    let broker = broker().await;
+    let mut deaf = say(broker.local_addr(), &connect("deaf")).await;
+    let mut ack = [0; 5];
+    timeout(PATIENCE, deaf.read_exact(&mut ack)).await.unwrap().unwrap();
+    let filter = topic("deaf", "ack");
+    let mut subscribe = vec![0x82, u8::try_from(filter.len() + 6).unwrap(), 0, 1, 0, 0];
+    subscribe.push(u8::try_from(filter.len()).unwrap());
+    subscribe.extend(filter.as_bytes());
+    subscribe.push(1);
+    deaf.write_all(&subscribe).await.unwrap();
+    let mut ear = collector(broker.login()).await;
+    let mut said = 0;
+    until("it is connected", || broker.figures().connections == 1).await;
+    let began = Instant::now();
+    while broker.figures().connections == 1 {
+        assert!(began.elapsed() < PATIENCE, "it is still there");
+        if said < 40 {
+            ear.publish(&topic("deaf", "ack"), vec![7; 1_000_000], false).await;
+            said += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("cut after {:?} and {said} MB", began.elapsed());
+    assert!(agent(&broker, "pi").await.is_served(&topic("pi", "events")).await);
+}
+
+/// A collector that hears nobody for a while loses what no longer fits in its queue, is told by the figures, and goes
+/// on; the agents' spools send it again.
+#[tokio::test]
+async fn a_collector_that_does_not_take_anything_costs_bounded_memory() {
+    let limits = Limits { collector_queue: 100, ..Limits::default() };
+    let broker = Broker::start(settings(limits)).await.unwrap();
+    let mut options = super::client::options("collector-slow", broker.login().address);
+    options
+        .set_credentials(broker.login().user.clone(), broker.login().password.clone())
+        .set_receive_maximum(Some(10))
+        .set_ack_mode(rumqttc::AckMode::Manual);
+    let mut ear = Client::connect(options).await.unwrap();
+    ear.listen(&Channel::Events.of_all()).await;
+    let mut pi = agent(&broker, "pi").await;
+    for i in 0..500_u32 {
+        assert_eq!(pi.publish(&topic("pi", "events"), i.to_string(), false).await, PubAckReason::Success);
+    }
+    until("the rest is dropped", || broker.figures().dropped >= 390).await;
+    assert_eq!(broker.figures().dropped, 390, "10 on their way, 100 waiting");
+    for i in 0..10_u32 {
+        assert_eq!(ear.message().await.payload, i.to_string().as_bytes());
+    }
+    assert!(pi.is_served(&topic("pi", "events")).await);
+}

@@ -1,0 +1,247 @@
+//! One table of who may say and hear what, asked of the embedded broker and of mosquitto with the files written from
+//! the same rules.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, OpenOptions},
+    io::Write as _,
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    time::SystemTime,
+};
+
+use oddline_collector::{
+    broker::{
+        Broker, Fleets, Limits, Settings, Tls,
+        acl::{Access, Rules, Who},
+        mosquitto::{Site, access_list, configuration},
+    },
+    enroll::{Authority, Request},
+};
+use oddline_core::{
+    id::ModelHash,
+    topic::{Channel, Topic},
+};
+use rumqttc::PubAckReason;
+
+use super::client::{Client, Papers, collector, options, until, with_tls};
+
+#[expect(clippy::disallowed_methods, reason = "TLS compares with the wall clock, so the certificates must")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+struct Place {
+    dir: tempfile::TempDir,
+    authority: Authority,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::open(dir.path().join("authority"), now()).unwrap();
+        Self { dir, authority }
+    }
+
+    fn papers(&self, agent: &str) -> Papers {
+        let request = Request {
+            agent: agent.parse().unwrap(),
+            fleet: "home".parse().unwrap(),
+            broker: "mqtts://localhost".to_owned(),
+            trusted_keys: Vec::new(),
+        };
+        let folder = self.authority.enroll(&request, self.dir.path(), now()).unwrap().folder.join("tls");
+        let read = |name: &str| fs::read(folder.join(name)).unwrap();
+        Papers { ca: read("ca.pem"), own: Some((read("agent.pem"), read("agent.key"))) }
+    }
+}
+
+/// A mosquitto with our files; killed when dropped.
+struct Mosquitto {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Mosquitto {
+    /// `None`, noted for the report, when it is not installed. Debian keeps it where not every user's path leads.
+    fn start(test: &str, place: &Place, fleets: &Fleets) -> Option<Self> {
+        let is_there = |program: &&str| {
+            Command::new(program).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+        };
+        let Some(program) = ["mosquitto", "/usr/sbin/mosquitto"].into_iter().find(is_there) else {
+            if let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
+                let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
+                writeln!(list, "{test}: mosquitto is not installed").unwrap();
+            }
+            return None;
+        };
+        let files = place.authority.server(&["localhost".to_owned()], now()).unwrap();
+        // The port is free now and nobody else on this machine asks for it in particular.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (acl, config) = (place.dir.path().join("acl"), place.dir.path().join("mosquitto.conf"));
+        let site = Site {
+            port,
+            ca: files.ca,
+            certificate: files.certificate,
+            key: files.key,
+            crl: place.authority.crl(),
+            acl: acl.clone(),
+        };
+        fs::write(&acl, access_list(fleets)).unwrap();
+        // As whom it runs is the package's business; here it must read this user's files.
+        fs::write(&config, configuration(&site, &Limits::default()) + "user root\n").unwrap();
+        let log = fs::File::create(place.dir.path().join("log")).unwrap();
+        let child = Command::new(program).arg("-v").arg("-c").arg(config).stderr(log).spawn().unwrap();
+        Some(Self { child, address: ([127, 0, 0, 1], port).into() })
+    }
+
+    async fn is_up(&mut self) {
+        until("mosquitto listens", || {
+            assert!(self.child.try_wait().unwrap().is_none(), "mosquitto refuses its configuration");
+            TcpStream::connect(self.address).is_ok()
+        })
+        .await;
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+struct Party {
+    who: Who,
+    client: Client,
+    /// Something it hears for certain, said last.
+    last: Topic,
+}
+
+fn agent_of(name: &str) -> Who {
+    Who::by_certificate(name, Some("home")).unwrap()
+}
+
+fn of(name: &str, channel: Channel) -> Topic {
+    Topic::Agent("home".parse().unwrap(), name.parse().unwrap(), channel)
+}
+
+/// Everything anybody tries: topics of both agents, of nobody, of another fleet, models.
+fn topics() -> Vec<Topic> {
+    let mut topics: Vec<Topic> =
+        ["pi", "web", "nobody"].into_iter().flat_map(|name| Channel::ALL.map(|channel| of(name, channel))).collect();
+    topics.extend(Channel::ALL.map(|c| Topic::Agent("shop".parse().unwrap(), "pi".parse().unwrap(), c)));
+    topics.push(Topic::Model("home".parse().unwrap(), ModelHash([7; 32])));
+    topics.push(Topic::Model("shop".parse().unwrap(), ModelHash([7; 32])));
+    topics
+}
+
+/// Tries all of it and compares with the rules.
+async fn obeys(rules: &Rules, mut parties: Vec<Party>) {
+    let topics = topics();
+    for party in &mut parties {
+        for topic in &topics {
+            // Mosquitto grants every subscription and filters what it delivers; the embedded broker refuses.
+            party.client.subscribe(&topic.to_string()).await;
+        }
+        for filter in ["#", "oddline/v1/+/+/ack", "oddline/v1/home/_models/+", "oddline/v1/+/+/events"] {
+            party.client.subscribe(filter).await;
+        }
+    }
+    let mut asked = 0;
+    for (writer, party) in parties.iter_mut().enumerate() {
+        for (number, topic) in topics.iter().enumerate() {
+            let allowed = rules.allows(&party.who, Access::Write, topic).is_ok();
+            let payload = format!("{writer} {number}");
+            let said = party.client.publish(&topic.to_string(), payload, false).await;
+            let wanted = if allowed { PubAckReason::Success } else { PubAckReason::NotAuthorized };
+            // What nobody hears is allowed all the same.
+            let said = if said == PubAckReason::NoMatchingSubscribers { PubAckReason::Success } else { said };
+            assert_eq!(said, wanted, "{:?} writes {topic}", party.who);
+            asked += 1;
+        }
+    }
+    // By now everything has been delivered or not; one more of each marks the end of what there is to hear.
+    for party in 0..parties.len() {
+        let last = parties[party].last.clone();
+        let writer = parties.iter().position(|p| rules.allows(&p.who, Access::Write, &last).is_ok()).unwrap();
+        parties[writer].client.publish(&last.to_string(), "last", false).await;
+    }
+    for party in &mut parties {
+        let mut heard = BTreeSet::new();
+        loop {
+            let message = party.client.message().await;
+            if message.payload == b"last" && message.topic == party.last.to_string() {
+                break;
+            }
+            heard.insert(message.topic);
+        }
+        for topic in &topics {
+            // Somebody has to have said something there.
+            let is_said = party_writes(rules, topic);
+            let wanted = is_said && rules.allows(&party.who, Access::Read, topic).is_ok();
+            assert_eq!(heard.contains(&topic.to_string()), wanted, "{:?} reads {topic}", party.who);
+            asked += 1;
+        }
+    }
+    println!("{asked} answers as the rules say");
+}
+
+fn party_writes(rules: &Rules, topic: &Topic) -> bool {
+    [agent_of("pi"), agent_of("web"), Who::Collector].iter().any(|who| rules.allows(who, Access::Write, topic).is_ok())
+}
+
+fn rules() -> Rules {
+    Rules { fleets: Fleets::Only(["home".parse().unwrap()].into()) }
+}
+
+#[tokio::test]
+async fn mosquitto_obeys_the_table() {
+    let place = Place::new();
+    let rules = rules();
+    let (pi, web) = (place.papers("pi"), place.papers("web"));
+    let lost = place.papers("lost");
+    place.authority.revoke(&"lost".parse().unwrap(), now()).unwrap();
+    let Some(mut mosquitto) = Mosquitto::start("broker: mosquitto_obeys_the_table", &place, &rules.fleets) else {
+        return;
+    };
+    mosquitto.is_up().await;
+    let come =
+        async |id: &str, papers: &Papers| Client::connect(with_tls(options(id, mosquitto.address), papers)).await;
+    let (certificate, key) = place.authority.collector(now()).unwrap();
+    let own = Papers { ca: pi.ca.clone(), own: Some((certificate.into(), key.into())) };
+    let parties = vec![
+        Party { who: agent_of("pi"), client: come("pi", &pi).await.unwrap(), last: of("pi", Channel::Ack) },
+        Party { who: agent_of("web"), client: come("web", &web).await.unwrap(), last: of("web", Channel::Ack) },
+        Party { who: Who::Collector, client: come("c", &own).await.unwrap(), last: of("pi", Channel::Training) },
+    ];
+    obeys(&rules, parties).await;
+
+    let refused = come("lost", &lost).await.err().unwrap();
+    assert!(refused.contains("CertificateRevoked"), "{refused}");
+    let nothing = Papers { own: None, ..pi.clone() };
+    println!("no certificate: {}", come("none", &nothing).await.err().unwrap());
+    let stranger = Place::new().papers("pi");
+    println!("another authority's: {}", come("x", &Papers { own: stranger.own, ..pi }).await.err().unwrap());
+}
+
+#[tokio::test]
+async fn the_embedded_broker_obeys_the_table() {
+    let place = Place::new();
+    let rules = rules();
+    let (pi, web) = (place.papers("pi"), place.papers("web"));
+    let files = place.authority.server(&["localhost".to_owned()], now()).unwrap();
+    let tls = Tls { certificate: files.certificate, key: files.key, client_ca: files.ca, revoked: Some(files.revoked) };
+    let (fleets, limits) = (rules.fleets.clone(), Limits::default());
+    let settings = Settings { listen: ([127, 0, 0, 1], 0).into(), tls: Some(tls), fleets, limits };
+    let broker = Broker::start(settings).await.unwrap();
+    let come = async |id: &str, papers: &Papers| {
+        Client::connect(with_tls(options(id, broker.local_addr()), papers)).await.unwrap()
+    };
+    let parties = vec![
+        Party { who: agent_of("pi"), client: come("pi", &pi).await, last: of("pi", Channel::Ack) },
+        Party { who: agent_of("web"), client: come("web", &web).await, last: of("web", Channel::Ack) },
+        Party { who: Who::Collector, client: collector(broker.login()).await, last: of("pi", Channel::Training) },
+    ];
+    obeys(&rules, parties).await;
+}

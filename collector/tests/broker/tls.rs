@@ -1,0 +1,268 @@
+//! TLS with certificates of the fleet's own authority: who comes in, as whom, and who does not.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use oddline_collector::{
+    broker::{Broker, Fleets, Limits, Settings, Tls},
+    enroll::{Authority, Bundle, Request, ServerFiles},
+};
+use oddline_core::topic::Channel;
+use rumqttc::{MqttOptions, PubAckReason, SubscribeReasonCode};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::client::{Client, PATIENCE, Papers, collector, named, options, topic, until, with_tls, with_will};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+#[expect(clippy::disallowed_methods, reason = "TLS compares with the wall clock, so the certificates must")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+struct Place {
+    dir: tempfile::TempDir,
+    authority: Authority,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::open(dir.path().join("authority"), now()).unwrap();
+        Self { dir, authority }
+    }
+
+    fn enroll(&self, agent: &str, fleet: &str, out: &str, now: SystemTime) -> Bundle {
+        let request = Request {
+            agent: agent.parse().unwrap(),
+            fleet: fleet.parse().unwrap(),
+            broker: "mqtts://localhost:8883".to_owned(),
+            trusted_keys: Vec::new(),
+        };
+        self.authority.enroll(&request, &self.dir.path().join(out), now).unwrap()
+    }
+
+    fn papers(&self, agent: &str) -> Papers {
+        papers(&self.enroll(agent, "home", "out", now()).folder)
+    }
+
+    fn server(&self, name: &str) -> ServerFiles {
+        self.authority.server(&[name.to_owned()], now()).unwrap()
+    }
+
+    async fn broker(&self, limits: Limits) -> Broker {
+        let files = self.server("localhost");
+        Broker::start(settings(files, limits)).await.unwrap()
+    }
+}
+
+fn settings(files: ServerFiles, limits: Limits) -> Settings {
+    let ServerFiles { certificate, key, ca, revoked, .. } = files;
+    let tls = Tls { certificate, key, client_ca: ca, revoked: Some(revoked) };
+    // Beyond loopback: with TLS it may.
+    Settings { listen: ([0, 0, 0, 0], 0).into(), tls: Some(tls), fleets: Fleets::Every, limits }
+}
+
+fn papers(folder: &Path) -> Papers {
+    let read = |name: &str| fs::read(folder.join("tls").join(name)).unwrap();
+    Papers { ca: read("ca.pem"), own: Some((read("agent.pem"), read("agent.key"))) }
+}
+
+fn at(broker: &Broker) -> std::net::SocketAddr {
+    ([127, 0, 0, 1], broker.local_addr().port()).into()
+}
+
+fn secure(broker: &Broker, id: &str, papers: &Papers) -> MqttOptions {
+    with_tls(options(id, at(broker)), papers)
+}
+
+async fn come(broker: &Broker, id: &str, papers: &Papers) -> Result<Client, String> {
+    Client::connect(secure(broker, id, papers)).await
+}
+
+#[tokio::test]
+async fn a_certificate_names_its_agent() {
+    let place = Place::new();
+    let broker = place.broker(Limits::default()).await;
+    let mut ear = collector(broker.login()).await;
+    ear.listen(&Channel::Events.of_all()).await;
+    let papers = place.papers("pi");
+    let mut pi = come(&broker, "oddline-home-pi", &papers).await.unwrap();
+    assert_eq!(pi.publish(&topic("pi", "events"), "mine", false).await, PubAckReason::Success);
+    assert_eq!(ear.message().await.payload, b"mine");
+    for others in [topic("web", "events"), "oddline/v1/shop/pi/events".to_owned()] {
+        assert_eq!(pi.publish(&others, "x", false).await, PubAckReason::NotAuthorized, "{others}");
+    }
+    assert_eq!(pi.subscribe(&topic("web", "ack")).await, SubscribeReasonCode::NotAuthorized);
+    let models = |fleet| format!("oddline/v1/{fleet}/_models/{}", "ab".repeat(32));
+    pi.listen(&models("home")).await;
+    assert_eq!(pi.subscribe(&models("shop")).await, SubscribeReasonCode::NotAuthorized);
+
+    // What it says of itself counts for nothing.
+    let mut claims = secure(&broker, "oddline-home-pi", &papers);
+    claims.set_credentials("web", "");
+    let mut claims = Client::connect(claims).await.unwrap();
+    assert_eq!(claims.publish(&topic("web", "events"), "x", false).await, PubAckReason::NotAuthorized);
+    assert_eq!(claims.publish(&topic("pi", "events"), "x", false).await, PubAckReason::Success);
+    let mut claims = secure(&broker, "collector-1", &papers);
+    claims.set_credentials("collector", broker.login().password.clone());
+    assert!(Client::connect(claims).await.err().unwrap().contains("NotAuthorized"), "the secret is for loopback");
+    assert!(come(&broker, "oddline-home-web", &papers).await.err().unwrap().contains("NotAuthorized"));
+    let will = with_will(secure(&broker, "pi", &papers), &topic("web", "status"));
+    assert!(Client::connect(will).await.err().unwrap().contains("NotAuthorized"));
+}
+
+#[tokio::test]
+async fn without_a_certificate_of_this_authority_nobody_comes_in() {
+    let (place, elsewhere) = (Place::new(), Place::new());
+    let broker = place.broker(Limits::default()).await;
+    let good = place.papers("pi");
+    let refused = async |what: &str, papers: &Papers| {
+        let why = come(&broker, "oddline-home-pi", papers).await.err().unwrap_or_else(|| panic!("{what} came in"));
+        println!("{what}: {why}");
+        why
+    };
+    let with = |own| Papers { ca: good.ca.clone(), own };
+    assert!(refused("no certificate", &with(None)).await.contains("CertificateRequired"));
+    let stranger = elsewhere.papers("pi");
+    assert!(refused("another authority's", &with(stranger.own.clone())).await.contains("UnknownCA"));
+    let expired = papers(&place.enroll("old", "home", "out", now() - DAY * 800).folder);
+    assert!(refused("expired", &with(expired.own)).await.contains("CertificateExpired"));
+    let early = papers(&place.enroll("early", "home", "out", now() + DAY * 30).folder);
+    assert!(refused("not valid yet", &with(early.own)).await.contains("CertificateExpired"));
+    let server = place.server("localhost");
+    let own = (fs::read(&server.certificate).unwrap(), fs::read(&server.key).unwrap());
+    assert!(refused("the broker's own", &with(Some(own))).await.contains("UnsupportedCertificate"));
+    let (certificate, key) = place.authority.collector(now()).unwrap();
+    let why = refused("the collector's, for brokers outside", &with(Some((certificate.into(), key.into())))).await;
+    assert!(why.contains("NotAuthorized"), "{why}");
+    // And the agent does not take another broker's.
+    let fooled = Papers { ca: stranger.ca, own: good.own.clone() };
+    assert!(refused("a broker it does not know", &fooled).await.contains("UnknownIssuer"));
+    // No TLS at all.
+    let why = Client::connect(named(at(&broker), "pi")).await.err().unwrap();
+    println!("plain: {why}");
+
+    let mut pi = come(&broker, "oddline-home-pi", &good).await.unwrap();
+    assert!(pi.is_served(&topic("pi", "events")).await);
+    assert_eq!(broker.figures().connections, 1);
+}
+
+#[tokio::test]
+async fn a_revoked_agent_is_cut_stays_out_and_can_be_enrolled_again() {
+    let place = Place::new();
+    let broker = place.broker(Limits::default()).await;
+    let (lost, kept) = (place.papers("pi"), place.papers("web"));
+    let mut pi = come(&broker, "oddline-home-pi", &lost).await.unwrap();
+    let mut web = come(&broker, "oddline-home-web", &kept).await.unwrap();
+    assert!(pi.is_served(&topic("pi", "events")).await);
+    place.authority.revoke(&"pi".parse().unwrap(), now()).unwrap();
+    // Nobody tells the broker: it looks at the list.
+    println!("cut: {}", pi.end().await);
+    let why = come(&broker, "oddline-home-pi", &lost).await.err().unwrap();
+    assert!(why.contains("NotAuthorized"), "{why}");
+    assert!(web.is_served(&topic("web", "events")).await);
+
+    let again = papers(&place.enroll("pi", "home", "again", now()).folder);
+    let mut pi = come(&broker, "oddline-home-pi", &again).await.unwrap();
+    assert!(pi.is_served(&topic("pi", "events")).await);
+    assert!(come(&broker, "oddline-home-pi", &lost).await.is_err());
+    assert!(pi.is_served(&topic("pi", "events")).await, "the old certificate did not end the new one's session");
+
+    // A broker that starts later knows it from the start.
+    broker.stop().await;
+    let broker = place.broker(Limits::default()).await;
+    assert!(come(&broker, "oddline-home-pi", &lost).await.is_err());
+    assert!(come(&broker, "oddline-home-pi", &again).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_lets_nobody_in_by_guess() {
+    let place = Place::new();
+    let broker = place.broker(Limits::default()).await;
+    let bundle = place.enroll("pi", "home", "out", now());
+    let papers = papers(&bundle.folder);
+    place.authority.revoke(&"pi".parse().unwrap(), now()).unwrap();
+    let list = place.server("localhost").revoked;
+    broker.revoke(&list).unwrap();
+    fs::write(&list, "spoilt by hand\n").unwrap();
+    assert!(broker.revoke(&list).is_err());
+    until("it is said", || broker.figures().is_revoked_list_bad).await;
+    assert!(come(&broker, "oddline-home-pi", &papers).await.err().unwrap().contains("NotAuthorized"));
+    let error = Broker::start(settings(place.server("localhost"), Limits::default())).await.unwrap_err();
+    assert!(error.to_string().contains("line 1"), "{error}");
+
+    // Mended, and then lost.
+    fs::write(&list, "# nobody at all\n").unwrap();
+    until("it is taken up", || !broker.figures().is_revoked_list_bad).await;
+    let mut pi = come(&broker, "oddline-home-pi", &papers).await.unwrap();
+    fs::write(&list, format!("{} pi\n", bundle.serial)).unwrap();
+    pi.end().await;
+    fs::remove_file(&list).unwrap();
+    until("it is said", || broker.figures().is_revoked_list_bad).await;
+    assert!(come(&broker, "oddline-home-pi", &papers).await.err().unwrap().contains("NotAuthorized"));
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_taken_up_and_nobody_is_cut() {
+    let place = Place::new();
+    let papers = place.papers("pi");
+    let files = place.server("old.example");
+    let broker = Broker::start(settings(files, Limits::default())).await.unwrap();
+    // The client checks the name: only the certificate that comes is for "localhost".
+    let why = come(&broker, "oddline-home-pi", &papers).await.err().unwrap();
+    assert!(why.contains("NotValidForName"), "{why}");
+    place.server("localhost");
+    broker.renew().await.unwrap();
+    let mut pi = come(&broker, "oddline-home-pi", &papers).await.unwrap();
+    place.server("third.example");
+    broker.renew().await.unwrap();
+    assert!(pi.is_served(&topic("pi", "events")).await);
+    assert!(come(&broker, "oddline-home-pi", &papers).await.is_err());
+
+    // Files that are no good leave the old ones.
+    let files = place.server("localhost");
+    broker.renew().await.unwrap();
+    fs::write(&files.key, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
+    println!("{}", broker.renew().await.unwrap_err());
+    assert!(broker.figures().is_certificate_bad);
+    assert!(come(&broker, "pi", &papers).await.is_ok());
+
+    // Nobody tells the broker: it looks.
+    place.server("fourth.example");
+    until("it is taken up", || !broker.figures().is_certificate_bad).await;
+    assert!(come(&broker, "oddline-home-pi", &papers).await.err().unwrap().contains("NotValidForName"));
+    assert!(pi.is_served(&topic("pi", "events")).await);
+}
+
+#[tokio::test]
+async fn silent_and_half_spoken_tls_costs_nobody_else_anything() {
+    let place = Place::new();
+    let limits = Limits { admit_within: Duration::from_secs(3), half_open: 200, ..Limits::default() };
+    let broker = place.broker(limits).await;
+    let papers = place.papers("pi");
+    let mut lurking = Vec::new();
+    for i in 0..600 {
+        let mut stream = TcpStream::connect(at(&broker)).await.unwrap();
+        if i % 2 == 0 {
+            // The start of a ClientHello.
+            stream.write_all(b"\x16\x03\x01\x02\x00\x01").await.unwrap();
+        }
+        lurking.push(stream);
+    }
+    let mut pi = come(&broker, "oddline-home-pi", &papers).await.unwrap();
+    assert!(pi.is_served(&topic("pi", "events")).await);
+    until("the silent ones are gone", || broker.figures().half_open == 0).await;
+    for mut stream in lurking {
+        let mut rest = Vec::new();
+        let _closed = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it is left open");
+    }
+    assert!(pi.is_served(&topic("pi", "events")).await);
+}

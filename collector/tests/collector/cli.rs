@@ -1,0 +1,132 @@
+//! Commands as a person types them: exit codes, what they say when there is nothing or a name is wrong.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use oddline_collector::store::{Address, Mode, Store};
+
+use crate::{
+    entries::{episode, epoch, odd, who},
+    program::command,
+};
+
+/// A model file with its signature beside it, as far as a collector looks.
+pub fn model(folder: &Path, version: u64) -> PathBuf {
+    let mut bytes = vec![0x08, 0x08];
+    let (key, value) = ("oddline.version", version.to_string());
+    let length = |text: &str| u8::try_from(text.len()).unwrap();
+    let mut entry = vec![0x0a, length(key)];
+    entry.extend(key.as_bytes());
+    entry.extend([0x12, length(&value)]);
+    entry.extend(value.as_bytes());
+    bytes.extend([0x72, u8::try_from(entry.len()).unwrap()]);
+    bytes.extend(entry);
+    oddline_core::seal::seal(&mut bytes);
+    let path = folder.join(format!("model-{version}.onnx"));
+    fs::write(&path, bytes).unwrap();
+    fs::write(folder.join(format!("model-{version}.onnx.minisig")), "untrusted comment: test\nRW\n").unwrap();
+    path
+}
+
+fn ask(store: &Path, arguments: &[&str]) -> (i32, String, String) {
+    // Nothing of this machine's configuration.
+    let output: Output =
+        command().arg("--config").arg("/dev/null").arg("--store").arg(store).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn answers_read_well_and_mistakes_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.db");
+    let (code, _, said) = ask(&path, &["agents"]);
+    assert_eq!(code, 74, "{said}");
+    assert!(said.contains("no database at"), "{said}");
+
+    let store = Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap();
+    assert_eq!(ask(&path, &["agents"]), (0, "no agent was heard of yet\n".to_owned(), String::new()));
+    assert!(ask(&path, &["anomalies"]).1.starts_with("nothing odd since "));
+    assert_eq!(ask(&path, &["anomalies", "--json"]).1, "[]\n");
+    assert_eq!(ask(&path, &["dead-letters", "list"]).1, "no dead letters\n");
+    assert_eq!(ask(&path, &["rollouts"]).1, "no model was pushed yet\n");
+
+    let now_us = oddline_collector::clock::now_us();
+    for number in 1..=4 {
+        let found = odd(&who("home", "pi"), epoch(1), number, episode(number, 2, now_us - 60_000_000));
+        store.append(&[found], now_us).await.unwrap();
+    }
+    let (code, table, _) = ask(&path, &["anomalies", "--since", "2h"]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!((code, lines.len()), (0, 5), "{table}");
+    assert!(lines[0].starts_with("TIME                 SERVER  COMPONENT  KIND"), "{table}");
+    assert!(lines[1].contains("value far from its usual level: 9300 where 120 is usual"), "{table}");
+    let id = lines[1].split_whitespace().last().unwrap();
+    assert_eq!(ask(&path, &["verdict", id, "real", "--note", "disk was full"]).0, 0);
+    let (_, detail, _) = ask(&path, &["anomalies", id]);
+    assert!(detail.contains("real") && detail.contains("disk was full") && detail.contains("took 9300 ms"), "{detail}");
+    let csv = ask(&path, &["anomalies", "--csv", "--server", "web-1"]).1;
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+
+    for (arguments, code, says) in [
+        (&["anomalies", "--server", "web1"][..], 2, "did you mean \"web-1\"?"),
+        (&["anomalies", "--since", "yesterday"], 2, "is no time"),
+        (&["anomalies", "--kind", "odd"], 2, "novelty"),
+        (&["anomalies", "--since", "1h", "--until", "2h"], 2, "--until is not after --since"),
+        (&["verdict", id, "fine"], 2, "normal-everywhere"),
+        (&["verdict", "zzzzzzzz", "real"], 2, "no anomaly has the id"),
+        (&["push", "missing.onnx", "--to", "all"], 74, "missing.onnx"),
+        (&["push", "/dev/null", "--to", "all"], 65, "1 to 524288 are allowed"),
+    ] {
+        let (found, _, said) = ask(&path, arguments);
+        assert_eq!(found, code, "{arguments:?}: {said}");
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+    let model = model(folder.path(), 3).display().to_string();
+    let (code, _, said) = ask(&path, &["push", &model, "--to", "pie"]);
+    assert_eq!((code, said.as_str()), (2, "error: no agent is called \"pie\": did you mean \"pi\"?\n"));
+
+    // A copy while it is open; never over a file.
+    let copy = folder.path().join("copy.db");
+    let target = copy.display().to_string();
+    assert_eq!(ask(&path, &["backup", &target]).0, 0);
+    assert_eq!(ask(&copy, &["anomalies", "--json"]).1, ask(&path, &["anomalies", "--json"]).1);
+    assert_eq!(ask(&path, &["backup", &target]).0, 74);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.db");
+    Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap().close().await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (9999, 'x', 1, x'00', 0)";
+    let Ok(done) = std::process::Command::new("sqlite3").arg(&path).arg(newer).status() else {
+        return crate::not_run("cli: newer schema", "sqlite3 is not installed");
+    };
+    assert!(done.success());
+    let before = fs::read(&path).unwrap();
+    for arguments in [&["agents"][..], &["run"]] {
+        let (code, _, said) = ask(&path, arguments);
+        assert_eq!(code, 65, "{said}");
+        assert!(said.contains("schema 9999, this program knows up to 1"), "{said}");
+    }
+    assert!(fs::read(&path).unwrap() == before, "nothing was changed");
+}
+
+#[test]
+fn all_mistakes_of_a_configuration_come_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.toml");
+    fs::write(&path, "stor = 'x'\nquiet_after = '1s'\n[broker]\nurl = 'http://x'\nuser = 'me'\n[embedded]\nlisten = '0.0.0.0:1883'\n").unwrap();
+    let output = command().arg("--config").arg(&path).arg("run").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    for part in ["stor", "quiet_after", "mqtt://host", "password_file", "embedded"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Entries, batches and agents for tests.
+
+use oddline_collector::store::{Address, Batch, Body, Mode, Store, Who};
+use oddline_core::{
+    event::{Entry, Episode, Event, Finite, FloodSummary, Gap, Kind, List, Reason, Silence, SourceFault, Stamp, Text},
+    id::{BootId, Epoch},
+    time::EventTime,
+};
+
+pub fn who(fleet: &str, agent: &str) -> Who {
+    Who { fleet: fleet.parse().unwrap(), agent: agent.parse().unwrap() }
+}
+
+pub fn epoch(bits: u64) -> Epoch {
+    Epoch::from_random(bits)
+}
+
+pub fn stamp() -> Stamp {
+    Stamp { boot: BootId([7; 16]), monotonic_us: 5, wall: EventTime::from_micros(1_000) }
+}
+
+pub fn episode(number: u64, records: u64, last_us: i64) -> Episode {
+    let reason = Reason {
+        feature: Text::cut("value"),
+        observed: Finite::<f64>::nearest(9.0),
+        expected: Finite::<f64>::new(4.0),
+        share: Finite::<f32>::nearest(3.5),
+    };
+    Episode {
+        source: Text::cut("/var/log/syslog"),
+        number,
+        server: Text::cut(if number.is_multiple_of(3) { "web-1" } else { "db-1" }),
+        component: Text::cut(if number.is_multiple_of(2) { "cpu" } else { "disk" }),
+        kind: if number.is_multiple_of(5) { Kind::Range } else { Kind::Score },
+        first: EventTime::from_micros(1_000_000),
+        last: EventTime::from_micros(last_us),
+        records,
+        peak: Finite::<f32>::nearest(1.5 + number as f32),
+        threshold: Finite::<f32>::nearest(1.0),
+        main_reason: Text::cut("value far from its usual level"),
+        reasons: [reason].into_iter().collect(),
+        value: Finite::<f64>::nearest(9300.0),
+        expected: Finite::<f64>::new(120.5),
+        learning: false,
+        samples: [Text::cut("Jan  5 cron[1]: took 9300 ms")].into_iter().collect(),
+        model: 3,
+        by_clock: false,
+    }
+}
+
+/// The entry that an agent would have under this sequence: a mixture of all kinds, some with what databases choke on.
+pub fn entry(sequence: u64) -> Entry {
+    let source = Text::cut("/var/log/syslog");
+    let instant = |us: u64| EventTime::from_micros(i64::try_from(us).unwrap());
+    let number = sequence / 3;
+    let event = match sequence % 12 {
+        0 => Event::Gap(Gap {
+            source,
+            bytes: Some(sequence),
+            records: None,
+            after: None,
+            cause: Text::cut("rotated away\0 with 'quotes'"),
+        }),
+        1 => Event::SourceFailed(SourceFault { source, cause: Text::cut("gone \u{1f980}") }),
+        2 => Event::Silence(Silence {
+            source,
+            server: Text::cut("web-1"),
+            component: Text::cut("cr\0on"),
+            last: instant(sequence),
+            until: instant(sequence * 1_000_000),
+            usual_s: Finite::<f64>::nearest(0.0),
+            model: u64::MAX,
+            by_clock: true,
+        }),
+        3 => Event::FloodSummary(FloodSummary {
+            source,
+            from: instant(sequence),
+            to: instant(sequence * 1_000),
+            suppressed: u64::MAX,
+            components: [(Text::cut("cpu"), 4), (Text::cut("disk"), 3)].into_iter().collect(),
+            others: 0,
+            by_clock: false,
+        }),
+        4 | 7 | 10 => Event::EpisodeOpened(Box::new(episode(number, 1, 2_000_000))),
+        5 | 8 => Event::EpisodeUpdated(Box::new(episode(number, 2, 3_000_000 + sequence as i64))),
+        6 | 9 => Event::EpisodeEnded(Box::new(episode(number.saturating_sub(1), 4, i64::MAX / 2))),
+        _ => {
+            let mut last = episode(number, u64::MAX, i64::MIN);
+            last.main_reason = Text::cut("\0");
+            last.reasons = List::default();
+            last.peak = Finite::<f32>::nearest(f32::MAX);
+            Event::NewLevel(Box::new(last))
+        }
+    };
+    Entry { event, stamp: stamp() }
+}
+
+/// An agent's batch of `count` entries from `first` on.
+pub fn batch(who: &Who, epoch: Epoch, first: u64, count: u64) -> Batch {
+    let entries = (first..first + count).map(entry).collect();
+    Batch { who: who.clone(), epoch, first, body: Body::Entries(entries) }
+}
+
+/// A batch of one opened episode.
+pub fn odd(who: &Who, epoch: Epoch, sequence: u64, episode: Episode) -> Batch {
+    let entry = Entry { event: Event::EpisodeOpened(Box::new(episode)), stamp: stamp() };
+    Batch { who: who.clone(), epoch, first: sequence, body: Body::Entries(vec![entry]) }
+}
+
+/// Empty stores, each with its address: SQLite in the folder, PostgreSQL where it is installed.
+pub async fn stores(test: &str, folder: &std::path::Path) -> Vec<(Address, Store)> {
+    let mut addresses = vec![Address::Sqlite(folder.join("collector.db"))];
+    addresses.extend(crate::postgres::database(test));
+    let mut stores = Vec::new();
+    for address in addresses {
+        let store = Store::open(&address, Mode::Serve).await.unwrap();
+        stores.push((address, store));
+    }
+    stores
+}

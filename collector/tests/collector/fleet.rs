@@ -1,0 +1,124 @@
+//! Agents as the collector meets them, without logs: each has numbered entries and sends what is not acknowledged.
+
+use std::time::Duration;
+
+use oddline_collector::{
+    link::settings::{Access, Files, Settings},
+    store::Who,
+    subscribe::{Happened, Subscriber},
+};
+use oddline_core::{
+    id::Epoch,
+    topic::{Channel, Topic},
+    wire::{Ack, decode_ack, encode_batch, encode_json},
+};
+use tokio::time::{Instant, timeout};
+
+use crate::entries::entry;
+
+/// Entries of a batch, and batches in flight.
+const BATCH: u64 = 20;
+const FLIGHT: u64 = 4 * BATCH;
+/// A real agent waits longer; this one makes up for what is lost sooner.
+const ACK_WAIT: Duration = Duration::from_millis(1_500);
+
+pub struct Agent {
+    pub who: Who,
+    pub epoch: Epoch,
+    pub acked: u64,
+    json: bool,
+    next: u64,
+    link: Subscriber,
+    waits_since: Instant,
+}
+
+pub fn topic(who: &Who, channel: Channel) -> String {
+    Topic::Agent(who.fleet.clone(), who.agent.clone(), channel).to_string()
+}
+
+impl Agent {
+    pub fn connect(who: Who, epoch: Epoch, port: u16, json: bool) -> Self {
+        let settings = Settings {
+            broker: format!("mqtt://127.0.0.1:{port}").parse().unwrap(),
+            client_id: format!("oddline-{}-{}", who.fleet, who.agent),
+            access: Access::Files(Files::default()),
+            jitter_seed: epoch.get(),
+        };
+        let link = Subscriber::start(settings, vec![topic(&who, Channel::Ack), topic(&who, Channel::ModelDesired)]);
+        Self { who, epoch, acked: 0, json, next: 1, link, waits_since: Instant::now() }
+    }
+
+    /// Sends and listens until entries up to `last` are acknowledged.
+    pub async fn deliver(&mut self, last: u64) {
+        while self.acked < last {
+            self.send(last).await;
+            match timeout(Duration::from_millis(100), self.link.next()).await {
+                Ok(happened) => self.happened(happened).await,
+                Err(_) if self.waits_since.elapsed() > ACK_WAIT => self.rewind(),
+                Err(_) => {}
+            }
+        }
+    }
+
+    pub async fn say(&self, channel: Channel, json: String) {
+        self.link.link().publish(topic(&self.who, channel), json.into_bytes(), channel.is_retained()).await;
+    }
+
+    /// The next message on a topic other than `ack`.
+    pub async fn heard(&mut self) -> (String, Vec<u8>) {
+        loop {
+            if let Happened::Message(message) = self.link.next().await {
+                self.link.link().settle(message.receipt).await;
+                if !message.topic.ends_with("/ack") {
+                    return (message.topic, message.payload);
+                }
+            }
+        }
+    }
+
+    pub async fn connected(&mut self) {
+        while !matches!(self.link.next().await, Happened::Connected) {}
+    }
+
+    pub async fn listen(&self, filter: String) {
+        self.link.link().subscribe(vec![filter]).await;
+    }
+
+    async fn send(&mut self, last: u64) {
+        while self.next <= last && self.next <= self.acked + FLIGHT {
+            let first = self.next;
+            let entries: Vec<_> = (first..=last.min(first + BATCH - 1)).map(entry).collect();
+            self.next = first + entries.len() as u64;
+            let payload = if self.json {
+                encode_json(self.epoch, first, &entries)
+            } else {
+                let entries: Vec<Vec<u8>> = entries.iter().map(|e| postcard::to_stdvec(e).unwrap()).collect();
+                encode_batch(self.epoch, first, &entries).unwrap()
+            };
+            self.link.link().publish(topic(&self.who, Channel::Events), payload, false).await;
+        }
+    }
+
+    async fn happened(&mut self, happened: Happened) {
+        match happened {
+            Happened::Connected | Happened::Lost { .. } => self.rewind(),
+            Happened::Refused { why } => panic!("{why}"),
+            Happened::Message(message) => {
+                self.link.link().settle(message.receipt).await;
+                if let Ok(Ack { epoch, acked }) = decode_ack(&message.payload)
+                    && epoch == self.epoch
+                    && acked > self.acked
+                {
+                    self.acked = acked;
+                    self.next = self.next.max(acked + 1);
+                    self.waits_since = Instant::now();
+                }
+            }
+        }
+    }
+
+    fn rewind(&mut self) {
+        self.next = self.acked + 1;
+        self.waits_since = Instant::now();
+    }
+}

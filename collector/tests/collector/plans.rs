@@ -1,0 +1,73 @@
+//! No statement of the store reads a whole large table: SQLite says how it would run each.
+
+use std::process::Command;
+
+use oddline_collector::store::{Address, Mode, Store};
+
+/// Tables that grow with what happens, not with how many agents there are.
+const LARGE: [&str; 3] = ["events", "episodes", "agent_history"];
+
+/// Every statement of the sources that reads, as text.
+fn statements() -> Vec<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        for part in text.split('"').skip(1).step_by(2) {
+            let part = part.replace("\\\n", " ");
+            let sql: String = part.split_whitespace().collect::<Vec<_>>().join(" ");
+            let reads = ["SELECT ", "DELETE ", "UPDATE ", "WITH "].iter().any(|lead| sql.starts_with(lead));
+            let foreign = sql.contains("pg_") || sql.contains("sqlite_master") || sql.contains("_sqlx_migrations");
+            if reads && !foreign && LARGE.iter().any(|table| sql.contains(table)) {
+                found.push(sql);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn no_plan_scans_a_large_table() {
+    if Command::new("sqlite3").arg("--version").output().is_err() {
+        return crate::not_run("plans", "sqlite3 is not installed");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.db");
+    Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap().close().await;
+    let columns = "id, fleet, agent, last_us, peak";
+    let leads = ["server = $1", "component = $1", "CAST($1 AS TEXT) IS NULL"];
+    let mut checked = 0;
+    for sql in statements() {
+        let sql = sql.replace("{COLUMNS}", columns);
+        let all =
+            if sql.contains("{lead}") { leads.map(|lead| sql.replace("{lead}", lead)).to_vec() } else { vec![sql] };
+        for sql in all {
+            let output = Command::new("sqlite3").arg(&path).arg(format!("EXPLAIN QUERY PLAN {sql}")).output().unwrap();
+            assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+            let plan = String::from_utf8(output.stdout).unwrap();
+            let scans = plan.lines().find(|line| {
+                let scanned = line.split("SCAN ").nth(1).and_then(|rest| rest.split_whitespace().next());
+                // Walking an index in order up to a LIMIT is no scan of the table.
+                scanned.is_some_and(|table| LARGE.contains(&table))
+                    && !line.contains("USING INDEX")
+                    && !line.contains("USING COVERING INDEX")
+            });
+            assert_eq!(scans, None, "{sql}\n{plan}");
+            let sorts = plan.contains("USE TEMP B-TREE FOR ORDER BY") && sql.contains("LIMIT $");
+            assert!(!sorts, "{sql}\n{plan}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 10, "only {checked} statements were found");
+    for view in ["recent_anomalies", "recent_troubles"] {
+        let sql = format!("EXPLAIN QUERY PLAN SELECT * FROM {view}");
+        let output = Command::new("sqlite3").arg(&path).arg(sql).output().unwrap();
+        let plan = String::from_utf8(output.stdout).unwrap();
+        assert!(plan.contains("INDEX") && !plan.contains("TEMP B-TREE"), "{view}: {plan}");
+    }
+}

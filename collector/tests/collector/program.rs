@@ -1,0 +1,247 @@
+//! The program between a broker, agents and a database, while one of them is killed.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use oddline_collector::store::{Address, Mode, Store};
+use oddline_core::topic::Channel;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    entries::{entry, epoch, who},
+    fleet::Agent,
+    mosquitto::{Mosquitto, free_port},
+};
+
+/// Nothing here takes this long.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// `oddline-collector run`; killed when dropped.
+pub struct Program {
+    child: Option<Child>,
+    config: PathBuf,
+    /// Where the log of the newest start begins.
+    began: usize,
+}
+
+impl Program {
+    pub fn new(folder: &Path, config: &str) -> Self {
+        let path = folder.join("collector.toml");
+        fs::write(&path, config).unwrap();
+        Self { child: None, config: path, began: 0 }
+    }
+
+    pub fn up(&mut self) {
+        let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let mut command = command();
+        self.began = self.log().len();
+        command.arg("--config").arg(&self.config).arg("run").stderr(log).stdin(Stdio::null());
+        self.child = Some(command.spawn().unwrap());
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// SIGTERM, once it is at work; its exit code.
+    pub async fn terminate(&mut self) -> i32 {
+        let at_work = async || self.log()[self.began..].contains("connected to the broker");
+        until("it is at work", || self.log(), at_work).await;
+        let mut child = self.child.take().unwrap();
+        let sent = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+        child.wait().unwrap().code().unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// What a command beside it says; it must succeed.
+    pub fn ask(&self, arguments: &[&str]) -> String {
+        let output = command().arg("--config").arg(&self.config).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.config.with_file_name("collector.log")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oddline-collector"));
+    command.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
+    command
+}
+
+pub fn config(store: &Address, broker: &str) -> String {
+    let store = match store {
+        Address::Sqlite(path) => path.display().to_string(),
+        Address::Postgres(url) => url.clone(),
+    };
+    format!("store = '{store}'\n{broker}\n")
+}
+
+async fn until(what: &str, log: impl Fn() -> String, mut done: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !done().await {
+        assert!(began.elapsed() < PATIENCE, "waited too long until {what}\n{}", log());
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Every entry of every agent is there once.
+async fn check(address: &Address, agents: &[Agent], last: u64) {
+    let store = Store::open(address, Mode::Use).await.unwrap();
+    let rows = store.events(None, 1_000_000).await.unwrap();
+    assert_eq!(rows.len() as u64, last * agents.len() as u64);
+    for agent in agents {
+        let own: Vec<u64> = rows
+            .iter()
+            .filter(|row| row.who == agent.who && row.epoch == agent.epoch)
+            .map(|row| row.sequence)
+            .collect();
+        assert_eq!(own, (1..=last).collect::<Vec<_>>(), "{}", agent.who);
+    }
+    assert!(rows.iter().all(|row| row.entry == entry(row.sequence)));
+    store.close().await;
+}
+
+/// Delivers in rounds; between them somebody is killed.
+async fn kills(program: &mut Program, agents: &mut [Agent], mut broker: Option<&mut Mosquitto>, rounds: u64) -> u64 {
+    let mut last = 0;
+    for round in 0..rounds {
+        last += 1_500;
+        let delivered = futures_util::future::join_all(agents.iter_mut().map(|agent| agent.deliver(last)));
+        let killing = async {
+            // In the middle of it, wherever that is.
+            sleep(Duration::from_millis(20 + 37 * round)).await;
+            match (round % 3, &mut broker) {
+                (2, Some(broker)) => {
+                    broker.kill();
+                    broker.up();
+                }
+                _ => {
+                    program.kill();
+                    program.up();
+                }
+            }
+        };
+        let began = Instant::now();
+        let both = timeout(PATIENCE, async { tokio::join!(delivered, killing) }).await;
+        assert!(both.is_ok(), "round {round}: not all was acknowledged\n{}", program.log());
+        println!("round {round}: all is stored {:.1} s after the kill began", began.elapsed().as_secs_f64());
+    }
+    last
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_collector_and_broker_are_killed() {
+    let test = "program: kills";
+    let folder = tempfile::tempdir().unwrap();
+    let mut addresses = vec![Address::Sqlite(folder.path().join("collector.db"))];
+    addresses.extend(crate::postgres::database(test));
+    for address in addresses {
+        let Some(mut broker) = Mosquitto::start(test, folder.path()) else { return };
+        let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+        let mut program = Program::new(folder.path(), &config(&address, &outside));
+        program.up();
+        let names = ["pi", "web-1", "db-1"];
+        let mut agents: Vec<Agent> = names
+            .iter()
+            .zip(1..)
+            .map(|(name, n)| Agent::connect(who("home", name), epoch(n), broker.port, n == 2))
+            .collect();
+        let last = kills(&mut program, &mut agents, Some(&mut broker), 6).await;
+        assert_eq!(program.terminate().await, 0, "{}", program.log());
+        check(&address, &agents, last).await;
+        fs::remove_file(folder.path().join("collector.log")).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_broker_dies_and_comes_back_with_its_collector() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let port = free_port();
+    let mut program =
+        Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));
+    program.up();
+    let mut agents = vec![Agent::connect(who("home", "pi"), epoch(1), port, false)];
+    let last = kills(&mut program, &mut agents, None, 4).await;
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+    check(&address, &agents, last).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
+    let test = "program: push";
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut broker) = Mosquitto::start(test, folder.path()) else { return };
+    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let outside = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+    let mut program = Program::new(folder.path(), &config(&address, &outside));
+    program.up();
+    let mut pi = Agent::connect(who("home", "pi"), epoch(1), broker.port, false);
+    pi.connected().await;
+    let birth = r#"{"fleet":"home","agent":"pi","version":"0.1.0","epoch":"1","oldest":1}"#;
+    pi.say(Channel::Birth, birth.to_owned()).await;
+    pi.say(Channel::Status, r#"{"state":"up","figures":null}"#.to_owned()).await;
+    until("the agent is known", || program.log(), async || program.log().contains("new agent home/pi")).await;
+
+    let models: Vec<PathBuf> = (1..=2).map(|version| crate::cli::model(folder.path(), version)).collect();
+    let path = |at: usize| models[at].display().to_string();
+    assert!(program.ask(&["push", &path(0), "--to", "all"]).contains("model 1"));
+    let wish = timeout(PATIENCE, pi.heard()).await.unwrap();
+    assert!(wish.0.ends_with("home/pi/model/desired"), "{}", wish.0);
+    let first = oddline_core::wire::Desired::from_json(&wish.1).unwrap();
+    assert_eq!(first.model.version, 1);
+    let bytes_topic = |hash| format!("oddline/v1/home/_models/{hash}");
+    pi.listen(bytes_topic(first.model.sha256)).await;
+    let (topic, payload) = timeout(PATIENCE, pi.heard()).await.unwrap();
+    assert_eq!(topic, bytes_topic(first.model.sha256));
+    let framed = oddline_core::wire::decode_model(&payload).unwrap();
+    assert_eq!(framed.model, fs::read(&models[0]).unwrap());
+    assert!(framed.signature.starts_with("untrusted comment:"));
+
+    let refused = format!(
+        r#"{{"current":null,"good":[],"refused":{{"sha256":"{}","version":1,"reason":"no key is trusted here"}}}}"#,
+        first.model.sha256
+    );
+    pi.say(Channel::ModelState, refused).await;
+    let rollouts = async || program.ask(&["rollouts"]).contains("refused");
+    until("the refusal is shown", || program.log(), rollouts).await;
+    assert!(program.ask(&["rollouts"]).contains("no key is trusted here"));
+
+    // The next one replaces it: its bytes come, the first one's go.
+    program.ask(&["push", &path(1), "--to", "pi"]);
+    let mut seen = [timeout(PATIENCE, pi.heard()).await.unwrap(), timeout(PATIENCE, pi.heard()).await.unwrap()];
+    seen.sort();
+    assert_eq!(seen[0], (bytes_topic(first.model.sha256), Vec::new()), "the first model is cleared");
+    let second = oddline_core::wire::Desired::from_json(&seen[1].1).unwrap();
+    assert_eq!(second.model.version, 2);
+
+    // A broker that forgot everything is told again.
+    broker.kill();
+    broker.up();
+    pi.connected().await;
+    pi.listen(bytes_topic(second.model.sha256)).await;
+    let mut seen = [timeout(PATIENCE, pi.heard()).await.unwrap().0, timeout(PATIENCE, pi.heard()).await.unwrap().0];
+    seen.sort();
+    assert!(seen[0].ends_with(&second.model.sha256.to_string()) && seen[1].ends_with("model/desired"), "{seen:?}");
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+}

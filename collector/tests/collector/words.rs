@@ -1,0 +1,130 @@
+//! What agents say of themselves, what is pushed to them and what they answer, on both databases.
+
+use oddline_collector::{
+    ingest::{self, Incoming},
+    store::{Heard, ModelFile, Outcome, Said, Target},
+};
+use oddline_core::wire::{ModelId, ModelState, Refused};
+
+use crate::entries::{batch, epoch, stores, who};
+
+fn heard(topic: &str, json: &str, retained: bool) -> Heard {
+    match ingest::read(topic, json.as_bytes(), retained).unwrap() {
+        Incoming::Heard(heard) => heard,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn birth(oldest: u64) -> Heard {
+    let json = format!(r#"{{"fleet":"home","agent":"pi","version":"0.1.0","epoch":"1","oldest":{oldest},"more":[1]}}"#);
+    heard("oddline/v1/home/pi/birth", &json, true)
+}
+
+#[tokio::test]
+async fn a_word_that_does_not_change_leaves_no_history_and_silence_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (_, store) in stores("words: history", folder.path()).await {
+        let status = |state: &str, retained| {
+            heard("oddline/v1/home/pi/status", &format!(r#"{{"state":"{state}","figures":{{"model":7}}}}"#), retained)
+        };
+        let first = store.hear(&[birth(1), status("up", true)], 1_000).await.unwrap();
+        assert!(first[0].is_new && !first[1].is_new && first[1].turned);
+        for at in 2..10 {
+            let again = store.hear(&[birth(1), status("up", false)], at * 1_000).await.unwrap();
+            assert!(!again.iter().any(|done| done.is_new || done.turned));
+        }
+        let pi = who("home", "pi");
+        assert_eq!(store.history(&pi, 0, 100).await.unwrap().len(), 2);
+        let agent = store.agents().await.unwrap().remove(0);
+        assert_eq!((agent.state.as_str(), agent.since_us, agent.last_seen_us), ("up", 1_000, 9_000));
+        assert_eq!((agent.model, agent.version.as_deref()), (Some(7), Some("0.1.0")));
+
+        assert!(store.mark_quiet(9_000, 20_000).await.unwrap().is_empty(), "it was heard then");
+        assert_eq!(store.mark_quiet(10_000, 20_000).await.unwrap(), std::slice::from_ref(&pi));
+        assert!(store.mark_quiet(10_000, 21_000).await.unwrap().is_empty(), "said once");
+        assert_eq!(store.agents().await.unwrap()[0].state, "quiet");
+        // Events are a sign of life too.
+        store.append(&[batch(&pi, epoch(1), 1, 3)], 30_000).await.unwrap();
+        assert!(store.mark_quiet(25_000, 31_000).await.unwrap().is_empty());
+        assert_eq!(store.agents().await.unwrap()[0].state, "up");
+        let done = store.hear(&[status("down", false)], 40_000).await.unwrap();
+        assert!(done[0].turned);
+        assert!(store.mark_quiet(90_000, 91_000).await.unwrap().is_empty(), "who said goodbye is not quiet");
+    }
+}
+
+#[tokio::test]
+async fn a_gap_waits_until_a_birth_says_that_it_never_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (_, store) in stores("words: births", folder.path()).await {
+        let pi = who("home", "pi");
+        store.append(&[batch(&pi, epoch(1), 1, 10)], 1_000).await.unwrap();
+        let beyond = batch(&pi, epoch(1), 51, 10);
+        let done = store.append(std::slice::from_ref(&beyond), 2_000).await.unwrap();
+        assert_eq!((done.batches[0].outcome, done.batches[0].acked), (Outcome::Gap, 10));
+        let done = store.hear(&[birth(51)], 3_000).await.unwrap();
+        assert_eq!((done[0].missing, done[0].acked), (40, Some((epoch(1), 50))));
+        let done = store.append(&[beyond], 4_000).await.unwrap();
+        assert_eq!((done.batches[0].outcome, done.batches[0].acked), (Outcome::Stored(10), 60));
+        // Said again it changes nothing; an older word neither.
+        for oldest in [51, 1] {
+            assert_eq!(store.hear(&[birth(oldest)], 5_000).await.unwrap()[0].missing, 0);
+        }
+        let agent = store.agents().await.unwrap().remove(0);
+        assert_eq!((agent.stored, agent.missing), (20, 40));
+    }
+}
+
+fn model(version: u64) -> ModelFile {
+    ModelFile {
+        sha256: format!("{version:064x}"),
+        version,
+        file: "m.onnx".to_owned(),
+        bytes: vec![0, 255, 0],
+        signature: "untrusted comment: x\n".to_owned(),
+        provenance: None,
+        report: None,
+    }
+}
+
+#[tokio::test]
+async fn wishes_follow_pushes_and_answers_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    for (_, store) in stores("words: wishes", folder.path()).await {
+        let (pi, web) = (who("home", "pi"), who("home", "web-1"));
+        store.hear(&[birth(1)], 1_000).await.unwrap();
+        let changes = store.changes().await.unwrap();
+        store.push(&model(5), &Target::Everyone(vec![pi.fleet.clone()]), 2_000).await.unwrap();
+        assert_eq!(store.changes().await.unwrap(), changes + 1);
+        // Who comes later follows.
+        store.append(&[batch(&web, epoch(9), 1, 1)], 3_000).await.unwrap();
+        let wishes = async || {
+            let all = store.wishes().await.unwrap();
+            all.into_iter().map(|wish| (wish.who.agent.to_string(), wish.version)).collect::<Vec<_>>()
+        };
+        assert_eq!(wishes().await, [("pi".to_owned(), 5), ("web-1".to_owned(), 5)]);
+        // One agent goes ahead; then everyone again.
+        store.push(&model(6), &Target::Agents(vec![web.clone()]), 4_000).await.unwrap();
+        assert_eq!(wishes().await, [("pi".to_owned(), 5), ("web-1".to_owned(), 6)]);
+        let id = ModelId { sha256: model(6).sha256.parse().unwrap(), version: 6 };
+        let said = |state: ModelState| Said::Model(state.clone(), String::from_utf8(state.to_json()).unwrap());
+        let answer = |state: ModelState| Heard { who: web.clone(), said: said(state), retained: false };
+        let state = async || {
+            let rollout = store.rollouts(1).await.unwrap().remove(0);
+            let web = rollout.agents.into_iter().find(|agent| agent.agent == "web-1").unwrap();
+            (web.state, web.reason)
+        };
+        assert_eq!(state().await.0, "waiting");
+        store.hear(&[answer(ModelState { fetching: Some(id), ..ModelState::default() })], 5_000).await.unwrap();
+        assert_eq!(state().await.0, "fetching");
+        let refused = Some(Refused { model: id, reason: oddline_core::event::Text::cut("the model is not signed") });
+        store.hear(&[answer(ModelState { refused, ..ModelState::default() })], 6_000).await.unwrap();
+        assert_eq!(state().await, ("refused".to_owned(), Some("the model is not signed".to_owned())));
+        store.hear(&[answer(ModelState { current: Some(id), ..ModelState::default() })], 7_000).await.unwrap();
+        assert_eq!(state().await, ("taken".to_owned(), None));
+        store.push(&model(7), &Target::Everyone(vec![pi.fleet.clone()]), 8_000).await.unwrap();
+        assert_eq!(wishes().await, [("pi".to_owned(), 7), ("web-1".to_owned(), 7)]);
+        assert_eq!(store.model_bytes(&model(7).sha256).await.unwrap().unwrap().0, [0, 255, 0]);
+        assert_eq!(store.models(10).await.unwrap().len(), 3);
+    }
+}
