@@ -210,9 +210,9 @@ impl Pace {
     }
 
     /// The source is read to its end and the wall clock shows `now`: what has been silent for too long by it. Changes
-    /// nothing that records are judged by. To be called at least once a minute.
-    pub fn clock(&mut self, now: EventTime, out: &mut Vec<Notice>) {
-        let Some(at) = self.watermark.at() else { return };
+    /// nothing that records are judged by. To be called at least once a minute. Gives where event time would stand.
+    pub fn clock(&mut self, now: EventTime, out: &mut Vec<Notice>) -> Option<EventTime> {
+        let at = self.watermark.at()?;
         let clock = &mut self.clock;
         if let Some(then) = clock.seen.replace(now) {
             clock.idle_s += now.seconds_since(then).clamp(0.0, CLOCK_STEP_S);
@@ -221,6 +221,7 @@ impl Pace {
         if clock.look_again.is_none_or(|next| until > next) {
             self.clock.look_again = Some(self.find_silent(until, true, out));
         }
+        Some(until)
     }
 
     /// How far the source's event time has come.

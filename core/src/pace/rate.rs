@@ -176,7 +176,7 @@ impl Rate {
             return;
         }
         self.offset += OFFSET_RATE * surprise.min(up);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an hour of the day")]
+        #[expect(clippy::cast_possible_truncation, reason = "an hour of the day")]
         let hour = (interval.rem_euclid(PER_DAY) / PER_HOUR) as usize;
         self.seen[hour] = self.seen[hour].saturating_add(1);
         let rate = (1.0 / f64::from(self.seen[hour])).max(HOUR_RATE);
