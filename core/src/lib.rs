@@ -20,6 +20,7 @@ pub mod robust;
 pub mod stream;
 
 pub mod novelty;
+pub mod pace;
 pub mod score;
 pub mod verdict;
 

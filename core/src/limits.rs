@@ -39,5 +39,9 @@ pub const GOLDEN_MAX: usize = 16;
 /// Normal records of the same stream that end an episode: the memory of the features dies out within them.
 pub const EPISODE_GAP_RECORDS: u32 = 5;
 
+/// Counters of records per interval that one source may hold: half a kilobyte each. More components than that write
+/// to a collector-side log only; beyond it a stream's rate is not watched, its silence is.
+pub const RATES_MAX: usize = 1_024;
+
 const _: () = assert!(BASELINES_MAX <= STREAMS_MAX, "every fitted stream must find a place");
 const _: () = assert!(BLOCK.is_multiple_of(16), "inference kernels work on tiles of up to 16 rows");

@@ -2,26 +2,38 @@
 //! `run` and `replay` are the same code.
 //!
 //! ```text
-//!  line -> Parser -> Record -> Judge -> Verdict -> Episodes -> Event
+//!  line -> Parser -> Record -+-> Judge -> Verdict -+-> Episodes -> Event
+//!                            `-> Pace  -> Notice  -'
 //! ```
 //!
-//! A line without a value yields its length and its numeric fields, each a stream of its own (`component.field`).
+//! A line without a value yields its length and its numeric fields, each a stream of its own (`component.field`). What
+//! [`Pace`] notices never goes through the judge: verdicts are those of the trainer's test on the same records.
 
+mod describe;
 mod episodes;
 mod flood;
+#[cfg(test)]
+mod tests;
+mod waiting;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::borrow::Cow;
 
 use oddline_core::{
+    episode::Step,
     event::{Event, ModelSwap, SourceName},
     format::{Context, Format, Parser},
-    record::Record,
+    limits::NAME_BYTES_MAX,
+    pace::{self, Heard, Notice, Pace},
+    record::{Fault, Record},
     time::EventTime,
 };
 use oddline_detector::{InferError, Intake, Judge, Judged, Model, Names, State};
 use serde::{Deserialize, Serialize};
 
-use self::episodes::{Around, Episodes};
+use self::{
+    episodes::{Around, Episodes},
+    waiting::{Item, Span, Waiting},
+};
 use crate::redact::{self, Addresses, Samples};
 
 /// How one source is treated.
@@ -48,6 +60,7 @@ pub struct Treatment {
 pub struct Remembered {
     parser: Parser,
     judge: State,
+    pace: Pace,
     episodes: Episodes,
     previous: Option<EventTime>,
     counts: Counts,
@@ -83,12 +96,15 @@ pub struct Pipeline {
     treatment: Treatment,
     parser: Parser,
     judge: Judge,
+    pace: Pace,
     episodes: Episodes,
     previous: Option<EventTime>,
     counts: Counts,
-    /// Text of the records whose verdict is not there yet: at most a block of them.
-    waiting: VecDeque<Arc<str>>,
+    waiting: Waiting,
+    // Taken, filled and emptied at each line: they keep their memory.
     judged: Vec<Judged>,
+    notices: Vec<Notice>,
+    component: String,
 }
 
 impl Pipeline {
@@ -105,6 +121,7 @@ impl Pipeline {
         let fresh = || Remembered {
             parser: Parser::new(treatment.format.clone()),
             judge: State::default(),
+            pace: Pace::default(),
             episodes: Episodes::new(treatment.flood_limit),
             previous: None,
             counts: Counts::default(),
@@ -115,11 +132,14 @@ impl Pipeline {
             judge: Judge::with_state(model, remembered.judge)?,
             treatment,
             parser: remembered.parser,
+            pace: remembered.pace,
             episodes: remembered.episodes,
             previous: remembered.previous,
             counts: remembered.counts,
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
             judged: Vec::new(),
+            notices: Vec::new(),
+            component: String::new(),
         })
     }
 
@@ -152,11 +172,13 @@ impl Pipeline {
         let Some(record) = self.parser.parse(bytes, &context) else { return Ok(()) };
         self.previous = record.time.or(self.previous);
         self.counts.faults += u64::from(record.fault.is_some());
-        let text: Arc<str> = String::from_utf8_lossy(bytes).into();
-        let mut judged = 0;
-        for reading in readings(record, &self.treatment.component) {
-            judged += u64::from(self.judge_one(&reading, &text)?);
-        }
+        let line = self.waiting.keep(if self.treatment.samples == Samples::None { &[] } else { bytes });
+        let judged = if is_no_row(&record) {
+            0
+        } else {
+            self.hear(&record, &line);
+            self.judge(&record, &line)?
+        };
         self.counts.judged += judged;
         self.counts.unjudged += u64::from(judged == 0);
         self.tell(out);
@@ -170,6 +192,23 @@ impl Pipeline {
     pub fn idle(&mut self, out: &mut Output) -> Result<(), InferError> {
         self.judge.flush(&mut self.judged)?;
         self.tell(out);
+        Ok(())
+    }
+
+    /// The source is read to its end, and the wall clock shows `now`: tells, marked `by_clock`, what has been silent
+    /// for too long by it. Moves nothing that a replay tells too. To be called at least once a minute while nothing is
+    /// there to read; only the steps of `now` count, and none of more than a minute.
+    ///
+    /// # Errors
+    /// When the model cannot be run.
+    pub fn clock(&mut self, now: EventTime, out: &mut Output) -> Result<(), InferError> {
+        self.idle(out)?;
+        let until = self.pace.clock(now, &mut self.notices);
+        self.queue_notices(&Span::default());
+        self.tell(out);
+        if let Some(until) = until {
+            self.episodes.clock(until, &self.source, &mut out.events);
+        }
         Ok(())
     }
 
@@ -189,6 +228,7 @@ impl Pipeline {
         Remembered {
             parser: self.parser.clone(),
             judge: self.judge.state().clone(),
+            pace: self.pace.clone(),
             episodes: self.episodes.clone(),
             previous: self.previous,
             counts: self.counts,
@@ -199,6 +239,18 @@ impl Pipeline {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// What did not go as usual with times, streams and counters.
+    #[must_use]
+    pub fn pace_counts(&self) -> pace::Counts {
+        self.pace.counts()
+    }
+
+    /// Open episodes dropped because there were too many.
+    #[must_use]
+    pub fn episodes_forgotten(&self) -> u64 {
+        self.episodes.forgotten()
     }
 
     /// Number of the next record.
@@ -219,33 +271,96 @@ impl Pipeline {
         self.previous
     }
 
-    fn judge_one(&mut self, reading: &Record<'_>, text: &Arc<str>) -> Result<bool, InferError> {
-        let names = Names { server: &self.treatment.server, component: &self.treatment.component };
-        // The verdict on this very record may come back with the push that fills its block.
-        self.waiting.push_back(Arc::clone(text));
-        let taken = matches!(self.judge.push(reading, names, &mut self.judged)?, Intake::Judged(_));
-        if !taken {
-            self.waiting.pop_back();
-        }
-        Ok(taken)
+    /// Lets [`Pace`] hear the record.
+    fn hear(&mut self, record: &Record<'_>, line: &Span) {
+        let Some(time) = self.previous else { return };
+        let heard = Heard {
+            server: cut(record.server.as_deref().unwrap_or(&self.treatment.server)),
+            component: cut(record.component.as_deref().unwrap_or(&self.treatment.component)),
+            time: record.time.unwrap_or(time),
+            level: record.level,
+            is_text: record.value.is_none() && (record.message.is_some() || !record.numbers.is_empty()),
+        };
+        self.pace.hear(heard, &mut self.notices);
+        self.queue_notices(line);
     }
 
-    fn tell(&mut self, out: &mut Output) {
-        let model = self.judge.model();
-        for judged in self.judged.drain(..) {
-            let text = self.waiting.pop_front().expect("each verdict belongs to a record that waits");
-            let odd = judged.verdict.anomalous;
-            self.counts.anomalous += u64::from(odd);
-            let Treatment { samples, addresses, .. } = self.treatment;
-            let opened = judged.step == oddline_core::episode::Step::Opened;
-            let sample = if opened { redact::sample(&text, samples, addresses) } else { None };
-            let view = &model.profile.record;
-            let around = Around { source: &self.source, view, model: model.version, sample };
-            self.episodes.take(&judged, around, &mut out.events);
-            if out.wanted == Wanted::All || (odd && out.wanted == Wanted::Odd) {
-                out.judged.push(judged);
-            }
+    fn queue_notices(&mut self, line: &Span) {
+        for notice in self.notices.drain(..) {
+            self.waiting.push(Item::Notice(notice), line);
         }
+    }
+
+    /// Judges the values of a record: its own, or, of a text, its length and its numeric fields. How many there were.
+    fn judge(&mut self, record: &Record<'_>, line: &Span) -> Result<u64, InferError> {
+        if record.value.is_some() {
+            return self.judge_one(record, line);
+        }
+        let mut component = std::mem::take(&mut self.component);
+        let mut judged = 0;
+        #[expect(clippy::cast_precision_loss, reason = "a line's length")]
+        let length = record.message.as_ref().map(|message| ("length", message.len() as f64));
+        let numbers = record.numbers.iter().map(|(name, value)| (name.as_ref(), *value));
+        for (field, value) in length.into_iter().chain(numbers) {
+            component.clear();
+            let of = record.component.as_deref().unwrap_or(&self.treatment.component);
+            component.extend([of, ".", field]);
+            let reading = Record {
+                time: record.time,
+                server: record.server.as_deref().map(Cow::Borrowed),
+                component: Some(Cow::Borrowed(&component)),
+                value: Some(value),
+                ..Record::default()
+            };
+            judged += self.judge_one(&reading, line)?;
+        }
+        self.component = component;
+        Ok(judged)
+    }
+
+    fn judge_one(&mut self, reading: &Record<'_>, line: &Span) -> Result<u64, InferError> {
+        let names = Names { server: &self.treatment.server, component: &self.treatment.component };
+        // The verdict on this very record may come back with the push that fills its block.
+        self.waiting.push(Item::Record, line);
+        let taken = matches!(self.judge.push(reading, names, &mut self.judged)?, Intake::Judged(_));
+        if !taken {
+            self.waiting.take_back();
+        }
+        Ok(u64::from(taken))
+    }
+
+    /// Tells what has its turn: verdicts that are there, and notices that no missing verdict stands before.
+    fn tell(&mut self, out: &mut Output) {
+        let Treatment { samples, addresses, .. } = self.treatment;
+        let model = self.judge.model();
+        let mut judged = self.judged.drain(..);
+        while let Some(item) = self.waiting.front() {
+            let around =
+                |sample| Around { source: &self.source, view: &model.profile.record, model: model.version, sample };
+            match item {
+                Item::Notice(notice) => {
+                    let shown = matches!(notice, Notice::NewComponent { .. } | Notice::NewLevel { .. });
+                    let text = shown.then(|| self.waiting.front_text()).flatten();
+                    let sample = text.and_then(|text| redact::sample(&text, samples, addresses));
+                    self.episodes.note(notice, around(sample), &mut out.events);
+                }
+                Item::Record => {
+                    let Some(judged) = judged.next() else { break };
+                    let odd = judged.verdict.anomalous;
+                    self.counts.anomalous += u64::from(odd);
+                    let text = if judged.step == Step::Opened { self.waiting.front_text() } else { None };
+                    let sample = text.and_then(|text| redact::sample(&text, samples, addresses));
+                    self.episodes.take(&judged, around(sample), &mut out.events);
+                    if out.wanted == Wanted::All || (odd && out.wanted == Wanted::Odd) {
+                        out.judged.push(judged);
+                    }
+                }
+            }
+            self.waiting.pop();
+        }
+        debug_assert!(judged.next().is_none(), "each verdict belongs to a record that waits");
+        drop(judged);
+        self.waiting.forget();
     }
 }
 
@@ -272,21 +387,12 @@ pub enum Wanted {
     All,
 }
 
-/// The values of a record: its own, or, of a text, its length and its numeric fields.
-fn readings<'a>(record: Record<'a>, default_component: &str) -> Vec<Record<'a>> {
-    if record.value.is_some() {
-        return vec![record];
-    }
-    let component = record.component.as_deref().unwrap_or(default_component).to_owned();
-    let of = |field: &str, value: f64| Record {
-        time: record.time,
-        server: record.server.clone(),
-        component: Some(format!("{component}.{field}").into()),
-        value: Some(value),
-        ..Record::default()
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a line's length")]
-    let length = record.message.as_ref().map(|message| of("length", message.len() as f64));
-    let numbers = record.numbers.iter().map(|(name, value)| of(name, *value));
-    length.into_iter().chain(numbers).collect()
+/// Whether a line is no row of its table: it is a fault, and nothing in it has a name.
+fn is_no_row(record: &Record<'_>) -> bool {
+    matches!(record.fault, Some(Fault::Fields | Fault::Header))
+}
+
+/// As the judge cuts names.
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }

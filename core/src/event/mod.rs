@@ -62,6 +62,12 @@ pub type Name = Text<NAME_BYTES_MAX>;
 /// One redacted line.
 pub type Sample = Text<SAMPLE_BYTES_MAX>;
 
+/// Episodes that no judged record opens (a silence, a rate, a novelty) are numbered from here, so that their numbers
+/// are no record's. Below 2^53: JSON's readers take numbers for doubles.
+pub const NUMBERS_APART: u64 = 1 << 52;
+/// The same for what the wall clock says: a live agent's numbers of the others stay those of a replay.
+pub const NUMBERS_BY_CLOCK: u64 = NUMBERS_APART + (1 << 51);
+
 /// One entry of the spool: an event and the circumstances it was made in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -141,7 +147,7 @@ impl Event {
 pub struct Episode {
     /// Where it was read.
     pub source: SourceName,
-    /// Running number, in the source, of the record that opened it.
+    /// Running number, in the source, of the record that opened it; from [`NUMBERS_APART`] where none did.
     pub number: u64,
     /// The server.
     pub server: Name,
@@ -290,7 +296,11 @@ pub struct ModelSwap {
     pub to: u64,
 }
 
-/// A stream that has stopped.
+/// A stream that has stopped, or with an empty `component` a server of which all streams have.
+///
+/// When it speaks again an [`Event::EpisodeEnded`] of [`Kind::Silence`] says so: same source, server and component, its
+/// `first` is this `last`, its `last` the record that ended it. Silences of the clock and of event time end apart; both
+/// may be told of one pause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Silence {
     /// Where.

@@ -43,10 +43,11 @@ pub struct StreamName {
     pub component: String,
 }
 
+/// The same, borrowed, to look one up.
 #[derive(Hash)]
-struct NameRef<'a> {
-    server: &'a str,
-    component: &'a str,
+pub(crate) struct NameRef<'a> {
+    pub(crate) server: &'a str,
+    pub(crate) component: &'a str,
 }
 
 impl Equivalent<Arc<StreamName>> for NameRef<'_> {

@@ -1,0 +1,207 @@
+//! What an episode shows of what was found: figures and a few words. Pure.
+
+use oddline_core::{
+    event::{self, Episode, Finite, Kind, List, Name, Reason, Silence, Text},
+    pace::{Silent, rate::Finding},
+    profile::RecordView,
+    record::Level,
+    stream::StreamName,
+    time::EventTime,
+    verdict::Verdict,
+};
+
+use super::episodes::Around;
+
+/// What was found at one record or interval.
+pub enum Seen<'a> {
+    /// A verdict, and how its model scores.
+    Verdict(&'a Verdict, &'a RecordView),
+    /// An interval's count.
+    Rate(&'a Finding),
+    /// A component never seen.
+    Component(EventTime),
+    /// A level never seen.
+    Level(EventTime, Level),
+}
+
+/// A count below this is none, in words.
+const NONE: f64 = 0.5;
+
+impl Seen<'_> {
+    /// When.
+    pub fn time(&self) -> EventTime {
+        match self {
+            Self::Verdict(verdict, _) => verdict.time,
+            Self::Rate(finding) => finding.time,
+            Self::Component(time) | Self::Level(time, _) => *time,
+        }
+    }
+
+    /// How odd. News has no score.
+    pub fn score(&self) -> f32 {
+        match self {
+            Self::Verdict(verdict, _) => verdict.score.value,
+            Self::Rate(finding) => finding.score,
+            Self::Component(_) | Self::Level(..) => 0.0,
+        }
+    }
+
+    /// Whether it is odd in itself, beside standing in an episode.
+    pub fn is_odd(&self) -> bool {
+        match self {
+            Self::Verdict(verdict, _) => verdict.anomalous,
+            Self::Rate(finding) => finding.odd,
+            Self::Component(_) | Self::Level(..) => true,
+        }
+    }
+
+    /// The number of its record, when a record was judged.
+    pub fn number(&self) -> Option<u64> {
+        match self {
+            Self::Verdict(verdict, _) => Some(verdict.number),
+            Self::Rate(_) | Self::Component(_) | Self::Level(..) => None,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Verdict(verdict, _) => verdict.score.cause.into(),
+            Self::Rate(_) => Kind::Rate,
+            Self::Component(_) | Self::Level(..) => Kind::Novelty,
+        }
+    }
+
+    fn threshold(&self) -> f32 {
+        match self {
+            Self::Verdict(verdict, _) => verdict.threshold,
+            Self::Rate(_) => 1.0,
+            Self::Component(_) | Self::Level(..) => 0.0,
+        }
+    }
+
+    /// Lets it speak for the episode: the one with the largest score does.
+    pub fn describe(&self, episode: &mut Episode) {
+        episode.peak = Finite::<f32>::nearest(self.score());
+        match self {
+            Self::Verdict(verdict, view) => {
+                episode.value = Finite::<f64>::nearest(verdict.value);
+                episode.expected = verdict.expected.and_then(Finite::<f64>::new);
+                episode.main_reason = Text::cut(&verdict.main_reason());
+                episode.reasons = verdict.reasons(view).iter().map(Reason::from).collect();
+            }
+            Self::Rate(finding) => {
+                let count = f64::from(finding.count);
+                episode.value = Finite::<f64>::nearest(count);
+                episode.expected = Finite::<f64>::new(finding.expected);
+                episode.main_reason = Text::cut(&rate_in_words(count, finding.expected));
+                episode.reasons = one_reason("rate", count, finding.expected, finding.score);
+            }
+            Self::Component(_) => episode.main_reason = Text::cut("component never seen before"),
+            Self::Level(_, level) => {
+                let level = format!("{level:?}").to_lowercase();
+                episode.main_reason = Text::cut(&format!("level {level} never seen here before"));
+            }
+        }
+    }
+}
+
+/// An episode as it opens.
+pub fn first(number: u64, stream: &StreamName, seen: &Seen<'_>, around: Around<'_>) -> Episode {
+    let mut episode = Episode {
+        source: around.source.clone(),
+        number,
+        server: Name::cut(&stream.server),
+        component: Name::cut(&stream.component),
+        kind: seen.kind(),
+        first: seen.time(),
+        last: seen.time(),
+        records: 1,
+        peak: Finite::<f32>::nearest(0.0),
+        threshold: Finite::<f32>::nearest(seen.threshold()),
+        main_reason: Text::default(),
+        reasons: List::default(),
+        value: Finite::<f64>::nearest(0.0),
+        expected: None,
+        learning: matches!(seen, Seen::Verdict(verdict, _) if verdict.learning),
+        samples: around.sample.into_iter().collect(),
+        model: around.model,
+        by_clock: false,
+    };
+    seen.describe(&mut episode);
+    episode
+}
+
+/// The event that tells of a silence.
+pub fn silence(silent: &Silent, around: &Around<'_>) -> Silence {
+    Silence {
+        source: around.source.clone(),
+        server: Name::cut(&silent.stream.server),
+        component: Name::cut(&silent.stream.component),
+        last: silent.last,
+        until: silent.until,
+        usual_s: Finite::<f64>::nearest(silent.usual_s),
+        model: around.model,
+        by_clock: silent.by_clock,
+    }
+}
+
+/// The episode that a silence is while it lasts: no records, from the stream's last one on. Its value is the pause in
+/// seconds, expected is the longest usual one; scores are pauses in usual ones.
+pub fn silent_episode(number: u64, silent: &Silent, around: Around<'_>) -> Episode {
+    #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
+    let threshold = (silent.too_long_s / silent.usual_s) as f32;
+    Episode {
+        source: around.source.clone(),
+        number,
+        server: Name::cut(&silent.stream.server),
+        component: Name::cut(&silent.stream.component),
+        kind: Kind::Silence,
+        first: silent.last,
+        last: silent.last,
+        records: 0,
+        peak: Finite::<f32>::nearest(threshold),
+        threshold: Finite::<f32>::nearest(threshold),
+        main_reason: Text::default(),
+        reasons: List::default(),
+        value: Finite::<f64>::nearest(silent.too_long_s),
+        expected: Finite::<f64>::new(silent.usual_s),
+        learning: false,
+        samples: List::default(),
+        model: around.model,
+        by_clock: silent.by_clock,
+    }
+}
+
+/// The episode of a silence that a record at `time` has ended.
+pub fn spoke(mut episode: Box<Episode>, time: EventTime) -> Box<Episode> {
+    let pause = time.seconds_since(episode.first);
+    let usual = episode.expected.map_or(f64::NAN, Finite::<f64>::get);
+    #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
+    let score = (pause / usual) as f32;
+    episode.last = time;
+    episode.peak = Finite::<f32>::nearest(score);
+    episode.value = Finite::<f64>::nearest(pause);
+    episode.main_reason = Text::cut(&format!("silent for {pause:.0} s"));
+    episode.reasons = one_reason("pause", pause, usual, score);
+    episode
+}
+
+fn rate_in_words(count: f64, expected: f64) -> String {
+    if expected < NONE {
+        format!("{count} records in 5 minutes where hardly any are usual")
+    } else if count >= expected {
+        format!("{:.1} times the usual rate", count / expected)
+    } else {
+        format!("{count} records in 5 minutes where {expected:.0} are usual")
+    }
+}
+
+fn one_reason(feature: &str, observed: f64, expected: f64, share: f32) -> List<Reason, { event::REASONS_MAX }> {
+    let reason = Reason {
+        feature: Text::cut(feature),
+        observed: Finite::<f64>::nearest(observed),
+        expected: Finite::<f64>::new(expected),
+        share: Finite::<f32>::nearest(share),
+    };
+    core::iter::once(reason).collect()
+}

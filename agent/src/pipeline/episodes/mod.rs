@@ -1,0 +1,266 @@
+//! Verdicts and notices to events: the first of an episode at once, then updates, then its end. Pure; event time only.
+//!
+//! Updates come when an episode has doubled (2, 4, 8, ... odd records): what lasts is told of less and less often, and
+//! the last word is the end. What the flood limit holds back sends nothing until it ends. A silence is an
+//! [`Event::Silence`] and ends like an episode; what is new is opened and ended at once.
+//!
+//! Values, pace and the wall clock have a flood limit each: odd values, which a strange log has by the hundred, do not
+//! drown the one stream that stopped, and what the clock says moves nothing else. So have its numbers.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use oddline_core::{
+    episode::Step,
+    event::{Episode, Event, NUMBERS_APART, NUMBERS_BY_CLOCK, Sample, SourceName},
+    limits::{RATES_MAX, STREAMS_MAX},
+    pace::{Notice, Silent},
+    profile::RecordView,
+    stream::StreamName,
+    time::EventTime,
+};
+use oddline_detector::Judged;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    describe::{self, Seen},
+    flood::Flood,
+};
+
+/// Episodes open at a time: one a stream of values, one a silent stream, one a counter. An evicted stream never ends
+/// its own; beyond the bound the first by name is forgotten, and counted.
+const OPEN_MAX: usize = 2 * STREAMS_MAX + RATES_MAX;
+
+/// Events of one source under way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Episodes {
+    open: BTreeMap<Key, Open>,
+    flood: Flood,
+    flood_of_pace: Flood,
+    latest: Option<EventTime>,
+    forgotten: u64,
+    /// Episodes that no record opened so far, of event time and of the clock.
+    apart: u64,
+    by_clock: u64,
+    flood_by_clock: Flood,
+}
+
+type Key = (Topic, Arc<StreamName>);
+
+/// What an episode of a stream is about: it may have one of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Topic {
+    Values,
+    Silence,
+    SilenceByClock,
+    Rate,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Open {
+    /// `None`: held back by the flood limit.
+    episode: Option<Box<Episode>>,
+    told: u64,
+}
+
+/// What surrounds what was found.
+pub struct Around<'a> {
+    /// The source.
+    pub source: &'a SourceName,
+    /// How the model scores.
+    pub view: &'a RecordView,
+    /// The model's version.
+    pub model: u64,
+    /// The odd line as it may be shown.
+    pub sample: Option<Sample>,
+}
+
+impl Episodes {
+    /// Nothing under way; at most `flood_limit` episodes an hour travel one by one.
+    #[must_use]
+    pub fn new(flood_limit: u32) -> Self {
+        Self {
+            open: BTreeMap::new(),
+            flood: Flood::new(flood_limit),
+            flood_of_pace: Flood::new(flood_limit),
+            latest: None,
+            forgotten: 0,
+            apart: 0,
+            by_clock: 0,
+            flood_by_clock: Flood::new(flood_limit),
+        }
+    }
+
+    /// Open episodes dropped because there were too many.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Takes one verdict; appends what is to be told.
+    pub fn take(&mut self, judged: &Judged, around: Around<'_>, events: &mut Vec<Event>) {
+        let verdict = &judged.verdict;
+        self.pass(verdict.time, &around, events);
+        if judged.step != Step::Quiet {
+            let key = (Topic::Values, Arc::clone(&verdict.stream));
+            self.step(key, judged.step, &Seen::Verdict(verdict, around.view), around, events);
+        }
+    }
+
+    /// Takes one notice; appends what is to be told.
+    pub fn note(&mut self, notice: &Notice, around: Around<'_>, events: &mut Vec<Event>) {
+        match notice {
+            Notice::Silent(silent) => self.fall_silent(silent, around, events),
+            Notice::Spoke { stream, time, by_clock } => {
+                if !by_clock {
+                    self.pass(*time, &around, events);
+                }
+                let open = self.open.remove(&(silence(*by_clock), Arc::clone(stream)));
+                let ended = open.and_then(|open| open.episode).map(|episode| describe::spoke(episode, *time));
+                events.extend(ended.map(Event::EpisodeEnded));
+            }
+            Notice::Rate { stream, finding } => {
+                self.pass(finding.time, &around, events);
+                let key = (Topic::Rate, Arc::clone(stream));
+                self.step(key, finding.step, &Seen::Rate(finding), around, events);
+            }
+            Notice::NewComponent { stream, time } => {
+                self.tell_once(stream, *time, &Seen::Component(*time), around, events);
+            }
+            Notice::NewLevel { stream, time, level } => {
+                self.tell_once(stream, *time, &Seen::Level(*time, *level), around, events);
+            }
+        }
+    }
+
+    /// The wall clock says that event time would be `until`: what it held back may be due.
+    pub fn clock(&mut self, until: EventTime, source: &SourceName, events: &mut Vec<Event>) {
+        let summary = self.flood_by_clock.due(source, until);
+        events.extend(summary.map(|mut summary| {
+            summary.by_clock = true;
+            Event::FloodSummary(summary)
+        }));
+    }
+
+    /// What a replay still holds at the end of its file. Open episodes stay open: their end was not seen.
+    pub fn rest(&mut self, source: &SourceName, events: &mut Vec<Event>) {
+        for flood in [&mut self.flood, &mut self.flood_of_pace] {
+            events.extend(flood.rest(source).map(Event::FloodSummary));
+        }
+    }
+
+    /// Event time goes on: a summary may be due.
+    fn pass(&mut self, time: EventTime, around: &Around<'_>, events: &mut Vec<Event>) {
+        let latest = self.latest.map_or(time, |latest| latest.max(time));
+        self.latest = Some(latest);
+        for flood in [&mut self.flood, &mut self.flood_of_pace] {
+            events.extend(flood.due(around.source, latest).map(Event::FloodSummary));
+        }
+    }
+
+    fn step(&mut self, key: Key, step: Step, seen: &Seen<'_>, around: Around<'_>, events: &mut Vec<Event>) {
+        match step {
+            Step::Quiet => {}
+            Step::Opened => self.open(key, seen, around, events),
+            Step::Goes => self.go(&key, seen, events),
+            Step::Closed(_) => self.close(&key, Event::EpisodeEnded, events),
+            Step::NewLevel(_) => {
+                self.extend(&key, seen);
+                self.close(&key, Event::NewLevel, events);
+            }
+        }
+    }
+
+    fn open(&mut self, key: Key, seen: &Seen<'_>, around: Around<'_>, events: &mut Vec<Event>) {
+        let number = self.number(seen);
+        let flood = if key.0 == Topic::Values { &mut self.flood } else { &mut self.flood_of_pace };
+        let admitted = flood.admit(seen.time(), &key.1.component);
+        let episode = admitted.then(|| Box::new(describe::first(number, &key.1, seen, around)));
+        if let Some(episode) = &episode {
+            events.push(Event::EpisodeOpened(episode.clone()));
+        }
+        self.keep(key, episode);
+    }
+
+    fn go(&mut self, key: &Key, seen: &Seen<'_>, events: &mut Vec<Event>) {
+        if !seen.is_odd() {
+            return;
+        }
+        self.extend(key, seen);
+        let Some(open) = self.open.get_mut(key) else { return };
+        let Some(episode) = &open.episode else { return };
+        if episode.records >= 2 * open.told {
+            open.told = episode.records;
+            events.push(Event::EpisodeUpdated(episode.clone()));
+        }
+    }
+
+    fn extend(&mut self, key: &Key, seen: &Seen<'_>) {
+        let Some(episode) = self.open.get_mut(key).and_then(|open| open.episode.as_mut()) else { return };
+        episode.last = episode.last.max(seen.time());
+        episode.records += 1;
+        if seen.score() > episode.peak.get() {
+            seen.describe(episode);
+        }
+    }
+
+    fn close(&mut self, key: &Key, how: fn(Box<Episode>) -> Event, events: &mut Vec<Event>) {
+        let open = self.open.remove(key);
+        events.extend(open.and_then(|open| open.episode).map(how));
+    }
+
+    fn fall_silent(&mut self, silent: &Silent, around: Around<'_>, events: &mut Vec<Event>) {
+        let component = &silent.stream.component;
+        let (admitted, number) = if silent.by_clock {
+            self.by_clock += 1;
+            (self.flood_by_clock.admit(silent.until, component), NUMBERS_BY_CLOCK + self.by_clock)
+        } else {
+            self.pass(silent.until, &around, events);
+            self.apart += 1;
+            (self.flood_of_pace.admit(silent.until, component), NUMBERS_APART + self.apart)
+        };
+        let episode = admitted.then(|| {
+            events.push(Event::Silence(describe::silence(silent, &around)));
+            Box::new(describe::silent_episode(number, silent, around))
+        });
+        self.keep((silence(silent.by_clock), Arc::clone(&silent.stream)), episode);
+    }
+
+    /// News is over as soon as it is told.
+    fn tell_once(
+        &mut self,
+        stream: &Arc<StreamName>,
+        time: EventTime,
+        seen: &Seen<'_>,
+        around: Around<'_>,
+        events: &mut Vec<Event>,
+    ) {
+        self.pass(time, &around, events);
+        let number = self.number(seen);
+        if self.flood_of_pace.admit(time, &stream.component) {
+            let episode = Box::new(describe::first(number, stream, seen, around));
+            events.extend([Event::EpisodeOpened(episode.clone()), Event::EpisodeEnded(episode)]);
+        }
+    }
+
+    fn number(&mut self, seen: &Seen<'_>) -> u64 {
+        seen.number().unwrap_or_else(|| {
+            self.apart += 1;
+            NUMBERS_APART + self.apart
+        })
+    }
+
+    fn keep(&mut self, key: Key, episode: Option<Box<Episode>>) {
+        if self.open.len() >= OPEN_MAX && !self.open.contains_key(&key) {
+            self.open.pop_first();
+            self.forgotten += 1;
+        }
+        self.open.insert(key, Open { episode, told: 1 });
+    }
+}
+
+fn silence(by_clock: bool) -> Topic {
+    if by_clock { Topic::SilenceByClock } else { Topic::Silence }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! Lines in, events out.
+
+mod cuts;
+mod model;
+
+use std::fmt::Write;
+
+use oddline_core::{
+    event::{Episode, Event, Finite, Kind, NUMBERS_APART},
+    stream::StreamName,
+};
+
+use self::model::{LEVEL, VERSION, model};
+use super::*;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+const HEADER: &str = "timestamp,server,component,value";
+
+fn treatment(flood_limit: u32) -> Treatment {
+    Treatment {
+        format: Format::Auto,
+        server: "host".to_owned(),
+        component: "log".to_owned(),
+        offset_s: 0,
+        samples: Samples::Redacted,
+        addresses: Addresses::Keep,
+        flood_limit,
+    }
+}
+
+fn at(seconds: i64) -> EventTime {
+    EventTime::from_micros(seconds * 1_000_000)
+}
+
+fn new(flood_limit: u32) -> Pipeline {
+    Pipeline::new("log", treatment(flood_limit), model(), None).unwrap()
+}
+
+/// All of the lines; events in `Output`, every verdict too.
+fn run(flood_limit: u32, lines: impl IntoIterator<Item = String>) -> (Pipeline, Output) {
+    let (mut pipeline, mut out) = (new(flood_limit), Output { wanted: Wanted::All, ..Output::default() });
+    for line in lines {
+        pipeline.line(line.as_bytes(), None, &mut out).unwrap();
+    }
+    pipeline.finish(&mut out).unwrap();
+    (pipeline, out)
+}
+
+fn row(seconds: i64, stream: &str, value: f64) -> String {
+    format!("{},{stream},{value}", at(seconds))
+}
+
+/// A table of `a,cpu`, a record a minute, `x` odd and `.` usual.
+fn table(pattern: &str) -> Vec<String> {
+    let value = |c| if c == 'x' { LEVEL + 20.0 } else { LEVEL };
+    let rows = (0..).zip(pattern.chars()).map(|(i, c)| row(i * MINUTE, "a,cpu", value(c)));
+    core::iter::once(HEADER.to_owned()).chain(rows).collect()
+}
+
+/// Events in short: `opened a/cpu#10 x1`.
+fn short(events: &[Event]) -> Vec<String> {
+    let of = |what: &str, e: &Episode| format!("{what} {}/{}#{} x{}", e.server, e.component, e.number, e.records);
+    let one = |event: &Event| match event {
+        Event::EpisodeOpened(e) => of("opened", e),
+        Event::EpisodeUpdated(e) => of("updated", e),
+        Event::EpisodeEnded(e) => of("ended", e),
+        Event::NewLevel(e) => of("new level", e),
+        Event::FloodSummary(f) => format!("flood {} {:?} {}", f.suppressed, &*f.components, f.others),
+        Event::Silence(s) => format!("silence {}/{}", s.server, s.component),
+        other => panic!("{other:?}"),
+    };
+    events.iter().map(one).collect()
+}
+
+#[test]
+fn an_episode_is_told_at_its_first_record_at_doublings_and_at_its_end() {
+    let (_, out) = run(60, table("..........xxxxx.x.xxx......x"));
+    let a = |what: &str, records: u64| format!("{what} a/cpu#10 x{records}");
+    let expected = [a("opened", 1), a("updated", 2), a("updated", 4), a("updated", 8), a("ended", 9)];
+    let told = short(&out.events);
+    assert_eq!(told[..5], expected);
+    assert_eq!(told[5..], ["opened a/cpu#27 x1"], "it stays open: its end was not seen");
+    let Event::EpisodeEnded(episode) = &out.events[4] else { panic!("{:?}", out.events[4]) };
+    assert_eq!((episode.first, episode.last), (at(10 * MINUTE), at(20 * MINUTE)));
+    assert_eq!((episode.kind, episode.model, episode.learning), (Kind::Score, VERSION, false));
+    assert_eq!((episode.value.get(), episode.expected.map(Finite::<f64>::get)), (LEVEL + 20.0, Some(LEVEL)));
+    assert_eq!(episode.samples.iter().map(|s| &**s).collect::<Vec<_>>(), [row(10 * MINUTE, "a,cpu", LEVEL + 20.0)]);
+}
+
+#[test]
+fn what_lasts_a_day_is_a_new_level() {
+    let (pipeline, out) = run(60, table(&["..........".to_owned(), "x".repeat(1_500)].concat()));
+    let told = short(&out.events);
+    assert!(told.iter().any(|t| t == "new level a/cpu#10 x1442"), "{told:?}");
+    assert_eq!(
+        told.iter().filter(|t| t.contains("#10 ")).filter(|t| t.starts_with("updated")).count(),
+        10,
+        "2, 4, ... 1024"
+    );
+    assert_eq!(pipeline.counts().judged, 1_510);
+    assert_eq!(pipeline.streams(), (1, 1), "it learns again");
+}
+
+#[test]
+fn samples_are_redacted_or_not_given() {
+    let line = |secret: &str| {
+        let level = LEVEL + 30.0;
+        format!(r#"{{"time":"{}","host":"a","service":"cpu","value":{level},"note":"{secret}"}}"#, at(60))
+    };
+    for (samples, expected) in [
+        (Samples::None, None),
+        (Samples::Redacted, Some(line("mail [email]"))),
+        (Samples::Full, Some(line("mail ann@example.org"))),
+    ] {
+        let treatment = Treatment { samples, ..treatment(60) };
+        let mut pipeline = Pipeline::new("log", treatment, model(), None).unwrap();
+        let mut out = Output::default();
+        pipeline.line(line("mail ann@example.org").as_bytes(), None, &mut out).unwrap();
+        pipeline.idle(&mut out).unwrap();
+        let Event::EpisodeOpened(episode) = &out.events[0] else { panic!("{:?}", out.events) };
+        assert_eq!(episode.samples.first().map(ToString::to_string), expected);
+    }
+}
+
+#[test]
+fn beyond_the_flood_limit_there_is_one_summary_and_nothing_of_what_was_held_back() {
+    let mut lines = vec![HEADER.to_owned()];
+    let stream = |i: i64| format!("a,c{i:02}");
+    // Streams that learn are judged by their range, after 50 records.
+    for minute in 0..60 {
+        lines.extend((0..30).map(|i| row(minute * MINUTE, &stream(i), (minute % 5) as f64)));
+    }
+    for minute in 60..64 {
+        lines.extend((0..30).map(|i| row(minute * MINUTE, &stream(i), 100.0)));
+    }
+    lines.extend((64..130).map(|minute| row(minute * MINUTE, &stream(0), 1.0)));
+    let (_, out) = run(20, lines);
+    let told = short(&out.events);
+    let count = |what: &str| told.iter().filter(|t| t.starts_with(what)).count();
+    assert_eq!((count("opened"), count("flood")), (20, 1), "{told:?}");
+    assert!(told.iter().all(|t| t.starts_with("flood") || (0..20).any(|i| t.contains(&format!("a/c{i:02}#")))));
+    let Some(Event::FloodSummary(summary)) = out.events.iter().find(|e| matches!(e, Event::FloodSummary(_))) else {
+        panic!("{told:?}")
+    };
+    assert_eq!((summary.suppressed, summary.from, summary.by_clock), (10, at(60 * MINUTE), false));
+}
+
+#[test]
+fn a_text_yields_its_length_and_its_numbers_under_its_component() {
+    let (pipeline, out) = run(
+        60,
+        [
+            r#"{"time":"2026-01-05T00:00:00Z","host":"a","service":"web","msg":"hello","took_ms":12,"bytes":3.5}"#,
+            r#"{"time":"2026-01-05T00:00:01Z","msg":"four"}"#,
+            r#"{"time":"2026-01-05T00:00:02Z","value":1,"msg":"a value is all","took_ms":12}"#,
+            r#"{"time":"2026-01-05T00:00:03Z","host":"a"}"#,
+        ]
+        .map(str::to_owned),
+    );
+    let read: Vec<(String, f64)> = out
+        .judged
+        .iter()
+        .map(|j| {
+            let StreamName { server, component } = &*j.verdict.stream;
+            (format!("{server}/{component}"), j.verdict.value)
+        })
+        .collect();
+    let expected = [
+        ("a/web.length", 5.0),
+        ("a/web.took_ms", 12.0),
+        ("a/web.bytes", 3.5),
+        ("host/log.length", 4.0),
+        ("host/log", 1.0),
+    ];
+    assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value)));
+    let Counts { lines, judged, unjudged, .. } = pipeline.counts();
+    assert_eq!((lines, judged, unjudged), (4, 5, 1));
+}
+
+#[test]
+fn a_line_that_is_no_row_of_its_table_is_a_fault_and_nothing_else() {
+    let mut lines = table("..........x.......");
+    let (_, clean) = run(60, lines.clone());
+    for (i, bad) in ["", "x", "1,2,3,4,5,6", "2026-01-05T00:00:00Z,a,cpu"].into_iter().enumerate() {
+        lines.insert(3 + 4 * i, bad.to_owned());
+    }
+    lines.insert(9, row(8 * MINUTE, "a,cpu", f64::NAN));
+    let (pipeline, out) = run(60, lines);
+    assert_eq!(out.events, clean.events);
+    assert_eq!(out.judged, clean.judged);
+    let Counts { faults, unjudged, .. } = pipeline.counts();
+    assert_eq!((faults, unjudged), (4, 4), "an empty line is no record");
+    assert_eq!(pipeline.streams().0, 1);
+}
+
+#[test]
+fn a_stream_that_stops_is_a_silence_and_ends_with_its_first_record() {
+    let mut lines = vec![HEADER.to_owned()];
+    let (stop, back) = (30 * HOUR, 33 * HOUR);
+    for minute in 0..40 * 60 {
+        let s = minute * MINUTE;
+        lines.push(row(s, "a,cpu", LEVEL));
+        if s <= stop || s >= back {
+            lines.push(row(s, "b,cpu", LEVEL));
+        }
+    }
+    let (_, out) = run(60, lines);
+    assert_eq!(short(&out.events), ["silence b/cpu".to_owned(), format!("ended b/cpu#{} x0", NUMBERS_APART + 1)]);
+    let [Event::Silence(silence), Event::EpisodeEnded(ended)] = &*out.events else { panic!("{:?}", out.events) };
+    assert_eq!((silence.last, silence.until, silence.by_clock), (at(stop), at(stop + 6 * MINUTE), false));
+    assert!((60.0..100.0).contains(&silence.usual_s.get()));
+    assert_eq!((ended.kind, ended.first, ended.last), (Kind::Silence, at(stop), at(back)));
+    assert_eq!((ended.value.get(), &*ended.main_reason), ((back - stop) as f64, "silent for 10800 s"));
+    assert!(ended.peak > ended.threshold && ended.samples.is_empty());
+}
+
+/// Ten days of a text log, a line of `web` every 20 seconds with an error now and then.
+fn text_log() -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = |s: i64, component: &str, rest: &str| {
+        let mut line = String::new();
+        write!(line, "{} a {component}[1]: {rest}", at(1_767_571_200 + s).to_string().replace('Z', "+00:00")).unwrap();
+        lines.push(line);
+    };
+    for s in (0..10 * DAY).step_by(20) {
+        let incident = (9 * DAY + 36_000..9 * DAY + 37_200).contains(&s);
+        for _ in 0..if incident { 6 } else { 1 } {
+            line(s, "web", if incident || s % 600 == 0 { "ERROR: failed" } else { "INFO: served" });
+        }
+        if s == 5 * DAY {
+            line(s, "miner", "INFO: hello from ann@example.org");
+        }
+    }
+    lines
+}
+
+#[test]
+fn rates_and_news_of_a_text_log() {
+    let (pipeline, mut out) = run(60, text_log());
+    // Beside what is said of the lengths of its lines.
+    out.events.retain(|event| match event {
+        Event::EpisodeOpened(e) | Event::EpisodeUpdated(e) | Event::EpisodeEnded(e) => e.number >= NUMBERS_APART,
+        _ => false,
+    });
+    let (number, start) = (NUMBERS_APART, at(1_767_571_200 + 9 * DAY + 36_000));
+    let told = short(&out.events);
+    let expected = |what: &str, of: &str, n: u64, records: u64| format!("{what} a/{of}#{} x{records}", number + n);
+    assert_eq!(told[..2], [expected("opened", "miner", 1, 1), expected("ended", "miner", 1, 1)]);
+    assert!(
+        told.contains(&expected("opened", "web", 2, 1)) && told.contains(&expected("ended", "web", 2, 4)),
+        "{told:?}"
+    );
+    assert!(told.contains(&expected("opened", "level.error", 3, 1)), "{told:?}");
+    let opened: Vec<&Episode> =
+        out.events.iter().filter_map(|e| if let Event::EpisodeOpened(e) = e { Some(&**e) } else { None }).collect();
+    assert_eq!(opened[0].kind, Kind::Novelty);
+    assert!(opened[0].samples[0].contains("hello from [email]"), "{:?}", opened[0].samples);
+    assert_eq!((opened[1].kind, opened[1].first, opened[1].value.get()), (Kind::Rate, start, 90.0));
+    assert_eq!(&*opened[1].main_reason, "6.0 times the usual rate");
+    assert_eq!(pipeline.pace_counts(), pace::Counts::default());
+    assert_eq!(pipeline.episodes_forgotten(), 0);
+}
+
+#[test]
+fn values_are_judged_the_same_whatever_their_pace() {
+    // The rule that keeps replay equal to the trainer's test: notices never reach the judge.
+    let (_, out) = run(60, text_log());
+    assert!(out.judged.iter().all(|j| j.verdict.stream.component.ends_with(".length")));
+    let numbers: Vec<u64> = out.judged.iter().map(|j| j.verdict.number).collect();
+    assert!(numbers.iter().zip(0..).all(|(n, i)| *n == i));
+}
+
+#[test]
+fn streams_and_waiting_text_stay_bounded() {
+    let streams = oddline_core::limits::STREAMS_MAX as i64 + 100;
+    let rows = (0..streams).map(|i| row(i, &format!("a,c{i}"), 1.0));
+    let (pipeline, _) = run(60, core::iter::once(HEADER.to_owned()).chain(rows));
+    assert_eq!(pipeline.streams().0, oddline_core::limits::STREAMS_MAX);
+    assert_eq!(pipeline.pace_counts().evicted, 100);
+    let bytes = postcard::to_stdvec(&pipeline.remembered()).unwrap().len();
+    assert!(bytes < 16 << 20, "{bytes} bytes to commit");
+}

@@ -1,0 +1,137 @@
+//! What waits to be told, in the order of the lines: records whose verdict is not there yet, notices that came after
+//! them, and the text of their lines, in one buffer that is used again. So the order of events does not depend on when
+//! verdicts come.
+
+use std::{borrow::Cow, collections::VecDeque, ops::Range};
+
+use oddline_core::{limits::LINE_BYTES_MAX, pace::Notice};
+
+/// Bytes of text the buffer keeps for the next lines; what long lines took beyond it is given back.
+const KEPT_BYTES: usize = 64 * 1024;
+
+/// Where a line's text stands, counted from the first line of all.
+pub type Span = Range<u64>;
+
+/// Something that waits.
+#[derive(Debug)]
+pub enum Item {
+    /// A record that is being judged.
+    Record,
+    /// Something that needs no verdict.
+    Notice(Notice),
+}
+
+/// The queue. At most a block of records waits, and with each what was noticed at its line.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    items: VecDeque<(Item, Span)>,
+    text: Vec<u8>,
+    /// Where `text` begins.
+    begin: u64,
+}
+
+impl Waiting {
+    /// Keeps a line's text while anything of it waits.
+    pub fn keep(&mut self, line: &[u8]) -> Span {
+        let start = self.end();
+        self.text.extend_from_slice(&line[..line.len().min(LINE_BYTES_MAX)]);
+        start..self.end()
+    }
+
+    /// Appends an item of the line.
+    pub fn push(&mut self, item: Item, line: &Span) {
+        self.items.push_back((item, line.clone()));
+    }
+
+    /// Takes back the item appended last.
+    pub fn take_back(&mut self) {
+        self.items.pop_back();
+    }
+
+    /// The item whose turn it is.
+    pub fn front(&self) -> Option<&Item> {
+        self.items.front().map(|(item, _)| item)
+    }
+
+    /// Takes the item whose turn it is.
+    pub fn pop(&mut self) -> Option<Item> {
+        self.items.pop_front().map(|(item, _)| item)
+    }
+
+    /// The text of the line of the item whose turn it is; `None` without an item or a text.
+    pub fn front_text(&self) -> Option<Cow<'_, str>> {
+        self.items.front().filter(|(_, line)| !line.is_empty()).map(|(_, line)| self.text(line))
+    }
+
+    fn text(&self, line: &Span) -> Cow<'_, str> {
+        let at = |place: u64| usize::try_from(place - self.begin).expect("a place in memory");
+        String::from_utf8_lossy(&self.text[at(line.start)..at(line.end)])
+    }
+
+    /// Forgets the text of lines of which nothing waits.
+    pub fn forget(&mut self) {
+        match (self.items.front(), self.items.back()) {
+            (Some((_, first)), Some((_, last))) => {
+                let length = |from: u64, to: u64| usize::try_from(to - from).expect("a length in memory");
+                self.text.truncate(length(self.begin, last.end));
+                self.text.drain(..length(self.begin, first.start));
+                self.begin = first.start;
+            }
+            _ => {
+                self.begin = self.end();
+                self.text.clear();
+                self.text.shrink_to(KEPT_BYTES);
+            }
+        }
+    }
+
+    fn end(&self) -> u64 {
+        self.begin + self.text.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_lives_as_long_as_something_of_its_line_waits() {
+        let mut waiting = Waiting::default();
+        let first = waiting.keep(b"first");
+        waiting.push(Item::Record, &first);
+        let unjudged = waiting.keep(b"nothing in it");
+        waiting.push(Item::Record, &unjudged);
+        waiting.take_back();
+        waiting.forget();
+        assert_eq!(waiting.text, b"first");
+        let second = waiting.keep(b"caf\xe9");
+        waiting.push(Item::Record, &second);
+        waiting.push(Item::Record, &second);
+        waiting.pop().unwrap();
+        waiting.forget();
+        assert_eq!((waiting.text(&second).as_ref(), waiting.text.len()), ("caf\u{fffd}", 4));
+        waiting.pop().unwrap();
+        waiting.forget();
+        assert_eq!(waiting.text(&second), "caf\u{fffd}", "one of its two still waits");
+        waiting.pop().unwrap();
+        waiting.forget();
+        assert!(waiting.text.is_empty() && waiting.front().is_none());
+    }
+
+    #[test]
+    fn the_buffer_stays_small() {
+        let mut waiting = Waiting::default();
+        let long = vec![b'x'; 3 * LINE_BYTES_MAX];
+        for i in 0..100 {
+            let line = waiting.keep(&long);
+            assert_eq!(line.end - line.start, LINE_BYTES_MAX as u64);
+            waiting.push(Item::Record, &line);
+            if i % 10 == 9 {
+                (0..10).for_each(|_| drop(waiting.pop()));
+            }
+            waiting.forget();
+            assert!(waiting.text.len() <= 10 * LINE_BYTES_MAX);
+        }
+        assert!(waiting.text.capacity() <= KEPT_BYTES);
+    }
+}
