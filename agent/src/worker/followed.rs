@@ -150,7 +150,12 @@ impl Followed {
         let began = out.events.len();
         let turn = loop {
             match self.source.next() {
-                Ok(Item::File) => self.pipeline.start_of_file(),
+                Ok(Item::File) => {
+                    // A place to be committed in its time, also when nothing is in it: the one before is rotated away.
+                    self.is_dirty = true;
+                    bytes += 1;
+                    self.pipeline.start_of_file();
+                }
                 Ok(Item::Line(line)) => {
                     bytes += line.bytes.len() as u64 + 1;
                     lines += 1;
