@@ -2,6 +2,7 @@
 //! tests in other processes wait for the one that makes it.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -38,6 +39,30 @@ pub fn log(server: Option<&str>, days: u32) -> Vec<u8> {
         run(folder, &args);
     });
     fs::read(folder.join("logs/unseen_logs.txt")).expect("the generator wrote the unseen log")
+}
+
+/// The same log with floods in it: in some hours, the last ones of each day among them, every eighth value of each stream
+/// is far too large, which is more than the flood limit lets through.
+#[must_use]
+pub fn with_floods(log: &[u8]) -> Vec<u8> {
+    let text = std::str::from_utf8(log).expect("the generator writes text");
+    let mut seen: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    let mut flooded = String::with_capacity(text.len());
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [time, server, component, value, truth] = fields[..] else { panic!("the generator wrote {line}") };
+        let hour: u32 = time.get(11..13).and_then(|hour| hour.parse().ok()).unwrap_or(0);
+        let count = seen.entry((server, component)).or_default();
+        *count += u32::from(matches!(hour, 6..9 | 22..));
+        if *count == 8 {
+            *count = 0;
+            let value: f64 = value.parse().expect("the generator writes numbers");
+            flooded += &format!("{time},{server},{component},{:.4},{truth}\n", 3.0 * value);
+        } else {
+            flooded += &format!("{line}\n");
+        }
+    }
+    flooded.into_bytes()
 }
 
 /// The folder of this name, filled by `make` when it is not there yet.

@@ -35,6 +35,12 @@ impl Heard {
         self.entry.identity().is_some()
     }
 
+    /// Whether it tells of input that could not be read.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        matches!(self.entry.event, Event::Gap(_) | Event::SourceFailed(_) | Event::SourceRecovered(_))
+    }
+
     /// Of a gap, its bytes.
     #[must_use]
     pub fn gap(&self) -> Option<Option<u64>> {
