@@ -1,5 +1,6 @@
 //! What the agent shows of itself: to `status`, to the metrics and on its status topic. Values only.
 
+use oddline_core::pace;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::Counts;
@@ -20,6 +21,10 @@ pub struct SourceFigures {
     /// What came of its lines since it is known.
     #[serde(flatten)]
     pub counts: Counts,
+    /// What did not go as usual with its times.
+    pub pace: pace::Counts,
+    /// Open episodes dropped because there were too many.
+    pub forgotten: u64,
 }
 
 /// What the reading side knows.

@@ -26,6 +26,18 @@ pub fn text(reading: &Reading, link: Option<&LinkFigures>) -> String {
     page.one("oddline_reading_stopped", "gauge", "1 while nothing is read.", u64::from(reading.stopped.is_some()));
     page.one("oddline_files_left_out", "gauge", "Files not followed because too many match.", reading.left_out);
     page.each(reading, "oddline_source_lag_bytes", "Bytes that wait to be read.", |source| source.lag_bytes);
+    page.each(reading, "oddline_source_clock_set_back_total", "Times its event time went back for good.", |source| {
+        Some(source.pace.set_back)
+    });
+    page.each(
+        reading,
+        "oddline_source_streams_evicted_total",
+        "Streams dropped because there were too many.",
+        |source| Some(source.pace.evicted),
+    );
+    page.each(reading, "oddline_source_episodes_forgotten_total", "Open episodes dropped likewise.", |source| {
+        Some(source.forgotten)
+    });
     page.each(reading, "oddline_source_failed", "1 while it cannot be read.", |source| {
         Some(u64::from(source.failed.is_some()))
     });
@@ -60,7 +72,7 @@ impl Page {
         help: &str,
         value: impl Fn(&crate::figures::SourceFigures) -> Option<u64>,
     ) {
-        self.head(name, "gauge", help);
+        self.head(name, if name.ends_with("_total") { "counter" } else { "gauge" }, help);
         for source in &reading.sources {
             if let Some(value) = value(source) {
                 let label = escaped(&source.name);
@@ -76,6 +88,8 @@ fn escaped(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use oddline_core::pace;
+
     use super::*;
     use crate::{figures::SourceFigures, pipeline::Counts};
 
@@ -88,6 +102,8 @@ mod tests {
             streams: 1,
             learning: 1,
             counts: Counts { lines: 2, ..Counts::default() },
+            pace: pace::Counts::default(),
+            forgotten: 0,
         };
         let sources = vec![source("/a \"b\"\n", Some(7)), source("journal", None)];
         let page = text(&Reading { sources, ..Reading::default() }, None);

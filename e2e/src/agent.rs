@@ -33,6 +33,11 @@ pub enum Link {
         /// `postcard` or `json`.
         events: &'static str,
     },
+    /// To a broker on this host, without certificates.
+    Plain {
+        /// Where it listens.
+        port: u16,
+    },
     /// To a JSON-lines file.
     File(PathBuf),
 }
@@ -189,6 +194,7 @@ fn configuration(setup: &Setup) -> String {
                 path(format!("{identity}.key")),
             )
         }
+        Link::Plain { port } => format!("[broker]\naddress = \"mqtt://127.0.0.1:{port}\"\n"),
         Link::File(path) => format!("[output]\nfile = {path:?}\n"),
     };
     format!(

@@ -10,6 +10,7 @@
 pub mod agent;
 pub mod authority;
 pub mod clock;
+pub mod collector;
 pub mod compare;
 pub mod disk;
 pub mod ears;
@@ -18,6 +19,7 @@ pub mod heard;
 pub mod ledger;
 pub mod mosquitto;
 pub mod not_run;
+pub mod postgres;
 pub mod programs;
 pub mod pusher;
 pub mod random;

@@ -150,7 +150,11 @@ fn program() -> Option<&'static str> {
 /// A port that nobody is given by chance while the broker is down: below those that the kernel hands out. A client that
 /// knocks at one of those may even be connected with itself. Not from the test's seed: tests with one seed run side by
 /// side.
-fn free_port() -> u16 {
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let first: u64 = range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768);
     let from = 10_000.min(first / 2);

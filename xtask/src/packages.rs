@@ -22,6 +22,8 @@ struct Package {
 enum Sign {
     Programs(&'static [&'static str]),
     PythonModule(&'static str),
+    /// A file in any folder of this one.
+    Below(&'static str, &'static str),
 }
 
 #[rustfmt::skip]
@@ -29,9 +31,10 @@ const PACKAGES: &[Package] = &[
     Package { name: "python3-venv", known_by: Sign::PythonModule("ensurepip"), folder: "conformance", wanted_by: "conformance: onnx.checker and onnxruntime", long: true },
     Package { name: "valgrind", known_by: Sign::Programs(&["valgrind"]), folder: "trainer", wanted_by: "bench cost: instructions", long: true },
     Package { name: "mosquitto", known_by: Sign::Programs(&["mosquitto"]), folder: "agent", wanted_by: "end to end over a broker that is not ours", long: false },
+    Package { name: "faketime", known_by: Sign::Programs(&["faketime"]), folder: "e2e", wanted_by: "an agent whose wall clock jumps", long: false },
     Package { name: "systemd", known_by: Sign::Programs(&["systemd-analyze"]), folder: "systemd", wanted_by: "the units verified", long: false },
     Package { name: "minisign", known_by: Sign::Programs(&["minisign"]), folder: "agent", wanted_by: "signatures checked by the stock tool", long: false },
-    Package { name: "postgresql", known_by: Sign::Programs(&["initdb", "pg_ctl"]), folder: "collector", wanted_by: "the store on PostgreSQL", long: false },
+    Package { name: "postgresql", known_by: Sign::Below("/usr/lib/postgresql", "bin/initdb"), folder: "collector", wanted_by: "the store on PostgreSQL", long: false },
     Package { name: "chromium", known_by: Sign::Programs(&["chromium"]), folder: "collector", wanted_by: "the dashboard in a browser", long: true },
 ];
 
@@ -60,6 +63,10 @@ pub fn install(long: bool) -> Result<()> {
 fn present(package: &Package) -> bool {
     match package.known_by {
         Sign::Programs(programs) => programs.iter().all(|program| shell::find_program(program).is_some()),
+        Sign::Below(folder, file) => {
+            let folders = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            folders.map(|folder| folder.path().join(file)).any(|file| file.is_file())
+        }
         Sign::PythonModule(module) => {
             let import = format!("import {module}");
             let output = Command::new("python3").args(["-c", &import]).output();

@@ -34,6 +34,9 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 /// A source that has worked for this long begins again with the first wait.
 const SOUND_AFTER: Duration = Duration::from_secs(60);
 
+/// A source that gives nothing is shown the wall clock this often.
+const CLOCK_EVERY: Duration = Duration::from_secs(30);
+
 /// The model that judges.
 #[derive(Clone)]
 pub struct Active {
@@ -75,6 +78,7 @@ pub struct Followed {
     retry_at: Option<Instant>,
     works_since: Option<Instant>,
     gone_since: Option<Instant>,
+    clock_at: Option<Instant>,
     is_dirty: bool,
     /// The state file has a position of it.
     is_known: bool,
@@ -127,6 +131,7 @@ impl Followed {
             retry_at: None,
             works_since: None,
             gone_since: None,
+            clock_at: None,
             // Where it begins is worth keeping before anything is taken.
             is_dirty: true,
             is_known,
@@ -163,7 +168,11 @@ impl Followed {
                     self.pipeline.line(line.bytes, line.modified, out)?;
                 }
                 Ok(Item::Gap(gap)) => self.gap(gap, out),
-                Ok(Item::Wait | Item::End) => break Turn::Idle,
+                Ok(Item::Wait) => break Turn::Idle,
+                Ok(Item::End) => {
+                    self.by_the_clock(now, out)?;
+                    break Turn::Idle;
+                }
                 Ok(Item::Closed) => {
                     self.is_closed = true;
                     break Turn::Closed;
@@ -182,6 +191,19 @@ impl Followed {
             self.works(now, out);
         }
         Ok((bytes, turn))
+    }
+
+    /// Read to its end: the wall clock may say what no record will.
+    fn by_the_clock(&mut self, now: Instant, out: &mut Output) -> Result<(), InferError> {
+        if self.clock_at.is_some_and(|at| now.duration_since(at) < CLOCK_EVERY) {
+            return Ok(());
+        }
+        self.clock_at = Some(now);
+        let before = out.events.len();
+        self.pipeline.clock(clock::wall(), out)?;
+        // What was told must be remembered as told.
+        self.is_dirty |= out.events.len() > before;
+        Ok(())
     }
 
     /// What goes to the state file; nothing when nothing was taken since [`Followed::committed`].
@@ -271,6 +293,8 @@ impl Followed {
             streams: streams as u64,
             learning: learning as u64,
             counts: self.pipeline.counts(),
+            pace: self.pipeline.pace_counts(),
+            forgotten: self.pipeline.episodes_forgotten(),
         }
     }
 

@@ -1,0 +1,122 @@
+//! The collector as a process, and what its database holds.
+
+use std::{
+    fs::{self, OpenOptions},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use oddline_collector::store::{Address, Mode, Store};
+use oddline_core::id::AgentName;
+
+use crate::{heard::Heard, programs::copied, waiting::within};
+
+/// The collector ends within this time of SIGTERM, on a busy machine too.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// Rows read at once.
+const PAGE: u32 = 20_000;
+
+/// One collector; killed when dropped.
+pub struct Collector {
+    folder: PathBuf,
+    program: PathBuf,
+    address: Address,
+    child: Option<Child>,
+}
+
+impl Collector {
+    /// Writes its configuration, of which `broker` is a part; does not start it.
+    #[must_use]
+    pub fn new(folder: &Path, address: Address, broker: &str) -> Self {
+        fs::create_dir_all(folder).expect("the test's folder can be written");
+        let store = match &address {
+            Address::Sqlite(path) => path.display().to_string(),
+            Address::Postgres(url) => url.clone(),
+        };
+        let text = format!("state = {folder:?}\nstore = {store:?}\n{broker}\n");
+        fs::write(folder.join("collector.toml"), text).expect("the test's folder can be written");
+        let program = copied("oddline-collector", folder);
+        Self { folder: folder.to_owned(), program, address, child: None }
+    }
+
+    /// Starts it; waits for nothing.
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let said = OpenOptions::new().create(true).append(true).open(self.folder.join("stderr"));
+        let mut command = Command::new(&self.program);
+        command.arg("--config").arg(self.folder.join("collector.toml")).arg("run").stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(said.expect("the test's folder can be written"));
+        self.child = Some(command.spawn().expect("the collector can be started"));
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // One that has ended cannot be killed.
+            drop(child.kill());
+            child.wait().expect("a killed child ends");
+        }
+    }
+
+    /// SIGTERM; it ends well and in time.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().unwrap_or_else(|| panic!("it does not run: {}", self.said()));
+        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", child.id())).status();
+        kill.expect("a shell can be started");
+        let status = within(STOP_PATIENCE, || child.try_wait().expect("a child can be asked"));
+        if status.is_none() {
+            drop(child.kill());
+            child.wait().expect("a killed child ends");
+        }
+        assert!(status.is_some_and(|status| status.success()), "after SIGTERM: {status:?}; it said: {}", self.said());
+    }
+
+    /// All that it said on standard error, in all its lives.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let bytes = fs::read(self.folder.join("stderr")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// What a command beside it answers; it must succeed.
+    #[must_use]
+    pub fn ask(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(&self.program);
+        command.arg("--config").arg(self.folder.join("collector.toml")).args(arguments);
+        let output = command.output().expect("the collector can be started");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The rows of `events` of one agent, in the order of their sequences; none while there is no database yet.
+    #[must_use]
+    pub fn stored(&self, agent: &AgentName) -> Vec<Heard> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime can be made").block_on(async {
+            let Ok(store) = Store::open(&self.address, Mode::Use).await else { return Vec::new() };
+            let mut rows = Vec::new();
+            loop {
+                let last = rows
+                    .last()
+                    .map(|row: &oddline_collector::store::StoredEvent| (row.who.clone(), row.epoch, row.sequence));
+                let after = last.as_ref().map(|(who, epoch, sequence)| (who, *epoch, *sequence));
+                let page = store.events(after, PAGE).await.expect("the rows can be read");
+                let is_last = page.len() < PAGE as usize;
+                rows.extend(page);
+                if is_last {
+                    break;
+                }
+            }
+            store.close().await;
+            let own = rows.into_iter().filter(|row| row.who.agent == *agent);
+            own.map(|row| Heard::new(row.epoch, row.sequence, row.entry)).collect()
+        })
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
