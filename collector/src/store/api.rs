@@ -341,8 +341,7 @@ fn agent(row: &Row) -> Result<Agent, StoreError> {
 }
 
 fn group(row: &Row) -> Result<GroupCount, StoreError> {
-    let key =
-        GroupKey { hour: row.int(0)?, server: row.text(1)?, component: row.text(2)?, kind: row.text(3)? };
+    let key = GroupKey { hour: row.int(0)?, server: row.text(1)?, component: row.text(2)?, kind: row.text(3)? };
     Ok(GroupCount { key, anomalies: row.int(4)?, peak: row.float(5)? })
 }
 
