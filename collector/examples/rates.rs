@@ -182,7 +182,10 @@ impl Program {
     fn start(folder: &Path, port: u16) -> Self {
         fs::create_dir_all(folder).unwrap();
         let config = folder.join("collector.toml");
-        let text = format!("state = '{}'\n[embedded]\nlisten = '127.0.0.1:{port}'\n", folder.display());
+        let text = format!(
+            "state = '{}'\n[embedded]\nlisten = '127.0.0.1:{port}'\n[api]\nenabled = false\n",
+            folder.display()
+        );
         fs::write(&config, text).unwrap();
         let program = std::env::current_exe().unwrap().with_file_name("../oddline-collector");
         let program: PathBuf = program.canonicalize().unwrap();

@@ -8,8 +8,6 @@
 //!
 //! Read [`run`] for the story. `store` is the only place with SQL, `subscribe` the only one with an MQTT client.
 
-#[path = "serve/mod.rs"]
-pub mod api;
 pub mod args;
 pub mod broker;
 pub mod clock;
@@ -21,9 +19,9 @@ pub mod ingest;
 pub mod link;
 pub mod membership;
 pub mod notify;
+pub mod process;
 pub mod push;
 pub mod run;
-#[path = "serve.rs"]
 pub mod serve;
 pub mod show;
 pub mod store;

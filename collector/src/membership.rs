@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     enroll::Request,
     error::CommandError,
-    serve::authority,
+    process::authority,
     show::{
         Format,
         table::{Lean, Table},

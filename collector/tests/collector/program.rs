@@ -93,7 +93,7 @@ pub fn config(store: &Address, broker: &str) -> String {
         Address::Sqlite(path) => path.display().to_string(),
         Address::Postgres(url) => url.clone(),
     };
-    format!("store = '{store}'\n{broker}\n")
+    format!("store = '{store}'\n{broker}\n[api]\nenabled = false\n")
 }
 
 pub async fn until(what: &str, log: impl Fn() -> String, mut done: impl AsyncFnMut() -> bool) {
@@ -271,4 +271,30 @@ async fn a_database_that_another_program_holds_delays_and_loses_nothing() {
     assert!(delivered.is_ok(), "{}", program.log());
     assert_eq!(program.terminate().await, 0, "{}", program.log());
     check(&address, &agents, 2_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_refuses_is_set_aside_and_can_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.db");
+    let address = Address::Sqlite(path.clone());
+    Store::open(&address, Mode::Serve).await.unwrap().close().await;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON events WHEN new.sequence = 45 BEGIN \
+                  SELECT RAISE(ABORT, 'not this one'); END";
+    other.execute_batch(refuse).unwrap();
+    let port = free_port();
+    let mut program =
+        Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));
+    program.up();
+    let mut agents = vec![Agent::connect(who("home", "pi"), epoch(1), port, false)];
+    let delivered = timeout(PATIENCE, agents[0].deliver(200)).await;
+    assert!(delivered.is_ok(), "one bad batch stops nobody\n{}", program.log());
+    let listed = program.ask(&["dead-letters", "list"]);
+    assert!(listed.contains("the database refused it: not this one") && listed.contains("home/pi"), "{listed}");
+    assert_eq!(listed.lines().count(), 2, "only the batch itself: {listed}");
+    other.execute_batch("DROP TRIGGER refuse").unwrap();
+    assert!(program.ask(&["dead-letters", "retry"]).starts_with("1 batches with 20 entries stored, 0 still"));
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+    check(&address, &agents, 200).await;
 }
