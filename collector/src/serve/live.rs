@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  hello    {"now"}                   once; its id is a place to go on from
-//!  anomaly  as /anomalies/{id} shows  its id is the place behind it
+//!  anomaly  as the list shows it      its id is the place behind it; a verdict has none
 //!  skipped  {"anomalies"}             more changed at once than is told one by one
 //!  missed   {"events"}                the client was too slow; the stream ends
 //! ```
@@ -79,9 +79,9 @@ impl Hub {
         self.listeners - self.places.available_permits()
     }
 
-    /// Tells all listeners of an anomaly; nobody has to listen.
+    /// Tells all listeners of a verdict; nobody has to listen. It has no place among the changes.
     pub(super) fn tell(&self, anomaly: &crate::store::Anomaly) {
-        self.send(told(anomaly));
+        self.send(Told { id: None, ..told(anomaly) });
     }
 
     fn send(&self, told: Told) {
@@ -94,7 +94,7 @@ impl Hub {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let overlap_us = if sources.store.leases().are_shared() { OVERLAP_US } else { 0 };
-        let mut look = Look { store: sources.store, overlap_us, newest: None, told: BTreeSet::new() };
+        let mut look = Look { store: sources.store, overlap_us, newest: behind(now_us()), told: BTreeSet::new() };
         let mut last = Instant::now();
         loop {
             tokio::select! {
@@ -107,8 +107,17 @@ impl Hub {
                 }
             }
             last = Instant::now();
-            let listened = self.sender.receiver_count() > 0;
-            let found = if listened { look.news().await } else { look.skip().await };
+            if self.sender.receiver_count() == 0 {
+                let end = look.end().await;
+                // Who came meanwhile is told from where we were.
+                if let Ok(end) = end
+                    && self.sender.receiver_count() == 0
+                {
+                    look = end;
+                }
+                continue;
+            }
+            let found = look.news().await;
             // After an error the same is found at the next look; /healthz says what is wrong.
             let Ok((news, skipped)) = found else { continue };
             news.into_iter().for_each(|told| self.send(told));
@@ -123,27 +132,29 @@ impl Hub {
 struct Look {
     store: Store,
     overlap_us: i64,
-    newest: Option<Change>,
+    newest: Change,
     /// Of the overlap.
     told: BTreeSet<Change>,
 }
 
 impl Look {
-    /// Goes to the end: nobody listens.
-    async fn skip(&mut self) -> Result<(Vec<Told>, usize), StoreError> {
-        let updated_us = self.store.newest_change().await?;
-        self.told.clear();
-        if self.overlap_us > 0 {
-            let from = Change { updated_us: updated_us.saturating_sub(self.overlap_us), id: String::new() };
-            self.told.extend(self.store.changed(&from, LOOK_MAX).await?);
+    /// The same at the end of what there is: nobody listens.
+    async fn end(&self) -> Result<Self, StoreError> {
+        let Self { ref store, overlap_us, .. } = *self;
+        let updated_us = store.newest_change().await?;
+        let mut told = BTreeSet::new();
+        if overlap_us > 0 {
+            let from = Change { updated_us: updated_us.saturating_sub(overlap_us), id: String::new() };
+            told.extend(store.changed(&from, LOOK_MAX).await?);
+            // What came between the two questions is news.
+            told.retain(|change| change.updated_us <= updated_us);
         }
-        self.newest = Some(behind(updated_us));
-        Ok((Vec::new(), 0))
+        Ok(Self { store: store.clone(), overlap_us, newest: behind(updated_us), told })
     }
 
     /// What changed since the last look, and how many more did.
     async fn news(&mut self) -> Result<(Vec<Told>, usize), StoreError> {
-        let Some(newest) = self.newest.clone() else { return self.skip().await };
+        let newest = self.newest.clone();
         let from = match self.overlap_us {
             0 => newest.clone(),
             overlap => Change { updated_us: newest.updated_us.saturating_sub(overlap), id: String::new() },
@@ -161,7 +172,7 @@ impl Look {
             self.told.extend(changes);
             self.told.retain(|change| change.updated_us >= keep_us);
         }
-        self.newest = Some(last.max(newest));
+        self.newest = last.max(newest);
         Ok((news, skipped))
     }
 }
@@ -181,6 +192,8 @@ struct Listener {
     news: broadcast::Receiver<Arc<Told>>,
     /// What is sent before the news.
     first: VecDeque<Arc<Told>>,
+    /// What was there before it came is no news.
+    after: Change,
     /// What was told again; it may be among the news.
     replayed: BTreeSet<Change>,
     stop: watch::Receiver<bool>,
@@ -189,6 +202,10 @@ struct Listener {
 }
 
 impl Listener {
+    fn knows(&mut self, told: &Told) -> bool {
+        told.id.as_ref().is_some_and(|id| *id <= self.after || self.replayed.remove(id))
+    }
+
     async fn next(&mut self) -> Option<Arc<Told>> {
         if let Some(first) = self.first.pop_front() {
             return Some(first);
@@ -197,7 +214,7 @@ impl Listener {
             tokio::select! {
                 _ = self.stop.changed() => self.ended = true,
                 news = self.news.recv() => match news {
-                    Ok(told) if told.id.as_ref().is_some_and(|id| self.replayed.remove(id)) => {}
+                    Ok(told) if self.knows(&told) => {}
                     Ok(told) => return Some(told),
                     Err(broadcast::error::RecvError::Closed) => self.ended = true,
                     Err(broadcast::error::RecvError::Lagged(missed)) => {
@@ -223,18 +240,26 @@ pub(super) async fn live(State(app): State<App>, request: Request) -> Result<Res
     };
     let news = app.hub.sender.subscribe();
     let newest = app.ask(|store| async move { store.newest_change().await }).await?;
-    let id = behind(newest);
     let data = json!({"now": Zone::utc().exact(now_us())}).to_string();
-    let mut first = VecDeque::from([Arc::new(Told { event: "hello", id: after.is_none().then_some(id), data })]);
-    let mut replayed = BTreeSet::new();
+    let mut first =
+        VecDeque::from([Arc::new(Told { event: "hello", id: after.is_none().then(|| behind(newest)), data })]);
+    let (mut replayed, mut known) = (BTreeSet::new(), behind(newest));
     if let Some(after) = after {
+        known = after.clone();
         for told in app.ask(|store| replay(store, after)).await? {
             replayed.extend(told.id.clone());
             first.push_back(Arc::new(told));
         }
     }
-    let listener =
-        Listener { news, first, replayed, stop: app.stop.clone(), ended: *app.stop.borrow(), _place: permit };
+    let listener = Listener {
+        news,
+        first,
+        after: known,
+        replayed,
+        stop: app.stop.clone(),
+        ended: *app.stop.borrow(),
+        _place: permit,
+    };
     let events = stream::unfold(listener, |mut listener| async move {
         let told = listener.next().await?;
         Some((Ok::<Event, Infallible>(event(&told)), listener))
@@ -288,8 +313,15 @@ mod tests {
         let (_keep, stop) = watch::channel(false);
         let place = Arc::clone(&hub.places).try_acquire_owned().unwrap();
         let news = hub.sender.subscribe();
-        let mut listener =
-            Listener { news, first: VecDeque::new(), replayed: BTreeSet::new(), stop, ended: false, _place: place };
+        let mut listener = Listener {
+            news,
+            first: VecDeque::new(),
+            after: behind(-1),
+            replayed: BTreeSet::new(),
+            stop,
+            ended: false,
+            _place: place,
+        };
         assert_eq!(hub.count(), 1);
         let say = |n: i64| {
             let id = Some(Change { updated_us: n, id: "a".into() });
@@ -313,7 +345,8 @@ mod tests {
         let change = |n: i64| Change { updated_us: n, id: "a".into() };
         let replayed = BTreeSet::from([change(1)]);
         let news = hub.sender.subscribe();
-        let mut listener = Listener { news, first: VecDeque::new(), replayed, stop, ended: false, _place: place };
+        let mut listener =
+            Listener { news, first: VecDeque::new(), after: behind(-1), replayed, stop, ended: false, _place: place };
         for n in [1, 2] {
             hub.send(Told { event: "anomaly", id: Some(change(n)), data: n.to_string() });
         }

@@ -247,17 +247,6 @@ impl Store {
         row.map_or(Ok(0), |row| Ok(row.int_or(0)?.unwrap_or_default()))
     }
 
-    /// How many anomalies changed from then (not included) until then, at most so many.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn changes_between(&self, after_us: i64, until_us: i64, most: u32) -> Result<i64, StoreError> {
-        let sql = "SELECT COUNT(*) FROM (SELECT 1 FROM episodes WHERE updated_us > $1 AND updated_us <= $2 LIMIT $3) \
-                   AS x";
-        let row = self.pool.row(sql, values![after_us, until_us, i64::from(most)]).await?;
-        row.map_or(Ok(0), |row| row.int(0))
-    }
-
     /// Models from behind `after` (version, hash) on, newest version first.
     ///
     /// # Errors
