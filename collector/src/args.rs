@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use oddline_core::id::FleetName;
+use oddline_core::id::{AgentName, FleetName};
 
 use crate::{
     show::{Format, time::When},
@@ -43,6 +43,15 @@ pub enum Command {
     /// Batches that could not be read
     #[command(subcommand)]
     DeadLetters(Letters),
+    /// Make an agent's certificate and configuration, ready to be copied to its server
+    Enroll(Enroll),
+    /// Take an agent's certificates back
+    Revoke {
+        /// Its name
+        agent: AgentName,
+    },
+    /// Who is enrolled, and until when
+    Enrolled(Output),
     /// Copy a SQLite database while it is in use
     Backup {
         /// A new file
@@ -129,6 +138,28 @@ pub struct Push {
     /// With `--to all`: only this fleet, which may be empty yet
     #[arg(long)]
     pub fleet: Option<FleetName>,
+}
+
+/// Who is to be enrolled.
+#[derive(Debug, Args)]
+pub struct Enroll {
+    /// Its name: a-z, 0-9 and -
+    pub agent: AgentName,
+    /// Its fleet
+    #[arg(long, default_value = "home")]
+    pub fleet: FleetName,
+    /// Where it finds the broker: mqtts://host[:port]
+    #[arg(long, value_name = "URL")]
+    pub broker: String,
+    /// Public key whose models it takes; the one in use and its successor
+    #[arg(long, value_name = "KEY", num_args = 1)]
+    pub trusted_key: Vec<String>,
+    /// Folder for the bundle
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub out: PathBuf,
+    /// A further certificate for an agent that is enrolled
+    #[arg(long)]
+    pub renew: bool,
 }
 
 /// What to do with dead letters.

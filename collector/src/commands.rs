@@ -12,7 +12,7 @@ use crate::{
     clock::now_us,
     config::{self, Config},
     error::CommandError,
-    ingest, push,
+    ingest, membership, push,
     show::{
         self, Format,
         time::{When, Zone},
@@ -31,9 +31,24 @@ const DAY_US: i64 = 86_400_000_000;
 /// # Errors
 /// What went wrong, with its exit code.
 pub async fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&str)) -> Result<(), CommandError> {
+    let text = match &cli.command {
+        Command::Enroll(args) => membership::enroll(config, args)?,
+        Command::Revoke { agent } => membership::revoke(config, agent)?,
+        Command::Enrolled(output) => membership::enrolled(config, *output)?,
+        _ => of_store(cli, config, say).await?,
+    };
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done.map_err(CommandError::Output),
+    }
+}
+
+/// Commands that need the database.
+async fn of_store(cli: &Cli, config: &Config, say: fn(&str)) -> Result<String, CommandError> {
     let store = Store::open(address(cli, config), Mode::Use).await?;
     let answer = match &cli.command {
-        Command::Run => String::new(),
+        Command::Run | Command::Enroll(_) | Command::Revoke { .. } | Command::Enrolled(_) => String::new(),
         Command::Agents(output) => agents(&store, *output).await?,
         Command::Anomalies(args) => anomalies(&store, args, say).await?,
         Command::Verdict(args) => verdict(&store, args).await?,
@@ -61,11 +76,7 @@ pub async fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&s
         }
     };
     store.close().await;
-    match out.write_all(answer.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever read it has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done.map_err(CommandError::Output),
-    }
+    Ok(answer)
 }
 
 /// The configuration, with what was typed laid over it.

@@ -10,7 +10,7 @@ use oddline_core::id::FleetName;
 
 use crate::{
     link::{address::Address, settings::Files},
-    store,
+    serve as api, store,
 };
 
 /// Where the file is unless another is named.
@@ -47,6 +47,8 @@ pub struct Config {
     pub keep_bytes: Option<u64>,
     /// The broker.
     pub broker: Broker,
+    /// The HTTP API; `None` when it is switched off.
+    pub api: Option<api::Settings>,
 }
 
 /// Which broker.
@@ -114,9 +116,17 @@ fn all(top: &Section<'_>) -> Config {
         keep_s: keep.seconds("age", DAY_S..=50 * YEAR_S).unwrap_or(KEEP_S),
         keep_bytes: mib.map(|mib| mib << 20),
         broker: broker(top),
+        api: api(top),
     };
     keep.finish();
     config
+}
+
+fn api(top: &Section<'_>) -> Option<api::Settings> {
+    let section = top.section("api");
+    let settings = api::Settings::read(&section);
+    section.finish();
+    settings
 }
 
 fn name(top: &Section<'_>) -> String {

@@ -10,6 +10,7 @@ use crate::{
     enroll::EnrollError,
     push::PushError,
     run::RunError,
+    serve::ServeError,
     store::{BackupError, StoreError},
 };
 
@@ -28,6 +29,9 @@ pub enum CommandError {
     /// The embedded broker.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The HTTP API.
+    #[error(transparent)]
+    Api(#[from] ServeError),
     /// Enrolment.
     #[error(transparent)]
     Enroll(#[from] EnrollError),
@@ -60,9 +64,14 @@ impl CommandError {
             | Self::Enroll(EnrollError::File { reason, .. })
             | Self::Output(reason)
             | Self::System(reason) => of_io(reason),
-            Self::Broker(BrokerError::Listen { reason, .. }) if reason.kind() == io::ErrorKind::PermissionDenied => 77,
-            Self::Broker(BrokerError::Listen { .. } | BrokerError::System { .. }) => 69,
-            Self::Config(_) | Self::Broker(_) => 78,
+            Self::Broker(BrokerError::Listen { reason, .. }) | Self::Api(ServeError::Listen { reason, .. })
+                if reason.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                77
+            }
+            Self::Broker(BrokerError::Listen { .. } | BrokerError::System { .. })
+            | Self::Api(ServeError::Listen { .. }) => 69,
+            Self::Config(_) | Self::Broker(_) | Self::Api(ServeError::Token(_)) => 78,
             Self::Push(_) => 65,
             Self::Backup(BackupError::Exists(_) | BackupError::Path(_)) => 74,
             Self::Backup(BackupError::Postgres(_)) | Self::Name(_) => 2,

@@ -193,3 +193,86 @@ fn word<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {
 fn text(payload: &[u8]) -> String {
     String::from_utf8_lossy(payload).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use oddline_core::{
+        event::{SourceFault, Stamp, Text},
+        id::BootId,
+        time::EventTime,
+        wire::{encode_batch, encode_json},
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EVENTS: &str = "oddline/v1/home/pi/events";
+
+    fn entry() -> Entry {
+        let fault = SourceFault { source: Text::cut("a.log"), cause: Text::cut("gone") };
+        let stamp = Stamp { boot: BootId([1; 16]), monotonic_us: 1, wall: EventTime::from_micros(2) };
+        Entry { event: oddline_core::event::Event::SourceFailed(fault), stamp }
+    }
+
+    fn taken(payload: &[u8]) -> Batch {
+        match read(EVENTS, payload, false).unwrap() {
+            Incoming::Batch(batch) => batch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn both_encodings_mean_the_same() {
+        let (epoch, entries) = (Epoch::from_random(5), [entry(), entry()]);
+        let packed: Vec<Vec<u8>> = entries.iter().map(|entry| postcard::to_stdvec(entry).unwrap()).collect();
+        let binary = encode_batch(epoch, 7, &packed).unwrap();
+        let text = encode_json(epoch, 7, &entries);
+        assert_eq!(taken(&binary), taken(&text));
+        assert_eq!(super::entries(&binary), super::entries(&text));
+        assert_eq!((taken(&binary).first, taken(&binary).last()), (7, 8));
+    }
+
+    #[test]
+    fn a_body_of_a_newer_agent_is_kept_whole_and_a_bad_header_is_refused() {
+        let epoch = Epoch::from_random(5);
+        let newer = encode_batch(epoch, 7, &[vec![200, 1], vec![200, 2]]).unwrap();
+        let Body::Unreadable { count: 2, payload, reason } = taken(&newer).body else { panic!("it cannot be read") };
+        assert!(payload == newer && reason.contains("event 200"), "{reason}");
+        let text = String::from_utf8(encode_json(epoch, 7, &[entry()])).unwrap().replace("source_failed", "newer");
+        assert!(matches!(taken(text.as_bytes()).body, Body::Unreadable { count: 1, .. }));
+        for at in 0..newer.len() {
+            let mut flipped = newer.clone();
+            flipped[at] ^= 1;
+            assert!(read(EVENTS, &flipped, false).is_err(), "byte {at}");
+        }
+        let beyond = encode_batch(epoch, SEQUENCE_MAX, &[vec![0], vec![0]]).unwrap();
+        assert!(matches!(read(EVENTS, &beyond, false), Err(Refusal::Sequence(_))));
+    }
+
+    #[test]
+    fn words_are_read_and_liars_are_not() {
+        let birth = r#"{"fleet":"home","agent":"pi","epoch":"1","oldest":1,"new":{}}"#;
+        assert!(matches!(read("oddline/v1/home/pi/birth", birth.as_bytes(), true), Ok(Incoming::Heard(_))));
+        let refusal = read("oddline/v1/home/web/birth", birth.as_bytes(), true).unwrap_err().to_string();
+        assert_eq!(refusal, "the birth says home/pi");
+        assert_eq!(read("oddline/v1/home/pi/birth", b"", true).unwrap(), Incoming::Nothing);
+        let long = format!("\"{}\"", "x".repeat(WORD_BYTES_MAX));
+        assert!(matches!(read("oddline/v1/home/pi/status", long.as_bytes(), true), Err(Refusal::TooLarge(_))));
+        for (topic, payload) in [("oddline/v1/home/pi/ack", "x"), ("oddline/v1/home/pi/training", "x"), ("other", "x")]
+        {
+            assert!(read(topic, payload.as_bytes(), false).is_err(), "{topic}");
+        }
+        let down = Said::Status { up: false, model: None, text: r#"{"state":"down","figures":null}"#.to_owned() };
+        let heard = read("oddline/v1/home/pi/status", br#"{"state":"down","figures":null}"#, false).unwrap();
+        assert!(matches!(heard, Incoming::Heard(Heard { said, .. }) if said == down));
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_are_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0..6_usize) {
+            let topics = ["events", "birth", "status", "model/state", "model/desired", "ack"];
+            let _: Result<Incoming, Refusal> = read(&format!("oddline/v1/home/pi/{}", topics[at]), &bytes, false);
+            let _: Result<(u64, Vec<Entry>), String> = entries(&bytes);
+        }
+    }
+}

@@ -7,7 +7,7 @@ use oddline_collector::{
     args::{Cli, Command},
     commands,
     error::CommandError,
-    serve,
+    process,
 };
 
 fn main() -> ExitCode {
@@ -31,7 +31,7 @@ fn act(cli: &Cli) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::System)?;
     runtime.block_on(async {
         match &cli.command {
-            Command::Run => serve::run(config, say).await,
+            Command::Run => process::run(config, say).await,
             _ => commands::answer(cli, &config, &mut std::io::stdout().lock(), say).await,
         }
     })

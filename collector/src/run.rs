@@ -8,7 +8,12 @@
 //!  SIGTERM -> stop taking -> the writer empties the queue -> acknowledge -> goodbye
 //! ```
 
-use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use oddline_core::{id::FleetName, topic::Channel};
 use tokio::{
@@ -181,6 +186,7 @@ impl Work {
                 ended = &mut writer => return Err(writer_ended(ended)),
                 Ok(place) = queue.reserve(), if waiting.is_some() => {
                     place.send(waiting.take().expect("it waits"));
+                    self.figures.queued.store((QUEUE_MAX - queue.capacity()) as u64, Relaxed);
                 }
                 happened = self.subscriber.next(), if waiting.is_none() => waiting = self.happened(happened).await,
                 () = newcomer.notified() => self.tell().await,
@@ -208,12 +214,14 @@ impl Work {
             Happened::Connected => {
                 (self.say)("INFO  connected to the broker");
                 self.connected = true;
-                self.figures.connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.figures.connections.fetch_add(1, Relaxed);
+                self.figures.connected.store(1, Relaxed);
                 self.wishes.connected();
                 self.tell().await;
             }
             Happened::Lost { why, retry_in } => {
                 self.connected = false;
+                self.figures.connected.store(0, Relaxed);
                 (self.say)(&format!(
                     "WARN  no connection to the broker: {why}; next attempt in {:.1} s",
                     retry_in.as_secs_f64()
@@ -226,7 +234,6 @@ impl Work {
     }
 
     async fn message(&mut self, message: Message) -> Option<Item> {
-        use std::sync::atomic::Ordering::Relaxed;
         let Message { topic, payload, retained, receipt } = message;
         self.figures.messages.fetch_add(1, Relaxed);
         self.figures.bytes.fetch_add(payload.len() as u64, Relaxed);

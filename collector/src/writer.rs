@@ -84,6 +84,10 @@ pub struct Figures {
     pub failures: AtomicU64,
     /// Connections to the broker.
     pub connections: AtomicU64,
+    /// 1 while one stands.
+    pub connected: AtomicU64,
+    /// Messages that wait for the writer.
+    pub queued: AtomicU64,
 }
 
 /// Ids of anomalies that one transaction made or changed.

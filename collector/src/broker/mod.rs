@@ -127,8 +127,9 @@ impl Broker {
     pub async fn start(settings: Settings) -> Result<Self, BrokerError> {
         settings.check()?;
         let revoked_file = settings.tls.as_ref().and_then(|tls| tls.revoked.clone());
-        let revoked = revoked_file.as_deref().map_or_else(|| Ok(Revoked::default()), Revoked::read)?;
+        // Before it is read: a change in between is seen.
         let stamp = revoked_file.as_deref().and_then(stamp);
+        let revoked = revoked_file.as_deref().map_or_else(|| Ok(Revoked::default()), Revoked::read)?;
         let limits = within_descriptors(settings.limits, descriptors());
         let secret = secret()?;
         let door = Arc::new(Door::new(

@@ -5,8 +5,8 @@ use super::{
     sql::{Tx, Value},
 };
 
-/// Rows of a statement, largest first. SQLite looks every `$n` up in a list, so twice the rows are four times that
-/// work: beyond this it costs more than the statements it saves.
+/// Rows of a statement, largest first. 64 and 128 were measured and gain nothing: SQLite looks every `$n` up in a list, so
+/// twice the rows are four times that work.
 const SIZES: [usize; 3] = [32, 8, 1];
 
 /// An INSERT in all sizes.

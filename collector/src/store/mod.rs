@@ -13,6 +13,7 @@
 
 mod agents;
 mod anomalies;
+mod api;
 mod append;
 mod backup;
 mod bulk;
@@ -36,6 +37,7 @@ use oddline_core::id::{AgentName, FleetName};
 pub use self::{
     agents::{Agent, Birth, Heard, HeardDone, HistoryRow, Said},
     anomalies::{Anomaly, Filter, HourCount, Page, Place},
+    api::{Apart, Change, GroupCount, GroupKey, RolloutState, Step},
     append::{Appended, Batch, Body, Committed, Outcome, Part, SEQUENCE_MAX, part},
     backup::BackupError,
     dead_letters::{DeadLetter, Retried},

@@ -56,7 +56,9 @@ impl FromStr for Address {
         }
         let path = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")).unwrap_or(text);
         if path.is_empty() || path.contains("://") {
-            return Err(StoreError::Address(text.to_owned()));
+            // What follows may hold a password.
+            let scheme = text.split("://").next().unwrap_or_default();
+            return Err(StoreError::Address(scheme.to_owned()));
         }
         Ok(Self::Sqlite(path.into()))
     }

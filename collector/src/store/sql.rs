@@ -267,7 +267,10 @@ pub(super) struct Own(PoolConnection<Postgres>);
 
 impl Own {
     pub(super) async fn take(pool: &PgPool) -> Result<Self, StoreError> {
-        pool.acquire().await.map(Self).map_err(StoreError::from_sqlx)
+        let mut connection = pool.acquire().await.map_err(StoreError::from_sqlx)?;
+        // Given back to the pool it would keep its locks, and nobody could take them.
+        connection.close_on_drop();
+        Ok(Self(connection))
     }
 
     pub(super) async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {

@@ -17,13 +17,14 @@ use tokio::{
 
 use super::client::{Client, PATIENCE, agent, broker, collector, named, settings, topic, until};
 
-/// Waits until the broker has closed it.
-async fn closed(stream: &mut TcpStream) {
+/// Waits until the broker has closed it; what it said before.
+async fn closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     match timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it is left open") {
         Ok(_) => {}
         Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
     }
+    rest
 }
 
 async fn say(address: SocketAddr, bytes: &[u8]) -> TcpStream {
@@ -131,6 +132,63 @@ async fn malformed_packets_cost_their_sender_the_connection_and_nobody_else() {
     for _ in 0..11 {
         assert_eq!(ear.message().await.payload, b"still here");
     }
+}
+
+/// Bytes that are almost right: each valid packet with some of its bytes turned into others, from a fixed seed.
+#[tokio::test]
+async fn packets_with_turned_bytes_hurt_nobody_else() {
+    let broker = broker().await;
+    let mut pi = agent(&broker, "pi").await;
+    let own = topic("bad", "events");
+    let length = u8::try_from(own.len()).unwrap();
+    let publish = [&[0x32, length + 8, 0, length][..], own.as_bytes(), &[0, 1, 0, 1, 2, 3]].concat();
+    let with_properties =
+        [&[0x33, length + 13, 0, length][..], own.as_bytes(), &[0, 2, 5, 2, 0, 0, 0, 9, 1, 2, 3]].concat();
+    let subscribe = [&[0x82, length + 6, 0, 3, 0, 0, length][..], own.as_bytes(), &[1]].concat();
+    let unsubscribe = [&[0xa2, length + 5, 0, 4, 0, 0, length][..], own.as_bytes()].concat();
+    let packets: [&[u8]; 8] = [
+        &publish,
+        &with_properties,
+        &subscribe,
+        &unsubscribe,
+        b"\x40\x04\x00\x07\x10\x00",             // PUBACK
+        b"\x62\x03\x00\x07\x92",                 // PUBREL
+        b"\xe0\x07\x00\x05\x11\x00\x00\x00\x00", // DISCONNECT with a session expiry
+        b"\xc0\x00",                             // PINGREQ
+    ];
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    let address = broker.local_addr();
+    let (mut came_in, mut answered) = (0, 0);
+    for round in 0..600 {
+        let mut bytes = connect("bad");
+        let in_connect = round % 4 == 0;
+        let start = if in_connect { 0 } else { bytes.len() };
+        for _ in 0..3 {
+            bytes.extend(packets[random(packets.len())]);
+        }
+        for _ in 0..=random(4) {
+            let at = start + random(bytes.len() - start);
+            bytes[at] = random(256) as u8;
+        }
+        let mut stream = say(address, &bytes).await;
+        stream.shutdown().await.unwrap();
+        let heard = closed(&mut stream).await;
+        came_in += u32::from(heard.starts_with(b"\x20") && heard.get(3) == Some(&0));
+        answered += u32::from(heard.len() > 2 && heard.len() > 2 + usize::from(heard[1]));
+        if round % 50 == 0 {
+            assert!(pi.is_served(&topic("pi", "events")).await);
+        }
+    }
+    assert!(pi.is_served(&topic("pi", "events")).await);
+    println!("{came_in} of 600 came in, {answered} heard more than that");
+    assert!(came_in > 300 && answered > 150);
+    until("only the good one is left", || broker.figures().connections == 1).await;
 }
 
 #[tokio::test]

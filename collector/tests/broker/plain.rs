@@ -235,7 +235,10 @@ async fn retained_memory_is_bounded_and_said_so() {
     assert_eq!(pi.publish(&topic("pi", "birth"), "", true).await, PubAckReason::Success);
     assert_eq!(web.publish(&topic("web", "birth"), "x", true).await, PubAckReason::Success);
     web.goodbye().await;
-    let web = Client::connect(with_will(named(broker.local_addr(), "web"), &topic("web", "status"))).await.unwrap();
+    // Another identifier: a session that is on its way out refuses its own.
+    let mut options = options("web", broker.local_addr());
+    options.set_credentials("web", "");
+    let web = Client::connect(with_will(options, &topic("web", "status"))).await.unwrap();
     web.vanish();
     until("the will is refused", || broker.figures().retained_refused == 3).await;
     assert_eq!(broker.figures().retained, 3);

@@ -130,3 +130,19 @@ fn all_mistakes_of_a_configuration_come_at_once() {
         assert!(said.contains(part), "{part}: {said}");
     }
 }
+
+#[test]
+fn the_configurations_of_the_documentation_are_taken() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/collector.md")).unwrap();
+    let examples: Vec<&str> = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 2);
+    let folder = tempfile::tempdir().unwrap();
+    for example in examples {
+        let file = folder.path().join("c.toml");
+        fs::write(&file, example).unwrap();
+        let layers = oddline_config::Layers { file, folder: None, environment: Vec::new() };
+        if let Err(problems) = oddline_collector::config::from(&layers) {
+            panic!("{problems}");
+        }
+    }
+}

@@ -6,6 +6,7 @@
 mod cli;
 mod entries;
 mod fleet;
+mod fleets;
 mod mosquitto;
 mod plans;
 mod postgres;

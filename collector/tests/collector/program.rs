@@ -93,10 +93,10 @@ pub fn config(store: &Address, broker: &str) -> String {
         Address::Sqlite(path) => path.display().to_string(),
         Address::Postgres(url) => url.clone(),
     };
-    format!("store = '{store}'\n{broker}\n")
+    format!("store = '{store}'\n{broker}\n[api]\nenabled = false\n")
 }
 
-async fn until(what: &str, log: impl Fn() -> String, mut done: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, log: impl Fn() -> String, mut done: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !done().await {
         assert!(began.elapsed() < PATIENCE, "waited too long until {what}\n{}", log());
@@ -105,7 +105,7 @@ async fn until(what: &str, log: impl Fn() -> String, mut done: impl AsyncFnMut()
 }
 
 /// Every entry of every agent is there once.
-async fn check(address: &Address, agents: &[Agent], last: u64) {
+pub async fn check(address: &Address, agents: &[Agent], last: u64) {
     let store = Store::open(address, Mode::Use).await.unwrap();
     let rows = store.events(None, 1_000_000).await.unwrap();
     assert_eq!(rows.len() as u64, last * agents.len() as u64);
@@ -244,4 +244,57 @@ async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
     seen.sort();
     assert!(seen[0].ends_with(&second.model.sha256.to_string()) && seen[1].ends_with("model/desired"), "{seen:?}");
     assert_eq!(program.terminate().await, 0, "{}", program.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_another_program_holds_delays_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.db");
+    let address = Address::Sqlite(path.clone());
+    let port = free_port();
+    let mut program =
+        Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));
+    program.up();
+    let mut agents = vec![Agent::connect(who("home", "pi"), epoch(1), port, false)];
+    agents[0].deliver(200).await;
+    let holder = rusqlite::Connection::open(&path).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Longer than a statement waits: the transaction fails and is tried again.
+    let held = async {
+        let told = async || program.log().contains("nothing is acknowledged meanwhile");
+        until("the failure is told", || program.log(), told).await;
+        // Questions are answered all the same.
+        assert!(program.ask(&["agents"]).contains("home/pi"));
+        holder.execute_batch("ROLLBACK").unwrap();
+    };
+    let delivered = timeout(PATIENCE, async { tokio::join!(agents[0].deliver(2_000), held) }).await;
+    assert!(delivered.is_ok(), "{}", program.log());
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+    check(&address, &agents, 2_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_refuses_is_set_aside_and_can_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.db");
+    let address = Address::Sqlite(path.clone());
+    Store::open(&address, Mode::Serve).await.unwrap().close().await;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON events WHEN new.sequence = 45 BEGIN \
+                  SELECT RAISE(ABORT, 'not this one'); END";
+    other.execute_batch(refuse).unwrap();
+    let port = free_port();
+    let mut program =
+        Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));
+    program.up();
+    let mut agents = vec![Agent::connect(who("home", "pi"), epoch(1), port, false)];
+    let delivered = timeout(PATIENCE, agents[0].deliver(200)).await;
+    assert!(delivered.is_ok(), "one bad batch stops nobody\n{}", program.log());
+    let listed = program.ask(&["dead-letters", "list"]);
+    assert!(listed.contains("the database refused it: not this one") && listed.contains("home/pi"), "{listed}");
+    assert_eq!(listed.lines().count(), 2, "only the batch itself: {listed}");
+    other.execute_batch("DROP TRIGGER refuse").unwrap();
+    assert!(program.ask(&["dead-letters", "retry"]).starts_with("1 batches with 20 entries stored, 0 still"));
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+    check(&address, &agents, 200).await;
 }

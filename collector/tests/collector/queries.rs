@@ -122,6 +122,7 @@ async fn what_is_too_much_goes_oldest_first_and_never_comes_again() {
         let done = store.append(&[batch(&pi, epoch(1), 1, 500)], 9_000).await.unwrap();
         assert_eq!(done.batches[0].acked, 4_000, "what was trimmed is not stored again");
         assert_eq!(store.events(None, 10_000).await.unwrap().len(), 2_500);
+        assert!(store.bytes_used().await.is_ok());
         if matches!(address, oddline_collector::store::Address::Sqlite(_)) {
             let used = store.bytes_used().await.unwrap();
             let keep = Keep { since_us: 0, bytes_max: Some(used - 200_000) };

@@ -1,6 +1,9 @@
 //! `run` as a process: which broker, and until which signal.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use oddline_core::id::FleetName;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,10 +15,13 @@ use crate::{
     enroll::Authority,
     error::CommandError,
     link::{
-        address::Address,
+        self,
         settings::{Access, Settings},
     },
-    run::Collector,
+    run::{Collector, Shared},
+    serve::{self as api, Pulse, Server, Sources},
+    store::{Address, Mode, Store},
+    writer::QUEUE_MAX,
 };
 
 /// Runs until SIGTERM or SIGINT.
@@ -32,8 +38,54 @@ pub async fn run(config: Config, say: fn(&str)) -> Result<(), CommandError> {
         }
     };
     let (name, fleets, state) = (config.name.clone(), config.fleets.clone(), config.state.clone());
-    let broker = config.broker.clone();
+    let (broker, store, api) = (config.broker.clone(), config.store.clone(), config.api.clone());
     let collector = Collector::open(config, say).await?;
+    let server = match api {
+        Some(settings) => Some(open_api(settings, &store, collector.shared(), say).await?),
+        None => None,
+    };
+    let done = work(collector, broker, Who { name, fleets, state }, stop, say).await;
+    if let Some(server) = server {
+        server.stop().await;
+    }
+    done
+}
+
+/// Whose collector it is, for the broker.
+struct Who {
+    name: String,
+    fleets: Vec<FleetName>,
+    state: PathBuf,
+}
+
+/// The API beside it, with connections of its own to the database.
+async fn open_api(
+    settings: api::Settings,
+    store: &Address,
+    shared: Shared,
+    say: fn(&str),
+) -> Result<Server, CommandError> {
+    let store = Store::open(store, Mode::Use).await?;
+    let figures = Arc::clone(&shared.figures);
+    let pulse = Arc::new(move || Pulse {
+        connected: figures.connected.load(Relaxed) == 1,
+        queued: usize::try_from(figures.queued.load(Relaxed)).unwrap_or(QUEUE_MAX),
+        queue_max: QUEUE_MAX,
+    });
+    let sources = Sources { store, figures: shared.figures, live: shared.live, pulse };
+    let server = Server::start(settings, sources).await?;
+    say(&format!("INFO  the API is at http://{}/api/v1/", server.local_addr()));
+    Ok(server)
+}
+
+async fn work(
+    collector: Collector,
+    broker: config::Broker,
+    who: Who,
+    stop: impl Future<Output = ()>,
+    say: fn(&str),
+) -> Result<(), CommandError> {
+    let Who { name, fleets, state } = who;
     match broker {
         config::Broker::Outside(broker, files) => {
             let link = Settings {
@@ -48,7 +100,8 @@ pub async fn run(config: Config, say: fn(&str)) -> Result<(), CommandError> {
             let broker = Broker::start(settings(&embedded, fleets, &state, say)?).await?;
             say(&format!("INFO  agents connect to {}", broker.local_addr()));
             let login = broker.login();
-            let address = Address { host: login.address.ip().to_string(), port: login.address.port(), tls: false };
+            let address =
+                link::address::Address { host: login.address.ip().to_string(), port: login.address.port(), tls: false };
             let access = Access::Login { user: login.user.clone(), password: login.password.clone().into_bytes() };
             let link = Settings { broker: address, client_id: client_id(&name), access, jitter_seed: 1 };
             let done = collector.run(link, stop).await;

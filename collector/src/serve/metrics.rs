@@ -1,0 +1,146 @@
+//! `/metrics` in Prometheus' text format, and `/healthz`.
+
+use std::{
+    fmt::{Display, Write as _},
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{
+    error::Problem,
+    query::Query,
+    web::{App, Trusted},
+};
+use crate::clock::now_us;
+
+/// How long a figure that costs a query is told again.
+const SLOW_FOR: Duration = Duration::from_secs(15);
+/// For the database to answer that it is there.
+const PING_WAIT: Duration = Duration::from_secs(2);
+
+/// Figures that cost a query.
+#[derive(Debug, Clone)]
+pub(super) struct Slow {
+    at: Instant,
+    agents: Vec<(String, i64)>,
+    store_bytes: u64,
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    Query::read(request.uri(), &[], now_us())?;
+    let slow = slow(&app).await?;
+    let mut text = Text::default();
+    ingest(&mut text, &app);
+    for (state, count) in &slow.agents {
+        text.add("oddline_agents", "gauge", "Agents by state.", &[("state", state)], *count);
+    }
+    text.one("oddline_store_bytes", "gauge", "Bytes that rows and indexes take.", slow.store_bytes);
+    for (path, class, count) in app.requests.figures() {
+        let labels = [("path", path), ("status", class)];
+        text.add("oddline_http_requests_total", "counter", "Answers of the API.", &labels, count);
+    }
+    let inside = &app.inside;
+    text.one("oddline_http_connections", "gauge", "Open connections.", inside.open.load(Relaxed));
+    let turned_away = inside.turned_away.load(Relaxed);
+    text.one("oddline_http_turned_away_total", "counter", "Connections that found no place.", turned_away);
+    let too_slow = inside.too_slow.load(Relaxed);
+    text.one("oddline_http_too_slow_total", "counter", "Connections closed for keeping us waiting.", too_slow);
+    text.one("oddline_http_listeners", "gauge", "Clients of the live stream.", app.hub.count());
+    let mut response = text.0.into_response();
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
+
+fn ingest(text: &mut Text, app: &App) {
+    let figures = &app.sources.figures;
+    let counters = [
+        ("oddline_messages_total", "Messages taken from the broker.", &figures.messages),
+        ("oddline_message_bytes_total", "Bytes of them.", &figures.bytes),
+        ("oddline_messages_refused_total", "Messages that meant nothing.", &figures.refused),
+        ("oddline_entries_total", "Entries stored.", &figures.entries),
+        ("oddline_batches_repeated_total", "Batches that were there already.", &figures.repeated),
+        ("oddline_batches_ahead_total", "Batches before which something was missing.", &figures.gaps),
+        ("oddline_dead_letters_total", "Batches kept as dead letters.", &figures.dead_letters),
+        ("oddline_entries_missing_total", "Entries acknowledged before that are not here.", &figures.missing),
+        ("oddline_transactions_total", "Transactions of the writer.", &figures.transactions),
+        ("oddline_transaction_microseconds_total", "Time in them.", &figures.commit_us),
+        ("oddline_transactions_failed_total", "Transactions that were tried again.", &figures.failures),
+        ("oddline_broker_connections_total", "Connections made to the broker.", &figures.connections),
+    ];
+    for (name, help, counter) in counters {
+        text.one(name, "counter", help, counter.load(Relaxed));
+    }
+    let pulse = (app.sources.pulse)();
+    text.one("oddline_queue_messages", "gauge", "Messages that wait for the writer.", pulse.queued);
+    text.one("oddline_queue_messages_max", "gauge", "As many may wait.", pulse.queue_max);
+    text.one("oddline_broker_connected", "gauge", "1 while the broker is connected.", u8::from(pulse.connected));
+}
+
+async fn slow(app: &App) -> Result<Slow, Problem> {
+    let mut kept = app.slow.lock().await;
+    if let Some(slow) = kept.as_ref().filter(|slow| slow.at.elapsed() < SLOW_FOR) {
+        return Ok(slow.clone());
+    }
+    let asked = app.ask(|store| async move { Ok((store.agent_states().await?, store.bytes_used().await?)) }).await?;
+    let slow = Slow { at: Instant::now(), agents: asked.0, store_bytes: asked.1 };
+    Ok(kept.insert(slow).clone())
+}
+
+/// The format: a head before the first figure of a name.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.add(name, kind, help, &[], value);
+    }
+
+    fn add(&mut self, name: &str, kind: &str, help: &str, labels: &[(&str, &str)], value: impl Display) {
+        let head = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        if !self.0.contains(&head) {
+            self.0 += &head;
+        }
+        // Label values here are our own words: no quotes or line ends.
+        let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        writeln!(self.0, "{name}{labels} {value}").expect("a string takes everything");
+    }
+}
+
+/// `GET /healthz`: 200 or 503; what is wrong only for who may know.
+pub(super) async fn healthz(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    Query::read(request.uri(), &[], now_us())?;
+    let wrong = wrong(&app).await;
+    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let word = if wrong.is_empty() { "ok" } else { "failing" };
+    let trusted = request.extensions().get::<Trusted>().is_some();
+    let body = if trusted { json!({"status": word, "wrong": wrong}) } else { json!({"status": word}) };
+    Ok((status, axum::Json(body)).into_response())
+}
+
+async fn wrong(app: &App) -> Vec<&'static str> {
+    let mut wrong = Vec::new();
+    let store = app.sources.store.clone();
+    match timeout(PING_WAIT, store.ping()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) | Err(_) => wrong.push("the database does not answer"),
+    }
+    let pulse = (app.sources.pulse)();
+    if !pulse.connected {
+        wrong.push("there is no connection to the broker");
+    }
+    if pulse.queued >= pulse.queue_max {
+        wrong.push("the queue before the writer is full: the database is too slow or failing");
+    }
+    wrong
+}

@@ -1,0 +1,361 @@
+//! Questions that only the API asks: pages for programs, hourly counts, what changed lately. Each has a bound on its time,
+//! a page, and a key to go on from.
+
+use std::sync::LazyLock;
+
+use oddline_core::event::{Entry, Event};
+use serde::Serialize;
+
+use super::{Agent, Filter, Model, Store, StoreError, agents, sql::Row, values};
+
+/// An hour in microseconds.
+const HOUR_US: i64 = 3_600_000_000;
+/// Entries before an anomaly's newest one that may belong to it: an hour of an agent that floods.
+const HISTORY_ENTRIES: i64 = 20_000;
+/// Entries that are read at once: a few MB at most.
+const HISTORY_BITE: i64 = 256;
+/// Rows of an anomaly's history.
+const HISTORY_MAX: usize = 500;
+
+/// The three statements differ in the index that finds their rows.
+fn counts(lead: &str) -> String {
+    format!(
+        "SELECT h, server, component, kind, COUNT(*), MAX(peak) FROM (SELECT last_us / 3600000000 AS h, \
+         CASE WHEN $9 = 1 THEN server ELSE '' END AS server, CASE WHEN $10 = 1 THEN component ELSE '' END AS component, \
+         CASE WHEN $11 = 1 THEN kind ELSE '' END AS kind, peak FROM episodes WHERE {lead} AND last_us >= $2 \
+         AND last_us < $3 AND (CAST($4 AS TEXT) IS NULL OR component = $4) AND (CAST($5 AS TEXT) IS NULL OR kind = $5) \
+         AND peak >= $6 AND (CAST($7 AS TEXT) IS NULL OR agent = $7) AND (CAST($8 AS TEXT) IS NULL OR fleet = $8)) AS x \
+         GROUP BY h, server, component, kind HAVING (h, server, component, kind) > ($12, $13, $14, $15) \
+         ORDER BY h, server, component, kind LIMIT $16"
+    )
+}
+static COUNTS_BY_SERVER: LazyLock<String> = LazyLock::new(|| counts("server = $1"));
+static COUNTS_BY_COMPONENT: LazyLock<String> = LazyLock::new(|| counts("component = $1"));
+static COUNTS_BY_TIME: LazyLock<String> = LazyLock::new(|| counts("CAST($1 AS TEXT) IS NULL"));
+
+/// What hourly counts are told apart by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// By server.
+    pub server: bool,
+    /// By component.
+    pub component: bool,
+    /// By kind.
+    pub kind: bool,
+}
+
+/// Anomalies of one hour and group; a name that was not asked for is empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupCount {
+    /// Where the list goes on behind it.
+    pub key: GroupKey,
+    /// How many.
+    pub anomalies: i64,
+    /// Largest score among them.
+    pub peak: f64,
+}
+
+/// An hour and a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupKey {
+    /// Hours since 1970 UTC.
+    pub hour: i64,
+    /// The server, or nothing.
+    pub server: String,
+    /// The component, or nothing.
+    pub component: String,
+    /// The kind, or nothing.
+    pub kind: String,
+}
+
+/// One event of an anomaly.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// Its number at the agent.
+    pub sequence: i64,
+    /// When it came, microseconds.
+    pub received_us: i64,
+    /// `episode_opened`, `episode_updated`, `episode_ended` or `new_level`.
+    pub kind: String,
+    /// Odd records until then.
+    pub records: u64,
+    /// Largest score until then.
+    pub peak: f64,
+    /// Last odd record until then, microseconds.
+    pub last_us: i64,
+}
+
+/// An anomaly that changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// When its newest event came, microseconds.
+    pub updated_us: i64,
+    /// Which.
+    pub id: String,
+}
+
+/// How a roll-out goes, agents counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutState {
+    /// Its number.
+    pub id: i64,
+    /// The fleet.
+    pub fleet: String,
+    /// The model's hash.
+    pub sha256: String,
+    /// Its version.
+    pub version: i64,
+    /// For everyone of the fleet.
+    pub everyone: bool,
+    /// Back to a model that was good.
+    pub rollback: bool,
+    /// `active` or `replaced`.
+    pub state: String,
+    /// When it began, microseconds.
+    pub created_us: i64,
+    /// Agents that wait, fetch, have taken it, have refused it.
+    pub agents: [i64; 4],
+}
+
+impl Store {
+    /// A page of agents by name from behind `after` (fleet, agent) on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn agents_page(
+        &self,
+        fleet: Option<&str>,
+        after: (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<Agent>, StoreError> {
+        let sql = "SELECT a.fleet, a.agent, a.state, a.state_since_us, a.quiet_since_us, a.first_seen_us, \
+                   a.last_seen_us, a.version, a.model_version, a.birth, a.status, a.model_state, \
+                   (SELECT CAST(COALESCE(SUM(p.acked - p.missing), 0) AS BIGINT) FROM progress p \
+                    WHERE p.fleet = a.fleet AND p.agent = a.agent), \
+                   (SELECT CAST(COALESCE(SUM(p.missing), 0) AS BIGINT) FROM progress p \
+                    WHERE p.fleet = a.fleet AND p.agent = a.agent), \
+                   (SELECT COALESCE(MAX(p.updated_us), 0) FROM progress p \
+                    WHERE p.fleet = a.fleet AND p.agent = a.agent) \
+                   FROM agents a WHERE (a.fleet, a.agent) > ($1, $2) AND (CAST($3 AS TEXT) IS NULL OR a.fleet = $3) \
+                   ORDER BY a.fleet, a.agent LIMIT $4";
+        let rows = self.pool.rows(sql, values![after.0, after.1, fleet, i64::from(limit)]).await?;
+        rows.iter().map(agent).collect()
+    }
+
+    /// Agents by state.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn agent_states(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let sql = "SELECT s, COUNT(*) FROM (SELECT CASE WHEN quiet_since_us IS NOT NULL AND state <> 'down' \
+                   THEN 'quiet' ELSE state END AS s FROM agents) AS x GROUP BY s ORDER BY s LIMIT 16";
+        self.pool.rows(sql, Vec::new()).await?.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+    }
+
+    /// Hourly counts of the anomalies that a filter leaves, oldest hour first, from behind `after` on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hourly(
+        &self,
+        filter: &Filter,
+        apart: Apart,
+        after: Option<&GroupKey>,
+        limit: u32,
+    ) -> Result<Vec<GroupCount>, StoreError> {
+        let (sql, lead, component) = match (&filter.server, &filter.component) {
+            (Some(server), component) => (&COUNTS_BY_SERVER, Some(server.as_str()), component.as_deref()),
+            (None, Some(component)) => (&COUNTS_BY_COMPONENT, Some(component.as_str()), None),
+            (None, None) => (&COUNTS_BY_TIME, None, None),
+        };
+        let first = GroupKey { hour: i64::MIN, server: String::new(), component: String::new(), kind: String::new() };
+        let after = after.unwrap_or(&first);
+        // Hours that were told already are not read again.
+        let since_us = filter.since_us.max(after.hour.saturating_mul(HOUR_US));
+        let values = values![
+            lead,
+            since_us,
+            filter.until_us,
+            component,
+            filter.kind.as_deref(),
+            filter.min_score.unwrap_or(f64::MIN),
+            filter.agent.as_deref(),
+            filter.fleet.as_deref(),
+            apart.server,
+            apart.component,
+            apart.kind,
+            after.hour,
+            after.server.as_str(),
+            after.component.as_str(),
+            after.kind.as_str(),
+            i64::from(limit)
+        ];
+        self.pool.rows(sql.as_str(), values).await?.iter().map(group).collect()
+    }
+
+    /// What an agent said of an anomaly in the course of time, newest first, back to its opening; empty for a silence or
+    /// a flood, which are said once. Looks at the agent's 20,000 entries before its newest word.
+    ///
+    /// # Errors
+    /// When the database fails, or holds an entry that cannot be read.
+    pub async fn steps(&self, id: &str) -> Result<Vec<Step>, StoreError> {
+        let sql = "SELECT fleet, agent, epoch, sequence, source, number, received_us FROM episodes WHERE id = $1";
+        let Some(row) = self.pool.row(sql, values![id]).await? else { return Ok(Vec::new()) };
+        let (fleet, agent, epoch, newest) = (row.text(0)?, row.text(1)?, row.int(2)?, row.int(3)?);
+        let (source, number, since_us) = (row.text(4)?, row.int(5)?, row.int(6)?);
+        // Other anomalies of the source lie between them.
+        let sql = "SELECT sequence, received_us, kind, entry FROM events WHERE fleet = $1 AND agent = $2 AND epoch = $3 \
+                   AND sequence <= $4 AND sequence > $5 AND received_us >= $6 AND source = $7 \
+                   AND kind IN ('episode_opened', 'episode_updated', 'episode_ended', 'new_level') \
+                   ORDER BY sequence DESC LIMIT $8";
+        let (mut steps, mut from) = (Vec::new(), newest);
+        loop {
+            let oldest = newest.saturating_sub(HISTORY_ENTRIES);
+            let (fleet, agent, source) = (fleet.as_str(), agent.as_str(), source.as_str());
+            let rows = values![fleet, agent, epoch, from, oldest, since_us, source, HISTORY_BITE];
+            let rows = self.pool.rows(sql, rows).await?;
+            for row in &rows {
+                steps.extend(step(row, number)?);
+                from = row.int(0)? - 1;
+            }
+            let opened = steps.last().is_some_and(|step: &Step| step.kind == "episode_opened");
+            if opened || rows.len() < HISTORY_BITE as usize || steps.len() >= HISTORY_MAX {
+                steps.truncate(HISTORY_MAX);
+                return Ok(steps);
+            }
+        }
+    }
+
+    /// Anomalies that changed after this, in the order they did.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn changed(&self, after: &Change, limit: u32) -> Result<Vec<Change>, StoreError> {
+        let sql = "SELECT updated_us, id FROM episodes WHERE updated_us >= $1 AND (updated_us, id) > ($1, $2) \
+                   ORDER BY updated_us, id LIMIT $3";
+        let values = values![after.updated_us, after.id.as_str(), i64::from(limit)];
+        let read = |row: &Row| Ok(Change { updated_us: row.int(0)?, id: row.text(1)? });
+        self.pool.rows(sql, values).await?.iter().map(read).collect()
+    }
+
+    /// When the newest change was, microseconds; 0 while there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn newest_change(&self) -> Result<i64, StoreError> {
+        let row = self.pool.row("SELECT MAX(updated_us) FROM episodes", Vec::new()).await?;
+        row.map_or(Ok(0), |row| Ok(row.int_or(0)?.unwrap_or_default()))
+    }
+
+    /// Models from behind `after` (version, hash) on, newest version first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn models_page(&self, after: Option<(i64, &str)>, limit: u32) -> Result<Vec<Model>, StoreError> {
+        let sql = "SELECT sha256, version, added_us, file, provenance, report FROM models \
+                   WHERE version <= $1 AND (version < $1 OR sha256 > $2) ORDER BY version DESC, sha256 LIMIT $3";
+        let (version, sha256) = after.unwrap_or((i64::MAX, ""));
+        let read = |row: &Row| {
+            Ok(Model {
+                sha256: row.text(0)?,
+                version: row.int(1)?,
+                added_us: row.int(2)?,
+                file: row.text(3)?,
+                provenance: row.text_or(4)?,
+                report: row.text_or(5)?,
+            })
+        };
+        self.pool.rows(sql, values![version, sha256, i64::from(limit)]).await?.iter().map(read).collect()
+    }
+
+    /// Roll-outs before this number, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rollouts_page(&self, before: i64, limit: u32) -> Result<Vec<RolloutState>, StoreError> {
+        let sql = "SELECT id, fleet, sha256, version, everyone, rollback, state, created_us, \
+                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'waiting'), \
+                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'fetching'), \
+                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'taken'), \
+                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'refused') \
+                   FROM rollouts r WHERE id < $1 ORDER BY id DESC LIMIT $2";
+        let read = |row: &Row| {
+            Ok(RolloutState {
+                id: row.int(0)?,
+                fleet: row.text(1)?,
+                sha256: row.text(2)?,
+                version: row.int(3)?,
+                everyone: row.flag(4)?,
+                rollback: row.flag(5)?,
+                state: row.text(6)?,
+                created_us: row.int(7)?,
+                agents: [row.int(8)?, row.int(9)?, row.int(10)?, row.int(11)?],
+            })
+        };
+        self.pool.rows(sql, values![before, i64::from(limit)]).await?.iter().map(read).collect()
+    }
+
+    /// Agents of a roll-out that have refused it, by name, with their reasons.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refusals(&self, rollout: i64, limit: u32) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT agent, COALESCE(reason, '') FROM rollout_agents WHERE rollout = $1 AND state = 'refused' \
+                   ORDER BY agent LIMIT $2";
+        let rows = self.pool.rows(sql, values![rollout, i64::from(limit)]).await?;
+        rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+    }
+}
+
+fn agent(row: &Row) -> Result<Agent, StoreError> {
+    let quiet = row.int_or(4)?;
+    let (mut state, mut since_us) = (row.text(2)?, row.int(3)?);
+    if let Some(quiet) = quiet.filter(|_| state != "down") {
+        (state, since_us) = ("quiet".to_owned(), quiet);
+    }
+    Ok(Agent {
+        who: agents::who(row, 0)?,
+        state,
+        since_us,
+        first_seen_us: row.int(5)?,
+        last_seen_us: row.int(6)?.max(row.int(14)?),
+        version: row.text_or(7)?,
+        model: row.int_or(8)?,
+        birth: row.text_or(9)?,
+        status: row.text_or(10)?,
+        model_state: row.text_or(11)?,
+        stored: row.int(12)?,
+        missing: row.int(13)?,
+    })
+}
+
+fn group(row: &Row) -> Result<GroupCount, StoreError> {
+    let key = GroupKey { hour: row.int(0)?, server: row.text(1)?, component: row.text(2)?, kind: row.text(3)? };
+    Ok(GroupCount { key, anomalies: row.int(4)?, peak: row.float(5)? })
+}
+
+/// `None` for another anomaly of the same source.
+fn step(row: &Row, number: i64) -> Result<Option<Step>, StoreError> {
+    let field = |what: String| StoreError::Field { table: "events", what };
+    let entry: Entry = postcard::from_bytes(&row.bytes(3)?).map_err(|e| field(format!("entry: {e}")))?;
+    let episode = match &entry.event {
+        Event::EpisodeOpened(e) | Event::EpisodeUpdated(e) | Event::EpisodeEnded(e) | Event::NewLevel(e) => e,
+        Event::Gap(_)
+        | Event::FloodSummary(_)
+        | Event::SourceFailed(_)
+        | Event::SourceRecovered(_)
+        | Event::ModelSwap(_)
+        | Event::Silence(_) => return Ok(None),
+    };
+    if i64::try_from(episode.number).unwrap_or(i64::MAX) != number {
+        return Ok(None);
+    }
+    Ok(Some(Step {
+        sequence: row.int(0)?,
+        received_us: row.int(1)?,
+        kind: row.text(2)?,
+        records: episode.records,
+        peak: f64::from(episode.peak.get()),
+        last_us: episode.last.micros(),
+    }))
+}

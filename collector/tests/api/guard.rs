@@ -1,0 +1,145 @@
+//! Who may ask.
+
+use std::time::{Duration, Instant};
+
+use oddline_collector::{
+    serve::{Limits, ServeError, Server, Settings, Sources, TokenError},
+    store::{Address, Mode, Store},
+    writer,
+};
+
+use crate::{
+    client::exchange,
+    web::{Web, on_sqlite, settings},
+};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+async fn try_start(folder: &std::path::Path, settings: Settings) -> Result<Server, ServeError> {
+    let address = Address::Sqlite(folder.join("collector.db"));
+    let store = Store::open(&address, Mode::Serve).await.unwrap();
+    let pulse = oddline_collector::serve::Pulse { connected: true, queued: 0, queue_max: 1 };
+    let sources =
+        Sources { store, figures: Default::default(), live: writer::live(), pulse: std::sync::Arc::new(move || pulse) };
+    Server::start(settings, sources).await
+}
+
+/// Beyond loopback, with a token.
+async fn open(folder: &std::path::Path, limits: Limits) -> Web {
+    let token_file = folder.join("token");
+    std::fs::write(&token_file, format!("{TOKEN}\n")).unwrap();
+    let settings =
+        Settings { listen: "0.0.0.0:0".parse().unwrap(), token_file: Some(token_file), limits, ..settings() };
+    let mut web = on_sqlite(folder, settings).await;
+    web.address.set_ip("127.0.0.1".parse().unwrap());
+    web
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_does_not_start_beyond_loopback_without_a_good_token() {
+    let folder = tempfile::tempdir().unwrap();
+    for listen in ["0.0.0.0:0", "[::]:0", "[::ffff:0.0.0.0]:0"] {
+        let settings = Settings { listen: listen.parse().unwrap(), ..settings() };
+        let error = try_start(folder.path(), settings).await.unwrap_err();
+        assert!(matches!(error, ServeError::Token(TokenError::Needed(_))), "{error}");
+        assert!(error.to_string().contains("token_file"), "{error}");
+    }
+    let token_file = folder.path().join("token");
+    let with = Settings { token_file: Some(token_file.clone()), ..settings() };
+    assert!(try_start(folder.path(), with.clone()).await.unwrap_err().to_string().contains("cannot be read"));
+    for bad in ["", "short", "0123456789abcde f0123456789", "0123456789abcdef\n0123456789abcdef\n"] {
+        std::fs::write(&token_file, bad).unwrap();
+        let error = try_start(folder.path(), with.clone()).await.unwrap_err().to_string();
+        assert!(error.contains("16 to 512"), "{bad:?}: {error}");
+        assert!(bad.is_empty() || !error.contains(bad), "a secret is not printed");
+    }
+    for loopback in ["127.0.0.1:0", "127.0.0.2:0"] {
+        let settings = Settings { listen: loopback.parse().unwrap(), ..settings() };
+        try_start(folder.path(), settings).await.unwrap().stop().await;
+    }
+    let taken = try_start(folder.path(), settings()).await.unwrap();
+    let settings = Settings { listen: taken.local_addr(), ..settings() };
+    let error = try_start(folder.path(), settings).await.unwrap_err();
+    assert!(matches!(error, ServeError::Listen { .. }), "{error}");
+    taken.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_token_opens_and_health_is_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { wrong_token_delay: Duration::from_millis(120), ..settings().limits };
+    let mut web = open(folder.path(), limits).await;
+    for target in ["/api/v1/servers", "/api/v1/openapi.json", "/metrics", "/api/v1/live", "/nothing"] {
+        let answer = web.ask("GET", target, &[], "");
+        assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer")), "{target}");
+        let wrong = Instant::now();
+        assert_eq!(web.ask("GET", target, &[("authorization", "Bearer 0123456789abcdef")], "").status, 401);
+        assert!(wrong.elapsed() >= limits.wrong_token_delay);
+    }
+    assert_eq!(web.get("/healthz"), serde_json::json!({"status": "ok"}));
+    web.pulse.lock().unwrap().connected = false;
+    assert_eq!(web.refused("/healthz", 503), serde_json::json!({"status": "failing"}), "no more without a token");
+    web.token = Some(TOKEN.to_owned());
+    assert!(web.refused("/healthz", 503)["wrong"][0].as_str().unwrap().contains("broker"));
+    web.pulse.lock().unwrap().connected = true;
+    for target in ["/api/v1/servers", "/api/v1/anomalies"] {
+        web.get(target);
+    }
+    assert_eq!(web.refused("/nothing", 404)["status"], 404);
+    // Another name is no danger where a token is needed.
+    assert_eq!(web.ask("GET", "/api/v1/servers", &[("host", "logs.example")], "").status, 200);
+    web.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_comes_to_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { wrong_tokens: 3, wrong_token_delay: Duration::from_millis(1), ..settings().limits };
+    let mut web = open(folder.path(), limits).await;
+    let guess = |web: &Web| web.ask("GET", "/api/v1/servers", &[("authorization", "Bearer guess")], "");
+    for _ in 0..3 {
+        assert_eq!(guess(&web).status, 401);
+    }
+    let answer = guess(&web);
+    assert_eq!(answer.status, 429);
+    assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    web.token = Some(TOKEN.to_owned());
+    assert_eq!(web.refused("/api/v1/servers", 429)["status"], 429, "a right guess is not told either");
+    web.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_site_gets_nothing_on_loopback() {
+    let folder = tempfile::tempdir().unwrap();
+    let web = on_sqlite(folder.path(), Settings { hosts: vec!["logs.example".to_owned()], ..settings() }).await;
+    for host in ["evil.example", "localhost.evil.example", "10.1.2.3", "evil.example:80"] {
+        assert_eq!(web.ask("GET", "/api/v1/servers", &[("host", host)], "").status, 421, "{host}");
+    }
+    for host in ["localhost", "127.0.0.1:8180", "[::1]:8180", "logs.example"] {
+        assert_eq!(web.ask("GET", "/api/v1/servers", &[("host", host)], "").status, 200, "{host}");
+    }
+    let verdict = "/api/v1/anomalies/zzzzzzzz/verdict";
+    let json = ("content-type", "application/json");
+    let post = |headers: &[(&str, &str)]| web.ask("POST", verdict, headers, r#"{"verdict": "real"}"#).status;
+    assert_eq!(post(&[json, ("origin", "http://evil.example")]), 403);
+    assert_eq!(post(&[("content-type", "text/plain")]), 415, "what a form can send");
+    assert_eq!(post(&[json, ("origin", "http://localhost")]), 404, "our own page, an unknown anomaly");
+    assert_eq!(web.ask("OPTIONS", verdict, &[("content-type", "application/json")], "").status, 405, "no preflight");
+    assert_eq!(web.ask("DELETE", "/api/v1/servers", &[json], "").status, 405);
+    assert_eq!(web.refused("/api/v2/servers", 404)["title"], "Not Found");
+    let bare = exchange(web.address, b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!(bare.status, 421, "no Host at all");
+    web.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_loopback_a_configured_token_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    std::fs::write(&token_file, TOKEN).unwrap();
+    let mut web = on_sqlite(folder.path(), Settings { token_file: Some(token_file), ..settings() }).await;
+    assert_eq!(web.refused("/api/v1/servers", 401)["status"], 401);
+    web.token = Some(TOKEN.to_owned());
+    web.get("/api/v1/servers");
+    web.server.stop().await;
+}

@@ -1,0 +1,142 @@
+//! A server under test, whose answers are all compared with the OpenAPI document.
+
+use std::{
+    io::BufReader,
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, Mutex},
+};
+
+use oddline_collector::{
+    serve::{Limits, Pulse, Server, Settings, Sources},
+    store::{Address, Mode, Store},
+    writer::{self, Live},
+};
+use serde_json::Value;
+
+use crate::{
+    client::{Answer, connect, exchange, head},
+    openapi::check,
+};
+
+/// A server and what it answers from.
+pub struct Web {
+    pub address: SocketAddr,
+    pub store: Store,
+    pub live: Live,
+    pub pulse: Arc<Mutex<Pulse>>,
+    pub server: Server,
+    pub token: Option<String>,
+}
+
+/// On a port of its own, with limits that no test meets by accident.
+pub fn settings() -> Settings {
+    let limits = Limits { burst: 1_000_000, ..Limits::default() };
+    Settings { listen: "127.0.0.1:0".parse().unwrap(), limits, ..Settings::default() }
+}
+
+/// A store in the folder, and a server for it.
+pub async fn on_sqlite(folder: &std::path::Path, settings: Settings) -> Web {
+    let address = Address::Sqlite(folder.join("collector.db"));
+    let store = Store::open(&address, Mode::Serve).await.unwrap();
+    start(&address, store, settings).await
+}
+
+/// A server beside whoever writes.
+pub async fn start(address: &Address, store: Store, settings: Settings) -> Web {
+    let pulse = Arc::new(Mutex::new(Pulse { connected: true, queued: 0, queue_max: 64 }));
+    let (live, told) = (writer::live(), Arc::clone(&pulse));
+    let sources = Sources {
+        store: Store::open(address, Mode::Use).await.unwrap(),
+        figures: Arc::default(),
+        live: live.clone(),
+        pulse: Arc::new(move || *told.lock().unwrap()),
+    };
+    let server = Server::start(settings, sources).await.unwrap();
+    Web { address: server.local_addr(), store, live, pulse, server, token: None }
+}
+
+impl Web {
+    /// Asks for something that must be there.
+    pub fn get(&self, target: &str) -> Value {
+        let answer = self.ask("GET", target, &[], "");
+        assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+        answer.json()
+    }
+
+    /// Asks for something that must not be answered; the problem.
+    pub fn refused(&self, target: &str, status: u16) -> Value {
+        let answer = self.ask("GET", target, &[], "");
+        assert_eq!(answer.status, status, "{target}: {}", answer.text());
+        answer.json()
+    }
+
+    /// Posts JSON.
+    pub fn post(&self, target: &str, body: &str) -> Answer {
+        self.ask("POST", target, &[("content-type", "application/json")], body)
+    }
+
+    /// Sends a request and compares its answer with the document.
+    pub fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let answer = exchange(self.address, self.request(method, target, headers, body).as_bytes()).expect("an answer");
+        for name in ["cache-control", "x-content-type-options", "content-security-policy", "x-frame-options"] {
+            assert!(answer.header(name).is_some(), "{target} has no {name}");
+        }
+        assert!(answer.header("access-control-allow-origin").is_none());
+        check(method, target, &answer);
+        answer
+    }
+
+    pub fn request(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> String {
+        let mut text = format!("{method} {target} HTTP/1.1\r\nconnection: close\r\n");
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            text += "host: localhost\r\n";
+        }
+        if let Some(token) = &self.token {
+            text += &format!("authorization: Bearer {token}\r\n");
+        }
+        for (name, value) in headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        if !body.is_empty() {
+            text += &format!("content-length: {}\r\n", body.len());
+        }
+        text + "\r\n" + body
+    }
+
+    /// Opens the live stream; its status and what follows.
+    pub fn listen(&self, headers: &[(&str, &str)]) -> (u16, BufReader<TcpStream>) {
+        use std::io::Write as _;
+        let mut stream = connect(self.address);
+        stream.write_all(self.request("GET", "/api/v1/live", headers, "").as_bytes()).unwrap();
+        let mut reader = BufReader::new(stream);
+        let (status, _) = head(&mut reader).unwrap();
+        (status, reader)
+    }
+
+    /// All rows of a list, page by page.
+    pub fn all(&self, target: &str, list: &str) -> Vec<Value> {
+        let (mut rows, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let joint = if target.contains('?') { '&' } else { '?' };
+            let page =
+                self.get(&format!("{target}{}{cursor}", if cursor.is_empty() { ' ' } else { joint }).replace(' ', ""));
+            rows.extend(page[list].as_array().unwrap().iter().cloned());
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("cursor={}", encoded(next)),
+                None => return rows,
+            }
+        }
+    }
+}
+
+/// Percent-encoded.
+pub fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut done, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            done.push(byte.into());
+        } else {
+            done += &format!("%{byte:02X}");
+        }
+        done
+    })
+}
