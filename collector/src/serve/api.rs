@@ -211,11 +211,9 @@ pub(super) async fn counts(State(app): State<App>, request: Request) -> Answer {
     let limit = query.number("limit", 1..=10_000, 1_000)?;
     let after = query.cursor::<4>()?.map(key).transpose()?;
     let mut filter = filter(&query)?;
-    // Whole hours, so that the first and the last are not half counted on one page and half on none.
-    filter.since_us = match &after {
-        Some((_, since_us)) => *since_us,
-        None => filter.since_us,
-    };
+    if let Some((_, since_us)) = &after {
+        filter.since_us = *since_us;
+    }
     if query.time("until")?.is_none() {
         filter.until_us = filter.until_us.min(now_us().saturating_add(DAY_US));
     }

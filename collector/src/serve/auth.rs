@@ -106,6 +106,8 @@ pub(super) fn host(loopback: bool, hosts: &[String], headers: &HeaderMap) -> Res
     let mut given = headers.get_all(header::HOST).iter();
     let (first, second) = (given.next(), given.next());
     let host = first.and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
+    // A Host has no user; a name behind one is somebody's trick.
+    let host = host.filter(|host| !host.as_str().contains('@'));
     let known = host.is_some_and(|host| {
         let name = host.host();
         let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);

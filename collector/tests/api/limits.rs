@@ -138,8 +138,7 @@ async fn what_is_no_request_is_refused_and_nothing_breaks() {
         format!("GET /healthz HTTP/1.1\r\n{host}x: a\0b\r\n\r\n").into_bytes(),
         format!("GET /api/v1/servers?fleet=%zz%ff HTTP/1.1\r\n{host}connection: close\r\n\r\n").into_bytes(),
         format!("GET /api/v1/anomalies/%ff%fe HTTP/1.1\r\n{host}connection: close\r\n\r\n").into_bytes(),
-        format!("GET http://evil.example/healthz HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n")
-            .into_bytes(),
+        b"GET http://evil.example/healthz HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n".to_vec(),
         format!("POST {VERDICT} HTTP/1.1\r\n{host}content-length: -1\r\n\r\n").into_bytes(),
         format!("POST {VERDICT} HTTP/1.1\r\n{host}content-length: 5\r\ncontent-length: 6\r\n\r\n").into_bytes(),
         format!("GET /{} HTTP/1.1\r\n{host}\r\n", "a/".repeat(200_000)).into_bytes(),

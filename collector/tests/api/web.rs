@@ -115,14 +115,13 @@ impl Web {
 
     /// All rows of a list, page by page.
     pub fn all(&self, target: &str, list: &str) -> Vec<Value> {
+        let joint = if target.contains('?') { '&' } else { '?' };
         let (mut rows, mut cursor) = (Vec::new(), String::new());
         loop {
-            let joint = if target.contains('?') { '&' } else { '?' };
-            let page =
-                self.get(&format!("{target}{}{cursor}", if cursor.is_empty() { ' ' } else { joint }).replace(' ', ""));
+            let page = self.get(&format!("{target}{cursor}"));
             rows.extend(page[list].as_array().unwrap().iter().cloned());
             match page["next"].as_str() {
-                Some(next) => cursor = format!("cursor={}", encoded(next)),
+                Some(next) => cursor = format!("{joint}cursor={}", encoded(next)),
                 None => return rows,
             }
         }
