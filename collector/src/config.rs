@@ -18,7 +18,7 @@ pub const FILE: &str = "/etc/oddline/collector.toml";
 /// The database in the folder of state, unless another is named.
 const STORE: &str = "collector.db";
 /// Where everything is kept unless another place is named.
-const STATE: &str = "/var/lib/oddline";
+const STATE: &str = "/var/lib/oddline/collector";
 /// Where agents of this machine find the embedded broker.
 const LISTEN: &str = "127.0.0.1:1883";
 /// Agents say how they are every minute or so.

@@ -1,6 +1,8 @@
 //! What judging alone costs: `alone MODEL LOG` reads the records of a CSV log into memory, judges them, and prints the
 //! CPU-seconds of the judging per million of them.
 
+#![expect(clippy::disallowed_macros, reason = "a program of a few lines that prints one number")]
+
 use std::{env, error::Error, fs, process::ExitCode};
 
 use oddline_core::{

@@ -72,7 +72,7 @@ pub fn configuration(site: &Site, limits: &Limits) -> String {
          max_connections {connections}\n\
          # A model with its signature.\n\
          max_packet_size {packet}\n\
-         max_inflight_messages 64\n\
+         max_inflight_messages 256\n\
          # What all agents retain comes at once when the collector subscribes.\n\
          max_queued_messages {queue}\n\
          max_keepalive 600\n",

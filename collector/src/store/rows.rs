@@ -5,6 +5,7 @@ use std::{fmt::Write as _, sync::Arc};
 use oddline_core::{
     event::{Entry, Episode, Event, Finite, FloodSummary, Kind, Silence},
     id::Epoch,
+    time::EventTime,
 };
 
 use super::{id, sql::Value, values};
@@ -100,7 +101,13 @@ pub(super) fn clean(text: &str) -> Arc<str> {
 }
 
 fn of_episode(owner: &Owner, sequence: i64, episode: &Episode, state: &str) -> EpisodeRow {
-    let id = own_id(owner, &episode.source, episode.number);
+    let id = match episode.kind {
+        // The end of a silence: no record opened it, so no number names it.
+        Kind::Silence => silence_id(owner, &episode.source, [&episode.server, &episode.component], episode.first),
+        Kind::Score | Kind::Range | Kind::Rate | Kind::Novelty | Kind::NotFinite => {
+            own_id(owner, &episode.source, episode.number)
+        }
+    };
     let reasons = serde_json::to_string(&episode.reasons).expect("finite numbers can always be written");
     let samples = serde_json::to_string(&episode.samples).expect("text can always be written");
     let (last_us, peak) = (episode.last.micros(), f64::from(episode.peak.get()));
@@ -137,8 +144,7 @@ fn of_episode(owner: &Owner, sequence: i64, episode: &Episode, state: &str) -> E
 
 /// A stream that stopped: its score says how many times longer than usual it is silent.
 fn of_silence(owner: &Owner, sequence: i64, silence: &Silence) -> EpisodeRow {
-    let number = u64::try_from(sequence).unwrap_or_default();
-    let id = own_id(owner, &format!("silence:{}", &*silence.source), number);
+    let id = silence_id(owner, &silence.source, [&silence.server, &silence.component], silence.last);
     let silent_s = silence.until.seconds_since(silence.last);
     let usual_s = silence.usual_s.get();
     let peak = if usual_s > 0.0 { (silent_s / usual_s).min(f64::from(f32::MAX)) } else { f64::from(f32::MAX) };
@@ -154,7 +160,7 @@ fn of_silence(owner: &Owner, sequence: i64, silence: &Silence) -> EpisodeRow {
         &clean(&silence.server),
         &clean(&silence.component),
         kind_name(Kind::Silence),
-        "ended",
+        "open",
         silence.last.micros(),
         last_us,
         0_i64,
@@ -208,6 +214,12 @@ fn of_flood(owner: &Owner, sequence: i64, summary: &FloodSummary) -> EpisodeRow 
         owner.received_us
     ];
     EpisodeRow { id, sequence, values }
+}
+
+/// A silence is named by its stream and its beginning: what the clock and what event time say of one are one row.
+fn silence_id(owner: &Owner, source: &str, stream: [&str; 2], first: EventTime) -> Arc<str> {
+    let (epoch, first) = (owner.epoch.to_string(), first.micros().to_string());
+    id::of(&[&owner.fleet, &owner.agent, &epoch, "silence", source, stream[0], stream[1], &first]).into()
 }
 
 fn own_id(owner: &Owner, source: &str, number: u64) -> Arc<str> {

@@ -1,18 +1,15 @@
 //! What an operator writes in `agent.toml`, as types that cannot be wrong. One reading finds all mistakes; files that
 //! are named are looked at by [`check_files`], so that `validate` says everything at once. Starts nothing.
 
+mod source;
+
 use std::{
-    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 use oddline_config::{Layers, Problems, Reader, Section};
-use oddline_core::{
-    format::{Format, Mapping},
-    id::{AgentName, FleetName},
-};
+use oddline_core::id::{AgentName, FleetName};
 
 use crate::{
     clock,
@@ -24,15 +21,15 @@ use crate::{
         sink::Rotation,
     },
     redact::{Addresses, Samples},
-    source::{discover::Pattern, journal},
 };
+
+pub use self::source::{First, SourceConfig, What};
 
 /// Where the configuration is, unless told otherwise.
 pub const FILE: &str = "/etc/oddline/agent.toml";
 const STATE_DIR: &str = "/var/lib/oddline/agent";
 const CONTROL: &str = "/run/oddline-agent/control.sock";
 const FACTORY: &str = "/usr/share/oddline/factory.onnx";
-const JOURNALCTL: &str = "journalctl";
 /// Episodes an hour and source that travel one by one.
 pub const FLOOD_LIMIT: u32 = 60;
 /// Sources of one configuration: each may mean hundreds of files.
@@ -78,77 +75,6 @@ pub enum Destination {
     Stdout,
 }
 
-/// One `[[source]]`.
-#[derive(Debug, Clone)]
-pub struct SourceConfig {
-    /// What is read.
-    pub what: What,
-    /// The format of its lines.
-    pub format: Format,
-    /// Server of records that name none.
-    pub server: String,
-    /// Component of records that name none; the file's name without its ending when `None`.
-    pub component: Option<String>,
-    /// Seconds east of UTC of times without a zone.
-    pub offset_s: i32,
-    /// Where the first reading begins.
-    pub begin: First,
-}
-
-/// What a source reads.
-#[derive(Debug, Clone)]
-pub enum What {
-    /// Files.
-    Files {
-        /// Which.
-        include: Vec<Pattern>,
-        /// Which not.
-        exclude: Vec<Pattern>,
-    },
-    /// The journal.
-    Journal(journal::Reader),
-    /// Standard input.
-    Stdin,
-}
-
-/// Where reading begins when nothing is known of a source yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum First {
-    /// With the oldest that is there.
-    Start,
-    /// With what is written from now on.
-    End,
-}
-
-/// `+01:00` in seconds.
-struct Offset(i32);
-
-impl FromStr for Offset {
-    type Err = BadOffset;
-
-    fn from_str(text: &str) -> Result<Self, BadOffset> {
-        let bad = || BadOffset(text.to_owned());
-        let (sign, rest) = match text.as_bytes().first() {
-            Some(b'+') => (1, &text[1..]),
-            Some(b'-') => (-1, &text[1..]),
-            _ => return Err(bad()),
-        };
-        let (hours, minutes) = rest.split_once(':').ok_or_else(bad)?;
-        let part = |text: &str, max: i32| text.parse().ok().filter(|n| text.len() == 2 && (0..=max).contains(n));
-        let (hours, minutes) = part(hours, 14).zip(part(minutes, 59)).ok_or_else(bad)?;
-        Ok(Self(sign * (hours * 3_600 + minutes * 60)))
-    }
-}
-
-#[derive(Debug)]
-struct BadOffset(String);
-
-impl fmt::Display for BadOffset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no offset from UTC: \"+01:00\" or \"-03:30\" is expected", self.0)
-    }
-}
-
 /// A configuration, and variables that look like ours and mean nothing here.
 #[derive(Debug)]
 pub struct Loaded {
@@ -186,7 +112,8 @@ fn read(reader: &Reader) -> Option<Config> {
     if sources.len() > SOURCES_MAX {
         top.problem("source", format!("{} of them, at most {SOURCES_MAX} are allowed", sources.len()));
     }
-    let sources: Vec<Option<SourceConfig>> = sources.into_iter().map(|section| source(section, &server)).collect();
+    let sources: Vec<Option<SourceConfig>> =
+        sources.into_iter().map(|section| source::read(section, &server)).collect();
     twice(&top, &sources);
     // Everything is asked for before anything is given up: one reading finds all mistakes.
     let destination = destination(&top, name.as_ref().zip(fleet.as_ref()), &state_dir);
@@ -325,81 +252,6 @@ fn local(output: &Section<'_>, state_dir: &Path) -> Destination {
     Destination::File(file.unwrap_or_else(|| state_dir.join("anomalies.jsonl")), rotation)
 }
 
-fn source(section: Section<'_>, server: &str) -> Option<SourceConfig> {
-    let found = source_inner(&section, server);
-    section.finish();
-    found
-}
-
-fn source_inner(section: &Section<'_>, server: &str) -> Option<SourceConfig> {
-    let what = what(section);
-    let format = format(section);
-    let offset_s = section.value::<Offset>("utc_offset").map_or(0, |offset| offset.0);
-    let begin = section.choice("begin", &[("start", First::Start), ("end", First::End)]).unwrap_or(First::End);
-    let server = section.value("server").unwrap_or_else(|| server.to_owned());
-    let component = section.value("component");
-    let what = what?;
-    let format = match (&what, format) {
-        (What::Journal(_), Format::Auto) => Format::Journal,
-        (_, format) => format,
-    };
-    Some(SourceConfig { what, format, server, component, offset_s, begin })
-}
-
-fn what(section: &Section<'_>) -> Option<What> {
-    let include: Option<Vec<Pattern>> = section.list("files");
-    let exclude: Vec<Pattern> = section.list("exclude").unwrap_or_default();
-    let journal = section.flag("journal").unwrap_or(false);
-    let arguments: Option<Vec<String>> = section.list("journal_arguments");
-    let stdin = section.flag("stdin").unwrap_or(false);
-    if usize::from(include.is_some()) + usize::from(journal) + usize::from(stdin) != 1 {
-        section.problem("files", "exactly one of files = [...], journal = true and stdin = true is expected");
-        return None;
-    }
-    if arguments.is_some() && !journal {
-        section.problem("journal_arguments", "means nothing without journal = true");
-    }
-    if journal {
-        let reader = journal::Reader { program: JOURNALCTL.to_owned(), arguments: arguments.unwrap_or_default() };
-        return Some(What::Journal(reader));
-    }
-    if stdin {
-        return Some(What::Stdin);
-    }
-    let include = include.unwrap_or_default();
-    if section.is_empty_list("files") {
-        section.problem("files", "has no pattern in it");
-    }
-    Some(What::Files { include, exclude })
-}
-
-fn format(section: &Section<'_>) -> Format {
-    let format: Option<Format> = section.value("format");
-    let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
-    let mut mapping = Mapping::default();
-    for (field, key) in fields {
-        let keys = match field.as_str() {
-            "timestamp" => &mut mapping.timestamp,
-            "server" => &mut mapping.server,
-            "component" => &mut mapping.component,
-            "level" => &mut mapping.level,
-            "message" => &mut mapping.message,
-            "value" => &mut mapping.value,
-            _ => {
-                let known = "timestamp, server, component, level, message and value";
-                section.problem("fields", format!("{field:?} is no field: {known} are"));
-                continue;
-            }
-        };
-        *keys = key.split('|').map(|key| key.trim().to_owned()).collect();
-    }
-    match format {
-        Some(Format::Jsonl(_)) | None => {}
-        Some(other) => section.problem("fields", format!("means nothing to the format {other}: it is for jsonl")),
-    }
-    Format::Jsonl(mapping)
-}
-
 /// What the files named by a configuration lack; empty when nothing. Reads them, changes nothing.
 #[must_use]
 pub fn check_files(config: &Config) -> Vec<String> {
@@ -420,6 +272,8 @@ pub fn check_files(config: &Config) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use oddline_core::format::Format;
+
     use super::*;
 
     fn load_text(text: &str) -> Result<Config, Vec<String>> {
