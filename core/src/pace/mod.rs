@@ -13,8 +13,10 @@
 //!
 //! Counts are of text records alone: records with values come by a clock, and [`rhythm`] watches that.
 
+mod places;
 pub mod rate;
 pub mod rhythm;
+mod silence;
 mod voice;
 pub mod watermark;
 
@@ -28,12 +30,11 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     rate::{Finding, interval},
-    rhythm::PAUSE_MIN_S,
-    voice::{Counter, Server, ServerSlot, Told, Voice},
+    voice::{Counter, Server, Voice},
     watermark::{Progress, Watermark},
 };
 use crate::{
-    limits::{RATES_MAX, STREAMS_MAX},
+    limits::RATES_MAX,
     record::Level,
     stream::{NameRef, StreamName},
     time::EventTime,
@@ -237,51 +238,6 @@ impl Pace {
     }
 
     /// The record's stream has spoken: a pause is over, and with it perhaps a silence.
-    fn end_pause(&mut self, slot: usize, progress: Progress, at: EventTime, time: EventTime, out: &mut Vec<Notice>) {
-        let voice = &mut self.voices[slot];
-        let pause = at.seconds_since(voice.waited_from(self.resumed));
-        let stepped = matches!(progress, Progress::On(step) if step > PAUSE_MIN_S);
-        let usual = if stepped { voice.rhythm.usual_s() } else { None };
-        if stepped && usual.is_none_or(|usual| pause > usual) {
-            self.resumed = Some(at);
-        }
-        // A pause of the source says nothing about the stream, unless it is all that the source ever does.
-        if usual.is_none_or(|usual| pause <= usual) {
-            voice.rhythm.pause(pause);
-        }
-        voice.heard = at;
-        voice.last = voice.last.max(time);
-        for (told, by_clock) in [(&mut voice.told, false), (&mut voice.told_by_clock, true)] {
-            if core::mem::take(told) == Told::Itself {
-                out.push(Notice::Spoke { stream: Arc::clone(&voice.name), time, by_clock });
-            }
-        }
-        let server = voice.server as usize;
-        let Server { quiet, quiet_by_clock, .. } = self.servers[server];
-        if quiet || quiet_by_clock {
-            self.end_server_pause(server, at, time, out);
-        }
-    }
-
-    fn end_server_pause(&mut self, slot: usize, at: EventTime, time: EventTime, out: &mut Vec<Notice>) {
-        let server = &mut self.servers[slot];
-        let (quiet, by_clock) = (core::mem::take(&mut server.quiet), core::mem::take(&mut server.quiet_by_clock));
-        let stream = whole(server);
-        for by_clock in [quiet.then_some(false), by_clock.then_some(true)].into_iter().flatten() {
-            out.push(Notice::Spoke { stream: Arc::clone(&stream), time, by_clock });
-        }
-        for voice in self.voices.iter_mut().filter(|v| v.server as usize == slot) {
-            if voice.told_by_clock == Told::WithServer {
-                voice.told_by_clock = Told::No;
-            }
-            // Each of its streams has its own time to come back.
-            if quiet && voice.told != Told::Itself {
-                voice.told = Told::No;
-                voice.heard = at;
-            }
-        }
-    }
-
     fn count(&mut self, slot: usize, heard: Heard<'_>, progress: Progress, out: &mut Vec<Notice>) {
         let voice = &mut self.voices[slot];
         let server = &mut self.servers[voice.server as usize];
@@ -357,122 +313,10 @@ impl Pace {
             [&mut server.errors, &mut server.warnings].into_iter().flatten().for_each(|counter| counter.count = 0);
         }
     }
-
-    fn look(&mut self, at: EventTime, out: &mut Vec<Notice>) {
-        if self.look_again.is_none_or(|next| at > next) {
-            self.look_again = Some(self.find_silent(at, false, out));
-        }
-    }
-
-    /// Tells of every stream whose deadline `until` has passed; gives the next instant at which one may.
-    fn find_silent(&mut self, until: EventTime, by_clock: bool, out: &mut Vec<Notice>) -> EventTime {
-        // Whoever speaks from now on has at least that long.
-        let mut next = until.plus_seconds(PAUSE_MIN_S);
-        let mut overdue = Vec::new();
-        for (slot, voice) in self.voices.iter().enumerate() {
-            let told = if by_clock { voice.told_by_clock } else { voice.told };
-            if told != Told::No {
-                continue;
-            }
-            let soonest = voice.waited_from(self.resumed).plus_seconds(PAUSE_MIN_S);
-            if soonest >= until {
-                next = next.min(soonest);
-                continue;
-            }
-            match voice.deadline(self.resumed) {
-                Some(deadline) if deadline < until => overdue.push(slot),
-                Some(deadline) => next = next.min(deadline),
-                None => {}
-            }
-        }
-        if !overdue.is_empty() {
-            self.fall_silent(&overdue, until, by_clock, out);
-        }
-        next
-    }
-
-    fn fall_silent(&mut self, overdue: &[usize], until: EventTime, by_clock: bool, out: &mut Vec<Notice>) {
-        let mut latest = vec![EventTime::from_micros(i64::MIN); self.servers.len()];
-        for voice in &self.voices {
-            let latest = &mut latest[voice.server as usize];
-            *latest = voice.heard.max(*latest);
-        }
-        for &slot in overdue {
-            let voice = &mut self.voices[slot];
-            let server = &mut self.servers[voice.server as usize];
-            let Some((usual_s, too_long_s)) = voice.limits() else { continue };
-            let stopped = server.voices > 1 && latest[voice.server as usize] <= voice.heard.plus_seconds(usual_s);
-            let told = if by_clock { &mut voice.told_by_clock } else { &mut voice.told };
-            *told = if stopped { Told::WithServer } else { Told::Itself };
-            let quiet = if by_clock { &mut server.quiet_by_clock } else { &mut server.quiet };
-            if stopped && core::mem::replace(quiet, true) {
-                continue;
-            }
-            let stream = if stopped { whole(server) } else { Arc::clone(&voice.name) };
-            out.push(Notice::Silent(Silent { stream, last: voice.last, until, usual_s, too_long_s, by_clock }));
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "slots stay below STREAMS_MAX")]
-    fn admit(&mut self, heard: Heard<'_>, at: EventTime, out: &mut Vec<Notice>) -> usize {
-        let stream = StreamName { server: heard.server.to_owned(), component: heard.component.to_owned() };
-        let name = Arc::new(stream);
-        let full = self.voices.len() >= STREAMS_MAX;
-        let slot = if full { self.evict() } else { self.voices.len() };
-        let server = self.server(heard.server, at);
-        // What was dropped for want of room comes back as if it were new.
-        if self.servers[server].is_news(at) && self.counts.evicted == 0 {
-            out.push(Notice::NewComponent { stream: Arc::clone(&name), time: heard.time });
-        }
-        self.servers[server].voices += 1;
-        self.counts.uncounted += u64::from(heard.is_text && self.counters >= RATES_MAX);
-        let voice = Voice::new(Arc::clone(&name), server as ServerSlot, at, heard.time);
-        if full {
-            self.voices[slot] = voice;
-        } else {
-            self.voices.push(voice);
-        }
-        self.index.insert(name, slot as u32);
-        slot
-    }
-
-    /// Makes room for a stream: the one not heard for longest goes, and its server with its last stream.
-    fn evict(&mut self) -> usize {
-        let slot = self.voices.iter().enumerate().min_by_key(|(_, v)| v.heard).map_or(0, |(slot, _)| slot);
-        let voice = &self.voices[slot];
-        self.index.remove(&voice.name);
-        self.counters -= usize::from(voice.counter.is_some());
-        self.counts.evicted += 1;
-        let server = &mut self.servers[voice.server as usize];
-        server.voices -= 1;
-        if server.voices == 0 {
-            self.counters -= usize::from(server.warnings.take().is_some());
-            self.counters -= usize::from(server.errors.take().is_some());
-        }
-        slot
-    }
-
-    fn server(&mut self, name: &str, at: EventTime) -> usize {
-        if let Some(slot) = self.servers.iter().position(|s| s.voices > 0 && s.name == name) {
-            return slot;
-        }
-        let server = Server::new(name, at);
-        if let Some(slot) = self.servers.iter().position(|s| s.voices == 0) {
-            self.servers[slot] = server;
-            return slot;
-        }
-        self.servers.push(server);
-        self.servers.len() - 1
-    }
 }
 
 impl Counter {
     fn close(&mut self, over: i64) -> Option<Finding> {
         self.rate.push(over, core::mem::take(&mut self.count))
     }
-}
-
-/// A server as a whole.
-fn whole(server: &Server) -> Arc<StreamName> {
-    Arc::new(StreamName { server: server.name.clone(), component: String::new() })
 }
