@@ -3,6 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
+use crate::limits::STREAMS_MAX;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
