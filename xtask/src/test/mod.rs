@@ -14,7 +14,7 @@ use summary::Run;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Add what takes long: other programs on our model, memory over 20 million records, unseen seeds
+    /// Add what takes long: 200 kills, other programs on our model, memory over 20 million records, unseen seeds
     #[arg(long)]
     long: bool,
     /// Install the Debian packages that some tests want (also with CI=true)
@@ -37,13 +37,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     run.step("systemd units", units::units);
     run.step("pipeline: generate, train, test", steps::pipeline);
     if args.long {
+        run.step("kills: 200, and 50 on each other pairing", steps::kills);
         run.step("advisories", steps::advisories);
         run.step("conformance: Burn reads our model", steps::conformance);
         run.step("conformance: onnx.checker and onnxruntime", steps::conformance_python);
         run.step("memory from 1 to 20 million records", steps::memory);
         run.step("quality on unseen seeds", steps::quality);
     } else {
-        println!("\nWith --long also: advisories, conformance, memory, quality on unseen seeds.");
+        println!("\nWith --long also: 200 kills, advisories, conformance, memory, quality on unseen seeds.");
     }
     println!("{}", run.summary());
     Ok(if run.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -59,7 +59,17 @@ pub fn doc_tests(_: &mut NotRun) -> Result<Outcome> {
     count(shell::cargo().args(["test", "--workspace", "--doc"]))
 }
 
+/// The kill tests as long as they were meant to be: 200 kills of each, 50 on each other pairing of broker and database.
+pub fn kills(not_run: &mut NotRun) -> Result<Outcome> {
+    let which = ["--workspace", "--exclude", "xtask", "--test", "kill", "--test", "sink", "--test", "fleet_kill"];
+    tests_with(&which, &[("ODDLINE_KILLS", "200"), ("ODDLINE_KILLS_OTHERS", "50")], not_run)
+}
+
 fn cargo_tests(which: &[&str], not_run: &mut NotRun) -> Result<Outcome> {
+    tests_with(which, &[], not_run)
+}
+
+fn tests_with(which: &[&str], environment: &[(&str, &str)], not_run: &mut NotRun) -> Result<Outcome> {
     let said = shell::target_dir()?.join("xtask/not-run.txt");
     fs::create_dir_all(said.parent().context("a file in a folder")?)?;
     fs::write(&said, "")?;
@@ -73,7 +83,7 @@ fn cargo_tests(which: &[&str], not_run: &mut NotRun) -> Result<Outcome> {
     } else {
         command.args(["test", "--no-fail-fast"]);
     }
-    command.args(which).env(NOT_RUN_VARIABLE, &said);
+    command.args(which).env(NOT_RUN_VARIABLE, &said).envs(environment.iter().copied());
     let outcome = count(&mut command)?;
     let lines = fs::read_to_string(&said)?;
     not_run.0.extend(lines.lines().map(str::to_owned));
