@@ -34,7 +34,7 @@ impl Collector {
             Address::Sqlite(path) => path.display().to_string(),
             Address::Postgres(url) => url.clone(),
         };
-        let text = format!("state = {folder:?}\nstore = {store:?}\n{broker}\n");
+        let text = format!("state = {folder:?}\nstore = {store:?}\n{broker}\n[api]\nenabled = false\n");
         fs::write(folder.join("collector.toml"), text).expect("the test's folder can be written");
         let program = copied("oddline-collector", folder);
         Self { folder: folder.to_owned(), program, address, child: None }

@@ -283,7 +283,12 @@ impl Server {
 
 fn collector(programs: &Path, folder: &Path, port: u16) -> Result<Process> {
     let config = folder.join("collector.toml");
-    fs::write(&config, format!("state = {folder:?}\n\n[embedded]\nlisten = \"127.0.0.1:{port}\"\n"))?;
+    let api = free_port()?;
+    let text = format!(
+        "state = {folder:?}\n\n[embedded]\nlisten = \"127.0.0.1:{port}\"\n\n[api]\nlisten = \"127.0.0.1:{api}\"\n"
+    );
+    fs::write(&config, text)?;
+    println!("the collector's API: http://127.0.0.1:{api}/api/v1/anomalies?since=1d");
     let mut command = Command::new(programs.join("oddline-collector"));
     Process::start("collector", folder, command.arg("--config").arg(&config).arg("run"))
 }
