@@ -23,7 +23,9 @@ use oddline_e2e::{
 use tempfile::TempDir;
 
 const SERVERS: [(&str, &str); 3] = [("server-01", "web-1"), ("server-02", "web-2"), ("server-03", "pi-3")];
-const DAYS: u32 = 2;
+/// Days of log for so many kills: while they last, something flows.
+const DAYS_PER_KILL: (u32, u32) = (2, 20);
+const DAYS_MAX: u32 = 20;
 /// Kills of the pairing that is the default, and of each other one; other numbers by the environment.
 const KILLS: (u32, &str) = (20, "ODDLINE_KILLS");
 const KILLS_OTHERS: (u32, &str) = (5, "ODDLINE_KILLS_OTHERS");
@@ -56,7 +58,8 @@ fn kills((default, variable): (u32, &str)) -> u32 {
 }
 
 impl Fleet {
-    fn begin(test: &'static str, folder: TempDir, address: Address, broker: Option<Mosquitto>) -> Self {
+    fn begin(test: &'static str, folder: TempDir, address: Address, broker: Option<Mosquitto>, kills: u32) -> Self {
+        let days = (kills * DAYS_PER_KILL.0 / DAYS_PER_KILL.1).clamp(DAYS_PER_KILL.0, DAYS_MAX);
         let mut random = Random::for_test(test);
         let port = free_port();
         let settings = match &broker {
@@ -84,7 +87,7 @@ impl Fleet {
                     Link::Broker { port: broker.port(), folder, trusts, identity, events: "postcard" }
                 }
             };
-            Server::begin(folder.path(), server, name, link, random.fork())
+            Server::begin(folder.path(), name, link, fixture::log(Some(server), days), random.fork())
         };
         let servers = SERVERS.into_iter().map(server).collect();
         Self { test, random, servers, collector, broker, killed: [0; 3], _folder: folder }
@@ -163,7 +166,7 @@ impl Fleet {
 }
 
 impl Server {
-    fn begin(folder: &Path, server: &str, name: &str, link: Link, random: Random) -> Self {
+    fn begin(folder: &Path, name: &str, link: Link, log: Vec<u8>, random: Random) -> Self {
         let own: PathBuf = folder.join(name);
         std::fs::create_dir_all(own.join("logs")).unwrap();
         let setup = Setup {
@@ -175,7 +178,7 @@ impl Server {
             files: own.join("logs/*.log"),
             env: Vec::new(),
         };
-        let mut writer = Writer::new(&own.join("logs/app.log"), fixture::log(Some(server), DAYS), random);
+        let mut writer = Writer::new(&own.join("logs/app.log"), log, random);
         let mut agent = Agent::new(setup);
         agent.start();
         // Before its first commit nothing is promised: it might begin with the live file when others are rotated.
@@ -199,8 +202,9 @@ fn sqlite(folder: &TempDir) -> Address {
 fn embedded_broker_and_sqlite() {
     let folder = TempDir::new().unwrap();
     let address = sqlite(&folder);
-    let mut fleet = Fleet::begin("e2e: fleet kill: embedded, SQLite", folder, address, None);
-    fleet.rage(kills(KILLS));
+    let kills = kills(KILLS);
+    let mut fleet = Fleet::begin("e2e: fleet kill: embedded, SQLite", folder, address, None, kills);
+    fleet.rage(kills);
     fleet.settle();
 }
 
@@ -209,8 +213,9 @@ fn mosquitto_and_sqlite() {
     let (test, folder) = ("e2e: fleet kill: mosquitto, SQLite", TempDir::new().unwrap());
     let Some(broker) = Mosquitto::begin(test, folder.path()) else { return };
     let address = sqlite(&folder);
-    let mut fleet = Fleet::begin(test, folder, address, Some(broker));
-    fleet.rage(kills(KILLS_OTHERS));
+    let kills = kills(KILLS_OTHERS);
+    let mut fleet = Fleet::begin(test, folder, address, Some(broker), kills);
+    fleet.rage(kills);
     fleet.settle();
 }
 
@@ -219,8 +224,9 @@ fn embedded_broker_and_postgresql() {
     let (test, folder) = ("e2e: fleet kill: embedded, PostgreSQL", TempDir::new().unwrap());
     let at = TempDir::new().unwrap();
     let Some(server) = Postgres::begin(test, at.path()) else { return };
-    let mut fleet = Fleet::begin(test, folder, server.address(), None);
-    fleet.rage(kills(KILLS_OTHERS));
+    let kills = kills(KILLS_OTHERS);
+    let mut fleet = Fleet::begin(test, folder, server.address(), None, kills);
+    fleet.rage(kills);
     fleet.settle();
 }
 
@@ -230,7 +236,8 @@ fn mosquitto_and_postgresql() {
     let at = TempDir::new().unwrap();
     let Some(server) = Postgres::begin(test, at.path()) else { return };
     let Some(broker) = Mosquitto::begin(test, folder.path()) else { return };
-    let mut fleet = Fleet::begin(test, folder, server.address(), Some(broker));
-    fleet.rage(kills(KILLS_OTHERS));
+    let kills = kills(KILLS_OTHERS);
+    let mut fleet = Fleet::begin(test, folder, server.address(), Some(broker), kills);
+    fleet.rage(kills);
     fleet.settle();
 }
