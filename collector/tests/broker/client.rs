@@ -1,6 +1,13 @@
 //! A client that says what it sees, and brokers to see it with.
 
-use std::{net::SocketAddr, sync::Once, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use oddline_collector::broker::{Broker, Fleets, Limits, Login, Settings};
 use rumqttc::{
@@ -90,8 +97,11 @@ pub fn named(address: SocketAddr, name: &str) -> MqttOptions {
     options
 }
 
+/// Each under an identifier of its own: the library refuses some that come back before their old session has left.
 pub async fn collector(login: &Login) -> Client {
-    let mut options = options("collector-test", login.address);
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let id = format!("collector-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let mut options = options(&id, login.address);
     options.set_credentials(login.user.clone(), login.password.clone());
     Client::connect(options).await.unwrap()
 }
