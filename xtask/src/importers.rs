@@ -16,6 +16,7 @@ const IMPORTERS: &[Importer] = &[
     Importer { folder: "trainer", library: "burn", files: &["network.rs", "fit.rs"] },
     Importer { folder: "trainer", library: "plotters", files: &["chart/"] },
     Importer { folder: "trainer", library: "prost", files: &["export/"] },
+    Importer { folder: "link", library: "rumqttc", files: &["client.rs"] },
     Importer { folder: "agent", library: "rumqttc", files: &["publish/session.rs"] },
     Importer { folder: "collector", library: "rumqttc", files: &["subscribe/"] },
     Importer { folder: "collector", library: "rmqtt", files: &["broker/"] },

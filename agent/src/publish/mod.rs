@@ -11,9 +11,7 @@
 //! What is published is decided in [`delivery`] (pure); [`drive`] waits for everything at once; [`session`] keeps the
 //! connection up. This module owns no state that must survive: that is the spool's.
 
-pub mod address;
 pub mod announce;
-pub mod backoff;
 #[cfg(test)]
 mod broker_test;
 pub mod delivery;
@@ -27,6 +25,8 @@ pub mod ports;
 pub mod session;
 pub mod settings;
 pub mod sink;
+
+pub use oddline_link::{address, backoff};
 
 /// The entries that wait for their acknowledgement. Sequences start at 1 and have no hole.
 pub trait Spool {

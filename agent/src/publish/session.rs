@@ -13,12 +13,12 @@ use std::{
 };
 
 use oddline_core::topic::{Channel, Topic};
+use oddline_link::client::{self, describe, is_refusal, refused};
 use rumqttc::{
-    AsyncClient, Broker, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Packet, PubAck, PubAckReason,
-    PublishOptions, QoS, SubAck, SubscribeFilterInput, SubscribeReasonCode, TlsConfiguration, Transport,
+    AsyncClient, Event, EventLoop, LastWill, MqttOptions, Packet, PubAck, PubAckReason, PublishOptions, QoS,
+    SubscribeFilterInput,
 };
 use tokio::{
-    net::TcpStream,
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, sleep, timeout},
@@ -31,16 +31,10 @@ use super::{
     settings::{SecretError, Secrets, Settings},
 };
 
-/// Bytes of a packet either way: a model of 512 KiB with its signature, a batch of events as JSON.
-const PACKET_BYTES_MAX: u32 = 1024 * 1024;
 /// Unacknowledged publishes: four batches and a few announcements. The default's table costs 14 MB.
 const INFLIGHT_MAX: u16 = 64;
 /// Messages handed over and not taken yet, each way: the driver hands over no more than it may have in flight.
 const QUEUE_MAX: usize = 32;
-/// A dead connection is noticed after one and a half of these.
-const KEEP_ALIVE_S: u16 = 30;
-/// TCP, TLS and CONNACK together: a handshake on a Raspberry Pi over a mobile link takes a few seconds.
-const CONNECT_WAIT: Duration = Duration::from_secs(20);
 /// Time for saying goodbye.
 const GOODBYE_WAIT: Duration = Duration::from_secs(3);
 
@@ -292,63 +286,8 @@ fn status_topic(settings: &Settings) -> String {
 }
 
 fn options(settings: &Settings, secrets: Secrets) -> Result<MqttOptions, String> {
-    let (host, port) = (settings.broker.host.clone(), settings.broker.port);
-    let mut options = MqttOptions::new(settings.client_id(), Broker::tcp(host.clone(), port));
-    options
-        .set_keep_alive(KEEP_ALIVE_S)
-        .set_clean_start(true)
-        .set_connect_timeout(CONNECT_WAIT)
-        .set_max_packet_size(Some(PACKET_BYTES_MAX))
-        .set_outgoing_inflight_upper_limit(INFLIGHT_MAX)
-        .set_last_will(LastWill::new(status_topic(settings), json(&Status::down()), QoS::AtLeastOnce, true, None))
-        // rumqttc joins host and port to one text, which an IPv6 address does not survive.
-        .set_socket_connector(move |_, _| {
-            let host = host.clone();
-            async move {
-                let stream = TcpStream::connect((host.as_str(), port)).await?;
-                stream.set_nodelay(true)?;
-                Ok(stream)
-            }
-        });
-    if let Some((user, password)) = secrets.user {
-        options.set_credentials(user, password);
-    }
-    if settings.broker.tls {
-        let tls = match secrets.ca {
-            Some(ca) => TlsConfiguration::Simple { ca, alpn: None, client_auth: secrets.identity },
-            None => return Err("TLS needs a CA certificate to trust".to_owned()),
-        };
-        options.set_transport(Transport::tls_with_config(tls));
-    }
+    let mut options = client::options(&settings.broker, settings.client_id(), secrets)?;
+    let will = LastWill::new(status_topic(settings), json(&Status::down()), QoS::AtLeastOnce, true, None);
+    options.set_clean_start(true).set_outgoing_inflight_upper_limit(INFLIGHT_MAX).set_last_will(will);
     Ok(options)
-}
-
-fn refused(ack: &SubAck) -> Option<String> {
-    let refusal = ack.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
-    refusal.map(|code| format!("the broker refused a subscription: {code:?}"))
-}
-
-fn is_refusal(reason: PubAckReason) -> bool {
-    match reason {
-        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => false,
-        PubAckReason::UnspecifiedError
-        | PubAckReason::ImplementationSpecificError
-        | PubAckReason::NotAuthorized
-        | PubAckReason::TopicNameInvalid
-        | PubAckReason::PacketIdentifierInUse
-        | PubAckReason::QuotaExceeded
-        | PubAckReason::PayloadFormatInvalid => true,
-    }
-}
-
-/// What went wrong at the bottom of it: the layers above only say that they were there.
-fn describe(error: &ConnectionError) -> String {
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(cause) = deepest.source() {
-        deepest = cause;
-    }
-    let (whole, cause) = (error.to_string(), deepest.to_string());
-    let text = if whole.contains(&cause) { cause } else { format!("{whole}: {cause}") };
-    // rustls explains itself with a link.
-    text.split(": https://").next().unwrap_or(&text).to_owned()
 }

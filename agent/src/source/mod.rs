@@ -12,7 +12,6 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub mod backoff;
 mod chunks;
 pub mod discover;
 mod error;
@@ -28,6 +27,7 @@ pub mod tail;
 pub use error::SourceError;
 pub use journal::{Journal, JournalPosition};
 pub use lines::Line;
+pub use oddline_core::backoff;
 pub use reading::FilePosition;
 pub use stdin::Stdin;
 pub use tail::Tail;

@@ -1,5 +1,5 @@
 //! What a connection to a broker is made of, without the connection: that is `subscribe`.
 
-pub mod address;
-pub mod backoff;
+pub use oddline_link::{address, backoff};
+
 pub mod settings;

@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use oddline_link::client::{describe, is_refusal, refused};
 use rumqttc::{AsyncClient, Event, EventLoop, ManualAck, Packet, PubAck, Publish, PublishOptions, QoS};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -25,7 +26,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use self::client::{describe, filter, is_refusal, options, refused};
+use self::client::{filter, options};
 use crate::link::{
     backoff::Backoff,
     settings::{SecretError, Settings},
@@ -41,6 +42,8 @@ const HAPPENED_MAX: usize = 2 * UNSETTLED_MAX as usize + 64;
 const COMMANDS_MAX: usize = 1024;
 /// Requests in the client's own queue.
 const REQUESTS_MAX: usize = 256;
+/// Longest wait between connections: agents wait for acknowledgements meanwhile.
+const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Time for saying goodbye.
 const GOODBYE_WAIT: Duration = Duration::from_secs(3);
 
@@ -208,7 +211,7 @@ struct Line {
 
 impl Line {
     async fn keep_up(self, mut commands: mpsc::Receiver<Command>, mut stopped: oneshot::Receiver<()>) {
-        let mut backoff = Backoff::new(self.settings.jitter_seed);
+        let mut backoff = Backoff::new(self.settings.jitter_seed).at_most(WAIT_MAX);
         for connection in 0.. {
             let began = Instant::now();
             let stands = AtomicBool::new(false);

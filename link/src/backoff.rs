@@ -1,12 +1,12 @@
-//! How long to wait before trying again: exponential, with jitter, so that several collectors do not come back in the same
-//! second. Pure; its randomness starts from a seed that the caller draws.
+//! How long to wait before trying again: exponential, with jitter, so that a thousand agents do not come back to a
+//! restarted broker in the same second. Pure; its randomness starts from a seed that the caller draws.
 
 use std::time::Duration;
 
 /// First wait.
 pub const WAIT_MIN: Duration = Duration::from_millis(500);
-/// Longest wait: agents wait for acknowledgements meanwhile; what they send is refused or queued.
-pub const WAIT_MAX: Duration = Duration::from_secs(10);
+/// Longest wait: an operator who repaired the broker sees the fleet back within a minute.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
 /// A connection that held this long was a good one: the next wait starts from the beginning.
 pub const GOOD_AFTER: Duration = Duration::from_secs(30);
 
@@ -14,36 +14,39 @@ pub const GOOD_AFTER: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Backoff {
     random: u64,
-    failures: u32,
+    waits: oddline_core::backoff::Backoff,
 }
 
 impl Backoff {
-    /// Starts from `seed`, which differs between agents.
+    /// Starts from `seed`, which differs between programs; no wait is longer than [`WAIT_MAX`].
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { random: seed, failures: 0 }
+        Self { random: seed, waits: oddline_core::backoff::Backoff::new(WAIT_MIN, WAIT_MAX) }
+    }
+
+    /// With another longest wait.
+    #[must_use]
+    pub fn at_most(self, longest: Duration) -> Self {
+        Self { waits: oddline_core::backoff::Backoff::new(WAIT_MIN, longest), ..self }
     }
 
     /// The wait after a connection that held for `held` (zero when none came about): between half of the exponential
     /// step and the whole of it.
     pub fn next_wait(&mut self, held: Duration) -> Duration {
         if held >= GOOD_AFTER {
-            self.failures = 0;
+            self.waits.succeeded();
         }
-        let step = WAIT_MIN.saturating_mul(1 << self.failures.min(16)).min(WAIT_MAX);
-        self.failures = self.failures.saturating_add(1);
-        step.mul_f64(0.5 + 0.5 * self.fraction())
+        let random = self.random();
+        self.waits.failed(random)
     }
 
-    /// The next number of a splitmix64 sequence (Steele, Lea, Flood 2014), in [0, 1).
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
-    fn fraction(&mut self) -> f64 {
+    /// The next number of a splitmix64 sequence (Steele, Lea, Flood 2014), its upper half.
+    fn random(&mut self) -> u32 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.random;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        (bits >> 11) as f64 / (1_u64 << 53) as f64
+        ((bits ^ (bits >> 31)) >> 32) as u32
     }
 }
 

@@ -1,0 +1,85 @@
+//! How the MQTT client is set up, as far as agents and collectors agree, and what its errors mean in words.
+
+use std::time::Duration;
+
+use rumqttc::{
+    Broker, ConnectionError, MqttOptions, PubAckReason, SubAck, SubscribeReasonCode, TlsConfiguration, Transport,
+};
+use tokio::net::TcpStream;
+
+use crate::{address::Address, secrets::Secrets};
+
+/// Bytes of a packet either way: a model of 512 KiB with its signature, a batch of events as JSON.
+const PACKET_BYTES_MAX: u32 = 1024 * 1024;
+/// A dead connection is noticed after one and a half of these.
+const KEEP_ALIVE_S: u16 = 30;
+/// TCP, TLS and CONNACK together: a handshake on a Raspberry Pi over a mobile link takes a few seconds.
+const CONNECT_WAIT: Duration = Duration::from_secs(20);
+
+/// Options of a client; what it does with its session is still to be set.
+///
+/// # Errors
+/// When the broker wants TLS and no authority is trusted.
+pub fn options(broker: &Address, client_id: String, secrets: Secrets) -> Result<MqttOptions, String> {
+    let (host, port) = (broker.host.clone(), broker.port);
+    let mut options = MqttOptions::new(client_id, Broker::tcp(host.clone(), port));
+    options
+        .set_keep_alive(KEEP_ALIVE_S)
+        .set_connect_timeout(CONNECT_WAIT)
+        .set_max_packet_size(Some(PACKET_BYTES_MAX))
+        // rumqttc joins host and port to one text, which an IPv6 address does not survive.
+        .set_socket_connector(move |_, _| {
+            let host = host.clone();
+            async move {
+                let stream = TcpStream::connect((host.as_str(), port)).await?;
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            }
+        });
+    if let Some((user, password)) = secrets.user {
+        options.set_credentials(user, password);
+    }
+    if broker.tls {
+        let tls = match secrets.ca {
+            Some(ca) => TlsConfiguration::Simple { ca, alpn: None, client_auth: secrets.identity },
+            None => return Err("TLS needs a CA certificate to trust".to_owned()),
+        };
+        options.set_transport(Transport::tls_with_config(tls));
+    }
+    Ok(options)
+}
+
+/// The first subscription that the broker refused.
+#[must_use]
+pub fn refused(ack: &SubAck) -> Option<String> {
+    let refusal = ack.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
+    refusal.map(|code| format!("the broker refused a subscription: {code:?}"))
+}
+
+/// Whether the broker did not take a message.
+#[must_use]
+pub fn is_refusal(reason: PubAckReason) -> bool {
+    match reason {
+        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => false,
+        PubAckReason::UnspecifiedError
+        | PubAckReason::ImplementationSpecificError
+        | PubAckReason::NotAuthorized
+        | PubAckReason::TopicNameInvalid
+        | PubAckReason::PacketIdentifierInUse
+        | PubAckReason::QuotaExceeded
+        | PubAckReason::PayloadFormatInvalid => true,
+    }
+}
+
+/// What went wrong at the bottom of it: the layers above only say that they were there.
+#[must_use]
+pub fn describe(error: &ConnectionError) -> String {
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
+    }
+    let (whole, cause) = (error.to_string(), deepest.to_string());
+    let text = if whole.contains(&cause) { cause } else { format!("{whole}: {cause}") };
+    // rustls explains itself with a link.
+    text.split(": https://").next().unwrap_or(&text).to_owned()
+}
