@@ -15,6 +15,7 @@ pub mod figures;
 pub mod metrics;
 pub mod model;
 pub mod models;
+pub mod pages;
 pub mod pipeline;
 pub mod publish;
 pub mod redact;

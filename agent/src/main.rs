@@ -6,8 +6,9 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
-use oddline_agent::{command, config, error::exit_code, replay, run};
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
+use oddline_agent::{command, config, error::exit_code, pages, replay, run};
 
 /// Reads local logs and tells only what is odd in them
 #[derive(Parser)]
@@ -51,6 +52,12 @@ enum Command {
         #[command(subcommand)]
         what: command::model::What,
     },
+    /// Writes man pages and shell completions
+    #[command(hide = true)]
+    Pages {
+        /// Into this folder
+        dir: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -64,6 +71,9 @@ fn main() -> ExitCode {
         Command::Explain(args) => command::explain::run(&args, out),
         Command::Status { config, json } => command::status::run(&config.config, json, out),
         Command::Model { config, json, what } => command::model::run(&config.config, &what, json, out),
+        Command::Pages { dir } => {
+            oddline_pages::write(Cli::command(), pages::SECTIONS, &dir).with_context(|| dir.display().to_string())
+        }
     };
     let done = done.and_then(|()| Ok(out.flush()?));
     match done {

@@ -57,6 +57,12 @@ pub enum Command {
         /// A new file
         file: PathBuf,
     },
+    /// Write man pages and shell completions
+    #[command(hide = true)]
+    Pages {
+        /// Into this folder
+        dir: PathBuf,
+    },
 }
 
 /// How an answer is written.

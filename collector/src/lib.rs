@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod link;
 pub mod membership;
 pub mod notify;
+pub mod pages;
 pub mod process;
 pub mod push;
 pub mod run;

@@ -2,12 +2,12 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use oddline_collector::{
     args::{Cli, Command},
     commands,
     error::CommandError,
-    process,
+    pages, process,
 };
 
 fn main() -> ExitCode {
@@ -27,6 +27,9 @@ fn main() -> ExitCode {
 }
 
 fn act(cli: &Cli) -> Result<(), CommandError> {
+    if let Command::Pages { dir } = &cli.command {
+        return oddline_pages::write(Cli::command(), pages::SECTIONS, dir).map_err(CommandError::Output);
+    }
     let config = commands::configured(cli)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::System)?;
     runtime.block_on(async {

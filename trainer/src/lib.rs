@@ -19,6 +19,7 @@ pub mod generate;
 pub mod inspect;
 pub mod network;
 pub mod output;
+pub mod pages;
 pub mod plain;
 pub mod say;
 pub mod sign;

@@ -1,9 +1,10 @@
 //! Arguments in, exit code out; nothing else.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
-use oddline_trainer::{error::exit_code, generate, inspect, say, sign, test, train};
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
+use oddline_trainer::{error::exit_code, generate, inspect, pages, say, sign, test, train};
 
 /// Learns what is normal in logs, writes it as one ONNX file, and tests it
 #[derive(Parser)]
@@ -21,6 +22,12 @@ enum Command {
     Inspect(inspect::Args),
     Keygen(sign::Keygen),
     Sign(sign::Sign),
+    /// Writes man pages and shell completions
+    #[command(hide = true)]
+    Pages {
+        /// Into this folder
+        dir: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -31,6 +38,9 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Keygen(args) => sign::keygen(&args),
         Command::Sign(args) => sign::sign(&args),
+        Command::Pages { dir } => {
+            oddline_pages::write(Cli::command(), pages::SECTIONS, &dir).with_context(|| dir.display().to_string())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,6 +16,8 @@ const IMPORTERS: &[Importer] = &[
     Importer { folder: "trainer", library: "burn", files: &["network.rs", "fit.rs"] },
     Importer { folder: "trainer", library: "plotters", files: &["chart/"] },
     Importer { folder: "trainer", library: "prost", files: &["export/"] },
+    Importer { folder: "pages", library: "clap_mangen", files: &["lib.rs"] },
+    Importer { folder: "pages", library: "clap_complete", files: &["lib.rs"] },
     Importer { folder: "link", library: "rumqttc", files: &["client.rs"] },
     Importer { folder: "agent", library: "rumqttc", files: &["publish/session.rs"] },
     Importer { folder: "collector", library: "rumqttc", files: &["subscribe/"] },

@@ -1,0 +1,34 @@
+//! What the trainer's man page says beyond its arguments: files, environment, exit codes.
+
+use oddline_pages::Section;
+
+pub const SECTIONS: &[Section] = &[
+    Section {
+        title: "FILES",
+        entries: &[
+            ("logs/server_logs.txt, logs/unseen_logs.txt", "what generate writes, train and test read"),
+            ("logs/*.kinds.csv", "which anomaly the generator planted where; never learnt from"),
+            ("models/autoencoder.onnx", "the model that train writes"),
+            ("models/autoencoder.onnx.minisig", "the signature that sign writes"),
+            ("keys/oddline.key, keys/oddline.pub", "the keys that keygen writes"),
+            ("logs/anomalies.csv, logs/debug_logs.txt", "what test found, and where it differs from the truth"),
+            ("charts/", "loss_curves.png, error_distribution.png, unseen_data_errors.png"),
+        ],
+    },
+    Section {
+        title: "ENVIRONMENT",
+        entries: &[("DEBUG_WITH_ANOMALY_FLAG", "true does the same as test --debug-with-anomaly-flag")],
+    },
+    Section {
+        title: "EXIT STATUS",
+        entries: &[
+            ("0", "done"),
+            ("1", "failed"),
+            ("2", "wrong arguments"),
+            ("65", "data or a model that cannot be used"),
+            ("74", "input or output failed"),
+            ("77", "permission denied"),
+        ],
+    },
+    Section { title: "SEE ALSO", entries: &[("oddline-agent(1), oddline-collector(1), minisign(1)", "")] },
+];
