@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod count;
 mod demo;
+mod dist;
 mod packages;
 mod pipeline;
 mod report;
@@ -40,6 +41,8 @@ enum Chore {
     Test(test::Args),
     /// Measure, always beside something measured in the same run
     Bench(bench::Args),
+    /// Make what is installed elsewhere: programs, Debian packages, a tarball, files for containers, checksums
+    Dist(dist::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Chore::Demo(args) => demo::run(&args),
         Chore::Test(args) => test::run(&args),
         Chore::Bench(args) => bench::run(&args),
+        Chore::Dist(args) => dist::run(&args),
     };
     match done {
         Ok(code) => code,

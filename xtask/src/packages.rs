@@ -35,6 +35,11 @@ const PACKAGES: &[Package] = &[
     Package { name: "systemd", known_by: Sign::Programs(&["systemd-analyze"]), folder: "systemd", wanted_by: "the units verified", long: false },
     Package { name: "minisign", known_by: Sign::Programs(&["minisign"]), folder: "agent", wanted_by: "signatures checked by the stock tool", long: false },
     Package { name: "postgresql", known_by: Sign::Below("/usr/lib/postgresql", "bin/initdb"), folder: "collector", wanted_by: "the store on PostgreSQL", long: false },
+    Package { name: "qemu-user-static", known_by: Sign::Programs(&["qemu-aarch64-static", "qemu-arm-static"]), folder: "agent", wanted_by: "the agent for arm64 and armhf", long: true },
+    Package { name: "gcc-aarch64-linux-gnu", known_by: Sign::Programs(&["aarch64-linux-gnu-gcc"]), folder: "agent", wanted_by: "the agent for arm64", long: true },
+    Package { name: "gcc-arm-linux-gnueabihf", known_by: Sign::Programs(&["arm-linux-gnueabihf-gcc"]), folder: "agent", wanted_by: "the agent for armhf", long: true },
+    Package { name: "docker.io", known_by: Sign::Programs(&["dockerd"]), folder: "docker", wanted_by: "containers", long: true },
+    Package { name: "docker-compose", known_by: Sign::Programs(&["docker-compose"]), folder: "docker", wanted_by: "containers", long: true },
     Package { name: "chromium", known_by: Sign::Programs(&["chromium"]), folder: "collector", wanted_by: "the dashboard in a browser", long: true },
 ];
 

@@ -18,7 +18,12 @@ pub fn root() -> &'static Path {
 /// What `cargo run` adds to xtask's environment would be seen as a change by build scripts that watch it, and crates
 /// would be compiled again at every switch between `cargo xtask` and plain `cargo`.
 pub fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo_at(Path::new(&std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+}
+
+/// The same with another cargo than the one that runs this.
+pub fn cargo_at(program: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {

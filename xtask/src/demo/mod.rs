@@ -2,7 +2,7 @@
 //! takes and where its files are.
 
 mod fleet;
-mod processes;
+pub mod processes;
 mod truth;
 
 use std::process::{Command, ExitCode};

@@ -50,6 +50,11 @@ impl Process {
         }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGTERM, and its end.
     pub fn stop(mut self) -> Result<()> {
         if self.child.try_wait()?.is_some() {

@@ -1,6 +1,8 @@
 //! `cargo xtask test`: everything that must hold, in order of what it costs. A failed step does not hide the next one:
 //! all failures are listed at the end. What could not be run is named with its reason, never silently left out.
 
+mod arm;
+mod containers;
 mod steps;
 mod summary;
 mod units;
@@ -43,8 +45,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         run.step("conformance: onnx.checker and onnxruntime", steps::conformance_python);
         run.step("memory from 1 to 20 million records", steps::memory);
         run.step("quality on unseen seeds", steps::quality);
+        run.step("the agent for arm64 and armhf", arm::arm);
+        run.step("containers: three steps and a small fleet", containers::containers);
     } else {
-        println!("\nWith --long also: 200 kills, advisories, conformance, memory, quality on unseen seeds.");
+        println!(
+            "\nWith --long also: 200 kills, advisories, conformance, memory, quality, other processors, containers."
+        );
     }
     println!("{}", run.summary());
     Ok(if run.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -1,0 +1,69 @@
+//! What comes with the programs and is the same on every machine, made by the programs themselves on this one: man pages,
+//! completions, the factory model; and what each is made of.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use super::{
+    compile, copy, empty, licences, materials,
+    target::{self, Program, Target},
+};
+use crate::shell;
+
+/// The log that the factory model learns from: enough servers and days that what is learnt is none's own.
+const FACTORY_LOG: &[&str] =
+    &["--scenario", "full", "--servers", "4", "--days", "14", "--test-days", "1", "--seed", "7"];
+/// Any model that somebody trains is newer.
+const FACTORY_VERSION: &str = "1";
+
+/// Fills the folder `share` beside a target's programs, where the packages find it.
+pub fn make(target: &Target, programs: &[Program]) -> Result<()> {
+    let share = compile::folder(target)?.join("share");
+    empty(&share)?;
+    for program in programs {
+        let here = super::program(target::host()?, *program)?;
+        shell::must(Command::new(here).arg("pages").arg(&share))?;
+        let parts = materials::parts(target, *program)?;
+        let bill = serde_json::to_string_pretty(&materials::bill(target, *program, &parts))?;
+        write(&share.join(format!("{}.cdx.json", program.binary())), &bill)?;
+        write(&share.join(format!("{}.licences", program.binary())), &licences::texts(&program.binary(), &parts))?;
+    }
+    if programs.contains(&Program::Agent) {
+        copy(&factory()?, &share.join("factory.onnx"))?;
+    }
+    Ok(())
+}
+
+/// The factory model: the same bytes from the same trainer.
+pub fn factory() -> Result<PathBuf> {
+    let folder = compile::target_dir()?.join("factory");
+    let model = folder.join("factory.onnx");
+    let trainer = super::program(target::host()?, Program::Trainer)?;
+    if is_newer(&model, &trainer) {
+        return Ok(model);
+    }
+    empty(&folder)?;
+    let command = |name: &str| {
+        let mut command = Command::new(&trainer);
+        command.arg(name).current_dir(&folder);
+        command
+    };
+    shell::must(command("generate").args(FACTORY_LOG))?;
+    shell::must(command("train").arg("--model").arg(&model).args(["--model-version", FACTORY_VERSION]))?;
+    fs::remove_dir_all(folder.join("logs")).context("removing the factory model's logs")?;
+    Ok(model)
+}
+
+fn is_newer(file: &Path, than: &Path) -> bool {
+    let time = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    time(file).is_some_and(|file| time(than).is_some_and(|than| file > than))
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).with_context(|| format!("writing {}", file.display()))
+}

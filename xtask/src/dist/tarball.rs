@@ -1,0 +1,57 @@
+//! For distributions without Debian packages: the packages' files with an installer, so that both bring the same.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{
+    empty, epoch,
+    target::{Program, Target},
+};
+use crate::shell;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `oddline-VERSION-MACHINE.tar.gz`: `install.sh`, `files/` and a list of files for each program.
+pub fn make(target: &Target, programs: &[Program], out: &Path) -> Result<()> {
+    let name = format!("oddline-{VERSION}-{}", target.machine);
+    let work = out.join("tarball");
+    let folder = work.join(&name);
+    empty(&folder.join("files"))?;
+    for program in programs {
+        let files = unpack(target, *program, out, &folder)?;
+        fs::write(folder.join(format!("{}.files", program.name())), files)?;
+    }
+    fs::write(folder.join("machine"), format!("{}\n", target.machine))?;
+    let beside = ["packaging/install.sh", "LICENSE-MIT", "LICENSE-APACHE"].map(|file| shell::root().join(file));
+    shell::must(Command::new("cp").args(beside).arg(&folder))?;
+    let mut tar = Command::new("tar");
+    tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--use-compress-program=gzip -n"])
+        .arg(format!("--mtime=@{}", epoch()?))
+        .arg("-C")
+        .arg(&work)
+        .arg("-cf")
+        .arg(out.join(format!("{name}.tar.gz")))
+        .arg(&name);
+    shell::must(&mut tar)?;
+    fs::remove_dir_all(&work).context("removing what the tarball was made from")
+}
+
+/// Unpacks a package's files into `files/`; a line for each.
+fn unpack(target: &Target, program: Program, out: &Path, folder: &Path) -> Result<String> {
+    let deb = super::package::file(target, program, out)?;
+    let data = Command::new("ar").args(["t"]).arg(&deb).output().context("starting ar (Debian package binutils)")?;
+    let members = String::from_utf8_lossy(&data.stdout).into_owned();
+    let data = members.lines().find(|member| member.starts_with("data.tar")).context("a package has data")?;
+    let archive = folder.join(data);
+    let content = Command::new("ar").arg("p").arg(&deb).arg(data).output().context("starting ar")?;
+    ensure!(content.status.success(), "ar: {}", String::from_utf8_lossy(&content.stderr));
+    fs::write(&archive, content.stdout)?;
+    let list = Command::new("tar").arg("-tf").arg(&archive).output().context("starting tar")?;
+    ensure!(list.status.success(), "tar: {}", String::from_utf8_lossy(&list.stderr));
+    shell::must(Command::new("tar").arg("-C").arg(folder.join("files")).arg("-xf").arg(&archive))?;
+    fs::remove_file(&archive)?;
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    let files = list.lines().map(|file| file.trim_start_matches("./")).filter(|file| !file.ends_with('/'));
+    Ok(files.filter(|file| !file.is_empty()).map(|file| format!("{file}\n")).collect())
+}
