@@ -48,12 +48,17 @@ pub fn write(command: Command, sections: &[Section], dir: &Path) -> io::Result<(
 enum Further<'a> {
     /// On the program's own page.
     Sections(&'a [Section]),
-    /// On a command's page: the name of the program's.
-    SeeAlso(&'a str),
+    /// On a command's page: the program.
+    SeeAlso(&'a Command),
 }
 
 fn pages_of(command: &Command, further: &Further<'_>, dir: &Path) -> io::Result<()> {
-    let page = Man::new(command.clone()).manual("Oddline");
+    let program = match further {
+        Further::Sections(_) => command,
+        Further::SeeAlso(program) => program,
+    };
+    let source = format!("{} {}", program.get_name(), program.get_version().unwrap_or_default());
+    let page = Man::new(command.clone()).manual("Oddline").source(source);
     let mut text = Vec::new();
     page.render_title(&mut text)?;
     page.render_name_section(&mut text)?;
@@ -70,15 +75,11 @@ fn pages_of(command: &Command, further: &Further<'_>, dir: &Path) -> io::Result<
         Further::Sections(sections) => sections.iter().try_for_each(|section| section.draw().to_writer(&mut text))?,
         Further::SeeAlso(program) => {
             let mut roff = Roff::new();
-            roff.control("SH", ["SEE ALSO"]).text([bold(*program), roman("(1)")]);
+            roff.control("SH", ["SEE ALSO"]).text([bold(program.get_name()), roman("(1)")]);
             roff.to_writer(&mut text)?;
         }
     }
     fs::write(dir.join(page.get_filename()), text)?;
-    let program = match further {
-        Further::Sections(_) => command.get_name(),
-        Further::SeeAlso(program) => program,
-    };
     commands.into_iter().try_for_each(|command| pages_of(command, &Further::SeeAlso(program), dir))
 }
 
@@ -123,6 +124,9 @@ mod tests {
         assert!(page.contains(".SH \"EXIT STATUS\"") && page.contains("bad configuration"), "{page}");
         assert!(!page.contains("secret"), "{page}");
         let page = fs::read_to_string(dir.path().join("man/spy-look.1")).unwrap();
-        assert!(page.contains("What to look at") && page.contains(r"\fBspy\fR(1)"), "{page}");
+        assert!(
+            page.contains("What to look at") && page.contains("spy 1.2") && page.contains(r"\fBspy\fR(1)"),
+            "{page}"
+        );
     }
 }

@@ -34,7 +34,35 @@ pub fn make(target: &Target, programs: &[Program], out: &Path) -> Result<()> {
         .arg(out.join(format!("{name}.tar.gz")))
         .arg(&name);
     shell::must(&mut tar)?;
+    check(&folder, programs, &work.join("image"))?;
     fs::remove_dir_all(&work).context("removing what the tarball was made from")
+}
+
+/// Into an empty folder and away again: what is listed is installed, and nothing stays.
+fn check(folder: &Path, programs: &[Program], image: &Path) -> Result<()> {
+    let installer = |arguments: &[&str]| {
+        let mut command = Command::new("sh");
+        command.arg(folder.join("install.sh")).arg("--root").arg(image).args(arguments);
+        command.args(programs.iter().map(|program| program.name()));
+        shell::must(&mut command)
+    };
+    installer(&[])?;
+    let expected: usize = count(&folder.join("files"))?;
+    let found = count(image)?;
+    ensure!(found == expected, "install.sh installs {found} of {expected} files");
+    installer(&["--uninstall", "--purge"])?;
+    let left = count(image)?;
+    ensure!(left == 0, "install.sh --uninstall --purge leaves {left} files in {}", image.display());
+    Ok(())
+}
+
+fn count(folder: &Path) -> Result<usize> {
+    let mut files = 0;
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let entry = entry?;
+        files += if entry.file_type()?.is_dir() { count(&entry.path())? } else { 1 };
+    }
+    Ok(files)
 }
 
 /// Unpacks a package's files into `files/`; a line for each.

@@ -168,3 +168,18 @@ fn servers(anomalies: &Value) -> usize {
     let names = anomalies.as_array().into_iter().flatten().filter_map(|anomaly| anomaly["server"].as_str());
     names.collect::<std::collections::BTreeSet<_>>().len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is tried here are the images of programs that are there; those that are compiled inside are the same.
+    #[test]
+    fn both_ways_make_the_same_images() {
+        let images = |file: &str| {
+            let text = fs::read_to_string(shell::root().join("docker").join(file)).unwrap();
+            text.split_once("# The images\n").unwrap().1.replace("--from=build ", "").replace("/out/", "")
+        };
+        assert_eq!(images("Dockerfile.build"), images("Dockerfile"));
+    }
+}
