@@ -36,6 +36,8 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 /// A database that failed for so long needs a person: the program ends, and its supervisor starts it anew. Nothing is
 /// lost, as nothing was acknowledged.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
+/// Dead letters that are told one by one: an agent gone mad must not fill the log.
+const DEAD_LETTERS_TOLD_MAX: u64 = 20;
 /// Transactions that a slow listener may be behind before it misses some.
 const LIVE_MAX: usize = 256;
 
@@ -267,12 +269,18 @@ impl Writer {
                     Body::Unreadable { reason, .. } => reason.as_str(),
                     Body::Entries(_) => "",
                 };
-                (self.say)(&format!(
-                    "WARN  {entries} entries of {} from {} on cannot be read and are kept: {reason}; try \
-                     `oddline-collector dead-letters retry` after an upgrade",
-                    batch.who, batch.first
-                ));
-                figures.dead_letters.fetch_add(1, Relaxed)
+                let told = figures.dead_letters.fetch_add(1, Relaxed);
+                if told < DEAD_LETTERS_TOLD_MAX {
+                    (self.say)(&format!(
+                        "WARN  {entries} entries of {} from {} on cannot be read and are kept: {reason}; try \
+                         `oddline-collector dead-letters retry` after an upgrade",
+                        batch.who, batch.first
+                    ));
+                }
+                if told + 1 == DEAD_LETTERS_TOLD_MAX {
+                    (self.say)("WARN  further entries that cannot be read are kept without a word each");
+                }
+                told
             }
         };
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use oddline_collector::store::{Address, Mode, Store};
+use oddline_collector::store::{Address, Keep, Mode, Store, StoredEvent};
 use oddline_core::id::AgentName;
 
 use crate::{heard::Heard, programs::copied, waiting::within};
@@ -92,25 +92,58 @@ impl Collector {
     /// The rows of `events` of one agent, in the order of their sequences; none while there is no database yet.
     #[must_use]
     pub fn stored(&self, agent: &AgentName) -> Vec<Heard> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime can be made").block_on(async {
-            let Ok(store) = Store::open(&self.address, Mode::Use).await else { return Vec::new() };
-            let mut rows = Vec::new();
+        let rows = self.with_store(async |store| {
+            let mut rows: Vec<StoredEvent> = Vec::new();
             loop {
-                let last = rows
-                    .last()
-                    .map(|row: &oddline_collector::store::StoredEvent| (row.who.clone(), row.epoch, row.sequence));
+                let last = rows.last().map(|row| (row.who.clone(), row.epoch, row.sequence));
                 let after = last.as_ref().map(|(who, epoch, sequence)| (who, *epoch, *sequence));
                 let page = store.events(after, PAGE).await.expect("the rows can be read");
                 let is_last = page.len() < PAGE as usize;
                 rows.extend(page);
                 if is_last {
-                    break;
+                    return rows;
                 }
             }
+        });
+        let own = rows.unwrap_or_default().into_iter().filter(|row| row.who.agent == *agent);
+        own.map(|row| Heard::new(row.epoch, row.sequence, row.entry)).collect()
+    }
+
+    /// First and last sequence of each dead letter of one agent, in their order.
+    #[must_use]
+    pub fn dead_letters(&self, agent: &AgentName) -> Vec<(u64, u64)> {
+        let letters = self.with_store(async |store| store.dead_letters(0, PAGE).await.expect("they can be read"));
+        let own = letters.unwrap_or_default().into_iter().filter(|letter| letter.who.agent == *agent);
+        let mut ranges: Vec<(u64, u64)> = own.map(|letter| (letter.first, letter.last)).collect();
+        ranges.sort_unstable();
+        ranges
+    }
+
+    /// Retention beside the running collector, with the same bites as its own: all that came before goes. How many rows
+    /// of `events` went.
+    #[must_use]
+    pub fn trim(&self, since_us: i64) -> u64 {
+        let gone = self.with_store(async |store| {
+            let mut gone = 0;
+            loop {
+                // A bite that meets a lock is tried again.
+                let Ok(bite) = store.trim(Keep { since_us, bytes_max: None }).await else { continue };
+                gone += bite.events;
+                if !bite.more {
+                    return gone;
+                }
+            }
+        });
+        gone.unwrap_or_default()
+    }
+
+    fn with_store<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> Option<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime can be made").block_on(async {
+            let store = Store::open(&self.address, Mode::Use).await.ok()?;
+            let done = work(&store).await;
             store.close().await;
-            let own = rows.into_iter().filter(|row| row.who.agent == *agent);
-            own.map(|row| Heard::new(row.epoch, row.sequence, row.entry)).collect()
+            Some(done)
         })
     }
 }

@@ -19,6 +19,7 @@ pub mod heard;
 pub mod ledger;
 pub mod mosquitto;
 pub mod not_run;
+pub mod poison;
 pub mod postgres;
 pub mod programs;
 pub mod pusher;

@@ -1,11 +1,16 @@
-//! Agents, broker and collector are killed in random order while logs flow. At the end the rows of `events` equal the
-//! replay of every server's log: nothing lost, nothing twice.
+//! Agents, broker and collector are killed in random order while logs flow, one more agent sends what nobody can read,
+//! and old rows are removed meanwhile. At the end the rows of `events`, with those that were removed, equal the replay of
+//! every server's log: nothing lost, nothing twice, nothing back.
 
 #![allow(clippy::unwrap_used, reason = "a test may die where it stands")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use oddline_collector::store::Address;
+use oddline_collector::{clock::now_us, link::settings::Files, store::Address};
 use oddline_core::id::AgentName;
 use oddline_e2e::{
     agent::{Agent, Link, Setup},
@@ -13,7 +18,9 @@ use oddline_e2e::{
     collector::Collector,
     compare::Difference,
     fixture,
+    heard::Heard,
     mosquitto::{AUTHORITY, COLLECTOR, Mosquitto, free_port},
+    poison::{self, Poison},
     postgres::Postgres,
     random::Random,
     replay::Replay,
@@ -22,6 +29,8 @@ use oddline_e2e::{
 };
 use tempfile::TempDir;
 
+/// The agent that sends what nobody can read.
+const MAD: &str = "mad-4";
 const SERVERS: [(&str, &str); 3] = [("server-01", "web-1"), ("server-02", "web-2"), ("server-03", "pi-3")];
 /// Days of log for so many kills: while they last, something flows.
 const DAYS_PER_KILL: (u32, u32) = (2, 20);
@@ -33,6 +42,10 @@ const KILLS_OTHERS: (u32, &str) = (5, "ODDLINE_KILLS_OTHERS");
 const LIFE_MS: u64 = 1_500;
 /// A killed program stays away for so long at most.
 const AWAY_MS: u64 = 300;
+/// Old rows are removed before each of so many kills, and all at the end.
+const KILLS_PER_TRIM: u32 = 4;
+/// What came before goes. A transaction that took longer from its time stamp to its commit would go unseen.
+const TRIM_AGE_US: i64 = 4_000_000;
 /// Between two writes.
 const WRITE_MS: u64 = 15;
 
@@ -40,6 +53,10 @@ struct Server {
     name: AgentName,
     agent: Agent,
     writer: Writer,
+    /// All that was stored when rows were about to be removed, by sequence.
+    seen: BTreeMap<u64, Heard>,
+    /// The first sequence that was left.
+    left_from: u64,
 }
 
 struct Fleet {
@@ -48,7 +65,10 @@ struct Fleet {
     servers: Vec<Server>,
     collector: Collector,
     broker: Option<Mosquitto>,
+    poison: Poison,
+    letters: Vec<(u64, u64)>,
     killed: [u32; 3],
+    trimmed: u64,
     // After what runs in it: it goes last.
     _folder: TempDir,
 }
@@ -90,13 +110,18 @@ impl Fleet {
             Server::begin(folder.path(), name, link, fixture::log(Some(server), days), random.fork())
         };
         let servers = SERVERS.into_iter().map(server).collect();
-        Self { test, random, servers, collector, broker, killed: [0; 3], _folder: folder }
+        let poison = poison(broker.as_ref(), port, random.below(u64::MAX));
+        let (letters, killed, trimmed) = (Vec::new(), [0; 3], 0);
+        Self { test, random, servers, collector, broker, poison, letters, killed, trimmed, _folder: folder }
     }
 
     fn rage(&mut self, kills: u32) {
-        for _ in 0..kills {
+        for kill in 1..=kills {
             let life = self.random.millis_below(LIFE_MS);
             self.live(life);
+            if kill.is_multiple_of(KILLS_PER_TRIM) {
+                self.trim(TRIM_AGE_US);
+            }
             let agents = self.servers.len() as u64;
             match self.random.below(agents + 2) {
                 at if at < agents => {
@@ -122,13 +147,28 @@ impl Fleet {
         }
     }
 
+    /// Removes old rows beside whatever runs, and remembers them.
+    fn trim(&mut self, age_us: i64) {
+        let since_us = now_us() - age_us;
+        for server in &mut self.servers {
+            server.see(self.collector.stored(&server.name));
+        }
+        merge(&mut self.letters, self.collector.dead_letters(&MAD.parse().unwrap()));
+        self.trimmed += self.collector.trim(since_us);
+        for server in &mut self.servers {
+            let left = self.collector.stored(&server.name).first().map(|heard| heard.sequence);
+            let newest = server.seen.last_key_value().map_or(0, |(sequence, _)| *sequence);
+            server.left_from = left.unwrap_or(newest + 1);
+        }
+    }
+
     fn stay_away(&mut self) {
         let away = self.random.millis_below(AWAY_MS);
         self.live(away);
     }
 
     /// Logs go on being written.
-    fn live(&mut self, time: std::time::Duration) {
+    fn live(&mut self, time: Duration) {
         let until = std::time::Instant::now() + time;
         while std::time::Instant::now() < until {
             for server in self.servers.iter_mut().filter(|server| !server.writer.is_done()) {
@@ -147,22 +187,62 @@ impl Fleet {
         for server in &mut self.servers {
             let expected = server.expected();
             assert!(expected.len() >= 50, "{}: the log has enough to tell: {}", server.name, expected.len());
-            let difference = || Difference::between(&expected, &self.collector.stored(&server.name));
-            let found = within(PATIENCE, || Some(difference()).filter(Difference::is_none)).unwrap_or_else(difference);
+            let difference = |stored| Difference::between(&expected, &server.with_seen(stored));
+            let look = || difference(self.collector.stored(&server.name));
+            let found = within(PATIENCE, || Some(look()).filter(Difference::is_none)).unwrap_or_else(look);
             println!("{}: {}: {found}", self.test, server.name);
             assert!(found.is_none(), "{found}\nagent: {}\ncollector: {}", server.agent.said(), self.collector.said());
+        }
+        // Nothing is under way: all may go, and a collector that starts anew must not take it for missing.
+        self.trim(0);
+        self.collector.kill();
+        self.collector.start();
+        self.live(Duration::from_millis(LIFE_MS));
+        for server in &mut self.servers {
             server.agent.stop();
         }
+        let poisoned = self.poison.stop();
         self.collector.stop();
         for server in &self.servers {
-            // What came while all this ended is whole too, and nothing is missing in between.
+            // What came while all this ended is whole too, and nothing is missing in between or came back.
             let stored = self.collector.stored(&server.name);
-            let sequences: Vec<u64> = stored.iter().map(|heard| heard.sequence).collect();
-            assert_eq!(sequences, (1..=stored.len() as u64).collect::<Vec<_>>(), "{}", server.name);
-            let other: Vec<&str> = stored.iter().filter(|h| !h.is_replayed()).map(|h| h.text.as_str()).collect();
+            let back = stored.iter().find(|heard| heard.sequence < server.left_from);
+            assert!(back.is_none(), "{}: {back:?} was removed and is back", server.name);
+            let all = server.with_seen(stored);
+            let sequences: Vec<u64> = all.iter().map(|heard| heard.sequence).collect();
+            assert_eq!(sequences, (1..=all.len() as u64).collect::<Vec<_>>(), "{}", server.name);
+            let other: Vec<&str> = all.iter().filter(|h| !h.is_replayed()).map(|h| h.text.as_str()).collect();
             assert!(other.is_empty(), "nothing went wrong that it had to tell of: {other:?}");
         }
+        merge(&mut self.letters, self.collector.dead_letters(&MAD.parse().unwrap()));
+        let whole = (0..self.letters.len() as u64).map(|at| (at * poison::ENTRIES + 1, (at + 1) * poison::ENTRIES));
+        assert_eq!(self.letters, whole.collect::<Vec<_>>(), "every unreadable batch is kept once");
+        let kept = self.letters.len() as u64 * poison::ENTRIES;
+        assert!(self.trimmed > 0, "old rows were removed");
+        assert!(poisoned > 0 && (poisoned..=poisoned + poison::ENTRIES).contains(&kept), "{poisoned} of {kept}");
+        println!("{}: {} rows removed meanwhile; {kept} unreadable entries kept", self.test, self.trimmed);
     }
+}
+
+/// Adds ranges that are not there yet.
+fn merge(ranges: &mut Vec<(u64, u64)>, more: Vec<(u64, u64)>) {
+    ranges.extend(more);
+    ranges.sort_unstable();
+    ranges.dedup();
+}
+
+fn poison(broker: Option<&Mosquitto>, port: u16, seed: u64) -> Poison {
+    let (address, files) = match broker {
+        None => (format!("mqtt://127.0.0.1:{port}"), Files::default()),
+        Some(broker) => {
+            let file = |name: String| broker.folder().join(name);
+            broker.authority().issue(MAD, Validity::Valid, broker.folder(), MAD);
+            let identity = Some((file(format!("{MAD}.pem")), file(format!("{MAD}.key"))));
+            let ca = Some(file(format!("{AUTHORITY}.pem")));
+            (format!("mqtts://localhost:{}", broker.port()), Files { ca, identity, user: None })
+        }
+    };
+    Poison::begin(&"home".parse().unwrap(), &MAD.parse().unwrap(), &address, files, seed)
 }
 
 impl Server {
@@ -185,7 +265,22 @@ impl Server {
         writer.write_lines(500);
         let ready = || agent.said().contains("app.log is followed").then_some(());
         assert!(within(PATIENCE, ready).is_some(), "{}", agent.said());
-        Self { name: name.parse().unwrap(), agent, writer }
+        Self { name: name.parse().unwrap(), agent, writer, seen: BTreeMap::new(), left_from: 0 }
+    }
+
+    fn see(&mut self, stored: Vec<Heard>) {
+        for heard in stored {
+            let text = heard.text.clone();
+            let before = self.seen.insert(heard.sequence, heard);
+            assert!(before.is_none_or(|before| before.text == text), "{}: a row has changed", self.name);
+        }
+    }
+
+    /// What was seen and what is stored, each sequence once.
+    fn with_seen(&self, stored: Vec<Heard>) -> Vec<Heard> {
+        let mut all = self.seen.clone();
+        all.extend(stored.into_iter().map(|heard| (heard.sequence, heard)));
+        all.into_values().collect()
     }
 
     fn expected(&self) -> Vec<String> {
