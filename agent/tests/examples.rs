@@ -4,13 +4,38 @@
 
 use std::path::Path;
 
-use oddline_agent::config;
+use oddline_agent::config::{self, Destination};
 
 #[test]
 fn the_annotated_configuration_has_no_mistake() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let config = config::load(&examples.join("agent.toml")).unwrap().config;
     assert_eq!((config.name.as_str(), config.fleet.as_str(), config.sources.len()), ("pi-kitchen", "home", 2));
+}
+
+#[test]
+fn what_packages_and_images_bring_runs_as_it_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (file, source) in [("packaging/etc/agent.toml", "Journal"), ("docker/etc/agent.toml", "Files")] {
+        let config = config::load(&root.join(file)).unwrap().config;
+        let Destination::File(path, _) = &config.destination else { panic!("{file}: without a broker into a file") };
+        assert_eq!(path, Path::new("/var/lib/oddline/agent/anomalies.jsonl"));
+        assert_eq!(config.factory, Path::new("/usr/share/oddline/factory.onnx"));
+        let [only] = &config.sources[..] else { panic!("{file}: one source") };
+        assert!(format!("{:?}", only.what).starts_with(source), "{file}: {only:?}");
+    }
+}
+
+#[test]
+fn what_is_commented_out_in_the_package_s_configuration_is_right_too() {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/etc/agent.toml");
+    let text = std::fs::read_to_string(packaging).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agent.toml");
+    let lines: Vec<&str> = text.lines().map(|line| setting(line).unwrap_or(line)).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let config = config::load(&file).unwrap().config;
+    assert!(matches!(config.destination, Destination::Broker(..)) && config.sources.len() == 2);
 }
 
 #[test]

@@ -48,11 +48,9 @@ pub async fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&s
 async fn of_store(cli: &Cli, config: &Config, say: fn(&str)) -> Result<String, CommandError> {
     let store = Store::open(address(cli, config), Mode::Use).await?;
     let answer = match &cli.command {
-        Command::Run
-        | Command::Enroll(_)
-        | Command::Revoke { .. }
-        | Command::Enrolled(_)
-        | Command::Pages { .. } => String::new(),
+        Command::Run | Command::Enroll(_) | Command::Revoke { .. } | Command::Enrolled(_) | Command::Pages { .. } => {
+            String::new()
+        }
         Command::Agents(output) => agents(&store, *output).await?,
         Command::Anomalies(args) => anomalies(&store, args, say).await?,
         Command::Verdict(args) => verdict(&store, args).await?,

@@ -8,6 +8,7 @@ mod entries;
 mod fleet;
 mod fleets;
 mod mosquitto;
+mod packaged;
 mod plans;
 mod postgres;
 mod program;

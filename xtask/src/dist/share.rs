@@ -33,6 +33,9 @@ pub fn make(target: &Target, programs: &[Program]) -> Result<()> {
         write(&share.join(format!("{}.cdx.json", program.binary())), &bill)?;
         write(&share.join(format!("{}.licences", program.binary())), &licences::texts(&program.binary(), &parts))?;
     }
+    // As Debian wants them; `-n` leaves the time out.
+    let pages = fs::read_dir(share.join("man"))?.map(|page| Ok(page?.path())).collect::<Result<Vec<_>>>()?;
+    shell::must(Command::new("gzip").args(["-9", "-n"]).args(pages))?;
     if programs.contains(&Program::Agent) {
         copy(&factory()?, &share.join("factory.onnx"))?;
     }
@@ -55,7 +58,9 @@ pub fn factory() -> Result<PathBuf> {
     };
     shell::must(command("generate").args(FACTORY_LOG))?;
     shell::must(command("train").arg("--model").arg(&model).args(["--model-version", FACTORY_VERSION]))?;
-    fs::remove_dir_all(folder.join("logs")).context("removing the factory model's logs")?;
+    for made in ["logs", "charts"] {
+        fs::remove_dir_all(folder.join(made)).with_context(|| format!("removing the factory model's {made}"))?;
+    }
     Ok(model)
 }
 
