@@ -14,19 +14,13 @@ use std::ops::Range;
 use oddline_core::{
     episode::Step,
     profile::{Profile, Threshold},
-    record::Record,
     robust::quantile,
 };
-use oddline_detector::{Judge, Judged, Model, Names};
+use oddline_detector::Model;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 use rand_distr::{Distribution, Poisson};
 
-use crate::{
-    dataset::{Dataset, Stream},
-    error::BadData,
-    evaluate::histogram::ScoreHistogram,
-    trim::Keep,
-};
+use crate::{dataset::Dataset, error::BadData, evaluate::histogram::ScoreHistogram, judged, trim::Keep};
 
 /// Where the first pass assumes odd to begin; scores are in training quantiles.
 const FIRST_THRESHOLD: f32 = 1.2;
@@ -119,7 +113,7 @@ fn evidence(dataset: &Dataset, keep: &Keep, model: &Model, from: f64) -> Result<
     let mut past = Part { series: Vec::new(), server_days: server_days(dataset, keep, 0.0, from) };
     let mut held = Part { series: Vec::new(), server_days: server_days(dataset, keep, from, 1.0) };
     for (stream, keep) in dataset.streams.iter().zip(keep) {
-        let judged = judge(stream, model)?;
+        let judged = judged::stream(stream, model)?;
         judged.iter().for_each(|j| scores.push(j.verdict.score.value));
         let of = |range: Range<usize>| judged[range].iter().map(|j| f64::from(j.verdict.score.value));
         let part = stream.part(from, 1.0);
@@ -160,16 +154,6 @@ fn trusted_peaks(past: &Part, held: &Part) -> (Vec<f64>, f64, f64) {
     }
     peaks.extend(held_peaks);
     (peaks, base_of_whole, days)
-}
-
-fn judge(stream: &Stream, model: &Model) -> Result<Vec<Judged>> {
-    let names = Names { server: &stream.name.server, component: &stream.name.component };
-    let (mut judge, mut out) = (Judge::new(model)?, Vec::with_capacity(stream.values.len()));
-    for (time, value) in stream.times.iter().zip(&stream.values) {
-        judge.push(&Record { time: Some(*time), value: Some(*value), ..Record::default() }, names, &mut out)?;
-    }
-    judge.flush(&mut out)?;
-    Ok(out)
 }
 
 /// Normal days of each server, added up: the kept share of its days. A server's day is as long as its streams are on average: those of a folder of files

@@ -17,6 +17,7 @@ pub mod export;
 pub mod fit;
 pub mod generate;
 pub mod inspect;
+pub mod judged;
 pub mod network;
 pub mod output;
 pub mod pages;

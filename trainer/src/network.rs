@@ -6,6 +6,7 @@ use burn::{
     nn::Linear,
     tensor::{Device, Tensor, TensorData, activation::tanh},
 };
+use oddline_core::limits::RECORD_FEATURES;
 use rand::{RngExt, rngs::Xoshiro256PlusPlus};
 
 use crate::export::Dense;
@@ -34,6 +35,14 @@ pub fn random_weights(width: usize, random: &mut Xoshiro256PlusPlus) -> Vec<Dens
         Dense { inputs, outputs, weight: draw(inputs * outputs), bias: draw(outputs) }
     };
     sizes.windows(2).map(|pair| layer(pair[0], pair[1])).collect()
+}
+
+/// Whether weights are those of the autoencoder that is fitted here, so that a fit can go on from them.
+#[must_use]
+pub fn has_shape(layers: &[Dense], tanh: &[bool]) -> bool {
+    let sizes = [RECORD_FEATURES, HIDDEN, CODE, HIDDEN, RECORD_FEATURES];
+    let fits = |(layer, pair): (&Dense, &[usize])| layer.inputs == pair[0] && layer.outputs == pair[1];
+    tanh == TANH && layers.len() == TANH.len() && layers.iter().zip(sizes.windows(2)).all(fits)
 }
 
 impl Autoencoder {

@@ -3,13 +3,10 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use oddline_detector::Model;
 use serde_json::json;
 
 use crate::{
-    calibrate::Calibrated,
     dataset::{Dataset, Notes},
-    fit::Outcome,
     train,
 };
 
@@ -60,13 +57,9 @@ pub fn dataset(dataset: &Dataset) {
 ///
 /// # Errors
 /// When it cannot be printed.
-pub fn trained(
-    args: &train::Args,
-    model: &Model,
-    calibrated: &Calibrated,
-    outcome: &Outcome,
-    bytes: usize,
-) -> Result<()> {
+pub fn trained(args: &train::Args, made: &train::Made) -> Result<()> {
+    let train::Made { model, calibrated, outcome, .. } = made;
+    let bytes = made.bytes.len();
     let threshold = &calibrated.threshold;
     let provenance = &model.provenance;
     if args.json {

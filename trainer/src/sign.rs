@@ -86,22 +86,53 @@ pub fn keygen(args: &Keygen) -> Result<()> {
 pub fn sign(args: &Sign) -> Result<()> {
     let bytes = fs::read(&args.model).with_context(|| format!("cannot read the model {}", args.model.display()))?;
     let model = Model::open(&bytes).with_context(|| format!("the model {} is refused", args.model.display()))?;
-    let secret = secret(&args.key, args.password_file.as_deref())?;
-    let public = PublicKey::from_secret_key(&secret).context("the secret key is damaged")?;
-    let comment = format!("oddline model version {}", model.version);
-    let signature = minisign::sign(Some(&public), &secret, Cursor::new(&bytes), Some(&comment), None);
-    let signature = signature.context("cannot sign")?;
-    minisign::verify(&public, &signature, Cursor::new(&bytes), true, false, false)
-        .context("the signature just made is not good: the secret key is damaged")?;
-    let path = args.model.with_added_extension("minisig");
-    output::write(&path, signature.into_string().as_bytes())?;
+    let signer = Signer::open(&args.key, args.password_file.as_deref())?;
+    let path = signature_path(&args.model);
+    output::write(&path, signer.sign(&bytes, model.version)?.as_bytes())?;
     say::out(&format!(
         "Signed      {}, version {}\nSignature   {}\nPublic key  {}\n",
         args.model.display(),
         model.version,
         path.display(),
-        public.to_base64()
+        signer.public.to_base64()
     ))
+}
+
+/// Where a model's signature goes: beside it.
+#[must_use]
+pub fn signature_path(model: &Path) -> PathBuf {
+    model.with_added_extension("minisig")
+}
+
+/// A secret key at hand.
+pub struct Signer {
+    secret: SecretKey,
+    public: PublicKey,
+}
+
+impl Signer {
+    /// Reads a secret key.
+    ///
+    /// # Errors
+    /// When it cannot be read, is none, or its password is wrong.
+    pub fn open(key: &Path, password_file: Option<&Path>) -> Result<Self> {
+        let secret = secret(key, password_file)?;
+        let public = PublicKey::from_secret_key(&secret).context("the secret key is damaged")?;
+        Ok(Self { secret, public })
+    }
+
+    /// The text of a model's signature.
+    ///
+    /// # Errors
+    /// When the key is damaged.
+    pub fn sign(&self, model: &[u8], version: u64) -> Result<String> {
+        let comment = format!("oddline model version {version}");
+        let signature = minisign::sign(Some(&self.public), &self.secret, Cursor::new(model), Some(&comment), None);
+        let signature = signature.context("cannot sign")?;
+        minisign::verify(&self.public, &signature, Cursor::new(model), true, false, false)
+            .context("the signature just made is not good: the secret key is damaged")?;
+        Ok(signature.into_string())
+    }
 }
 
 fn secret(path: &Path, password_file: Option<&Path>) -> Result<SecretKey> {

@@ -1,6 +1,6 @@
 //! From a training log to a calibrated model. [`run`] is the story; each stage is a value.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
 use oddline_core::{
@@ -94,11 +94,42 @@ const LOUD_QUANTILE: f64 = 0.999;
 /// ... is beyond what chance does to the common measure.
 const LOUD: f64 = 1.3;
 
-/// A model to start from.
-struct WarmStart {
-    weights: Vec<Dense>,
-    version: u64,
-    sha256: String,
+/// How to learn, whatever the records are.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipe {
+    /// What the threshold should meet.
+    pub aim: Aim,
+    /// Seed of all randomness.
+    pub seed: u64,
+    /// Epochs at most.
+    pub epochs: usize,
+    /// A part to leave out.
+    pub without: Option<Without>,
+}
+
+/// The model that another one follows.
+#[derive(Debug, Clone)]
+pub struct Before {
+    /// Weights to start from; without them the start is cold.
+    pub weights: Option<Vec<Dense>>,
+    /// Its version, which the next one must exceed.
+    pub version: u64,
+    /// SHA-256 of its file.
+    pub sha256: String,
+    /// Its baselines and priors stay in the next model where the records say nothing of them.
+    pub keep: Option<Arc<Profile>>,
+}
+
+/// A calibrated model in memory.
+pub struct Made {
+    /// Its file.
+    pub bytes: Vec<u8>,
+    /// The file opened.
+    pub model: Model,
+    /// Its threshold and how it was found.
+    pub calibrated: Calibrated,
+    /// How the fit went.
+    pub outcome: Outcome,
 }
 
 /// Fitted, not yet calibrated.
@@ -119,25 +150,38 @@ pub fn run(args: &Args) -> Result<()> {
     let logs = Logs::find(&args.logs)?;
     let dataset = Dataset::load(&logs, args.train_part)?;
     say::dataset(&dataset);
-    let warm_start = args.warm_start.as_deref().map(warm_start).transpose()?;
-    let keep = if args.without == Some(Without::Trimming) {
-        trim::keep_all(&dataset)
+    let before = args.warm_start.as_deref().map(warm_start).transpose()?;
+    let recipe = Recipe { aim: aim(args), seed: args.seed, epochs: args.epochs, without: args.without };
+    let made = make(&recipe, &dataset, before.as_ref(), args.model_version)?;
+    output::write(&args.model, &made.bytes)?;
+    draw(args, &made)?;
+    say::trained(args, &made)
+}
+
+/// Learns from records and calibrates: from a dataset to a model in memory. The version, unless it is given, is one
+/// more than that of the model before, or the newest record's second.
+///
+/// # Errors
+/// When the records do not suffice or the model cannot be made of them.
+pub fn make(recipe: &Recipe, dataset: &Dataset, before: Option<&Before>, version: Option<u64>) -> Result<Made> {
+    let keep = if recipe.without == Some(Without::Trimming) {
+        trim::keep_all(dataset)
     } else {
-        trim::keep_normal(&dataset, FIT_SHARE)?
+        trim::keep_normal(dataset, FIT_SHARE)?
     };
-    let fitted = fit(args, &dataset, &keep, warm_start.as_ref())?;
-    let provenance = provenance(args, &dataset, &keep, &fitted, warm_start.as_ref());
-    let version = version(args, &dataset, warm_start.as_ref());
-    let profile = profile(&dataset, &fitted);
+    let fitted = fit(recipe, dataset, &keep, before)?;
+    let provenance = provenance(recipe, dataset, &keep, &fitted, before);
+    let version = version.unwrap_or_else(|| next_version(dataset, before));
+    let mut profile = profile(dataset, &fitted);
+    if let Some(old) = before.and_then(|before| before.keep.as_deref()) {
+        vectors::keep_absent(&mut profile, old);
+    }
     let model = Model::open(&encode(&fitted, &profile, &provenance, version)?).context("the model just made")?;
-    let calibrated = calibrate(&dataset, &keep, &model, FIT_SHARE, aim(args))?;
-    let mut profile = profile;
+    let calibrated = calibrate(dataset, &keep, &model, FIT_SHARE, recipe.aim)?;
     profile.record.threshold = calibrated.threshold;
     let bytes = encode(&fitted, &profile, &provenance, version)?;
     let model = Model::open(&bytes).context("the model just made")?;
-    output::write(&args.model, &bytes)?;
-    draw(args, &fitted, &calibrated)?;
-    say::trained(args, &model, &calibrated, &fitted.outcome, bytes.len())
+    Ok(Made { bytes, model, calibrated, outcome: fitted.outcome })
 }
 
 fn check(args: &Args) -> Result<(), BadUsage> {
@@ -145,32 +189,46 @@ fn check(args: &Args) -> Result<(), BadUsage> {
     if !(args.train_part > 0.0 && args.train_part <= 1.0) {
         return bad("--train-part must be more than 0 and at most 1");
     }
-    if !(args.alert_budget > 0.0 && args.alert_budget <= 1e6) {
-        return bad("--alert-budget must be more than 0 and at most 1000000");
-    }
+    check_budget(args.alert_budget)?;
     if args.quantile.is_some_and(|q| !(q > 0.5 && q < 1.0)) {
         return bad("--quantile must be between 0.5 and 1, e.g. 0.999");
     }
-    if !(1..=10_000).contains(&args.epochs) {
-        return bad("--epochs must be 1 to 10000");
-    }
-    Ok(())
+    check_epochs(args.epochs)
+}
+
+/// Whether `--alert-budget` makes sense.
+///
+/// # Errors
+/// When it does not.
+pub fn check_budget(budget: f64) -> Result<(), BadUsage> {
+    let is_right = budget > 0.0 && budget <= 1e6;
+    let what = "--alert-budget must be more than 0 and at most 1000000";
+    is_right.then_some(()).ok_or_else(|| BadUsage(what.to_owned()))
+}
+
+/// Whether `--epochs` makes sense.
+///
+/// # Errors
+/// When it does not.
+pub fn check_epochs(epochs: usize) -> Result<(), BadUsage> {
+    (1..=10_000).contains(&epochs).then_some(()).ok_or_else(|| BadUsage("--epochs must be 1 to 10000".to_owned()))
 }
 
 fn aim(args: &Args) -> Aim {
     args.quantile.map_or(Aim::Budget(args.alert_budget), Aim::Quantile)
 }
 
-fn warm_start(path: &std::path::Path) -> Result<WarmStart> {
+fn warm_start(path: &std::path::Path) -> Result<Before> {
     use sha2::{Digest, Sha256};
     let bytes = fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
     let named = || format!("cannot start from {}", path.display());
     let model = Model::open(&bytes).with_context(named)?;
     let view = export::decode_weights(&bytes, "record").map_err(|e| BadData(e.to_string())).with_context(named)?;
-    Ok(WarmStart { weights: view.layers, version: model.version, sha256: crate::hex(&Sha256::digest(&bytes)) })
+    let sha256 = crate::hex(&Sha256::digest(&bytes));
+    Ok(Before { weights: Some(view.layers), version: model.version, sha256, keep: None })
 }
 
-fn fit(args: &Args, dataset: &Dataset, keep: &Keep, start: Option<&WarmStart>) -> Result<Fitted> {
+fn fit(recipe: &Recipe, dataset: &Dataset, keep: &Keep, before: Option<&Before>) -> Result<Fitted> {
     let mut rows = vectors::all(dataset, keep, FIT_SHARE)?;
     let learnt = kept_part(dataset, &rows, keep, 0.0, FIT_SHARE);
     let held = kept_part(dataset, &rows, keep, FIT_SHARE, 1.0);
@@ -180,7 +238,8 @@ fn fit(args: &Args, dataset: &Dataset, keep: &Keep, start: Option<&WarmStart>) -
         let z = |v: &Vector| core::array::from_fn(|j| ((v[j] - center[j]) / scale[j]).clamp(-INPUT_CLIP, INPUT_CLIP));
         rows.iter().map(z).collect()
     };
-    let plan = fit::Plan { epochs: args.epochs, seed: args.seed, start: start.map(|s| s.weights.clone()) };
+    let start = before.and_then(|before| before.weights.clone());
+    let plan = fit::Plan { epochs: recipe.epochs, seed: recipe.seed, start };
     let outcome = fit::fit(&standard(&all), &standard(&held.concat()), &plan);
     let view = View {
         name: "record".to_owned(),
@@ -190,7 +249,7 @@ fn fit(args: &Args, dataset: &Dataset, keep: &Keep, start: Option<&WarmStart>) -
         tanh: TANH.to_vec(),
         leave_one_out: true,
     };
-    let record = measures(args, &view, &learnt, center, scale);
+    let record = measures(recipe.without, &view, &learnt, center, scale);
     measure_loudness(dataset, &mut rows, keep, &view, &record);
     Ok(Fitted { rows, view, record, outcome, rows_fitted: all.len() as u64 })
 }
@@ -207,7 +266,13 @@ fn kept_part(dataset: &Dataset, rows: &[Rows], keep: &Keep, from: f64, to: f64) 
 
 /// What each feature and its residual are measured in: the middle of what the streams themselves would choose, so that a
 /// few spiky ones do not make all others deaf.
-fn measures(args: &Args, view: &View, learnt: &[Vec<Vector>], center: Vector, scale: Vector) -> RecordView {
+fn measures(
+    without: Option<Without>,
+    view: &View,
+    learnt: &[Vec<Vector>],
+    center: Vector,
+    scale: Vector,
+) -> RecordView {
     let residuals: Vec<Vec<Vector>> = learnt.iter().map(|rows| plain::residuals(view, rows)).collect();
     let middle = |of: &dyn Fn(usize) -> f64| median(&(0..learnt.len()).map(of).collect::<Vec<f64>>()) as f32;
     let residual_quantile = core::array::from_fn(|j| middle(&|stream| measure(residuals[stream].iter().map(|r| r[j]))));
@@ -219,8 +284,8 @@ fn measures(args: &Args, view: &View, learnt: &[Vec<Vector>], center: Vector, sc
         scale,
         residual_quantile,
         value_quantile,
-        autoencoder: args.without != Some(Without::Autoencoder),
-        novelty: args.without != Some(Without::Novelty),
+        autoencoder: without != Some(Without::Autoencoder),
+        novelty: without != Some(Without::Novelty),
         threshold: Threshold { value: 1.0, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) },
     }
 }
@@ -250,29 +315,23 @@ fn profile(dataset: &Dataset, fitted: &Fitted) -> Profile {
     Profile { features, revision: REVISION, record: fitted.record.clone(), baselines, priors }
 }
 
-fn provenance(
-    args: &Args,
-    dataset: &Dataset,
-    keep: &Keep,
-    fitted: &Fitted,
-    warm_start: Option<&WarmStart>,
-) -> Provenance {
+fn provenance(recipe: &Recipe, dataset: &Dataset, keep: &Keep, fitted: &Fitted, before: Option<&Before>) -> Provenance {
     let best = fitted.outcome.best_epoch.checked_sub(1).and_then(|i| fitted.outcome.validation.get(i));
     Provenance {
         trainer: concat!("oddline-trainer ", env!("CARGO_PKG_VERSION")).to_owned(),
         data_sha256: dataset.sha256.clone(),
-        seed: args.seed,
+        seed: recipe.seed,
         rows: fitted.rows_fitted,
         rows_trimmed: keep.iter().flatten().filter(|keep| !**keep).count() as u64,
         newest: dataset.newest().map(|t| t.to_string()).unwrap_or_default(),
         validation_loss: best.copied().map_or(0.0, f64::from),
-        warm_start: warm_start.map(|w| w.sha256.clone()),
+        warm_start: before.filter(|before| before.weights.is_some()).map(|before| before.sha256.clone()),
     }
 }
 
-fn version(args: &Args, dataset: &Dataset, warm_start: Option<&WarmStart>) -> u64 {
+fn next_version(dataset: &Dataset, before: Option<&Before>) -> u64 {
     let newest = dataset.newest().and_then(|t| u64::try_from(t.micros() / 1_000_000).ok()).unwrap_or(1);
-    args.model_version.unwrap_or_else(|| warm_start.map_or(newest, |w| newest.max(w.version.saturating_add(1))))
+    before.map_or(newest, |before| newest.max(before.version.saturating_add(1)))
 }
 
 fn encode(fitted: &Fitted, profile: &Profile, provenance: &Provenance, version: u64) -> Result<Vec<u8>> {
@@ -293,9 +352,9 @@ fn encode(fitted: &Fitted, profile: &Profile, provenance: &Provenance, version: 
     bytes.map_err(|e| BadData(format!("the model cannot be exported: {e}")).into())
 }
 
-fn draw(args: &Args, fitted: &Fitted, calibrated: &Calibrated) -> Result<()> {
+fn draw(args: &Args, made: &Made) -> Result<()> {
     fs::create_dir_all(&args.charts).with_context(|| format!("cannot make the folder {}", args.charts.display()))?;
-    let outcome = &fitted.outcome;
+    let Made { outcome, calibrated, .. } = made;
     let file = args.charts.join("loss_curves.png");
     chart::loss_curves(&file, &outcome.train, &outcome.validation, outcome.best_epoch)?;
     let file = args.charts.join("error_distribution.png");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use oddline_core::{
     limits::{BASELINES_MAX, PRIORS_MAX},
     novelty,
-    profile::{Prior, StreamBaseline},
+    profile::{Prior, Profile, StreamBaseline},
     robust::median,
     stream::{
         StreamName, Vector,
@@ -75,6 +75,21 @@ pub fn catalogue(dataset: &Dataset, rows: &[Rows]) -> (Vec<StreamBaseline>, Vec<
     let prior =
         |(component, of): (&str, Vec<&Baseline>)| Prior { component: component.to_owned(), baseline: middle(&of) };
     (baselines, components.into_iter().take(PRIORS_MAX).map(prior).collect())
+}
+
+/// Takes over what an older profile knows of streams and components that this one does not, as far as there is room: a
+/// server whose logs were not at hand is not forgotten.
+pub fn keep_absent(profile: &mut Profile, old: &Profile) {
+    let absent = |b: &&StreamBaseline| profile.baseline(&b.server, &b.component).is_none();
+    let room = BASELINES_MAX.saturating_sub(profile.baselines.len());
+    let kept: Vec<StreamBaseline> = old.baselines.iter().filter(absent).take(room).cloned().collect();
+    profile.baselines.extend(kept);
+    profile.baselines.sort_by(|a, b| (&a.server, &a.component).cmp(&(&b.server, &b.component)));
+    let room = PRIORS_MAX.saturating_sub(profile.priors.len());
+    let absent = old.priors.iter().filter(|p| profile.prior(&p.component).is_none());
+    let kept: Vec<Prior> = absent.take(room).cloned().collect();
+    profile.priors.extend(kept);
+    profile.priors.sort_by(|a, b| a.component.cmp(&b.component));
 }
 
 /// The middle of each number; the range is the widest.

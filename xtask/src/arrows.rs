@@ -31,7 +31,7 @@ const RULES: &[Rule] = &[
     Rule { package: "oddline-pages", uses: &[], never: &[TRACT, BURN, ASYNC, MQTT, SQL, WEB] },
     Rule { package: "oddline-agent", uses: &["oddline-core", "oddline-config", "oddline-link", "oddline-pages", "oddline-detector"], never: &[BURN, &["sqlx*", "axum*"]] },
     Rule { package: "oddline-collector", uses: &["oddline-core", "oddline-config", "oddline-link", "oddline-pages"], never: &[TRACT, BURN] },
-    Rule { package: "oddline-trainer", uses: &["oddline-core", "oddline-pages", "oddline-detector"], never: &[MQTT, SQL, WEB] },
+    Rule { package: "oddline-trainer", uses: &["oddline-core", "oddline-config", "oddline-pages", "oddline-detector"], never: &[MQTT, SQL, WEB] },
     Rule { package: "oddline-e2e", uses: &["oddline-core", "oddline-detector", "oddline-agent", "oddline-collector"], never: &[] },
     Rule { package: "oddline-fuzz", uses: &["oddline-core", "oddline-detector", "oddline-agent", "oddline-collector"], never: &[] },
     Rule { package: "xtask", uses: &[], never: &[TRACT, BURN, ASYNC, MQTT, SQL, WEB] },

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, ops::Range};
 use anyhow::Result;
 use oddline_core::{stream::StreamName, time::EventTime};
 
-use super::{notes::Notes, read::Logs};
+use super::{
+    notes::Notes,
+    read::{Logs, ReadOut},
+};
 use crate::error::BadData;
 
 /// Records a stream needs to be fitted; shorter ones are left to learn on the agent.
@@ -45,18 +48,26 @@ impl Dataset {
     /// # Errors
     /// When the logs cannot be read, or no stream has enough records.
     pub fn load(logs: &Logs, part: f64) -> Result<Self> {
+        let dataset = Self::read(logs, part)?;
+        if dataset.streams.is_empty() {
+            let longest = dataset.short.iter().map(|(_, n)| *n).max().unwrap_or(0);
+            let message = format!(
+                "no stream has the {STREAM_RECORDS_MIN} records a fit needs; the longest of {} has {longest}",
+                dataset.short.len()
+            );
+            return Err(BadData(message).into());
+        }
+        Ok(dataset)
+    }
+
+    /// As [`Dataset::load`], but streams may all be too short.
+    ///
+    /// # Errors
+    /// When the logs cannot be read.
+    pub fn read(logs: &Logs, part: f64) -> Result<Self> {
         let mut streams: BTreeMap<StreamName, Vec<(EventTime, f64)>> = BTreeMap::new();
-        let mut last = None;
-        let read = logs.for_each(|item| {
-            let name = StreamName {
-                server: item.record.server.as_deref().unwrap_or(item.names.server).to_owned(),
-                component: item.record.component.as_deref().unwrap_or(item.names.component).to_owned(),
-            };
-            last = item.record.time.or(last);
-            if let (Some(time), Some(value)) = (last, item.record.value) {
-                streams.entry(name).or_default().push((time, value));
-            }
-            Ok(())
+        let read = for_each_value(logs, |name, time, value, _truth| {
+            streams.entry(name).or_default().push((time, value));
         })?;
         let mut dataset = Self {
             streams: Vec::new(),
@@ -68,14 +79,6 @@ impl Dataset {
         };
         for (name, records) in streams {
             dataset.add(name, records, part);
-        }
-        if dataset.streams.is_empty() {
-            let longest = dataset.short.iter().map(|(_, n)| *n).max().unwrap_or(0);
-            let message = format!(
-                "no stream has the {STREAM_RECORDS_MIN} records a fit needs; the longest of {} has {longest}",
-                dataset.short.len()
-            );
-            return Err(BadData(message).into());
         }
         Ok(dataset)
     }
@@ -94,6 +97,43 @@ impl Dataset {
         }
     }
 
+    /// Takes the records from `cut` on away: they judge what is learnt from the rest. Streams with too few records left
+    /// count as short.
+    #[must_use]
+    pub fn split_off(&mut self, cut: EventTime) -> Vec<Stream> {
+        let mut newest = Vec::new();
+        let mut older = Vec::new();
+        for mut stream in std::mem::take(&mut self.streams) {
+            let at = stream.times.partition_point(|time| *time < cut);
+            let (times, values) = (stream.times.split_off(at), stream.values.split_off(at));
+            if !times.is_empty() {
+                newest.push(Stream { name: stream.name.clone(), times, values });
+            }
+            if at < STREAM_RECORDS_MIN {
+                self.short.push((stream.name, at));
+            } else {
+                older.push(stream);
+            }
+        }
+        self.streams = older;
+        newest
+    }
+
+    /// The instant before which the share `older` of all records lies; `None` without records.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "an index"
+    )]
+    pub fn instant(&self, older: f64) -> Option<EventTime> {
+        let mut times: Vec<EventTime> = self.streams.iter().flat_map(|s| s.times.iter().copied()).collect();
+        let last = times.len().checked_sub(1)?;
+        let at = (last as f64 * older) as usize;
+        Some(*times.select_nth_unstable(at).1)
+    }
+
     /// Records of all streams.
     #[must_use]
     pub fn records(&self) -> usize {
@@ -105,6 +145,26 @@ impl Dataset {
     pub fn newest(&self) -> Option<EventTime> {
         self.streams.iter().filter_map(|s| s.times.last().copied()).max()
     }
+}
+
+/// Hands out every value with its stream, its time and what the log says about it; a record without a time has that of
+/// the one before.
+///
+/// # Errors
+/// When the logs cannot be read.
+pub fn for_each_value(logs: &Logs, mut each: impl FnMut(StreamName, EventTime, f64, Option<bool>)) -> Result<ReadOut> {
+    let mut last = None;
+    logs.for_each(|item| {
+        let name = StreamName {
+            server: item.record.server.as_deref().unwrap_or(item.names.server).to_owned(),
+            component: item.record.component.as_deref().unwrap_or(item.names.component).to_owned(),
+        };
+        last = item.record.time.or(last);
+        if let (Some(time), Some(value)) = (last, item.record.value) {
+            each(name, time, value, item.record.anomalous);
+        }
+        Ok(())
+    })
 }
 
 impl Stream {

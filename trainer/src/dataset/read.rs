@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
     fs::{self, File},
     io::{BufReader, Read},
     path::{Path, PathBuf},
@@ -16,16 +17,22 @@ use oddline_detector::Names;
 use sha2::{Digest, Sha256};
 
 use super::{lines::next_line, notes::Notes};
-use crate::error::BadData;
+use crate::error::{BadData, BadUsage};
 
 const READ_BYTES: usize = 256 * 1024;
 /// Extensions of the files a folder is searched for.
 const EXTENSIONS: [&str; 3] = ["csv", "txt", "log"];
 
-/// The files of one `--logs` path.
+/// The files that paths mean.
 #[derive(Debug, Clone)]
 pub struct Logs {
-    files: Vec<PathBuf>,
+    files: Vec<LogFile>,
+}
+
+#[derive(Debug, Clone)]
+struct LogFile {
+    path: PathBuf,
+    /// Name of the folder it was found in, where a folder was named.
     folder: Option<String>,
 }
 
@@ -60,7 +67,7 @@ impl Logs {
     /// When the path does not exist, cannot be read, or is a folder without such files.
     pub fn find(path: &Path) -> Result<Self> {
         if path == Path::new("-") {
-            return Ok(Self { files: vec![path.to_owned()], folder: None });
+            return Ok(Self::file(path));
         }
         let meta = fs::metadata(path).with_context(|| {
             format!(
@@ -69,7 +76,7 @@ impl Logs {
             )
         })?;
         if !meta.is_dir() {
-            return Ok(Self { files: vec![path.to_owned()], folder: None });
+            return Ok(Self::file(path));
         }
         let entries = fs::read_dir(path).with_context(|| format!("cannot list the folder {}", path.display()))?;
         let mut files = Vec::new();
@@ -86,13 +93,44 @@ impl Logs {
             return Err(BadData(message).into());
         }
         let name = fs::canonicalize(path).ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
-        Ok(Self { files, folder: Some(name.unwrap_or_else(|| "server".to_owned())) })
+        let folder = Some(name.unwrap_or_else(|| "server".to_owned()));
+        Ok(Self { files: files.into_iter().map(|path| LogFile { path, folder: folder.clone() }).collect() })
+    }
+
+    fn file(path: &Path) -> Self {
+        Self { files: vec![LogFile { path: path.to_owned(), folder: None }] }
+    }
+
+    /// All that several paths and patterns (`*`, `?`, `[...]`, `**`) mean, each file once, in the order given.
+    ///
+    /// # Errors
+    /// When a pattern is malformed or means no file, and as [`Logs::find`].
+    pub fn find_all(patterns: &[String]) -> Result<Self> {
+        let (mut files, mut seen) = (Vec::new(), BTreeSet::new());
+        for pattern in patterns {
+            let mut found = Vec::new();
+            if !pattern.contains(['*', '?', '[']) || Path::new(pattern).exists() {
+                found.push(PathBuf::from(pattern));
+            } else {
+                let bad = |e: glob::PatternError| BadUsage(format!("{pattern}: no pattern of files: {}", e.msg));
+                for path in glob::glob(pattern).map_err(bad)? {
+                    found.push(path.with_context(|| format!("cannot look for {pattern}"))?);
+                }
+            }
+            if found.is_empty() {
+                return Err(BadData(format!("{pattern}: there is no such log, name the logs to learn from")).into());
+            }
+            for path in found.into_iter().filter(|path| seen.insert(path.clone())) {
+                files.extend(Self::find(&path)?.files);
+            }
+        }
+        Ok(Self { files })
     }
 
     /// Whether the records can be read more than once.
     #[must_use]
     pub fn is_standard_input(&self) -> bool {
-        self.files[0] == Path::new("-")
+        self.files.iter().any(|file| file.path == Path::new("-"))
     }
 
     /// Reads all records in order.
@@ -102,69 +140,70 @@ impl Logs {
     pub fn for_each(&self, mut each: impl FnMut(Item<'_>) -> Result<()>) -> Result<ReadOut> {
         let mut read = ReadOut::default();
         let mut digest = Sha256::new();
-        for file in &self.files {
+        for LogFile { path: file, folder } in &self.files {
             let input: Box<dyn Read> = if file == Path::new("-") {
                 Box::new(std::io::stdin())
             } else {
                 Box::new(File::open(file).with_context(|| format!("cannot open the log {}", file.display()))?)
             };
             let input = Hashing { input, digest: &mut digest };
-            self.read_file(file, &mut BufReader::with_capacity(READ_BYTES, input), &mut read, &mut each)?;
+            let input = &mut BufReader::with_capacity(READ_BYTES, input);
+            read_file(file, folder.as_deref(), input, &mut read, &mut each)?;
         }
         read.sha256 = crate::hex(&digest.finalize());
         Ok(read)
     }
+}
 
-    fn read_file(
-        &self,
-        file: &Path,
-        input: &mut impl std::io::BufRead,
-        read: &mut ReadOut,
-        each: &mut impl FnMut(Item<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let stem = file.file_stem().map_or_else(|| "value".into(), |s| s.to_string_lossy());
-        let names = match &self.folder {
-            Some(folder) => Names { server: folder, component: &stem },
-            None => Names { server: "server", component: &stem },
-        };
-        let mut buffer = Vec::new();
-        let io = || format!("cannot read the log {}", file.display());
-        let bad = |what: String| BadData(format!("{}: {what}", file.display()));
-        if next_line(input, &mut buffer).with_context(io)?.is_none() {
-            return Err(bad("the file is empty; a log starts with a header line".to_owned()).into());
-        }
-        let csv = Csv::from_header(&String::from_utf8_lossy(&buffer)).map_err(|e| bad(format!("line 1: {e}")))?;
-        read.has_truth |= csv.has_truth();
-        let (mut number, before) = (1, read.notes.lines - read.notes.unusable);
-        while let Some(line) = next_line(input, &mut buffer).with_context(io)? {
-            number += 1;
-            if buffer.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            let text = String::from_utf8_lossy(&buffer);
-            let mut record = csv.parse(&text);
-            let bytes_fault = match &text {
-                _ if line.cut => Some(Fault::TooLong),
-                Cow::Owned(_) => Some(Fault::NotUtf8),
-                Cow::Borrowed(_) => None,
-            };
-            record.fault = bytes_fault.or(record.fault);
-            if let Some(fault) = record.fault {
-                read.notes.note(fault, file, number);
-            }
-            read.notes.lines += 1;
-            let usable = record.value.is_some() && (record.time.is_some() || !csv.has_timestamp());
-            read.notes.unusable += u64::from(!usable);
-            if usable {
-                each(Item { record: &record, names, file, line: number })?;
-            }
-        }
-        if read.notes.lines - read.notes.unusable == before {
-            let first = if read.notes.is_clean() { String::new() } else { format!(":\n{}", read.notes) };
-            return Err(bad(format!("no usable record after the header{first}")).into());
-        }
-        Ok(())
+fn read_file(
+    file: &Path,
+    folder: Option<&str>,
+    input: &mut impl std::io::BufRead,
+    read: &mut ReadOut,
+    each: &mut impl FnMut(Item<'_>) -> Result<()>,
+) -> Result<()> {
+    let stem = file.file_stem().map_or_else(|| "value".into(), |s| s.to_string_lossy());
+    let names = match folder {
+        Some(folder) => Names { server: folder, component: &stem },
+        None => Names { server: "server", component: &stem },
+    };
+    let mut buffer = Vec::new();
+    let io = || format!("cannot read the log {}", file.display());
+    let bad = |what: String| BadData(format!("{}: {what}", file.display()));
+    if next_line(input, &mut buffer).with_context(io)?.is_none() {
+        return Err(bad("the file is empty; a log starts with a header line".to_owned()).into());
     }
+    let csv = Csv::from_header(&String::from_utf8_lossy(&buffer)).map_err(|e| bad(format!("line 1: {e}")))?;
+    read.has_truth |= csv.has_truth();
+    let (mut number, before) = (1, read.notes.lines - read.notes.unusable);
+    while let Some(line) = next_line(input, &mut buffer).with_context(io)? {
+        number += 1;
+        if buffer.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&buffer);
+        let mut record = csv.parse(&text);
+        let bytes_fault = match &text {
+            _ if line.cut => Some(Fault::TooLong),
+            Cow::Owned(_) => Some(Fault::NotUtf8),
+            Cow::Borrowed(_) => None,
+        };
+        record.fault = bytes_fault.or(record.fault);
+        if let Some(fault) = record.fault {
+            read.notes.note(fault, file, number);
+        }
+        read.notes.lines += 1;
+        let usable = record.value.is_some() && (record.time.is_some() || !csv.has_timestamp());
+        read.notes.unusable += u64::from(!usable);
+        if usable {
+            each(Item { record: &record, names, file, line: number })?;
+        }
+    }
+    if read.notes.lines - read.notes.unusable == before {
+        let first = if read.notes.is_clean() { String::new() } else { format!(":\n{}", read.notes) };
+        return Err(bad(format!("no usable record after the header{first}")).into());
+    }
+    Ok(())
 }
 
 struct Hashing<'a, R> {

@@ -4,8 +4,6 @@
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use super::stream::Profile;
-
 /// Beyond it, events with a normal gap between them do not fit.
 pub const SHARE_MAX: f64 = 0.6;
 /// Normal records between two events of a stream, so that no event hides in another's echo.
@@ -20,7 +18,6 @@ const NOISE_ROOM_SD: f64 = 2.0;
 const BURST_NOISE_SD: f64 = 4.0;
 /// "Near zero" is up to this part of the mean.
 const NEAR_ZERO: f64 = 0.02;
-const HALF_DAY_S: i64 = 43_200;
 
 /// What befell a stream. Lengths in records, sizes in noise sd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,10 +113,17 @@ enum Effect {
     Far(f64),
 }
 
-/// The moment an event acts on.
-pub struct Moment<'a> {
-    pub profile: &'a Profile,
-    pub time_s: i64,
+/// The moment an event acts on, in the stream's unit.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The stream's noise.
+    pub sd: f64,
+    /// The middle of its daily curve.
+    pub mean: f64,
+    /// The curve now ...
+    pub base: f64,
+    /// ... and at the opposite hour.
+    pub opposite: f64,
     /// What the value would have been.
     pub normal: f64,
     /// The value of the record before.
@@ -175,19 +179,19 @@ impl Event {
     }
 
     /// The next value of the event, not yet limited to what is possible; `None`: no record.
-    pub fn step(&mut self, at: &Moment<'_>, rng: &mut impl Rng) -> Option<f64> {
+    pub fn step(&mut self, at: &Moment, rng: &mut impl Rng) -> Option<f64> {
         self.done += 1;
-        let sd = at.profile.noise_sd;
+        let sd = at.sd;
         let value = match self.effect {
             Effect::Offset(size_sd) => at.normal + size_sd * sd,
             Effect::Ramp(size_sd) => at.normal + size_sd * sd * f64::from(self.done) / f64::from(self.length),
             Effect::Repeat => at.last,
-            Effect::NearZero => at.profile.mean * rng.random_range(0.0..NEAR_ZERO),
+            Effect::NearZero => at.mean * rng.random_range(0.0..NEAR_ZERO),
             Effect::Missing if !self.is_over() => return None,
             Effect::Missing => at.normal,
             Effect::Noise => at.normal + BURST_NOISE_SD * sd * rng.sample::<f64, _>(StandardNormal),
-            Effect::OppositeHour => at.normal - at.profile.base(at.time_s) + at.profile.base(at.time_s + HALF_DAY_S),
-            Effect::Far(size_sd) => at.profile.base(at.time_s) + size_sd * sd,
+            Effect::OppositeHour => at.normal - at.base + at.opposite,
+            Effect::Far(size_sd) => at.base + size_sd * sd,
         };
         Some(value)
     }

@@ -24,11 +24,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-pub use anomaly::Kind;
+pub use anomaly::{Event, Kind, Moment, Room};
 pub use records::{Records, records};
 pub use report::{LogReport, Report};
 pub use scenario::{BadOptions, COMPONENTS, Component, Phase, Scenario, Shape};
-pub use stream::{Record, Truth};
+pub use stream::{Record, Truth, rng};
 
 /// Writes synthetic logs with known anomalies: a week to train on and a week to test with
 #[derive(clap::Args, Clone, Debug)]

@@ -18,6 +18,7 @@ const AUTOREGRESSION: f64 = 0.6;
 const SERVER_OFFSET: f64 = 0.03;
 const SERVER_PEAK_H: f64 = 0.5;
 const DECIMALS: f64 = 1e4;
+const HALF_DAY_S: i64 = 43_200;
 
 /// One row of a log, and what is known of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +97,11 @@ impl Profile {
         value.clamp(self.low, self.high)
     }
 
+    fn moment(&self, time_s: i64, normal: f64, last: f64) -> Moment {
+        let (base, opposite) = (self.base(time_s), self.base(time_s + HALF_DAY_S));
+        Moment { sd: self.noise_sd, mean: self.mean, base, opposite, normal, last }
+    }
+
     fn room(&self, time_s: i64) -> Room {
         let base = self.base(time_s);
         Room { up_sd: (self.high - base) / self.noise_sd, down_sd: (base - self.low) / self.noise_sd }
@@ -164,7 +170,7 @@ impl Stream {
         let (value, kind) = match &mut self.event {
             None => (normal, None),
             Some(event) => {
-                let at = Moment { profile: &self.profile, time_s, normal, last: self.last };
+                let at = self.profile.moment(time_s, normal, self.last);
                 (event.step(&at, &mut self.event_rng)?, Some(event.kind))
             }
         };
@@ -220,7 +226,7 @@ impl Stream {
 }
 
 /// A named generator with a fixed algorithm: the same bytes on every platform and release.
-fn rng(seed: u64, names: &[&str]) -> Xoshiro256PlusPlus {
+pub fn rng(seed: u64, names: &[&str]) -> Xoshiro256PlusPlus {
     let mut hash = digest(&seed.to_le_bytes(), FNV_OFFSET);
     for name in names {
         hash = digest(name.as_bytes(), digest(&[0xff], hash));

@@ -7,9 +7,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use oddline_core::record::Record;
 use oddline_core::{limits::EPISODE_GAP_RECORDS, profile::Threshold, stream::StreamName, time::EventTime};
-use oddline_detector::{Judge, Model, Names};
+use oddline_detector::Model;
 
 use crate::{
     chart::{self, Point, StreamPanel},
@@ -18,6 +17,7 @@ use crate::{
         window_table::{self, DetectorResult, StreamResult, WindowEvaluation},
         windows::{LabelledWindows, Window},
     },
+    judged,
 };
 
 /// One stream as read, for the comparison detectors and the chart.
@@ -121,12 +121,7 @@ impl Labelled {
     fn judged_by(&self, label: &str, model: &Model) -> Result<DetectorResult> {
         let mut streams = Vec::new();
         for (name, series) in &self.series {
-            let names = Names { server: &name.server, component: &name.component };
-            let (mut judge, mut out) = (Judge::new(model)?, Vec::new());
-            for (time, value) in series.times.iter().zip(&series.values) {
-                judge.push(&Record { time: Some(*time), value: Some(*value), ..Record::default() }, names, &mut out)?;
-            }
-            judge.flush(&mut out)?;
+            let out = judged::series(name, &series.times, &series.values, model)?;
             let flags: Vec<bool> = out.iter().map(|j| j.verdict.anomalous).collect();
             streams.push(self.stream_result(name, series, &flags)?);
         }
