@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use oddline_config::Problems;
 use oddline_detector::OpenError;
 
 use crate::{
@@ -20,12 +21,16 @@ pub struct BadData(pub String);
 #[error("{0}")]
 pub struct BadUsage(pub String);
 
-/// The exit code of an error: 2 usage, 65 bad data or model, 74 I/O, 77 permission, 1 anything else.
+/// The exit code of an error: 2 usage, 65 bad data or model, 74 I/O, 77 permission, 78 bad configuration, 1
+/// anything else.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             return if io.kind() == ErrorKind::PermissionDenied { 77 } else { 74 };
+        }
+        if cause.is::<Problems>() {
+            return 78;
         }
         if cause.is::<BadOptions>() || cause.is::<BadUsage>() {
             return 2;

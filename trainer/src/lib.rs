@@ -22,6 +22,7 @@ pub mod network;
 pub mod output;
 pub mod pages;
 pub mod plain;
+pub mod retrain;
 pub mod say;
 pub mod sign;
 pub mod test;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use oddline_trainer::{error::exit_code, generate, inspect, pages, say, sign, test, train};
+use oddline_trainer::{error::exit_code, generate, inspect, pages, retrain, say, sign, test, train};
 
 /// Learns what is normal in logs, writes it as one ONNX file, and tests it
 #[derive(Parser)]
@@ -20,6 +20,7 @@ enum Command {
     Train(train::Args),
     Test(test::Args),
     Inspect(inspect::Args),
+    Retrain(retrain::Args),
     Keygen(sign::Keygen),
     Sign(sign::Sign),
     /// Writes man pages and shell completions
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Retrain(args) => retrain::run(&args),
         Command::Keygen(args) => sign::keygen(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Pages { dir } => {

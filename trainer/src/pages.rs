@@ -28,6 +28,7 @@ pub const SECTIONS: &[Section] = &[
             ("65", "data or a model that cannot be used"),
             ("74", "input or output failed"),
             ("77", "permission denied"),
+            ("78", "a configuration with mistakes"),
         ],
     },
     Section { title: "SEE ALSO", entries: &[("oddline-agent(1), oddline-collector(1), minisign(1)", "")] },

@@ -10,6 +10,7 @@ mod memory;
 mod odd_logs;
 mod options;
 mod real;
+mod retrain;
 mod seed;
 mod shell;
 mod signing;

@@ -1,0 +1,432 @@
+//! What becomes of a candidate: figures in, one of three words and its reason out. Pure.
+//!
+//! New behaviour and poison look alike to the model in use: both are odd over and over. They differ in what the new model
+//! can still find. Where behaviour changed, the records are as regular as before, elsewhere: anomalies of the size that
+//! mattered so far still stand out. Where somebody made the records wild, or ever wilder, only anomalies larger than
+//! that do. So the same anomalies, sized by the old noise, are put into both, and what the new model misses decides.
+
+#![expect(clippy::cast_precision_loss, reason = "counts")]
+
+use serde::Serialize;
+
+use super::figures::{Data, Figures, Pairs, share};
+use crate::dataset::load::STREAM_RECORDS_MIN;
+
+/// Fewer days than this hold no two whole days to learn a daily curve from, once a part is held out twice.
+pub const DAYS_MIN: f64 = 4.0;
+/// Injected anomalies below which "as many" says nothing.
+pub const EVENTS_MIN: u64 = 40;
+/// A stream is away from home when the model in use calls more than this share of it odd. An alert budget of one a day
+/// is a fiftieth of it.
+pub const AWAY_SHARE: f64 = 0.05;
+/// So much worse, as a share of the anomalies put in, counts as no worse.
+pub const FOUND_TOLERANCE: f64 = 0.03;
+/// The same where streams changed: they are compared with others, not with themselves.
+pub const AWAY_TOLERANCE: f64 = 0.10;
+/// What a model finds at home, when too little is at home to measure it.
+pub const FOUND_USUAL: f64 = 0.85;
+/// Where a value has to be so many times as far from its curve to be odd, what was odd before is swallowed.
+pub const SWALLOWED_REACH: f64 = 1.35;
+/// The middle stream needs less to be suspicious: chance moves all of them together by a tenth.
+pub const WIDER_REACH: f64 = 1.2;
+/// A tenth of the known streams may do so; more is no coincidence.
+pub const SWALLOWED_SHARE: f64 = 0.10;
+/// A first model finds this share of the anomalies put in, or it is not ready.
+pub const FIRST_FOUND_MIN: f64 = 0.7;
+/// Differences larger than chance by this many standard deviations are real.
+const SIGNIFICANT: f64 = 2.0;
+
+/// What becomes of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It takes the place of the model in use.
+    Promote,
+    /// The model in use stays.
+    Hold,
+    /// It could be promoted, and a person has to sign it.
+    Ask,
+}
+
+/// A decision with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// The decision.
+    pub decision: Decision,
+    /// Why, in one sentence.
+    pub reason: String,
+}
+
+impl Decision {
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Promote => "promote",
+            Self::Hold => "hold",
+            Self::Ask => "ask",
+        }
+    }
+}
+
+impl Verdict {
+    /// The model in use stays.
+    #[must_use]
+    pub fn hold(reason: String) -> Self {
+        Self { decision: Decision::Hold, reason }
+    }
+
+    /// What is to be promoted waits for a signature where there is no key.
+    #[must_use]
+    pub fn with_key(self, has_key: bool) -> Self {
+        if has_key || self.decision != Decision::Promote {
+            return self;
+        }
+        Self { decision: Decision::Ask, reason: format!("{}; no signing key is at hand", self.reason) }
+    }
+}
+
+/// Decides.
+#[must_use]
+pub fn decide(figures: &Figures) -> Verdict {
+    if let Some(reason) = too_little(figures) {
+        return Verdict::hold(reason);
+    }
+    let promote = |reason| Verdict { decision: Decision::Promote, reason };
+    if figures.current.is_none() {
+        return first(figures).map_or_else(Verdict::hold, promote);
+    }
+    let against = [is_blind_where_it_changed, finds_less, is_wider, alerts_more];
+    if let Some(reason) = against.iter().find_map(|check| check(figures)) {
+        return Verdict::hold(reason);
+    }
+    gain(figures).map_or_else(
+        || Verdict::hold("the model in use does as well: nothing is gained by another one".to_owned()),
+        promote,
+    )
+}
+
+/// Whether it is not even worth learning from these logs, and why.
+#[must_use]
+pub fn too_short(data: &Data) -> Option<String> {
+    if data.learnt_streams == 0 {
+        return Some(format!(
+            "too little data: no stream has {STREAM_RECORDS_MIN} records before {}",
+            data.held_out_from
+        ));
+    }
+    let is_long = data.days >= DAYS_MIN;
+    (!is_long).then(|| {
+        format!("too little data: the logs reach over {:.1} days, {DAYS_MIN} are needed for a daily curve", data.days)
+    })
+}
+
+fn too_little(figures: &Figures) -> Option<String> {
+    if let Some(reason) = too_short(&figures.data) {
+        return Some(reason);
+    }
+    let mut all = figures.injected.home;
+    all.merge(figures.injected.away);
+    all.merge(figures.injected.new);
+    (all.events < EVENTS_MIN).then(|| {
+        let (records, events) = (figures.data.held_out_records, all.events);
+        format!(
+            "too little data: the {records} held-out records have room for {events} test anomalies, {EVENTS_MIN} are \
+             needed"
+        )
+    })
+}
+
+/// A first model has nothing to be compared with: the error is why it is not ready.
+fn first(figures: &Figures) -> Result<String, String> {
+    let Pairs { events, .. } = figures.injected.new;
+    let found = share(figures.injected.new.candidate(), events);
+    let percent = 100.0 * found;
+    if found < FIRST_FOUND_MIN {
+        let least = 100.0 * FIRST_FOUND_MIN;
+        return Err(format!(
+            "a first model that finds {percent:.0} % of {events} test anomalies, {least:.0} % are needed"
+        ));
+    }
+    let odd = figures.candidate.odd_share;
+    if odd > AWAY_SHARE {
+        return Err(format!("a first model that calls {:.1} % of the newest records odd", 100.0 * odd));
+    }
+    Ok(format!("the first model: it finds {percent:.0} % of {events} test anomalies"))
+}
+
+/// Where nothing changed, the candidate finds as much.
+fn finds_less(figures: &Figures) -> Option<String> {
+    let home = figures.injected.home;
+    is_more(home.current_only, home.candidate_only, home.events).then(|| {
+        format!(
+            "the new model would find fewer anomalies where nothing changed: {} instead of {} of {} test anomalies",
+            home.candidate(),
+            home.current(),
+            home.events
+        )
+    })
+}
+
+/// Whether `a` of `events` pairs that differ are more than `b`, beyond tolerance and chance (`McNemar` 1947).
+fn is_more(a: u64, b: u64, events: u64) -> bool {
+    let excess = a as f64 - b as f64;
+    excess > FOUND_TOLERANCE * events as f64 && excess > SIGNIFICANT * ((a + b) as f64).sqrt()
+}
+
+/// Where behaviour changed, the candidate finds about what the model in use finds where it did not.
+fn is_blind_where_it_changed(figures: &Figures) -> Option<String> {
+    let (away, streams) = (figures.injected.away, figures.streams);
+    let odd = format!("{} of {} known streams are odd over and over", streams.away, streams.known);
+    let swallows = streams.swallowed as f64 > SWALLOWED_SHARE * streams.known as f64;
+    let missed = misses_where_it_changed(figures);
+    if !swallows && missed.is_none() {
+        return None;
+    }
+    if streams.settled > 0 && streams.settled == streams.swallowed {
+        return Some(format!(
+            "behaviour changed in the midst of these logs: {odd}, {} of them quiet on another level by now, and the new \
+             model has learnt both levels as one; it can be learnt from logs that begin after the change",
+            streams.settled
+        ));
+    }
+    Some(match missed {
+        Some(usual) => format!(
+            "the data look poisoned: {odd}, and there the new model finds only {} of {} test anomalies where {:.0} % are \
+             usual",
+            away.candidate(),
+            away.events,
+            100.0 * usual
+        ),
+        None => format!(
+            "the data look poisoned: {odd}, and in {} of them a value may be more than {SWALLOWED_REACH} times as far \
+             off before the new model calls it odd",
+            streams.swallowed
+        ),
+    })
+}
+
+/// The share that is usually found, if the candidate finds less of it than chance explains.
+fn misses_where_it_changed(figures: &Figures) -> Option<f64> {
+    let (home, away) = (figures.injected.home, figures.injected.away);
+    let usual = if home.events >= EVENTS_MIN { share(home.current(), home.events) } else { FOUND_USUAL };
+    let events = away.events as f64;
+    let chance = SIGNIFICANT * (events * usual * (1.0 - usual)).sqrt();
+    ((away.candidate() as f64) < events * (usual - AWAY_TOLERANCE) - chance).then_some(usual)
+}
+
+/// Noise that grows slowly, or everywhere, is never odd over and over, and makes the model deaf all the same.
+fn is_wider(figures: &Figures) -> Option<String> {
+    let reach = figures.reach.filter(|reach| *reach > WIDER_REACH)?;
+    Some(format!(
+        "the data look ever wilder: in the middle stream a value may be {reach:.2} times as far off before the new model \
+         calls it odd, {WIDER_REACH} is allowed"
+    ))
+}
+
+/// The candidate's alerts stay within its budget or below those of the model in use.
+fn alerts_more(figures: &Figures) -> Option<String> {
+    let candidate = &figures.candidate.episodes;
+    let before = figures.current.as_ref().and_then(|current| current.episodes.per_day);
+    let allowed = before.unwrap_or(0.0).max(figures.candidate.expected_high);
+    let low = candidate.low.filter(|low| *low > allowed)?;
+    let compared = before.map_or_else(String::new, |before| format!(", the model in use {before:.2}"));
+    Some(format!(
+        "the new model would alert more: {:.2} (at least {low:.2}) episodes per server and day{compared}, and {:.2} are \
+         allowed for",
+        candidate.per_day.unwrap_or(low),
+        figures.candidate.expected_high
+    ))
+}
+
+/// What the candidate has over the model in use.
+fn gain(figures: &Figures) -> Option<String> {
+    let mut gains = Vec::new();
+    if figures.streams.new > 0 {
+        gains.push(format!("it knows {} new streams", figures.streams.new));
+    }
+    let current = figures.current.as_ref()?;
+    let (before, after) = (&current.episodes, &figures.candidate.episodes);
+    if let (Some(low), Some(high)) = (before.low, after.high)
+        && low > high
+    {
+        let (before, after) = (before.per_day.unwrap_or(low), after.per_day.unwrap_or(high));
+        gains.push(format!("it raises {after:.2} instead of {before:.2} episodes per server and day"));
+    }
+    let home = figures.injected.home;
+    if is_more(home.candidate_only, home.current_only, home.events) {
+        let (found, before) = (home.candidate(), home.current());
+        gains.push(format!("it finds {found} instead of {before} of {} test anomalies", home.events));
+    }
+    (!gains.is_empty()).then(|| gains.join(", and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::figures::{Places, Side, StreamCounts},
+        *,
+    };
+    use crate::evaluate::poisson::Rate;
+
+    fn side(episodes: u64) -> Side {
+        Side {
+            version: 1,
+            sha256: String::new(),
+            threshold: 1.2,
+            expected_high: 2.0,
+            episodes: Rate::new(episodes, 4.0),
+            odd_share: 0.01,
+            truth: None,
+        }
+    }
+
+    fn pairs(events: u64, both: u64, current_only: u64, candidate_only: u64) -> Pairs {
+        Pairs { events, both, current_only, candidate_only }
+    }
+
+    /// A week in which nothing happened.
+    fn quiet() -> Figures {
+        Figures {
+            data: Data {
+                records: 100_000,
+                sha256: String::new(),
+                days: 7.0,
+                held_out_from: String::new(),
+                held_out_records: 20_000,
+                held_out_server_days: 4.0,
+                learnt_streams: 18,
+                faulty_lines: 0,
+            },
+            current: Some(side(6)),
+            candidate: side(6),
+            injected: Places { home: pairs(300, 280, 3, 3), ..Places::default() },
+            streams: StreamCounts { held_out: 18, known: 18, ..StreamCounts::default() },
+            reach: Some(1.02),
+            features: Vec::new(),
+            kinds: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    fn is(figures: &Figures, decision: Decision, words: &str) {
+        let verdict = decide(figures);
+        assert_eq!(verdict.decision, decision, "{}", verdict.reason);
+        assert!(verdict.reason.contains(words), "{}", verdict.reason);
+    }
+
+    /// Four of the streams went to another level.
+    fn changed() -> Figures {
+        let mut figures = quiet();
+        figures.current = Some(side(60));
+        figures.injected = Places { home: pairs(230, 215, 2, 2), away: pairs(70, 64, 4, 1), new: Pairs::default() };
+        figures.streams = StreamCounts { moved: 4, away: 4, ..figures.streams };
+        figures
+    }
+
+    #[test]
+    fn nothing_gained_is_held() {
+        is(&quiet(), Decision::Hold, "does as well");
+    }
+
+    #[test]
+    fn new_streams_fewer_alerts_or_more_found_are_gains() {
+        let mut figures = quiet();
+        figures.streams.new = 2;
+        is(&figures, Decision::Promote, "2 new streams");
+        is(&changed(), Decision::Promote, "1.50 instead of 15.00 episodes");
+        let mut figures = quiet();
+        figures.injected.home = pairs(300, 240, 2, 40);
+        is(&figures, Decision::Promote, "280 instead of 242 of 300");
+        let mut figures = quiet();
+        figures.injected.home = pairs(300, 270, 4, 12);
+        is(&figures, Decision::Hold, "does as well");
+    }
+
+    #[test]
+    fn what_finds_less_is_held_whatever_it_gains() {
+        let mut figures = changed();
+        figures.streams.new = 5;
+        figures.injected.home = pairs(230, 190, 25, 1);
+        is(&figures, Decision::Hold, "191 instead of 215 of 230");
+        figures.injected.home = pairs(230, 209, 6, 1);
+        is(&figures, Decision::Promote, "5 new streams");
+    }
+
+    #[test]
+    fn what_is_blind_where_it_changed_is_poisoned() {
+        let mut figures = changed();
+        figures.injected.away = pairs(70, 40, 28, 0);
+        is(&figures, Decision::Hold, "look poisoned: 4 of 18 known streams are odd over and over, and there");
+        let mut figures = changed();
+        figures.streams.swallowed = 4;
+        is(&figures, Decision::Hold, "in 4 of them a value may be more than 1.35 times");
+        figures.streams.settled = 4;
+        is(&figures, Decision::Hold, "changed in the midst of these logs");
+        figures.streams = StreamCounts { swallowed: 1, settled: 1, ..figures.streams };
+        is(&figures, Decision::Promote, "instead of");
+    }
+
+    #[test]
+    fn everything_changed_or_poisoned_is_measured_by_what_is_usual() {
+        let mut figures = changed();
+        figures.streams = StreamCounts { moved: 18, away: 18, ..figures.streams };
+        figures.injected = Places { away: pairs(300, 280, 15, 2), ..Places::default() };
+        is(&figures, Decision::Promote, "instead of");
+        figures.injected.away = pairs(300, 160, 135, 2);
+        is(&figures, Decision::Hold, "look poisoned");
+    }
+
+    #[test]
+    fn noise_that_grows_everywhere_is_held() {
+        let mut figures = changed();
+        figures.reach = Some(1.3);
+        is(&figures, Decision::Hold, "1.30 times as far off");
+    }
+
+    #[test]
+    fn more_alerts_than_before_and_than_allowed_are_held() {
+        let mut figures = quiet();
+        figures.streams.new = 1;
+        figures.candidate = side(30);
+        is(&figures, Decision::Hold, "alert more");
+        figures.current = Some(side(28));
+        is(&figures, Decision::Promote, "1 new streams");
+    }
+
+    #[test]
+    fn too_little_is_held_first() {
+        let mut figures = changed();
+        figures.data.days = 3.9;
+        is(&figures, Decision::Hold, "too little data: the logs reach over 3.9 days");
+        figures.data.days = f64::NAN;
+        is(&figures, Decision::Hold, "too little data");
+        let mut figures = quiet();
+        figures.injected.home = pairs(39, 39, 0, 0);
+        is(&figures, Decision::Hold, "room for 39 test anomalies");
+        figures.data.learnt_streams = 0;
+        is(&figures, Decision::Hold, "200 records");
+    }
+
+    #[test]
+    fn a_first_model_finds_enough_and_is_quiet() {
+        let mut figures = quiet();
+        figures.current = None;
+        figures.injected = Places { new: pairs(300, 0, 0, 270), ..Places::default() };
+        is(&figures, Decision::Promote, "finds 90 % of 300");
+        figures.candidate.odd_share = 0.08;
+        is(&figures, Decision::Hold, "8.0 % of the newest records");
+        figures.injected.new = pairs(300, 0, 0, 200);
+        is(&figures, Decision::Hold, "67 % of 300");
+    }
+
+    #[test]
+    fn without_a_key_a_person_is_asked() {
+        let promote = decide(&changed());
+        assert_eq!(promote.clone().with_key(true), promote);
+        let ask = promote.with_key(false);
+        assert!(ask.decision == Decision::Ask && ask.reason.ends_with("no signing key is at hand"), "{ask:?}");
+        assert_eq!(decide(&quiet()).with_key(false).decision, Decision::Hold);
+    }
+}

@@ -1,0 +1,169 @@
+//! What a retraining is to do: typed, or written in `trainer.toml` for the timer, the typed laid over the written.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use oddline_config::{Layers, Problems};
+
+use super::Args;
+use crate::error::BadUsage;
+
+/// Where everything is kept unless another folder is named.
+const FOLDER: &str = "/var/lib/oddline/trainer";
+/// Where packages put the program that pushes.
+const COLLECTOR: &str = "/usr/bin/oddline-collector";
+/// Names of the key and of its password among a service's credentials; both may be missing.
+const CREDENTIAL: &str = "oddline.key";
+const CREDENTIAL_PASSWORD: &str = "oddline.key.password";
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+const OUT: &str = "models/next.onnx";
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Paths and patterns of the logs.
+    pub logs: Vec<String>,
+    /// The model in use.
+    pub current: Current,
+    /// Where the new model goes.
+    pub out: PathBuf,
+    /// Where the report goes; as JSON beside it.
+    pub report: PathBuf,
+    /// The key that signs, where there is one.
+    pub key: Option<PathBuf>,
+    /// The file with its password.
+    pub password_file: Option<PathBuf>,
+    /// What hands a promoted model out, where it is to be handed out.
+    pub push: Option<Push>,
+}
+
+/// The model in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Current {
+    /// There is none.
+    None,
+    /// This one; it must be there.
+    File(PathBuf),
+    /// This one, once there is one: a pushed model is kept here.
+    Kept(PathBuf),
+}
+
+/// The collector's program, and whom it shall tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// The program.
+    pub program: PathBuf,
+    /// `all`, or agents.
+    pub to: Vec<String>,
+}
+
+/// What `trainer.toml` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    logs: Vec<String>,
+    folder: PathBuf,
+    current: PathBuf,
+    key: Option<PathBuf>,
+    password_file: Option<PathBuf>,
+    push: Option<Push>,
+}
+
+impl Settings {
+    /// Puts together what was typed and what is written.
+    ///
+    /// # Errors
+    /// All mistakes of the configuration, or options that do not fit together.
+    pub fn of(args: &Args) -> Result<Self> {
+        let written = args.config.as_deref().map(read).transpose()?;
+        let logs = if args.logs.is_empty() {
+            written.as_ref().map(|written| written.logs.clone()).unwrap_or_default()
+        } else {
+            args.logs.clone()
+        };
+        if logs.is_empty() {
+            let what = "name the logs to learn from, or a configuration that does: retrain LOGS... or --config FILE";
+            return Err(BadUsage(what.to_owned()).into());
+        }
+        if logs.iter().any(|log| log == "-") {
+            return Err(BadUsage("retrain needs files: standard input cannot be read twice".to_owned()).into());
+        }
+        let out = args.out.clone();
+        let out = out.or_else(|| written.as_ref().map(|w| w.folder.join("next.onnx"))).unwrap_or_else(|| OUT.into());
+        let current = match (&args.current, &written) {
+            (Some(file), _) => Current::File(file.clone()),
+            (None, Some(written)) => Current::Kept(written.current.clone()),
+            (None, None) => Current::None,
+        };
+        let written_key = written.as_ref().and_then(|w| Some((w.key.clone()?, w.password_file.clone())));
+        let (key, password_file) = match (&args.key, written_key) {
+            (Some(key), _) => (Some(key.clone()), args.password_file.clone()),
+            (None, Some((key, password))) => (Some(key), args.password_file.clone().or(password)),
+            (None, None) => (credential(CREDENTIAL), credential(CREDENTIAL_PASSWORD)),
+        };
+        let typed_push = args.push_with.clone().map(|program| Push { program, to: everyone() });
+        let report = args.report.clone().unwrap_or_else(|| out.with_extension("md"));
+        if report.extension().is_some_and(|e| e == "json") {
+            let what = "--report names the report for people; the JSON goes beside it: choose another ending, e.g. .md";
+            return Err(BadUsage(what.to_owned()).into());
+        }
+        let push = typed_push.or_else(|| written.and_then(|written| written.push));
+        Ok(Self { logs, current, out, report, key, password_file, push })
+    }
+
+    /// The report as JSON.
+    #[must_use]
+    pub fn report_json(&self) -> PathBuf {
+        self.report.with_extension("json")
+    }
+}
+
+impl Current {
+    /// Its file, whether it is there or not.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::None => None,
+            Self::File(path) | Self::Kept(path) => Some(path),
+        }
+    }
+}
+
+/// Reads `trainer.toml`, the folder beside it and the environment.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn read(file: &Path) -> Result<Written, Problems> {
+    let reader = Layers::of(file).read();
+    let written = {
+        let top = reader.top();
+        let section = top.section("retrain");
+        let logs: Vec<String> = section.list("logs").unwrap_or_default();
+        if logs.is_empty() {
+            section.problem("logs", "there is none: say what to learn from, such as logs = [\"/var/log/app/*.csv\"]");
+        }
+        let folder = section.path("folder").unwrap_or_else(|| FOLDER.into());
+        let current = section.path("current").unwrap_or_else(|| folder.join("current.onnx"));
+        let (key, password_file) = (section.path("key"), section.path("password_file"));
+        if section.has("password_file") && !section.has("key") {
+            section.problem("password_file", "a password_file belongs to a key: name that too");
+        }
+        let program = section.path("collector").unwrap_or_else(|| COLLECTOR.into());
+        let to = section.list("to").unwrap_or_else(everyone);
+        let push = section.flag("push").unwrap_or(true).then_some(Push { program, to });
+        section.finish();
+        top.finish();
+        Written { logs, folder, current, key, password_file, push }
+    };
+    reader.finish()?;
+    Ok(written)
+}
+
+fn everyone() -> Vec<String> {
+    vec!["all".to_owned()]
+}
+
+/// A credential that a service may have been given.
+fn credential(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(std::env::var_os(CREDENTIALS)?).join(name);
+    path.exists().then_some(path)
+}

@@ -1,0 +1,46 @@
+//! What a log says about its own held-out records: read apart, after everything was learnt, for the report alone.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use oddline_core::{stream::StreamName, time::EventTime};
+
+use crate::dataset::{Logs, Stream, load::for_each_value};
+
+/// One flag a held-out record, stream by stream.
+#[derive(Debug)]
+pub struct Truth(Vec<Vec<bool>>);
+
+impl Truth {
+    /// Reads the column `anomalous` of the logs beside the held-out streams; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the logs cannot be read again.
+    pub fn read(logs: &Logs, held_out: &[Stream], from: EventTime) -> Result<Option<Self>> {
+        let mut flags: BTreeMap<StreamName, Vec<(EventTime, bool)>> =
+            held_out.iter().map(|stream| (stream.name.clone(), Vec::new())).collect();
+        let read = for_each_value(logs, |name, time, _value, anomalous| {
+            if time >= from
+                && let Some(of_stream) = flags.get_mut(&name)
+            {
+                of_stream.push((time, anomalous.unwrap_or(false)));
+            }
+        })?;
+        if !read.has_truth {
+            return Ok(None);
+        }
+        let of_stream = |stream: &Stream| {
+            let mut flags = flags.remove(&stream.name).unwrap_or_default();
+            // The order in which the dataset has its records.
+            flags.sort_by_key(|(time, _)| *time);
+            flags.into_iter().map(|(_, anomalous)| anomalous).collect()
+        };
+        Ok(Some(Self(held_out.iter().map(of_stream).collect())))
+    }
+
+    /// The flags of the stream with this number.
+    #[must_use]
+    pub fn of(&self, number: usize) -> &[bool] {
+        &self.0[number]
+    }
+}
