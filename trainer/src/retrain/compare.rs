@@ -15,7 +15,7 @@ use oddline_core::{
 use oddline_detector::{Judged, Model};
 
 use super::{
-    decide::{AWAY_SHARE, SWALLOWED_REACH},
+    decide::{AWAY_SHARE, LEARNT_SHARE, SWALLOWED_REACH},
     drift::{self, Moved},
     figures::{Data, Figures, KindFound, Place, Places, Side, StreamCounts, StreamRow, TruthFigures, share},
     inject::{Copy, Injected, inject},
@@ -159,6 +159,8 @@ impl Tally {
         let moved = old_baseline.zip(new_baseline).map(|(old, new)| Moved::between(old, new, self.wider));
         let settled = |old: &Baseline| drift::is_settled(stream, old);
         self.count(place, moved.as_ref(), old_baseline.is_some_and(settled));
+        let is_learnt = |odd: f64| candidate_odd <= AWAY_SHARE && candidate_odd <= LEARNT_SHARE * odd;
+        self.counts.learnt += usize::from(place == Place::Away && current_odd.is_some_and(is_learnt));
         self.reaches.extend(moved.map(|moved| moved.reach));
         let mut row = StreamRow {
             server: server.clone(),

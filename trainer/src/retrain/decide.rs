@@ -19,6 +19,8 @@ pub const EVENTS_MIN: u64 = 40;
 /// A stream is away from home when the model in use calls more than this share of it odd. An alert budget of one a day
 /// is a fiftieth of it.
 pub const AWAY_SHARE: f64 = 0.05;
+/// It is home again when the new model calls at most this part of what was odd in it odd.
+pub const LEARNT_SHARE: f64 = 0.5;
 /// So much worse, as a share of the anomalies put in, counts as no worse.
 pub const FOUND_TOLERANCE: f64 = 0.03;
 /// The same where streams changed: they are compared with others, not with themselves.
@@ -245,6 +247,10 @@ fn gain(figures: &Figures) -> Option<String> {
     if figures.streams.new > 0 {
         gains.push(format!("it knows {} new streams", figures.streams.new));
     }
+    let (learnt, away) = (figures.streams.learnt, figures.streams.away);
+    if learnt > 0 {
+        gains.push(format!("{learnt} of {away} streams that are odd over and over are usual to it"));
+    }
     let current = figures.current.as_ref()?;
     let (before, after) = (&current.episodes, &figures.candidate.episodes);
     if let (Some(low), Some(high)) = (before.low, after.high)
@@ -342,6 +348,16 @@ mod tests {
         let mut figures = quiet();
         figures.injected.home = pairs(300, 270, 4, 12);
         is(&figures, Decision::Hold, "does as well");
+    }
+
+    /// One long episode is one alert: that a stream is odd all the time is a reason of its own.
+    #[test]
+    fn streams_that_are_usual_again_are_a_gain() {
+        let mut figures = changed();
+        figures.current = Some(side(7));
+        is(&figures, Decision::Hold, "does as well");
+        figures.streams.learnt = 4;
+        is(&figures, Decision::Promote, "4 of 4 streams that are odd over and over are usual to it");
     }
 
     #[test]

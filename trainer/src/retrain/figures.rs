@@ -119,7 +119,9 @@ pub struct StreamCounts {
     pub moved: usize,
     /// Of the known ones, those that the model in use finds odd over and over.
     pub away: usize,
-    /// Of these, those whose noise the new model takes for usual: its reach grew far.
+    /// Of these, those that are usual to the new model.
+    pub learnt: usize,
+    /// Of the ones away, those whose noise the new model takes for usual: its reach grew far.
     pub swallowed: usize,
     /// Of these, those that are as quiet as ever on another level by now: they went there within the logs.
     pub settled: usize,

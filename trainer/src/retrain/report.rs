@@ -203,9 +203,9 @@ fn drift(text: &mut String, figures: &Figures) {
     line(
         text,
         format!(
-            "\n## Drift\n\n{} streams held out: {} known ({} moved, {} odd over and over, {} of these \
-             swallowed), {} new; {} known ones are not in these logs and stay known.\n",
-            s.held_out, s.known, s.moved, s.away, s.swallowed, s.new, s.absent
+            "\n## Drift\n\n{} streams held out: {} known ({} moved, {} odd over and over, of these {} \
+             usual to the new model and {} swallowed), {} new; {} known ones are not in these logs and stay known.\n",
+            s.held_out, s.known, s.moved, s.away, s.learnt, s.swallowed, s.new, s.absent
         ),
     );
     text.push_str(

@@ -34,6 +34,19 @@ fn changed_behaviour_is_promoted_and_signed() {
     }
 }
 
+/// One long episode is one alert: that it lasts is what counts.
+#[test]
+fn another_level_alone_is_promoted() {
+    let mut weeks = Weeks::with_key(7_008);
+    weeks.forget_new();
+    weeks.write(|row, _| new_level(row));
+    let folder = &weeks.folder;
+    let done = folder.run(&format!("{RETRAIN} {LOG} --current {CURRENT} --key {KEY}"));
+    decided(folder, &done, "promote", &["streams that are odd over and over are usual to it"]);
+    assert_eq!(report(folder)["figures"]["streams"]["learnt"], 6);
+    assert!(folder.path(SIGNATURE).exists());
+}
+
 /// The log's own column says of every record that it is normal, and that none is: the decision is the same.
 #[test]
 fn poisoned_logs_are_held() {
