@@ -3,10 +3,14 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use oddline_core::id::FleetName;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::interval,
+};
 
 use crate::{
     broker::{self, Broker, COLLECTOR, Fleets, Limits, Tls},
@@ -23,6 +27,9 @@ use crate::{
     store::{Address, Mode, Store},
     writer::QUEUE_MAX,
 };
+
+/// How often it is asked whether the broker's certificate ends soon: it lasts two years.
+const RENEWAL_TICK: Duration = Duration::from_secs(24 * 3600);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -104,7 +111,12 @@ async fn work(
                 link::address::Address { host: login.address.ip().to_string(), port: login.address.port(), tls: false };
             let access = Access::Login { user: login.user.clone(), password: login.password.clone().into_bytes() };
             let link = Settings { broker: address, client_id: client_id(&name), access, jitter_seed: 1 };
+            let own_tls = embedded.tls.is_some() || embedded.names.is_empty();
+            let renewal = (!own_tls).then(|| tokio::spawn(renew(state.clone(), embedded.names.clone(), say)));
             let done = collector.run(link, stop).await;
+            if let Some(renewal) = renewal {
+                renewal.abort();
+            }
             broker.stop().await;
             Ok(done?)
         }
@@ -139,6 +151,23 @@ fn settings(
     };
     let fleets = if fleets.is_empty() { Fleets::Every } else { Fleets::Only(fleets.into_iter().collect()) };
     Ok(broker::Settings { listen: embedded.listen, tls, fleets, limits: Limits::default() })
+}
+
+/// Renews the broker's certificate before it ends; the broker notices the new files by itself.
+async fn renew(state: PathBuf, names: Vec<String>, say: fn(&str)) {
+    let mut day = interval(RENEWAL_TICK);
+    // The first tick comes at once, and the certificate was just looked at.
+    day.tick().await;
+    loop {
+        day.tick().await;
+        match authority(&state).and_then(|authority| Ok(authority.server(&names, now())?)) {
+            Ok(files) if files.is_new => {
+                say(&format!("INFO  the broker's certificate was renewed and counts until {}", files.expires));
+            }
+            Ok(_) => {}
+            Err(error) => say(&format!("WARN  the broker's certificate cannot be renewed: {error}")),
+        }
+    }
 }
 
 /// The authority that enrolls agents.

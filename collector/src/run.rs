@@ -356,8 +356,9 @@ fn writer_ended(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -
     }
 }
 
-/// What agents say and is kept here.
-const HEARD: [Channel; 4] = [Channel::Birth, Channel::Status, Channel::Events, Channel::ModelState];
+/// What agents say and is kept here, and what a collector wished for them before.
+const HEARD: [Channel; 5] =
+    [Channel::Birth, Channel::Status, Channel::Events, Channel::ModelState, Channel::ModelDesired];
 
 /// What one collector of all fleets listens to; where models are, what is left of earlier ones is found.
 fn all_filters(known: &BTreeSet<FleetName>) -> Vec<String> {

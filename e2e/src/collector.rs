@@ -10,7 +10,12 @@ use std::{
 use oddline_collector::store::{Address, Keep, Mode, Store, StoredEvent};
 use oddline_core::id::AgentName;
 
-use crate::{heard::Heard, programs::copied, waiting::within};
+use crate::{
+    heard::Heard,
+    mosquitto::{AUTHORITY, COLLECTOR, Mosquitto},
+    programs::copied,
+    waiting::within,
+};
 
 /// The collector ends within this time of SIGTERM, on a busy machine too.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
@@ -23,6 +28,19 @@ pub struct Collector {
     program: PathBuf,
     address: Address,
     child: Option<Child>,
+}
+
+/// The part of a configuration that names an outside broker.
+#[must_use]
+pub fn behind(broker: &Mosquitto) -> String {
+    let file = |name: &str, ending: &str| broker.folder().join(format!("{name}.{ending}"));
+    format!(
+        "[broker]\nurl = \"mqtts://localhost:{}\"\nca = {:?}\ncertificate = {:?}\nkey = {:?}\n",
+        broker.port(),
+        file(AUTHORITY, "pem"),
+        file(COLLECTOR, "pem"),
+        file(COLLECTOR, "key")
+    )
 }
 
 impl Collector {

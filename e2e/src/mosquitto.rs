@@ -21,24 +21,8 @@ pub const COLLECTOR: &str = "collector";
 pub const AUTHORITY: &str = "ca";
 const BROKER: &str = "broker";
 
-/// Who may say and hear what. `%u` is the name in the certificate: an agent writes under its own name only, and reads
-/// what is said to it and the models.
-const RULES: &str = "\
-pattern write oddline/v1/+/%u/birth
-pattern write oddline/v1/+/%u/status
-pattern write oddline/v1/+/%u/events
-pattern write oddline/v1/+/%u/training
-pattern write oddline/v1/+/%u/model/state
-pattern read oddline/v1/+/%u/ack
-pattern read oddline/v1/+/%u/model/desired
-pattern read oddline/v1/+/_models/+
-
-user collector
-topic read oddline/v1/#
-topic write oddline/v1/+/+/ack
-topic write oddline/v1/+/+/model/desired
-topic write oddline/v1/+/_models/+
-";
+/// Who may say and hear what: the file that users get.
+const RULES: &str = include_str!("../../packaging/mosquitto/acl");
 
 /// A mosquitto; killed when dropped.
 pub struct Mosquitto {

@@ -15,11 +15,11 @@ use oddline_core::id::AgentName;
 use oddline_e2e::{
     agent::{Agent, Link, Setup},
     authority::Validity,
-    collector::Collector,
+    collector::{self, Collector},
     compare::Difference,
     fixture,
     heard::Heard,
-    mosquitto::{AUTHORITY, COLLECTOR, Mosquitto, free_port},
+    mosquitto::{AUTHORITY, Mosquitto, free_port},
     poison::{self, Poison},
     postgres::Postgres,
     random::Random,
@@ -84,16 +84,7 @@ impl Fleet {
         let port = free_port();
         let settings = match &broker {
             None => format!("[embedded]\nlisten = \"127.0.0.1:{port}\"\n"),
-            Some(broker) => {
-                let file = |name: String| broker.folder().join(name);
-                format!(
-                    "[broker]\nurl = \"mqtts://localhost:{}\"\nca = {:?}\ncertificate = {:?}\nkey = {:?}\n",
-                    broker.port(),
-                    file(format!("{AUTHORITY}.pem")),
-                    file(format!("{COLLECTOR}.pem")),
-                    file(format!("{COLLECTOR}.key"))
-                )
-            }
+            Some(broker) => collector::behind(broker),
         };
         let mut collector = Collector::new(&folder.path().join("collector"), address, &settings);
         collector.start();

@@ -36,6 +36,8 @@ pub const ACK_WAIT_MS_MAX: u64 = 15 * 60_000;
 pub const UNHEARD_WAIT_MS_MIN: u64 = 1_000;
 /// This one doubles only up to a minute: a broker keeps nothing of what nobody listens to.
 pub const UNHEARD_WAIT_MS_MAX: u64 = 60_000;
+/// A collector that is behind is told so no more often: an old acknowledgement that comes late looks the same.
+pub const BEHIND_WAIT_MS: u64 = 10_000;
 
 const _: () = assert!(BATCH_BYTES_AIM <= BATCH_BYTES_MAX, "an aim is within the limit");
 const _: () = assert!(
@@ -81,6 +83,9 @@ pub enum Heard {
     Delete(u64),
     /// Nothing that was not known.
     Nothing,
+    /// The collector has less than it has acknowledged before: it was set back to a backup. What is deleted here never
+    /// comes again; it waits until it is told so.
+    Behind,
     /// It is about another life of the state file.
     OtherEpoch(Epoch),
     /// The collector has sequences that were never given out here: the state file is an old copy, and its new entries
@@ -138,6 +143,7 @@ pub struct Delivery {
     since_ms: u64,
     unheard_wait_ms: u64,
     unheard_due_ms: Option<u64>,
+    behind_due_ms: Option<u64>,
 }
 
 impl Delivery {
@@ -157,6 +163,7 @@ impl Delivery {
             since_ms: 0,
             unheard_wait_ms: UNHEARD_WAIT_MS_MIN,
             unheard_due_ms: None,
+            behind_due_ms: None,
         }
     }
 
@@ -216,6 +223,11 @@ impl Delivery {
             self.halted = true;
             self.lost();
             return Heard::Ahead { acked: ack.acked, last: spool_last };
+        }
+        if ack.acked < self.acked && self.behind_due_ms.is_none_or(|due| now_ms >= due) {
+            self.behind_due_ms = Some(now_ms + BEHIND_WAIT_MS);
+            self.rewind();
+            return Heard::Behind;
         }
         if ack.acked <= self.acked {
             return Heard::Nothing;
@@ -406,6 +418,17 @@ mod tests {
         assert_eq!(delivery.heard(Ack { epoch: other, acked: 12 }, 12, 0), Heard::OtherEpoch(other));
         assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 10 }, 12, 0), Heard::Nothing);
         assert_eq!(delivery.acked(), 10);
+    }
+
+    #[test]
+    fn a_collector_that_was_set_back_is_told_now_and_then_and_gets_again_what_is_left() {
+        let mut delivery = connected();
+        delivery.pack(&entries(11, 2, 10), 0).unwrap();
+        let old = Ack { epoch: EPOCH, acked: 4 };
+        assert_eq!(delivery.heard(old, 12, 5), Heard::Behind);
+        assert_eq!((delivery.acked(), delivery.wants(12).map(|wanted| wanted.from)), (10, Some(11)));
+        assert_eq!(delivery.heard(old, 12, 6), Heard::Nothing, "it was just told");
+        assert_eq!(delivery.heard(old, 12, 5 + BEHIND_WAIT_MS), Heard::Behind);
     }
 
     #[test]

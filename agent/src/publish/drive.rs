@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Spool,
+    announce::{Birth, json},
     delivery::{Delivery, Heard, PackError},
     message::{Happened, Message},
     ports::{Inbound, LinkFigures, Outbound, Ports, Report},
@@ -57,6 +58,7 @@ pub async fn drive<S: Spool>(
         settings,
         delivery,
         session,
+        birth: None,
         retained: BTreeMap::new(),
         wanted: None,
         desired: None,
@@ -73,7 +75,8 @@ struct Driver {
     settings: Settings,
     delivery: Delivery,
     session: Session,
-    /// Newest word on each retained channel.
+    birth: Option<Box<Birth>>,
+    /// Newest word on each other retained channel.
     retained: BTreeMap<Channel, Vec<u8>>,
     wanted: Option<ModelHash>,
     desired: Option<Inbound>,
@@ -139,6 +142,7 @@ impl Driver {
                 self.figures.connected = true;
                 self.figures.connections += 1;
                 self.delivery.connected();
+                self.announce();
                 for (channel, payload) in self.retained.clone() {
                     self.publish(channel, payload);
                 }
@@ -183,6 +187,7 @@ impl Driver {
                             spool.ack(up_to).map_err(DriveError::Spool)?;
                         }
                         Heard::Nothing => {}
+                        Heard::Behind => self.announce(),
                         Heard::OtherEpoch(epoch) => {
                             self.figures.strange += 1;
                             report(Report::OtherEpoch(epoch));
@@ -209,6 +214,12 @@ impl Driver {
 
     fn say(&mut self, outbound: Outbound) {
         match outbound {
+            Outbound::Birth(birth) => {
+                self.birth = Some(birth);
+                if self.figures.connected {
+                    self.announce();
+                }
+            }
             Outbound::Retain(channel, payload) => {
                 if self.figures.connected {
                     self.publish(channel, payload.clone());
@@ -228,6 +239,14 @@ impl Driver {
                 }
             }
             Outbound::FetchEnded => self.end_fetch(),
+        }
+    }
+
+    /// Says who this is, and from where on it has entries.
+    fn announce(&self) {
+        if let Some(birth) = &self.birth {
+            let oldest = self.delivery.acked() + 1;
+            self.publish(Channel::Birth, json(&Birth { oldest, ..Birth::clone(birth) }));
         }
     }
 

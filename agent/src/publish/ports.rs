@@ -8,10 +8,14 @@ use oddline_core::{
 };
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::announce::Birth;
+
 /// What other parts of the agent want said or asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outbound {
-    /// The newest word on a retained channel; said again at each connection.
+    /// Who the agent is; said again at each connection, with what is acknowledged by then.
+    Birth(Box<Birth>),
+    /// The newest word on another retained channel; said again at each connection.
     Retain(Channel, Vec<u8>),
     /// A message for once; dropped while there is no connection.
     Once(Channel, Vec<u8>),

@@ -204,7 +204,7 @@ impl Agent {
         let desk = Desk { who: who(config), board: board.clone(), link, models };
         let socket = open_desk(config, desk, &mut tasks).await;
         if let (Destination::Broker(link, _), Some(delivery)) = (&config.destination, &delivery) {
-            let birth = Outbound::Retain(Channel::Birth, json(&birth(config, link, &state)));
+            let birth = Outbound::Birth(Box::new(birth(config, link, &state)));
             delivery.outbound.send(birth).await.context("the delivery has ended")?;
         }
         keeper.announce().await;

@@ -5,12 +5,14 @@
 //!                                            agent (its own name)   collector
 //!  <fleet>/<agent>/birth, status, events,    write                  read
 //!                  training, model/state
-//!  <fleet>/<agent>/ack, model/desired        read                   write
+//!  <fleet>/<agent>/ack                       read                   write
+//!  <fleet>/<agent>/model/desired             read                   write, read
 //!  <fleet>/_models/<sha256>                  read (its fleet)       write, read
 //! ```
 //!
 //! An agent reads exact topics only: no filter with a wildcard is ever its own. The collector may also use the filters
-//! of [`Channel::of_fleet`] and [`Channel::of_all`], and [`models_of`] to find those that nobody refers to any more.
+//! of [`Channel::of_fleet`] and [`Channel::of_all`] and [`models_of`]. It reads what it wrote itself to find wishes and
+//! models that an earlier life of its database left behind.
 
 use std::collections::BTreeSet;
 
@@ -145,8 +147,8 @@ impl Rules {
         }
         let granted = match who {
             Who::Collector => match topic {
+                Topic::Agent(_, _, Channel::ModelDesired) | Topic::Model(..) => true,
                 Topic::Agent(_, _, channel) => (access == Access::Read) == channel.is_from_agent(),
-                Topic::Model(..) => true,
             },
             Who::Agent { .. } | Who::Client(_) => {
                 (access == Access::Write) == is_from_agent(topic)
@@ -162,9 +164,9 @@ impl Rules {
     fn is_collectors_filter(&self, filter: &str) -> bool {
         let fleet = filter.split('/').nth(2).and_then(|level| level.parse().ok());
         let of_fleet = fleet.filter(|fleet| self.fleets.serves(fleet)).is_some_and(|fleet| {
-            filter == models_of(&fleet) || channels_from_agents().any(|channel| filter == channel.of_fleet(&fleet))
+            filter == models_of(&fleet) || channels_collectors_read().any(|channel| filter == channel.of_fleet(&fleet))
         });
-        of_fleet || channels_from_agents().any(|channel| filter == channel.of_all())
+        of_fleet || channels_collectors_read().any(|channel| filter == channel.of_all())
     }
 }
 
@@ -175,8 +177,8 @@ pub fn models_of(fleet: &FleetName) -> String {
     Topic::Model(fleet.clone(), hash).to_string().replace(&hash.to_string(), "+")
 }
 
-fn channels_from_agents() -> impl Iterator<Item = Channel> {
-    Channel::ALL.into_iter().filter(|channel| channel.is_from_agent())
+fn channels_collectors_read() -> impl Iterator<Item = Channel> {
+    Channel::ALL.into_iter().filter(|channel| channel.is_from_agent() || *channel == Channel::ModelDesired)
 }
 
 impl Who {
@@ -302,7 +304,8 @@ mod tests {
             assert_eq!(rules.publish(&pi, &own, false).is_ok(), agent_writes, "{own}");
             assert_eq!(rules.subscribe(&pi, &own).is_ok(), !agent_writes, "{own}");
             assert_eq!(rules.publish(&Who::Collector, &own, false).is_ok(), !agent_writes, "{own}");
-            assert_eq!(rules.subscribe(&Who::Collector, &own).is_ok(), agent_writes, "{own}");
+            let collector_reads = agent_writes || channel == "model/desired";
+            assert_eq!(rules.subscribe(&Who::Collector, &own).is_ok(), collector_reads, "{own}");
             for others in [format!("oddline/v1/home/web/{channel}"), format!("oddline/v1/shop/pi/{channel}")] {
                 assert!(rules.publish(&pi, &others, false).is_err(), "{others}");
                 assert!(rules.subscribe(&pi, &others).is_err(), "{others}");
@@ -328,7 +331,8 @@ mod tests {
         let home = "home".parse().unwrap();
         for channel in Channel::ALL {
             for filter in [channel.of_fleet(&home), channel.of_all()] {
-                assert_eq!(rules.subscribe(&Who::Collector, &filter).is_ok(), channel.is_from_agent(), "{filter}");
+                let granted = channel.is_from_agent() || channel == Channel::ModelDesired;
+                assert_eq!(rules.subscribe(&Who::Collector, &filter).is_ok(), granted, "{filter}");
                 assert!(rules.subscribe(&agent("pi", None), &filter).is_err(), "{filter}");
             }
             assert!(rules.subscribe(&Who::Collector, &channel.of_fleet(&"shop".parse().unwrap())).is_err());
@@ -416,7 +420,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nobody but the owner and the collector, and never both in the same direction; models are read by both.
+        /// Nobody but the owner and the collector, and never both write; models and wishes are read by both.
         #[test]
         fn a_topic_has_one_side_that_writes(topic in topic(), me in name(), fleet in proptest::option::of(name())) {
             let me = agent(&me, fleet.as_deref());
@@ -425,7 +429,8 @@ mod tests {
                     every().allows(&me, access, &topic).is_ok(),
                     every().allows(&Who::Collector, access, &topic).is_ok(),
                 );
-                let is_read_by_both = access == Access::Read && matches!(topic, Topic::Model(..));
+                let is_read_by_both = access == Access::Read
+                    && matches!(topic, Topic::Model(..) | Topic::Agent(_, _, Channel::ModelDesired));
                 prop_assert!(!(mine && collectors) || is_read_by_both);
                 if mine {
                     let Who::Agent { name, fleet } = &me else { unreachable!() };

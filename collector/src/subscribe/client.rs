@@ -49,9 +49,9 @@ impl SessionStore for NothingUnderWay {
     }
 }
 
-/// Our own retained messages do not come back, except those that the broker kept from before.
+/// Not "no local": a broker would then also keep back what an earlier life of this collector left with it.
 pub(super) fn filter(filter: String) -> SubscribeFilterInput {
-    SubscribeFilterInput::new(filter, QoS::AtLeastOnce).no_local(true)
+    SubscribeFilterInput::new(filter, QoS::AtLeastOnce)
 }
 
 pub(super) fn options(settings: &Settings, secrets: Secrets) -> Result<MqttOptions, String> {

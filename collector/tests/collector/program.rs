@@ -195,9 +195,14 @@ async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
     let address = Address::Sqlite(folder.path().join("collector.db"));
     let outside = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
     let mut program = Program::new(folder.path(), &config(&address, &outside));
-    program.up();
     let mut pi = Agent::connect(who("home", "pi"), epoch(1), broker.port, false);
     pi.connected().await;
+    // Left by another life of the database.
+    pi.say(Channel::ModelDesired, "{}".to_owned()).await;
+    assert_eq!(timeout(PATIENCE, pi.heard()).await.unwrap().1, b"{}");
+    program.up();
+    let cleared = timeout(PATIENCE, pi.heard()).await.unwrap_or_else(|_| panic!("{}", program.log()));
+    assert_eq!(cleared.1, b"", "nobody wishes it any more");
     let birth = r#"{"fleet":"home","agent":"pi","version":"0.1.0","epoch":"1","oldest":1}"#;
     pi.say(Channel::Birth, birth.to_owned()).await;
     pi.say(Channel::Status, r#"{"state":"up","figures":null}"#.to_owned()).await;

@@ -109,6 +109,17 @@ pub fn program(target: &Target, program: Program) -> Result<PathBuf> {
     Ok(built.pop().context("one program was asked for")?.1)
 }
 
+/// The Debian packages for this machine, made now.
+pub fn packages_of_host() -> Result<Vec<PathBuf>> {
+    package::check()?;
+    let host = target::host()?;
+    let out = folder(host)?;
+    compile::programs(host, &toolchain::find(host)?, host.programs, compile::Linked::Dynamically)?;
+    share::make(host, host.programs)?;
+    package::make(host, host.programs, &out)?;
+    host.programs.iter().map(|program| package::file(host, *program, &out)).collect()
+}
+
 /// What container images for this machine are made from.
 pub fn containers_of_host() -> Result<()> {
     let host = target::host()?;

@@ -2,6 +2,7 @@
 //! all failures are listed at the end. What could not be run is named with its reason, never silently left out.
 
 mod arm;
+mod booted;
 mod containers;
 mod steps;
 mod summary;
@@ -45,11 +46,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         run.step("conformance: onnx.checker and onnxruntime", steps::conformance_python);
         run.step("memory from 1 to 20 million records", steps::memory);
         run.step("quality on unseen seeds", steps::quality);
+        run.step("questions on ten million anomalies", steps::questions);
         run.step("the agent for arm64 and armhf", arm::arm);
         run.step("containers: three steps and a small fleet", containers::containers);
+        run.step("packages in a booted system", booted::booted);
     } else {
         println!(
-            "\nWith --long also: 200 kills, advisories, conformance, memory, quality, other processors, containers."
+            "\nWith --long also: 200 kills, advisories, conformance, memory, quality, ten million anomalies, other \
+             processors, containers, a booted system."
         );
     }
     println!("{}", run.summary());

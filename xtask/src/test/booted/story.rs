@@ -1,0 +1,282 @@
+//! What happens to a machine: from `dpkg -i` to `dpkg --purge`. One method a chapter, in the order of their telling.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::machine::Machine;
+use crate::{demo::processes::until, shell};
+
+const AGENT: &str = "oddline-agent.service";
+const COLLECTOR: &str = "oddline-collector.service";
+const RETRAIN: &str = "oddline-retrain.service";
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The log that the agent follows.
+const LOG: &str = "/var/log/app/app.log";
+/// What the trainer learns from.
+const WEEK: &str = "/var/log/app/week.csv";
+const CURRENT: &str = "/var/lib/oddline/trainer/current.onnx";
+/// Two weeks of three servers; the model begins with two of them.
+const GENERATE: &str = "oddline-trainer generate --servers 3 --days 7 --test-days 7 --period-s 120 --seed 7011";
+/// Words of a broken configuration that its journal must repeat.
+const MISSPELT: &str = "listn";
+
+pub struct Story<'a> {
+    machine: &'a Machine,
+    packages: &'a [PathBuf],
+}
+
+impl<'a> Story<'a> {
+    /// Puts the packages into the machine.
+    pub fn begin(machine: &'a Machine, packages: &'a [PathBuf]) -> Result<Self> {
+        fs::create_dir_all(machine.path("/root/packages"))?;
+        for package in packages {
+            fs::copy(package, machine.path("/root/packages").join(name(package)?))?;
+        }
+        Ok(Self { machine, packages })
+    }
+
+    pub fn tell(self) -> Result<()> {
+        self.installed().context("installed")?;
+        self.configured().context("configured")?;
+        self.a_model_is_pushed().context("a model is pushed")?;
+        self.a_line_becomes_a_row("server-01", "77777").context("a line becomes a row")?;
+        self.killed().context("killed")?;
+        self.misconfigured().context("misconfigured")?;
+        self.retrained().context("retrained")?;
+        self.upgraded().context("upgraded")?;
+        self.purged().context("purged")
+    }
+
+    /// Both services run at once with what the packages bring.
+    fn installed(&self) -> Result<()> {
+        for package in self.packages {
+            self.machine.run(&["dpkg", "--install", &format!("/root/packages/{}", name(package)?)])?;
+        }
+        for unit in [AGENT, COLLECTOR] {
+            self.machine.comes_to(unit, "active")?;
+        }
+        ensure!(
+            self.machine.succeeds(&["systemctl", "is-enabled", "oddline-retrain.timer"])?,
+            "the timer is not enabled"
+        );
+        // Without a configuration there is nothing to learn from, and that is no failure.
+        self.machine.run(&["systemctl", "start", RETRAIN])?;
+        ensure!(self.machine.property(RETRAIN, "ConditionResult")? == "no", "it ran without a configuration");
+        self.machine.run(&["oddline-agent", "status"])?;
+        self.machine.run(&["oddline-agent", "validate"])?;
+        let groups = self.machine.run(&["id", "-nG", "oddline"])?;
+        ensure!(groups.contains("adm") && groups.contains("systemd-journal"), "oddline is in {groups}");
+        Ok(())
+    }
+
+    /// An operator's settings: a key, a log, the collector of this machine.
+    fn configured(&self) -> Result<()> {
+        self.machine.shell("mkdir -p /var/log/app /etc/credstore && chown oddline: /var/log/app")?;
+        self.machine.shell(&format!("mkdir -p /root/w && cd /root/w && {GENERATE}"))?;
+        self.machine.run(&["oddline-trainer", "keygen", "--key", "/etc/credstore/oddline.key"])?;
+        self.machine.shell("install -m 644 /etc/credstore/oddline.pub /etc/oddline/oddline.pub")?;
+        self.machine.write(
+            "/etc/oddline/agent.d/10-site.toml",
+            &format!(
+                "name = 'booted'\n[model]\ntrusted_key_files = ['/etc/oddline/oddline.pub']\n[broker]\n\
+                 address = 'mqtt://127.0.0.1:1883'\n[[source]]\nfiles = ['{LOG}']\nbegin = 'start'\n"
+            ),
+        )?;
+        self.machine.write(
+            "/etc/oddline/trainer.toml",
+            &format!("[retrain]\nlogs = ['{WEEK}']\nfolder = '/var/lib/oddline/trainer'\ncurrent = '{CURRENT}'\n"),
+        )?;
+        self.machine.run(&["oddline-agent", "validate"])?;
+        self.machine.run(&["systemctl", "restart", AGENT])?;
+        self.machine.comes_to(AGENT, "active")?;
+        until("the agent is not known", PATIENCE, || Ok(self.ask(&["agents"])?.to_string().contains("booted")))
+    }
+
+    /// The first model, by hand: it knows two of the three servers.
+    fn a_model_is_pushed(&self) -> Result<()> {
+        self.machine.shell(&format!(
+            "cd /root/w && grep -v server-03 logs/server_logs.txt > first.csv && \
+             oddline-trainer train --epochs 6 --logs first.csv --model current.onnx && \
+             oddline-trainer sign current.onnx --key /etc/credstore/oddline.key && \
+             install -o oddline -g oddline current.onnx current.onnx.minisig -t $(dirname {CURRENT}) && \
+             runuser -u oddline -- oddline-collector push {CURRENT} --to all"
+        ))?;
+        self.agent_runs_what_is_current()
+    }
+
+    /// A record far from everything, in a log of which the agent has read a week.
+    fn a_line_becomes_a_row(&self, server: &str, value: &str) -> Result<()> {
+        if !self.machine.path(LOG).exists() {
+            self.machine.shell(&format!("cp /root/w/first.csv {LOG}.new && mv {LOG}.new {LOG}"))?;
+        }
+        let last = self.machine.shell(&format!("tail -n 1 {LOG} | cut -d, -f1"))?;
+        self.machine.shell(&format!("echo '{},{server},cpu,{value},0' >> {LOG}", last.trim()))?;
+        until("the line is no row", PATIENCE, || {
+            let rows = self.ask(&["anomalies", "--since", "3650d", "--limit", "10000"])?;
+            let found = rows.as_array().into_iter().flatten().any(|row| {
+                row["server"] == server && row["component"] == "cpu" && row["value"].as_f64() == value.parse().ok()
+            });
+            Ok(found)
+        })
+    }
+
+    /// kill -9: systemd starts it again, and nothing that was found is lost or there twice.
+    fn killed(&self) -> Result<()> {
+        let before = self.rows()?;
+        for unit in [AGENT, COLLECTOR] {
+            self.machine.run(&["systemctl", "kill", "--signal=KILL", "--kill-who=main", unit])?;
+            let again = || Ok(self.machine.property(unit, "NRestarts")? == "1");
+            until("it is not started again", PATIENCE, again).with_context(|| unit.to_owned())?;
+            self.machine.comes_to(unit, "active")?;
+        }
+        self.a_line_becomes_a_row("server-02", "88888")?;
+        ensure!(self.rows()? == before + 1, "{} anomalies before, {} now", before, self.rows()?);
+        Ok(())
+    }
+
+    /// A mistake in the configuration: exit 78, no further attempt, and words to mend it by.
+    fn misconfigured(&self) -> Result<()> {
+        let file = "/etc/oddline/agent.d/99-broken.toml";
+        self.machine.write(file, &format!("[metrics]\n{MISSPELT} = '127.0.0.1:9464'\n"))?;
+        ensure!(!self.machine.succeeds(&["systemctl", "restart", AGENT])?, "it started with a broken configuration");
+        self.machine.comes_to(AGENT, "failed")?;
+        ensure!(self.machine.property(AGENT, "ExecMainStatus")? == "78", "another exit code");
+        let said = self.machine.said_by(AGENT);
+        ensure!(said.contains(MISSPELT) && said.contains("99-broken.toml"), "the journal does not say what: {said}");
+        fs::remove_file(self.machine.path(file))?;
+        self.machine.run(&["systemctl", "start", AGENT])?;
+        self.machine.comes_to(AGENT, "active")
+    }
+
+    /// The timer's unit: on changed behaviour it promotes, pushes and the agent takes it; on poisoned logs it holds.
+    fn retrained(&self) -> Result<()> {
+        let noise =
+            "n[\"cpu\"]=4;n[\"disk_io\"]=15;n[\"error_rate\"]=.5;n[\"latency\"]=8;n[\"memory\"]=2;n[\"network\"]=30";
+        let week = |change: &str| {
+            let awk = format!("BEGIN{{FS=OFS=\",\";srand(7);{noise}}} NR>1{{{change}}} {{print}}");
+            let script = format!("awk '{awk}' /root/w/logs/unseen_logs.txt > {WEEK}.new && mv {WEEK}.new {WEEK}");
+            self.machine.shell(&script)
+        };
+        let before = self.current()?;
+        week("if ($2==\"server-01\") $4+=6*n[$3]")?;
+        ensure!(self.retrain()?.starts_with("promote: "), "{}", self.machine.said_by(RETRAIN));
+        let promoted = self.current()?;
+        ensure!(promoted != before, "the model in use is still the old one");
+        self.agent_runs_what_is_current()?;
+        week("if (rand()<.2) $4+=(6+6*rand())*n[$3]")?;
+        ensure!(self.retrain()?.starts_with("hold: "), "{}", self.machine.said_by(RETRAIN));
+        ensure!(self.current()? == promoted, "what was held is in use");
+        Ok(())
+    }
+
+    /// A newer package over the old one, while the services run.
+    fn upgraded(&self) -> Result<()> {
+        let rows = self.rows()?;
+        let model = self.agent_model()?;
+        for package in self.packages {
+            let newer = repacked(package, &self.machine.path("/root/packages"))?;
+            self.machine.run(&["dpkg", "--install", &format!("/root/packages/{}", name(&newer)?)])?;
+        }
+        for unit in [AGENT, COLLECTOR] {
+            self.machine.comes_to(unit, "active")?;
+        }
+        ensure!(self.agent_model()? == model, "the agent has forgotten its model");
+        self.a_line_becomes_a_row("server-01", "99999")?;
+        ensure!(self.rows()? == rows + 1, "{rows} anomalies before the upgrade, {} after one more line", self.rows()?);
+        Ok(())
+    }
+
+    /// Nothing of it stays that was not an operator's own.
+    fn purged(&self) -> Result<()> {
+        self.machine.run(&["dpkg", "--purge", "oddline-agent", "oddline-collector", "oddline-trainer"])?;
+        let left = [
+            "/var/lib/oddline/agent",
+            "/var/lib/oddline/collector",
+            "/var/lib/oddline/trainer",
+            "/etc/oddline/agent.toml",
+            "/etc/oddline/collector.toml",
+            "/usr/bin/oddline-agent",
+            "/usr/lib/systemd/system/oddline-agent.service",
+        ]
+        .into_iter()
+        .filter(|path| self.machine.path(path).exists())
+        .collect::<Vec<_>>();
+        ensure!(left.is_empty(), "left behind: {left:?}");
+        ensure!(self.machine.path("/etc/oddline/oddline.pub").exists(), "an operator's own file is gone");
+        ensure!(self.machine.property(AGENT, "ActiveState")? == "inactive", "the agent runs on");
+        Ok(())
+    }
+
+    /// What the collector answers, as JSON.
+    fn ask(&self, question: &[&str]) -> Result<Value> {
+        let mut command = vec!["runuser", "-u", "oddline", "--", "oddline-collector"];
+        command.extend(question);
+        command.push("--json");
+        let answer = self.machine.run(&command)?;
+        serde_json::from_str(&answer).with_context(|| format!("{question:?}: {answer}"))
+    }
+
+    /// Anomalies that are stored.
+    fn rows(&self) -> Result<usize> {
+        let rows = self.ask(&["anomalies", "--since", "3650d", "--limit", "10000"])?;
+        Ok(rows.as_array().map_or(0, Vec::len))
+    }
+
+    /// Runs the timer's unit; what it decided, with the reason.
+    fn retrain(&self) -> Result<String> {
+        self.machine.run(&["systemctl", "start", RETRAIN]).with_context(|| self.machine.said_by(RETRAIN))?;
+        let invocation = self.machine.property(RETRAIN, "InvocationID")?;
+        let said =
+            self.machine.run(&["journalctl", "--output=cat", &format!("_SYSTEMD_INVOCATION_ID={invocation}")])?;
+        let decided =
+            said.lines().find(|line| ["promote: ", "hold: ", "ask: "].iter().any(|word| line.starts_with(word)));
+        let decided = decided.with_context(|| format!("no decision: {said}"))?.to_owned();
+        println!("booted: {decided}");
+        Ok(decided)
+    }
+
+    /// Version of the trainer's model in use.
+    fn current(&self) -> Result<u64> {
+        let told = self.machine.run(&["oddline-trainer", "inspect", CURRENT, "--json"])?;
+        let told: Value = serde_json::from_str(&told)?;
+        told["version"].as_u64().context("a model has a version")
+    }
+
+    /// Version of the agent's.
+    fn agent_model(&self) -> Result<Option<u64>> {
+        let agents = self.ask(&["agents"])?;
+        let agent = agents.as_array().and_then(|agents| agents.iter().find(|agent| agent["agent"] == "booted"));
+        Ok(agent.and_then(|agent| agent["model"].as_u64()))
+    }
+
+    fn agent_runs_what_is_current(&self) -> Result<()> {
+        let current = self.current()?;
+        until("the agent does not take the model", PATIENCE, || Ok(self.agent_model()? == Some(current)))
+            .with_context(|| format!("{}\n{}", self.machine.said_by(AGENT), self.machine.said_by(COLLECTOR)))
+    }
+}
+
+fn name(package: &Path) -> Result<String> {
+    let name = package.file_name().context("a package has a name")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// The same package with a higher version.
+fn repacked(package: &Path, folder: &Path) -> Result<PathBuf> {
+    let (open, newer) = (folder.join("open"), folder.join(format!("newer-{}", name(package)?)));
+    shell::must(Command::new("dpkg-deb").arg("--raw-extract").arg(package).arg(&open))?;
+    let control = open.join("DEBIAN/control");
+    let text = fs::read_to_string(&control)?;
+    let version = text.lines().find(|line| line.starts_with("Version: ")).context("a package has a version")?;
+    fs::write(&control, text.replace(version, &format!("{version}+newer")))?;
+    shell::must(Command::new("dpkg-deb").args(["--build", "--root-owner-group"]).arg(&open).arg(&newer))?;
+    fs::remove_dir_all(&open)?;
+    Ok(newer)
+}
