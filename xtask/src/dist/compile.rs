@@ -36,6 +36,16 @@ pub fn folder(target: &Target) -> Result<PathBuf> {
     Ok(target_dir()?.join(target.triple).join("dist"))
 }
 
+/// What was compiled the last time.
+pub fn found(target: &Target, programs: &[Program]) -> Result<Vec<(Program, PathBuf)>> {
+    let found = |program: &Program| {
+        let file = folder(target)?.join(program.binary());
+        ensure!(file.is_file(), "{} is not there: compile it first, without --no-build", file.display());
+        Ok((*program, file))
+    };
+    programs.iter().map(found).collect()
+}
+
 /// Compiles them; each with its file.
 pub fn programs(
     target: &Target,

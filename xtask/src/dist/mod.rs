@@ -39,6 +39,9 @@ pub struct Args {
     /// Only what is installed, or only what goes into container images
     #[arg(long, value_enum)]
     what: Option<What>,
+    /// Compile nothing: take the programs of the last time
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// A part of the work.
@@ -69,8 +72,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         println!("\n== {} with {}", target.triple, toolchain.shown());
         let out = folder(target)?;
         if wants(What::Packages) {
-            compile::programs(target, toolchain, &programs, compile::Linked::Dynamically)?;
-            share::make(target, &programs)?;
+            let here = if args.no_build {
+                compile::found(target, &programs)?;
+                share::Programs::Found
+            } else {
+                compile::programs(target, toolchain, &programs, compile::Linked::Dynamically)?;
+                share::Programs::Compiled
+            };
+            share::make(target, &programs, here)?;
             package::make(target, &programs, &out)?;
             tarball::make(target, &programs, &out)?;
         }
@@ -115,7 +124,7 @@ pub fn packages_of_host() -> Result<Vec<PathBuf>> {
     let host = target::host()?;
     let out = folder(host)?;
     compile::programs(host, &toolchain::find(host)?, host.programs, compile::Linked::Dynamically)?;
-    share::make(host, host.programs)?;
+    share::make(host, host.programs, share::Programs::Compiled)?;
     package::make(host, host.programs, &out)?;
     host.programs.iter().map(|program| package::file(host, *program, &out)).collect()
 }
@@ -138,7 +147,7 @@ fn containers(target: &Target, toolchain: &toolchain::Toolchain, programs: &[Pro
     for (program, file) in built {
         copy(&file, &folder.join(program.binary()))?;
     }
-    let factory = share::factory()?;
+    let factory = share::factory(share::Programs::Compiled)?;
     copy(&factory, &folder.join("factory.onnx"))?;
     for part in ["Dockerfile", "etc/agent.toml"] {
         copy(&shell::root().join("docker").join(part), &folder.join(part))?;

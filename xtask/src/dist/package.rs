@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{
-    compile, epoch,
+    compile, copy, epoch, share,
     target::{Program, Target},
 };
 use crate::shell;
@@ -34,6 +34,7 @@ pub fn make(target: &Target, programs: &[Program], out: &Path) -> Result<()> {
             .env("CARGO_TARGET_DIR", compile::target_dir()?)
             .env("SOURCE_DATE_EPOCH", epoch()?);
         shell::must(&mut deb)?;
+        copy(&share::bill(target, *program)?, &out.join(format!("{}_{}.cdx.json", program.binary(), target.debian)))?;
     }
     Ok(())
 }

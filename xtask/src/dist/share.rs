@@ -21,13 +21,33 @@ const FACTORY_LOG: &[&str] =
 /// Any model that somebody trains is newer.
 const FACTORY_VERSION: &str = "1";
 
+/// The programs of this machine that make the rest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    /// Compiled when they are wanted.
+    Compiled,
+    /// As they are.
+    Found,
+}
+
+impl Programs {
+    fn get(self, program: Program) -> Result<PathBuf> {
+        let host = target::host()?;
+        match self {
+            Self::Compiled => super::program(host, program),
+            Self::Found => Ok(compile::found(host, &[program])?.remove(0).1),
+        }
+    }
+}
+
 /// Fills the folder `share` beside a target's programs, where the packages find it.
-pub fn make(target: &Target, programs: &[Program]) -> Result<()> {
+pub fn make(target: &Target, programs: &[Program], here: Programs) -> Result<()> {
     let share = compile::folder(target)?.join("share");
+    // What was compiled a moment ago is not compiled again because somebody edits a file meanwhile.
+    let own = if target.is_host() { Programs::Found } else { here };
     empty(&share)?;
     for program in programs {
-        let here = super::program(target::host()?, *program)?;
-        shell::must(Command::new(here).arg("pages").arg(&share))?;
+        shell::must(Command::new(own.get(*program)?).arg("pages").arg(&share))?;
         let parts = materials::parts(target, *program)?;
         let bill = serde_json::to_string_pretty(&materials::bill(target, *program, &parts))?;
         write(&share.join(format!("{}.cdx.json", program.binary())), &bill)?;
@@ -37,16 +57,21 @@ pub fn make(target: &Target, programs: &[Program]) -> Result<()> {
     let pages = fs::read_dir(share.join("man"))?.map(|page| Ok(page?.path())).collect::<Result<Vec<_>>>()?;
     shell::must(Command::new("gzip").args(["-9", "-n"]).args(pages))?;
     if programs.contains(&Program::Agent) {
-        copy(&factory()?, &share.join("factory.onnx"))?;
+        copy(&factory(if programs.contains(&Program::Trainer) { own } else { here })?, &share.join("factory.onnx"))?;
     }
     Ok(())
 }
 
+/// The bill of a program's materials, which is handed out beside its package too.
+pub fn bill(target: &Target, program: Program) -> Result<PathBuf> {
+    Ok(compile::folder(target)?.join("share").join(format!("{}.cdx.json", program.binary())))
+}
+
 /// The factory model: the same bytes from the same trainer.
-pub fn factory() -> Result<PathBuf> {
+pub fn factory(here: Programs) -> Result<PathBuf> {
     let folder = compile::target_dir()?.join("factory");
     let model = folder.join("factory.onnx");
-    let trainer = super::program(target::host()?, Program::Trainer)?;
+    let trainer = here.get(Program::Trainer)?;
     if is_newer(&model, &trainer) {
         return Ok(model);
     }

@@ -20,6 +20,9 @@ pub struct Args {
     /// Add what takes long: 200 kills, other programs on our model, memory over 20 million records, unseen seeds
     #[arg(long)]
     long: bool,
+    /// Only steps with this in their name, such as containers or arm64
+    #[arg(long, value_name = "WORD")]
+    only: Option<String>,
     /// Install the Debian packages that some tests want (also with CI=true)
     #[arg(long)]
     install: bool,
@@ -30,7 +33,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.install || in_ci {
         packages::install(args.long)?;
     }
-    let mut run = Run::default();
+    let mut run = Run::of(args.only.clone());
     run.step("formatting", steps::formatting);
     run.step("dependencies: licences, bans, sources", steps::dependencies);
     run.step("house rules and arrows", steps::house);
