@@ -31,6 +31,8 @@ pub const FOUND_USUAL: f64 = 0.85;
 pub const SWALLOWED_REACH: f64 = 1.35;
 /// The middle stream needs less to be suspicious: chance moves all of them together by a tenth.
 pub const WIDER_REACH: f64 = 1.2;
+/// The same since the anchor, whatever the number of steps.
+pub const ANCHOR_REACH: f64 = 1.4;
 /// A tenth of the known streams may do so; more is no coincidence.
 pub const SWALLOWED_SHARE: f64 = 0.10;
 /// A first model finds this share of the anomalies put in, or it is not ready.
@@ -219,6 +221,12 @@ fn misses_where_it_changed(figures: &Figures) -> Option<f64> {
 
 /// Noise that grows slowly, or everywhere, is never odd over and over, and makes the model deaf all the same.
 fn is_wider(figures: &Figures) -> Option<String> {
+    if let Some(reach) = figures.anchor_reach.filter(|reach| *reach > ANCHOR_REACH) {
+        return Some(format!(
+            "the data grew wilder step by step: since the anchor, a value may be {reach:.2} times as far off in the middle \
+             stream before the new model calls it odd, {ANCHOR_REACH} is allowed"
+        ));
+    }
     let reach = figures.reach.filter(|reach| *reach > WIDER_REACH)?;
     Some(format!(
         "the data look ever wilder: in the middle stream a value may be {reach:.2} times as far off before the new model \
@@ -309,6 +317,7 @@ mod tests {
             injected: Places { home: pairs(300, 280, 3, 3), ..Places::default() },
             streams: StreamCounts { held_out: 18, known: 18, ..StreamCounts::default() },
             reach: Some(1.02),
+            anchor_reach: None,
             features: Vec::new(),
             kinds: Vec::new(),
             rows: Vec::new(),
@@ -399,6 +408,11 @@ mod tests {
         let mut figures = changed();
         figures.reach = Some(1.3);
         is(&figures, Decision::Hold, "1.30 times as far off");
+        // In steps that are each small enough.
+        (figures.reach, figures.anchor_reach) = (Some(1.1), Some(1.45));
+        is(&figures, Decision::Hold, "since the anchor, a value may be 1.45 times");
+        figures.anchor_reach = Some(1.2);
+        is(&figures, Decision::Promote, "instead of");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! standardises them.
 
 use oddline_core::{
-    profile::{Profile, RecordView},
+    profile::{Profile, RecordView, StreamBaseline},
     robust::{median, spread},
     stream::{
         FEATURES,
@@ -76,6 +76,17 @@ impl Moved {
         let changed = |ratio: f64| !(1.0 / MOVED_FACTOR..=MOVED_FACTOR).contains(&ratio);
         self.level > MOVED_SCALES || changed(self.scale) || changed(self.gap)
     }
+}
+
+/// The middle of the streams that both know: how far a value has to be from its curve to be odd, new over old.
+#[must_use]
+pub fn reach(old: &Profile, new: &Profile) -> Option<f64> {
+    let wider = wider(&old.record, &new.record);
+    let of = |b: &StreamBaseline| {
+        new.baseline(&b.server, &b.component).map(|now| Moved::between(&b.baseline, now, wider).reach)
+    };
+    let reaches: Vec<f64> = old.baselines.iter().filter_map(of).collect();
+    (!reaches.is_empty()).then(|| median(&reaches))
 }
 
 /// Whether a stream that left its old curve is as quiet as ever around another level.

@@ -20,6 +20,8 @@ pub struct Figures {
     pub streams: StreamCounts,
     /// New over old, for the middle one of the known streams: how far a value has to be from its curve to be odd.
     pub reach: Option<f64>,
+    /// The same since the anchor, over as many retrainings as there were.
+    pub anchor_reach: Option<f64>,
     /// How the features' standardisation moved.
     pub features: Vec<FeatureMoved>,
     /// Injected anomalies found, by kind.

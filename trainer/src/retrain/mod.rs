@@ -55,6 +55,9 @@ pub struct Args {
     /// The model in use; without it the first model is made
     #[arg(long, value_name = "FILE")]
     pub current: Option<PathBuf>,
+    /// A model that you stand for: noise that grew far since, in however many steps, is held
+    #[arg(long, value_name = "FILE")]
+    pub anchor: Option<PathBuf>,
     /// The model to write [default: models/next.onnx]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -96,6 +99,7 @@ const ALERT_BUDGET: f64 = 1.0;
 
 /// The model in use.
 struct InUse {
+    bytes: Vec<u8>,
     model: Model,
     before: Before,
     start: Start,
@@ -123,6 +127,7 @@ pub fn run(args: &Args) -> Result<()> {
     let key = settings.key.as_deref();
     let signer = key.map(|key| Signer::open(key, settings.password_file.as_deref())).transpose()?;
     let in_use = in_use(&settings.current, args.cold)?;
+    let anchor = anchor(&settings.anchor, in_use.as_ref())?;
     let logs = Logs::find_all(&settings.logs)?;
     let dataset = Dataset::read(&logs, 1.0)?;
     say::dataset(&dataset);
@@ -131,7 +136,7 @@ pub fn run(args: &Args) -> Result<()> {
         return finish(args, &settings, &Report::early(args.seed, cut.data, Verdict::hold(reason)));
     }
     let made = train::make(&recipe(args, in_use.as_ref()), &cut.older, in_use.as_ref().map(|i| &i.before), None)?;
-    let figures = compared(args, &logs, cut, in_use.as_ref(), &made)?;
+    let figures = compared(args, &logs, cut, (in_use.as_ref(), anchor.as_ref()), &made)?;
     let verdict = decide::decide(&figures).with_key(signer.is_some());
     let start = in_use.map_or_else(|| Start::Cold("there is no model in use".to_owned()), |in_use| in_use.start);
     let is_signed = write(&settings, &made, signer.as_ref().filter(|_| verdict.decision == Decision::Promote))?;
@@ -159,18 +164,8 @@ fn finish(args: &Args, settings: &Settings, report: &Report) -> Result<()> {
 
 /// Opens the model in use, if there is one, and looks whether its weights can be started from.
 fn in_use(current: &Current, cold: bool) -> Result<Option<InUse>> {
-    let Some(path) = current.path() else { return Ok(None) };
-    let bytes = match fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound && matches!(current, Current::Kept(_)) => return Ok(None),
-        read => read.with_context(|| {
-            format!("cannot read the model in use, {}: without --current a first model is made", path.display())
-        })?,
-    };
-    let refused = || {
-        let advice = "put back the file that was pushed last, or take it away to begin with a first model";
-        format!("the model in use, {}, is refused ({advice})", path.display())
-    };
-    let model = Model::open(&bytes).with_context(refused)?;
+    let advice = "put back the file that was pushed last, or leave --current out to begin with a first model";
+    let Some((bytes, model)) = open(current, "model in use", advice)? else { return Ok(None) };
     let weights = match export::decode_weights(&bytes, "record") {
         _ if cold => Err("it was asked for".to_owned()),
         Ok(view) if network::has_shape(&view.layers, &view.tanh) => Ok(view.layers),
@@ -184,7 +179,32 @@ fn in_use(current: &Current, cold: bool) -> Result<Option<InUse>> {
     let sha256 = hex(&Sha256::digest(&bytes));
     let before =
         Before { weights: weights.ok(), version: model.version, sha256, keep: Some(Arc::clone(&model.profile)) };
-    Ok(Some(InUse { model, before, start }))
+    Ok(Some(InUse { bytes, model, before, start }))
+}
+
+/// Reads and opens a model that is compared with; one that is kept may be missing yet.
+fn open(model: &Current, what: &str, advice: &str) -> Result<Option<(Vec<u8>, Model)>> {
+    let Some(path) = model.path() else { return Ok(None) };
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && matches!(model, Current::Kept(_)) => return Ok(None),
+        read => read.with_context(|| format!("cannot read the {what}, {}: {advice}", path.display()))?,
+    };
+    let refused = || format!("the {what}, {}, is refused: {advice}", path.display());
+    let model = Model::open(&bytes).with_context(refused)?;
+    Ok(Some((bytes, model)))
+}
+
+/// Opens the anchor; where one is to be kept and there is none, the model in use becomes it.
+fn anchor(anchor: &Current, in_use: Option<&InUse>) -> Result<Option<Model>> {
+    let advice = "put it back, or name another model that you stand for";
+    if let Some((_, model)) = open(anchor, "anchor", advice)? {
+        return Ok(Some(model));
+    }
+    if let (Some(path), Some(in_use)) = (anchor.path(), in_use) {
+        output::write(path, &in_use.bytes)?;
+        return Ok(Some(in_use.model.clone()));
+    }
+    Ok(None)
 }
 
 /// The candidate aims where the model in use does, unless told otherwise.
@@ -219,12 +239,21 @@ fn cut(mut dataset: Dataset) -> Cut {
     Cut { older: dataset, held_out, present, from, data }
 }
 
-fn compared(args: &Args, logs: &Logs, cut: Cut, in_use: Option<&InUse>, made: &Made) -> Result<Figures> {
+fn compared(
+    args: &Args,
+    logs: &Logs,
+    cut: Cut,
+    (in_use, anchor): (Option<&InUse>, Option<&Model>),
+    made: &Made,
+) -> Result<Figures> {
     let truth = Truth::read(logs, &cut.held_out, cut.from)?;
     let held_out = HeldOut { streams: &cut.held_out, truth: truth.as_ref(), present: &cut.present, seed: args.seed };
     let sha256 = hex(&Sha256::digest(&made.bytes));
     let current = in_use.map(|in_use| Named { model: &in_use.model, sha256: &in_use.before.sha256 });
-    compare::compare(cut.data, &held_out, current.as_ref(), &Named { model: &made.model, sha256: &sha256 })
+    let mut figures =
+        compare::compare(cut.data, &held_out, current.as_ref(), &Named { model: &made.model, sha256: &sha256 })?;
+    figures.anchor_reach = anchor.and_then(|anchor| drift::reach(&anchor.profile, &made.model.profile));
+    Ok(figures)
 }
 
 /// Writes the model and, with a key, its signature. One that another model left is taken away first.

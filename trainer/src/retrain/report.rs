@@ -208,6 +208,10 @@ fn drift(text: &mut String, figures: &Figures) {
             s.held_out, s.known, s.moved, s.away, s.learnt, s.swallowed, s.new, s.absent
         ),
     );
+    if let Some(reach) = figures.reach {
+        let anchor = figures.anchor_reach.map_or_else(String::new, |anchor| format!(", {anchor:.2} since the anchor"));
+        line(text, format!("What counts as usual in the middle stream reaches {reach:.2} times as far{anchor}.\n"));
+    }
     text.push_str(
         "| stream | | level moved by | noise | reach | interval | odd: in use | new | found: in use | new |\n",
     );

@@ -25,6 +25,8 @@ pub struct Settings {
     pub logs: Vec<String>,
     /// The model in use.
     pub current: Current,
+    /// A model that a person stands for: what grew since counts, in however many steps.
+    pub anchor: Current,
     /// Where the new model goes.
     pub out: PathBuf,
     /// Where the report goes; as JSON beside it.
@@ -37,14 +39,14 @@ pub struct Settings {
     pub push: Option<Push>,
 }
 
-/// The model in use.
+/// A model that is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Current {
     /// There is none.
     None,
     /// This one; it must be there.
     File(PathBuf),
-    /// This one, once there is one: a pushed model is kept here.
+    /// This one, once there is one: it is kept here.
     Kept(PathBuf),
 }
 
@@ -63,6 +65,7 @@ pub struct Written {
     logs: Vec<String>,
     folder: PathBuf,
     current: PathBuf,
+    anchor: PathBuf,
     key: Option<PathBuf>,
     password_file: Option<PathBuf>,
     push: Option<Push>,
@@ -89,11 +92,13 @@ impl Settings {
         }
         let out = args.out.clone();
         let out = out.or_else(|| written.as_ref().map(|w| w.folder.join("next.onnx"))).unwrap_or_else(|| OUT.into());
-        let current = match (&args.current, &written) {
+        let model = |typed: &Option<PathBuf>, kept: Option<&PathBuf>| match (typed, kept) {
             (Some(file), _) => Current::File(file.clone()),
-            (None, Some(written)) => Current::Kept(written.current.clone()),
+            (None, Some(kept)) => Current::Kept(kept.clone()),
             (None, None) => Current::None,
         };
+        let current = model(&args.current, written.as_ref().map(|w| &w.current));
+        let anchor = model(&args.anchor, written.as_ref().map(|w| &w.anchor));
         let written_key = written.as_ref().and_then(|w| Some((w.key.clone()?, w.password_file.clone())));
         let (key, password_file) = match (&args.key, written_key) {
             (Some(key), _) => (Some(key.clone()), args.password_file.clone()),
@@ -107,7 +112,7 @@ impl Settings {
             return Err(BadUsage(what.to_owned()).into());
         }
         let push = typed_push.or_else(|| written.and_then(|written| written.push));
-        Ok(Self { logs, current, out, report, key, password_file, push })
+        Ok(Self { logs, current, anchor, out, report, key, password_file, push })
     }
 
     /// The report as JSON.
@@ -143,6 +148,7 @@ pub fn read(file: &Path) -> Result<Written, Problems> {
         }
         let folder = section.path("folder").unwrap_or_else(|| FOLDER.into());
         let current = section.path("current").unwrap_or_else(|| folder.join("current.onnx"));
+        let anchor = section.path("anchor").unwrap_or_else(|| folder.join("anchor.onnx"));
         let (key, password_file) = (section.path("key"), section.path("password_file"));
         if section.has("password_file") && !section.has("key") {
             section.problem("password_file", "a password_file belongs to a key: name that too");
@@ -152,7 +158,7 @@ pub fn read(file: &Path) -> Result<Written, Problems> {
         let push = section.flag("push").unwrap_or(true).then_some(Push { program, to });
         section.finish();
         top.finish();
-        Written { logs, folder, current, key, password_file, push }
+        Written { logs, folder, current, anchor, key, password_file, push }
     };
     reader.finish()?;
     Ok(written)

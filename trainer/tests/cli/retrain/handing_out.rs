@@ -42,6 +42,7 @@ fn what_is_promoted_is_pushed_and_is_then_in_use() {
     }
     assert!(failed.stdout.starts_with("promote: "), "{}", failed.stdout);
     assert!(folder.read(CURRENT) == before, "the model in use is the old one");
+    assert!(folder.read("models/anchor.onnx") == before, "and the first that was in use is stood for");
 
     collector(folder, 0);
     let done = folder.run(RETRAIN);
