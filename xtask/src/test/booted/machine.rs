@@ -122,8 +122,8 @@ impl Machine {
 
     fn output(&self, command: &[&str]) -> Result<Output> {
         let mut nsenter = Command::new("nsenter");
-        nsenter.args(["--target", &self.leader.to_string(), "--all", "--wd=/root", "--"]).args(command);
-        nsenter.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root").env("LC_ALL", "C.UTF-8");
+        nsenter.args(["--target", &self.leader.to_string(), "--all", "--wdns=/srv", "--"]).args(command);
+        nsenter.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/srv").env("LC_ALL", "C.UTF-8");
         nsenter.output().with_context(|| format!("starting nsenter for {}", command.join(" ")))
     }
 }

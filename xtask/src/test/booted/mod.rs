@@ -18,6 +18,8 @@ use super::summary::{NotRun, Outcome};
 use crate::{dist, shell};
 
 const DEBIAN: &str = "bookworm";
+/// A folder with packages that were made before; otherwise they are made now.
+const PACKAGES: &str = "ODDLINE_PACKAGES";
 const NEEDED: [&str; 4] = ["debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb"];
 
 pub fn booted(_: &mut NotRun) -> Result<Outcome> {
@@ -33,7 +35,10 @@ pub fn booted(_: &mut NotRun) -> Result<Outcome> {
         Ok(debian) => debian,
         Err(why) => return Ok(Outcome::NotRun(why)),
     };
-    let packages = dist::packages_of_host()?;
+    let packages = match std::env::var_os(PACKAGES) {
+        Some(folder) => packages_in(Path::new(&folder))?,
+        None => dist::packages_of_host()?,
+    };
     let root = shell::target_dir()?.join("xtask/booted");
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| format!("emptying {}", root.display()))?;
@@ -49,6 +54,15 @@ pub fn booted(_: &mut NotRun) -> Result<Outcome> {
     told?;
     fs::remove_dir_all(&root).with_context(|| format!("emptying {}", root.display()))?;
     Ok(Outcome::Passed)
+}
+
+fn packages_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("{PACKAGES}: {}", folder.display()))?;
+    let files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let packages: Vec<PathBuf> =
+        files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "deb")).collect();
+    ensure!(!packages.is_empty(), "{PACKAGES}: no packages in {}", folder.display());
+    Ok(packages)
 }
 
 /// A bare Debian with systemd; made when there is none yet, which needs the network.

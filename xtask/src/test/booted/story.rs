@@ -23,7 +23,8 @@ const LOG: &str = "/var/log/app/app.log";
 const WEEK: &str = "/var/log/app/week.csv";
 const CURRENT: &str = "/var/lib/oddline/trainer/current.onnx";
 /// Two weeks of three servers; the model begins with two of them.
-const GENERATE: &str = "oddline-trainer generate --servers 3 --days 7 --test-days 7 --period-s 120 --seed 7011";
+const GENERATE: &str =
+    "oddline-trainer generate --servers 3 --days 7 --test-days 7 --period-s 120 --anomaly-rate 0.02 --seed 7011";
 /// Words of a broken configuration that its journal must repeat.
 const MISSPELT: &str = "listn";
 
@@ -35,9 +36,9 @@ pub struct Story<'a> {
 impl<'a> Story<'a> {
     /// Puts the packages into the machine.
     pub fn begin(machine: &'a Machine, packages: &'a [PathBuf]) -> Result<Self> {
-        fs::create_dir_all(machine.path("/root/packages"))?;
+        fs::create_dir_all(machine.path("/srv/packages"))?;
         for package in packages {
-            fs::copy(package, machine.path("/root/packages").join(name(package)?))?;
+            fs::copy(package, machine.path("/srv/packages").join(name(package)?))?;
         }
         Ok(Self { machine, packages })
     }
@@ -57,7 +58,7 @@ impl<'a> Story<'a> {
     /// Both services run at once with what the packages bring.
     fn installed(&self) -> Result<()> {
         for package in self.packages {
-            self.machine.run(&["dpkg", "--install", &format!("/root/packages/{}", name(package)?)])?;
+            self.machine.run(&["dpkg", "--install", &format!("/srv/packages/{}", name(package)?)])?;
         }
         for unit in [AGENT, COLLECTOR] {
             self.machine.comes_to(unit, "active")?;
@@ -79,7 +80,7 @@ impl<'a> Story<'a> {
     /// An operator's settings: a key, a log, the collector of this machine.
     fn configured(&self) -> Result<()> {
         self.machine.shell("mkdir -p /var/log/app /etc/credstore && chown oddline: /var/log/app")?;
-        self.machine.shell(&format!("mkdir -p /root/w && cd /root/w && {GENERATE}"))?;
+        self.machine.shell(&format!("mkdir -p /srv/w && cd /srv/w && {GENERATE}"))?;
         self.machine.run(&["oddline-trainer", "keygen", "--key", "/etc/credstore/oddline.key"])?;
         self.machine.shell("install -m 644 /etc/credstore/oddline.pub /etc/oddline/oddline.pub")?;
         self.machine.write(
@@ -102,7 +103,7 @@ impl<'a> Story<'a> {
     /// The first model, by hand: it knows two of the three servers.
     fn a_model_is_pushed(&self) -> Result<()> {
         self.machine.shell(&format!(
-            "cd /root/w && grep -v server-03 logs/server_logs.txt > first.csv && \
+            "cd /srv/w && grep -v server-03 logs/server_logs.txt > first.csv && \
              oddline-trainer train --epochs 6 --logs first.csv --model current.onnx && \
              oddline-trainer sign current.onnx --key /etc/credstore/oddline.key && \
              install -o oddline -g oddline current.onnx current.onnx.minisig -t $(dirname {CURRENT}) && \
@@ -114,7 +115,7 @@ impl<'a> Story<'a> {
     /// A record far from everything, in a log of which the agent has read a week.
     fn a_line_becomes_a_row(&self, server: &str, component: &str, value: &str) -> Result<()> {
         if !self.machine.path(LOG).exists() {
-            self.machine.shell(&format!("cp /root/w/first.csv {LOG}.new && mv {LOG}.new {LOG}"))?;
+            self.machine.shell(&format!("cp /srv/w/first.csv {LOG}.new && mv {LOG}.new {LOG}"))?;
         }
         let last = self.machine.shell(&format!("tail -n 1 {LOG} | cut -d, -f1"))?;
         self.machine.shell(&format!("echo '{},{server},{component},{value},0' >> {LOG}", last.trim()))?;
@@ -161,7 +162,7 @@ impl<'a> Story<'a> {
             "n[\"cpu\"]=4;n[\"disk_io\"]=15;n[\"error_rate\"]=.5;n[\"latency\"]=8;n[\"memory\"]=2;n[\"network\"]=30";
         let week = |change: &str| {
             let awk = format!("BEGIN{{FS=OFS=\",\";srand(7);{noise}}} NR>1{{{change}}} {{print}}");
-            let script = format!("awk '{awk}' /root/w/logs/unseen_logs.txt > {WEEK}.new && mv {WEEK}.new {WEEK}");
+            let script = format!("awk '{awk}' /srv/w/logs/unseen_logs.txt > {WEEK}.new && mv {WEEK}.new {WEEK}");
             self.machine.shell(&script)
         };
         let before = self.current()?;
@@ -181,13 +182,13 @@ impl<'a> Story<'a> {
         let rows = self.rows()?;
         let model = self.agent_model()?;
         for package in self.packages {
-            let newer = repacked(package, &self.machine.path("/root/packages"))?;
-            self.machine.run(&["dpkg", "--install", &format!("/root/packages/{}", name(&newer)?)])?;
+            let newer = repacked(package, &self.machine.path("/srv/packages"))?;
+            self.machine.run(&["dpkg", "--install", &format!("/srv/packages/{}", name(&newer)?)])?;
         }
         for unit in [AGENT, COLLECTOR] {
             self.machine.comes_to(unit, "active")?;
         }
-        ensure!(self.agent_model()? == model, "the agent has forgotten its model");
+        until("the agent has forgotten its model", PATIENCE, || Ok(self.agent_model()? == model))?;
         self.a_line_becomes_a_row("server-01", "latency", "99999")?;
         ensure!(self.rows()? == rows + 1, "{rows} anomalies before the upgrade, {} after one more line", self.rows()?);
         Ok(())
