@@ -68,6 +68,8 @@ impl Docker {
         fs::create_dir_all(&project)?;
         // Paths in the compose file are relative to the project: its own logs, the images' files of this tree.
         symlink(shell::target_dir()?, project.join("target"))?;
+        // docker-compose looks for an image's folder before it asks docker anything.
+        fs::create_dir_all(dist::folder(dist::target::host()?)?.join("containers"))?;
         let docker = Self { host: None, project };
         if docker.answers()? {
             return Ok(Ok((docker, None)));
