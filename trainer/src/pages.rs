@@ -12,12 +12,24 @@ pub const SECTIONS: &[Section] = &[
             ("models/autoencoder.onnx.minisig", "the signature that sign writes"),
             ("keys/oddline.key, keys/oddline.pub", "the keys that keygen writes"),
             ("logs/anomalies.csv, logs/debug_logs.txt", "what test found, and where it differs from the truth"),
+            (
+                "/etc/oddline/trainer.toml, trainer.d/*.toml",
+                "what retrain --config reads; [retrain] names logs and folder",
+            ),
+            (
+                "/var/lib/oddline/trainer/",
+                "current.onnx, the model in use; next.onnx, next.md and next.json, what retrain made last; anchor.onnx",
+            ),
             ("charts/", "loss_curves.png, error_distribution.png, unseen_data_errors.png"),
         ],
     },
     Section {
         title: "ENVIRONMENT",
-        entries: &[("DEBUG_WITH_ANOMALY_FLAG", "true does the same as test --debug-with-anomaly-flag")],
+        entries: &[
+            ("DEBUG_WITH_ANOMALY_FLAG", "true does the same as test --debug-with-anomaly-flag"),
+            ("ODDLINE_RETRAIN_FOLDER, ODDLINE_RETRAIN_...", "laid over the settings of trainer.toml"),
+            ("CREDENTIALS_DIRECTORY", "where systemd puts oddline.key, the key that signs what is promoted"),
+        ],
     },
     Section {
         title: "EXIT STATUS",

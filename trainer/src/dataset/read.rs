@@ -17,7 +17,10 @@ use oddline_detector::Names;
 use sha2::{Digest, Sha256};
 
 use super::{lines::next_line, notes::Notes};
-use crate::error::{BadData, BadUsage};
+use crate::{
+    error::{BadData, BadUsage},
+    say,
+};
 
 const READ_BYTES: usize = 256 * 1024;
 /// Extensions of the files a folder is searched for.
@@ -31,6 +34,8 @@ pub struct Logs {
 
 #[derive(Debug, Clone)]
 struct LogFile {
+    /// A pattern meant it: it may have been made a moment ago and be empty.
+    is_matched: bool,
     path: PathBuf,
     /// Name of the folder it was found in, where a folder was named.
     folder: Option<String>,
@@ -94,11 +99,13 @@ impl Logs {
         }
         let name = fs::canonicalize(path).ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
         let folder = Some(name.unwrap_or_else(|| "server".to_owned()));
-        Ok(Self { files: files.into_iter().map(|path| LogFile { path, folder: folder.clone() }).collect() })
+        Ok(Self {
+            files: files.into_iter().map(|path| LogFile { path, folder: folder.clone(), is_matched: false }).collect(),
+        })
     }
 
     fn file(path: &Path) -> Self {
-        Self { files: vec![LogFile { path: path.to_owned(), folder: None }] }
+        Self { files: vec![LogFile { path: path.to_owned(), folder: None, is_matched: false }] }
     }
 
     /// All that several paths and patterns (`*`, `?`, `[...]`, `**`) mean, each file once, in the order given.
@@ -109,7 +116,8 @@ impl Logs {
         let (mut files, mut seen) = (Vec::new(), BTreeSet::new());
         for pattern in patterns {
             let mut found = Vec::new();
-            if !pattern.contains(['*', '?', '[']) || Path::new(pattern).exists() {
+            let is_pattern = pattern.contains(['*', '?', '[']) && !Path::new(pattern).exists();
+            if !is_pattern {
                 found.push(PathBuf::from(pattern));
             } else {
                 let bad = |e: glob::PatternError| BadUsage(format!("{pattern}: no pattern of files: {}", e.msg));
@@ -120,8 +128,9 @@ impl Logs {
             if found.is_empty() {
                 return Err(BadData(format!("{pattern}: there is no such log, name the logs to learn from")).into());
             }
-            for path in found.into_iter().filter(|path| seen.insert(path.clone())) {
-                files.extend(Self::find(&path)?.files);
+            for path in found {
+                let new = Self::find(&path)?.files.into_iter().filter(|file| seen.insert(file.path.clone()));
+                files.extend(new.map(|file| LogFile { is_matched: is_pattern, ..file }));
             }
         }
         Ok(Self { files })
@@ -140,7 +149,11 @@ impl Logs {
     pub fn for_each(&self, mut each: impl FnMut(Item<'_>) -> Result<()>) -> Result<ReadOut> {
         let mut read = ReadOut::default();
         let mut digest = Sha256::new();
-        for LogFile { path: file, folder } in &self.files {
+        for LogFile { path: file, folder, is_matched } in &self.files {
+            if *is_matched && is_without_record(file)? {
+                say::note(&format!("{}: no record in it yet, passed over", file.display()));
+                continue;
+            }
             let input: Box<dyn Read> = if file == Path::new("-") {
                 Box::new(std::io::stdin())
             } else {
@@ -153,6 +166,15 @@ impl Logs {
         read.sha256 = crate::hex(&digest.finalize());
         Ok(read)
     }
+}
+
+/// Whether a file has nothing behind its header, or not even that.
+fn is_without_record(file: &Path) -> Result<bool> {
+    let io = || format!("cannot read the log {}", file.display());
+    let mut lines = BufReader::new(File::open(file).with_context(io)?);
+    let mut buffer = Vec::new();
+    Ok(next_line(&mut lines, &mut buffer).with_context(io)?.is_none()
+        || next_line(&mut lines, &mut buffer).with_context(io)?.is_none())
 }
 
 fn read_file(

@@ -98,6 +98,13 @@ pub fn decide(figures: &Figures) -> Verdict {
     }
     let promote = |reason| Verdict { decision: Decision::Promote, reason };
     if figures.current.is_none() {
+        if figures.anchor_reach.is_some() {
+            // What the logs grew to is only seen beside the model in use; without it they might have grown to anything.
+            return Verdict::hold(
+                "there is an anchor and no model in use: put the model in use back, or take the anchor away to begin anew"
+                    .to_owned(),
+            );
+        }
         return first(figures).map_or_else(Verdict::hold, promote);
     }
     let against = [is_blind_where_it_changed, finds_less, is_wider, alerts_more];
@@ -413,6 +420,14 @@ mod tests {
         is(&figures, Decision::Hold, "since the anchor, a value may be 1.45 times");
         figures.anchor_reach = Some(1.2);
         is(&figures, Decision::Promote, "instead of");
+    }
+
+    #[test]
+    fn a_model_in_use_that_was_lost_is_no_new_beginning() {
+        let mut figures = quiet();
+        figures.current = None;
+        figures.anchor_reach = Some(1.0);
+        is(&figures, Decision::Hold, "put the model in use back");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! How far the usual has moved from one model to the next: per stream from its baselines, per feature from what
 //! standardises them.
 
+use std::collections::BTreeSet;
+
 use oddline_core::{
     profile::{Profile, RecordView, StreamBaseline},
     robust::{median, spread},
     stream::{
-        FEATURES,
+        FEATURES, StreamName,
         baseline::{Baseline, curve_at, phases},
     },
     time::EventTime,
@@ -78,14 +80,18 @@ impl Moved {
     }
 }
 
-/// The middle of the streams that both know: how far a value has to be from its curve to be odd, new over old.
+/// The middle of the streams that both know and that are `present`: how far a value has to be from its curve to be odd, new
+/// over old. One that the logs do not have keeps its old baseline, and says nothing about them.
 #[must_use]
-pub fn reach(old: &Profile, new: &Profile) -> Option<f64> {
+pub fn reach(old: &Profile, new: &Profile, present: &BTreeSet<StreamName>) -> Option<f64> {
     let wider = wider(&old.record, &new.record);
     let of = |b: &StreamBaseline| {
         new.baseline(&b.server, &b.component).map(|now| Moved::between(&b.baseline, now, wider).reach)
     };
-    let reaches: Vec<f64> = old.baselines.iter().filter_map(of).collect();
+    let is_present = |b: &&StreamBaseline| {
+        present.contains(&StreamName { server: b.server.clone(), component: b.component.clone() })
+    };
+    let reaches: Vec<f64> = old.baselines.iter().filter(is_present).filter_map(of).collect();
     (!reaches.is_empty()).then(|| median(&reaches))
 }
 
@@ -152,7 +158,7 @@ mod tests {
         let old = Baseline { curve: [50.0, 0.0, 0.0, 0.0, 0.0], ..baseline(50.0, 2.0) };
         let wobble = |i: usize| 3.0 * ((i as f64 * 0.754_877).fract() - 0.5);
         let stream = |value: &dyn Fn(usize) -> f64| Stream {
-            name: oddline_core::stream::StreamName { server: "a".to_owned(), component: "cpu".to_owned() },
+            name: StreamName { server: "a".to_owned(), component: "cpu".to_owned() },
             times: times.clone(),
             values: (0..500).map(value).collect(),
         };

@@ -246,13 +246,17 @@ fn compared(
     (in_use, anchor): (Option<&InUse>, Option<&Model>),
     made: &Made,
 ) -> Result<Figures> {
-    let truth = Truth::read(logs, &cut.held_out, cut.from)?;
+    let truth = Truth::read(logs, &cut.held_out, cut.from).unwrap_or_else(|error| {
+        // It decides nothing, so it spoils nothing either.
+        say::note(&format!("what the logs say about themselves is left out of the report: {error:#}"));
+        None
+    });
     let held_out = HeldOut { streams: &cut.held_out, truth: truth.as_ref(), present: &cut.present, seed: args.seed };
     let sha256 = hex(&Sha256::digest(&made.bytes));
     let current = in_use.map(|in_use| Named { model: &in_use.model, sha256: &in_use.before.sha256 });
     let mut figures =
         compare::compare(cut.data, &held_out, current.as_ref(), &Named { model: &made.model, sha256: &sha256 })?;
-    figures.anchor_reach = anchor.and_then(|anchor| drift::reach(&anchor.profile, &made.model.profile));
+    figures.anchor_reach = anchor.and_then(|anchor| drift::reach(&anchor.profile, &made.model.profile, &cut.present));
     Ok(figures)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use oddline_core::{stream::StreamName, time::EventTime};
 
 use crate::dataset::{Logs, Stream, load::for_each_value};
@@ -15,7 +15,7 @@ impl Truth {
     /// Reads the column `anomalous` of the logs beside the held-out streams; `None` when there is none.
     ///
     /// # Errors
-    /// When the logs cannot be read again.
+    /// When the logs cannot be read again, or are no longer the same.
     pub fn read(logs: &Logs, held_out: &[Stream], from: EventTime) -> Result<Option<Self>> {
         let mut flags: BTreeMap<StreamName, Vec<(EventTime, bool)>> =
             held_out.iter().map(|stream| (stream.name.clone(), Vec::new())).collect();
@@ -35,7 +35,13 @@ impl Truth {
             flags.sort_by_key(|(time, _)| *time);
             flags.into_iter().map(|(_, anomalous)| anomalous).collect()
         };
-        Ok(Some(Self(held_out.iter().map(of_stream).collect())))
+        let flags: Vec<Vec<bool>> = held_out.iter().map(of_stream).collect();
+        // Read a second time, the logs may have grown, or be others.
+        let fits = flags.iter().zip(held_out).all(|(flags, stream)| flags.len() == stream.values.len());
+        if !fits {
+            bail!("the logs have changed meanwhile");
+        }
+        Ok(Some(Self(flags)))
     }
 
     /// The flags of the stream with this number.

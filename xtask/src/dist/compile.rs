@@ -69,12 +69,19 @@ fn one(target: &Target, toolchain: &Toolchain, program: Program, linked: Linked)
     let file = folder(target)?.join(&name);
     let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
     match linked {
-        Linked::Dynamically => check_glibc(&file, &bytes)?,
+        Linked::Dynamically => {
+            check_glibc(&file, &bytes)?;
+            Ok(file)
+        }
         Linked::Statically => {
-            ensure!(glibc_minor(&bytes).is_none() || !has_interpreter(&bytes), "{} is not static", file.display());
+            ensure!(!has_interpreter(&bytes), "{} is not static", file.display());
+            // Cargo puts both kinds in one place; this one moves out of the way of the packages.
+            let aside = folder(target)?.join("static").join(&name);
+            fs::create_dir_all(aside.parent().context("a file in a folder")?)?;
+            fs::rename(&file, &aside).with_context(|| format!("moving {}", file.display()))?;
+            Ok(aside)
         }
     }
-    Ok(file)
 }
 
 fn check_glibc(file: &Path, bytes: &[u8]) -> Result<()> {

@@ -60,7 +60,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     } else {
         args.only.iter().map(|name| Program::named(name)).collect::<Result<_>>()?
     };
-    let wants = |what| args.what.is_none_or(|only| only == what);
+    // Images want other programs than packages: those of packages are what was compiled last.
+    let wants = |what| args.what.is_none_or(|only| only == what) && !(args.no_build && what == What::Containers);
     // Whatever is missing is said before anything is compiled for a quarter of an hour.
     if wants(What::Packages) {
         package::check()?;

@@ -49,7 +49,10 @@ pub fn arm(not_run: &mut NotRun) -> Result<Outcome> {
     let expected = replay(&mut Command::new(&here), trainer.dir())?;
     ensure!(expected.len() > 100, "only {} odd records: too few to compare", expected.len());
     let size = |file: &Path| Ok::<_, anyhow::Error>(format!("{:.1}", fs::metadata(file)?.len() as f64 / 1_048_576.0));
-    let mut rows = vec![vec!["this machine".to_owned(), size(&here)?, String::new(), String::new(), String::new()]];
+    let delivered = deliver(dist::target::host()?, Command::new(&here), trainer.dir(), None)?;
+    let wanted = delivered.anomalies;
+    let memory = format!("{:.1}", delivered.memory_mib);
+    let mut rows = vec![vec!["this machine".to_owned(), size(&here)?, String::new(), wanted.to_string(), memory]];
     for (target, emulator) in agents {
         let program = dist::program(target, Program::Agent)?;
         let emulated = || {
@@ -59,7 +62,8 @@ pub fn arm(not_run: &mut NotRun) -> Result<Outcome> {
         };
         let found = replay(&mut emulated(), trainer.dir())?;
         let differing = compare(&expected, &found).with_context(|| target.triple.to_owned())?;
-        let delivered = deliver(target, emulated(), trainer.dir()).with_context(|| target.triple.to_owned())?;
+        let delivered =
+            deliver(target, emulated(), trainer.dir(), Some(wanted)).with_context(|| target.triple.to_owned())?;
         rows.push(vec![
             target.triple.to_owned(),
             size(&program)?,
@@ -128,8 +132,9 @@ struct Delivered {
     memory_mib: f64,
 }
 
-/// The emulated agent reads a log and delivers to a collector on this machine.
-fn deliver(target: &Target, mut agent: Command, folder: &Path) -> Result<Delivered> {
+/// The agent reads a log and delivers to a collector on this machine, until as many anomalies are stored as `wanted`, or
+/// until no more come.
+fn deliver(target: &Target, mut agent: Command, folder: &Path, wanted: Option<usize>) -> Result<Delivered> {
     let work = folder.join(target.debian);
     fs::create_dir_all(&work)?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -155,7 +160,7 @@ fn deliver(target: &Target, mut agent: Command, folder: &Path) -> Result<Deliver
     let collector = Process::start("collector", &work, collector.arg("run").arg("--config").arg(&collector_toml))?;
     let mut agent = Process::start("agent", &work, agent.arg("run").arg("--config").arg(&agent_toml))?;
     let (mut before, mut memory_mib) = (0, 0.0);
-    until("no anomaly of the emulated agent is stored", PATIENCE, || {
+    until("not all anomalies of the agent are stored", PATIENCE, || {
         agent.must_run()?;
         memory_mib = memory(agent.id()).unwrap_or(memory_mib);
         let mut question = Command::new(programs.join("oddline-collector"));
@@ -168,8 +173,7 @@ fn deliver(target: &Target, mut agent: Command, folder: &Path) -> Result<Deliver
             "--json",
         ]);
         let stored = ask(&mut question)?.and_then(|answer| answer.as_array().map(Vec::len)).unwrap_or(0);
-        // Until no more come.
-        let is_done = stored > 0 && stored == before;
+        let is_done = wanted.map_or(stored > 0 && stored == before, |wanted| stored == wanted);
         before = stored;
         wait(Duration::from_secs(2));
         Ok(is_done)
