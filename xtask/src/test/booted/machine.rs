@@ -62,15 +62,20 @@ impl Machine {
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
     }
 
-    /// What a command in it answers; it must succeed.
+    /// Runs a command in it, with a word about it; what it answers. It must succeed.
     pub fn run(&self, command: &[&str]) -> Result<String> {
+        println!("booted$ {}", command.join(" "));
+        self.answer(command)
+    }
+
+    /// What a command in it answers; it must succeed.
+    pub fn answer(&self, command: &[&str]) -> Result<String> {
         let output = self.output(command)?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let words = command.join(" ");
         if !output.status.success() {
             bail!("{words}: {}\n{said}{}", output.status, String::from_utf8_lossy(&output.stderr));
         }
-        println!("booted$ {words}");
         Ok(said)
     }
 

@@ -16,7 +16,8 @@ use crate::{demo::processes::until, shell};
 const AGENT: &str = "oddline-agent.service";
 const COLLECTOR: &str = "oddline-collector.service";
 const RETRAIN: &str = "oddline-retrain.service";
-const PATIENCE: Duration = Duration::from_secs(60);
+/// An agent says how it is once a minute.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// The log that the agent follows.
 const LOG: &str = "/var/log/app/app.log";
 /// What the trainer learns from.
@@ -220,7 +221,7 @@ impl<'a> Story<'a> {
         let mut command = vec!["runuser", "-u", "oddline", "--", "oddline-collector"];
         command.extend(question);
         command.push("--json");
-        let answer = self.machine.run(&command)?;
+        let answer = self.machine.answer(&command)?;
         serde_json::from_str(&answer).with_context(|| format!("{question:?}: {answer}"))
     }
 
