@@ -1,6 +1,6 @@
 //! What can go wrong with a database, sorted by who can do something about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sqlx::error::DatabaseError;
 
@@ -66,6 +66,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same with the file's path, where the database does not say it.
+    pub(super) fn at(self, path: &Path) -> Self {
+        let text = |reason: String| format!("{}: {reason}", path.display());
+        match self {
+            Self::Disk(reason) => Self::Disk(text(reason)),
+            Self::Permission(reason) => Self::Permission(text(reason)),
+            Self::Unavailable(reason) => Self::Unavailable(text(reason)),
+            other => other,
+        }
+    }
+
     /// Whether the same may succeed later without anybody changing what is stored.
     #[must_use]
     pub fn is_passing(&self) -> bool {

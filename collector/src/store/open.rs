@@ -2,6 +2,9 @@
 
 use std::{
     fmt,
+    fs::DirBuilder,
+    io::ErrorKind,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -99,6 +102,9 @@ async fn sqlite(path: &Path, mode: Mode) -> Result<Pool, StoreError> {
     if mode == Mode::Use && !path.exists() {
         return Err(StoreError::Missing(path.to_owned()));
     }
+    if mode == Mode::Serve {
+        make_folder(path)?;
+    }
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(mode == Mode::Serve)
@@ -114,12 +120,21 @@ async fn sqlite(path: &Path, mode: Mode) -> Result<Pool, StoreError> {
     let writer = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
     let write = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
     let write = match mode {
-        Mode::Serve => write.connect_with(writer).await.map_err(StoreError::from_sqlx)?,
+        Mode::Serve => write.connect_with(writer).await.map_err(|error| StoreError::from_sqlx(error).at(path))?,
         // Opened when a verdict or a push needs it.
         Mode::Use => write.connect_lazy_with(writer),
     };
     let read = SqlitePoolOptions::new().max_connections(READERS_MAX).idle_timeout(None).max_lifetime(None);
     Ok(Pool::Sqlite { write, read: read.connect_lazy_with(options.read_only(true)) })
+}
+
+/// What is found on a fleet is nobody's business but the operator's.
+fn make_folder(database: &Path) -> Result<(), StoreError> {
+    let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    DirBuilder::new().recursive(true).mode(0o750).create(folder).map_err(|reason| {
+        let text = format!("{}: {reason}", folder.display());
+        if reason.kind() == ErrorKind::PermissionDenied { StoreError::Permission(text) } else { StoreError::Disk(text) }
+    })
 }
 
 async fn postgres(url: &str) -> Result<Pool, StoreError> {

@@ -173,6 +173,25 @@ async fn nothing_is_lost_or_doubled_when_collector_and_broker_are_killed() {
     }
 }
 
+/// As on a machine where nobody has made a folder for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_start_makes_its_folder_or_says_which_it_cannot() {
+    let folder = tempfile::tempdir().unwrap();
+    let embedded = || format!("[embedded]\nlisten = '127.0.0.1:{}'", free_port());
+    let path = folder.path().join("not/there/collector.db");
+    let mut program = Program::new(folder.path(), &config(&Address::Sqlite(path.clone()), &embedded()));
+    program.up();
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+    assert!(path.exists());
+
+    let taken = folder.path().join("taken");
+    fs::write(&taken, "a file").unwrap();
+    let mut program = Program::new(folder.path(), &config(&Address::Sqlite(taken.join("x/collector.db")), &embedded()));
+    program.up();
+    until("it says which", || program.log(), async || program.log().contains(&*taken.join("x").to_string_lossy()))
+        .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_broker_dies_and_comes_back_with_its_collector() {
     let folder = tempfile::tempdir().unwrap();
