@@ -1,6 +1,6 @@
 //! What the agent shows of itself: to `status`, to the metrics and on its status topic. Values only.
 
-use oddline_core::pace;
+use oddline_core::{pace, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::Counts;
@@ -21,6 +21,8 @@ pub struct SourceFigures {
     /// What came of its lines since it is known.
     #[serde(flatten)]
     pub counts: Counts,
+    /// What did not go as usual with its streams of values.
+    pub judging: stream::Counts,
     /// What did not go as usual with its times.
     pub pace: pace::Counts,
     /// Open episodes dropped because there were too many.

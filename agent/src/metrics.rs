@@ -32,9 +32,18 @@ pub fn text(reading: &Reading, link: Option<&LinkFigures>) -> String {
     page.each(
         reading,
         "oddline_source_streams_evicted_total",
-        "Streams dropped because there were too many.",
-        |source| Some(source.pace.evicted),
+        "Streams and counters dropped because there were too many.",
+        |source| Some(source.judging.evicted + source.pace.evicted),
     );
+    page.each(
+        reading,
+        "oddline_source_judged_by_range_total",
+        "Records judged by nothing but their stream's range, because too many streams learn.",
+        |source| Some(source.judging.by_range),
+    );
+    page.each(reading, "oddline_source_new_levels_total", "Times a stream's values settled elsewhere.", |source| {
+        Some(source.judging.new_levels)
+    });
     page.each(reading, "oddline_source_episodes_forgotten_total", "Open episodes dropped likewise.", |source| {
         Some(source.forgotten)
     });
@@ -88,7 +97,7 @@ fn escaped(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use oddline_core::pace;
+    use oddline_core::{pace, stream};
 
     use super::*;
     use crate::{figures::SourceFigures, pipeline::Counts};
@@ -102,6 +111,7 @@ mod tests {
             streams: 1,
             learning: 1,
             counts: Counts { lines: 2, ..Counts::default() },
+            judging: stream::Counts::default(),
             pace: pace::Counts::default(),
             forgotten: 0,
         };

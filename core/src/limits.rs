@@ -12,7 +12,8 @@ pub const BLOCK: usize = 64;
 pub const STREAMS_MAX: usize = 4_096;
 
 /// Streams of one source that may still be learning: each holds its last [`LEARNING_KEPT`] readings (6 KB), so
-/// this bounds them to 6 MB. Beyond it a new stream is judged by its range only.
+/// this bounds them to 6 MB. Beyond it a new stream is judged by its range only, until a model knows it or one that
+/// learns is evicted.
 pub const LEARNING_MAX: usize = 1_024;
 
 /// Readings a learning stream keeps for its robust scales.

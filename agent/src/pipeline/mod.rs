@@ -25,6 +25,7 @@ use oddline_core::{
     limits::NAME_BYTES_MAX,
     pace::{self, Heard, Notice, Pace},
     record::{Fault, Record},
+    stream,
     time::EventTime,
 };
 use oddline_detector::{InferError, Intake, Judge, Judged, Model, Names, State};
@@ -259,10 +260,11 @@ impl Pipeline {
         self.judge.number()
     }
 
-    /// Streams known, and how many of them are still being learnt.
+    /// Streams known, how many of them are still being learnt, and what happened to them.
     #[must_use]
-    pub fn streams(&self) -> (usize, usize) {
-        self.judge.streams()
+    pub fn streams(&self) -> (usize, usize, stream::Counts) {
+        let (known, learning) = self.judge.streams();
+        (known, learning, self.judge.counts())
     }
 
     /// Event time of the last record that had one.

@@ -285,7 +285,7 @@ impl Followed {
     /// What is shown of it.
     #[must_use]
     pub fn figures(&self) -> SourceFigures {
-        let (streams, learning) = self.pipeline.streams();
+        let (streams, learning, judging) = self.pipeline.streams();
         SourceFigures {
             name: self.name.clone(),
             failed: self.failed.clone(),
@@ -293,6 +293,7 @@ impl Followed {
             streams: streams as u64,
             learning: learning as u64,
             counts: self.pipeline.counts(),
+            judging,
             pace: self.pipeline.pace_counts(),
             forgotten: self.pipeline.episodes_forgotten(),
         }

@@ -7,7 +7,7 @@ use heapless::HistoryBuf;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, CURVE, DAILY_SPAN_S, NormalEquations, curve_at, phases};
-use crate::{limits::LEARNING_KEPT, robust::median, time::EventTime};
+use crate::{limits::LEARNING_KEPT, novelty, robust::median, time::EventTime};
 
 /// Records before a stream has a level and scales.
 pub const READY: u64 = 200;
@@ -17,6 +17,30 @@ const RENEW_S: f64 = 86_400.0;
 const FADE: f64 = 0.7;
 /// Values this many scales from the level enter the sums cut.
 const CUT: f64 = 4.0;
+
+/// The values a stream has shown while nothing else is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    seen: u64,
+    min: f64,
+    max: f64,
+}
+
+impl Range {
+    /// A stream's first value.
+    #[must_use]
+    pub fn start(value: f64) -> Self {
+        Self { seen: 1, min: value, max: value }
+    }
+
+    /// Takes a value; how far outside it was, see [`novelty::while_learning`].
+    #[must_use]
+    pub fn take(&mut self, value: f64) -> f32 {
+        let outside = novelty::while_learning(self.seen, (self.min, self.max), value);
+        *self = Self { seen: self.seen + 1, min: self.min.min(value), max: self.max.max(value) };
+        outside
+    }
+}
 
 /// What a learning stream keeps.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ pub use self::features::{FEATURES, JUDGED, REVISION, Vector};
 use self::{
     baseline::Baseline,
     features::{Memory, Reading},
-    learn::Learner,
+    learn::{Learner, Range},
 };
 use crate::{
     episode::Tracker,
@@ -79,6 +79,8 @@ struct Stream {
     name: Arc<StreamName>,
     baseline: Option<Baseline>,
     learner: Option<Box<Learner>>,
+    /// Of a stream that cannot learn because too many do.
+    range: Option<Range>,
     memory: Option<Memory>,
     tracker: Tracker,
     touched: u64,
@@ -105,6 +107,8 @@ pub struct Counts {
     pub late: u64,
     /// Streams that closed an episode as a new level.
     pub new_levels: u64,
+    /// Records judged by nothing but their stream's range, because too many streams learn.
+    pub by_range: u64,
 }
 
 /// The form streams are stored in: the index and the count of learners are derived.
@@ -148,6 +152,7 @@ impl Streams {
         let before = stream.learner.is_some();
         let (reading, novelty) = stream.observe(profile, time, value, self.learning < LEARNING_MAX);
         self.learning += usize::from(!before && stream.learner.is_some());
+        self.counts.by_range += u64::from(stream.range.is_some());
         self.counts.late += u64::from(reading.is_some_and(|r| r.late));
         let learning = stream.learner.as_ref().is_some_and(|l| !l.is_done(time)) || stream.baseline.is_none();
         Observed { slot, name: Arc::clone(&stream.name), reading, novelty, learning }
@@ -213,6 +218,7 @@ impl Streams {
             if let Some(baseline) = profile.baseline(server, component) {
                 stream.baseline = Some(baseline.clone());
                 stream.memory = None;
+                stream.range = None;
                 self.learning -= usize::from(stream.learner.take().is_some());
             }
         }
@@ -235,6 +241,7 @@ impl Streams {
             name: Arc::clone(&name),
             baseline: profile.baseline(server, component).cloned(),
             learner: None,
+            range: None,
             memory: None,
             tracker: Tracker::default(),
             touched: 0,
@@ -276,12 +283,17 @@ impl Stream {
                 let (reading, range) = self.read(time, value);
                 (reading, range.max(outside))
             }
-            None => {
-                if may_learn {
-                    self.learner = Some(Box::new(Learner::start(time, value)));
-                }
-                (None, 0.0)
+            None if may_learn => {
+                self.learner = Some(Box::new(Learner::start(time, value)));
+                (None, self.range.take().map_or(0.0, |mut range| range.take(value)))
             }
+            None => match &mut self.range {
+                Some(range) => (None, range.take(value)),
+                None => {
+                    self.range = Some(Range::start(value));
+                    (None, 0.0)
+                }
+            },
         }
     }
 

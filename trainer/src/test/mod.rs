@@ -339,5 +339,6 @@ fn run_json(model: &Model, counts: &Counts, judge: &Judge, read: &ReadOut, learn
         "streams_learning": learning, "records_while_learning": counts.learning,
         "lines": read.notes.lines, "lines_unusable": read.notes.unusable, "faults": faults,
         "late": streams.late, "streams_evicted": streams.evicted, "new_levels": streams.new_levels,
+        "judged_by_range": streams.by_range,
     })
 }

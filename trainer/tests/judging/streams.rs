@@ -2,7 +2,7 @@
 
 use oddline_core::{
     episode::Step,
-    limits::STREAMS_MAX,
+    limits::{LEARNING_MAX, STREAMS_MAX},
     score::Cause,
     stream::{
         StreamName,
@@ -57,6 +57,20 @@ fn more_streams_than_there_is_room_for() {
     assert_eq!(*judged[0].verdict.stream, name);
     assert!(judged[0].verdict.learning && judged[0].verdict.expected.is_none());
     assert_eq!(judge.counts().evicted, MORE as u64 + 2);
+}
+
+#[test]
+fn a_stream_that_finds_no_place_to_learn_is_judged_by_its_range() {
+    const USUAL: usize = 100;
+    let start = Usual::stream("cpu", 32).time;
+    let crowd = (0..LEARNING_MAX).map(|i| Entry::new(&format!("host-{i}"), "load", start, i as f64));
+    let values = (0..USUAL).map(|i| (i % 10) as f64).chain([1_000.0, 5.0]);
+    let late = values.map(|value| Entry::new("late", "load", start, value));
+    let (judged, judge) = judge_all(&crowd.chain(late).collect::<Vec<_>>());
+    let odd: Vec<usize> = (0..).zip(&judged).filter(|(_, j)| j.verdict.anomalous).map(|(i, _)| i).collect();
+    assert_eq!(odd, [LEARNING_MAX + USUAL]);
+    assert_eq!(judge.counts().by_range, USUAL as u64 + 2);
+    assert_eq!(judge.streams(), (LEARNING_MAX + 1, LEARNING_MAX + 1));
 }
 
 #[test]
