@@ -11,7 +11,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions as _,
+    ConnectOptions as _, Executor as _,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -29,6 +29,11 @@ const BUSY_WAIT: Duration = Duration::from_secs(10);
 const READERS_MAX: u32 = 4;
 /// Connections to PostgreSQL: a writer, its reads, a lease, the API.
 const CONNECTIONS_MAX: u32 = 8;
+/// A connection to PostgreSQL gives up on a lock, and on a statement that takes longer than any of ours: who asked has
+/// gone long before, and the writer says so instead of standing still.
+const PATIENT: &str = "SET lock_timeout = '10s'; SET statement_timeout = '10min'";
+/// While the schema is brought up to date: an index on a large table takes its time.
+const ENDLESS: &str = "SET lock_timeout = 0; SET statement_timeout = 0";
 /// Prepared statements kept: all there are.
 const STATEMENTS_MAX: usize = 128;
 
@@ -146,8 +151,9 @@ async fn postgres(url: &str) -> Result<Pool, StoreError> {
         .application_name("oddline-collector")
         .statement_cache_capacity(STATEMENTS_MAX)
         .disable_statement_logging();
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(BUSY_WAIT).connect_with(options);
-    Ok(Pool::Postgres(pool.await.map_err(StoreError::from_sqlx)?))
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(BUSY_WAIT);
+    let pool = pool.after_connect(|connection, _| Box::pin(async move { connection.execute(PATIENT).await.map(drop) }));
+    Ok(Pool::Postgres(pool.connect_with(options).await.map_err(StoreError::from_sqlx)?))
 }
 
 /// Refuses what a newer program wrote, and for a command also what an older one wrote.
@@ -186,7 +192,14 @@ async fn check_schema(pool: &Pool, place: &str, mode: Mode) -> Result<(), StoreE
 async fn migrate(pool: &Pool, place: &str) -> Result<(), StoreError> {
     let done = match pool {
         Pool::Sqlite { write, .. } => MIGRATIONS.run(write).await,
-        Pool::Postgres(pool) => MIGRATIONS.run(pool).await,
+        Pool::Postgres(pool) => {
+            let mut connection = pool.acquire().await.map_err(StoreError::from_sqlx)?;
+            connection.execute(ENDLESS).await.map_err(StoreError::from_sqlx)?;
+            let done = MIGRATIONS.run(&mut *connection).await;
+            // Not back into the pool: it would wait for ever.
+            connection.close().await.map_err(StoreError::from_sqlx)?;
+            done
+        }
     };
     done.map_err(|error| match error {
         MigrateError::Execute(error) => StoreError::from_sqlx(error),

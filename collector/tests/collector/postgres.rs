@@ -76,7 +76,8 @@ fn start() -> Option<Server> {
     Some(Server { bin, folder })
 }
 
-fn bin() -> Option<PathBuf> {
+/// The folder of its programs.
+pub fn bin() -> Option<PathBuf> {
     let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(Result::ok);
     let mut found: Vec<PathBuf> = installed.map(|entry| entry.path().join("bin")).collect();
     found.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
