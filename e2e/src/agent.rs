@@ -61,6 +61,16 @@ pub struct Setup {
     pub env: Vec<(String, String)>,
 }
 
+impl Setup {
+    /// An agent in a folder of its own, with the tests' model and the logs in its `logs/`.
+    #[must_use]
+    pub fn new(name: &str, folder: PathBuf, link: Link) -> Self {
+        let files = folder.join("logs/*.log");
+        let (model, env) = (crate::fixture::model(), Vec::new());
+        Self { name: name.to_owned(), folder, state_dir: None, model, link, files, env }
+    }
+}
+
 /// One agent; killed when dropped.
 pub struct Agent {
     setup: Setup,

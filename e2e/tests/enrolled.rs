@@ -52,15 +52,7 @@ fn an_enrolled_agent_is_heard_until_it_is_revoked() {
         identity: "agent".to_owned(),
         events: "postcard",
     };
-    let setup = Setup {
-        name: NAME.to_owned(),
-        folder: own.clone(),
-        state_dir: None,
-        model: fixture::model(),
-        link,
-        files: own.join("logs/*.log"),
-        env: Vec::new(),
-    };
+    let setup = Setup::new(NAME, own.clone(), link);
     let log = fixture::log(Some("server-03"), 1);
     let mut writer = Writer::new(&own.join("logs/app.log"), log, Random::for_test("e2e: enrolled"));
     // Before an agent's first look nothing is promised of a log that is rotated.

@@ -36,8 +36,7 @@ fn link(broker: &Mosquitto, identity: &str, events: &'static str) -> Link {
 fn setup(folder: &Path, name: &str, link: Link) -> Setup {
     let folder = folder.join(name);
     std::fs::create_dir_all(folder.join("logs")).unwrap();
-    let files = folder.join("logs/*.log");
-    Setup { name: name.to_owned(), folder, state_dir: None, model: fixture::model(), link, files, env: Vec::new() }
+    Setup::new(name, folder, link)
 }
 
 /// One server's log, agent and the writer of the log.

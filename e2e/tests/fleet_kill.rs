@@ -240,15 +240,7 @@ impl Server {
     fn begin(folder: &Path, name: &str, link: Link, log: Vec<u8>, random: Random) -> Self {
         let own: PathBuf = folder.join(name);
         std::fs::create_dir_all(own.join("logs")).unwrap();
-        let setup = Setup {
-            name: name.to_owned(),
-            folder: own.clone(),
-            state_dir: None,
-            model: fixture::model(),
-            link,
-            files: own.join("logs/*.log"),
-            env: Vec::new(),
-        };
+        let setup = Setup::new(name, own.clone(), link);
         let mut writer = Writer::new(&own.join("logs/app.log"), log, random);
         let mut agent = Agent::new(setup);
         agent.start();

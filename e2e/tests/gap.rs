@@ -21,15 +21,8 @@ const DAYS: u32 = 20;
 
 /// An agent on the only log of a folder.
 fn agent(folder: &Path, live: &Path, ears: &Ears) -> Agent {
-    Agent::new(Setup {
-        name: AGENT.to_owned(),
-        folder: folder.join("agent"),
-        state_dir: None,
-        model: fixture::model(),
-        link: ears.link(),
-        files: live.to_owned(),
-        env: Vec::new(),
-    })
+    let setup = Setup::new(AGENT, folder.join("agent"), ears.link());
+    Agent::new(Setup { files: live.to_owned(), ..setup })
 }
 
 fn hears(ears: &Ears, agent: &mut Agent) {

@@ -57,16 +57,7 @@ impl Scene {
             identity: NAME.to_owned(),
             events: "postcard",
         };
-        let setup = Setup {
-            name: NAME.to_owned(),
-            folder: folder.path().join(NAME),
-            state_dir: None,
-            model: fixture::model(),
-            link,
-            files: logs.join("*.log"),
-            env: Vec::new(),
-        };
-        let mut agent = Agent::new(setup);
+        let mut agent = Agent::new(Setup::new(NAME, folder.path().join(NAME), link));
         configure(&folder.path().join(NAME), &folder.path().join("keys/oddline.pub"));
         let writer = Writer::new(&logs.join("app.log"), fixture::log(Some("server-03"), 2), Random::for_test(test));
         agent.start();

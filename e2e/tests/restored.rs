@@ -33,26 +33,20 @@ fn what_a_backup_lacks_is_said_and_the_rest_goes_on() {
     );
     collector.start();
     fs::create_dir(folder.path().join("logs")).unwrap();
-    let mut agent = Agent::new(Setup {
-        name: NAME.to_owned(),
-        folder: folder.path().join(NAME),
-        state_dir: None,
-        model: fixture::model(),
-        link: Link::Broker {
-            port: broker.port(),
-            folder: broker.folder().to_owned(),
-            trusts: AUTHORITY.to_owned(),
-            identity: NAME.to_owned(),
-            events: "postcard",
-        },
-        files: folder.path().join("logs/*.log"),
-        env: Vec::new(),
-    });
+    let link = Link::Broker {
+        port: broker.port(),
+        folder: broker.folder().to_owned(),
+        trusts: AUTHORITY.to_owned(),
+        identity: NAME.to_owned(),
+        events: "postcard",
+    };
+    let own = folder.path().join(NAME);
+    let mut agent = Agent::new(Setup::new(NAME, own.clone(), link));
     agent.start();
     let mut random = Random::for_test(test);
     let log = fixture::log(Some("server-01"), 6);
     let lines = log.iter().filter(|byte| **byte == b'\n').count();
-    let mut writer = Writer::new(&folder.path().join("logs/app.log"), log, random.fork());
+    let mut writer = Writer::new(&own.join("logs/app.log"), log, random.fork());
     let name = NAME.parse().unwrap();
     let stored = |collector: &Collector| collector.stored(&name).last().map_or(0, |heard| heard.sequence);
     let grows = |collector: &Collector, from: u64| {
