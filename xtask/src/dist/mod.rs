@@ -119,14 +119,6 @@ pub fn program(target: &Target, program: Program) -> Result<PathBuf> {
     Ok(built.pop().context("one program was asked for")?.1)
 }
 
-/// The same for an emulator: static where that works, as a program and the emulator then need nothing else.
-pub fn emulated(target: &Target, program: Program) -> Result<PathBuf> {
-    let linked = if target.links_statically { compile::Linked::Statically } else { compile::Linked::Dynamically };
-    let toolchain = toolchain::find(target)?;
-    let mut built = compile::programs(target, &toolchain, &[program], linked)?;
-    Ok(built.pop().context("one program was asked for")?.1)
-}
-
 /// The Debian packages for this machine, made now.
 pub fn packages_of_host() -> Result<Vec<PathBuf>> {
     package::check()?;

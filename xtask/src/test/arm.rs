@@ -54,11 +54,13 @@ pub fn arm(not_run: &mut NotRun) -> Result<Outcome> {
     let memory = format!("{:.1}", delivered.memory_mib);
     let mut rows = vec![vec!["this machine".to_owned(), size(&here)?, String::new(), wanted.to_string(), memory]];
     for (target, emulator) in agents {
-        // Threads of a dynamic arm64 program stop in qemu 7.2, those of a static one do not.
-        let program = dist::emulated(target, Program::Agent)?;
+        let program = dist::program(target, Program::Agent)?;
         let emulated = || {
+            let root = target.emulator.1;
             let mut command = Command::new(&emulator);
-            command.args(["-L", target.emulator.1]).arg(&program);
+            // Without the path the loader of this root would take the C library of another, when this machine has one:
+            // programs that mix the two stop at their first thread.
+            command.args(["-L", root, "-E", &format!("LD_LIBRARY_PATH={root}/lib")]).arg(&program);
             command
         };
         let found = replay(&mut emulated(), trainer.dir())?;
