@@ -10,15 +10,12 @@ use oddline_core::{
     stream::Vector,
 };
 use tract_onnx::{
-    pb::ModelProto,
-    prelude::{
-        Datum, Framework, InferenceModelExt, IntoRunnable, Tensor, TractError, TractResult, TypedRunnableModel,
-        TypedSimpleState, tvec,
-    },
-    tract_hir::prelude::InferenceFact,
+    Onnx,
+    pb::{GraphProto, ModelProto},
+    prelude::{Framework, IntoRunnable, Tensor, TractError, TypedRunnableModel, TypedSimpleState, tvec},
 };
 
-use crate::error::InferError;
+use crate::{error::InferError, shape::Tensors, wire};
 
 /// ONNX's schema, for those who look into a file before it runs.
 pub(crate) use tract_onnx::pb;
@@ -31,18 +28,12 @@ pub(crate) type Plan = Arc<TypedRunnableModel>;
 
 /// Reads the protobuf of an ONNX file.
 pub(crate) fn decode(mut bytes: &[u8]) -> Result<ModelProto, String> {
-    tract_onnx::onnx().proto_model_for_read(&mut bytes).map_err(|e| e.root_cause().to_string())
+    Onnx::default().proto_model_for_read(&mut bytes).map_err(|e| e.root_cause().to_string())
 }
 
-/// Optimises the record view's part of a graph for the fixed shape.
-pub(crate) fn plan(proto: &ModelProto) -> Result<Plan, String> {
-    let build = || -> TractResult<Plan> {
-        let mut model = tract_onnx::onnx().parse(proto, None)?.model;
-        model.set_input_names([RECORD])?;
-        model.select_outputs_by_name([format!("{RECORD}_residual")])?;
-        model.set_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), [BLOCK, RECORD_FEATURES]))?;
-        model.into_optimized()?.into_runnable()
-    };
+/// Optimises the record view's part of a checked graph for the fixed shape.
+pub(crate) fn plan(graph: &GraphProto, tensors: &Tensors<'_>) -> Result<Plan, String> {
+    let build = || wire::record_view(graph, tensors)?.into_optimized()?.into_runnable();
     build().map_err(|e| format!("{e:#}"))
 }
 

@@ -14,6 +14,7 @@ mod infer;
 mod judge;
 mod open;
 mod shape;
+mod wire;
 
 pub use error::{InferError, OpenError};
 pub use infer::Infer;

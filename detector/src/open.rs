@@ -88,12 +88,12 @@ fn checked(bytes: &[u8]) -> Result<Model, OpenError> {
         serde_json::from_str(metadata(key::PROVENANCE)?).map_err(|e| unreadable(key::PROVENANCE, e.to_string()))?;
     let golden: Golden =
         serde_json::from_str(metadata(key::GOLDEN)?).map_err(|e| unreadable(key::GOLDEN, e.to_string()))?;
-    let nodes = proto.graph.iter().flat_map(|g| &g.node);
-    if let Some(node) = nodes.into_iter().find(|n| !OPERATORS.contains(&n.op_type.as_str())) {
+    let graph = proto.graph.as_ref().ok_or_else(|| OpenError::Graph("the file holds no graph".to_owned()))?;
+    if let Some(node) = graph.node.iter().find(|n| !OPERATORS.contains(&n.op_type.as_str())) {
         return Err(OpenError::Operator { operator: node.op_type.clone(), node: node.name.clone() });
     }
-    shape::check(&proto).map_err(OpenError::Graph)?;
-    let plan = plan(&proto).map_err(OpenError::Graph)?;
+    let tensors = shape::check(graph).map_err(OpenError::Graph)?;
+    let plan = plan(graph, &tensors).map_err(OpenError::Graph)?;
     let model = Model { version, profile: Arc::new(profile), provenance, golden, plan };
     check_golden(&model)?;
     Ok(model)

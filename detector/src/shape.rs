@@ -9,8 +9,8 @@ use oddline_core::limits::{BLOCK, RECORD_FEATURES};
 use crate::infer::{
     RECORD,
     pb::{
-        GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto::DataType,
-        tensor_shape_proto::dimension, type_proto,
+        GraphProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::dimension,
+        type_proto,
     },
 };
 
@@ -21,17 +21,16 @@ const NODES_MAX: usize = 256;
 
 type Shape = Vec<usize>;
 
-/// What is known of the tensors so far.
+/// What is known of a graph's tensors.
 #[derive(Default)]
-struct Tensors<'a> {
+pub(crate) struct Tensors<'a> {
     shapes: HashMap<&'a str, Shape>,
     integers: HashMap<&'a str, Vec<i64>>,
     values: usize,
 }
 
-/// Says why a graph must not be loaded.
-pub(crate) fn check(model: &ModelProto) -> Result<(), String> {
-    let graph = model.graph.as_ref().ok_or("the file holds no graph")?;
+/// Says what a graph's tensors are, or why it must not be loaded.
+pub(crate) fn check(graph: &GraphProto) -> Result<Tensors<'_>, String> {
     if graph.node.len() > NODES_MAX {
         return Err(format!("it has {} nodes, at most {NODES_MAX} are allowed", graph.node.len()));
     }
@@ -43,12 +42,22 @@ pub(crate) fn check(model: &ModelProto) -> Result<(), String> {
         tensors.add(name, shape)?;
     }
     match graph.output.iter().find(|output| !tensors.shapes.contains_key(output.name.as_str())) {
-        None => Ok(()),
+        None => Ok(tensors),
         Some(output) => Err(format!("nothing makes its output {:?}", output.name)),
     }
 }
 
 impl<'a> Tensors<'a> {
+    /// A tensor's shape at a full block.
+    pub(crate) fn shape(&self, tensor: &str) -> &[usize] {
+        self.shapes.get(tensor).map_or(&[], Vec::as_slice)
+    }
+
+    /// A stored tensor's whole numbers.
+    pub(crate) fn integers(&self, tensor: &str) -> &[i64] {
+        self.integers.get(tensor).map_or(&[], Vec::as_slice)
+    }
+
     fn add_given(&mut self, graph: &'a GraphProto) -> Result<(), String> {
         if !graph.sparse_initializer.is_empty() {
             return Err("it has sparse tensors".to_owned());

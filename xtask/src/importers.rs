@@ -12,7 +12,7 @@ struct Importer {
 #[rustfmt::skip]
 const IMPORTERS: &[Importer] = &[
     Importer { folder: "core", library: "jiff", files: &["time.rs"] },
-    Importer { folder: "detector", library: "tract_onnx", files: &["infer.rs", "open.rs"] },
+    Importer { folder: "detector", library: "tract_onnx", files: &["infer.rs", "wire.rs"] },
     Importer { folder: "trainer", library: "burn", files: &["network.rs", "fit.rs"] },
     Importer { folder: "trainer", library: "plotters", files: &["chart/"] },
     Importer { folder: "trainer", library: "prost", files: &["export/"] },

@@ -1,4 +1,5 @@
-//! Three ways to compute one model: Burn that fitted it, the runtime that judges with it, and plain loops.
+//! Three ways to compute one model: Burn that fitted it, the runtime that judges with it, and plain loops. And two ways
+//! to give the runtime the graph: the detector's and its own.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use oddline_core::{
@@ -11,6 +12,7 @@ use oddline_trainer::{
     network::{Autoencoder, numbers},
     plain,
 };
+use tract_onnx::prelude::{DatumExt, Framework, InferenceModelExt, IntoRunnable, Tensor as TractTensor, tvec};
 
 use crate::fixture::{judge_all, model, model_bytes, unseen};
 
@@ -43,6 +45,32 @@ fn assert_close(found: &[Vector], expected: &[Vector], who: &str) {
             assert!(close, "{who}: row {i}, feature {j}: {f} and {e}");
         }
     }
+}
+
+/// A block through the runtime's own reader of ONNX, which knows all operators.
+fn read_by_the_runtime(blocks: &[[Vector; BLOCK]]) -> Vec<Vector> {
+    let graph = tract_onnx::onnx().model_for_read(&mut &model_bytes()[..]).unwrap();
+    let graph = graph.with_input_fact(0, f32::fact([BLOCK, RECORD_FEATURES]).into()).unwrap();
+    let plan = graph.into_optimized().unwrap().into_runnable().unwrap();
+    let residuals = |block: &[Vector; BLOCK]| {
+        let input = TractTensor::from_shape(&[BLOCK, RECORD_FEATURES], block.as_flattened()).unwrap();
+        let output = plan.run(tvec!(input.into())).unwrap();
+        let values: Vec<f32> = output[0].to_plain_array_view::<f32>().unwrap().iter().copied().collect();
+        values.as_chunks().0.to_vec()
+    };
+    blocks.iter().flat_map(residuals).collect()
+}
+
+#[test]
+fn the_detector_wires_what_the_runtime_reads() {
+    let (judged, _) = judge_all(&unseen());
+    let rows: Vec<Vector> = judged.iter().step_by(7).take(64 * BLOCK).map(|j| j.verdict.vector).collect();
+    let blocks = rows.as_chunks::<BLOCK>().0;
+    let mut infer = model().infer().unwrap();
+    let wired: Vec<Vector> = blocks.iter().flat_map(|block| infer.residuals(block).unwrap()).collect();
+    assert!(wired.len() >= BLOCK, "{} rows", wired.len());
+    let bits = |rows: &[Vector]| rows.as_flattened().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&wired), bits(&read_by_the_runtime(blocks)), "to the last bit");
 }
 
 #[test]
