@@ -45,6 +45,15 @@ pub enum Command {
     DeadLetters(Letters),
     /// Make an agent's certificate and configuration, ready to be copied to its server
     Enroll(Enroll),
+    /// Make the certificates of a broker that runs elsewhere, and the collector's own to connect to it
+    EnrollBroker {
+        /// Host names and addresses under which the broker is reached
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// Folder for the files
+        #[arg(long, default_value = ".", value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Take an agent's certificates back
     Revoke {
         /// Its name
@@ -147,23 +156,23 @@ pub struct Push {
 }
 
 /// Who is to be enrolled.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Enroll {
     /// Its name: a-z, 0-9 and -
     pub agent: AgentName,
-    /// Its fleet
-    #[arg(long, default_value = "home")]
-    pub fleet: FleetName,
+    /// Its fleet [default: home; with `--renew` the one it is in]
+    #[arg(long)]
+    pub fleet: Option<FleetName>,
     /// Where it finds the broker: mqtts://host[:port]
-    #[arg(long, value_name = "URL")]
-    pub broker: String,
+    #[arg(long, value_name = "URL", required_unless_present = "renew")]
+    pub broker: Option<String>,
     /// Public key whose models it takes; the one in use and its successor
     #[arg(long, value_name = "KEY", num_args = 1)]
     pub trusted_key: Vec<String>,
     /// Folder for the bundle
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub out: PathBuf,
-    /// A further certificate for an agent that is enrolled
+    /// A further certificate for an agent that is enrolled; what is not said is as before
     #[arg(long)]
     pub renew: bool,
 }

@@ -33,6 +33,7 @@ const DAY_US: i64 = 86_400_000_000;
 pub async fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&str)) -> Result<(), CommandError> {
     let text = match &cli.command {
         Command::Enroll(args) => membership::enroll(config, args)?,
+        Command::EnrollBroker { names, out } => membership::enroll_broker(config, names, out)?,
         Command::Revoke { agent } => membership::revoke(config, agent)?,
         Command::Enrolled(output) => membership::enrolled(config, *output)?,
         _ => of_store(cli, config, say).await?,
@@ -48,9 +49,12 @@ pub async fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&s
 async fn of_store(cli: &Cli, config: &Config, say: fn(&str)) -> Result<String, CommandError> {
     let store = Store::open(address(cli, config), Mode::Use).await?;
     let answer = match &cli.command {
-        Command::Run | Command::Enroll(_) | Command::Revoke { .. } | Command::Enrolled(_) | Command::Pages { .. } => {
-            String::new()
-        }
+        Command::Run
+        | Command::Enroll(_)
+        | Command::EnrollBroker { .. }
+        | Command::Revoke { .. }
+        | Command::Enrolled(_)
+        | Command::Pages { .. } => String::new(),
         Command::Agents(output) => agents(&store, *output).await?,
         Command::Anomalies(args) => anomalies(&store, args, say).await?,
         Command::Verdict(args) => verdict(&store, args).await?,

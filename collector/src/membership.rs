@@ -1,38 +1,64 @@
 //! `enroll`, `revoke`, `enrolled`: who belongs to the fleet, from arguments to answers. The work is `enroll`'s.
 
+use std::path::Path;
+
 use crate::{
     args::{Enroll, Output},
     clock::now,
     config::Config,
-    enroll::Request,
+    enroll::{Authority, Renewal, Request},
     error::CommandError,
-    process::authority,
+    process::{authority, new_authority},
     show::{
         Format,
         table::{Lean, Table},
     },
 };
 
+/// Where agents are that say nothing of a fleet.
+const DEFAULT_FLEET: &str = "home";
+
 /// Makes an agent's bundle; the authority at first use.
 ///
 /// # Errors
 /// When the name is taken, or a file cannot be written.
 pub fn enroll(config: &Config, args: &Enroll) -> Result<String, CommandError> {
-    let request = Request {
-        agent: args.agent.clone(),
-        fleet: args.fleet.clone(),
-        broker: args.broker.clone(),
-        trusted_keys: args.trusted_key.clone(),
-    };
     let authority = authority(&config.state)?;
-    let issue = if args.renew { crate::enroll::Authority::renew } else { crate::enroll::Authority::enroll };
-    let bundle = issue(&authority, &request, &args.out, now())?;
+    let Enroll { agent, fleet, broker, trusted_key, out, renew } = args.clone();
+    let bundle = if renew {
+        authority.renew(&Renewal { agent, fleet, broker, trusted_keys: trusted_key }, &out, now())?
+    } else {
+        let fleet = fleet.unwrap_or_else(|| DEFAULT_FLEET.parse().expect("the name of a fleet"));
+        let broker = broker.unwrap_or_default();
+        authority.enroll(&Request { agent, fleet, broker, trusted_keys: trusted_key }, &out, now())?
+    };
     Ok(format!(
-        "{} until {}; on its server: tar -C /etc -xf {}\n",
+        "{}{} until {}; on its server: tar -C /etc -xf {}\n",
+        note(&authority, config),
         args.agent,
         bundle.expires,
         bundle.archive.display()
     ))
+}
+
+/// Makes the files of a broker that runs elsewhere; the authority at first use.
+///
+/// # Errors
+/// When a name is none, or a file cannot be written.
+pub fn enroll_broker(config: &Config, names: &[String], out: &Path) -> Result<String, CommandError> {
+    let authority = authority(&config.state)?;
+    let expires = authority.outside(names, out, now())?;
+    Ok(format!(
+        "{}until {expires}, in {}: ca.pem, crl.pem, server.pem and server.key for the broker; ca.pem, collector.pem and \
+         collector.key for this collector\n",
+        note(&authority, config),
+        out.display()
+    ))
+}
+
+/// A new authority is worth a word: somebody may have lost the one before.
+fn note(authority: &Authority, config: &Config) -> String {
+    if authority.is_new() { format!("{}\n", new_authority(&config.state)) } else { String::new() }
 }
 
 /// Takes an agent's certificates back.

@@ -139,7 +139,11 @@ fn settings(
         }),
         None if embedded.names.is_empty() => None,
         None => {
-            let files = authority(state)?.server(&embedded.names, now())?;
+            let authority = authority(state)?;
+            if authority.is_new() {
+                say(&format!("WARN  {}", new_authority(state)));
+            }
+            let files = authority.server(&embedded.names, now())?;
             say(&format!("INFO  the broker's certificate counts until {}", files.expires));
             Some(Tls {
                 certificate: files.certificate,
@@ -176,6 +180,16 @@ async fn renew(state: PathBuf, names: Vec<String>, say: fn(&str)) {
 /// When its files cannot be used.
 pub fn authority(state: &Path) -> Result<Authority, CommandError> {
     Ok(Authority::open(state.join("authority"), now())?)
+}
+
+/// What is said of an authority that was made just now.
+#[must_use]
+pub fn new_authority(state: &Path) -> String {
+    format!(
+        "{} is a new certificate authority: back it up; agents that another one enrolled are not let in until that one is \
+         put back, or they are enrolled anew",
+        state.join("authority").display()
+    )
 }
 
 /// Begins with the user's name, as the embedded broker wants it.

@@ -54,7 +54,7 @@ pub fn configuration(site: &Site, limits: &Limits) -> String {
     let Site { port, ca, certificate, key, crl, acl } = site;
     format!(
         "# mosquitto for Oddline: agents and the collector, each with a certificate whose CN is its name.\n\
-         # The files come from the collector's state folder, authority/.\n\
+         # `oddline-collector enroll-broker NAME --out DIR` makes the files, and crl.pem anew after `revoke`; acl is beside this one.\n\
          listener {port}\n\
          cafile {ca}\n\
          certfile {certificate}\n\

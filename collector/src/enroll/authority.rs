@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     EnrollError,
-    bundle::{Bundle, Draft, Request},
+    bundle::{Bundle, Draft, Renewal, Request},
     certificate::{Holder, LIFE, Pair, Signer, day, days, is_server_name, new_key},
     files::{self, OPEN, SECRET},
     revoked::{REVOKED_BYTES_MAX, Revoked, RevokedError, Serial},
@@ -24,6 +24,7 @@ const DUE: Duration = days(60);
 #[derive(Debug, Clone)]
 pub struct Authority {
     folder: PathBuf,
+    is_new: bool,
 }
 
 /// The files that the embedded broker needs.
@@ -61,6 +62,11 @@ pub struct Enrolled {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record {
     fleet: FleetName,
+    /// What a renewal says again.
+    #[serde(default)]
+    broker: String,
+    #[serde(default)]
+    trusted_keys: Vec<String>,
     certificates: Vec<Issued>,
 }
 
@@ -84,12 +90,13 @@ impl Authority {
     /// # Errors
     /// When the folder cannot be used, or what is in it is damaged.
     pub fn open(folder: impl Into<PathBuf>, now: SystemTime) -> Result<Self, EnrollError> {
-        let this = Self { folder: folder.into() };
+        let mut this = Self { folder: folder.into(), is_new: false };
         files::folder(&this.folder.join("agents"))?;
         let _held = this.lock()?;
         let (certificate, key) = (this.path("ca.pem"), this.path("ca.key"));
         let has_key = files::read(&key)?.is_some();
         if files::read(&certificate)?.is_none() {
+            this.is_new = !has_key;
             if !has_key {
                 files::write(&key, new_key()?.as_bytes(), SECRET)?;
             }
@@ -103,6 +110,12 @@ impl Authority {
             this.write_list(&signer, now)?;
         }
         Ok(this)
+    }
+
+    /// Whether there was none before: agents of another one cannot connect.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// PEM certificate of the authority.
@@ -123,12 +136,7 @@ impl Authority {
     /// # Errors
     /// When a name is none, or a file cannot be read or written.
     pub fn server(&self, names: &[String], now: SystemTime) -> Result<ServerFiles, EnrollError> {
-        if let Some(bad) = names.iter().find(|name| !is_server_name(name)) {
-            return Err(EnrollError::ServerName(bad.clone()));
-        }
-        if names.is_empty() {
-            return Err(EnrollError::NoServerName);
-        }
+        check_names(names)?;
         let _held = self.lock()?;
         let (certificate, key, record) = (self.path("server.pem"), self.path("server.key"), self.path("server.json"));
         let known: Option<ServerRecord> = read_json(&record)?;
@@ -163,6 +171,32 @@ impl Authority {
         Ok(files(expires, true))
     }
 
+    /// What a broker elsewhere needs, and the collector to connect to it, into `out`: `ca.pem`, `crl.pem`,
+    /// `server.pem`, `server.key`, `collector.pem`, `collector.key`. Files that are there are replaced. The day the
+    /// certificates end.
+    ///
+    /// # Errors
+    /// When a name is none, or a file cannot be written.
+    pub fn outside(&self, names: &[String], out: &Path, now: SystemTime) -> Result<String, EnrollError> {
+        check_names(names)?;
+        let _held = self.lock()?;
+        let server = self.signer()?.sign(Holder::Server(names), now, LIFE)?;
+        let (certificate, key) = self.collector(now)?;
+        let own = |path: PathBuf| files::read(&path).map(Option::unwrap_or_default);
+        files::folder(out)?;
+        for (name, text, mode) in [
+            ("ca.pem", &own(self.ca())?, OPEN),
+            ("crl.pem", &own(self.crl())?, OPEN),
+            ("server.key", &server.key, SECRET),
+            ("server.pem", &server.certificate, OPEN),
+            ("collector.key", &key, SECRET),
+            ("collector.pem", &certificate, OPEN),
+        ] {
+            files::write(&out.join(name), text.as_bytes(), mode)?;
+        }
+        Ok(day(server.expires))
+    }
+
     /// Certificate and key with which the collector itself connects to a broker outside, as PEM text.
     ///
     /// # Errors
@@ -190,22 +224,24 @@ impl Authority {
         self.issue(request, out, now)
     }
 
-    /// A further certificate for an agent that is enrolled; the ones it has count until they end.
+    /// A further certificate for an agent that is enrolled; the ones it has count until they end. What the renewal does
+    /// not say is as before.
     ///
     /// # Errors
     /// When there is no such agent, the bundle is there already, or something in the request is no good.
-    pub fn renew(&self, request: &Request, out: &Path, now: SystemTime) -> Result<Bundle, EnrollError> {
-        request.check()?;
+    pub fn renew(&self, renewal: &Renewal, out: &Path, now: SystemTime) -> Result<Bundle, EnrollError> {
         let _held = self.lock()?;
-        let agent = request.agent.clone();
-        match self.record(&agent)? {
-            None => return Err(EnrollError::NotEnrolled(agent)),
-            Some(Record { fleet, .. }) if fleet != request.fleet => {
-                return Err(EnrollError::OtherFleet { agent, fleet });
-            }
-            Some(_) => {}
+        let agent = renewal.agent.clone();
+        let record = self.record(&agent)?.ok_or_else(|| EnrollError::NotEnrolled(agent.clone()))?;
+        if renewal.fleet.as_ref().is_some_and(|fleet| *fleet != record.fleet) {
+            return Err(EnrollError::OtherFleet { agent, fleet: record.fleet });
         }
-        self.issue(request, out, now)
+        let broker = renewal.broker.clone().unwrap_or(record.broker);
+        let trusted_keys =
+            if renewal.trusted_keys.is_empty() { record.trusted_keys } else { renewal.trusted_keys.clone() };
+        let request = Request { agent, fleet: record.fleet, broker, trusted_keys };
+        request.check()?;
+        self.issue(&request, out, now)
     }
 
     /// None of the agent's certificates counts any more; the name is free. Returns how many there were.
@@ -277,21 +313,16 @@ impl Authority {
         files::folder(out)?;
         let draft = Draft::write(request, out, &ca, &pair, now)?;
         // On the record before anybody can have it: what is not there cannot be revoked.
-        self.write_record(agent, fleet, &pair, now)?;
+        self.write_record(request, &pair, now)?;
         draft.publish(&pair)
     }
 
-    fn write_record(
-        &self,
-        agent: &AgentName,
-        fleet: &FleetName,
-        pair: &Pair,
-        now: SystemTime,
-    ) -> Result<(), EnrollError> {
-        let known = self.record(agent)?.map(|record| record.certificates).unwrap_or_default();
+    fn write_record(&self, request: &Request, pair: &Pair, now: SystemTime) -> Result<(), EnrollError> {
+        let Request { agent, fleet, broker, trusted_keys } = request.clone();
+        let known = self.record(&agent)?.map(|record| record.certificates).unwrap_or_default();
         let mut certificates: Vec<Issued> = known.into_iter().filter(|issued| issued.expires > seconds(now)).collect();
         certificates.push(Issued { serial: pair.serial.to_string(), expires: seconds(pair.expires) });
-        write_json(&self.record_path(agent), &Record { fleet: fleet.clone(), certificates })
+        write_json(&self.record_path(&agent), &Record { fleet, broker, trusted_keys, certificates })
     }
 
     fn write_list(&self, signer: &Signer, now: SystemTime) -> Result<(), EnrollError> {
@@ -320,6 +351,14 @@ impl Authority {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+}
+
+fn check_names(names: &[String]) -> Result<(), EnrollError> {
+    match names.iter().find(|name| !is_server_name(name)) {
+        Some(bad) => Err(EnrollError::ServerName(bad.clone())),
+        None if names.is_empty() => Err(EnrollError::NoServerName),
+        None => Ok(()),
     }
 }
 
@@ -384,8 +423,12 @@ mod tests {
             agent: agent.parse().unwrap(),
             fleet: "home".parse().unwrap(),
             broker: "mqtts://localhost:8883".to_owned(),
-            trusted_keys: Vec::new(),
+            trusted_keys: vec!["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3".to_owned()],
         }
+    }
+
+    fn renewal(agent: &str) -> Renewal {
+        Renewal { agent: agent.parse().unwrap(), fleet: None, broker: None, trusted_keys: Vec::new() }
     }
 
     struct Place {
@@ -410,6 +453,7 @@ mod tests {
         let Place { authority, .. } = &place();
         let before = fs::read(authority.ca()).unwrap();
         let again = Authority::open(&authority.folder, now() + LIFE).unwrap();
+        assert!(authority.is_new() && !again.is_new());
         assert_eq!(fs::read(again.ca()).unwrap(), before);
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         authority.server(&names, now()).unwrap();
@@ -449,24 +493,29 @@ mod tests {
         let pi: AgentName = "pi".parse().unwrap();
         let first = authority.enroll(&request("pi"), out, now()).unwrap();
         assert_eq!(first.expires, day(now() + LIFE));
+        let told = |bundle: &Bundle| {
+            let text = fs::read_to_string(bundle.folder.join("agent.d/50-enrolled.toml")).unwrap();
+            text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
+        };
         let key = first.folder.join("tls/agent.key");
         assert_eq!((mode(&key), mode(&first.archive)), (0o600, 0o600));
         assert_eq!(fs::read(first.folder.join("tls/ca.pem")).unwrap(), fs::read(authority.ca()).unwrap());
-        assert!(fs::read_to_string(first.folder.join("agent.toml")).unwrap().contains("name = \"pi\""));
+        assert!(told(&first).contains("name = \"pi\""));
 
         let taken = authority.enroll(&request("pi"), out, now()).unwrap_err();
         assert!(taken.to_string().contains("renew it, or revoke it first"), "{taken}");
-        let exists = authority.renew(&request("pi"), out, now()).unwrap_err();
+        let exists = authority.renew(&renewal("pi"), out, now()).unwrap_err();
         assert!(matches!(exists, EnrollError::BundleExists(_)), "{exists}");
-        let moved = Request { fleet: "shop".parse().unwrap(), ..request("pi") };
+        let moved = Renewal { fleet: Some("shop".parse().unwrap()), ..renewal("pi") };
         assert!(matches!(authority.renew(&moved, out, now()), Err(EnrollError::OtherFleet { .. })));
 
         // Renewed in time, both count; revoked, neither.
         assert!(!authority.agents(now()).unwrap()[0].is_due);
         let later = now() + LIFE - DUE;
         assert!(authority.agents(later).unwrap()[0].is_due);
-        let second = authority.renew(&request("pi"), &out.join("renewed"), later).unwrap();
+        let second = authority.renew(&renewal("pi"), &out.join("renewed"), later).unwrap();
         let agents = authority.agents(later).unwrap();
+        assert_eq!(told(&second), told(&first), "broker and keys are as before");
         assert_eq!(agents[0].serials, [first.serial.clone(), second.serial.clone()]);
         assert!(!agents[0].is_due);
         assert!(!authority.is_revoked(&first.serial).unwrap());
@@ -474,7 +523,7 @@ mod tests {
         assert!(authority.is_revoked(&first.serial).unwrap() && authority.is_revoked(&second.serial).unwrap());
         assert!(fs::read_to_string(authority.crl()).unwrap().contains("X509 CRL"));
         assert!(matches!(authority.revoke(&pi, later), Err(EnrollError::NotEnrolled(_))));
-        assert!(matches!(authority.renew(&request("pi"), out, later), Err(EnrollError::NotEnrolled(_))));
+        assert!(matches!(authority.renew(&renewal("pi"), out, later), Err(EnrollError::NotEnrolled(_))));
         let third = authority.enroll(&request("pi"), &out.join("again"), later).unwrap();
         assert!(!authority.is_revoked(&third.serial).unwrap());
 

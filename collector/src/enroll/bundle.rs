@@ -1,5 +1,5 @@
-//! What one server gets: certificate, key, the authority's certificate and an `agent.toml` that is ready to run, as a
-//! folder and as an archive that unpacks into `/etc`.
+//! What one server gets: certificate, key, the authority's certificate and what its agent must know of its fleet, as a
+//! folder and as an archive that unpacks into `/etc`. The operator's own `agent.toml` stays as it is.
 
 use std::{
     fs,
@@ -19,6 +19,8 @@ use super::{
 
 /// Where an agent looks for its files.
 const TLS_FOLDER: &str = "/etc/oddline/tls";
+/// Laid over the agent's configuration, in the order of names.
+const CONFIGURATION: &str = "agent.d/50-enrolled.toml";
 /// Bytes of a public key's text: minisign writes 56.
 const TRUSTED_KEY_BYTES_MAX: usize = 128;
 
@@ -35,10 +37,23 @@ pub struct Request {
     pub trusted_keys: Vec<String>,
 }
 
+/// Who is to get a further certificate, and what changes with it.
+#[derive(Debug, Clone)]
+pub struct Renewal {
+    /// The agent.
+    pub agent: AgentName,
+    /// Its fleet, to be sure.
+    pub fleet: Option<FleetName>,
+    /// Another address of the broker.
+    pub broker: Option<String>,
+    /// Other public keys; none are the ones it has.
+    pub trusted_keys: Vec<String>,
+}
+
 /// What was made for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
-    /// The folder: `agent.toml` and `tls/{ca.pem,agent.pem,agent.key}`.
+    /// The folder: `agent.d/50-enrolled.toml` and `tls/{ca.pem,agent.pem,agent.key}`.
     pub folder: PathBuf,
     /// The same as an archive: `tar -C /etc -xf` on the server.
     pub archive: PathBuf,
@@ -68,11 +83,12 @@ impl Request {
         }
     }
 
-    /// The agent's configuration. What goes into it has been checked: nothing needs escaping.
-    fn agent_toml(&self, expires: &str) -> String {
+    /// What is laid over the agent's configuration. All of it has been checked: nothing needs escaping.
+    fn enrolled_toml(&self, expires: &str) -> String {
         let keys: Vec<String> = self.trusted_keys.iter().map(|key| format!("\"{key}\"")).collect();
         format!(
-            "# The certificate ends on {expires}; a renewed bundle replaces the files in {TLS_FOLDER}.\n\
+            "# Made by oddline-collector enroll, and laid over agent.toml. The certificate ends on {expires}; a renewed\n\
+             # bundle replaces this file and those in {TLS_FOLDER}.\n\
              name = \"{agent}\"\n\
              fleet = \"{fleet}\"\n\n\
              [broker]\n\
@@ -81,9 +97,7 @@ impl Request {
              certificate = \"{TLS_FOLDER}/agent.pem\"\n\
              key = \"{TLS_FOLDER}/agent.key\"\n\n\
              [model]\n\
-             trusted_keys = [{keys}]\n\n\
-             [[source]]\n\
-             journal = true\n",
+             trusted_keys = [{keys}]\n",
             agent = self.agent,
             fleet = self.fleet,
             broker = self.broker,
@@ -110,9 +124,9 @@ impl Draft {
                 return Err(EnrollError::BundleExists(path.clone()));
             }
         }
-        let toml = request.agent_toml(&day(pair.expires));
+        let toml = request.enrolled_toml(&day(pair.expires));
         let entries = [
-            ("agent.toml", OPEN, toml.as_bytes()),
+            (CONFIGURATION, OPEN, toml.as_bytes()),
             ("tls/ca.pem", OPEN, ca.as_bytes()),
             ("tls/agent.pem", OPEN, pair.certificate.as_bytes()),
             ("tls/agent.key", SECRET, pair.key.as_bytes()),
@@ -124,13 +138,16 @@ impl Draft {
             }
             Ok(()) | Err(_) => {}
         }
-        files::folder(&new.join("tls"))?;
+        for folder in ["agent.d", "tls"] {
+            files::folder(&new.join(folder))?;
+        }
         for (name, mode, content) in entries {
             files::write_new(&new.join(name), content, mode)?;
         }
         let paths = entries.map(|(name, ..)| format!("oddline/{name}"));
-        let packed: Vec<Entry<'_>> =
-            paths.iter().zip(entries).map(|(path, (_, mode, content))| Entry { path, mode, content }).collect();
+        let files = paths.iter().zip(entries).map(|(path, (_, mode, content))| Entry::File { path, mode, content });
+        let folders = ["oddline/agent.d/", "oddline/tls/"].map(|path| Entry::Folder { path });
+        let packed: Vec<Entry<'_>> = folders.into_iter().chain(files).collect();
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Ok(Self { new, folder, archive, packed: tar::archive(&packed, seconds) })
     }
@@ -173,8 +190,9 @@ mod tests {
     fn the_configuration_is_the_agents() {
         request().check().unwrap();
         assert_eq!(
-            request().agent_toml("2028-11-21"),
-            r#"# The certificate ends on 2028-11-21; a renewed bundle replaces the files in /etc/oddline/tls.
+            request().enrolled_toml("2028-11-21"),
+            r#"# Made by oddline-collector enroll, and laid over agent.toml. The certificate ends on 2028-11-21; a renewed
+# bundle replaces this file and those in /etc/oddline/tls.
 name = "pi-kitchen"
 fleet = "home"
 
@@ -186,9 +204,6 @@ key = "/etc/oddline/tls/agent.key"
 
 [model]
 trusted_keys = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"]
-
-[[source]]
-journal = true
 "#
         );
     }
@@ -196,9 +211,11 @@ journal = true
     #[test]
     fn it_is_read_back_as_it_is_meant() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("agent.toml");
-        fs::write(&file, request().agent_toml("2028-11-21")).unwrap();
-        let reader = oddline_config::Layers { file, folder: None, environment: Vec::new() }.read();
+        let (file, over) = (dir.path().join("agent.toml"), dir.path().join("agent.d"));
+        fs::write(&file, "name = \"by-hand\"\n[[source]]\njournal = true\n").unwrap();
+        fs::create_dir(&over).unwrap();
+        fs::write(dir.path().join(CONFIGURATION), request().enrolled_toml("2028-11-21")).unwrap();
+        let reader = oddline_config::Layers { file, folder: Some(over), environment: Vec::new() }.read();
         let top = reader.top();
         assert_eq!(top.value("name"), Some("pi-kitchen".to_owned()));
         assert_eq!(top.value("fleet"), Some("home".to_owned()));

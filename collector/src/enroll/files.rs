@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown},
     path::Path,
 };
 
@@ -25,6 +25,7 @@ pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), EnrollEr
     let written = create(&new, mode).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;
+        give_to_owner_of(folder, &new)?;
         fs::rename(&new, path)?;
         File::open(folder)?.sync_all()
     });
@@ -52,14 +53,32 @@ fn create(path: &Path, mode: u32) -> io::Result<File> {
 
 /// Makes a folder for the owner alone, with those above it.
 pub(super) fn folder(path: &Path) -> Result<(), EnrollError> {
-    let made = DirBuilder::new().recursive(true).mode(SECRET_FOLDER).create(path);
-    made.map_err(|reason| EnrollError::File { path: path.to_owned(), reason })
+    let failed = |reason| EnrollError::File { path: path.to_owned(), reason };
+    let missing: Vec<&Path> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
+    DirBuilder::new().recursive(true).mode(SECRET_FOLDER).create(path).map_err(failed)?;
+    for made in missing.into_iter().rev() {
+        if let Some(above) = made.parent().filter(|above| !above.as_os_str().is_empty()) {
+            give_to_owner_of(above, made).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// What root makes for the collector belongs to the collector: run as root once, a command must not lock the service out
+/// of its own files. Anybody else's stays his own.
+fn give_to_owner_of(folder: &Path, made: &Path) -> io::Result<()> {
+    let (owner, own) = (fs::metadata(folder)?, fs::metadata(made)?);
+    if own.uid() != 0 || owner.uid() == 0 {
+        return Ok(());
+    }
+    chown(made, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// Waits until no other process holds it; let go when it is dropped.
 pub(super) fn lock(path: &Path) -> Result<File, EnrollError> {
     let open = OpenOptions::new().create(true).append(true).mode(SECRET).open(path);
     let held = open.and_then(|file| {
+        path.parent().map_or(Ok(()), |folder| give_to_owner_of(folder, path))?;
         file.lock()?;
         Ok(file)
     });
@@ -94,5 +113,26 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         assert!(write_new(&path, b"three", OPEN).is_err());
         assert_eq!(read(&dir.path().join("none")).unwrap(), None);
+    }
+
+    #[test]
+    fn what_root_makes_belongs_to_the_folders_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        fs::create_dir(&state).unwrap();
+        if chown(&state, Some(65_534), Some(65_534)).is_err() {
+            // Only root can be somebody else; for others nothing changes.
+            folder(&state.join("authority/agents")).unwrap();
+            assert_eq!(fs::metadata(state.join("authority")).unwrap().uid(), fs::metadata(&state).unwrap().uid());
+            return;
+        }
+        let authority = state.join("authority");
+        folder(&authority.join("agents")).unwrap();
+        write(&authority.join("ca.key"), b"secret", SECRET).unwrap();
+        drop(lock(&authority.join("lock")).unwrap());
+        for name in ["", "agents", "ca.key", "lock"] {
+            let found = fs::metadata(authority.join(name)).unwrap();
+            assert_eq!((found.uid(), found.gid()), (65_534, 65_534), "{name}");
+        }
     }
 }

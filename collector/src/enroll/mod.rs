@@ -5,7 +5,7 @@
 //!  <state>/authority/
 //!    ca.pem, ca.key (0600)           made at first use; the key signs everything below and leaves never
 //!    server.pem, server.key (0600)   the embedded broker's, see broker::Tls; server.json says for which names
-//!    agents/<name>.json              fleet, serial numbers and dates of an agent's certificates
+//!    agents/<name>.json              an agent's fleet, broker, trusted keys; numbers and dates of its certificates
 //!    revoked                         see revoked; crl.pem says the same to mosquitto
 //!    lock                            held while one of them changes
 //! ```
@@ -19,7 +19,7 @@ mod tar;
 
 pub use self::{
     authority::{Authority, Enrolled, ServerFiles},
-    bundle::{Bundle, Request},
+    bundle::{Bundle, Renewal, Request},
 };
 
 use std::{io, path::PathBuf};

@@ -146,3 +146,35 @@ fn the_configurations_of_the_documentation_are_taken() {
         }
     }
 }
+
+#[test]
+fn a_bundle_is_made_renewed_with_what_it_had_and_a_broker_elsewhere_gets_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("collector.toml");
+    fs::write(&config, format!("state = {:?}\n", folder.path().join("state"))).unwrap();
+    let ask = |arguments: &[&str]| {
+        let output = command().arg("--config").arg(&config).args(arguments).current_dir(&folder).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let (code, said, wrong) =
+        ask(&["enroll", "pi", "--fleet", "shop", "--broker", "mqtts://c.example", "--trusted-key", "RWQf"]);
+    assert_eq!(code, 0, "{wrong}");
+    assert!(said.contains("is a new certificate authority") && said.contains("tar -C /etc -xf ./pi.tar"), "{said}");
+    assert_eq!(ask(&["enroll", "web"]).0, 2, "a new agent must know where its broker is");
+    let (code, said, wrong) = ask(&["enroll", "--renew", "pi", "--out", "again"]);
+    assert_eq!(code, 0, "{wrong}");
+    assert!(!said.contains("is a new certificate authority"), "{said}");
+    let told = |bundle: &str| fs::read_to_string(folder.path().join(bundle).join("agent.d/50-enrolled.toml")).unwrap();
+    assert_eq!(told("again/pi"), told("pi"));
+    assert!(told("pi").contains("\"shop\"") && told("pi").contains("c.example") && told("pi").contains("[\"RWQf\"]"));
+    assert!(ask(&["enrolled"]).1.contains("shop"));
+
+    assert_eq!(ask(&["enroll-broker", "not a name"]).0, 1);
+    let (code, said, wrong) = ask(&["enroll-broker", "broker.example", "10.0.0.7", "--out", "broker"]);
+    assert_eq!(code, 0, "{wrong}");
+    assert!(said.contains("collector.key"), "{said}");
+    for name in ["ca.pem", "crl.pem", "server.pem", "server.key", "collector.pem", "collector.key"] {
+        assert!(fs::metadata(folder.path().join("broker").join(name)).unwrap().len() > 0, "{name}");
+    }
+}
