@@ -2,6 +2,8 @@
 # Installs Oddline's programs from the folder this stands in, on a distribution that uses neither .deb packages nor a
 # packager of its own for them; and takes them away again. Configuration and state are never overwritten.
 set -eu
+# The services' user has to read what root puts there.
+umask 022
 
 usage() {
     cat <<'TEXT'
@@ -56,7 +58,7 @@ if [ -z "$root" ]; then
     [ -d /run/systemd/system ] || fail "no systemd runs here, and nothing else would start the services. \
 The programs are in $here/files/usr/bin and need no installation"
     for program in $programs; do
-        if dpkg -s "oddline-$program" >/dev/null 2>&1; then
+        if [ "$(dpkg-query --show --showformat '${db:Status-Status}' "oddline-$program" 2>/dev/null)" = installed ]; then
             fail "oddline-$program is installed as a Debian package: apt installs, upgrades and removes it"
         fi
     done
@@ -133,7 +135,9 @@ uninstall_program() {
         rmdir "$root/var/lib/oddline" "$root/etc/oddline/$1.d" "$root/etc/oddline" 2>/dev/null || true
     fi
     # Folders that are nobody else's.
-    rmdir "$root/usr/share/doc/oddline-$1"/* "$root/usr/share/doc/oddline-$1" "$root/usr/share/oddline" 2>/dev/null || true
+    for folder in "$root/usr/share/doc/oddline-$1" "$root/usr/share/oddline"; do
+        [ ! -d "$folder" ] || find "$folder" -depth -type d -empty -delete
+    done
     [ -n "$root" ] || systemctl daemon-reload
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{
     target::{Program, Target},
-    toolchain::Toolchain,
+    toolchain::{self, Toolchain},
 };
 use crate::shell;
 
@@ -58,6 +58,15 @@ pub fn programs(
 
 fn one(target: &Target, toolchain: &Toolchain, program: Program, linked: Linked) -> Result<PathBuf> {
     let name = program.binary();
+    let file = folder(target)?.join(&name);
+    // Cargo puts both kinds in one place: the packages' one comes back to it.
+    let packaged = folder(target)?.join("static").join(format!("{name}.packaged"));
+    if linked == Linked::Statically {
+        fs::create_dir_all(packaged.parent().context("a file in a folder")?)?;
+        if file.is_file() {
+            fs::rename(&file, &packaged).with_context(|| format!("moving {}", file.display()))?;
+        }
+    }
     let mut cargo = toolchain.cargo(target, if linked == Linked::Statically { "rustc" } else { "build" });
     cargo.args(["--profile", "dist", "--package", &name, "--bin", &name]);
     cargo.arg("--target-dir").arg(target_dir()?);
@@ -66,8 +75,11 @@ fn one(target: &Target, toolchain: &Toolchain, program: Program, linked: Linked)
         cargo.args(["--", "-C", "target-feature=+crt-static"]);
     }
     shell::must(&mut cargo)?;
-    let file = folder(target)?.join(&name);
     let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    for (path, _) in toolchain::remapped()? {
+        let is_there = bytes.windows(path.len()).any(|window| window == path.as_bytes());
+        ensure!(!is_there, "{} holds the path {path} of this machine", file.display());
+    }
     match linked {
         Linked::Dynamically => {
             check_glibc(&file, &bytes)?;
@@ -75,10 +87,11 @@ fn one(target: &Target, toolchain: &Toolchain, program: Program, linked: Linked)
         }
         Linked::Statically => {
             ensure!(!has_interpreter(&bytes), "{} is not static", file.display());
-            // Cargo puts both kinds in one place; this one moves out of the way of the packages.
             let aside = folder(target)?.join("static").join(&name);
-            fs::create_dir_all(aside.parent().context("a file in a folder")?)?;
             fs::rename(&file, &aside).with_context(|| format!("moving {}", file.display()))?;
+            if packaged.is_file() {
+                fs::rename(&packaged, &file).with_context(|| format!("moving {}", packaged.display()))?;
+            }
             Ok(aside)
         }
     }

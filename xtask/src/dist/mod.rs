@@ -60,7 +60,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     } else {
         args.only.iter().map(|name| Program::named(name)).collect::<Result<_>>()?
     };
-    // Images want other programs than packages: those of packages are what was compiled last.
+    ensure!(
+        !(args.no_build && args.what == Some(What::Containers)),
+        "images hold static programs, which are always linked anew: leave out --no-build"
+    );
     let wants = |what| args.what.is_none_or(|only| only == what) && !(args.no_build && what == What::Containers);
     // Whatever is missing is said before anything is compiled for a quarter of an hour.
     if wants(What::Packages) {
@@ -119,11 +122,12 @@ pub fn program(target: &Target, program: Program) -> Result<PathBuf> {
     Ok(built.pop().context("one program was asked for")?.1)
 }
 
-/// The Debian packages for this machine, made now.
+/// The Debian packages for this machine, made now, in a folder of their own: what `dist` made last stays whole.
 pub fn packages_of_host() -> Result<Vec<PathBuf>> {
     package::check()?;
     let host = target::host()?;
-    let out = folder(host)?;
+    let out = shell::target_dir()?.join("xtask/packages");
+    empty(&out)?;
     compile::programs(host, &toolchain::find(host)?, host.programs, compile::Linked::Dynamically)?;
     share::make(host, host.programs, share::Programs::Compiled)?;
     package::make(host, host.programs, &out)?;

@@ -1,6 +1,10 @@
 //! For distributions without Debian packages: the packages' files with an installer, so that both bring the same.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -12,9 +16,10 @@ use crate::shell;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// `oddline-VERSION-MACHINE.tar.gz`: `install.sh`, `files/` and a list of files for each program.
+/// `oddline-VERSION-MACHINE.tar.gz`: `install.sh`, `files/` and a list of files for each program. With some of the
+/// programs only, their names are in its own.
 pub fn make(target: &Target, programs: &[Program], out: &Path) -> Result<()> {
-    let name = format!("oddline-{VERSION}-{}", target.machine);
+    let name = name(target, programs);
     let work = out.join("tarball");
     let folder = work.join(&name);
     empty(&folder.join("files"))?;
@@ -38,6 +43,15 @@ pub fn make(target: &Target, programs: &[Program], out: &Path) -> Result<()> {
     fs::remove_dir_all(&work).context("removing what the tarball was made from")
 }
 
+fn name(target: &Target, programs: &[Program]) -> String {
+    let some: String = if programs.len() == target.programs.len() {
+        String::new()
+    } else {
+        programs.iter().map(|program| format!("-{}", program.name())).collect()
+    };
+    format!("oddline{some}-{VERSION}-{}", target.machine)
+}
+
 /// Into an empty folder and away again: what is listed is installed, and nothing stays.
 fn check(folder: &Path, programs: &[Program], image: &Path) -> Result<()> {
     let installer = |arguments: &[&str]| {
@@ -53,7 +67,26 @@ fn check(folder: &Path, programs: &[Program], image: &Path) -> Result<()> {
     installer(&["--uninstall", "--purge"])?;
     let left = count(image)?;
     ensure!(left == 0, "install.sh --uninstall --purge leaves {left} files in {}", image.display());
+    let folders = own_folders(image)?;
+    ensure!(folders.is_empty(), "install.sh --uninstall --purge leaves {folders:?}");
     Ok(())
+}
+
+/// Folders that are called after us.
+fn own_folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.extend(own_folders(&entry.path())?);
+            found.extend(Some(entry.path()).filter(|path| is_ours(path)));
+        }
+    }
+    Ok(found)
+}
+
+fn is_ours(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("oddline"))
 }
 
 fn count(folder: &Path) -> Result<usize> {

@@ -108,6 +108,10 @@ impl Toolchain {
             Means::Debian | Means::DebianFromSource => shell::cargo_at(Path::new(DEBIAN_CARGO)),
         };
         cargo.args([command, "--target", target.triple]);
+        // Messages of a panic name source files: the same ones wherever this is built, and nobody's home.
+        let remapped = remapped().unwrap_or_default();
+        let flags: Vec<String> = remapped.iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}")).collect();
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         if self.means != Means::Own {
             cargo.env("RUSTC", DEBIAN_RUSTC);
         }
@@ -121,6 +125,15 @@ impl Toolchain {
         }
         cargo
     }
+}
+
+/// Folders of this machine that programs must not name, and what they say instead.
+pub fn remapped() -> Result<Vec<(String, &'static str)>> {
+    let home = match std::env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => std::env::home_dir().context("neither CARGO_HOME nor HOME is set")?.join(".cargo"),
+    };
+    Ok(vec![(home.display().to_string(), "/cargo"), (shell::root().display().to_string(), "/oddline")])
 }
 
 #[cfg(test)]

@@ -26,6 +26,11 @@ const NEAR: f64 = 1e-4;
 /// An emulated program takes some thirty times as long.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Looks at the store, two seconds apart, without anything new: then no more will come.
+const QUIET: u32 = 4;
+/// The same while fewer are there than this machine's agent found: an emulated program is slow.
+const PATIENCE_LOOKS: u32 = 30;
+
 /// A row of `anomalies.csv` without its figures, and its score and threshold.
 type Rows = BTreeMap<String, (f64, f64)>;
 
@@ -42,6 +47,7 @@ pub fn arm(not_run: &mut NotRun) -> Result<Outcome> {
         return Ok(Outcome::NotRun("neither of the two can be built and run here".to_owned()));
     }
     let trainer = Trainer::build(Profile::Dev, "xtask/arm")?;
+    shell::must(shell::cargo().args(["build", "--workspace", "--bin", "oddline-collector", "--examples"]))?;
     let scenario = Scenario { servers: 2, days: 2, test_days: 2, ..Scenario::WEEK };
     quietly(&mut trainer.generate(&scenario))?;
     quietly(&mut trainer.train(Aim::Default, Without::Nothing))?;
@@ -135,8 +141,8 @@ struct Delivered {
     memory_mib: f64,
 }
 
-/// The agent reads a log and delivers to a collector on this machine, until as many anomalies are stored as `wanted`, or
-/// until no more come.
+/// The agent reads a log and delivers to a collector on this machine until no more anomalies come; as many as `wanted` must
+/// be stored then, neither fewer nor more.
 fn deliver(target: &Target, mut agent: Command, folder: &Path, wanted: Option<usize>) -> Result<Delivered> {
     let work = folder.join(target.debian);
     fs::create_dir_all(&work)?;
@@ -162,7 +168,7 @@ fn deliver(target: &Target, mut agent: Command, folder: &Path, wanted: Option<us
     let mut collector = Command::new(programs.join("oddline-collector"));
     let collector = Process::start("collector", &work, collector.arg("run").arg("--config").arg(&collector_toml))?;
     let mut agent = Process::start("agent", &work, agent.arg("run").arg("--config").arg(&agent_toml))?;
-    let (mut before, mut memory_mib) = (0, 0.0);
+    let (mut before, mut since, mut memory_mib) = (0, 0, 0.0);
     until("not all anomalies of the agent are stored", PATIENCE, || {
         agent.must_run()?;
         memory_mib = memory(agent.id()).unwrap_or(memory_mib);
@@ -176,11 +182,14 @@ fn deliver(target: &Target, mut agent: Command, folder: &Path, wanted: Option<us
             "--json",
         ]);
         let stored = ask(&mut question)?.and_then(|answer| answer.as_array().map(Vec::len)).unwrap_or(0);
-        let is_done = wanted.map_or(stored > 0 && stored == before, |wanted| stored == wanted);
+        since = if stored == before && stored > 0 { since + 1 } else { 0 };
         before = stored;
         wait(Duration::from_secs(2));
-        Ok(is_done)
+        Ok(since >= if wanted.is_none_or(|wanted| stored >= wanted) { QUIET } else { PATIENCE_LOOKS })
     })?;
+    if let Some(wanted) = wanted {
+        ensure!(before == wanted, "{before} anomalies are stored, {wanted} of this machine's agent");
+    }
     agent.stop()?;
     collector.stop()?;
     Ok(Delivered { anomalies: before, memory_mib })

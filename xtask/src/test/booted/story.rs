@@ -72,7 +72,15 @@ impl<'a> Story<'a> {
         self.machine.run(&["systemctl", "start", RETRAIN])?;
         ensure!(self.machine.property(RETRAIN, "ConditionResult")? == "no", "it ran without a configuration");
         self.machine.run(&["oddline-agent", "status"])?;
-        self.machine.run(&["oddline-agent", "validate"])?;
+        self.machine.run(&["runuser", "-u", "oddline", "--", "oddline-agent", "validate"])?;
+        // The default source, under the unit as it is.
+        until("the journal is not read", PATIENCE, || {
+            self.machine.answer(&["logger", "-t", "app", "a line for the journal"])?;
+            let status: Value = serde_json::from_str(&self.machine.answer(&["oddline-agent", "status", "--json"])?)?;
+            let sources = status["reading"]["sources"].as_array();
+            let journal = sources.and_then(|all| all.iter().find(|source| source["name"] == "journal"));
+            Ok(journal.is_some_and(|journal| journal["lines"].as_u64() > Some(0) && journal["failed"].is_null()))
+        })?;
         let groups = self.machine.run(&["id", "-nG", "oddline"])?;
         ensure!(groups.contains("adm") && groups.contains("systemd-journal"), "oddline is in {groups}");
         Ok(())
@@ -84,21 +92,45 @@ impl<'a> Story<'a> {
         self.machine.shell(&format!("mkdir -p /srv/w && cd /srv/w && {GENERATE}"))?;
         self.machine.run(&["oddline-trainer", "keygen", "--key", "/etc/credstore/oddline.key"])?;
         self.machine.shell("install -m 644 /etc/credstore/oddline.pub /etc/oddline/oddline.pub")?;
-        self.machine.write(
-            "/etc/oddline/agent.d/10-site.toml",
-            &format!(
-                "name = 'booted'\n[model]\ntrusted_key_files = ['/etc/oddline/oddline.pub']\n[broker]\n\
-                 address = 'mqtt://127.0.0.1:1883'\n[[source]]\nfiles = ['{LOG}']\nbegin = 'start'\n"
-            ),
-        )?;
+        self.enrolled()?;
+        self.machine
+            .write("/etc/oddline/agent.d/10-site.toml", &format!("[[source]]\nfiles = ['{LOG}']\nbegin = 'start'\n"))?;
         self.machine.write(
             "/etc/oddline/trainer.toml",
             &format!("[retrain]\nlogs = ['{WEEK}']\nfolder = '/var/lib/oddline/trainer'\ncurrent = '{CURRENT}'\n"),
         )?;
-        self.machine.run(&["oddline-agent", "validate"])?;
+        self.machine.run(&["runuser", "-u", "oddline", "--", "oddline-agent", "validate"])?;
         self.machine.run(&["systemctl", "restart", AGENT])?;
         self.machine.comes_to(AGENT, "active")?;
         until("the agent is not known", PATIENCE, || Ok(self.ask(&["agents"])?.to_string().contains("booted")))
+    }
+
+    /// The collector reachable by name, and a bundle for the agent: as docs/install.md says, and once as root, which must
+    /// not lock the service out of its own files.
+    fn enrolled(&self) -> Result<()> {
+        let broker = "[embedded]\nlisten = '127.0.0.1:8883'\nnames = ['localhost']\n";
+        self.machine.write("/etc/oddline/collector.toml", broker)?;
+        self.machine.run(&["systemctl", "restart", COLLECTOR])?;
+        self.machine.comes_to(COLLECTOR, "active")?;
+        self.machine.run(&["oddline-collector", "enrolled"])?;
+        self.machine.shell(
+            "runuser -u oddline -- oddline-collector enroll booted --broker mqtts://localhost \
+             --out /var/lib/oddline/collector --trusted-key \"$(tail -n 1 /etc/oddline/oddline.pub)\" && \
+             tar -C /etc -xf /var/lib/oddline/collector/booted.tar && \
+             rm -r /var/lib/oddline/collector/booted.tar /var/lib/oddline/collector/booted",
+        )?;
+        self.machine.run(&[
+            "oddline-collector",
+            "enroll",
+            "other",
+            "--broker",
+            "mqtts://localhost",
+            "--out",
+            "/srv/w",
+        ])?;
+        let whose = self.machine.run(&["find", "/var/lib/oddline/collector", "!", "-user", "oddline"])?;
+        ensure!(whose.is_empty(), "not the service's: {whose}");
+        self.machine.run(&["runuser", "-u", "oddline", "--", "oddline-collector", "enrolled"]).map(drop)
     }
 
     /// The first model, by hand: it knows two of the three servers.
@@ -204,6 +236,7 @@ impl<'a> Story<'a> {
             "/var/lib/oddline/trainer",
             "/etc/oddline/agent.toml",
             "/etc/oddline/collector.toml",
+            "/usr/share/doc/oddline-collector",
             "/usr/bin/oddline-agent",
             "/usr/lib/systemd/system/oddline-agent.service",
         ]
