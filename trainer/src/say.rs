@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
+use oddline_core::stream::StreamName;
 use serde_json::json;
 
 use crate::{
@@ -40,6 +41,15 @@ pub fn dataset(dataset: &Dataset) {
     }
     if dataset.duplicates > 0 {
         note(&format!("{} records have the time of another of their stream: kept", dataset.duplicates));
+    }
+    if dataset.strays > 0 {
+        note(&format!("{} records are more than a month from all others of their stream: left out", dataset.strays));
+    }
+    if let Some(StreamName { server, component }) = dataset.boundless.first() {
+        let count = dataset.boundless.len();
+        note(&format!(
+            "{count} streams have values too far apart to have a scale, {server}/{component} first: left out"
+        ));
     }
     if !dataset.short.is_empty() {
         let names: Vec<String> =

@@ -71,7 +71,7 @@ pub fn curve_at(curve: &[f64; CURVE], phases: &[f64; CURVE]) -> f64 {
 
 impl Baseline {
     /// Fits a baseline on one stream's training records, in order of time; rows of `use_row` that are false (found odd
-    /// in an earlier round) take no part. `None` below 3 usable records.
+    /// in an earlier round) take no part. `None` below 3 usable records, or when they lie too far apart to have a scale.
     ///
     /// # Panics
     /// When the slices differ in length.
@@ -97,7 +97,7 @@ impl Baseline {
         let gap_s = if gaps.is_empty() { 1.0 } else { median(&gaps) };
         let ln_gaps: Vec<f64> = gaps.iter().map(|g| libm::log(g / gap_s)).collect();
         let still = STILL_SHARE * step_scale * residual_scale;
-        Some(Self {
+        let fit = Self {
             curve,
             residual_scale,
             step_scale,
@@ -108,7 +108,8 @@ impl Baseline {
             min: y.iter().copied().fold(f64::INFINITY, f64::min),
             max: y.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             loudness: 1.0,
-        })
+        };
+        fit.is_sound().then_some(fit)
     }
 
     /// Takes a value outside the range as seen from now on.

@@ -122,7 +122,7 @@ impl Learner {
         fit.curve = shape;
         fit.curve[0] = median(&flat);
         (fit.min, fit.max) = self.range();
-        Some(fit)
+        fit.is_sound().then_some(fit)
     }
 
     /// How far from the curve a value still counts in full. Before a daily curve is known a short history says little
@@ -137,6 +137,24 @@ impl Learner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_without_a_scale_are_survived() {
+        for far in [f64::MAX, 1e300, 1e160] {
+            let at = |i: usize| EventTime::from_micros(i as i64 * 600_000_000);
+            let value = |i: usize| if i % 2 == 0 { far } else { -far };
+            let mut learner = Learner::start(at(0), value(0));
+            let mut baseline: Option<Baseline> = None;
+            for i in 1..1_000 {
+                if learner.learn(baseline.as_ref(), at(i), value(i))
+                    && let Some(next) = learner.fit(at(i), None)
+                {
+                    assert!(next.is_sound(), "{far}: {next:?}");
+                    baseline = Some(next);
+                }
+            }
+        }
+    }
 
     #[test]
     fn learns_level_then_day() {

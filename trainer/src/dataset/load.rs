@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use anyhow::Result;
-use oddline_core::{stream::StreamName, time::EventTime};
+use oddline_core::{robust::spread, stream::StreamName, time::EventTime};
 
 use super::{
     notes::Notes,
@@ -13,6 +13,12 @@ use crate::error::BadData;
 
 /// Records a stream needs to be fitted; shorter ones are left to learn on the agent.
 pub const STREAM_RECORDS_MIN: usize = 200;
+
+/// Records behind a gap of this many seconds that are ...
+const STRAY_GAP_S: f64 = 30.0 * 86_400.0;
+/// ... fewer than this share of their stream are strays of a wrong clock: they would stretch the time that the others
+/// took.
+const STRAY_SHARE: f64 = 0.01;
 
 /// One stream's records, in order of time.
 #[derive(Debug, Clone)]
@@ -36,6 +42,10 @@ pub struct Dataset {
     pub unsorted: u64,
     /// Records with the same time as another of their stream.
     pub duplicates: u64,
+    /// Records far in time from all others of their stream, left out.
+    pub strays: u64,
+    /// Streams whose values lie too far apart to have a scale, left out.
+    pub boundless: Vec<StreamName>,
     /// What was wrong with the lines.
     pub notes: Notes,
     /// SHA-256 of the bytes read.
@@ -74,6 +84,8 @@ impl Dataset {
             short: Vec::new(),
             unsorted: 0,
             duplicates: 0,
+            strays: 0,
+            boundless: Vec::new(),
             notes: read.notes,
             sha256: read.sha256,
         };
@@ -89,10 +101,18 @@ impl Dataset {
         self.unsorted += records.windows(2).filter(|w| w[1].0 < w[0].0).count() as u64;
         records.sort_by_key(|r| r.0);
         self.duplicates += records.windows(2).filter(|w| w[1].0 == w[0].0).count() as u64;
-        if records.len() < STREAM_RECORDS_MIN {
+        let all = records.len();
+        let together = without_strays(&records);
+        records.truncate(together.end);
+        records.drain(..together.start);
+        self.strays += (all - records.len()) as u64;
+        let values: Vec<f64> = records.iter().map(|r| r.1).collect();
+        if !spread(&values).is_finite() {
+            self.boundless.push(name);
+        } else if records.len() < STREAM_RECORDS_MIN {
             self.short.push((name, records.len()));
         } else {
-            let (times, values) = records.into_iter().unzip();
+            let times = records.into_iter().map(|r| r.0).collect();
             self.streams.push(Stream { name, times, values });
         }
     }
@@ -145,6 +165,16 @@ impl Dataset {
     pub fn newest(&self) -> Option<EventTime> {
         self.streams.iter().filter_map(|s| s.times.last().copied()).max()
     }
+}
+
+/// The range of sorted records that belong together: without the few at either end behind a gap of a month.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a count")]
+fn without_strays(records: &[(EventTime, f64)]) -> Range<usize> {
+    let few = (records.len() as f64 * STRAY_SHARE) as usize;
+    let is_gap = |at: usize| records[at].0.seconds_since(records[at - 1].0) > STRAY_GAP_S;
+    let start = (1..=few).rev().find(|at| is_gap(*at)).unwrap_or(0);
+    let end = (records.len() - few..records.len()).find(|at| *at > 0 && is_gap(*at)).unwrap_or(records.len());
+    start..end
 }
 
 /// Hands out every value with its stream, its time and what the log says about it; a record without a time has that of

@@ -161,7 +161,14 @@ impl Logs {
             };
             let input = Hashing { input, digest: &mut digest };
             let input = &mut BufReader::with_capacity(READ_BYTES, input);
-            read_file(file, folder.as_deref(), input, &mut read, &mut each)?;
+            if !read_file(file, folder.as_deref(), input, &mut read, &mut each)? {
+                if *is_matched {
+                    say::note(&format!("{}: no usable record in it, passed over", file.display()));
+                    continue;
+                }
+                let first = if read.notes.is_clean() { String::new() } else { format!(":\n{}", read.notes) };
+                return Err(BadData(format!("{}: no usable record after the header{first}", file.display())).into());
+            }
         }
         read.sha256 = crate::hex(&digest.finalize());
         Ok(read)
@@ -177,13 +184,14 @@ fn is_without_record(file: &Path) -> Result<bool> {
         || next_line(&mut lines, &mut buffer).with_context(io)?.is_none())
 }
 
+/// Whether it has a usable record.
 fn read_file(
     file: &Path,
     folder: Option<&str>,
     input: &mut impl std::io::BufRead,
     read: &mut ReadOut,
     each: &mut impl FnMut(Item<'_>) -> Result<()>,
-) -> Result<()> {
+) -> Result<bool> {
     let stem = file.file_stem().map_or_else(|| "value".into(), |s| s.to_string_lossy());
     let names = match folder {
         Some(folder) => Names { server: folder, component: &stem },
@@ -221,11 +229,7 @@ fn read_file(
             each(Item { record: &record, names, file, line: number })?;
         }
     }
-    if read.notes.lines - read.notes.unusable == before {
-        let first = if read.notes.is_clean() { String::new() } else { format!(":\n{}", read.notes) };
-        return Err(bad(format!("no usable record after the header{first}")).into());
-    }
-    Ok(())
+    Ok(read.notes.lines - read.notes.unusable > before)
 }
 
 struct Hashing<'a, R> {

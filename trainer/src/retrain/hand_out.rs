@@ -47,7 +47,8 @@ pub fn by_hand(settings: &Settings, is_signed: bool) -> Vec<String> {
     }
     commands.push(format!("oddline-collector push {out} --report {} --to all", settings.report_json().display()));
     if let Some(current) = settings.current.path() {
-        commands.push(format!("cp {out} {}", current.display()));
+        // With its owner and mode: root's copy would be closed to the service that reads it tomorrow.
+        commands.push(format!("cp -p {out} {}", current.display()));
     }
     commands
 }

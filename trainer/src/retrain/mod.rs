@@ -19,9 +19,15 @@ mod report;
 mod settings;
 mod truth;
 
-use std::{collections::BTreeSet, fs, io::ErrorKind, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, TryLockError},
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use oddline_core::{robust::median, stream::StreamName, time::EventTime};
 use oddline_detector::Model;
 use sha2::{Digest, Sha256};
@@ -126,6 +132,7 @@ pub fn run(args: &Args) -> Result<()> {
     // A key that cannot be used is said before an hour of learning.
     let key = settings.key.as_deref();
     let signer = key.map(|key| Signer::open(key, settings.password_file.as_deref())).transpose()?;
+    let _held = lock(&settings.out)?;
     let in_use = in_use(&settings.current, args.cold)?;
     let anchor = anchor(&settings.anchor, in_use.as_ref())?;
     let logs = Logs::find_all(&settings.logs)?;
@@ -152,6 +159,22 @@ pub fn run(args: &Args) -> Result<()> {
             if args.json { Ok(()) } else { say::out(&said) }
         }
         _ => Ok(()),
+    }
+}
+
+/// Holds the folder of the new model: of two retrainings at once, one would hand out the model of the other.
+fn lock(out: &Path) -> Result<File> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let held = || format!("holding the folder {}", folder.display());
+    fs::create_dir_all(folder).with_context(held)?;
+    let file = File::open(folder).with_context(held)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(anyhow!(
+            "another retraining writes into {}: wait until it has ended, or name another --out",
+            folder.display()
+        )),
+        Err(TryLockError::Error(error)) => Err(error).with_context(held),
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use oddline_config::{Layers, Problems};
 
 use super::Args;
-use crate::error::BadUsage;
+use crate::{error::BadUsage, sign};
 
 /// Where everything is kept unless another folder is named.
 const FOLDER: &str = "/var/lib/oddline/trainer";
@@ -112,7 +112,41 @@ impl Settings {
             return Err(BadUsage(what.to_owned()).into());
         }
         let push = typed_push.or_else(|| written.and_then(|written| written.push));
-        Ok(Self { logs, current, anchor, out, report, key, password_file, push })
+        let settings = Self { logs, current, anchor, out, report, key, password_file, push };
+        settings.check_files()?;
+        Ok(settings)
+    }
+
+    /// What is written must not be what is read: a model that is held would replace the one in use.
+    fn check_files(&self) -> Result<(), BadUsage> {
+        let (signature, json) = (sign::signature_path(&self.out), self.report_json());
+        let written: [(&str, &Path); 4] = [
+            ("the new model", &self.out),
+            ("its signature", &signature),
+            ("the report", &self.report),
+            ("the report as JSON", &json),
+        ];
+        let read = [
+            ("the model in use", self.current.path()),
+            ("the anchor", self.anchor.path()),
+            ("the key", self.key.as_deref()),
+            ("the key's password", self.password_file.as_deref()),
+        ];
+        for (what, path) in written {
+            for (which, other) in read.iter().filter_map(|(which, path)| Some((which, (*path)?))) {
+                if place(path) == place(other) {
+                    let path = path.display();
+                    return Err(BadUsage(format!("{what} would replace {which}, {path}: name another file")));
+                }
+            }
+        }
+        match (self.current.path(), self.anchor.path()) {
+            (Some(current), Some(anchor)) if place(current) == place(anchor) => {
+                let what = "the model in use and the anchor are one file: the anchor stays when the other goes on";
+                Err(BadUsage(format!("{what}: {}", current.display())))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The report as JSON.
@@ -131,6 +165,13 @@ impl Current {
             Self::File(path) | Self::Kept(path) => Some(path),
         }
     }
+}
+
+/// Where a path leads, as far as it is there.
+fn place(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let in_folder = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }
 
 /// Reads `trainer.toml`, the folder beside it and the environment.

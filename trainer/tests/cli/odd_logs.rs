@@ -76,6 +76,41 @@ fn unsorted_and_repeated_times() {
 }
 
 #[test]
+fn records_of_a_wrong_clock_are_left_out() {
+    let folder = Folder::new();
+    let log = steady(5 * 1440);
+    trained(&folder, &log);
+    let expected = folder.inspect(MODEL);
+    let strays = "2099-01-01T00:00:00Z,server-01,cpu,50,0\n1970-01-01T00:00:00Z,server-01,cpu,50,0\n";
+    let said = trained(&folder, format!("{log}{strays}"));
+    says(&said, &["2 records are more than a month from all others of their stream: left out"]);
+    let found = folder.inspect(MODEL);
+    assert_eq!(found["version"], expected["version"], "not of the year 2099");
+    assert_eq!(found["profile"], expected["profile"], "threshold and baselines neither");
+}
+
+#[test]
+fn a_stream_without_a_scale_does_not_keep_the_others_from_being_learnt() {
+    let folder = Folder::new();
+    let wild: String = (0..500)
+        .map(|i| format!("{},server-01,wild,{}1.7e308,0\n", time(i), if i % 2 == 0 { "-" } else { "" }))
+        .collect();
+    let said = trained(&folder, format!("{}{wild}", steady(1_000)));
+    says(&said, &["1 streams have values too far apart to have a scale, server-01/wild first: left out"]);
+    folder.must("test --logs odd.csv");
+}
+
+#[test]
+fn a_torn_file_among_matched_ones_is_passed_over() {
+    let folder = Folder::new();
+    folder.write("many/a.csv", steady(1_000));
+    folder.write("many/b.csv", format!("{HEADER}2026-01-0"));
+    let done = folder.must("retrain --epochs 2 many/*.csv");
+    says(&done.stderr, &["many/b.csv: no usable record in it, passed over", "read 1000 records"]);
+    folder.run(&format!("{TRAIN} --logs many/b.csv")).refused(65, &["no usable record"]);
+}
+
+#[test]
 fn mixed_line_ends_and_a_byte_order_mark() {
     let folder = Folder::new();
     let plain = steady(1_000);

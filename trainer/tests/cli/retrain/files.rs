@@ -6,6 +6,8 @@ use super::{
     CURRENT, KEY, LOG, NEXT, REPORT, RETRAIN, SIGNATURE, decided, report,
     week::{Weeks, new_level, text},
 };
+use std::fs;
+
 use crate::shell::{Folder, steady};
 
 /// One small fleet serves all that does not depend on what is decided.
@@ -137,5 +139,15 @@ fn what_cannot_be_used_is_refused_and_nothing_is_written() {
     run("-").refused(2, &["standard input"]);
     run("logs/week.csv --alert-budget 0").refused(2, &["--alert-budget"]);
     run("logs/week.csv --report next.json").refused(2, &["--report"]);
+    let model = "models/autoencoder.onnx";
+    run(&format!("logs/week.csv --current {model} --out ./{model}"))
+        .refused(2, &["the new model would replace the model in use", model]);
+    run(&format!("logs/week.csv --anchor {model} --out models/../{model}")).refused(2, &["the anchor"]);
+    run("logs/week.csv --key bad.key --report bad.key").refused(2, &["the report would replace the key"]);
+    run(&format!("logs/week.csv --current {model} --anchor {model}")).refused(2, &["are one file"]);
+    let held = fs::File::open(folder.path("models")).unwrap();
+    held.lock().unwrap();
+    run("logs/week.csv").refused(1, &["another retraining", "models"]);
+    drop(held);
     assert_eq!(folder.files(), before);
 }
