@@ -14,7 +14,7 @@ use super::{
     bundle::{Bundle, Draft, Renewal, Request},
     certificate::{Holder, LIFE, Pair, Signer, day, days, is_server_name, new_key},
     files::{self, OPEN, SECRET},
-    revoked::{REVOKED_BYTES_MAX, Revoked, RevokedError, Serial},
+    revoked::{REVOKED_BYTES_MAX, Revoked, RevokedError, Serial, relisted},
 };
 
 /// An agent should be given a new certificate when its last one ends within this time.
@@ -360,19 +360,6 @@ fn check_names(names: &[String]) -> Result<(), EnrollError> {
         None if names.is_empty() => Err(EnrollError::NoServerName),
         None => Ok(()),
     }
-}
-
-/// The list with more lines, and without those whose certificates have ended: nobody lets them in anyway. Lines that
-/// people wrote stay.
-fn relisted(list: &str, more: impl Iterator<Item = String>, today: &str) -> String {
-    let has_ended = |line: &&str| line.rsplit_once(", ends ").is_some_and(|(_, ends)| is_day(ends) && ends < today);
-    let kept = list.lines().filter(|line| !has_ended(line)).map(str::to_owned);
-    let head = if list.is_empty() { Some("# serial in hexadecimal, then what is for people".to_owned()) } else { None };
-    head.into_iter().chain(kept).chain(more).fold(String::new(), |text, line| text + &line + "\n")
-}
-
-fn is_day(text: &str) -> bool {
-    text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
 
 fn enrolled(agent: AgentName, record: &Record, now: SystemTime) -> Enrolled {

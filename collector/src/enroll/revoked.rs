@@ -163,6 +163,19 @@ impl Revoked {
     }
 }
 
+/// The list with more lines, and without those whose certificates have ended: nobody lets them in anyway. Lines that
+/// people wrote stay.
+pub(super) fn relisted(list: &str, more: impl Iterator<Item = String>, today: &str) -> String {
+    let has_ended = |line: &&str| line.rsplit_once(", ends ").is_some_and(|(_, ends)| is_day(ends) && ends < today);
+    let kept = list.lines().filter(|line| !has_ended(line)).map(str::to_owned);
+    let head = if list.is_empty() { Some("# serial in hexadecimal, then what is for people".to_owned()) } else { None };
+    head.into_iter().chain(kept).chain(more).fold(String::new(), |text, line| text + &line + "\n")
+}
+
+fn is_day(text: &str) -> bool {
+    text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
