@@ -102,7 +102,7 @@ impl Collector {
         let Shared { store, figures, live } = self.shared.clone();
         let notifier = Notifier::from_env();
         let mut leases = store.leases();
-        let mut known: BTreeSet<FleetName> = store.agents().await?.into_iter().map(|agent| agent.who.fleet).collect();
+        let mut known: BTreeSet<FleetName> = store.fleets().await?.into_iter().collect();
         known.extend(self.config.fleets.iter().cloned());
         let filters = if leases.are_shared() { vec![Channel::Birth.of_all()] } else { all_filters(&known) };
         (self.say)(&format!("INFO  broker {}", link.broker));

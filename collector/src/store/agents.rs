@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Agents of one page, and of one look for quiet ones.
-const AGENTS_MAX: i64 = 10_000;
+const AGENTS_MAX: u32 = 10_000;
 
 /// Something an agent (or its last will) said.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,7 +152,7 @@ impl Store {
         let quiet = "SELECT fleet, agent FROM agents WHERE quiet_since_us IS NULL AND state <> 'down' AND \
                      last_seen_us < $1 AND NOT EXISTS (SELECT 1 FROM progress p WHERE p.fleet = agents.fleet AND \
                      p.agent = agents.agent AND p.updated_us >= $1) ORDER BY fleet, agent LIMIT $2";
-        let rows = tx.rows(quiet, values![silent_since_us, AGENTS_MAX]).await?;
+        let rows = tx.rows(quiet, values![silent_since_us, i64::from(AGENTS_MAX)]).await?;
         let quiet: Vec<Who> = rows.iter().map(|row| who(row, 0)).collect::<Result<_, _>>()?;
         for who in &quiet {
             let sql = "UPDATE agents SET quiet_since_us = $3 WHERE fleet = $1 AND agent = $2";
@@ -168,16 +168,41 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn agents(&self) -> Result<Vec<Agent>, StoreError> {
+        self.agents_page(None, ("", ""), AGENTS_MAX).await
+    }
+
+    /// A page of agents by name from behind `after` (fleet, agent) on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn agents_page(
+        &self,
+        fleet: Option<&str>,
+        after: (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<Agent>, StoreError> {
+        // Summed as floats: an agent says what it likes, and a sum of integers that overflows is an error.
         let sql = "SELECT a.fleet, a.agent, a.state, a.state_since_us, a.quiet_since_us, a.first_seen_us, \
                    a.last_seen_us, a.version, a.model_version, a.birth, a.status, a.model_state, \
-                   (SELECT CAST(COALESCE(SUM(p.acked - p.missing), 0) AS BIGINT) FROM progress p \
-                    WHERE p.fleet = a.fleet AND p.agent = a.agent), \
-                   (SELECT CAST(COALESCE(SUM(p.missing), 0) AS BIGINT) FROM progress p \
-                    WHERE p.fleet = a.fleet AND p.agent = a.agent), \
+                   (SELECT CAST(COALESCE(SUM(CAST(p.acked - p.missing AS DOUBLE PRECISION)), 0) AS DOUBLE PRECISION) \
+                    FROM progress p WHERE p.fleet = a.fleet AND p.agent = a.agent), \
+                   (SELECT CAST(COALESCE(SUM(CAST(p.missing AS DOUBLE PRECISION)), 0) AS DOUBLE PRECISION) \
+                    FROM progress p WHERE p.fleet = a.fleet AND p.agent = a.agent), \
                    (SELECT COALESCE(MAX(p.updated_us), 0) FROM progress p \
                     WHERE p.fleet = a.fleet AND p.agent = a.agent) \
-                   FROM agents a ORDER BY a.fleet, a.agent LIMIT $1";
-        self.pool.rows(sql, values![AGENTS_MAX]).await?.iter().map(agent).collect()
+                   FROM agents a WHERE (a.fleet, a.agent) > ($1, $2) AND (CAST($3 AS TEXT) IS NULL OR a.fleet = $3) \
+                   ORDER BY a.fleet, a.agent LIMIT $4";
+        let rows = self.pool.rows(sql, values![after.0, after.1, fleet, i64::from(limit)]).await?;
+        rows.iter().map(agent).collect()
+    }
+
+    /// Fleets that have an agent, at most 10,000.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn fleets(&self) -> Result<Vec<FleetName>, StoreError> {
+        let sql = "SELECT DISTINCT fleet FROM agents ORDER BY fleet LIMIT $1";
+        self.pool.rows(sql, values![i64::from(AGENTS_MAX)]).await?.iter().map(|row| fleet(row, 0)).collect()
     }
 
     /// What an agent said since `since_us`, newest first.
@@ -302,15 +327,19 @@ fn agent(row: &Row) -> Result<Agent, StoreError> {
         birth: row.text_or(9)?,
         status: row.text_or(10)?,
         model_state: row.text_or(11)?,
-        stored: row.int(12)?,
-        missing: row.int(13)?,
+        // A cast ends at the largest number.
+        stored: row.float(12)? as i64,
+        missing: row.float(13)? as i64,
     })
 }
 
 /// Fleet and agent in two columns from `at` on.
 pub(super) fn who(row: &Row, at: usize) -> Result<Who, StoreError> {
-    let field = |what: String| StoreError::Field { table: "agents", what };
-    let fleet: FleetName = row.text(at)?.parse().map_err(|e| field(format!("fleet: {e}")))?;
-    let agent: AgentName = row.text(at + 1)?.parse().map_err(|e| field(format!("agent: {e}")))?;
-    Ok(Who { fleet, agent })
+    let agent = row.text(at + 1)?.parse::<AgentName>();
+    let agent = agent.map_err(|e| StoreError::Field { table: "agents", what: format!("agent: {e}") })?;
+    Ok(Who { fleet: fleet(row, at)?, agent })
+}
+
+fn fleet(row: &Row, at: usize) -> Result<FleetName, StoreError> {
+    row.text(at)?.parse().map_err(|e| StoreError::Field { table: "agents", what: format!("fleet: {e}") })
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use oddline_core::event::{Entry, Event};
 use serde::Serialize;
 
-use super::{Agent, Filter, Model, Store, StoreError, agents, sql::Row, values};
+use super::{Filter, Model, Store, StoreError, sql::Row, values};
 
 /// An hour in microseconds.
 const HOUR_US: i64 = 3_600_000_000;
@@ -118,30 +118,6 @@ pub struct RolloutState {
 }
 
 impl Store {
-    /// A page of agents by name from behind `after` (fleet, agent) on.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn agents_page(
-        &self,
-        fleet: Option<&str>,
-        after: (&str, &str),
-        limit: u32,
-    ) -> Result<Vec<Agent>, StoreError> {
-        let sql = "SELECT a.fleet, a.agent, a.state, a.state_since_us, a.quiet_since_us, a.first_seen_us, \
-                   a.last_seen_us, a.version, a.model_version, a.birth, a.status, a.model_state, \
-                   (SELECT CAST(COALESCE(SUM(p.acked - p.missing), 0) AS BIGINT) FROM progress p \
-                    WHERE p.fleet = a.fleet AND p.agent = a.agent), \
-                   (SELECT CAST(COALESCE(SUM(p.missing), 0) AS BIGINT) FROM progress p \
-                    WHERE p.fleet = a.fleet AND p.agent = a.agent), \
-                   (SELECT COALESCE(MAX(p.updated_us), 0) FROM progress p \
-                    WHERE p.fleet = a.fleet AND p.agent = a.agent) \
-                   FROM agents a WHERE (a.fleet, a.agent) > ($1, $2) AND (CAST($3 AS TEXT) IS NULL OR a.fleet = $3) \
-                   ORDER BY a.fleet, a.agent LIMIT $4";
-        let rows = self.pool.rows(sql, values![after.0, after.1, fleet, i64::from(limit)]).await?;
-        rows.iter().map(agent).collect()
-    }
-
     /// Agents by state.
     ///
     /// # Errors
@@ -305,28 +281,6 @@ impl Store {
         let rows = self.pool.rows(sql, values![rollout, i64::from(limit)]).await?;
         rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
     }
-}
-
-fn agent(row: &Row) -> Result<Agent, StoreError> {
-    let quiet = row.int_or(4)?;
-    let (mut state, mut since_us) = (row.text(2)?, row.int(3)?);
-    if let Some(quiet) = quiet.filter(|_| state != "down") {
-        (state, since_us) = ("quiet".to_owned(), quiet);
-    }
-    Ok(Agent {
-        who: agents::who(row, 0)?,
-        state,
-        since_us,
-        first_seen_us: row.int(5)?,
-        last_seen_us: row.int(6)?.max(row.int(14)?),
-        version: row.text_or(7)?,
-        model: row.int_or(8)?,
-        birth: row.text_or(9)?,
-        status: row.text_or(10)?,
-        model_state: row.text_or(11)?,
-        stored: row.int(12)?,
-        missing: row.int(13)?,
-    })
 }
 
 fn group(row: &Row) -> Result<GroupCount, StoreError> {

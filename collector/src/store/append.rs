@@ -295,7 +295,8 @@ impl Plan {
     }
 
     fn add_entries(&mut self, owner: &Owner, from: u64, entries: &[Entry]) {
-        for (sequence, entry) in (number(from)..).zip(entries) {
+        // In this order no number behind the last is made: it may be the largest.
+        for (entry, sequence) in entries.iter().zip(number(from)..) {
             self.events.push(rows::event(owner, sequence, entry));
             let Some(row) = rows::episode(owner, sequence, &entry.event) else { continue };
             // One statement may name a row only once; the last word counts.

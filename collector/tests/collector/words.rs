@@ -2,7 +2,7 @@
 
 use oddline_collector::{
     ingest::{self, Incoming},
-    store::{Heard, ModelFile, Outcome, Said, Target},
+    store::{Heard, ModelFile, Outcome, SEQUENCE_MAX, Said, Target},
 };
 use oddline_core::wire::{ModelId, ModelState, Refused};
 
@@ -72,6 +72,24 @@ async fn a_gap_waits_until_a_birth_says_that_it_never_comes() {
         }
         let agent = store.agents().await.unwrap().remove(0);
         assert_eq!((agent.stored, agent.missing), (20, 40));
+    }
+}
+
+#[tokio::test]
+async fn births_that_say_too_much_stop_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    for (_, store) in stores("words: large births", folder.path()).await {
+        let mad = |epoch: u64| {
+            let json = format!(r#"{{"fleet":"home","agent":"pi","epoch":"{epoch}","oldest":9223372036854775806}}"#);
+            heard("oddline/v1/home/pi/birth", &json, true)
+        };
+        store.hear(&[mad(1), mad(2)], 1_000).await.unwrap();
+        let agent = store.agents().await.unwrap().remove(0);
+        assert_eq!((agent.stored, agent.missing), (0, i64::MAX));
+        assert_eq!(store.agents_page(Some("home"), ("", ""), 10).await.unwrap(), [agent]);
+        assert_eq!(store.fleets().await.unwrap(), ["home".parse().unwrap()]);
+        let last = [batch(&who("home", "pi"), epoch(1), SEQUENCE_MAX, 1)];
+        assert_eq!(store.append(&last, 2_000).await.unwrap().batches[0].acked, SEQUENCE_MAX);
     }
 }
 
