@@ -205,13 +205,8 @@ impl Store {
         let mut plan = Plan::default();
         for batch in batches {
             let key = (batch.who.clone(), batch.epoch);
-            if !plan.acked.contains_key(&key) {
-                let acked = match self.remembered.get(&key) {
-                    Some(acked) => acked,
-                    None => self.first_sight(&mut tx, &key, now_us).await?,
-                };
-                plan.acked.insert(key.clone(), (acked, acked));
-            }
+            let acked = self.known(&mut tx, &plan, batch, &key, now_us).await?;
+            plan.acked.insert(key.clone(), acked);
             plan.add(batch, &key, now_us);
         }
         let Plan { acked, events, episodes, letters, done } = plan;
@@ -240,6 +235,29 @@ impl Store {
         tx.commit().await?;
         self.remembered.extend(acked.into_iter().map(|(key, (_, after))| (key, after)));
         Ok(Committed { batches: done, anomalies })
+    }
+
+    /// Where an agent's progress was and will be. What is remembered is not believed when it says that something is
+    /// missing: another collector may have stored it. Where it says too little otherwise, the row does not move from there
+    /// and all is tried again.
+    async fn known(
+        &self,
+        tx: &mut Tx,
+        plan: &Plan,
+        batch: &Batch,
+        key: &Key,
+        now_us: i64,
+    ) -> Result<(u64, u64), StoreError> {
+        let planned = plan.acked.get(key).copied();
+        let known = planned.or_else(|| self.remembered.get(key).map(|acked| (acked, acked)));
+        if let Some((before, after)) = known {
+            let is_gap = part(after, batch.first, batch.last()) == Part::Gap;
+            if before != after || !is_gap {
+                return Ok((before, after));
+            }
+        }
+        let acked = self.first_sight(tx, key, now_us).await?;
+        Ok((acked, acked))
     }
 
     /// Reads an agent's progress; makes its row in `agents` when it has none.

@@ -82,10 +82,13 @@ impl Leases {
                 return Err(error);
             }
         }
-        Ok(Lease {
-            gained: self.held.difference(&before).cloned().collect(),
-            lost: before.difference(&self.held).cloned().collect(),
-        })
+        let gained: Vec<FleetName> = self.held.difference(&before).cloned().collect();
+        let lost: Vec<FleetName> = before.difference(&self.held).cloned().collect();
+        if !gained.is_empty() || !lost.is_empty() {
+            // Somebody else stores, or has stored, for them.
+            self.store.remembered.forget();
+        }
+        Ok(Lease { gained, lost })
     }
 
     /// Gives all back.

@@ -220,3 +220,22 @@ async fn an_episode_is_one_row_with_its_last_word() {
         assert_eq!((one.records, one.samples[0].as_str()), (4, Some("Jan  5 cron[1]: took 9300 ms")));
     }
 }
+
+#[tokio::test]
+async fn what_another_collector_has_stored_is_no_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    for (address, store) in stores("store_model: two stores", folder.path()).await {
+        let other = Store::open(&address, Mode::Serve).await.unwrap();
+        let pi = who("home", "pi");
+        store.append(&[batch(&pi, epoch(1), 1, 50)], 1_000).await.unwrap();
+        other.append(&[batch(&pi, epoch(1), 51, 50)], 2_000).await.unwrap();
+        // Back again, with one that the other has stored, too.
+        let batches = [batch(&pi, epoch(1), 41, 10), batch(&pi, epoch(1), 101, 10), batch(&pi, epoch(1), 121, 10)];
+        let done = store.append(&batches, 3_000).await.unwrap().batches;
+        let outcomes: Vec<Outcome> = done.iter().map(|done| done.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Repeated, Outcome::Stored(10), Outcome::Gap], "{address}");
+        assert_eq!((done[1].acked, done[2].acked), (110, 110));
+        let done = other.append(&[batch(&pi, epoch(1), 95, 20)], 4_000).await.unwrap().batches;
+        assert_eq!((done[0].outcome, done[0].acked), (Outcome::Stored(4), 114));
+    }
+}
