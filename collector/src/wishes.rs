@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use oddline_core::{
+    event::Text,
     id::{AgentName, FleetName, ModelHash},
     topic::{Channel, Topic},
     wire::{Desired, ModelId, SignedModel, encode_model},
@@ -34,8 +35,8 @@ enum Key {
 enum Told {
     /// The broker kept something from before; what, is not looked at.
     Before,
-    /// The bytes that the topic's hash names.
-    Model,
+    /// The bytes that the topic's hash names, with this signature.
+    Model(String),
     /// This wish.
     Desired(Vec<u8>),
 }
@@ -75,9 +76,11 @@ impl Wishes {
         let mut wanted: BTreeMap<Key, Told> = BTreeMap::new();
         for wish in wishes {
             let model = ModelId { sha256: wish.hash()?, version: wish.version };
-            let Wish { who, rollback, .. } = wish;
-            let desired = Desired { model, rollback, signature: None };
-            wanted.insert(Key::Model(who.fleet.clone(), model.sha256), Told::Model);
+            let Wish { who, rollback, signature, .. } = wish;
+            // In the wish too: an agent that has refused a model looks at it again when its wish changes.
+            let newest = (!signature.is_empty()).then(|| Text::cut(&signature));
+            let desired = Desired { model, rollback, signature: newest };
+            wanted.insert(Key::Model(who.fleet.clone(), model.sha256), Told::Model(signature));
             wanted.insert(Key::Desired(who.fleet, who.agent), Told::Desired(desired.to_json()));
         }
         for (key, told) in &wanted {
@@ -87,7 +90,7 @@ impl Wishes {
             let payload = match (key, told) {
                 (Key::Model(_, hash), _) => self.bytes(*hash).await?,
                 (Key::Desired(..), Told::Desired(json)) => json.clone(),
-                (Key::Desired(..), Told::Before | Told::Model) => continue,
+                (Key::Desired(..), Told::Before | Told::Model(_)) => continue,
             };
             self.link.publish(key.topic(), payload, true).await;
             self.told.insert(key.clone(), told.clone());

@@ -265,6 +265,20 @@ mod tests {
     }
 
     #[test]
+    fn a_corrected_signature_is_another_wish() {
+        let mut bench = Bench::new();
+        let _: Vec<_> = bench.wish(&wish(NEW));
+        let stranger = encode_model(SignedModel { signature: &Signer::new().sign(NEW), model: NEW }).unwrap();
+        assert!(refusal(&bench.bytes(NEW, &stranger)).contains("not trusted"));
+        let corrected = Desired { signature: Some(Text::cut(&bench.signer.sign(NEW))), ..wish(NEW) };
+        assert_eq!(bench.wish(&corrected)[0], Action::Fetch(corrected.model.sha256));
+        // The bytes of the first push may come once more before those of the second.
+        let actions = bench.bytes(NEW, &stranger);
+        let Action::Install(install) = &actions[1] else { panic!("{actions:?}") };
+        assert!(bench.intake.keys.check(NEW, &install.signature).is_ok());
+    }
+
+    #[test]
     fn a_newer_wish_ends_the_older() {
         let mut bench = Bench::new();
         let _: Vec<_> = bench.wish(&wish(NEW));

@@ -96,6 +96,8 @@ pub struct Wish {
     pub version: u64,
     /// Go back to a model marked good.
     pub rollback: bool,
+    /// Text of the model's signature.
+    pub signature: String,
 }
 
 /// A new agent joins what is for everyone of its fleet.
@@ -212,10 +214,11 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn wishes(&self) -> Result<Vec<Wish>, StoreError> {
-        let sql = "SELECT a.fleet, a.agent, r.id, r.sha256, r.version, r.rollback FROM agents a \
+        let sql = "SELECT a.fleet, a.agent, r.id, r.sha256, r.version, r.rollback, COALESCE(m.signature, '') FROM agents a \
                    JOIN rollouts r ON r.id = (SELECT MAX(x.rollout) FROM rollout_agents x \
                        JOIN rollouts y ON y.id = x.rollout \
                        WHERE x.fleet = a.fleet AND x.agent = a.agent AND y.state = 'active') \
+                   LEFT JOIN models m ON m.sha256 = r.sha256 \
                    ORDER BY a.fleet, a.agent LIMIT $1";
         let read = |row: &Row| {
             Ok(Wish {
@@ -224,6 +227,7 @@ impl Store {
                 sha256: row.text(3)?,
                 version: super::append::unsigned("rollouts", row.int(4)?)?,
                 rollback: row.flag(5)?,
+                signature: row.text(6)?,
             })
         };
         self.pool.rows(sql, values![AGENTS_MAX]).await?.iter().map(read).collect()

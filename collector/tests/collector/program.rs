@@ -322,3 +322,36 @@ async fn what_the_database_refuses_is_set_aside_and_can_be_tried_again() {
     assert_eq!(program.terminate().await, 0, "{}", program.log());
     check(&address, &agents, 200).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_signature_reaches_agents() {
+    let test = "program: signatures";
+    let folder = tempfile::tempdir().unwrap();
+    let Some(broker) = Mosquitto::start(test, folder.path()) else { return };
+    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+    let mut program = Program::new(folder.path(), &config(&address, &outside));
+    let mut pi = Agent::connect(who("home", "pi"), epoch(1), broker.port, false);
+    pi.connected().await;
+    program.up();
+    let birth = r#"{"fleet":"home","agent":"pi","version":"0.1.0","epoch":"1","oldest":1}"#;
+    pi.say(Channel::Birth, birth.to_owned()).await;
+    until("the agent is known", || program.log(), async || program.log().contains("new agent home/pi")).await;
+    pi.listen("oddline/v1/home/_models/#".to_owned()).await;
+
+    let model = crate::cli::model(folder.path(), 1);
+    let signature = model.with_extension("onnx.minisig");
+    for text in ["untrusted comment: wrong\nRW\n", "untrusted comment: right\nRW\n"] {
+        fs::write(&signature, text).unwrap();
+        program.ask(&["push", &model.display().to_string(), "--to", "all"]);
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            seen.push(timeout(PATIENCE, pi.heard()).await.unwrap_or_else(|_| panic!("{text}\n{}", program.log())));
+        }
+        // The model's bytes, then the wish.
+        assert_eq!(oddline_core::wire::decode_model(&seen[0].1).unwrap().signature, text);
+        let desired = oddline_core::wire::Desired::from_json(&seen[1].1).unwrap();
+        assert_eq!(desired.signature.as_deref(), Some(text));
+    }
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+}

@@ -146,3 +146,17 @@ async fn wishes_follow_pushes_and_answers_are_kept() {
         assert_eq!(store.models(10).await.unwrap().len(), 3);
     }
 }
+
+#[tokio::test]
+async fn another_signature_is_another_wish() {
+    let folder = tempfile::tempdir().unwrap();
+    for (_, store) in stores("words: signatures", folder.path()).await {
+        store.hear(&[birth(1)], 1_000).await.unwrap();
+        for signature in ["untrusted comment: wrong\n", "untrusted comment: right\n"] {
+            let model = ModelFile { signature: signature.to_owned(), ..model(5) };
+            store.push(&model, &Target::Agents(vec![who("home", "pi")]), 2_000).await.unwrap();
+            let wishes = store.wishes().await.unwrap();
+            assert_eq!(wishes.iter().map(|wish| wish.signature.as_str()).collect::<Vec<_>>(), [signature]);
+        }
+    }
+}

@@ -32,7 +32,7 @@ pub struct Desired {
     /// Go back to a model that this agent has marked good.
     #[serde(default)]
     pub rollback: bool,
-    /// Text of its detached signature, when it is newer than the one that comes with the bytes.
+    /// Text of its detached signature: counts when the one that comes with the bytes is not good.
     #[serde(default)]
     pub signature: Option<Text<SIGNATURE_BYTES_MAX>>,
 }
