@@ -73,7 +73,7 @@ impl CommandError {
             | Self::Api(ServeError::Listen { .. }) => 69,
             Self::Config(_) | Self::Broker(_) | Self::Api(ServeError::Token(_)) => 78,
             Self::Push(_) => 65,
-            Self::Backup(BackupError::Exists(_) | BackupError::Path(_)) => 74,
+            Self::Backup(BackupError::Exists(_) | BackupError::Unfinished(_) | BackupError::Path(_)) => 74,
             Self::Backup(BackupError::Postgres(_)) | Self::Name(_) => 2,
             Self::Enroll(_) | Self::Run(RunError::Writer(_)) => 1,
         }

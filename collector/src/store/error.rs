@@ -1,6 +1,9 @@
 //! What can go wrong with a database, sorted by who can do something about it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use sqlx::error::DatabaseError;
 
@@ -77,6 +80,12 @@ impl StoreError {
         }
     }
 
+    /// What became of a file or folder beside a database.
+    pub(super) fn from_io(path: &Path, reason: &io::Error) -> Self {
+        let text = format!("{}: {reason}", path.display());
+        if reason.kind() == io::ErrorKind::PermissionDenied { Self::Permission(text) } else { Self::Disk(text) }
+    }
+
     /// Whether the same may succeed later without anybody changing what is stored.
     #[must_use]
     pub fn is_passing(&self) -> bool {
@@ -99,7 +108,7 @@ impl StoreError {
     pub(super) fn from_sqlx(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(reason) => Self::from_code(reason.as_ref()),
-            sqlx::Error::Io(reason) if reason.kind() == std::io::ErrorKind::PermissionDenied => {
+            sqlx::Error::Io(reason) if reason.kind() == io::ErrorKind::PermissionDenied => {
                 Self::Permission(error.to_string())
             }
             sqlx::Error::Io(_)

@@ -3,7 +3,6 @@
 use std::{
     fmt,
     fs::DirBuilder,
-    io::ErrorKind,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     str::FromStr,
@@ -140,10 +139,8 @@ async fn sqlite(path: &Path, mode: Mode) -> Result<Pool, StoreError> {
 /// What is found on a fleet is nobody's business but the operator's.
 fn make_folder(database: &Path) -> Result<(), StoreError> {
     let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
-    DirBuilder::new().recursive(true).mode(0o750).create(folder).map_err(|reason| {
-        let text = format!("{}: {reason}", folder.display());
-        if reason.kind() == ErrorKind::PermissionDenied { StoreError::Permission(text) } else { StoreError::Disk(text) }
-    })
+    let made = DirBuilder::new().recursive(true).mode(0o750).create(folder);
+    made.map_err(|reason| StoreError::from_io(folder, &reason))
 }
 
 async fn postgres(url: &str) -> Result<Pool, StoreError> {

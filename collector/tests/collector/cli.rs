@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Output,
 };
@@ -9,7 +10,7 @@ use std::{
 use oddline_collector::store::{Address, Mode, Store};
 
 use crate::{
-    entries::{episode, epoch, odd, who},
+    entries::{batch, episode, epoch, odd, who},
     program::command,
 };
 
@@ -94,8 +95,34 @@ async fn answers_read_well_and_mistakes_are_told() {
     let target = copy.display().to_string();
     assert_eq!(ask(&path, &["backup", &target]).0, 0);
     assert_eq!(ask(&copy, &["anomalies", "--json"]).1, ask(&path, &["anomalies", "--json"]).1);
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(ask(&path, &["backup", &target]).0, 74);
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!names.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{names:?}");
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_backup_that_fails_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copies) = (folder.path().join("collector.db"), folder.path().join("copies"));
+    fs::create_dir(&copies).unwrap();
+    let store = Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap();
+    store.append(&[batch(&who("home", "pi"), epoch(1), 1, 500)], 1_000).await.unwrap();
+    store.close().await;
+    // Its second half is lost.
+    let mut bytes = fs::read(&path).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+    let target = copies.join("copy.db").display().to_string();
+    let (code, _, said) = ask(&path, &["backup", &target]);
+    assert_eq!(code, 74, "{said}");
+    assert_eq!(fs::read_dir(&copies).unwrap().count(), 0, "{said}");
+    // Cut off by a kill: said, not guessed.
+    fs::write(copies.join(".copy.db.new"), "").unwrap();
+    let (code, _, said) = ask(&path, &["backup", &target]);
+    assert!(code == 74 && said.contains(".copy.db.new exists: another backup"), "{code}: {said}");
 }
 
 #[tokio::test]
