@@ -7,7 +7,7 @@ use super::{
     Store, StoreError, Who, agents,
     append::{insert_late, number, unsigned},
     rows::{self, Owner},
-    sql::Row,
+    sql::{Row, Tx, Value},
     values,
 };
 
@@ -78,33 +78,63 @@ impl Store {
             let who = agents::who(&row, 0)?;
             let (epoch, first, last) = (row.int(2)?, unsigned("dead_letters", row.int(3)?)?, row.int(4)?);
             let last = unsigned("dead_letters", last)?;
+            let owner = Owner {
+                fleet: who.fleet.as_str().into(),
+                agent: who.agent.as_str().into(),
+                epoch: read_epoch(epoch)?,
+                received_us: row.int(5)?,
+            };
             let key = values![who.fleet.as_str(), who.agent.as_str(), epoch, number(first)];
-            match part_of(&decode, &row.bytes(6)?, first, last) {
+            let stored = match part_of(&decode, &row.bytes(6)?, first, last) {
+                Ok(entries) => store(tx, &owner, first, &entries, key.clone()).await?,
+                Err(reason) => {
+                    // Nothing is written yet; the mark has a transaction of its own.
+                    drop(tx);
+                    Err(reason)
+                }
+            };
+            match stored {
                 Ok(entries) => {
-                    let owner = Owner {
-                        fleet: who.fleet.as_str().into(),
-                        agent: who.agent.as_str().into(),
-                        epoch: read_epoch(epoch)?,
-                        received_us: row.int(5)?,
-                    };
-                    insert_late(&mut tx, &owner, first, &entries).await?;
-                    let sql = "DELETE FROM dead_letters WHERE fleet = $1 AND agent = $2 AND epoch = $3 AND first_sequence = $4";
-                    tx.run(sql, key).await?;
                     done.letters += 1;
-                    done.entries += entries.len() as u64;
+                    done.entries += entries;
                 }
                 Err(reason) => {
-                    let sql = "UPDATE dead_letters SET retried_us = $5, reason = $6 \
-                               WHERE fleet = $1 AND agent = $2 AND epoch = $3 AND first_sequence = $4";
-                    let mut values = key;
-                    values.extend(values![now_us, &rows::clean(&reason)]);
-                    tx.run(sql, values).await?;
+                    self.leave(key, &reason, now_us).await?;
                     done.left += 1;
                 }
             }
-            tx.commit().await?;
         }
     }
+
+    /// Marks a letter as tried; it is not the next one any more.
+    async fn leave(&self, key: Vec<Value>, reason: &str, now_us: i64) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let sql = "UPDATE dead_letters SET retried_us = $5, reason = $6 \
+                   WHERE fleet = $1 AND agent = $2 AND epoch = $3 AND first_sequence = $4";
+        let mut values = key;
+        values.extend(values![now_us, &rows::clean(reason)]);
+        tx.run(sql, values).await?;
+        tx.commit().await
+    }
+}
+
+/// Puts a letter's entries where they belong; how many, or why the database takes none of them.
+async fn store(
+    mut tx: Tx,
+    owner: &Owner,
+    first: u64,
+    entries: &[Entry],
+    key: Vec<Value>,
+) -> Result<Result<u64, String>, StoreError> {
+    match insert_late(&mut tx, owner, first, entries).await {
+        // PostgreSQL takes nothing more in this transaction.
+        Err(StoreError::Refused(reason)) => return Ok(Err(format!("the database refused it: {reason}"))),
+        done => done?,
+    }
+    let sql = "DELETE FROM dead_letters WHERE fleet = $1 AND agent = $2 AND epoch = $3 AND first_sequence = $4";
+    tx.run(sql, key).await?;
+    tx.commit().await?;
+    Ok(Ok(entries.len() as u64))
 }
 
 /// The entries of a payload that have the sequences `first..=last`.

@@ -30,7 +30,8 @@ async fn a_locked_table_is_not_waited_for_without_end() {
     store.close().await;
 }
 
-fn psql(address: &Address, script: &str) -> Command {
+/// A command that runs a script.
+pub fn psql(address: &Address, script: &str) -> Command {
     let Address::Postgres(url) = address else { panic!("{address:?} is not PostgreSQL") };
     let mut command = Command::new(crate::postgres::bin().unwrap().join("psql"));
     command.arg(url).args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "-c", script]);

@@ -7,6 +7,7 @@ mod cli;
 mod entries;
 mod fleet;
 mod fleets;
+mod letters;
 mod locks;
 mod mosquitto;
 mod packaged;
