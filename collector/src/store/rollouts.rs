@@ -102,6 +102,8 @@ pub struct Wish {
 
 /// A new agent joins what is for everyone of its fleet.
 pub(super) async fn join(tx: &mut Tx, who: &Who, now_us: i64) -> Result<(), StoreError> {
+    // A push holds this row while it looks for agents: it sees this one, or this one sees it.
+    tx.run("UPDATE changes SET counter = counter WHERE name = 'rollouts'", Vec::new()).await?;
     let sql = "INSERT INTO rollout_agents (fleet, agent, rollout, state, since_us) \
                SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), id, 'waiting', CAST($3 AS BIGINT) FROM rollouts \
                WHERE fleet = $1 AND everyone = 1 AND state = 'active' ORDER BY id DESC LIMIT 1 ON CONFLICT DO NOTHING";
@@ -139,6 +141,8 @@ impl Store {
     /// When the database fails; then nothing is stored.
     pub async fn push(&self, model: &ModelFile, target: &Target, now_us: i64) -> Result<Vec<i64>, StoreError> {
         let mut tx = self.pool.begin().await?;
+        // Tells every running collector, and comes first: who joins meanwhile waits for this row.
+        tx.run("UPDATE changes SET counter = counter + 1 WHERE name = 'rollouts'", Vec::new()).await?;
         models::keep(&mut tx, model, now_us).await?;
         let mut begun = Vec::new();
         match target {
@@ -170,8 +174,6 @@ impl Store {
                 begun.extend(ids.into_iter().map(|(_, id)| id));
             }
         }
-        // One statement tells every running collector.
-        tx.run("UPDATE changes SET counter = counter + 1 WHERE name = 'rollouts'", Vec::new()).await?;
         tx.commit().await?;
         Ok(begun)
     }

@@ -2,7 +2,7 @@
 
 use oddline_collector::{
     ingest::{self, Incoming},
-    store::{Heard, ModelFile, Outcome, SEQUENCE_MAX, Said, Target},
+    store::{Heard, Mode, ModelFile, Outcome, SEQUENCE_MAX, Said, Store, Target},
 };
 use oddline_core::wire::{ModelId, ModelState, Refused};
 
@@ -157,6 +157,24 @@ async fn another_signature_is_another_wish() {
             store.push(&model, &Target::Agents(vec![who("home", "pi")]), 2_000).await.unwrap();
             let wishes = store.wishes().await.unwrap();
             assert_eq!(wishes.iter().map(|wish| wish.signature.as_str()).collect::<Vec<_>>(), [signature]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_met_during_a_push_gets_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    for (address, store) in stores("words: joining", folder.path()).await {
+        let other = Store::open(&address, Mode::Use).await.unwrap();
+        for number in 1..=40 {
+            let (newcomer, model) = (who("home", &format!("web-{number}")), model(number));
+            let everyone = Target::Everyone(vec![newcomer.fleet.clone()]);
+            let batch = [batch(&newcomer, epoch(1), 1, 1)];
+            let (pushed, met) = tokio::join!(other.push(&model, &everyone, 2_000), store.append(&batch, 2_000));
+            assert!(pushed.is_ok() && met.is_ok(), "{pushed:?} {met:?}");
+            let wishes = store.wishes().await.unwrap();
+            let all = wishes.len() as u64 == number && wishes.iter().all(|wish| wish.version == number);
+            assert!(all, "round {number} on {address}: {wishes:?}");
         }
     }
 }
