@@ -92,7 +92,7 @@ pub struct Agent {
     pub status: Option<String>,
     /// See `birth`.
     pub model_state: Option<String>,
-    /// Entries stored in all its lives.
+    /// Entries stored in all its lives that are kept.
     pub stored: i64,
     /// Entries that an earlier collector acknowledged and this store never had.
     pub missing: i64,

@@ -1,6 +1,6 @@
 //! Questions and their answers, on both databases.
 
-use oddline_collector::store::{Filter, Keep, Verdict};
+use oddline_collector::store::{Address, Filter, Keep, Mode, ModelFile, Store, Target, Verdict};
 
 use crate::entries::{batch, episode, epoch, odd, stores, who};
 
@@ -123,7 +123,7 @@ async fn what_is_too_much_goes_oldest_first_and_never_comes_again() {
         assert_eq!(done.batches[0].acked, 4_000, "what was trimmed is not stored again");
         assert_eq!(store.events(None, 10_000).await.unwrap().len(), 2_500);
         assert!(store.bytes_used().await.is_ok());
-        if matches!(address, oddline_collector::store::Address::Sqlite(_)) {
+        if matches!(address, Address::Sqlite(_)) {
             let used = store.bytes_used().await.unwrap();
             let keep = Keep { since_us: 0, bytes_max: Some(used - 200_000) };
             while store.trim(keep).await.unwrap().more {}
@@ -132,4 +132,52 @@ async fn what_is_too_much_goes_oldest_first_and_never_comes_again() {
             assert!(left.len() < 2_500 && left.last().unwrap().sequence == 4_000, "{}", left.len());
         }
     }
+}
+
+#[tokio::test]
+async fn of_invented_lives_only_the_newest_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    for (_, store) in stores("queries: lives", folder.path()).await {
+        let (mad, calm) = (who("home", "mad"), who("home", "pi"));
+        store.append(&[batch(&calm, epoch(1), 1, 5)], 1).await.unwrap();
+        for life in 1..=600 {
+            store.append(&[batch(&mad, epoch(life), 1, 1)], 1_000 + life as i64).await.unwrap();
+        }
+        let keep = Keep { since_us: 0, bytes_max: None };
+        while store.trim(keep).await.unwrap().more {}
+        let mut kept = Vec::new();
+        for life in 1..=600 {
+            let acked = store.progress(&mad, epoch(life)).await.unwrap();
+            kept.extend((acked == 1).then_some(life));
+        }
+        assert_eq!(kept, (585..=600).collect::<Vec<u64>>());
+        assert_eq!(store.progress(&calm, epoch(1)).await.unwrap(), 5);
+        assert_eq!(store.events(None, 10_000).await.unwrap().len(), 605, "events go by age only");
+        // Their sequences go on where they were.
+        let done = store.append(&[batch(&mad, epoch(600), 1, 3), batch(&calm, epoch(1), 6, 1)], 9_000).await.unwrap();
+        assert_eq!(done.batches.iter().map(|done| done.acked).collect::<Vec<_>>(), [3, 6]);
+    }
+}
+
+#[tokio::test]
+async fn rows_do_not_go_for_what_stays_anyway() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&Address::Sqlite(folder.path().join("c.db")), Mode::Serve).await.unwrap();
+    let pi = who("home", "pi");
+    store.append(&[batch(&pi, epoch(1), 1, 500)], 1_000).await.unwrap();
+    let before = store.bytes_used().await.unwrap();
+    let model = ModelFile {
+        sha256: "0".repeat(64),
+        version: 1,
+        file: "m.onnx".to_owned(),
+        bytes: vec![7; 4 << 20],
+        signature: String::new(),
+        provenance: None,
+        report: None,
+    };
+    store.push(&model, &Target::Agents(vec![pi]), 2_000).await.unwrap();
+    assert!(store.bytes_used().await.unwrap() > before + (4 << 20));
+    let keep = Keep { since_us: 0, bytes_max: Some(before + 100_000) };
+    while store.trim(keep).await.unwrap().more {}
+    assert_eq!(store.events(None, 10_000).await.unwrap().len(), 500);
 }
