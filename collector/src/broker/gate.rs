@@ -3,7 +3,7 @@
 //! no way to end; all three are here. No byte is looked at: TLS and MQTT are the library's.
 //!
 //! ```text
-//!  agent --TCP--> gate --TCP on loopback--> library: TLS, CONNECT -> admit(port) -> session
+//!  agent --TCP--> gate --TCP on loopback--> library: TLS, CONNECT -> admit(way)  -> session
 //!                  `- half open: the oldest makes room, the deadline cuts
 //!                  `- admitted:  until either end closes, or its certificate is revoked
 //! ```
@@ -68,9 +68,23 @@ struct Inside {
     next: u64,
     half_open: BTreeMap<u64, Arc<Line>>,
     admitted: BTreeMap<u64, Arc<Line>>,
-    /// By the port that the library sees.
-    by_port: HashMap<SocketAddr, u64>,
+    by_way: HashMap<Way, u64>,
     revoked: Revoked,
+}
+
+/// Where the gate leads to: the library's name for a listener, and its address.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lead {
+    pub listener: u16,
+    pub address: SocketAddr,
+}
+
+/// A connection on loopback as the library sees it. Both ends: the system gives one port to several connections that
+/// lead to different listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Way {
+    pub listener: u16,
+    pub port: SocketAddr,
 }
 
 /// One connection.
@@ -114,12 +128,12 @@ impl Door {
     }
 
     /// The library has seen a CONNECT that is in order.
-    pub fn admit(&self, port: SocketAddr, serial: Option<Serial>) -> Result<(), Outside> {
+    pub fn admit(&self, way: Way, serial: Option<Serial>) -> Result<(), Outside> {
         let mut inside = self.inside();
         if serial.as_ref().is_some_and(|serial| inside.revoked.contains(serial)) {
             return Err(Outside::Revoked);
         }
-        let id = *inside.by_port.get(&port).ok_or(Outside::NotHere)?;
+        let id = *inside.by_way.get(&way).ok_or(Outside::NotHere)?;
         if inside.admitted.len() >= self.bounds.connections {
             self.turned_away.fetch_add(1, Ordering::Relaxed);
             return Err(Outside::Full);
@@ -185,7 +199,7 @@ impl Door {
 /// Accepts until `stop` closes; `library` is where the bytes go. Ends with every connection cut and the port free.
 pub(super) async fn serve(
     listener: TcpListener,
-    library: watch::Receiver<SocketAddr>,
+    library: watch::Receiver<Lead>,
     door: Arc<Door>,
     mut stop: watch::Receiver<()>,
 ) {
@@ -207,7 +221,7 @@ pub(super) async fn serve(
     }
 }
 
-async fn hold(client: TcpStream, library: SocketAddr, door: Arc<Door>) {
+async fn hold(client: TcpStream, library: Lead, door: Arc<Door>) {
     let (id, line) = door.enter();
     let pass = pass(client, library, &door, id);
     tokio::pin!(pass);
@@ -231,13 +245,13 @@ async fn hold(client: TcpStream, library: SocketAddr, door: Arc<Door>) {
 }
 
 /// Carries bytes both ways until both are done.
-async fn pass(mut client: TcpStream, library: SocketAddr, door: &Door, id: u64) -> io::Result<()> {
+async fn pass(mut client: TcpStream, library: Lead, door: &Door, id: u64) -> io::Result<()> {
     client.readable().await?;
     client.set_nodelay(true)?;
-    let mut inner = TcpStream::connect(library).await?;
+    let mut inner = TcpStream::connect(library.address).await?;
     inner.set_nodelay(true)?;
     // Before its first byte is handed on, so that `admit` finds it.
-    let _port = Port::new(door, inner.local_addr()?, id);
+    let _inner = Inner::new(door, Way { listener: library.listener, port: inner.local_addr()? }, id);
     let done = {
         let (mut from_client, mut to_client) = client.split();
         let (mut from_inner, mut to_inner) = inner.split();
@@ -283,20 +297,20 @@ async fn carry(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, mut pace: Option
 }
 
 /// Where the library sees a connection, for as long as the socket lives.
-struct Port<'a> {
+struct Inner<'a> {
     door: &'a Door,
-    port: SocketAddr,
+    way: Way,
 }
 
-impl<'a> Port<'a> {
-    fn new(door: &'a Door, port: SocketAddr, id: u64) -> Self {
-        door.inside().by_port.insert(port, id);
-        Self { door, port }
+impl<'a> Inner<'a> {
+    fn new(door: &'a Door, way: Way, id: u64) -> Self {
+        door.inside().by_way.insert(way, id);
+        Self { door, way }
     }
 }
 
-impl Drop for Port<'_> {
+impl Drop for Inner<'_> {
     fn drop(&mut self) {
-        self.door.inside().by_port.remove(&self.port);
+        self.door.inside().by_way.remove(&self.way);
     }
 }

@@ -33,12 +33,13 @@ use rmqtt::{
 use super::{
     acl::{COLLECTOR, Rules, Who},
     fit::Fit,
-    gate::Door,
+    gate::{Door, Lead, Way},
     retain::{Shelf, Store},
     settings::{BrokerError, Limits, Tls},
 };
 
-/// Plain TCP on loopback: the collector's own way in and, without TLS, what the gate leads to.
+/// Plain TCP on loopback: the collector's own way in and, without TLS, what the gate leads to. With TLS nobody else is
+/// let in here: a name would be a mere word.
 const PLAIN: ListenerId = 1;
 /// TLS on loopback: what the gate leads to. Each certificate that is loaded later has the next number.
 const TLS: ListenerId = 2;
@@ -81,6 +82,12 @@ pub(super) struct Bound {
     listener: Listener,
     id: ListenerId,
     pub address: SocketAddr,
+}
+
+impl Bound {
+    pub fn lead(&self) -> Lead {
+        Lead { listener: self.id, address: self.address }
+    }
 }
 
 impl Library {
@@ -191,6 +198,8 @@ pub(super) struct Hooks {
     pub shelf: Shelf,
     pub refusals: Arc<Refusals>,
     pub secret: Arc<str>,
+    /// Whether agents have to show a certificate.
+    pub is_tls: bool,
 }
 
 /// Why a CONNECT is refused, in the two ways that MQTT knows.
@@ -218,8 +227,8 @@ impl Hooks {
             Some(serial) => Some(serial.parse().map_err(|_| No::Right)?),
             None => None,
         };
-        let port = id.remote_addr.ok_or(No::Right)?;
-        self.door.admit(port, serial).map_err(|_| No::Right)
+        let way = Way { listener: id.lid, port: id.remote_addr.ok_or(No::Right)? };
+        self.door.admit(way, serial).map_err(|_| No::Right)
     }
 
     /// From what the library has kept of the CONNECT; the same at every question.
@@ -229,6 +238,9 @@ impl Hooks {
             if user == Some(COLLECTOR) {
                 let told = connect.password().map(AsRef::as_ref).unwrap_or_default();
                 return if same(told, self.secret.as_bytes()) { Ok(Who::Collector) } else { Err(No::Secret) };
+            }
+            if self.is_tls {
+                return Err(No::Right);
             }
             return Who::by_word(user, connect.client_id()).map_err(|_| No::Right);
         }

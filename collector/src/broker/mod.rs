@@ -37,7 +37,7 @@ use tokio::{
 
 use self::{
     acl::Rules,
-    gate::{Bounds, Door},
+    gate::{Bounds, Door, Lead},
     library::{Hooks, Library, Refusals},
     reload::{Bad, Certificate, Renewal, stamp, stamps, watch_revoked},
     retain::Shelf,
@@ -149,6 +149,7 @@ impl Broker {
             shelf: shelf.clone(),
             refusals: Arc::clone(&refusals),
             secret: secret.as_str().into(),
+            is_tls: settings.tls.is_some(),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
@@ -289,7 +290,7 @@ struct Opened {
     listener: TcpListener,
     address: SocketAddr,
     plain: SocketAddr,
-    library: watch::Receiver<SocketAddr>,
+    library: watch::Receiver<Lead>,
 }
 
 /// Binds everything before anything is served, so that a refusal leaves nothing behind.
@@ -310,7 +311,7 @@ async fn open(
     // Before the files are read: a change in between is seen.
     let known = settings.tls.as_ref().map(stamps);
     let bound = settings.tls.as_ref().map(|tls| library.bind_tls(tls)).transpose()?;
-    let (lead, leads) = watch::channel(bound.as_ref().map_or(plain_address, |bound| bound.address));
+    let (lead, leads) = watch::channel(bound.as_ref().unwrap_or(&plain).lead());
     tokio::spawn(Library::serve(library.context(), plain));
     if let (Some(tls), Some(bound), Some(known)) = (settings.tls, bound, known) {
         let serving = tokio::spawn(Library::serve(library.context(), bound));

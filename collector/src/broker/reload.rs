@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -19,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    gate::Door,
+    gate::{Door, Lead},
     library::Library,
     settings::{BrokerError, Tls},
 };
@@ -45,7 +44,7 @@ pub(super) struct Certificate {
     pub library: Library,
     pub tls: Tls,
     pub serving: JoinHandle<()>,
-    pub lead: watch::Sender<SocketAddr>,
+    pub lead: watch::Sender<Lead>,
     pub known: [Option<Stamp>; 3],
     pub bad: Arc<Bad>,
 }
@@ -80,7 +79,7 @@ impl Certificate {
         self.bad.certificate.store(bound.is_err(), Ordering::Relaxed);
         let bound = bound?;
         self.known = now;
-        self.lead.send_replace(bound.address);
+        self.lead.send_replace(bound.lead());
         let next = tokio::spawn(Library::serve(self.library.context(), bound));
         // Its sessions are tasks of their own and live on.
         std::mem::replace(&mut self.serving, next).abort();

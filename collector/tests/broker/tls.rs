@@ -266,3 +266,35 @@ async fn silent_and_half_spoken_tls_costs_nobody_else_anything() {
     }
     assert!(pi.is_served(&topic("pi", "events")).await);
 }
+
+/// The library's plain listener is the collector's alone. The system hands one local port to several connections that
+/// lead to different listeners, so among hundreds of half-open connections through the gate a direct one soon has the
+/// port of one of them; by then it must take more than that to come in.
+#[tokio::test]
+async fn no_name_is_believed_on_the_inner_listener() {
+    let place = Place::new();
+    let broker = place.broker(Limits::default()).await;
+    let mut half_open = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(at(&broker)).await.unwrap();
+        stream.write_all(b"\x16\x03\x01\x02\x00\x01").await.unwrap();
+        half_open.push(stream);
+    }
+    until("they wait", || broker.figures().half_open == 200).await;
+    // A CONNECT of MQTT 5 as oddline-home-pi.
+    let id = b"oddline-home-pi";
+    let mut connect = b"\x10\x1c\x00\x04MQTT\x05\x02\x00\x1e\x00\x00\x0f".to_vec();
+    connect.extend(id);
+    for attempt in 0..600 {
+        let mut stream = TcpStream::connect(broker.login().address).await.unwrap();
+        stream.write_all(&connect).await.unwrap();
+        let mut ack = [0; 4];
+        timeout(PATIENCE, stream.read_exact(&mut ack)).await.unwrap().unwrap();
+        assert_eq!(ack[0], 0x20, "CONNACK");
+        assert_ne!(ack[3], 0, "attempt {attempt} came in without a certificate");
+    }
+    let mut named = named(broker.login().address, "pi");
+    named.set_credentials("pi", "");
+    assert!(Client::connect(named).await.err().unwrap().contains("NotAuthorized"));
+    collector(broker.login()).await.goodbye().await;
+}
