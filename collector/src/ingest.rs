@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::store::{Batch, Birth, Body, Heard, SEQUENCE_MAX, Said, Who};
 
 /// Bytes of a birth or status: a few hundred sources with long names.
-const WORD_BYTES_MAX: usize = 64 * 1024;
+pub const WORD_BYTES_MAX: usize = 64 * 1024;
 
 /// What a message means.
 #[derive(Debug, Clone, PartialEq)]

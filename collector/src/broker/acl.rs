@@ -19,7 +19,10 @@ use std::collections::BTreeSet;
 use oddline_core::{
     id::{AgentName, FleetName, IdError, ModelHash},
     topic::{Channel, Topic},
+    wire::{JSON_BYTES_MAX, ROLLOUT_BYTES_MAX},
 };
+
+use crate::ingest::WORD_BYTES_MAX;
 
 /// User name of the collector; no agent can have it.
 pub const COLLECTOR: &str = "collector";
@@ -76,6 +79,9 @@ pub enum Denied {
     /// Only some channels are kept for who comes later.
     #[error("this topic keeps no retained message")]
     Retained,
+    /// More than the collector reads there.
+    #[error("{0} bytes, at most {1} are taken here")]
+    TooLarge(usize, usize),
 }
 
 /// Which fleets are served.
@@ -123,6 +129,21 @@ impl Rules {
         let topic: Topic = topic.parse().map_err(|_| Denied::Topic)?;
         self.allows(who, Access::Write, &topic)?;
         if retain && !is_retained(&topic) { Err(Denied::Retained) } else { Ok(()) }
+    }
+
+    /// Whether the collector reads so many bytes there.
+    ///
+    /// # Errors
+    /// The bound that is passed.
+    pub fn size(topic: &str, bytes: usize) -> Result<(), Denied> {
+        let max = match topic.parse().map_err(|_| Denied::Topic)? {
+            Topic::Agent(_, _, Channel::Events | Channel::Training) => JSON_BYTES_MAX,
+            Topic::Agent(_, _, Channel::ModelState) => ROLLOUT_BYTES_MAX,
+            Topic::Agent(_, _, Channel::Birth | Channel::Status) => WORD_BYTES_MAX,
+            // What only the collector writes; a packet's own bound counts.
+            Topic::Agent(_, _, Channel::Ack | Channel::ModelDesired) | Topic::Model(..) => usize::MAX,
+        };
+        if bytes <= max { Ok(()) } else { Err(Denied::TooLarge(bytes, max)) }
     }
 
     /// Whether `who` may subscribe to `filter`.
@@ -352,6 +373,16 @@ mod tests {
             let wanted = if channel.is_retained() { Ok(()) } else { Err(Denied::Retained) };
             assert_eq!(every().publish(&pi, &topic, true), wanted, "{topic}");
         }
+    }
+
+    #[test]
+    fn no_more_is_taken_than_is_read() {
+        for (channel, max) in [("events", 256), ("training", 256), ("birth", 64), ("status", 64), ("model/state", 16)] {
+            let topic = format!("oddline/v1/home/pi/{channel}");
+            assert_eq!(Rules::size(&topic, max * 1024), Ok(()), "{channel}");
+            assert!(matches!(Rules::size(&topic, max * 1024 + 1), Err(Denied::TooLarge(..))), "{channel}");
+        }
+        assert_eq!(Rules::size("elsewhere", 1), Err(Denied::Topic));
     }
 
     #[test]

@@ -20,7 +20,10 @@ use std::{
 };
 
 use rmqtt::{
-    codec::v5::{PublishAckReason, SubscribeAckReason},
+    codec::{
+        types::QoS,
+        v5::{PublishAckReason, SubscribeAckReason},
+    },
     context::ServerContext,
     hook::{Handler, HookResult, Parameter, ReturnType, Type},
     net::{Builder, Listener},
@@ -214,11 +217,12 @@ impl Hooks {
         let id = connect.id();
         who.may_be_client(&id.client_id, &self.rules.fleets).map_err(|_| No::Right)?;
         if let Some(will) = connect.last_will() {
-            let topic = match will {
-                LastWill::V3(will) => &will.topic,
-                LastWill::V5(will) => &will.topic,
+            let (topic, qos, bytes) = match will {
+                LastWill::V3(will) => (&will.topic, will.qos, will.message.len()),
+                LastWill::V5(will) => (&will.topic, will.qos, will.message.len()),
             };
             self.rules.publish(&who, topic, will.retain()).map_err(|_| No::Right)?;
+            bounds(&who, topic, qos, bytes).map_err(|_| No::Right)?;
         }
         if who == Who::Collector {
             return Ok(());
@@ -260,6 +264,9 @@ impl Hooks {
         };
         if let Err(why) = self.rules.publish(&who, &publish.topic, publish.retain) {
             return denied(PublishAckReason::NotAuthorized, why.to_string());
+        }
+        if let Err(why) = bounds(&who, &publish.topic, publish.qos, publish.payload.len()) {
+            return denied(PublishAckReason::QuotaExceeded, why);
         }
         if publish.retain
             && let Err(why) = self.shelf.check_room(&publish.topic, publish.payload.len())
@@ -309,6 +316,18 @@ impl Hooks {
             _ => (true, so_far),
         }
     }
+}
+
+/// What an agent says at most once is not under the collector's receive maximum: it would come faster than it is taken.
+/// Agents of ours say everything at least once.
+fn bounds(who: &Who, topic: &str, qos: QoS, bytes: usize) -> Result<(), String> {
+    if *who == Who::Collector {
+        return Ok(());
+    }
+    if qos == QoS::AtMostOnce {
+        return Err("at most once is not taken".to_owned());
+    }
+    Rules::size(topic, bytes).map_err(|why| why.to_string())
 }
 
 /// What `async_trait` would write: the trait is declared with it.

@@ -37,7 +37,9 @@ use crate::link::{
 pub const UNSETTLED_MAX: u16 = 128;
 /// Messages handed on and not taken yet: those of two connections, and a few reports. So handing on never waits, and
 /// the connection stays alive while the database does not answer.
-const HAPPENED_MAX: usize = 2 * UNSETTLED_MAX as usize + 64;
+const HAPPENED_MAX: usize = UNCOUNTED_KEPT_FREE + 64;
+/// Room that only messages take which the broker counts.
+const UNCOUNTED_KEPT_FREE: usize = 2 * UNSETTLED_MAX as usize;
 /// Commands not taken yet: acknowledgements of a transaction go out together.
 const COMMANDS_MAX: usize = 1024;
 /// Requests in the client's own queue.
@@ -296,6 +298,13 @@ impl Line {
                 },
                 Packet::PubAck(PubAck { reason, .. }) if is_refusal(reason) => {
                     Happened::Refused { why: format!("the broker refused a message: {reason:?}") }
+                }
+                // Of what comes at most once the broker sends as much as it likes; the rest of the room is for what it
+                // counts. Whoever sent it does not expect it to arrive.
+                Packet::Publish(publish)
+                    if publish.qos == QoS::AtMostOnce && self.report.capacity() <= UNCOUNTED_KEPT_FREE =>
+                {
+                    continue;
                 }
                 Packet::Publish(publish) => Happened::Message(message(connection, client, publish)),
                 Packet::Disconnect(goodbye) => return format!("the broker ended it: {:?}", goodbye.reason_code),

@@ -167,6 +167,11 @@ impl Client {
         }
     }
 
+    /// At most once: nobody answers.
+    pub async fn shout(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
+        self.client.publish(topic, payload.into(), PublishOptions::new(QoS::AtMostOnce)).await.unwrap();
+    }
+
     pub async fn subscribe(&mut self, filter: &str) -> SubscribeReasonCode {
         self.client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
         loop {

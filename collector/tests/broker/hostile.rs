@@ -8,7 +8,7 @@ use std::{
 
 use oddline_collector::broker::{Broker, Limits};
 use oddline_core::topic::Channel;
-use rumqttc::PubAckReason;
+use rumqttc::{LastWill, PubAckReason, QoS};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -197,8 +197,12 @@ async fn oversize_packets_are_refused() {
     let mut ear = collector(broker.login()).await;
     ear.listen(&Channel::Events.of_all()).await;
     let mut pi = agent(&broker, "pi").await;
-    assert_eq!(pi.publish(&topic("pi", "events"), vec![7; 1024 * 1024 - 100], false).await, PubAckReason::Success);
-    assert_eq!(ear.message().await.payload.len(), 1024 * 1024 - 100);
+    for (channel, max) in [("events", 256 * 1024), ("status", 64 * 1024), ("model/state", 16 * 1024)] {
+        let own = topic("pi", channel);
+        assert_eq!(pi.publish(&own, vec![7; max + 1], false).await, PubAckReason::QuotaExceeded, "{channel}");
+        assert_eq!(pi.publish(&own, vec![7; max], false).await, PubAckReason::Success, "{channel}");
+    }
+    assert_eq!(ear.message().await.payload.len(), 256 * 1024);
 
     // The header alone tells; the broker does not wait for the rest.
     let address = broker.local_addr();
@@ -237,8 +241,8 @@ async fn one_loud_agent_does_not_drown_the_others() {
     let mut loud = agent(&broker, "loud").await;
     let began = Instant::now();
     let shouting = tokio::spawn(async move {
-        for _ in 0..12 {
-            loud.publish(&topic("loud", "events"), vec![7; 512 * 1024], false).await;
+        for _ in 0..24 {
+            loud.publish(&topic("loud", "events"), vec![7; 256 * 1024], false).await;
         }
         began.elapsed()
     });
@@ -254,6 +258,29 @@ async fn one_loud_agent_does_not_drown_the_others() {
     // Two megabytes at once, the other four in two seconds.
     assert!(took > Duration::from_millis(1_500), "{took:?}");
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+}
+
+/// What is said at most once is under nobody's receive maximum: a collector would get more than it takes.
+#[tokio::test]
+async fn what_agents_say_at_most_once_goes_nowhere() {
+    let broker = broker().await;
+    let mut ear = collector(broker.login()).await;
+    ear.listen(&Channel::Events.of_all()).await;
+    let mut pi = agent(&broker, "pi").await;
+    for _ in 0..1_000 {
+        pi.shout(&topic("pi", "events"), "x").await;
+    }
+    assert!(pi.is_served(&topic("pi", "events")).await, "it costs no connection");
+    assert_eq!(ear.message().await.payload, b"still here");
+    assert_eq!(broker.figures().publishes_refused, 1_000);
+    let will = LastWill::new(topic("pi", "status"), "down", QoS::AtMostOnce, true, None);
+    let mut wills = named(broker.local_addr(), "pi");
+    wills.set_last_will(will);
+    assert!(Client::connect(wills).await.err().unwrap().contains("NotAuthorized"));
+    // The collector's own answers are such.
+    pi.listen(&topic("pi", "ack")).await;
+    ear.shout(&topic("pi", "ack"), "acked").await;
+    assert_eq!(pi.message().await.payload, b"acked");
 }
 
 /// Whoever takes nothing is cut when its part of the memory is full.
