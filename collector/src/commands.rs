@@ -15,6 +15,7 @@ use crate::{
     ingest, membership, push,
     show::{
         self, Format,
+        table::shown,
         time::{When, Zone},
     },
     store::{Address, Anomaly, Filter, ID_PREFIX_MIN, Mode, Store, Target, Who},
@@ -188,7 +189,7 @@ async fn verdict(store: &Store, args: &Judgement) -> Result<String, CommandError
     let anomaly = one(store, &args.id).await?;
     let author = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok();
     store.judge(&anomaly.id, args.verdict, args.note.as_deref(), author.as_deref(), now_us()).await?;
-    Ok(format!("{} {}: {}\n", anomaly.server, anomaly.component, args.verdict))
+    Ok(format!("{}: {}\n", shown(&format!("{} {}", anomaly.server, anomaly.component)), args.verdict))
 }
 
 /// The one anomaly whose id begins so.

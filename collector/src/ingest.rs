@@ -9,7 +9,10 @@ use oddline_core::{
 };
 use serde::Deserialize;
 
-use crate::store::{Batch, Birth, Body, Heard, SEQUENCE_MAX, Said, Who};
+use crate::{
+    show::table::{line, shown},
+    store::{Batch, Birth, Body, Heard, SEQUENCE_MAX, Said, Who},
+};
 
 /// Bytes of a birth or status: a few hundred sources with long names.
 pub const WORD_BYTES_MAX: usize = 64 * 1024;
@@ -143,8 +146,12 @@ pub fn entries(payload: &[u8]) -> Result<(u64, Vec<Entry>), String> {
 }
 
 fn batch(who: Who, payload: &[u8]) -> Result<Batch, Refusal> {
-    let unreadable =
-        |count: u16, reason: String| Body::Unreadable { count: count.into(), payload: payload.to_vec(), reason };
+    // Foreign words may be among those of the reason.
+    let unreadable = |count: u16, reason: String| Body::Unreadable {
+        count: count.into(),
+        payload: payload.to_vec(),
+        reason: line(&reason),
+    };
     let (header, body) = if payload.first() == Some(&b'{') {
         match wire::decode_json(payload) {
             Ok(batch) => (batch.header, Body::Entries(batch.entries)),
@@ -171,7 +178,7 @@ fn batch(who: Who, payload: &[u8]) -> Result<Batch, Refusal> {
 fn birth(who: &Who, payload: &[u8]) -> Result<Said, Refusal> {
     let read: ReadBirth = word(payload)?;
     if read.fleet != who.fleet.as_str() || read.agent != who.agent.as_str() {
-        return Err(Refusal::Name { said: format!("{}/{}", read.fleet, read.agent) });
+        return Err(Refusal::Name { said: shown(&format!("{}/{}", read.fleet, read.agent)) });
     }
     Ok(Said::Birth(Birth { epoch: read.epoch, oldest: read.oldest, version: read.version }, text(payload)))
 }
@@ -255,6 +262,11 @@ mod tests {
         assert!(matches!(read("oddline/v1/home/pi/birth", birth.as_bytes(), true), Ok(Incoming::Heard(_))));
         let refusal = read("oddline/v1/home/web/birth", birth.as_bytes(), true).unwrap_err().to_string();
         assert_eq!(refusal, "the birth says home/pi");
+        let liar = birth.replace("home", "x\\nINFO ok");
+        let refusal = read("oddline/v1/home/pi/birth", liar.as_bytes(), true).unwrap_err().to_string();
+        assert_eq!(refusal, "the birth says x\u{fffd}INFO ok/pi");
+        let long = birth.replace("home", &"x".repeat(60_000));
+        assert!(read("oddline/v1/home/pi/birth", long.as_bytes(), true).unwrap_err().to_string().len() < 200);
         assert_eq!(read("oddline/v1/home/pi/birth", b"", true).unwrap(), Incoming::Nothing);
         let long = format!("\"{}\"", "x".repeat(WORD_BYTES_MAX));
         assert!(matches!(read("oddline/v1/home/pi/status", long.as_bytes(), true), Err(Refusal::TooLarge(_))));

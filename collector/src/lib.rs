@@ -27,5 +27,6 @@ pub mod serve;
 pub mod show;
 pub mod store;
 pub mod subscribe;
+pub mod told;
 pub mod wishes;
 pub mod writer;

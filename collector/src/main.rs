@@ -8,6 +8,7 @@ use oddline_collector::{
     commands,
     error::CommandError,
     pages, process,
+    show::table::line,
 };
 
 fn main() -> ExitCode {
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
     match act(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error}"));
+            // Mistakes in a configuration are told a line each.
+            format!("error: {error}").lines().for_each(say);
             error.exit_code().into()
         }
     }
@@ -40,7 +42,7 @@ fn act(cli: &Cli) -> Result<(), CommandError> {
     })
 }
 
-/// Nobody reads standard error: then nobody misses what it says.
+/// One line, whatever foreign text is in it. Nobody reads standard error: then nobody misses what it says.
 fn say(text: &str) {
-    drop(writeln!(std::io::stderr(), "{text}"));
+    drop(writeln!(std::io::stderr(), "{}", line(text)));
 }

@@ -31,6 +31,7 @@ use crate::{
     notify::{Notifier, watchdog_interval},
     store::{Keep, Leases, Mode, Store, StoreError, Who},
     subscribe::{Happened, Link, Message, Subscriber},
+    told::Told,
     wishes::Wishes,
     writer::{self, Content, Figures, Item, Live, QUEUE_MAX, Writer},
 };
@@ -45,6 +46,8 @@ const TRIM_TICK: Duration = Duration::from_secs(60);
 const TRIM_PAUSE: Duration = Duration::from_millis(100);
 /// Refused messages that are told one by one; the rest is counted.
 const REFUSALS_TOLD_MAX: u64 = 20;
+/// Bytes of a refused message's topic that are told: every one of ours, and some.
+const TOPIC_SHOWN_BYTES: usize = 256;
 
 /// Why the collector ended before it was stopped.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +118,8 @@ impl Collector {
             figures: Arc::clone(&figures),
             live,
             newcomer: Arc::clone(&newcomer),
+            turns: Told::default(),
+            losses: Told::default(),
             say: self.say,
         };
         let writer = tokio::spawn(writer.run(items));
@@ -256,6 +261,7 @@ impl Work {
             Err(refusal) => {
                 let count = self.figures.refused.fetch_add(1, Relaxed) + 1;
                 if count <= REFUSALS_TOLD_MAX {
+                    let topic = &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)];
                     (self.say)(&format!("WARN  {topic}: {refusal}"));
                 }
                 if count == REFUSALS_TOLD_MAX {

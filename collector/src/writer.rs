@@ -21,8 +21,10 @@ use tokio::{
 
 use crate::{
     clock::now_us,
+    show::table::line,
     store::{Batch, Body, Committed, Heard, HeardDone, Outcome, Store, StoreError, Who},
     subscribe::{Link, Receipt},
+    told::Told,
 };
 
 /// Messages that wait for the writer; the broker sends no more ahead.
@@ -102,7 +104,7 @@ pub fn live() -> Live {
 }
 
 /// What the writer works with.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Writer {
     /// Where it stores.
     pub store: Store,
@@ -114,6 +116,10 @@ pub struct Writer {
     pub live: Live,
     /// Wakes whoever publishes wishes, when a new agent came.
     pub newcomer: Arc<tokio::sync::Notify>,
+    /// Agents that come and go.
+    pub turns: Told,
+    /// Entries that are not in the store.
+    pub losses: Told,
     /// Says a line.
     pub say: fn(&str),
 }
@@ -175,7 +181,7 @@ impl Writer {
             let one = std::slice::from_ref(batch);
             let done = match self.append_surely(one).await {
                 Err(StoreError::Refused(reason)) => {
-                    set_aside(batch, format!("the database refused it: {reason}"));
+                    set_aside(batch, line(&format!("the database refused it: {reason}")));
                     let one = std::slice::from_ref(batch);
                     self.append_surely(one).await?
                 }
@@ -237,20 +243,21 @@ impl Writer {
     fn heard(&self, heard: &[Heard], done: &[HeardDone], acks: &mut BTreeMap<(Who, Epoch), u64>) {
         for (word, done) in heard.iter().zip(done) {
             if done.is_new {
-                (self.say)(&format!("INFO  new agent {}", word.who));
+                self.turns.say(self.say, Instant::now(), &format!("INFO  new agent {}", word.who));
                 self.newcomer.notify_one();
             } else if done.turned && !word.retained {
                 let state =
                     if matches!(word.said, crate::store::Said::Status { up: true, .. }) { "up" } else { "down" };
-                (self.say)(&format!("INFO  agent {} is {state}", word.who));
+                self.turns.say(self.say, Instant::now(), &format!("INFO  agent {} is {state}", word.who));
             }
             if done.missing > 0 {
                 self.figures.missing.fetch_add(done.missing, Relaxed);
-                (self.say)(&format!(
+                let line = format!(
                     "ERROR {} entries of {} were acknowledged by a collector before and are not in this store: it was \
                      set back to a backup, or is new",
                     done.missing, word.who
-                ));
+                );
+                self.losses.say(self.say, Instant::now(), &line);
             }
             if let Some((epoch, acked)) = done.acked.filter(|(_, acked)| *acked > 0) {
                 acks.insert((word.who.clone(), epoch), acked);

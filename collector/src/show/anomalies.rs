@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Format,
-    table::{Lean, Table, shown},
+    table::{Lean, Table, line as tamed, shown},
     time::{Span, Zone},
 };
 use crate::store::{Anomaly, ID_SHOWN, VerdictRow};
@@ -141,7 +141,7 @@ pub fn detail(anomaly: &Anomaly, verdicts: &[VerdictRow], zone: &Zone) -> String
             anomaly.model
         ),
     );
-    line("why", why(anomaly));
+    line("why", tamed(&why(anomaly)));
     for reason in anomaly.reasons.as_array().into_iter().flatten() {
         let expected = reason["expected"].as_f64().map(|e| format!(", expected {}", short(e))).unwrap_or_default();
         let (observed, share) =
@@ -150,8 +150,7 @@ pub fn detail(anomaly: &Anomaly, verdicts: &[VerdictRow], zone: &Zone) -> String
         line("", format!("{feature} {}{expected} ({} of usual)", short(observed), short(share)));
     }
     for sample in anomaly.samples.as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let sample: String = sample.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        line("line", sample);
+        line("line", tamed(sample));
     }
     for verdict in verdicts {
         let note = verdict.note.as_ref().map(|note| format!(": {}", shown(note))).unwrap_or_default();

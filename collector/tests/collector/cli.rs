@@ -8,6 +8,7 @@ use std::{
 };
 
 use oddline_collector::store::{Address, Mode, Store};
+use oddline_core::event::Text;
 
 use crate::{
     entries::{batch, episode, epoch, odd, who},
@@ -204,4 +205,25 @@ fn a_bundle_is_made_renewed_with_what_it_had_and_a_broker_elsewhere_gets_its_fil
     for name in ["ca.pem", "crl.pem", "server.pem", "server.key", "collector.pem", "collector.key"] {
         assert!(fs::metadata(folder.path().join("broker").join(name)).unwrap().len() > 0, "{name}");
     }
+}
+
+#[tokio::test]
+async fn foreign_text_does_not_reach_the_terminal_raw() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.db");
+    let store = Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap();
+    let now_us = oddline_collector::clock::now_us();
+    let mut bad = episode(1, 2, now_us);
+    bad.main_reason = Text::cut("\x1b]0;x\x07");
+    bad.server = Text::cut("web\x1b[31m");
+    bad.component = Text::cut("a\nb\u{9b}1m");
+    store.append(&[odd(&who("home", "pi"), epoch(1), 1, bad)], now_us).await.unwrap();
+    let table = ask(&path, &["anomalies"]).1;
+    let id = table.lines().nth(1).unwrap().split_whitespace().last().unwrap();
+    for text in [table.clone(), ask(&path, &["anomalies", id]).1, ask(&path, &["verdict", id, "real"]).1] {
+        assert!(text.contains("web\u{fffd}[31m"), "{text:?}");
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    }
+    let detail = ask(&path, &["anomalies", id]).1;
+    assert!(detail.contains("why        \u{fffd}]0;x\u{fffd}: 9300"), "{detail:?}");
 }

@@ -355,3 +355,22 @@ async fn a_corrected_signature_reaches_agents() {
     }
     assert_eq!(program.terminate().await, 0, "{}", program.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_claims_stays_within_its_line_of_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let port = free_port();
+    let mut program =
+        Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));
+    program.up();
+    let mut pi = Agent::connect(who("home", "pi"), epoch(1), port, false);
+    pi.connected().await;
+    let birth = r#"{"fleet":"x\nINFO ok\u001b[2J","agent":"pi","epoch":"1","oldest":1}"#;
+    pi.say(Channel::Birth, birth.to_owned()).await;
+    until("it is told", || program.log(), async || program.log().contains("the birth says")).await;
+    let log = program.log();
+    assert!(log.contains("the birth says x\u{fffd}INFO ok\u{fffd}[2J/pi"), "{log}");
+    assert!(!log.lines().any(|line| line.starts_with("INFO ok")) && !log.contains('\x1b'), "{log}");
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+}
