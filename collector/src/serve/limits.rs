@@ -97,17 +97,6 @@ impl Buckets {
         })
     }
 
-    /// Whether there is one, without taking it.
-    pub(super) fn look(&self, address: IpAddr, now: Instant) -> Result<(), u64> {
-        self.with(
-            address,
-            now,
-            |bucket, per_second| {
-                if bucket.left >= 1.0 { Ok(()) } else { Err(seconds_until_one(bucket, per_second)) }
-            },
-        )
-    }
-
     fn with<T>(&self, address: IpAddr, now: Instant, then: impl FnOnce(&mut Bucket, f64) -> T) -> T {
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let key = network(address);
@@ -163,7 +152,6 @@ mod tests {
         assert_eq!(buckets.take(one, now + Duration::from_millis(600)), Ok(()));
         let later = now + Duration::from_secs(3_600);
         assert_eq!((0..10).filter(|_| buckets.take(one, later).is_ok()).count(), 3, "never more than the burst");
-        assert_eq!(buckets.look(one, later), Err(1));
     }
 
     #[test]

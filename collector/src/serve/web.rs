@@ -135,12 +135,12 @@ impl Shared {
             // Who looks whether the collector is well has no token; it is told yes or no.
             Offer::Nothing if request.uri().path() == "/healthz" => Ok(()),
             Offer::Nothing => Err(unauthorized("a token is needed")),
-            offer => {
-                self.wrong_tokens.look(address, Instant::now()).map_err(too_many_wrong)?;
-                if offer == Offer::Right {
-                    request.extensions_mut().insert(Trusted);
-                    return Ok(());
-                }
+            // Before the wrong ones are counted: others behind the same address may have sent those.
+            Offer::Right => {
+                request.extensions_mut().insert(Trusted);
+                Ok(())
+            }
+            Offer::Wrong => {
                 self.wrong_tokens.take(address, Instant::now()).map_err(too_many_wrong)?;
                 sleep(self.settings.limits.wrong_token_delay).await;
                 Err(unauthorized("the token is wrong"))
