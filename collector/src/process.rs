@@ -25,7 +25,7 @@ use crate::{
     run::{Collector, Shared},
     serve::{self as api, Pulse, Server, Sources},
     store::{Address, Mode, Store},
-    writer::QUEUE_MAX,
+    subscribe::UNSETTLED_MAX,
 };
 
 /// How often it is asked whether the broker's certificate ends soon: it lasts two years.
@@ -76,8 +76,9 @@ async fn open_api(
     let figures = Arc::clone(&shared.figures);
     let pulse = Arc::new(move || Pulse {
         connected: figures.connected.load(Relaxed) == 1,
-        queued: usize::try_from(figures.queued.load(Relaxed)).unwrap_or(QUEUE_MAX),
-        queue_max: QUEUE_MAX,
+        queued: usize::try_from(figures.queued.load(Relaxed)).unwrap_or(usize::MAX),
+        queue_max: UNSETTLED_MAX.into(),
+        stands_for: figures.stands_for(now_us()),
     });
     let sources = Sources { store, figures: shared.figures, live: shared.live, pulse };
     let server = Server::start(settings, sources).await?;

@@ -190,8 +190,8 @@ impl Work {
                 () = &mut stop => break,
                 ended = &mut writer => return Err(writer_ended(ended)),
                 Ok(place) = queue.reserve(), if waiting.is_some() => {
+                    self.figures.queue(now_us());
                     place.send(waiting.take().expect("it waits"));
-                    self.figures.queued.store((QUEUE_MAX - queue.capacity()) as u64, Relaxed);
                 }
                 happened = self.subscriber.next(), if waiting.is_none() => waiting = self.happened(happened).await,
                 () = newcomer.notified() => self.tell().await,

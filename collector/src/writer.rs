@@ -4,7 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -90,8 +93,34 @@ pub struct Figures {
     pub connections: AtomicU64,
     /// 1 while one stands.
     pub connected: AtomicU64,
-    /// Messages that wait for the writer.
+    /// Messages that wait for the writer or are in its hands.
     pub queued: AtomicU64,
+    /// When the writer last got on, microseconds: it settled a message, or was given one while it had none.
+    pub moved_us: AtomicI64,
+}
+
+impl Figures {
+    /// One more message waits; said before it does.
+    pub fn queue(&self, now_us: i64) {
+        if self.queued.fetch_add(1, Relaxed) == 0 {
+            self.moved_us.store(now_us, Relaxed);
+        }
+    }
+
+    /// So many wait no longer.
+    pub fn settle(&self, messages: usize, now_us: i64) {
+        self.queued.fetch_sub(messages as u64, Relaxed);
+        self.moved_us.store(now_us, Relaxed);
+    }
+
+    /// How long messages wait that do not move.
+    #[must_use]
+    pub fn stands_for(&self, now_us: i64) -> Duration {
+        if self.queued.load(Relaxed) == 0 {
+            return Duration::ZERO;
+        }
+        Duration::from_micros(u64::try_from(now_us - self.moved_us.load(Relaxed)).unwrap_or(0))
+    }
 }
 
 /// Ids of anomalies that one transaction made or changed.
@@ -164,9 +193,11 @@ impl Writer {
             let topic = Topic::Agent(who.fleet, who.agent, Channel::Ack).to_string();
             self.link.answer(topic, encode_ack(Ack { epoch, acked })).await;
         }
+        let settled = receipts.len();
         for receipt in receipts {
             self.link.settle(receipt).await;
         }
+        self.figures.settle(settled, now_us());
         Ok(())
     }
 
@@ -358,4 +389,28 @@ fn pack(epoch: Epoch, first: u64, entries: &[Entry]) -> Vec<u8> {
     let packed = bytes.ok().and_then(|bytes| encode_batch(epoch, first, &bytes).ok());
     // What came as JSON may be too long for the other.
     packed.unwrap_or_else(|| encode_json(epoch, first, entries))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_settled_waits_no_longer() {
+        let figures = Figures::default();
+        assert_eq!(figures.stands_for(9_000_000), Duration::ZERO);
+        for _ in 0..128 {
+            figures.queue(1_000_000);
+        }
+        assert_eq!(figures.queued.load(Relaxed), 128);
+        assert_eq!(figures.stands_for(3_000_000), Duration::from_secs(2));
+        figures.settle(100, 4_000_000);
+        assert_eq!(figures.stands_for(4_500_000), Duration::from_millis(500), "it gets on");
+        figures.settle(28, 5_000_000);
+        assert_eq!(figures.queued.load(Relaxed), 0);
+        assert_eq!(figures.stands_for(60_000_000), Duration::ZERO, "nothing to do is no standstill");
+        figures.queue(61_000_000);
+        assert_eq!(figures.stands_for(61_000_000), Duration::ZERO);
+        assert_eq!(figures.stands_for(60_000_000), Duration::ZERO, "a clock set back");
+    }
 }

@@ -23,6 +23,8 @@ use crate::clock::now_us;
 
 /// How long a figure that costs a query is told again.
 const SLOW_FOR: Duration = Duration::from_secs(15);
+/// A full queue out of which nothing is stored for so long is a fault; a transaction takes a fifth of a second.
+const STANDSTILL: Duration = Duration::from_secs(10);
 /// For the database to answer that it is there.
 const PING_WAIT: Duration = Duration::from_secs(2);
 
@@ -81,8 +83,8 @@ fn ingest(text: &mut Text, app: &App) {
         text.one(name, "counter", help, counter.load(Relaxed));
     }
     let pulse = (app.sources.pulse)();
-    text.one("oddline_queue_messages", "gauge", "Messages that wait for the writer.", pulse.queued);
-    text.one("oddline_queue_messages_max", "gauge", "As many may wait.", pulse.queue_max);
+    text.one("oddline_queue_messages", "gauge", "Messages that are not stored yet.", pulse.queued);
+    text.one("oddline_queue_messages_max", "gauge", "As many the broker hands out ahead.", pulse.queue_max);
     text.one("oddline_broker_connected", "gauge", "1 while the broker is connected.", u8::from(pulse.connected));
 }
 
@@ -139,8 +141,9 @@ async fn wrong(app: &App) -> Vec<&'static str> {
     if !pulse.connected {
         wrong.push("there is no connection to the broker");
     }
-    if pulse.queued >= pulse.queue_max {
-        wrong.push("the queue before the writer is full: the database is too slow or failing");
+    // A full queue that moves is an outage being caught up with.
+    if pulse.queued >= pulse.queue_max && pulse.stands_for >= STANDSTILL {
+        wrong.push("the queue before the writer is full and stands still: the database is too slow or failing");
     }
     wrong
 }

@@ -92,10 +92,12 @@ pub struct Sources {
 pub struct Pulse {
     /// The broker is connected.
     pub connected: bool,
-    /// Messages that wait for the writer.
+    /// Messages that are not stored yet.
     pub queued: usize,
-    /// As many may.
+    /// As many the broker hands out ahead.
     pub queue_max: usize,
+    /// How long some have waited while none was stored.
+    pub stands_for: Duration,
 }
 
 /// Why the server does not start.

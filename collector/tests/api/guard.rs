@@ -18,7 +18,8 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 async fn try_start(folder: &std::path::Path, settings: Settings) -> Result<Server, ServeError> {
     let address = Address::Sqlite(folder.join("collector.db"));
     let store = Store::open(&address, Mode::Serve).await.unwrap();
-    let pulse = oddline_collector::serve::Pulse { connected: true, queued: 0, queue_max: 1 };
+    let pulse =
+        oddline_collector::serve::Pulse { connected: true, queued: 0, queue_max: 1, stands_for: Duration::ZERO };
     let sources =
         Sources { store, figures: Default::default(), live: writer::live(), pulse: std::sync::Arc::new(move || pulse) };
     Server::start(settings, sources).await

@@ -165,6 +165,8 @@ async fn a_dead_database_is_said_and_the_queue_is_looked_at() {
     let web = on_sqlite(folder.path(), settings()).await;
     assert_eq!(web.get("/healthz")["status"], "ok");
     web.pulse.lock().unwrap().queued = 64;
+    assert_eq!(web.get("/healthz")["status"], "ok", "full, and on its way");
+    web.pulse.lock().unwrap().stands_for = Duration::from_secs(10);
     assert!(web.refused("/healthz", 503)["wrong"][0].as_str().unwrap().contains("queue"));
     assert!(web.ask("GET", "/metrics", &[], "").text().contains("\noddline_queue_messages 64\n"));
     web.pulse.lock().unwrap().queued = 0;

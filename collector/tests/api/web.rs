@@ -4,6 +4,7 @@ use std::{
     io::BufReader,
     net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use oddline_collector::{
@@ -43,7 +44,7 @@ pub async fn on_sqlite(folder: &std::path::Path, settings: Settings) -> Web {
 
 /// A server beside whoever writes.
 pub async fn start(address: &Address, store: Store, settings: Settings) -> Web {
-    let pulse = Arc::new(Mutex::new(Pulse { connected: true, queued: 0, queue_max: 64 }));
+    let pulse = Arc::new(Mutex::new(Pulse { connected: true, queued: 0, queue_max: 64, stands_for: Duration::ZERO }));
     let (live, told) = (writer::live(), Arc::clone(&pulse));
     let sources = Sources {
         store: Store::open(address, Mode::Use).await.unwrap(),

@@ -2,6 +2,8 @@
 
 use std::{
     fs::{self, File},
+    io::{Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -94,6 +96,16 @@ pub fn config(store: &Address, broker: &str) -> String {
         Address::Postgres(url) => url.clone(),
     };
     format!("store = '{store}'\n{broker}\n[api]\nenabled = false\n")
+}
+
+/// Messages that are not stored yet, as the API tells it.
+fn waiting(api: u16) -> u64 {
+    let mut stream = TcpStream::connect(("127.0.0.1", api)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix("oddline_queue_messages "));
+    value.unwrap_or_else(|| panic!("{text}")).parse().unwrap()
 }
 
 pub async fn until(what: &str, log: impl Fn() -> String, mut done: impl AsyncFnMut() -> bool) {
@@ -276,23 +288,29 @@ async fn a_database_that_another_program_holds_delays_and_loses_nothing() {
     let path = folder.path().join("collector.db");
     let address = Address::Sqlite(path.clone());
     let port = free_port();
-    let mut program =
-        Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));
+    let api = free_port();
+    let embedded = format!("[embedded]\nlisten = '127.0.0.1:{port}'\n");
+    let config = config(&address, &embedded).replace("enabled = false", &format!("listen = '127.0.0.1:{api}'"));
+    let mut program = Program::new(folder.path(), &config);
     program.up();
     let mut agents = vec![Agent::connect(who("home", "pi"), epoch(1), port, false)];
     agents[0].deliver(200).await;
+    let drained = async || waiting(api) == 0;
+    until("all is stored", || program.log(), drained).await;
     let holder = rusqlite::Connection::open(&path).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     // Longer than a statement waits: the transaction fails and is tried again.
     let held = async {
         let told = async || program.log().contains("nothing is acknowledged meanwhile");
         until("the failure is told", || program.log(), told).await;
+        assert!(waiting(api) > 0, "in the writer's hands is not stored");
         // Questions are answered all the same.
         assert!(program.ask(&["agents"]).contains("home/pi"));
         holder.execute_batch("ROLLBACK").unwrap();
     };
     let delivered = timeout(PATIENCE, async { tokio::join!(agents[0].deliver(2_000), held) }).await;
     assert!(delivered.is_ok(), "{}", program.log());
+    until("all is stored", || program.log(), drained).await;
     assert_eq!(program.terminate().await, 0, "{}", program.log());
     check(&address, &agents, 2_000).await;
 }
