@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     EnrollError,
     bundle::{Bundle, Draft, Renewal, Request},
-    certificate::{Holder, LIFE, Pair, Signer, day, days, is_server_name, new_key},
+    certificate::{Holder, LIFE, Pair, Signer, day, days, is_server_name, is_signed_by, new_key},
     files::{self, OPEN, SECRET},
     revoked::{REVOKED_BYTES_MAX, Revoked, RevokedError, Serial, relisted},
 };
@@ -101,6 +101,11 @@ impl Authority {
                 files::write(&key, new_key()?.as_bytes(), SECRET)?;
             }
             let text = files::read(&key)?.ok_or_else(|| EnrollError::KeyMissing(key.clone()))?;
+            // Made again it is the one that was lost, unless that one had another name.
+            let (name, server) = (Signer::name(&text)?, files::read(&this.path("server.pem"))?);
+            if server.is_some_and(|server| !is_signed_by(&server, &name)) {
+                return Err(EnrollError::CertificateMissing(certificate));
+            }
             files::write(&certificate, Signer::authority(&text, now)?.as_bytes(), OPEN)?;
         } else if !has_key {
             return Err(EnrollError::KeyMissing(key));
@@ -448,9 +453,17 @@ mod tests {
         assert_eq!(mode(&authority.path("server.key")), 0o600);
         assert_eq!(mode(&authority.folder), 0o700);
 
-        // A key without its certificate makes the certificate again; the other way round nothing is made up.
+        // A key without its certificate makes the certificate again, unless the broker's says that it would be another;
+        // the other way round nothing is made up.
         fs::remove_file(authority.ca()).unwrap();
-        Authority::open(&authority.folder, now()).unwrap();
+        let server = fs::read(authority.path("server.pem")).unwrap();
+        let other = place();
+        fs::copy(other.authority.server(&names, now()).unwrap().certificate, authority.path("server.pem")).unwrap();
+        let error = Authority::open(&authority.folder, now()).unwrap_err();
+        assert!(matches!(error, EnrollError::CertificateMissing(_)), "{error}");
+        assert!(!authority.ca().exists());
+        fs::write(authority.path("server.pem"), server).unwrap();
+        assert!(!Authority::open(&authority.folder, now()).unwrap().is_new());
         fs::remove_file(authority.path("ca.key")).unwrap();
         let error = Authority::open(&authority.folder, now()).unwrap_err();
         assert!(matches!(error, EnrollError::KeyMissing(_)), "{error}");

@@ -9,6 +9,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     EnrollError,
@@ -25,6 +27,8 @@ const BACKDATED: Duration = days(1);
 const LIST_LIFE: Duration = days(10 * 365);
 /// Random bytes of a serial number, the first bit clear as X.509 wants it positive.
 const SERIAL_BYTES: usize = 16;
+/// Bytes of the key's digest in the authority's name.
+const NAME_BYTES: usize = 8;
 
 pub(super) const fn days(days: u64) -> Duration {
     Duration::from_secs(days * 24 * 3600)
@@ -51,6 +55,12 @@ pub(super) struct Pair {
 pub(super) struct Signer(Issuer<'static, KeyPair>);
 
 impl Signer {
+    /// The name of the authority that has this key. The same key has the same name, so that a certificate made again
+    /// stands for the one that was lost, and two authorities on one machine are told apart by it.
+    pub fn name(key: &str) -> Result<String, EnrollError> {
+        Ok(name(&KeyPair::from_pem(key).map_err(failed)?))
+    }
+
     /// From what is on disk.
     pub fn load(certificate: &str, key: &str) -> Result<Self, String> {
         let key = KeyPair::from_pem(key).map_err(|error| format!("key: {error}"))?;
@@ -62,9 +72,7 @@ impl Signer {
         let key = KeyPair::from_pem(key).map_err(failed)?;
         let serial = serial()?;
         let mut params = lasting(now, AUTHORITY_LIFE)?;
-        // Two authorities on one machine are told apart by it.
-        let name = format!("oddline authority {}", &Serial::from_bytes(&serial).as_str()[..8]);
-        params.distinguished_name.push(DnType::CommonName, name);
+        params.distinguished_name.push(DnType::CommonName, name(&key));
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -121,6 +129,18 @@ impl Signer {
         };
         list.signed_by(&self.0).and_then(|list| list.pem()).map_err(failed)
     }
+}
+
+fn name(key: &KeyPair) -> String {
+    let digest: [u8; 32] = Sha256::digest(key.public_key_raw()).into();
+    let start: String = digest[..NAME_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("oddline authority {start}")
+}
+
+/// Whether the authority of this name has signed the certificate: as far as the name is in it.
+pub(super) fn is_signed_by(certificate: &str, name: &str) -> bool {
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes());
+    der.is_ok_and(|der| der.windows(name.len()).any(|window| window == name.as_bytes()))
 }
 
 /// A key as PEM text.

@@ -50,6 +50,13 @@ pub enum EnrollError {
     /// The authority's certificate is there, its key is not: a new one would leave all agents behind.
     #[error("certificate authority: the key {} is missing; take it back from a backup", .0.display())]
     KeyMissing(PathBuf),
+    /// The authority's key is there, its certificate is not, and was not the one that would be made now.
+    #[error(
+        "certificate authority: the certificate {} is missing, and agents would not know a new one; take it back from \
+         a backup",
+        .0.display()
+    )]
+    CertificateMissing(PathBuf),
     /// The name stands for an agent whose certificate counts.
     #[error("agent {agent} is enrolled until {expires}: renew it, or revoke it first")]
     NameTaken {

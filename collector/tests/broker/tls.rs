@@ -267,6 +267,29 @@ async fn silent_and_half_spoken_tls_costs_nobody_else_anything() {
     assert!(pi.is_served(&topic("pi", "events")).await);
 }
 
+/// The authority's certificate is made again for its key, and is the same to everybody who knew it.
+#[tokio::test]
+async fn a_lost_certificate_of_the_authority_locks_nobody_out() {
+    let place = Place::new();
+    let before = place.papers("pi");
+    let folder = place.dir.path().join("authority");
+    let lost = fs::read(folder.join("ca.pem")).unwrap();
+    fs::remove_file(folder.join("ca.pem")).unwrap();
+    let authority = Authority::open(&folder, now()).unwrap();
+    assert_ne!(fs::read(folder.join("ca.pem")).unwrap(), lost);
+    let place = Place { authority, ..place };
+    // Its own certificate is new, too.
+    let broker = place.broker(Limits::default()).await;
+    let mut pi = come(&broker, "oddline-home-pi", &before).await.unwrap();
+    assert!(pi.is_served(&topic("pi", "events")).await);
+    let after = place.papers("web");
+    let mut web = come(&broker, "oddline-home-web", &after).await.unwrap();
+    assert!(web.is_served(&topic("web", "events")).await);
+    // What was made before and after goes together.
+    let mixed = Papers { ca: before.ca, own: after.own };
+    assert!(come(&broker, "oddline-home-web", &mixed).await.is_ok());
+}
+
 /// The library's plain listener is the collector's alone. The system hands one local port to several connections that
 /// lead to different listeners, so among hundreds of half-open connections through the gate a direct one soon has the
 /// port of one of them; by then it must take more than that to come in.
