@@ -79,17 +79,29 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => path.display().fmt(f),
-            // A password in it is not printed.
-            Self::Postgres(url) => {
-                match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
-                    Some((scheme, (who, place))) => {
-                        write!(f, "{scheme}://{}@{place}", who.split(':').next().unwrap_or_default())
-                    }
-                    None => f.write_str(url),
-                }
-            }
+            Self::Postgres(url) => f.write_str(&without_password(url)),
         }
     }
+}
+
+/// A URL as it may be printed: without the password before its host, and with those parameters only that say where.
+fn without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    if query.contains('@') && !place.contains('@') {
+        // Perhaps the end of a password with a question mark in it.
+        return format!("{scheme}://…");
+    }
+    let place = match place.rsplit_once('@') {
+        Some((who, place)) => format!("{}@{place}", who.split(':').next().unwrap_or_default()),
+        None => place.to_owned(),
+    };
+    let is_place = |pair: &&str| {
+        ["host", "hostaddr", "port", "dbname", "user"].contains(&pair.split('=').next().unwrap_or_default())
+    };
+    let query: Vec<&str> = query.split('&').filter(is_place).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{scheme}://{place}{mark}{}", query.join("&"))
 }
 
 pub(super) async fn open(address: &Address, mode: Mode) -> Result<Pool, StoreError> {
@@ -225,4 +237,29 @@ async fn views(pool: &Pool) -> Result<(), StoreError> {
         "INSERT INTO meta (name, value) VALUES ('views', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     tx.run(sql, values![digest]).await?;
     tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_printed_wherever_it_stands() {
+        for (url, shown) in [
+            ("postgres://a:secret@host/db", "postgres://a@host/db"),
+            (
+                "postgresql:///db?host=/run/postgresql&user=a&password=secret",
+                "postgresql:///db?host=/run/postgresql&user=a",
+            ),
+            ("postgres://host/db?password=secret", "postgres://host/db"),
+            ("postgres://host/db?pass%77ord=secret&port=5433", "postgres://host/db?port=5433"),
+            ("postgres://a:sec@ret@host/db", "postgres://a@host/db"),
+            ("postgres://a:b/secret@host/db", "postgres://a@host/db"),
+            ("postgres://a:b?secret@host/db", "postgres://…"),
+            ("postgres://a@host:5433/db", "postgres://a@host:5433/db"),
+        ] {
+            let address: Address = url.parse().unwrap();
+            assert_eq!(address.to_string(), shown, "{url}");
+        }
+    }
 }
