@@ -47,6 +47,8 @@ const GAP: Duration = Duration::from_millis(250);
 const TOLD_MAX: usize = 200;
 /// Changes of one look, as ids.
 const LOOK_MAX: u32 = 10_000;
+/// Pages of one look: what two collectors write within the overlap, many times over.
+const PAGES_MAX: u32 = 64;
 /// Anomalies that are told again to a client that comes back.
 const REPLAY_MAX: u32 = 500;
 /// Another collector's transaction may become visible so much later than the time in its rows.
@@ -94,7 +96,8 @@ impl Hub {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let overlap_us = if sources.store.leases().are_shared() { OVERLAP_US } else { 0 };
-        let mut look = Look { store: sources.store, overlap_us, newest: behind(now_us()), told: BTreeSet::new() };
+        let newest = behind(now_us());
+        let mut look = Look { store: sources.store, overlap_us, page: LOOK_MAX, newest, told: BTreeSet::new() };
         let mut last = Instant::now();
         loop {
             tokio::select! {
@@ -108,7 +111,7 @@ impl Hub {
             }
             last = Instant::now();
             if self.sender.receiver_count() == 0 {
-                let end = look.end().await;
+                let end = look.end(now_us()).await;
                 // Who came meanwhile is told from where we were.
                 if let Ok(end) = end
                     && self.sender.receiver_count() == 0
@@ -117,7 +120,7 @@ impl Hub {
                 }
                 continue;
             }
-            let found = look.news().await;
+            let found = look.news(now_us()).await;
             // After an error the same is found at the next look; /healthz says what is wrong.
             let Ok((news, skipped)) = found else { continue };
             news.into_iter().for_each(|told| self.send(told));
@@ -132,6 +135,8 @@ impl Hub {
 struct Look {
     store: Store,
     overlap_us: i64,
+    /// Changes that are read at once.
+    page: u32,
     newest: Change,
     /// Of the overlap.
     told: BTreeSet<Change>,
@@ -139,28 +144,37 @@ struct Look {
 
 impl Look {
     /// The same at the end of what there is: nobody listens.
-    async fn end(&self) -> Result<Self, StoreError> {
-        let Self { ref store, overlap_us, .. } = *self;
-        let updated_us = store.newest_change().await?;
+    async fn end(&self, now_us: i64) -> Result<Self, StoreError> {
+        let Self { ref store, overlap_us, page, .. } = *self;
+        let updated_us = store.newest_change().await?.min(now_us);
         let mut told = BTreeSet::new();
         if overlap_us > 0 {
-            let from = Change { updated_us: updated_us.saturating_sub(overlap_us), id: String::new() };
-            told.extend(store.changed(&from, LOOK_MAX).await?);
+            let mut from = Change { updated_us: updated_us.saturating_sub(overlap_us), id: String::new() };
+            for _ in 0..PAGES_MAX {
+                let changes = store.changed(&from, page).await?;
+                let Some(last) = changes.last().filter(|_| changes.len() >= page as usize) else {
+                    told.extend(changes);
+                    break;
+                };
+                from = last.clone();
+                told.extend(changes);
+            }
             // What came between the two questions is news.
             told.retain(|change| change.updated_us <= updated_us);
         }
-        Ok(Self { store: store.clone(), overlap_us, newest: behind(updated_us), told })
+        Ok(Self { store: store.clone(), overlap_us, page, newest: behind(updated_us), told })
     }
 
     /// What changed since the last look, and how many more did.
-    async fn news(&mut self) -> Result<(Vec<Told>, usize), StoreError> {
+    async fn news(&mut self, now_us: i64) -> Result<(Vec<Told>, usize), StoreError> {
+        let ahead_us = now_us.saturating_add(OVERLAP_US);
+        if self.newest.updated_us > ahead_us {
+            // The clock was set back: what is dated ahead is told again when its time comes, what is new now.
+            self.newest = behind(now_us);
+            self.told.clear();
+        }
         let newest = self.newest.clone();
-        let from = match self.overlap_us {
-            0 => newest.clone(),
-            overlap => Change { updated_us: newest.updated_us.saturating_sub(overlap), id: String::new() },
-        };
-        let mut changes = self.store.changed(&from, LOOK_MAX).await?;
-        changes.retain(|change| !self.told.contains(change));
+        let changes = self.unknown(ahead_us).await?;
         let Some(last) = changes.last().cloned() else { return Ok((Vec::new(), 0)) };
         let skipped = changes.len().saturating_sub(TOLD_MAX);
         let mut news = Vec::new();
@@ -174,6 +188,26 @@ impl Look {
         }
         self.newest = last.max(newest);
         Ok((news, skipped))
+    }
+
+    /// What was not told, a page or a little more; known ones alone do not fill it.
+    async fn unknown(&self, ahead_us: i64) -> Result<Vec<Change>, StoreError> {
+        let mut from = match self.overlap_us {
+            0 => self.newest.clone(),
+            overlap => Change { updated_us: self.newest.updated_us.saturating_sub(overlap), id: String::new() },
+        };
+        let (mut found, page) = (Vec::new(), self.page as usize);
+        for _ in 0..PAGES_MAX {
+            let changes = self.store.changed(&from, self.page).await?;
+            let next = changes.last().filter(|last| changes.len() >= page && last.updated_us <= ahead_us).cloned();
+            let is_news = |change: &Change| change.updated_us <= ahead_us && !self.told.contains(change);
+            found.extend(changes.into_iter().filter(is_news));
+            match next {
+                Some(next) if found.len() < page => from = next,
+                Some(_) | None => break,
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -240,12 +274,14 @@ pub(super) async fn live(State(app): State<App>, request: Request) -> Result<Res
     };
     let news = app.hub.sender.subscribe();
     let newest = app.ask(|store| async move { store.newest_change().await }).await?;
+    // Where the clock was set back, what comes now is news all the same.
+    let newest = newest.min(now_us());
     let data = json!({"now": Zone::utc().exact(now_us())}).to_string();
     let mut first =
         VecDeque::from([Arc::new(Told { event: "hello", id: after.is_none().then(|| behind(newest)), data })]);
     let (mut replayed, mut known) = (BTreeSet::new(), behind(newest));
     if let Some(after) = after {
-        known = after.clone();
+        known = after.clone().min(behind(now_us()));
         for told in app.ask(|store| replay(store, after)).await? {
             replayed.extend(told.id.clone());
             first.push_back(Arc::new(told));
@@ -305,7 +341,14 @@ async fn replay(store: Store, after: Change) -> Result<Vec<Told>, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use oddline_core::{
+        event::{self, Entry, Finite, Silence, Stamp, Text},
+        id::{BootId, Epoch},
+        time::EventTime,
+    };
+
     use super::*;
+    use crate::store::{Address, Batch, Body, Mode, Who};
 
     #[tokio::test]
     async fn a_slow_listener_is_told_how_much_it_missed_and_let_go() {
@@ -353,5 +396,64 @@ mod tests {
         assert_eq!(listener.next().await.unwrap().data, "2");
         end.send(true).unwrap();
         assert!(listener.next().await.is_none());
+    }
+
+    /// The ids of what a look finds.
+    async fn ids(look: &mut Look, now_us: i64) -> Vec<String> {
+        let (news, skipped) = look.news(now_us).await.unwrap();
+        assert_eq!(skipped, 0);
+        news.into_iter().map(|told| told.id.unwrap().id).collect()
+    }
+
+    #[tokio::test]
+    async fn a_full_page_of_known_ones_and_a_clock_set_back_do_not_end_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Sqlite(folder.path().join("collector.db"));
+        let store = Store::open(&address, Mode::Serve).await.unwrap();
+        let now = 1_000_000_000;
+        let mut look =
+            Look { store: store.clone(), overlap_us: OVERLAP_US, page: 4, newest: behind(now), told: BTreeSet::new() };
+        let mut number = 0;
+        let mut add = async |count: u64, at_us: i64| {
+            for _ in 0..count {
+                number += 1;
+                store.append(&[silence(number)], at_us).await.unwrap();
+            }
+        };
+        for round in 1..=5 {
+            add(3, now + round).await;
+            assert_eq!(ids(&mut look, now + round).await.len(), 3, "round {round}");
+            assert!(ids(&mut look, now + round).await.is_empty());
+        }
+        // Nobody listens for a while, and more than a page is within the overlap.
+        let mut look = look.end(now + 9).await.unwrap();
+        assert!(ids(&mut look, now + 9).await.is_empty());
+        add(1, now + 9).await;
+        assert_eq!(ids(&mut look, now + 9).await.len(), 1);
+        // An hour back.
+        let back = now - 3_600_000_000;
+        add(2, back).await;
+        assert_eq!(ids(&mut look, back + 1).await.len(), 2);
+        assert!(ids(&mut look, back + 2).await.is_empty());
+        let mut look = look.end(back + 2).await.unwrap();
+        add(1, back + 3).await;
+        assert_eq!(ids(&mut look, back + 3).await.len(), 1);
+    }
+
+    /// A batch with one anomaly that no other has.
+    fn silence(number: u64) -> Batch {
+        let event = event::Event::Silence(Silence {
+            source: Text::cut("a.log"),
+            server: Text::cut("web-1"),
+            component: Text::cut("cron"),
+            last: EventTime::from_micros(1_000 + number as i64),
+            until: EventTime::from_micros(9_000_000),
+            usual_s: Finite::<f64>::nearest(1.0),
+            model: 1,
+            by_clock: true,
+        });
+        let stamp = Stamp { boot: BootId([7; 16]), monotonic_us: 5, wall: EventTime::from_micros(1_000) };
+        let who = Who { fleet: "home".parse().unwrap(), agent: "pi".parse().unwrap() };
+        Batch { who, epoch: Epoch::from_random(1), first: number, body: Body::Entries(vec![Entry { event, stamp }]) }
     }
 }
