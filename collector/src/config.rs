@@ -37,7 +37,7 @@ pub struct Config {
     pub state: PathBuf,
     /// The database.
     pub store: store::Address,
-    /// Fleets that are known from the start; others are met by their agents.
+    /// The only fleets that are served; with none named, those that agents come from.
     pub fleets: Vec<FleetName>,
     /// Seconds without a word after which an agent is quiet.
     pub quiet_after_s: u64,

@@ -10,6 +10,7 @@ use oddline_core::{
 use serde::Deserialize;
 
 use crate::{
+    broker::acl::{Denied, Fleets},
     show::table::{line, shown},
     store::{Batch, Birth, Body, Heard, SEQUENCE_MAX, Said, Who},
 };
@@ -57,6 +58,9 @@ pub enum Refusal {
     /// No model state.
     #[error(transparent)]
     Model(#[from] RolloutError),
+    /// A fleet that this collector does not serve, or one too many.
+    #[error(transparent)]
+    Fleet(#[from] Denied),
     /// A birth that names somebody else.
     #[error("the birth says {said}")]
     Name {
@@ -128,6 +132,19 @@ pub fn read(topic: &str, payload: &[u8], retained: bool) -> Result<Incoming, Ref
         Channel::ModelDesired if retained => Ok(Incoming::Kept(Topic::Agent(who.fleet, who.agent, channel))),
         Channel::ModelDesired => Ok(Incoming::Nothing),
         Channel::Ack | Channel::Training | Channel::Events => Err(Refusal::Direction),
+    }
+}
+
+/// Whether it is of a fleet that is served. A broker elsewhere may not know which are.
+///
+/// # Errors
+/// When it is not.
+pub fn served(incoming: Incoming, fleets: &Fleets) -> Result<Incoming, Refusal> {
+    match &incoming {
+        Incoming::Batch(Batch { who, .. }) | Incoming::Heard(Heard { who, .. }) if !fleets.serves(&who.fleet) => {
+            Err(Denied::Fleet.into())
+        }
+        Incoming::Batch(_) | Incoming::Heard(_) | Incoming::Kept(_) | Incoming::Nothing => Ok(incoming),
     }
 }
 
@@ -277,6 +294,20 @@ mod tests {
         let down = Said::Status { up: false, model: None, text: r#"{"state":"down","figures":null}"#.to_owned() };
         let heard = read("oddline/v1/home/pi/status", br#"{"state":"down","figures":null}"#, false).unwrap();
         assert!(matches!(heard, Incoming::Heard(Heard { said, .. }) if said == down));
+    }
+
+    #[test]
+    fn only_fleets_that_are_served_are_heard() {
+        let fleets = Fleets::Only(["home".parse().unwrap()].into());
+        let down = br#"{"state":"down","figures":null}"#;
+        for (fleet, is_served) in [("home", true), ("shop", false)] {
+            let heard = read(&format!("oddline/v1/{fleet}/pi/status"), down, false).unwrap();
+            assert_eq!(served(heard.clone(), &fleets).is_ok(), is_served, "{fleet}");
+            assert!(served(heard, &Fleets::Every).is_ok());
+            let packed = encode_json(Epoch::from_random(5), 7, &[entry()]);
+            let batch = read(&format!("oddline/v1/{fleet}/pi/events"), &packed, false).unwrap();
+            assert_eq!(served(batch, &fleets).is_ok(), is_served, "{fleet}");
+        }
     }
 
     proptest! {

@@ -154,8 +154,7 @@ fn settings(
             })
         }
     };
-    let fleets = if fleets.is_empty() { Fleets::Every } else { Fleets::Only(fleets.into_iter().collect()) };
-    Ok(broker::Settings { listen: embedded.listen, tls, fleets, limits: Limits::default() })
+    Ok(broker::Settings { listen: embedded.listen, tls, fleets: Fleets::these(fleets), limits: Limits::default() })
 }
 
 /// Renews the broker's certificate before it ends; the broker notices the new files by itself.

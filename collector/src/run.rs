@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    broker::acl::models_of,
+    broker::acl::{Fleets, models_of},
     clock::now_us,
     config::Config,
     ingest::{self, Incoming},
@@ -46,6 +46,9 @@ const TRIM_TICK: Duration = Duration::from_secs(60);
 const TRIM_PAUSE: Duration = Duration::from_millis(100);
 /// Refused messages that are told one by one; the rest is counted.
 const REFUSALS_TOLD_MAX: u64 = 20;
+/// Fleets that are known; each costs a subscription or a lease. With a broker that does not check names an agent could
+/// invent any number.
+const FLEETS_MAX: usize = 512;
 /// Bytes of a refused message's topic that are told: every one of ours, and some.
 const TOPIC_SHOWN_BYTES: usize = 256;
 
@@ -107,6 +110,8 @@ impl Collector {
         let mut leases = store.leases();
         let mut known: BTreeSet<FleetName> = store.fleets().await?.into_iter().collect();
         known.extend(self.config.fleets.iter().cloned());
+        let fleets = Fleets::these(self.config.fleets.clone());
+        known.retain(|fleet| fleets.serves(fleet));
         let filters = if leases.are_shared() { vec![Channel::Birth.of_all()] } else { all_filters(&known) };
         (self.say)(&format!("INFO  broker {}", link.broker));
         let subscriber = Subscriber::start(link, filters);
@@ -133,6 +138,7 @@ impl Collector {
             store: store.clone(),
             figures,
             leases,
+            fleets,
             known,
             queue,
             subscriber,
@@ -141,6 +147,7 @@ impl Collector {
             began_us: now_us(),
             changes: 0,
             connected: false,
+            is_full: false,
             say: self.say,
         };
         notifier.say("READY=1");
@@ -157,6 +164,7 @@ struct Work {
     store: Store,
     figures: Arc<Figures>,
     leases: Leases,
+    fleets: Fleets,
     known: BTreeSet<FleetName>,
     queue: mpsc::Sender<Item>,
     subscriber: Subscriber,
@@ -167,6 +175,8 @@ struct Work {
     began_us: i64,
     changes: i64,
     connected: bool,
+    /// Whether it was told that no further fleet is taken.
+    is_full: bool,
     say: fn(&str),
 }
 
@@ -242,8 +252,11 @@ impl Work {
         let Message { topic, payload, retained, receipt } = message;
         self.figures.messages.fetch_add(1, Relaxed);
         self.figures.bytes.fetch_add(payload.len() as u64, Relaxed);
-        let content = match ingest::read(&topic, &payload, retained) {
-            Ok(Incoming::Batch(batch)) if self.is_ours(&batch.who.fleet) => Some(Content::Batch(batch)),
+        let read = ingest::read(&topic, &payload, retained).and_then(|read| ingest::served(read, &self.fleets));
+        let content = match read {
+            Ok(Incoming::Batch(batch)) if self.is_ours(&batch.who.fleet) => {
+                self.meet(&batch.who).await.then_some(Content::Batch(batch))
+            }
             Ok(Incoming::Heard(heard)) => {
                 let ours = self.meet(&heard.who).await;
                 ours.then_some(Content::Heard(heard))
@@ -273,10 +286,21 @@ impl Work {
         Some(Item { content, receipt })
     }
 
-    /// Whether an agent's fleet is ours; with one collector every fleet is.
+    /// Whether an agent's fleet is ours; with one collector every fleet is, up to the bound.
     async fn meet(&mut self, who: &Who) -> bool {
-        if self.known.insert(who.fleet.clone()) && !self.leases.are_shared() {
-            self.link.subscribe(vec![models_of(&who.fleet)]).await;
+        if !self.known.contains(&who.fleet) {
+            if self.known.len() >= FLEETS_MAX {
+                if !self.is_full {
+                    (self.say)(&format!("ERROR {FLEETS_MAX} fleets are known: agents of further ones are not heard"));
+                }
+                self.is_full = true;
+                self.figures.refused.fetch_add(1, Relaxed);
+                return false;
+            }
+            self.known.insert(who.fleet.clone());
+            if !self.leases.are_shared() {
+                self.link.subscribe(vec![models_of(&who.fleet)]).await;
+            }
         }
         self.is_ours(&who.fleet)
     }

@@ -94,6 +94,12 @@ pub enum Fleets {
 }
 
 impl Fleets {
+    /// These, or all when none is named.
+    #[must_use]
+    pub fn these(fleets: Vec<FleetName>) -> Self {
+        if fleets.is_empty() { Self::Every } else { Self::Only(fleets.into_iter().collect()) }
+    }
+
     /// Whether this one is.
     #[must_use]
     pub fn serves(&self, fleet: &FleetName) -> bool {

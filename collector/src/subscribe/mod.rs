@@ -42,6 +42,8 @@ const HAPPENED_MAX: usize = UNCOUNTED_KEPT_FREE + 64;
 const UNCOUNTED_KEPT_FREE: usize = 2 * UNSETTLED_MAX as usize;
 /// Commands not taken yet: acknowledgements of a transaction go out together.
 const COMMANDS_MAX: usize = 1024;
+/// Filters of one SUBSCRIBE: 32 KiB at most, which every broker takes.
+const FILTERS_MAX: usize = 128;
 /// Requests in the client's own queue.
 const REQUESTS_MAX: usize = 256;
 /// Longest wait between connections: agents wait for acknowledgements meanwhile.
@@ -276,6 +278,7 @@ impl Line {
 
     /// Drives the connection until it breaks; the reason.
     async fn poll(&self, connection: u64, client: &AsyncClient, events: &mut EventLoop, stands: &AtomicBool) -> String {
+        let mut awaited = 0_usize;
         loop {
             let packet = match events.poll().await {
                 Ok(Event::Incoming(packet)) => packet,
@@ -285,17 +288,28 @@ impl Line {
             let report = match packet {
                 Packet::ConnAck(_) => {
                     let filters = self.filters.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                    if let Err(error) = client.try_subscribe_many(filters.into_iter().map(filter)) {
-                        return error.to_string();
+                    let filters: Vec<String> = filters.into_iter().collect();
+                    for some in filters.chunks(FILTERS_MAX) {
+                        if let Err(error) = client.try_subscribe_many(some.iter().cloned().map(filter)) {
+                            return error.to_string();
+                        }
+                        awaited += 1;
                     }
                     continue;
                 }
-                Packet::SubAck(ack) => match (refused(&ack), stands.swap(true, Ordering::Relaxed)) {
-                    (None, false) => Happened::Connected,
-                    (None, true) => continue,
-                    (Some(why), false) => return why,
-                    (Some(why), true) => Happened::Refused { why },
-                },
+                Packet::SubAck(ack) => {
+                    let is_first = !stands.load(Ordering::Relaxed);
+                    awaited = awaited.saturating_sub(1);
+                    match refused(&ack) {
+                        Some(why) if is_first => return why,
+                        Some(why) => Happened::Refused { why },
+                        None if is_first && awaited == 0 => {
+                            stands.store(true, Ordering::Relaxed);
+                            Happened::Connected
+                        }
+                        None => continue,
+                    }
+                }
                 Packet::PubAck(PubAck { reason, .. }) if is_refusal(reason) => {
                     Happened::Refused { why: format!("the broker refused a message: {reason:?}") }
                 }

@@ -64,6 +64,11 @@ impl Agent {
         self.link.link().publish(topic(&self.who, channel), json.into_bytes(), channel.is_retained()).await;
     }
 
+    /// As another would, where the broker does not mind.
+    pub async fn say_as(&self, who: &Who, channel: Channel, json: String) {
+        self.link.link().publish(topic(who, channel), json.into_bytes(), channel.is_retained()).await;
+    }
+
     /// The next message on a topic other than `ack`.
     pub async fn heard(&mut self) -> (String, Vec<u8>) {
         loop {

@@ -4,6 +4,7 @@ use std::{fs, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
+use oddline_collector::store::{Address, Mode, Store};
 use oddline_core::topic::Channel;
 
 use crate::{
@@ -63,4 +64,56 @@ async fn the_fleets_of_a_dead_collector_move_and_nothing_is_lost() {
     assert!(deliver(&mut agents, 600).await, "{}", logs(&first, &second));
     assert_eq!((first.terminate().await, second.terminate().await), (0, 0));
     check(&address, &agents, 600).await;
+}
+
+fn birth(fleet: &str) -> String {
+    format!(r#"{{"fleet":"{fleet}","agent":"pi","epoch":"1","oldest":1}}"#)
+}
+
+/// A broker elsewhere may let anybody say anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn fleets_that_are_not_served_are_not_stored() {
+    let test = "fleets: served";
+    let folder = tempfile::tempdir().unwrap();
+    let Some(broker) = Mosquitto::start(test, folder.path()) else { return };
+    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+    let mut program = Program::new(folder.path(), &config(&address, &outside));
+    program.up();
+    let mut home = Agent::connect(who("home", "pi"), epoch(1), broker.port, false);
+    home.connected().await;
+    home.say_as(&who("shop", "pi"), Channel::Birth, birth("shop")).await;
+    until("it is told", || program.log(), async || program.log().contains("does not serve the fleet")).await;
+    let delivered = timeout(Duration::from_secs(60), home.deliver(100)).await;
+    assert!(delivered.is_ok(), "{}", program.log());
+    assert!(!program.ask(&["agents"]).contains("shop"));
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_invents_fleets_without_end() {
+    let test = "fleets: invented";
+    let folder = tempfile::tempdir().unwrap();
+    let Some(broker) = Mosquitto::start(test, folder.path()) else { return };
+    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let outside = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+    let mut program = Program::new(folder.path(), &config(&address, &outside));
+    program.up();
+    let mut home = Agent::connect(who("home", "pi"), epoch(1), broker.port, false);
+    assert!(timeout(Duration::from_secs(60), home.deliver(100)).await.is_ok(), "{}", program.log());
+    for n in 0..600 {
+        let fleet = format!("fleet-{n}");
+        home.say_as(&who(&fleet, "pi"), Channel::Birth, birth(&fleet)).await;
+    }
+    until("it is told", || program.log(), async || program.log().contains("512 fleets are known")).await;
+    assert!(timeout(Duration::from_secs(60), home.deliver(200)).await.is_ok(), "{}", program.log());
+    assert_eq!(program.log().matches("512 fleets are known").count(), 1);
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+    let store = Store::open(&address, Mode::Use).await.unwrap();
+    assert_eq!(store.agents().await.unwrap().len(), 512);
+    store.close().await;
+    // All of them are listened to from the start.
+    program.up();
+    assert!(timeout(Duration::from_secs(60), home.deliver(300)).await.is_ok(), "{}", program.log());
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
 }
