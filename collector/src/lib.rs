@@ -28,5 +28,6 @@ pub mod show;
 pub mod store;
 pub mod subscribe;
 pub mod told;
+pub mod trim;
 pub mod wishes;
 pub mod writer;

@@ -19,7 +19,7 @@ use oddline_core::{id::FleetName, topic::Channel};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -29,9 +29,10 @@ use crate::{
     ingest::{self, Incoming},
     link::settings::Settings,
     notify::{Notifier, watchdog_interval},
-    store::{Keep, Leases, Mode, Store, StoreError, Who},
+    store::{Leases, Mode, Store, StoreError, Who},
     subscribe::{Happened, Link, Message, Subscriber},
     told::Told,
+    trim,
     wishes::Wishes,
     writer::{self, Content, Figures, Item, Live, QUEUE_MAX, Writer},
 };
@@ -40,10 +41,6 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// How often quiet agents are looked for.
 const QUIET_TICK: Duration = Duration::from_secs(30);
-/// Between two looks for what is too old.
-const TRIM_TICK: Duration = Duration::from_secs(60);
-/// Between two bites, so that ingest comes first.
-const TRIM_PAUSE: Duration = Duration::from_millis(100);
 /// Refused messages that are told one by one; the rest is counted.
 const REFUSALS_TOLD_MAX: u64 = 20;
 /// Fleets that are known; each costs a subscription or a lease. With a broker that does not check names an agent could
@@ -128,7 +125,7 @@ impl Collector {
             say: self.say,
         };
         let writer = tokio::spawn(writer.run(items));
-        let trimmer = tokio::spawn(trim(store.clone(), self.config.keep_s, self.config.keep_bytes, self.say));
+        let trimmer = tokio::spawn(trim::run(store.clone(), self.config.keep_s, self.config.keep_bytes, self.say));
         if !leases.are_shared() {
             leases.tend(&known).await?;
         }
@@ -397,32 +394,4 @@ fn all_filters(known: &BTreeSet<FleetName>) -> Vec<String> {
 
 fn filters_of(fleet: &FleetName) -> Vec<String> {
     HEARD.into_iter().map(|channel| channel.of_fleet(fleet)).chain([models_of(fleet)]).collect()
-}
-
-async fn trim(store: Store, keep_s: u64, bytes_max: Option<u64>, say: fn(&str)) {
-    let keep_us = i64::try_from(keep_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-    loop {
-        let keep = Keep { since_us: now_us().saturating_sub(keep_us), bytes_max };
-        let (mut events, mut anomalies) = (0, 0);
-        loop {
-            match store.trim(keep).await {
-                Ok(trimmed) => {
-                    events += trimmed.events;
-                    anomalies += trimmed.episodes;
-                    if !trimmed.more {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    say(&format!("WARN  old rows stay for now: {error}"));
-                    break;
-                }
-            }
-            sleep(TRIM_PAUSE).await;
-        }
-        if events + anomalies > 0 {
-            say(&format!("INFO  {events} old events and {anomalies} old anomalies removed"));
-        }
-        sleep(TRIM_TICK).await;
-    }
 }

@@ -1,0 +1,44 @@
+//! Rows that are too old go, bite by bite beside the writer.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::{
+    clock::now_us,
+    store::{Keep, Store},
+};
+
+/// Between two looks for what is too old.
+const TICK: Duration = Duration::from_secs(60);
+/// Between two bites, so that ingest comes first.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Removes rows older than `keep_s` seconds, and the oldest beyond `bytes_max`, for ever.
+pub async fn run(store: Store, keep_s: u64, bytes_max: Option<u64>, say: fn(&str)) {
+    let keep_us = i64::try_from(keep_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    loop {
+        let keep = Keep { since_us: now_us().saturating_sub(keep_us), bytes_max };
+        let (mut events, mut anomalies) = (0, 0);
+        loop {
+            match store.trim(keep).await {
+                Ok(trimmed) => {
+                    events += trimmed.events;
+                    anomalies += trimmed.episodes;
+                    if !trimmed.more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    say(&format!("WARN  old rows stay for now: {error}"));
+                    break;
+                }
+            }
+            sleep(PAUSE).await;
+        }
+        if events + anomalies > 0 {
+            say(&format!("INFO  {events} old events and {anomalies} old anomalies removed"));
+        }
+        sleep(TICK).await;
+    }
+}
