@@ -12,6 +12,8 @@
 mod describe;
 mod episodes;
 mod flood;
+mod output;
+mod remembered;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -20,7 +22,7 @@ use std::borrow::Cow;
 
 use oddline_core::{
     episode::Step,
-    event::{Event, ModelSwap, SourceName},
+    event::SourceName,
     format::{Context, Format, Parser},
     limits::NAME_BYTES_MAX,
     pace::{self, Heard, Notice, Pace},
@@ -29,11 +31,14 @@ use oddline_core::{
     time::EventTime,
 };
 use oddline_detector::{InferError, Intake, Judge, Judged, Model, Names, State};
-use serde::{Deserialize, Serialize};
 
 use self::{
     episodes::{Around, Episodes},
     waiting::{Item, Span, Waiting},
+};
+pub use self::{
+    output::{Output, Wanted},
+    remembered::{Counts, Remembered},
 };
 use crate::redact::{self, Addresses, Samples};
 
@@ -54,41 +59,6 @@ pub struct Treatment {
     pub addresses: Addresses,
     /// Episodes an hour that travel one by one.
     pub flood_limit: u32,
-}
-
-/// Everything a source's judging remembers; goes to the state file with the position it belongs to.
-#[derive(Serialize, Deserialize)]
-pub struct Remembered {
-    parser: Parser,
-    judge: State,
-    pace: Pace,
-    episodes: Episodes,
-    previous: Option<EventTime>,
-    counts: Counts,
-}
-
-impl Remembered {
-    /// Goes over from the model of version `from` to another, before [`Pipeline::new`] with it. The event to be told.
-    pub fn adopt(&mut self, source: &SourceName, from: u64, model: &Model) -> Event {
-        self.judge.adopt(model);
-        let position = self.judge.number();
-        Event::ModelSwap(ModelSwap { source: source.clone(), position, from: Some(from), to: model.version })
-    }
-}
-
-/// What came of a source's lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counts {
-    /// Lines read.
-    pub lines: u64,
-    /// Records judged.
-    pub judged: u64,
-    /// Odd ones.
-    pub anomalous: u64,
-    /// Lines with something wrong in them.
-    pub faults: u64,
-    /// Lines with nothing to judge.
-    pub unjudged: u64,
 }
 
 /// One source.
@@ -364,29 +334,6 @@ impl Pipeline {
         drop(judged);
         self.waiting.forget();
     }
-}
-
-/// What lines have yielded and nobody has taken yet.
-#[derive(Default)]
-pub struct Output {
-    /// Events, in order.
-    pub events: Vec<Event>,
-    /// Verdicts, in order, as far as they are wanted.
-    pub judged: Vec<Judged>,
-    /// Which verdicts are wanted.
-    pub wanted: Wanted,
-}
-
-/// Which verdicts somebody looks at; the daemon looks at none, only at their events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Wanted {
-    /// None.
-    #[default]
-    None,
-    /// The odd ones.
-    Odd,
-    /// Every one.
-    All,
 }
 
 /// Whether a line is no row of its table: it is a fault, and nothing in it has a name.

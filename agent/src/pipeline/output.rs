@@ -1,0 +1,27 @@
+//! What comes out of a source's lines.
+
+use oddline_core::event::Event;
+use oddline_detector::Judged;
+
+/// What lines have yielded and nobody has taken yet.
+#[derive(Default)]
+pub struct Output {
+    /// Events, in order.
+    pub events: Vec<Event>,
+    /// Verdicts, in order, as far as they are wanted.
+    pub judged: Vec<Judged>,
+    /// Which verdicts are wanted.
+    pub wanted: Wanted,
+}
+
+/// Which verdicts somebody looks at; the daemon looks at none, only at their events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wanted {
+    /// None.
+    #[default]
+    None,
+    /// The odd ones.
+    Odd,
+    /// Every one.
+    All,
+}
