@@ -312,16 +312,16 @@ impl Pipeline {
             match item {
                 Item::Notice(notice) => {
                     let shown = matches!(notice, Notice::NewComponent { .. } | Notice::NewLevel { .. });
-                    let text = shown.then(|| self.waiting.front_text()).flatten();
-                    let sample = text.and_then(|text| redact::sample(&text, samples, addresses));
+                    let line = shown.then(|| self.waiting.front_line()).flatten();
+                    let sample = line.and_then(|line| redact::sample(line, samples, addresses));
                     self.episodes.note(notice, around(sample), &mut out.events);
                 }
                 Item::Record => {
                     let Some(judged) = judged.next() else { break };
                     let odd = judged.verdict.anomalous;
                     self.counts.anomalous += u64::from(odd);
-                    let text = if judged.step == Step::Opened { self.waiting.front_text() } else { None };
-                    let sample = text.and_then(|text| redact::sample(&text, samples, addresses));
+                    let line = if judged.step == Step::Opened { self.waiting.front_line() } else { None };
+                    let sample = line.and_then(|line| redact::sample(line, samples, addresses));
                     self.episodes.take(&judged, around(sample), &mut out.events);
                     if out.wanted == Wanted::All || (odd && out.wanted == Wanted::Odd) {
                         out.judged.push(judged);

@@ -2,7 +2,7 @@
 //! them, and the text of their lines, in one buffer that is used again. So the order of events does not depend on when
 //! verdicts come.
 
-use std::{borrow::Cow, collections::VecDeque, ops::Range};
+use std::{collections::VecDeque, ops::Range};
 
 use oddline_core::{limits::LINE_BYTES_MAX, pace::Notice};
 
@@ -58,14 +58,14 @@ impl Waiting {
         self.items.pop_front().map(|(item, _)| item)
     }
 
-    /// The text of the line of the item whose turn it is; `None` without an item or a text.
-    pub fn front_text(&self) -> Option<Cow<'_, str>> {
-        self.items.front().filter(|(_, line)| !line.is_empty()).map(|(_, line)| self.text(line))
+    /// The line of the item whose turn it is; `None` without an item or when its line was not kept.
+    pub fn front_line(&self) -> Option<&[u8]> {
+        self.items.front().filter(|(_, line)| !line.is_empty()).map(|(_, line)| self.bytes(line))
     }
 
-    fn text(&self, line: &Span) -> Cow<'_, str> {
+    fn bytes(&self, line: &Span) -> &[u8] {
         let at = |place: u64| usize::try_from(place - self.begin).expect("a place in memory");
-        String::from_utf8_lossy(&self.text[at(line.start)..at(line.end)])
+        &self.text[at(line.start)..at(line.end)]
     }
 
     /// Forgets the text of lines of which nothing waits.
@@ -109,10 +109,10 @@ mod tests {
         waiting.push(Item::Record, &second);
         waiting.pop().unwrap();
         waiting.forget();
-        assert_eq!((waiting.text(&second).as_ref(), waiting.text.len()), ("caf\u{fffd}", 4));
+        assert_eq!((waiting.bytes(&second), waiting.text.len()), (&b"caf\xe9"[..], 4));
         waiting.pop().unwrap();
         waiting.forget();
-        assert_eq!(waiting.text(&second), "caf\u{fffd}", "one of its two still waits");
+        assert_eq!(waiting.bytes(&second), b"caf\xe9", "one of its two still waits");
         waiting.pop().unwrap();
         waiting.forget();
         assert!(waiting.text.is_empty() && waiting.front().is_none());

@@ -15,6 +15,8 @@ pub(super) enum Mask {
 }
 
 impl Mask {
+    pub(super) const ALL: [Self; 5] = [Self::PrivateKey, Self::Secret, Self::Email, Self::Card, Self::Ip];
+
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::PrivateKey => "[private key]",
@@ -49,6 +51,9 @@ pub(super) fn find(line: &str, at: usize, addresses: Addresses) -> Option<Found>
 /// The next place after `at` where something may begin: any byte that does not go on a word, on a character boundary.
 pub(super) fn next_start(line: &str, at: usize) -> usize {
     let bytes = line.as_bytes();
+    if is_escaped(&bytes[at..]) {
+        return at + ESCAPED;
+    }
     let mut next = at + 1;
     while next < bytes.len() && (is_word(bytes[next - 1]) && is_word(bytes[next])) {
         next += 1;
@@ -57,6 +62,20 @@ pub(super) fn next_start(line: &str, at: usize) -> usize {
         next += 1;
     }
     next
+}
+
+/// Bytes of `\u0026`, as JSON writes a character that is none of a word's.
+pub(super) const ESCAPED: usize = 6;
+
+/// Whether such a character comes next.
+pub(super) fn is_escaped(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\\u") && bytes.get(2..ESCAPED).is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Whether a word goes on at `at`.
+pub(super) fn is_inside(bytes: &[u8], at: usize) -> bool {
+    let escaped = at.checked_sub(ESCAPED).is_some_and(|before| is_escaped(&bytes[before..]));
+    !escaped && at > 0 && is_word(bytes[at - 1])
 }
 
 /// Letters, digits, and everything beyond ASCII.
@@ -86,7 +105,7 @@ fn email(line: &str, at: usize) -> Option<usize> {
 fn card(bytes: &[u8], at: usize) -> Option<usize> {
     // 3 to 6 are the schemes people pay with, 2 is a newer range; 0 and 1 are times and ids.
     let before = at.checked_sub(1).map(|before| bytes[before]);
-    if !matches!(bytes[at], b'2'..=b'6') || before.is_some_and(|b| is_word(b) || matches!(b, b'.' | b'_')) {
+    if !matches!(bytes[at], b'2'..=b'6') || is_inside(bytes, at) || matches!(before, Some(b'.' | b'_')) {
         return None;
     }
     let mut digits = [0_u8; 19];
@@ -122,7 +141,7 @@ fn ip(line: &str, at: usize) -> Option<usize> {
     if !bytes[at].is_ascii_hexdigit() && bytes[at] != b':' {
         return None;
     }
-    if at > 0 && (is_word(bytes[at - 1]) || matches!(bytes[at - 1], b'.' | b':')) {
+    if is_inside(bytes, at) || at > 0 && matches!(bytes[at - 1], b'.' | b':') {
         return None;
     }
     let trimmed = |end: usize| at + line[at..end].trim_end_matches('.').len();

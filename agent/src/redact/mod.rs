@@ -19,7 +19,7 @@
 mod find;
 mod secret;
 
-use oddline_core::{event::Sample, limits::LINE_BYTES_MAX};
+use oddline_core::{event::Sample, format, limits::LINE_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 
 /// What leaves this host of an odd line.
@@ -30,7 +30,7 @@ pub enum Samples {
     None,
     /// The line without what looks secret or personal.
     Redacted,
-    /// The line.
+    /// The line, without escape sequences.
     Full,
 }
 
@@ -44,15 +44,21 @@ pub enum Addresses {
     Hide,
 }
 
-/// The sample of a line, cut to its bound; `None` when this host gives none.
+/// The sample of a line, cut to its bound; `None` when this host gives none, and for a line that says nothing.
+///
+/// The line as it is read, not its bytes: escape sequences stand between a name and its secret, and the journal writes
+/// what holds them as numbers.
 #[must_use]
-pub fn sample(line: &str, samples: Samples, addresses: Addresses) -> Option<Sample> {
-    match samples {
-        Samples::None => None,
-        // Cut after redaction: half a secret is not recognised.
-        Samples::Redacted => Some(Sample::cut(&redact(line, addresses))),
-        Samples::Full => Some(Sample::cut(line)),
+pub fn sample(line: &[u8], samples: Samples, addresses: Addresses) -> Option<Sample> {
+    if samples == Samples::None {
+        return None;
     }
+    let text = format::shown(line);
+    if text.is_empty() {
+        return None;
+    }
+    // Cut after redaction: half a secret is not recognised.
+    Some(Sample::cut(&if samples == Samples::Full { text } else { redact(&text, addresses).into() }))
 }
 
 /// A mask is another neighbour than what it hides: next to it more may be found. Each pass masks more of the line, and

@@ -1,6 +1,6 @@
 //! Secrets: by the name before them, by a word that announces them, or by their shape.
 
-use super::find::{Found, Mask, is_word, run};
+use super::find::{ESCAPED, Found, Mask, is_escaped, is_inside, run};
 
 /// A name that contains one of these has a secret value, whatever it looks like.
 const SECRET_NAMES: [&str; 17] = [
@@ -89,12 +89,16 @@ fn private_key(line: &str, at: usize) -> Option<usize> {
     Some(close.unwrap_or(line.len()))
 }
 
-/// `//user:password@` in a URL: what stands between.
+/// `//user:password@` in a URL, `\/\/` in a JSON string: what stands between.
 fn url_credentials(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    if !bytes[at..].starts_with(b"//") {
+    if !matches!(bytes[at], b'/' | b'\\') || at > 0 && bytes[at - 1] == b'\\' {
         return None;
     }
-    let from = at + 2;
+    let slash = |at: usize| {
+        let end = run(bytes, at, |b| b == b'\\');
+        (bytes.get(end) == Some(&b'/')).then_some(end + 1)
+    };
+    let from = slash(slash(at)?)?;
     let end = run(bytes, from, |b| !b.is_ascii_whitespace() && !matches!(b, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<'));
     let to = from + bytes[from..end].iter().rposition(|&b| b == b'@')?;
     let masked = &bytes[from..to] == Mask::Secret.as_str().as_bytes();
@@ -113,25 +117,62 @@ fn named(line: &str, at: usize) -> Option<(usize, usize)> {
     let is_last = |part: &str| {
         name.strip_suffix(part).is_some_and(|before| before.is_empty() || before.ends_with(['_', '-', '.']))
     };
-    let to = if SECRET_LINES.contains(&name.as_str()) {
-        if quote.is_empty() { bytes.len() } else { quoted_end(line, from, quote) }
-    } else {
-        value_end(line, from, quote)
-    };
-    let secret = SECRET_LINES.contains(&name.as_str())
-        || SECRET_NAMES.iter().any(|part| name.contains(part))
-        || (SECRET_ENDS.iter().any(|part| is_last(part)) && !line[from..to].starts_with('/'))
-        || (KEY_ENDS.iter().any(|part| is_last(part)) && looks_issued(&line[from..to]));
+    if SECRET_LINES.contains(&name.as_str()) {
+        let to = if quote.is_empty() { bytes.len() } else { quoted_end(line, from, quote) };
+        return (to > from).then_some((from, to));
+    }
+    let is_path = line[from..].trim_start_matches('\\').starts_with('/');
+    let secret = SECRET_NAMES.iter().any(|part| name.contains(part))
+        || (SECRET_ENDS.iter().any(|part| is_last(part)) && !is_path);
+    let (from, to) = if secret { value(line, from, quote) } else { (from, value_end(line, from, quote)) };
+    let secret = secret || (KEY_ENDS.iter().any(|part| is_last(part)) && looks_issued(&line[from..to]));
     (secret && to > from).then_some((from, to))
+}
+
+/// A secret value: of a list or an object all that is inside.
+fn value(line: &str, from: usize, quote: &[u8]) -> (usize, usize) {
+    let is_mask = Mask::ALL.iter().any(|mask| line[from..].starts_with(mask.as_str()));
+    if quote.is_empty() && !is_mask && matches!(line.as_bytes().get(from), Some(b'[' | b'{' | b'(')) {
+        return (from + 1, closing(line, from));
+    }
+    (from, value_end(line, from, quote))
+}
+
+/// Where the bracket at `at` is closed, outside quotes; else the line's end.
+fn closing(line: &str, at: usize) -> usize {
+    let bytes = line.as_bytes();
+    let (mut depth, mut next) = (0_usize, at);
+    while next < bytes.len() {
+        let quote = opening(&bytes[next..]);
+        if !quote.is_empty() {
+            next = quoted_end(line, next + quote.len(), quote) + quote.len();
+            continue;
+        }
+        match bytes[next] {
+            b'[' | b'{' | b'(' => depth += 1,
+            b']' | b'}' | b')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return next;
+        }
+        next += 1;
+    }
+    bytes.len()
 }
 
 /// Where the value of a name that ends at `end` begins, and the quote before it.
 fn value_start(bytes: &[u8], end: usize, is_option: bool) -> Option<(usize, &[u8])> {
     let blank = |at: usize| run(bytes, at, |b| b == b' ' || b == b'\t');
-    let after_name = end + opening(&bytes[end..]).len();
+    let mut after_name = end;
+    while is_colour(&bytes[after_name..]) {
+        after_name = run(bytes, after_name + ESCAPED + 1, |b| b.is_ascii_digit() || b == b';') + 1;
+    }
+    after_name += opening(&bytes[after_name..]).len();
     let sign = blank(after_name);
     let after_sign = match bytes.get(sign) {
         Some(b'=' | b':') => run(bytes, sign, |b| matches!(b, b'=' | b':' | b'>')),
+        Some(b'\\') if is_escaped(&bytes[sign..]) && bytes[sign + 2..].starts_with(b"003d") => sign + ESCAPED,
         // `--password value`
         Some(_) if is_option && sign > end => sign,
         Some(_) | None => return None,
@@ -139,6 +180,13 @@ fn value_start(bytes: &[u8], end: usize, is_option: bool) -> Option<(usize, &[u8
     let value = blank(after_sign);
     let quote = opening(&bytes[value..]);
     Some((value + quote.len(), quote))
+}
+
+/// `\u001b[0m`: an escape sequence in a JSON string, up to its letter.
+fn is_colour(bytes: &[u8]) -> bool {
+    let inside = |b: &u8| b.is_ascii_digit() || *b == b';';
+    bytes.get(..ESCAPED + 1).is_some_and(|start| start.eq_ignore_ascii_case(b"\\u001b["))
+        && bytes[ESCAPED + 1..].iter().find(|b| !inside(b)).is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// A quote, with the backslashes before it when it stands in a string.
@@ -161,6 +209,10 @@ fn value_end(line: &str, from: usize, quote: &[u8]) -> usize {
     let ends =
         |b: u8| b.is_ascii_whitespace() || matches!(b, b'&' | b',' | b';' | b'"' | b'\'' | b')' | b'}' | b']' | b'<');
     let end = run(bytes, start, |b| !ends(b));
+    // `Some("abc")`
+    if end > start && bytes[end - 1] == b'(' && matches!(bytes.get(end), Some(b'"' | b'\'')) {
+        return closing(line, end - 1);
+    }
     let scheme = &line[start..end];
     // `token: Bearer abc`
     if ANNOUNCING.iter().any(|word| scheme.eq_ignore_ascii_case(word)) && bytes.get(end) == Some(&b' ') {
@@ -182,9 +234,8 @@ fn quoted_end(line: &str, from: usize, quote: &[u8]) -> usize {
 }
 
 fn looks_issued(value: &str) -> bool {
-    let belongs =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=' | b'_' | b'-' | b'.' | b'~' | b'%');
-    value.len() >= KEY_VALUE_MIN && value.bytes().all(belongs)
+    let belongs = |at: usize| is_token(value.as_bytes(), at) || value.as_bytes()[at] == b'%';
+    value.len() >= KEY_VALUE_MIN && (0..value.len()).all(belongs)
 }
 
 /// `Bearer abc`: the second word.
@@ -198,17 +249,17 @@ fn announced(line: &str, at: usize) -> Option<(usize, usize)> {
         return None;
     }
     let from = run(bytes, end, |b| b == b' ');
-    let to = run(bytes, from, is_token);
+    let to = token_end(bytes, from);
     (to - from >= ANNOUNCED_MIN).then_some((from, to))
 }
 
 /// A word that is a secret by its shape; its end.
 fn shaped(line: &str, at: usize) -> Option<usize> {
     let bytes = line.as_bytes();
-    if at > 0 && is_word(bytes[at - 1]) {
+    if is_inside(bytes, at) {
         return None;
     }
-    let end = run(bytes, at, is_token);
+    let end = token_end(bytes, at);
     if end - at < SHAPED_MIN {
         return None;
     }
@@ -241,6 +292,15 @@ fn is_random(word: &str) -> bool {
     counts.iter().all(|&count| count >= 3) && 5 * changes >= 2 * word.len()
 }
 
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'/' | b'=' | b'~')
+fn token_end(bytes: &[u8], at: usize) -> usize {
+    (at..bytes.len()).find(|&next| !is_token(bytes, next)).unwrap_or(bytes.len())
+}
+
+/// Whether the byte is part of a token; a JSON string may write its slashes as `\/`.
+fn is_token(bytes: &[u8], at: usize) -> bool {
+    match bytes[at] {
+        b'.' | b'_' | b'-' | b'+' | b'/' | b'=' | b'~' => true,
+        b'\\' => bytes.get(at + 1) == Some(&b'/'),
+        byte => byte.is_ascii_alphanumeric(),
+    }
 }

@@ -31,6 +31,15 @@ fn secrets_are_masked() {
         ("paid with 4111 1111 1111 1111 today", "paid with [card] today"),
         ("card=4111111111111111;", "card=[card];"),
         ("1234 5500-0055-5555-5559 5", "1234 [card] 5"),
+        (r"postgres:\/\/me:hunter2@db", r"postgres:\/\/[secret]@db"),
+        (r#""key":"ab\/0123456789abcdef0123""#, r#""key":"[secret]""#),
+        (r#"{"password":["hunter2"]}"#, r#"{"password":[[secret]]}"#),
+        (r#"{"password": {"new":"a]}b","old":["c"]},"n":1}"#, r#"{"password": {[secret]},"n":1}"#),
+        (r#"Login { password: Some("hunter2"), n: 1 }"#, "Login { password: [secret]), n: 1 }"),
+        (r"a=1\u0026pass=hunter2 b", r"a=1\u0026pass=[secret] b"),
+        (r"\u003cann@example.org\u003e", r"\u003c[email]\u003e"),
+        (r"\u001b[36mpassword\u001b[0m=hunter2 b", r"\u001b[36mpassword\u001b[0m=[secret] b"),
+        (r"password\u003dhunter2", r"password\u003d[secret]"),
     ] {
         assert_eq!(redact(line, KEEP), expected, "{line}");
     }
@@ -70,12 +79,24 @@ fn addresses_are_masked_when_asked_for() {
 #[test]
 fn samples_are_as_the_host_allows() {
     let line = "password=hunter2";
-    assert_eq!(sample(line, Samples::None, KEEP), None);
-    assert_eq!(&*sample(line, Samples::Redacted, KEEP).unwrap(), "password=[secret]");
-    assert_eq!(&*sample(line, Samples::Full, KEEP).unwrap(), line);
+    assert_eq!(sample(line.as_bytes(), Samples::None, KEEP), None);
+    assert_eq!(&*sample(line.as_bytes(), Samples::Redacted, KEEP).unwrap(), "password=[secret]");
+    assert_eq!(&*sample(line.as_bytes(), Samples::Full, KEEP).unwrap(), line);
     let long = format!("{} 4111111111111111 {}", "x ".repeat(SAMPLE_BYTES_MAX / 2 - 5), "y".repeat(100_000));
-    let cut = sample(&long, Samples::Redacted, KEEP).unwrap();
+    let cut = sample(long.as_bytes(), Samples::Redacted, KEEP).unwrap();
     assert!(cut.len() <= SAMPLE_BYTES_MAX && !cut.contains("4111"));
+}
+
+#[test]
+fn what_is_read_is_redacted_not_its_bytes() {
+    let coloured = "\u{1b}[36mpassword\u{1b}[0m=hunter2";
+    let numbers = coloured.bytes().map(|b| b.to_string()).collect::<Vec<_>>().join(",");
+    let entry = format!(r#"{{"__REALTIME_TIMESTAMP":"1","MESSAGE":[{numbers}]}}"#);
+    for line in [coloured, &entry] {
+        assert_eq!(&*sample(line.as_bytes(), Samples::Redacted, KEEP).unwrap(), "password=[secret]");
+    }
+    let cut = entry.trim_end_matches("]}");
+    assert_eq!(sample(cut.as_bytes(), Samples::Redacted, KEEP), None, "nothing of it can be read");
 }
 
 /// Pieces that meet in odd ways.
@@ -99,6 +120,11 @@ fn piece() -> impl Strategy<Value = String> {
         "//",
         "[secret]",
         "[email]",
+        "{",
+        "(",
+        "\\u0026",
+        "\\u001b[0m",
+        "\\/",
         "[",
         "]",
         "&",

@@ -70,6 +70,20 @@ pub(crate) fn parse(text: &str) -> Option<Record<'_>> {
     Some(record)
 }
 
+/// The message of an entry, empty when it has none or none that can be read; `None` for what is no entry.
+pub(crate) fn message(text: &str) -> Option<String> {
+    if !text.contains("\"__REALTIME_TIMESTAMP\"") {
+        return None;
+    }
+    let mut message = None;
+    let extent = json::object(text, &mut |key, value| {
+        if key == "MESSAGE" {
+            message = plain(value);
+        }
+    });
+    (extent != Extent::Nothing).then(|| message.map(clean::strip).unwrap_or_default().into_owned())
+}
+
 /// The fields that tell who wrote an entry.
 #[derive(Default)]
 struct Who<'a> {

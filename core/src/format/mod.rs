@@ -1,7 +1,7 @@
 //! Line formats: bytes of a line in, a record out. Parsing never fails: a line that its format does not fit is a
 //! record of its text with a fault. Reads no clock: what a line leaves out comes with the [`Context`].
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +120,17 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
+/// A line as people read it: the message of a journal's entry, of any other line its text; without escape sequences.
+/// Empty for an entry whose message is missing or cut.
+#[must_use]
+pub fn shown(line: &[u8]) -> Cow<'_, str> {
+    let (text, _) = clean::line(line);
+    match journal::message(&text) {
+        Some(message) => Cow::Owned(message),
+        None => text,
+    }
+}
+
 /// What a line leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Context {
@@ -139,5 +150,20 @@ mod tests {
     fn an_unknown_format_is_refused_with_the_known_ones() {
         let error = "json".parse::<Format>().unwrap_err().to_string();
         assert!(error.contains("\"json\"") && error.contains("jsonl") && error.contains("journald"), "{error}");
+    }
+
+    #[test]
+    fn lines_are_shown_as_they_are_read() {
+        let entry = |message: &str| format!(r#"{{"__REALTIME_TIMESTAMP":"1","_HOSTNAME":"a","MESSAGE":{message}}}"#);
+        for (line, expected) in [
+            ("a \u{1b}[36mb\u{1b}[0m\n".to_owned(), "a b"),
+            (r#"{"MESSAGE":"x"}"#.to_owned(), r#"{"MESSAGE":"x"}"#),
+            (entry(r#""plain""#), "plain"),
+            (entry("[27,91,51,54,109,104,105,27,91,48,109]"), "hi"),
+            (entry("null"), ""),
+            (entry("[104,105,27,91").trim_end_matches('}').to_owned(), ""),
+        ] {
+            assert_eq!(shown(line.as_bytes()), expected, "{line}");
+        }
     }
 }

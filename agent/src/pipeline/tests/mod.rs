@@ -126,6 +126,26 @@ fn samples_are_redacted_or_not_given() {
 }
 
 #[test]
+fn a_sample_of_the_journal_is_its_message() {
+    let treatment = Treatment { format: Format::Journal, ..treatment(60) };
+    let mut pipeline = Pipeline::new("journal", treatment, model(), None).unwrap();
+    let mut out = Output::default();
+    let coloured = "\u{1b}[36mpassword\u{1b}[0m=hunter2".repeat(50);
+    for i in 0..120 {
+        let text = if i == 119 { &coloured } else { "ok" };
+        let numbers = text.bytes().map(|b| b.to_string()).collect::<Vec<_>>().join(",");
+        let entry = format!(
+            r#"{{"__REALTIME_TIMESTAMP":"{}","_HOSTNAME":"a","SYSLOG_IDENTIFIER":"web","MESSAGE":[{numbers}]}}"#,
+            at(i * MINUTE).micros()
+        );
+        pipeline.line(entry.as_bytes(), None, &mut out).unwrap();
+    }
+    pipeline.idle(&mut out).unwrap();
+    let [Event::EpisodeOpened(episode)] = &*out.events else { panic!("{:?}", out.events) };
+    assert_eq!(episode.samples.iter().map(|s| &**s).collect::<Vec<_>>(), ["password=[secret]"]);
+}
+
+#[test]
 fn beyond_the_flood_limit_there_is_one_summary_and_nothing_of_what_was_held_back() {
     let mut lines = vec![HEADER.to_owned()];
     let stream = |i: i64| format!("a,c{i:02}");
