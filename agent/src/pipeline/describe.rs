@@ -123,7 +123,7 @@ pub fn first(number: u64, stream: &StreamName, seen: &Seen<'_>, around: Around<'
         value: Finite::<f64>::nearest(0.0),
         expected: None,
         learning: matches!(seen, Seen::Verdict(verdict, _) if verdict.learning),
-        samples: around.sample.into_iter().collect(),
+        samples: around.line.and_then(|line| around.rules.sample(line)).into_iter().collect(),
         model: around.model,
         by_clock: false,
     };

@@ -40,7 +40,7 @@ pub use self::{
     output::{Output, Wanted},
     remembered::{Counts, Remembered},
 };
-use crate::redact::{self, Addresses, Samples};
+use crate::redact::{Addresses, Rules, Samples};
 
 /// How one source is treated.
 #[derive(Debug, Clone)]
@@ -304,25 +304,26 @@ impl Pipeline {
     /// Tells what has its turn: verdicts that are there, and notices that no missing verdict stands before.
     fn tell(&mut self, out: &mut Output) {
         let Treatment { samples, addresses, .. } = self.treatment;
+        let rules = Rules { samples, addresses };
         let model = self.judge.model();
         let mut judged = self.judged.drain(..);
         while let Some(item) = self.waiting.front() {
-            let around =
-                |sample| Around { source: &self.source, view: &model.profile.record, model: model.version, sample };
+            let around = |line| {
+                let (source, view) = (&self.source, &model.profile.record);
+                Around { source, view, model: model.version, line, rules }
+            };
             match item {
                 Item::Notice(notice) => {
                     let shown = matches!(notice, Notice::NewComponent { .. } | Notice::NewLevel { .. });
                     let line = shown.then(|| self.waiting.front_line()).flatten();
-                    let sample = line.and_then(|line| redact::sample(line, samples, addresses));
-                    self.episodes.note(notice, around(sample), &mut out.events);
+                    self.episodes.note(notice, around(line), &mut out.events);
                 }
                 Item::Record => {
                     let Some(judged) = judged.next() else { break };
                     let odd = judged.verdict.anomalous;
                     self.counts.anomalous += u64::from(odd);
                     let line = if judged.step == Step::Opened { self.waiting.front_line() } else { None };
-                    let sample = line.and_then(|line| redact::sample(line, samples, addresses));
-                    self.episodes.take(&judged, around(sample), &mut out.events);
+                    self.episodes.take(&judged, around(line), &mut out.events);
                     if out.wanted == Wanted::All || (odd && out.wanted == Wanted::Odd) {
                         out.judged.push(judged);
                     }

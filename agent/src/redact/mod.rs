@@ -44,21 +44,35 @@ pub enum Addresses {
     Hide,
 }
 
-/// The sample of a line, cut to its bound; `None` when this host gives none, and for a line that says nothing.
-///
-/// The line as it is read, not its bytes: escape sequences stand between a name and its secret, and the journal writes
-/// what holds them as numbers.
-#[must_use]
-pub fn sample(line: &[u8], samples: Samples, addresses: Addresses) -> Option<Sample> {
-    if samples == Samples::None {
-        return None;
+/// What this host lets out of its logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Of a line.
+    pub samples: Samples,
+    /// Of the addresses in it.
+    pub addresses: Addresses,
+}
+
+impl Rules {
+    /// The sample of a line, cut to its bound; `None` when this host gives none, and for a line that says nothing.
+    ///
+    /// The line as it is read, not its bytes: escape sequences stand between a name and its secret, and the journal
+    /// writes what holds them as numbers.
+    #[must_use]
+    pub fn sample(self, line: &[u8]) -> Option<Sample> {
+        if self.samples == Samples::None {
+            return None;
+        }
+        let text = format::shown(line);
+        if text.is_empty() {
+            return None;
+        }
+        // Cut after redaction: half a secret is not recognised.
+        Some(Sample::cut(&match self.samples {
+            Samples::Full => text,
+            Samples::None | Samples::Redacted => redact(&text, self.addresses).into(),
+        }))
     }
-    let text = format::shown(line);
-    if text.is_empty() {
-        return None;
-    }
-    // Cut after redaction: half a secret is not recognised.
-    Some(Sample::cut(&if samples == Samples::Full { text } else { redact(&text, addresses).into() }))
 }
 
 /// A mask is another neighbour than what it hides: next to it more may be found. Each pass masks more of the line, and

@@ -1,6 +1,6 @@
 //! Secrets: by the name before them, by a word that announces them, or by their shape.
 
-use super::find::{ESCAPED, Found, Mask, is_escaped, is_inside, run};
+use super::find::{ESCAPED, Found, Mask, is_escaped, is_inside, run, run_within};
 
 /// A name that contains one of these has a secret value, whatever it looks like.
 const SECRET_NAMES: [&str; 17] = [
@@ -66,6 +66,10 @@ const RANDOM_MIN: usize = 32;
 const SHAPED_MIN: usize = 15;
 /// Longest name looked at: names are words.
 const NAME_MAX: usize = 64;
+/// What tells a secret by its shape stands in so many bytes: a look at each word's start must not reach to the end of
+/// what may be the whole line. The header of a JWT may hold a certificate's digest.
+const SHAPE_MAX: usize = 256;
+const JWT_HEADER_MAX: usize = 2_048;
 
 pub(super) fn find(line: &str, at: usize) -> Option<Found> {
     let bytes = line.as_bytes();
@@ -108,7 +112,8 @@ fn url_credentials(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 /// The value of a name that says it is secret.
 fn named(line: &str, at: usize) -> Option<(usize, usize)> {
     let bytes = line.as_bytes();
-    let end = run(bytes, at, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    let belongs = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let end = run_within(bytes, at, NAME_MAX + 1, belongs);
     if end == at || end - at > NAME_MAX {
         return None;
     }
@@ -124,9 +129,14 @@ fn named(line: &str, at: usize) -> Option<(usize, usize)> {
     let is_path = line[from..].trim_start_matches('\\').starts_with('/');
     let secret = SECRET_NAMES.iter().any(|part| name.contains(part))
         || (SECRET_ENDS.iter().any(|part| is_last(part)) && !is_path);
-    let (from, to) = if secret { value(line, from, quote) } else { (from, value_end(line, from, quote)) };
-    let secret = secret || (KEY_ENDS.iter().any(|part| is_last(part)) && looks_issued(&line[from..to]));
-    (secret && to > from).then_some((from, to))
+    let (from, to) = if secret {
+        value(line, from, quote)
+    } else if KEY_ENDS.iter().any(|part| is_last(part)) {
+        (from, issued_end(line, from, quote)?)
+    } else {
+        return None;
+    };
+    (to > from).then_some((from, to))
 }
 
 /// A secret value: of a list or an object all that is inside.
@@ -206,9 +216,7 @@ fn value_end(line: &str, from: usize, quote: &[u8]) -> usize {
     // A mask that is already there, and whatever sticks to it.
     let masked = line[from..].starts_with(Mask::Secret.as_str());
     let start = if masked { from + Mask::Secret.as_str().len() } else { from };
-    let ends =
-        |b: u8| b.is_ascii_whitespace() || matches!(b, b'&' | b',' | b';' | b'"' | b'\'' | b')' | b'}' | b']' | b'<');
-    let end = run(bytes, start, |b| !ends(b));
+    let end = run(bytes, start, |b| !ends_value(b));
     // `Some("abc")`
     if end > start && bytes[end - 1] == b'(' && matches!(bytes.get(end), Some(b'"' | b'\'')) {
         return closing(line, end - 1);
@@ -216,9 +224,13 @@ fn value_end(line: &str, from: usize, quote: &[u8]) -> usize {
     let scheme = &line[start..end];
     // `token: Bearer abc`
     if ANNOUNCING.iter().any(|word| scheme.eq_ignore_ascii_case(word)) && bytes.get(end) == Some(&b' ') {
-        return run(bytes, end + 1, |b| !ends(b));
+        return run(bytes, end + 1, |b| !ends_value(b));
     }
     end
+}
+
+fn ends_value(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'&' | b',' | b';' | b'"' | b'\'' | b')' | b'}' | b']' | b'<')
 }
 
 fn quoted_end(line: &str, from: usize, quote: &[u8]) -> usize {
@@ -233,9 +245,18 @@ fn quoted_end(line: &str, from: usize, quote: &[u8]) -> usize {
     bytes.len()
 }
 
-fn looks_issued(value: &str) -> bool {
-    let belongs = |at: usize| is_token(value.as_bytes(), at) || value.as_bytes()[at] == b'%';
-    value.len() >= KEY_VALUE_MIN && (0..value.len()).all(belongs)
+/// The end of a value that looks issued: long, and of a token's characters alone.
+fn issued_end(line: &str, from: usize, quote: &[u8]) -> Option<usize> {
+    let bytes = line.as_bytes();
+    let belongs = |&at: &usize| is_token(bytes, at) || bytes[at] == b'%';
+    let length = (from..bytes.len()).take(SHAPE_MAX).take_while(belongs).count();
+    let is_end = match bytes.get(from + length) {
+        None => true,
+        Some(_) if length == SHAPE_MAX => true,
+        Some(&next) if quote.is_empty() => ends_value(next),
+        Some(_) => bytes[from + length..].starts_with(quote),
+    };
+    (length >= KEY_VALUE_MIN && is_end).then(|| value_end(line, from, quote))
 }
 
 /// `Bearer abc`: the second word.
@@ -249,7 +270,7 @@ fn announced(line: &str, at: usize) -> Option<(usize, usize)> {
         return None;
     }
     let from = run(bytes, end, |b| b == b' ');
-    let to = token_end(bytes, from);
+    let to = token_end(bytes, from, usize::MAX);
     (to - from >= ANNOUNCED_MIN).then_some((from, to))
 }
 
@@ -259,17 +280,18 @@ fn shaped(line: &str, at: usize) -> Option<usize> {
     if is_inside(bytes, at) {
         return None;
     }
-    let end = token_end(bytes, at);
-    if end - at < SHAPED_MIN {
+    let word = &line[at..token_end(bytes, at, SHAPE_MAX)];
+    if word.len() < SHAPED_MIN {
         return None;
     }
-    let word = &line[at..end];
-    let jwt = word.starts_with("eyJ") && word.len() >= KEY_VALUE_MIN && word.contains('.');
-    let follows = |start: &str| {
-        run(bytes, at + start.len(), |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') - at - start.len()
+    let plain = |from: usize, most: usize| {
+        run_within(bytes, from, most, |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') - from
     };
-    let issued = ISSUED.iter().any(|(start, more)| word.starts_with(start) && follows(start) >= *more);
-    (jwt || issued || is_random(word)).then_some(end)
+    let is_jwt = || bytes.get(at + plain(at, JWT_HEADER_MAX)) == Some(&b'.');
+    let jwt = word.starts_with("eyJ") && word.len() >= KEY_VALUE_MIN && is_jwt();
+    let issued =
+        ISSUED.iter().any(|(start, more)| word.starts_with(start) && plain(at + start.len(), *more) == *more);
+    (jwt || issued || is_random(word)).then(|| token_end(bytes, at, usize::MAX))
 }
 
 fn is_random(word: &str) -> bool {
@@ -292,8 +314,10 @@ fn is_random(word: &str) -> bool {
     counts.iter().all(|&count| count >= 3) && 5 * changes >= 2 * word.len()
 }
 
-fn token_end(bytes: &[u8], at: usize) -> usize {
-    (at..bytes.len()).find(|&next| !is_token(bytes, next)).unwrap_or(bytes.len())
+/// Where a token that begins at `at` ends, or `most` bytes after.
+fn token_end(bytes: &[u8], at: usize, most: usize) -> usize {
+    let end = bytes.len().min(at.saturating_add(most));
+    (at..end).find(|&next| !is_token(bytes, next)).unwrap_or(end)
 }
 
 /// Whether the byte is part of a token; a JSON string may write its slashes as `\/`.

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use oddline_core::{
     episode::Step,
-    event::{Episode, Event, NUMBERS_APART, NUMBERS_BY_CLOCK, Sample, SourceName},
+    event::{Episode, Event, NUMBERS_APART, NUMBERS_BY_CLOCK, SourceName},
     limits::{RATES_MAX, STREAMS_MAX},
     pace::{Notice, Silent},
     profile::RecordView,
@@ -25,6 +25,7 @@ use super::{
     describe::{self, Seen},
     flood::Flood,
 };
+use crate::redact::Rules;
 
 /// Episodes open at a time: one a stream of values, one a silent stream, one a counter. An evicted stream never ends
 /// its own; beyond the bound the first by name is forgotten, and counted.
@@ -70,8 +71,10 @@ pub struct Around<'a> {
     pub view: &'a RecordView,
     /// The model's version.
     pub model: u64,
-    /// The odd line as it may be shown.
-    pub sample: Option<Sample>,
+    /// The odd line, to be shown by the rules: redacted once the flood limit has let its episode through.
+    pub line: Option<&'a [u8]>,
+    /// What may be shown.
+    pub rules: Rules,
 }
 
 impl Episodes {

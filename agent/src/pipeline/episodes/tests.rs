@@ -9,6 +9,9 @@ use oddline_core::{
 };
 
 use super::*;
+use crate::redact::{Addresses, Samples};
+
+const RULES: Rules = Rules { samples: Samples::Redacted, addresses: Addresses::Keep };
 
 fn view() -> RecordView {
     let threshold = Threshold { value: 1.0, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) };
@@ -62,13 +65,13 @@ impl Told {
     }
 
     fn take(&mut self, judged: &Judged) -> Vec<Event> {
-        let around = Around { source: &self.source, view: &self.view, model: 3, sample: None };
+        let around = Around { source: &self.source, view: &self.view, model: 3, line: None, rules: RULES };
         self.episodes.take(judged, around, &mut self.events);
         core::mem::take(&mut self.events)
     }
 
     fn note(&mut self, notice: &Notice) -> Vec<Event> {
-        let around = Around { source: &self.source, view: &self.view, model: 3, sample: None };
+        let around = Around { source: &self.source, view: &self.view, model: 3, line: None, rules: RULES };
         self.episodes.note(notice, around, &mut self.events);
         core::mem::take(&mut self.events)
     }
