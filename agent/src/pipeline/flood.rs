@@ -1,5 +1,6 @@
 //! The flood limit: so many episodes an hour and source travel one by one, the rest as one summary with counts.
-//! Pure; runs on event time, so that a replay holds back the same ones.
+//! Pure; runs on event time, so that a replay holds back the same ones: on the source's watermark, since one record of
+//! the far future would end the refilling.
 
 use std::collections::BTreeMap;
 
@@ -38,25 +39,27 @@ impl Flood {
         Self { per_hour, tokens: f64::from(per_hour), filled: None, held: None }
     }
 
-    /// Whether an episode that opens at `time` may travel; if not, it is counted.
-    pub fn admit(&mut self, time: EventTime, component: &str) -> bool {
-        // Late records do not turn the bucket's clock back.
-        let since = self.filled.map_or(0.0, |filled| time.seconds_since(filled).max(0.0));
-        self.filled = Some(self.filled.map_or(time, |filled| filled.max(time)));
+    /// Whether an episode that opens when the watermark stands at `now` may travel; if not, it is counted.
+    pub fn admit(&mut self, now: EventTime, component: &str) -> bool {
+        // A watermark that was set back brings no tokens, and goes on from there.
+        let since = self.filled.map_or(0.0, |filled| now.seconds_since(filled).max(0.0));
+        self.filled = Some(now);
         let limit = f64::from(self.per_hour);
         self.tokens = (self.tokens + since * limit / 3_600.0).min(limit);
         if self.tokens >= 1.0 {
             self.tokens -= 1.0;
             return true;
         }
-        self.hold(time, component);
+        self.hold(now, component);
         false
     }
 
-    fn hold(&mut self, time: EventTime, component: &str) {
-        let held =
-            self.held.get_or_insert_with(|| Held { from: time, to: time, components: BTreeMap::new(), others: 0 });
-        held.to = held.to.max(time);
+    fn hold(&mut self, now: EventTime, component: &str) {
+        let fresh = || Held { from: now, to: now, components: BTreeMap::new(), others: 0 };
+        let held = self.held.get_or_insert_with(fresh);
+        // Set back by days, the watermark would not pass an hour after it for as long.
+        held.from = held.from.min(now);
+        held.to = held.to.max(now);
         if let Some(count) = held.components.get_mut(component) {
             *count += 1;
         } else if held.components.len() < COUNTED_MAX {
@@ -117,6 +120,7 @@ mod tests {
         assert!(flood.due(&source, at(9_000)).is_none());
         assert!(flood.admit(at(60), "a"), "one token a minute");
         assert!(!flood.admit(at(60), "a"));
-        assert!(!flood.admit(at(30), "a"), "a late record brings no token");
+        assert!(!flood.admit(at(30), "a"), "a watermark set back brings no token");
+        assert!(flood.admit(at(90), "a"), "and it goes on from there");
     }
 }

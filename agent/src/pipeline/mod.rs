@@ -259,7 +259,7 @@ impl Pipeline {
 
     fn queue_notices(&mut self, line: &Span) {
         for notice in self.notices.drain(..) {
-            self.waiting.push(Item::Notice(notice), line);
+            self.waiting.push(Item::Notice(notice), line, self.pace.watermark());
         }
     }
 
@@ -293,7 +293,7 @@ impl Pipeline {
     fn judge_one(&mut self, reading: &Record<'_>, line: &Span) -> Result<u64, InferError> {
         let names = Names { server: &self.treatment.server, component: &self.treatment.component };
         // The verdict on this very record may come back with the push that fills its block.
-        self.waiting.push(Item::Record, line);
+        self.waiting.push(Item::Record, line, self.pace.watermark());
         let taken = matches!(self.judge.push(reading, names, &mut self.judged)?, Intake::Judged(_));
         if !taken {
             self.waiting.take_back();
@@ -307,10 +307,10 @@ impl Pipeline {
         let rules = Rules { samples, addresses };
         let model = self.judge.model();
         let mut judged = self.judged.drain(..);
-        while let Some(item) = self.waiting.front() {
+        while let Some((item, passed)) = self.waiting.front() {
             let around = |line| {
                 let (source, view) = (&self.source, &model.profile.record);
-                Around { source, view, model: model.version, line, rules }
+                Around { source, view, model: model.version, passed, line, rules }
             };
             match item {
                 Item::Notice(notice) => {

@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-use oddline_core::{limits::LINE_BYTES_MAX, pace::Notice};
+use oddline_core::{limits::LINE_BYTES_MAX, pace::Notice, time::EventTime};
 
 /// Bytes of text the buffer keeps for the next lines; what long lines took beyond it is given back.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -24,7 +24,8 @@ pub enum Item {
 /// The queue. At most a block of records waits, and with each what was noticed at its line.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    items: VecDeque<(Item, Span)>,
+    /// With its line, and how far event time had come there.
+    items: VecDeque<(Item, Span, Option<EventTime>)>,
     text: Vec<u8>,
     /// Where `text` begins.
     begin: u64,
@@ -38,9 +39,9 @@ impl Waiting {
         start..self.end()
     }
 
-    /// Appends an item of the line.
-    pub fn push(&mut self, item: Item, line: &Span) {
-        self.items.push_back((item, line.clone()));
+    /// Appends an item of the line, at which event time has come to `passed`.
+    pub fn push(&mut self, item: Item, line: &Span, passed: Option<EventTime>) {
+        self.items.push_back((item, line.clone(), passed));
     }
 
     /// Takes back the item appended last.
@@ -48,19 +49,19 @@ impl Waiting {
         self.items.pop_back();
     }
 
-    /// The item whose turn it is.
-    pub fn front(&self) -> Option<&Item> {
-        self.items.front().map(|(item, _)| item)
+    /// The item whose turn it is, and where event time stood.
+    pub fn front(&self) -> Option<(&Item, Option<EventTime>)> {
+        self.items.front().map(|(item, _, passed)| (item, *passed))
     }
 
     /// Takes the item whose turn it is.
     pub fn pop(&mut self) -> Option<Item> {
-        self.items.pop_front().map(|(item, _)| item)
+        self.items.pop_front().map(|(item, ..)| item)
     }
 
     /// The line of the item whose turn it is; `None` without an item or when its line was not kept.
     pub fn front_line(&self) -> Option<&[u8]> {
-        self.items.front().filter(|(_, line)| !line.is_empty()).map(|(_, line)| self.bytes(line))
+        self.items.front().filter(|(_, line, _)| !line.is_empty()).map(|(_, line, _)| self.bytes(line))
     }
 
     fn bytes(&self, line: &Span) -> &[u8] {
@@ -71,7 +72,7 @@ impl Waiting {
     /// Forgets the text of lines of which nothing waits.
     pub fn forget(&mut self) {
         match (self.items.front(), self.items.back()) {
-            (Some((_, first)), Some((_, last))) => {
+            (Some((_, first, _)), Some((_, last, _))) => {
                 let length = |from: u64, to: u64| usize::try_from(to - from).expect("a length in memory");
                 self.text.truncate(length(self.begin, last.end));
                 self.text.drain(..length(self.begin, first.start));
@@ -98,15 +99,15 @@ mod tests {
     fn text_lives_as_long_as_something_of_its_line_waits() {
         let mut waiting = Waiting::default();
         let first = waiting.keep(b"first");
-        waiting.push(Item::Record, &first);
+        waiting.push(Item::Record, &first, None);
         let unjudged = waiting.keep(b"nothing in it");
-        waiting.push(Item::Record, &unjudged);
+        waiting.push(Item::Record, &unjudged, None);
         waiting.take_back();
         waiting.forget();
         assert_eq!(waiting.text, b"first");
         let second = waiting.keep(b"caf\xe9");
-        waiting.push(Item::Record, &second);
-        waiting.push(Item::Record, &second);
+        waiting.push(Item::Record, &second, None);
+        waiting.push(Item::Record, &second, None);
         waiting.pop().unwrap();
         waiting.forget();
         assert_eq!((waiting.bytes(&second), waiting.text.len()), (&b"caf\xe9"[..], 4));
@@ -125,7 +126,7 @@ mod tests {
         for i in 0..100 {
             let line = waiting.keep(&long);
             assert_eq!(line.end - line.start, LINE_BYTES_MAX as u64);
-            waiting.push(Item::Record, &line);
+            waiting.push(Item::Record, &line, None);
             if i % 10 == 9 {
                 (0..10).for_each(|_| drop(waiting.pop()));
             }

@@ -55,12 +55,12 @@ impl Civil {
     /// The year that puts the line nearest to the record before it, forward rather than back, and not after the
     /// reference; without a record before it, the last year that is not after the reference.
     fn guess_year(self, offset_s: i32, context: &Context) -> Option<EventTime> {
-        let near = context.previous.or(context.reference)?;
+        // One line of the far future would pull the years of all that follow after it.
+        let latest = context.reference.map(|reference| reference.micros().saturating_add(AHEAD_MICROS_MAX));
+        let bounded = |t: EventTime| latest.map_or(t, |latest| t.min(EventTime::from_micros(latest)));
+        let near = context.previous.map(bounded).or(context.reference)?;
         let year = year_of(near.micros().saturating_add(i64::from(offset_s) * MICROS_PER_S))?;
-        let reached = |t: EventTime| match context.reference {
-            Some(reference) => t.micros() <= reference.micros().saturating_add(AHEAD_MICROS_MAX),
-            None => true,
-        };
+        let reached = |t: EventTime| latest.is_none_or(|latest| t.micros() <= latest);
         if let Some(same) = self.in_year(year, offset_s) {
             let ahead = same.micros() - near.micros();
             if (0..CLOSE_MICROS).contains(&ahead) && reached(same) {
@@ -145,6 +145,13 @@ mod tests {
         assert_eq!(reset, "2026-01-01T00:00:00Z");
         let synced = guessed(no_year(8, 5, 10), Some(&reset), file_time).unwrap().to_string();
         assert_eq!(synced, "2026-08-05T10:00:00Z");
+    }
+
+    #[test]
+    fn a_line_of_the_far_future_does_not_take_the_year_along() {
+        let year = |previous| guessed(no_year(8, 5, 10), Some(previous), Some("2026-08-05T10:05:00Z")).unwrap();
+        assert_eq!(year("2099-01-01T00:00:00Z").to_string(), "2026-08-05T10:00:00Z");
+        assert_eq!(year("9999-01-01T00:00:00Z").to_string(), "2026-08-05T10:00:00Z");
     }
 
     proptest! {

@@ -37,6 +37,7 @@ pub struct Episodes {
     open: BTreeMap<Key, Open>,
     flood: Flood,
     flood_of_pace: Flood,
+    /// Where the source's event time stands.
     latest: Option<EventTime>,
     forgotten: u64,
     /// Episodes that no record opened so far, of event time and of the clock.
@@ -71,6 +72,8 @@ pub struct Around<'a> {
     pub view: &'a RecordView,
     /// The model's version.
     pub model: u64,
+    /// The source's watermark when its line was read; `None` where nothing has one, and the time of what was found does.
+    pub passed: Option<EventTime>,
     /// The odd line, to be shown by the rules: redacted once the flood limit has let its episode through.
     pub line: Option<&'a [u8]>,
     /// What may be shown.
@@ -153,7 +156,7 @@ impl Episodes {
 
     /// Event time goes on: a summary may be due.
     fn pass(&mut self, time: EventTime, around: &Around<'_>, events: &mut Vec<Event>) {
-        let latest = self.latest.map_or(time, |latest| latest.max(time));
+        let latest = around.passed.unwrap_or(time);
         self.latest = Some(latest);
         for flood in [&mut self.flood, &mut self.flood_of_pace] {
             events.extend(flood.due(around.source, latest).map(Event::FloodSummary));
@@ -175,8 +178,9 @@ impl Episodes {
 
     fn open(&mut self, key: Key, seen: &Seen<'_>, around: Around<'_>, events: &mut Vec<Event>) {
         let number = self.number(seen);
+        let now = self.latest.unwrap_or(seen.time());
         let flood = if key.0 == Topic::Values { &mut self.flood } else { &mut self.flood_of_pace };
-        let admitted = flood.admit(seen.time(), &key.1.component);
+        let admitted = flood.admit(now, &key.1.component);
         let episode = admitted.then(|| Box::new(describe::first(number, &key.1, seen, around)));
         if let Some(episode) = &episode {
             events.push(Event::EpisodeOpened(episode.clone()));
@@ -239,7 +243,7 @@ impl Episodes {
     ) {
         self.pass(time, &around, events);
         let number = self.number(seen);
-        if self.flood_of_pace.admit(time, &stream.component) {
+        if self.flood_of_pace.admit(self.latest.unwrap_or(time), &stream.component) {
             let episode = Box::new(describe::first(number, stream, seen, around));
             events.extend([Event::EpisodeOpened(episode.clone()), Event::EpisodeEnded(episode)]);
         }

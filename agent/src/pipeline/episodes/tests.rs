@@ -65,13 +65,13 @@ impl Told {
     }
 
     fn take(&mut self, judged: &Judged) -> Vec<Event> {
-        let around = Around { source: &self.source, view: &self.view, model: 3, line: None, rules: RULES };
+        let around = Around { source: &self.source, view: &self.view, model: 3, passed: None, line: None, rules: RULES };
         self.episodes.take(judged, around, &mut self.events);
         core::mem::take(&mut self.events)
     }
 
     fn note(&mut self, notice: &Notice) -> Vec<Event> {
-        let around = Around { source: &self.source, view: &self.view, model: 3, line: None, rules: RULES };
+        let around = Around { source: &self.source, view: &self.view, model: 3, passed: None, line: None, rules: RULES };
         self.episodes.note(notice, around, &mut self.events);
         core::mem::take(&mut self.events)
     }

@@ -169,6 +169,27 @@ fn beyond_the_flood_limit_there_is_one_summary_and_nothing_of_what_was_held_back
 }
 
 #[test]
+fn one_line_of_the_far_future_changes_no_other_event() {
+    let events = |wild: i64| {
+        let mut lines = vec![HEADER.to_owned()];
+        for minute in 0..400 {
+            let odd = |i: i64| minute > 60 && minute % 20 == i;
+            let value = |i: i64| if odd(i) { 100.0 } else { (minute % 5) as f64 };
+            lines.extend((0..20).map(|i| row(minute * MINUTE, &format!("a,c{i:02}"), value(i))));
+            if minute == 100 {
+                lines.push(row(wild, "z,wild", 1.0));
+            }
+        }
+        run(6, lines).1.events
+    };
+    let expected = events(100 * MINUTE);
+    let told = short(&expected);
+    assert!(told.iter().filter(|t| t.starts_with("flood")).count() > 2, "{told:?}");
+    assert!(told.iter().filter(|t| t.starts_with("opened")).count() > 20, "{told:?}");
+    assert_eq!(events(4_070_908_800), expected);
+}
+
+#[test]
 fn a_text_yields_its_length_and_its_numbers_under_its_component() {
     let (pipeline, out) = run(
         60,
