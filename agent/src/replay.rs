@@ -181,7 +181,15 @@ fn begin(args: &Args, log: &Log, model: &Model) -> Result<(Source, Pipeline)> {
     let position = worker::position(&stored);
     let remembered = worker::remembered(&stored, &name).map(|stored| stored.remembered);
     let begin = position.map_or(Begin::Start, Begin::After);
-    Ok((Source::file(&args.log, begin), Pipeline::new(&name, log.treatment(), model, remembered)?))
+    let mut treatment = log.treatment();
+    if let Some(remembered) = &remembered {
+        // As the agent treated it, unless this command says otherwise.
+        treatment.flood_limit = remembered.flood_limit();
+        if treatment.format == Format::Auto {
+            treatment.format = remembered.format().clone();
+        }
+    }
+    Ok((Source::file(&args.log, begin), Pipeline::new(&name, treatment, model, remembered)?))
 }
 
 /// Opens a model file.

@@ -39,6 +39,17 @@ impl Flood {
         Self { per_hour, tokens: f64::from(per_hour), filled: None, held: None }
     }
 
+    /// Another limit, from now on: a smaller one takes what is in the bucket beyond it, a larger one fills it faster.
+    pub fn limit(&mut self, per_hour: u32) {
+        self.per_hour = per_hour;
+    }
+
+    /// Tokens that come in an hour.
+    #[must_use]
+    pub fn per_hour(&self) -> u32 {
+        self.per_hour
+    }
+
     /// Whether an episode that opens when the watermark stands at `now` may travel; if not, it is counted.
     pub fn admit(&mut self, now: EventTime, component: &str) -> bool {
         // A watermark that was set back brings no tokens, and goes on from there.

@@ -30,7 +30,7 @@ use oddline_core::{
     stream,
     time::EventTime,
 };
-use oddline_detector::{InferError, Intake, Judge, Judged, Model, Names, State};
+use oddline_detector::{InferError, Intake, Judge, Judged, Model, Names};
 
 use self::{
     episodes::{Around, Episodes},
@@ -89,15 +89,10 @@ impl Pipeline {
         model: &Model,
         remembered: Option<Remembered>,
     ) -> Result<Self, InferError> {
-        let fresh = || Remembered {
-            parser: Parser::new(treatment.format.clone()),
-            judge: State::default(),
-            pace: Pace::default(),
-            episodes: Episodes::new(treatment.flood_limit),
-            previous: None,
-            counts: Counts::default(),
+        let remembered = match remembered {
+            Some(remembered) => remembered.treated(&treatment.format, treatment.flood_limit),
+            None => Remembered::new(&treatment.format, treatment.flood_limit),
         };
-        let remembered = remembered.unwrap_or_else(fresh);
         Ok(Self {
             source: SourceName::cut(source),
             judge: Judge::with_state(model, remembered.judge)?,

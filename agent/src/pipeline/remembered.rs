@@ -2,7 +2,7 @@
 
 use oddline_core::{
     event::{Event, ModelSwap, SourceName},
-    format::Parser,
+    format::{Format, Parser},
     pace::Pace,
     time::EventTime,
 };
@@ -23,6 +23,37 @@ pub struct Remembered {
 }
 
 impl Remembered {
+    /// Nothing yet.
+    pub(super) fn new(format: &Format, flood_limit: u32) -> Self {
+        Self {
+            parser: Parser::new(format.clone()),
+            judge: State::default(),
+            pace: Pace::default(),
+            episodes: Episodes::new(flood_limit),
+            previous: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Goes on as it is configured now.
+    pub(super) fn treated(mut self, format: &Format, flood_limit: u32) -> Self {
+        self.parser.read_as(format);
+        self.episodes.limit(flood_limit);
+        self
+    }
+
+    /// The format it was read in, as configured then.
+    #[must_use]
+    pub fn format(&self) -> &Format {
+        self.parser.format()
+    }
+
+    /// Episodes an hour that travelled one by one.
+    #[must_use]
+    pub fn flood_limit(&self) -> u32 {
+        self.episodes.flood_limit()
+    }
+
     /// Goes over from the model of version `from` to another, before [`Pipeline::new`] with it. The event to be told.
     pub fn adopt(&mut self, source: &SourceName, from: u64, model: &Model) -> Event {
         self.judge.adopt(model);

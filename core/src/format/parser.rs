@@ -44,6 +44,16 @@ impl Parser {
         self.votes = Votes::default();
     }
 
+    /// The lines from here on are of this format. If it is another one, `auto` decides anew; a table's columns stay:
+    /// the line that named them is not read again.
+    pub fn read_as(&mut self, format: &Format) {
+        if self.format != *format {
+            self.format = format.clone();
+            self.decided = None;
+            self.votes = Votes::default();
+        }
+    }
+
     /// The format as configured.
     #[must_use]
     pub fn format(&self) -> &Format {
@@ -190,6 +200,17 @@ mod tests {
         }
         let mut headless = Parser::new(Format::Csv);
         assert_eq!(headless.parse(b"1,2,3", &context()).unwrap().fault, Some(Fault::Header));
+    }
+
+    #[test]
+    fn a_table_goes_on_as_another_format() {
+        let mut parser = Parser::new(Format::Auto);
+        assert!(parser.parse(b"time,value", &context()).is_none());
+        parser.read_as(&Format::Csv);
+        let record = parser.parse(b"2026-01-05T00:00:00Z,1", &context()).unwrap();
+        assert_eq!((record.value, record.fault, parser.format_name()), (Some(1.0), None, "csv"));
+        parser.read_as(&Format::Plain);
+        assert_eq!(parser.parse(b"2026-01-05T00:00:00Z,1", &context()).unwrap().value, None);
     }
 
     #[test]

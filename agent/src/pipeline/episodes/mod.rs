@@ -96,6 +96,19 @@ impl Episodes {
         }
     }
 
+    /// From here on at most `flood_limit` episodes an hour travel one by one.
+    pub fn limit(&mut self, flood_limit: u32) {
+        for flood in [&mut self.flood, &mut self.flood_of_pace, &mut self.flood_by_clock] {
+            flood.limit(flood_limit);
+        }
+    }
+
+    /// How many may.
+    #[must_use]
+    pub fn flood_limit(&self) -> u32 {
+        self.flood.per_hour()
+    }
+
     /// Open episodes dropped because there were too many.
     #[must_use]
     pub fn forgotten(&self) -> u64 {

@@ -169,6 +169,24 @@ fn beyond_the_flood_limit_there_is_one_summary_and_nothing_of_what_was_held_back
 }
 
 #[test]
+fn what_is_configured_now_counts_for_a_known_source() {
+    let (mut pipeline, mut out) = (new(60), Output::default());
+    for line in table("..........") {
+        pipeline.line(line.as_bytes(), None, &mut out).unwrap();
+    }
+    let remembered = pipeline.remembered();
+    assert_eq!((remembered.format(), remembered.flood_limit()), (&Format::Auto, 60));
+    let now = Treatment { format: Format::Jsonl(oddline_core::format::Mapping::default()), ..treatment(0) };
+    let mut pipeline = Pipeline::new("log", now.clone(), model(), Some(remembered)).unwrap();
+    let remembered = pipeline.remembered();
+    assert_eq!((remembered.format(), remembered.flood_limit()), (&now.format, 0));
+    let line = format!(r#"{{"time":"{}","host":"a","service":"cpu","value":{}}}"#, at(10 * MINUTE), LEVEL + 20.0);
+    pipeline.line(line.as_bytes(), None, &mut out).unwrap();
+    pipeline.finish(&mut out).unwrap();
+    assert_eq!(short(&out.events), [r#"flood 1 [("cpu", 1)] 0"#], "it is read, odd and held back");
+}
+
+#[test]
 fn one_line_of_the_far_future_changes_no_other_event() {
     let events = |wild: i64| {
         let mut lines = vec![HEADER.to_owned()];
