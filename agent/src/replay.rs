@@ -12,6 +12,7 @@ use oddline_detector::Model;
 use crate::{
     config::FLOOD_LIMIT,
     pipeline::{Counts, Output, Pipeline, Treatment, Wanted},
+    publish::sink::clean,
     redact::{Addresses, Samples},
     source::{Begin, Item, Source, Stdin},
     worker::{self, stem},
@@ -113,7 +114,8 @@ impl Log {
             return Ok(Source::Stdin(Stdin::new(std::io::stdin())?));
         }
         // A path that does not exist yet is nothing to wait for here.
-        std::fs::metadata(&self.path).with_context(|| format!("cannot read the log {}", self.path.display()))?;
+        std::fs::metadata(&self.path)
+            .with_context(|| format!("cannot read the log {}", clean(&self.path.to_string_lossy())))?;
         Ok(Source::file(&self.path, Begin::Start))
     }
 }
@@ -143,7 +145,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Counts> {
                 }
                 pipeline.line(line.bytes, line.modified, &mut told)?;
             }
-            Item::Gap(gap) => bail!("{name}: the file changed while it was read ({gap:?}): replay it again"),
+            Item::Gap(gap) => bail!("{}: the file changed while it was read ({gap:?}): replay it again", clean(&name)),
             Item::Wait => pause(),
             Item::End if log.is_stdin() => pause(),
             Item::End | Item::Closed => break,

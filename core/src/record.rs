@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{limits::NAME_BYTES_MAX, time::EventTime};
+use crate::{format::clean, limits::NAME_BYTES_MAX, time::EventTime};
 
 /// Named numbers of one record: a structured line has more fields than anyone watches, and each becomes a stream.
 pub const NUMBERS_MAX: usize = 8;
@@ -54,10 +54,11 @@ impl Record<'_> {
 pub struct Numbers<'a>(Vec<(Cow<'a, str>, f64)>);
 
 impl<'a> Numbers<'a> {
-    /// Appends a number, unless it is not finite or the list is full. A long name is cut.
+    /// Appends a number, unless it is not finite or the list is full. A long name is cut, control characters in it are
+    /// replaced.
     pub fn push(&mut self, name: impl Into<Cow<'a, str>>, value: f64) {
         if value.is_finite() && self.0.len() < NUMBERS_MAX {
-            self.0.push((cut(name.into(), NAME_BYTES_MAX), value));
+            self.0.push((name_of(name.into()), value));
         }
     }
 
@@ -76,12 +77,14 @@ impl<'a> std::ops::Deref for Numbers<'a> {
     }
 }
 
-/// At most `bytes_max` bytes of `text`, cut on a character boundary.
-pub(crate) fn cut(text: Cow<'_, str>, bytes_max: usize) -> Cow<'_, str> {
-    if text.len() <= bytes_max {
+/// A name as it stands in a line, without escape sequences and control characters, which a string of JSON may hold; at
+/// most [`NAME_BYTES_MAX`] bytes of it.
+pub(crate) fn name_of(text: Cow<'_, str>) -> Cow<'_, str> {
+    let text = clean::visible(clean::strip(text));
+    if text.len() <= NAME_BYTES_MAX {
         return text;
     }
-    let end = text.floor_char_boundary(bytes_max);
+    let end = text.floor_char_boundary(NAME_BYTES_MAX);
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
         Cow::Owned(mut text) => {

@@ -1,8 +1,9 @@
 //! What is said about one record, and why.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::{
+    format::clean,
     profile::RecordView,
     score::{Cause, Score, shares},
     stream::{FEATURES, StreamName, Vector},
@@ -107,12 +108,35 @@ impl Verdict {
     }
 }
 
-/// Quotes a name where CSV needs it.
+/// A name as a field of CSV: without control characters, quoted where CSV needs it, and with an apostrophe before what a
+/// spreadsheet would take for a formula.
 #[must_use]
-pub fn csv_field(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\"")).into()
-    } else {
-        text.into()
+pub fn csv_field(text: &str) -> Cow<'_, str> {
+    let mut text = clean::visible(text.into());
+    let signed = text.len() > 1 && text.starts_with(['+', '-']) && text.parse::<f64>().is_err();
+    if signed || text.starts_with(['=', '@']) {
+        text = format!("'{text}").into();
+    }
+    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")).into() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_a_table_are_plain_text() {
+        for (name, expected) in [
+            ("web-1", "web-1"),
+            ("-", "-"),
+            ("-5", "-5"),
+            ("a,\"b\"", "\"a,\"\"b\"\"\""),
+            ("a\u{1b}[31m\nb", "a\u{fffd}[31m\u{fffd}b"),
+            ("=HYPERLINK(1,2)", "\"'=HYPERLINK(1,2)\""),
+            ("@x", "'@x"),
+            ("-x", "'-x"),
+        ] {
+            assert_eq!(csv_field(name), expected, "{name:?}");
+        }
     }
 }

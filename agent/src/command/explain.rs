@@ -3,12 +3,13 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::{Result, bail};
-use oddline_core::{format::Format, time::EventTime, verdict::Verdict};
+use oddline_core::{format::Format, profile::RecordView, time::EventTime, verdict::Verdict};
 use oddline_detector::Model;
 
 use super::table::table;
 use crate::{
     pipeline::{Output, Pipeline, Wanted},
+    publish::sink::clean,
     replay::{self, Log},
     source::Item,
 };
@@ -63,7 +64,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
         bail!("{}", nothing(args));
     }
     for found in &found {
-        if args.json { as_json(found, &model, out)? } else { as_text(found, &model, out)? }
+        if args.json { as_json(found, &model, out)? } else { as_text(found, &model.profile.record, out)? }
     }
     Ok(())
 }
@@ -86,7 +87,7 @@ fn search(args: &Args, model: &Model) -> Result<Vec<Found>> {
                 pipeline.idle(&mut output)?;
                 (line.number, line.bytes)
             }
-            Item::Gap(_) => bail!("{}: the file changed while it was read", args.log.display()),
+            Item::Gap(_) => bail!("{}: the file changed while it was read", clean(&args.log.to_string_lossy())),
             Item::Wait => {
                 replay::pause();
                 continue;
@@ -125,7 +126,7 @@ fn is_meant(args: &Args, line: u64, verdict: &Verdict) -> bool {
 }
 
 fn nothing(args: &Args) -> String {
-    let log = args.log.display();
+    let log = clean(&args.log.to_string_lossy());
     match (args.line, args.time) {
         (Some(line), _) => format!("{log}: line {line} is not there, or has nothing to judge in it"),
         (None, Some(time)) => format!("{log}: no such record at {time}"),
@@ -133,12 +134,12 @@ fn nothing(args: &Args) -> String {
     }
 }
 
-fn as_text(found: &Found, model: &Model, out: &mut impl Write) -> Result<()> {
+fn as_text(found: &Found, view: &RecordView, out: &mut impl Write) -> Result<()> {
     let Found { line, text, verdict } = found;
     let is = if verdict.anomalous { "ODD" } else { "not odd" };
-    writeln!(out, "line {line}: {}", crate::publish::sink::clean(text))?;
-    let stream = &verdict.stream;
-    writeln!(out, "{} {} {}", verdict.time, stream.server, stream.component)?;
+    let (server, component) = (clean(&verdict.stream.server), clean(&verdict.stream.component));
+    writeln!(out, "line {line}: {}", clean(text))?;
+    writeln!(out, "{} {server} {component}", verdict.time)?;
     let expected =
         verdict.expected.map_or_else(|| "nothing was expected yet".to_owned(), |e| format!("{e:.6} was expected"));
     writeln!(out, "value {}, {expected}", verdict.value)?;
@@ -152,7 +153,7 @@ fn as_text(found: &Found, model: &Model, out: &mut impl Write) -> Result<()> {
     if verdict.learning {
         writeln!(out, "the stream is still being learnt: only its range counts for much")?;
     }
-    let reasons = verdict.reasons(&model.profile.record);
+    let reasons = verdict.reasons(view);
     let row = |reason: &oddline_core::verdict::Reason| {
         vec![
             reason.feature.to_owned(),
@@ -192,4 +193,57 @@ fn as_json(found: &Found, model: &Model, out: &mut impl Write) -> Result<()> {
 
 fn time(text: &str) -> Result<EventTime, String> {
     EventTime::parse(text).ok_or_else(|| format!("{text:?} is no time: 2026-01-05T08:00:00Z is expected"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use oddline_core::{
+        profile::Threshold,
+        score::{Cause, Score},
+        stream::StreamName,
+    };
+
+    use super::*;
+
+    #[test]
+    fn names_reach_the_terminal_without_control_characters() {
+        let threshold =
+            Threshold { value: 1.0, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) };
+        let view = RecordView {
+            center: [0.0; 8],
+            scale: [1.0; 8],
+            residual_quantile: [1.0; 8],
+            value_quantile: [1.0; 8],
+            autoencoder: true,
+            novelty: true,
+            threshold,
+        };
+        let name = |name: &str| format!("{name}\u{1b}[2J\n{name}");
+        let verdict = Verdict {
+            number: 0,
+            time: EventTime::from_micros(0),
+            stream: Arc::new(StreamName { server: name("web"), component: name("cpu") }),
+            value: 1.0,
+            expected: None,
+            score: Score { value: 2.0, cause: Cause::Range },
+            threshold: 1.0,
+            anomalous: true,
+            learning: false,
+            vector: [0.0; 8],
+            residual: [0.0; 8],
+            loudness: 1.0,
+        };
+        let mut csv = Vec::new();
+        verdict.write_csv(&mut csv).unwrap();
+        assert_eq!(csv.iter().filter(|b| b.is_ascii_control()).count(), 1, "its line end");
+        let mut out = Vec::new();
+        as_text(&Found { line: 7, text: "a line\r".to_owned(), verdict }, &view, &mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = out.lines().take(2).collect();
+        assert_eq!(lines[0], "line 7: a line\u{fffd}");
+        assert!(lines[1].ends_with("web\u{fffd}[2J\u{fffd}web cpu\u{fffd}[2J\u{fffd}cpu"), "{out:?}");
+        assert!(!out.contains('\u{1b}'));
+    }
 }

@@ -8,6 +8,8 @@ use super::table::table;
 use crate::{
     config,
     control::{self, StatusAnswer},
+    figures::SourceFigures,
+    publish::sink::clean,
 };
 
 /// Asks the running agent and prints its answer.
@@ -51,10 +53,10 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
     )?;
     writeln!(out, "model      {}, {} records judged since it was taken", reading.model, reading.judged_by_model)?;
     if let Some(refused) = status.models.as_ref().and_then(|models| models.refused.as_ref()) {
-        writeln!(out, "           model {} was refused: {}", refused.model.version, refused.reason)?;
+        writeln!(out, "           model {} was refused: {}", refused.model.version, clean(&refused.reason))?;
     }
     if let Some(why) = &reading.stopped {
-        writeln!(out, "STOPPED    {why}")?;
+        writeln!(out, "STOPPED    {}", clean(why))?;
     }
     if reading.gaps > 0 {
         writeln!(out, "GAPS       {} with {} bytes, lost before they were read", reading.gaps, reading.gap_bytes)?;
@@ -66,24 +68,51 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
         writeln!(out, "LEFT OUT   {} files match and are not followed: too many", reading.left_out)?;
     }
     writeln!(out)?;
-    let row = |source: &crate::figures::SourceFigures| {
-        vec![
-            source.name.clone(),
-            source.counts.lines.to_string(),
-            source.counts.judged.to_string(),
-            source.counts.anomalous.to_string(),
-            source.counts.faults.to_string(),
-            format!("{}{}", source.streams, learning(source.learning)),
-            source.lag_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
-            source.failed.clone().unwrap_or_else(|| "reads".to_owned()),
-        ]
-    };
     let rows: Vec<Vec<String>> = reading.sources.iter().map(row).collect();
     let heading = ["source", "lines", "judged", "odd", "faulty", "streams", "lag", "state"];
     write!(out, "{}", if rows.is_empty() { "no source is there yet\n".to_owned() } else { table(&heading, &rows) })?;
     Ok(())
 }
 
+/// A path and what is wrong with it are text of the file system.
+fn row(source: &SourceFigures) -> Vec<String> {
+    vec![
+        clean(&source.name),
+        source.counts.lines.to_string(),
+        source.counts.judged.to_string(),
+        source.counts.anomalous.to_string(),
+        source.counts.faults.to_string(),
+        format!("{}{}", source.streams, learning(source.learning)),
+        source.lag_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
+        source.failed.as_deref().map_or_else(|| "reads".to_owned(), clean),
+    ]
+}
+
 fn learning(learning: u64) -> String {
     if learning == 0 { String::new() } else { format!(" ({learning} learning)") }
+}
+
+#[cfg(test)]
+mod tests {
+    use oddline_core::{pace, stream};
+
+    use super::*;
+    use crate::pipeline::Counts;
+
+    #[test]
+    fn a_row_holds_no_control_characters() {
+        let source = SourceFigures {
+            name: "/var/log/a\u{1b}[2J\n.log".to_owned(),
+            failed: Some("no \u{7}\n".to_owned()),
+            lag_bytes: None,
+            streams: 1,
+            learning: 0,
+            counts: Counts::default(),
+            judging: stream::Counts::default(),
+            pace: pace::Counts::default(),
+            forgotten: 0,
+        };
+        let row = row(&source);
+        assert_eq!((&*row[0], &*row[7]), ("/var/log/a\u{fffd}[2J\u{fffd}.log", "no \u{fffd}\u{fffd}"));
+    }
 }

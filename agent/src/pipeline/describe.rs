@@ -1,7 +1,7 @@
 //! What an episode shows of what was found: figures and a few words. Pure.
 
 use oddline_core::{
-    event::{self, Episode, Finite, Kind, List, Name, Reason, Silence, Text},
+    event::{self, Episode, Finite, Kind, List, Reason, Silence, Text},
     pace::{Silent, rate::Finding},
     profile::RecordView,
     record::Level,
@@ -110,8 +110,8 @@ pub fn first(number: u64, stream: &StreamName, seen: &Seen<'_>, around: Around<'
     let mut episode = Episode {
         source: around.source.clone(),
         number,
-        server: Name::cut(&stream.server),
-        component: Name::cut(&stream.component),
+        server: around.rules.name(&stream.server),
+        component: around.rules.name(&stream.component),
         kind: seen.kind(),
         first: seen.time(),
         last: seen.time(),
@@ -135,8 +135,8 @@ pub fn first(number: u64, stream: &StreamName, seen: &Seen<'_>, around: Around<'
 pub fn silence(silent: &Silent, around: &Around<'_>) -> Silence {
     Silence {
         source: around.source.clone(),
-        server: Name::cut(&silent.stream.server),
-        component: Name::cut(&silent.stream.component),
+        server: around.rules.name(&silent.stream.server),
+        component: around.rules.name(&silent.stream.component),
         last: silent.last,
         until: silent.until,
         usual_s: Finite::<f64>::nearest(silent.usual_s),
@@ -153,8 +153,8 @@ pub fn silent_episode(number: u64, silent: &Silent, around: Around<'_>) -> Episo
     Episode {
         source: around.source.clone(),
         number,
-        server: Name::cut(&silent.stream.server),
-        component: Name::cut(&silent.stream.component),
+        server: around.rules.name(&silent.stream.server),
+        component: around.rules.name(&silent.stream.component),
         kind: Kind::Silence,
         first: silent.last,
         last: silent.last,

@@ -10,6 +10,8 @@ use oddline_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::redact::Rules;
+
 /// A summary is due this long after the first episode held back, in seconds.
 const SUMMARY_S: f64 = 3_600.0;
 /// Components counted by name until a summary is made; further ones are counted together.
@@ -81,26 +83,30 @@ impl Flood {
     }
 
     /// The summary that is due at event time `now`, if one is.
-    pub fn due(&mut self, source: &SourceName, now: EventTime) -> Option<FloodSummary> {
+    pub fn due(&mut self, source: &SourceName, now: EventTime, rules: Rules) -> Option<FloodSummary> {
         let due = self.held.as_ref().is_some_and(|held| now.seconds_since(held.from) >= SUMMARY_S);
-        if due { self.held.take().map(|held| held.summary(source)) } else { None }
+        if due { self.rest(source, rules) } else { None }
     }
 
     /// What is held back, at the end of a replay.
-    pub fn rest(&mut self, source: &SourceName) -> Option<FloodSummary> {
-        self.held.take().map(|held| held.summary(source))
+    pub fn rest(&mut self, source: &SourceName, rules: Rules) -> Option<FloodSummary> {
+        self.held.take().map(|held| held.summary(source, rules))
     }
 }
 
 impl Held {
-    fn summary(self, source: &SourceName) -> FloodSummary {
+    fn summary(self, source: &SourceName, rules: Rules) -> FloodSummary {
         let suppressed = self.components.values().sum::<u64>() + self.others;
-        let mut counts: Vec<(String, u64)> = self.components.into_iter().collect();
+        let mut named: BTreeMap<Name, u64> = BTreeMap::new();
+        for (component, count) in self.components {
+            *named.entry(rules.name(&component)).or_default() += count;
+        }
+        let mut counts: Vec<(Name, u64)> = named.into_iter().collect();
         counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         let mut components: List<(Name, u64), FLOOD_COMPONENTS_MAX> = List::default();
         let mut others = self.others;
         for (component, count) in counts {
-            if components.push((Name::cut(&component), count)).is_err() {
+            if components.push((component, count)).is_err() {
                 others += count;
             }
         }
@@ -112,6 +118,9 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::{Addresses, Samples};
+
+    const RULES: Rules = Rules { samples: Samples::None, addresses: Addresses::Keep };
 
     fn at(seconds: i64) -> EventTime {
         EventTime::from_micros(seconds * 1_000_000)
@@ -123,15 +132,25 @@ mod tests {
         let mut flood = Flood::new(60);
         let admitted = (0..100).filter(|i| flood.admit(at(0), if i % 2 == 0 { "a" } else { "b" })).count();
         assert_eq!(admitted, 60);
-        assert!(flood.due(&source, at(3_599)).is_none());
-        let summary = flood.due(&source, at(3_600)).unwrap();
+        assert!(flood.due(&source, at(3_599), RULES).is_none());
+        let summary = flood.due(&source, at(3_600), RULES).unwrap();
         assert_eq!((summary.suppressed, summary.others), (40, 0));
         let components: Vec<(&str, u64)> = summary.components.iter().map(|(n, c)| (&**n, *c)).collect();
         assert_eq!(components, [("a", 20), ("b", 20)]);
-        assert!(flood.due(&source, at(9_000)).is_none());
+        assert!(flood.due(&source, at(9_000), RULES).is_none());
         assert!(flood.admit(at(60), "a"), "one token a minute");
         assert!(!flood.admit(at(60), "a"));
         assert!(!flood.admit(at(30), "a"), "a watermark set back brings no token");
         assert!(flood.admit(at(90), "a"), "and it goes on from there");
+    }
+    #[test]
+    fn a_summary_names_nobody() {
+        let mut flood = Flood::new(0);
+        for component in ["ann@example.org", "web", "bob@example.org"] {
+            assert!(!flood.admit(at(0), component));
+        }
+        let summary = flood.rest(&SourceName::cut("log"), RULES).unwrap();
+        let components: Vec<(&str, u64)> = summary.components.iter().map(|(n, c)| (&**n, *c)).collect();
+        assert_eq!((summary.suppressed, components), (3, vec![("[email]", 2), ("web", 1)]));
     }
 }

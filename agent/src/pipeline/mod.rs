@@ -61,6 +61,12 @@ pub struct Treatment {
     pub flood_limit: u32,
 }
 
+impl Treatment {
+    fn rules(&self) -> Rules {
+        Rules { samples: self.samples, addresses: self.addresses }
+    }
+}
+
 /// One source.
 pub struct Pipeline {
     source: SourceName,
@@ -173,7 +179,7 @@ impl Pipeline {
         self.queue_notices(&Span::default());
         self.tell(out);
         if let Some(until) = until {
-            self.episodes.clock(until, &self.source, &mut out.events);
+            self.episodes.clock(until, &self.source, self.treatment.rules(), &mut out.events);
         }
         Ok(())
     }
@@ -184,7 +190,7 @@ impl Pipeline {
     /// When the model cannot be run.
     pub fn finish(&mut self, out: &mut Output) -> Result<(), InferError> {
         self.idle(out)?;
-        self.episodes.rest(&self.source, &mut out.events);
+        self.episodes.rest(&self.source, self.treatment.rules(), &mut out.events);
         Ok(())
     }
 
@@ -298,8 +304,7 @@ impl Pipeline {
 
     /// Tells what has its turn: verdicts that are there, and notices that no missing verdict stands before.
     fn tell(&mut self, out: &mut Output) {
-        let Treatment { samples, addresses, .. } = self.treatment;
-        let rules = Rules { samples, addresses };
+        let rules = self.treatment.rules();
         let model = self.judge.model();
         let mut judged = self.judged.drain(..);
         while let Some((item, passed)) = self.waiting.front() {

@@ -19,8 +19,14 @@
 mod find;
 mod secret;
 
-use oddline_core::{event::Sample, format, limits::LINE_BYTES_MAX};
+use oddline_core::{
+    event::{Name, Sample},
+    format,
+    limits::LINE_BYTES_MAX,
+};
 use serde::{Deserialize, Serialize};
+
+use crate::publish::sink;
 
 /// What leaves this host of an odd line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +79,32 @@ impl Rules {
             Samples::None | Samples::Redacted => redact(&text, self.addresses).into(),
         }))
     }
+
+    /// The name of a server or a component, which may stem from a line: also where no line may leave. The same name
+    /// always becomes the same text, and two may become one. Addresses stay: a server may have no other name.
+    #[must_use]
+    pub fn name(self, name: &str) -> Name {
+        let name = sink::clean(name);
+        if self.samples == Samples::Full {
+            return Name::cut(&name);
+        }
+        let part = |part: &str| redact(part, Addresses::Keep);
+        Name::cut(&match name.split_once('@').filter(|(_, after)| is_unit(after)) {
+            Some((before, after)) => format!("{}@{}", part(before), part(after)),
+            None => part(&name),
+        })
+    }
+}
+
+/// The suffixes of systemd's units whose entries the journal names.
+const UNITS: [&str; 8] = ["service", "socket", "timer", "mount", "slice", "scope", "swap", "target"];
+
+/// What follows the `@` of `getty@tty1.service`, which is no address; perhaps with a field's name, which is longer than
+/// the last part of most addresses.
+fn is_unit(text: &str) -> bool {
+    let mut labels = text.rsplit('.');
+    let last = labels.next().unwrap_or_default();
+    UNITS.contains(&last) || (last.len() > 4 && labels.next().is_some_and(|label| UNITS.contains(&label)))
 }
 
 /// A mask is another neighbour than what it hides: next to it more may be found. Each pass masks more of the line, and

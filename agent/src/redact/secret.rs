@@ -289,8 +289,7 @@ fn shaped(line: &str, at: usize) -> Option<usize> {
     };
     let is_jwt = || bytes.get(at + plain(at, JWT_HEADER_MAX)) == Some(&b'.');
     let jwt = word.starts_with("eyJ") && word.len() >= KEY_VALUE_MIN && is_jwt();
-    let issued =
-        ISSUED.iter().any(|(start, more)| word.starts_with(start) && plain(at + start.len(), *more) == *more);
+    let issued = ISSUED.iter().any(|(start, more)| word.starts_with(start) && plain(at + start.len(), *more) == *more);
     (jwt || issued || is_random(word)).then(|| token_end(bytes, at, usize::MAX))
 }
 

@@ -103,6 +103,26 @@ fn what_is_read_is_redacted_not_its_bytes() {
     assert_eq!(rules(Samples::Redacted).sample(cut.as_bytes()), None, "nothing of it can be read");
 }
 
+#[test]
+fn names_are_redacted_unless_samples_are_full() {
+    for (name, expected) in [
+        ("web-1", "web-1"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("user@1000.service", "user@1000.service"),
+        ("getty@tty1.service.length", "getty@tty1.service.length"),
+        ("ann@example.org.length", "[email]"),
+        ("sync ann@example.org", "sync [email]"),
+        ("ann@mail.service.com", "[email]"),
+        ("job?token=abc", "job?token=[secret]"),
+        ("AKIAABCDEFGHIJKLMNOP.length", "[secret]"),
+        ("a\u{1b}\nb", "a\u{fffd}\u{fffd}b"),
+    ] {
+        assert_eq!(&*rules(Samples::None).name(name), expected);
+        assert_eq!(&*rules(Samples::Redacted).name(name), expected);
+    }
+    assert_eq!(&*rules(Samples::Full).name("ann@example.org\u{1b}"), "ann@example.org\u{fffd}");
+}
+
 /// Pieces that meet in odd ways.
 fn piece() -> impl Strategy<Value = String> {
     let pieces = [
@@ -212,7 +232,9 @@ proptest! {
 /// the best of several runs each, against what else runs here.
 #[test]
 fn a_line_costs_by_its_length() {
-    for piece in ["a.", "a-", "a/", "eyJ-", "eyJ/", "key=", "pass=/", "a@", "\\", "//a@", "password=", "1.", "(", "a=\""] {
+    for piece in
+        ["a.", "a-", "a/", "eyJ-", "eyJ/", "key=", "pass=/", "a@", "\\", "//a@", "password=", "1.", "(", "a=\""]
+    {
         let best = |length: usize| {
             let line = piece.repeat(length / piece.len()) + "!";
             let once = || {

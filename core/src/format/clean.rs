@@ -51,6 +51,11 @@ pub(crate) fn strip(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// Without control characters: what is printed, named after and looked up must be one line of text.
+pub(crate) fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.contains(char::is_control) { text.replace(char::is_control, "\u{fffd}").into() } else { text }
+}
+
 /// Bytes of the escape sequence (ECMA-48) that `bytes` begins with; an unfinished one is its introducer alone.
 fn escape_length(bytes: &[u8]) -> usize {
     match bytes.get(1) {

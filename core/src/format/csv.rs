@@ -4,8 +4,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    limits::NAME_BYTES_MAX,
-    record::{Fault, Record, cut},
+    record::{Fault, Record, name_of},
     time::EventTime,
 };
 
@@ -112,8 +111,7 @@ impl Csv {
                 record.fault = Some(Fault::Time);
             }
         }
-        let name =
-            |i: Option<usize>| i.map(|i| cut(trimmed(fields[i].clone()), NAME_BYTES_MAX)).filter(|n| !n.is_empty());
+        let name = |i: Option<usize>| i.map(|i| name_of(trimmed(fields[i].clone()))).filter(|n| !n.is_empty());
         record.server = name(self.server);
         record.component = name(self.component);
         record

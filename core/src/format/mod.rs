@@ -11,7 +11,7 @@ mod access;
 mod auto;
 mod bgl;
 mod calendar;
-mod clean;
+pub(crate) mod clean;
 pub mod csv;
 mod cursor;
 mod epoch;

@@ -11,10 +11,7 @@ use super::{
     header::Header,
     journal, jsonl, logfmt, name, plain, syslog,
 };
-use crate::{
-    limits::NAME_BYTES_MAX,
-    record::{Fault, Record, cut},
-};
+use crate::record::{Fault, Record, name_of};
 
 /// Reads the lines of one source. Stored with the source's position: what a header or the first lines told is not
 /// read again after a restart.
@@ -79,7 +76,7 @@ impl Parser {
         };
         // Bytes that were cut or replaced explain whatever else is wrong.
         record.fault = fault.or(record.fault);
-        let name = |n: Option<Cow<'a, str>>| n.filter(|n| !n.trim().is_empty()).map(|n| cut(n, NAME_BYTES_MAX));
+        let name = |n: Option<Cow<'a, str>>| n.map(name_of).filter(|n| !n.trim().is_empty());
         record.server = name(record.server);
         record.component = name(record.component);
         Some(record)
@@ -143,7 +140,7 @@ fn faulty<'a>(text: &'a str, fault: Fault, context: &Context) -> Record<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{record::Level, time::EventTime};
+    use crate::{limits::NAME_BYTES_MAX, record::Level, time::EventTime};
 
     fn context() -> Context {
         Context { reference: EventTime::parse("2026-02-01T00:00:00Z"), ..Context::default() }
@@ -232,6 +229,22 @@ mod tests {
         assert_eq!(record.server.as_deref(), Some("gate"));
         assert_eq!(record.message.as_deref(), Some("caf\u{fffd}"));
         assert_eq!(record.fault, Some(Fault::NotUtf8));
+    }
+
+    #[test]
+    fn names_hold_no_control_characters() {
+        let line = br#"{"host":"\u001b[31ma\u001b[0m\nb","service":"\u001b[0m","t\u001b[1mook\t":1}"#;
+        let record = Parser::new("jsonl".parse().unwrap()).parse(line, &context()).map(Record::into_owned).unwrap();
+        assert_eq!((record.server.as_deref(), record.component), (Some("a\u{fffd}b"), None));
+        assert_eq!(record.numbers.to_vec(), [("took\u{fffd}".into(), 1.0)]);
+        let mut table = Parser::new(Format::Csv);
+        assert!(table.parse(b"server,component,value", &context()).is_none());
+        let row = table.parse(b"\"a\x07\",b\tc,1", &context()).map(Record::into_owned).unwrap();
+        assert_eq!((row.server.as_deref(), row.component.as_deref()), (Some("a\u{fffd}"), Some("b\u{fffd}c")));
+        let plain = Parser::new(Format::Logfmt)
+            .parse(b"host=web-1 service=caf\xc3\xa9 n=1", &context())
+            .map(Record::into_owned);
+        assert_eq!(plain.unwrap().component.as_deref(), Some("caf\u{e9}"));
     }
 
     #[test]

@@ -152,8 +152,8 @@ impl Episodes {
     }
 
     /// The wall clock says that event time would be `until`: what it held back may be due.
-    pub fn clock(&mut self, until: EventTime, source: &SourceName, events: &mut Vec<Event>) {
-        let summary = self.flood_by_clock.due(source, until);
+    pub fn clock(&mut self, until: EventTime, source: &SourceName, rules: Rules, events: &mut Vec<Event>) {
+        let summary = self.flood_by_clock.due(source, until, rules);
         events.extend(summary.map(|mut summary| {
             summary.by_clock = true;
             Event::FloodSummary(summary)
@@ -161,9 +161,9 @@ impl Episodes {
     }
 
     /// What a replay still holds at the end of its file. Open episodes stay open: their end was not seen.
-    pub fn rest(&mut self, source: &SourceName, events: &mut Vec<Event>) {
+    pub fn rest(&mut self, source: &SourceName, rules: Rules, events: &mut Vec<Event>) {
         for flood in [&mut self.flood, &mut self.flood_of_pace] {
-            events.extend(flood.rest(source).map(Event::FloodSummary));
+            events.extend(flood.rest(source, rules).map(Event::FloodSummary));
         }
     }
 
@@ -172,7 +172,7 @@ impl Episodes {
         let latest = around.passed.unwrap_or(time);
         self.latest = Some(latest);
         for flood in [&mut self.flood, &mut self.flood_of_pace] {
-            events.extend(flood.due(around.source, latest).map(Event::FloodSummary));
+            events.extend(flood.due(around.source, latest, around.rules).map(Event::FloodSummary));
         }
     }
 

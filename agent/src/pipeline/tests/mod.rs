@@ -126,6 +126,33 @@ fn samples_are_redacted_or_not_given() {
 }
 
 #[test]
+fn names_are_redacted_in_events_and_streams_stay_apart() {
+    let names = ["ann@example.org", "bob@example.org", "c\\u001b[31md\\n"];
+    let line = |minute: i64, name: &str, value: f64| {
+        format!(r#"{{"time":"{}","host":"x","service":"{name}","value":{value}}}"#, at(minute * MINUTE))
+    };
+    let mut lines: Vec<String> = (0..60).flat_map(|m| names.map(|name| line(m, name, (m % 5) as f64))).collect();
+    lines.extend(names.map(|name| line(60, name, 100.0)));
+    for (samples, expected) in [
+        (Samples::None, ["[email]", "[email]", "cd\u{fffd}"]),
+        (Samples::Full, ["ann@example.org", "bob@example.org", "cd\u{fffd}"]),
+    ] {
+        let mut pipeline = Pipeline::new("log", Treatment { samples, ..treatment(60) }, model(), None).unwrap();
+        let mut out = Output::default();
+        for line in &lines {
+            pipeline.line(line.as_bytes(), None, &mut out).unwrap();
+        }
+        pipeline.idle(&mut out).unwrap();
+        let component = |event: &Event| match event {
+            Event::EpisodeOpened(e) => e.component.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(out.events.iter().map(component).collect::<Vec<_>>(), expected);
+        assert_eq!(pipeline.streams().0, 3);
+    }
+}
+
+#[test]
 fn a_sample_of_the_journal_is_its_message() {
     let treatment = Treatment { format: Format::Journal, ..treatment(60) };
     let mut pipeline = Pipeline::new("journal", treatment, model(), None).unwrap();
