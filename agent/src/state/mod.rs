@@ -29,7 +29,7 @@ use store::{Head, Reach, Store, StoreError};
 /// Undelivered bytes at which reading stops: the log files are the buffer then.
 pub const SPOOL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// What may still come when the spool is full: the entries of lines that had been read.
-const SPOOL_BYTES_MARGIN: u64 = 4 * 1024 * 1024;
+pub const SPOOL_BYTES_MARGIN: u64 = 4 * 1024 * 1024;
 /// Acknowledged bytes that may be sent again after a power cut: deleting needs no sync of its own until then.
 const UNSYNCED_BYTES_MAX: u64 = 256 * 1024;
 
@@ -246,7 +246,11 @@ impl State {
     fn check(&self, commit: &Commit) -> Result<(), StateError> {
         commit.check_sizes()?;
         let bytes = self.head.spool_bytes;
-        if !commit.entries.is_empty() && bytes + commit.entry_bytes() > SPOOL_BYTES_MAX + SPOOL_BYTES_MARGIN {
+        // An empty spool takes anything: what it refused would be offered for ever.
+        if !commit.entries.is_empty()
+            && bytes > 0
+            && bytes + commit.entry_bytes() > SPOOL_BYTES_MAX + SPOOL_BYTES_MARGIN
+        {
             return Err(StateError::SpoolFull { path: self.path.clone(), bytes });
         }
         Ok(())
@@ -323,6 +327,19 @@ mod tests {
         let (mut state, opened) = State::open(&path, 3).unwrap();
         assert_eq!((opened, state.epoch(), state.last()), (Opened::Resumed, epoch, 2));
         assert_eq!(state.commit(&Commit { entries: vec![b"d".to_vec()], ..Commit::default() }).unwrap(), 3..=3);
+    }
+
+    #[test]
+    fn an_empty_spool_takes_what_is_larger_than_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut state, _) = State::open(&dir.path().join("state"), 1).unwrap();
+        let entries = vec![vec![0; ENTRY_BYTES_MAX]; 330];
+        let commit = Commit { entries, ..Commit::default() };
+        assert!(commit.entry_bytes() > SPOOL_BYTES_MAX + SPOOL_BYTES_MARGIN);
+        assert_eq!(state.commit(&commit).unwrap(), 1..=330);
+        assert!(matches!(state.commit(&commit), Err(StateError::SpoolFull { .. })));
+        state.ack(330).unwrap();
+        assert_eq!(state.commit(&commit).unwrap(), 331..=660);
     }
 
     #[test]

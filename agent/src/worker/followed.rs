@@ -25,8 +25,8 @@ use crate::{
 const TURN_LINES_MAX: u32 = 2_048;
 /// Bytes taken in one turn.
 const TURN_BYTES_MAX: u64 = 512 * 1024;
-/// Events of one turn: what a turn may add to the spool stays below its margin.
-const TURN_EVENTS_MAX: usize = 256;
+/// Events of one turn.
+pub const TURN_EVENTS_MAX: usize = 256;
 /// First wait after a fault of a source.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// Longest wait.

@@ -5,10 +5,14 @@
 //!  round: [orders] -> each source: a turn -> commit when an event waits, else at intervals -> sink, or wake the delivery
 //!                     (skipped while the spool is full or a commit has failed)
 //! ```
+//!
+//! A round that has found many events commits before the sources that are left have their turn.
 
 mod board;
 mod followed;
 mod sources;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError},
@@ -24,7 +28,7 @@ use tokio::sync::oneshot;
 
 pub use self::{
     board::{Board, Order, Outlet},
-    followed::{Active, Followed, Identity, Stored, Turn, cause, position, remembered},
+    followed::{Active, Followed, Identity, Stored, TURN_EVENTS_MAX, Turn, cause, position, remembered},
     sources::{Past, SetupError, Sources, snapshot, stem},
 };
 use crate::{
@@ -36,13 +40,15 @@ use crate::{
     publish::sink,
     source::backoff::Backoff,
     spool::SharedState,
-    state::{Commit, ENTRY_BYTES_MAX as STATE_ENTRY_BYTES_MAX, StateError},
+    state::{Commit, ENTRY_BYTES_MAX as STATE_ENTRY_BYTES_MAX, SPOOL_BYTES_MARGIN, StateError},
 };
 
 /// Without an event what was read is committed after this long: one sync a half minute does not wear out an SD card.
 const COMMIT_EVERY: Duration = Duration::from_secs(30);
 /// ... or after this many bytes: what a restart reads again.
 const COMMIT_BYTES: u64 = 8 * 1024 * 1024;
+/// Events after which a round commits: with the turn under way they stay within what a spool may still take.
+const ROUND_EVENTS_MAX: usize = 256;
 /// Between two looks at sources that gave nothing.
 const POLL: Duration = Duration::from_secs(1);
 /// The same where a line waits in memory already: journal and standard input.
@@ -55,6 +61,10 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 pub const BEGAN: &str = "began";
 
 const _: () = assert!(ENTRY_BYTES_MAX <= STATE_ENTRY_BYTES_MAX, "every event fits the state");
+const _: () = assert!(
+    ((ROUND_EVENTS_MAX + TURN_EVENTS_MAX) * ENTRY_BYTES_MAX) as u64 <= SPOOL_BYTES_MARGIN,
+    "what a round finds fits a spool that is almost full"
+);
 
 /// Why the thread ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +123,8 @@ pub fn run(parts: Parts) -> Result<(), WorkerError> {
 
 struct Worker {
     sources: Sources,
+    /// Whose turn it is first in the next round.
+    next: usize,
     state: SharedState,
     active: Active,
     outlet: Outlet,
@@ -149,6 +161,7 @@ impl Worker {
         let backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut worker = Self {
             sources,
+            next: 0,
             state,
             active,
             outlet,
@@ -198,11 +211,18 @@ impl Worker {
         self.pending.is_none() && self.sources.are_closed()
     }
 
-    /// A turn of each source; whether any has more.
+    /// A turn of each source, or of as many as it takes to find a round's events; whether any has more.
     fn read(&mut self, now: Instant) -> Result<bool, InferError> {
+        let count = self.sources.followed().len();
+        let first = self.next;
         let mut is_more = false;
-        for source in self.sources.each() {
-            let (bytes, turn) = source.turn(now, &mut self.out)?;
+        for step in 0..count {
+            if self.out.events.len() >= ROUND_EVENTS_MAX {
+                return Ok(true);
+            }
+            let at = (first + step) % count;
+            let (bytes, turn) = self.sources.turn(at, now, &mut self.out)?;
+            self.next = (at + 1) % count;
             self.bytes += bytes;
             is_more |= turn == Turn::More;
         }

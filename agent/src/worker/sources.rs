@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use oddline_core::event::{Event, Gap, SourceName, Text};
 use oddline_detector::InferError;
 
-use super::followed::{Active, Followed, Identity, position};
+use super::followed::{Active, Followed, Identity, Turn, position};
 use crate::{
     config::{Config, First, SourceConfig, What},
     events::{Told, say},
@@ -144,6 +144,14 @@ impl Sources {
     /// All that are followed.
     pub fn each(&mut self) -> impl Iterator<Item = &mut Followed> {
         self.followed.iter_mut()
+    }
+
+    /// The turn of one of those that are followed.
+    ///
+    /// # Errors
+    /// When the model cannot be run.
+    pub fn turn(&mut self, at: usize, now: Instant, out: &mut Output) -> Result<(u64, Turn), InferError> {
+        self.followed[at].turn(now, out)
     }
 
     /// All that are followed, to look at.
