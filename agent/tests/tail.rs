@@ -6,14 +6,29 @@ use std::{
     fs::{self, File, OpenOptions},
     io::Write,
     os::unix::fs::{FileExt, symlink},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use oddline_agent::source::{Begin, FilePosition, Gap, Item, SourceError, Tail};
 
 struct Log {
     dir: tempfile::TempDir,
-    tail: Tail,
+    tail: Slow,
+}
+
+/// A tail that is asked once a second.
+struct Slow(Tail, Instant);
+
+impl Slow {
+    fn new(path: &Path, begin: Begin<FilePosition>) -> Self {
+        Self(Tail::new(path, begin), Instant::now())
+    }
+
+    fn next(&mut self) -> Result<Item<'_>, SourceError> {
+        self.1 += Duration::from_secs(1);
+        self.0.next(self.1)
+    }
 }
 
 impl Log {
@@ -21,7 +36,7 @@ impl Log {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
         fs::write(&path, begin).unwrap();
-        Self { tail: Tail::new(&path, Begin::Start), dir }
+        Self { tail: Slow::new(&path, Begin::Start), dir }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -35,10 +50,10 @@ impl Log {
 
     /// Restarts from the position.
     fn restart(&mut self) {
-        let position = self.tail.position().unwrap();
+        let position = self.tail.0.position().unwrap();
         let begin =
             Begin::After(postcard::from_bytes::<FilePosition>(&postcard::to_stdvec(&position).unwrap()).unwrap());
-        self.tail = Tail::new(&self.path("app.log"), begin);
+        self.tail = Slow::new(&self.path("app.log"), begin);
     }
 
     fn read(&mut self) -> Vec<String> {
@@ -46,7 +61,7 @@ impl Log {
     }
 }
 
-fn read(tail: &mut Tail) -> Vec<String> {
+fn read(tail: &mut Slow) -> Vec<String> {
     let mut found = Vec::new();
     for _ in 0..1_000_000 {
         match tail.next().unwrap() {
@@ -68,11 +83,11 @@ fn lines_carry_their_place() {
         let Item::Line(line) = log.tail.next().unwrap() else { panic!("a line") };
         assert_eq!((line.number, line.offset, line.bytes), (number, offset, bytes.as_bytes()));
         assert!(line.modified.is_some());
-        let position = log.tail.position().unwrap();
+        let position = log.tail.0.position().unwrap();
         assert_eq!(position.lines(), number);
     }
-    assert_eq!(log.tail.position().unwrap().offset(), 9);
-    assert_eq!(log.tail.lag_bytes(), 4);
+    assert_eq!(log.tail.0.position().unwrap().offset(), 9);
+    assert_eq!(log.tail.0.lag_bytes(), 4);
     assert!(matches!(log.tail.next().unwrap(), Item::End));
     log.append("app.log", "ly\n");
     assert_eq!(log.read(), ["partly"]);
@@ -121,6 +136,20 @@ fn a_writer_has_three_polls_to_follow_a_rotation() {
         assert!(matches!(log.tail.next().unwrap(), Item::Line(_)));
     }
     assert_eq!(log.read(), ["FILE", "two"]);
+}
+
+#[test]
+fn a_writer_has_as_long_while_other_sources_keep_the_reader_busy() {
+    let mut log = Log::new("one\n");
+    log.read();
+    fs::rename(log.path("app.log"), log.path("app.log.1")).unwrap();
+    log.append("app.log", "two\n");
+    let now = log.tail.1 + Duration::from_secs(1);
+    for _ in 0..1_000 {
+        assert!(matches!(log.tail.0.next(now).unwrap(), Item::Wait));
+    }
+    log.append("app.log.1", "late\n");
+    assert_eq!(log.read(), ["late", "FILE", "two"]);
 }
 
 #[test]
@@ -187,27 +216,27 @@ fn links_are_followed_and_their_old_target_is_read_to_its_end() {
     let (link, old, new) = (dir.path().join("current.log"), dir.path().join("monday"), dir.path().join("tuesday"));
     fs::write(&old, "one\n").unwrap();
     symlink(&old, &link).unwrap();
-    let mut tail = Tail::new(&link, Begin::Start);
+    let mut tail = Slow::new(&link, Begin::Start);
     assert_eq!(read(&mut tail), ["FILE", "one"]);
-    let position = tail.position().unwrap();
+    let position = tail.0.position().unwrap();
     OpenOptions::new().append(true).open(&old).unwrap().write_all(b"two\n").unwrap();
     fs::write(&new, "three\n").unwrap();
     fs::remove_file(&link).unwrap();
     symlink(&new, &link).unwrap();
     assert_eq!(read(&mut tail), ["two", "FILE", "three"]);
-    assert_eq!(read(&mut Tail::new(&link, Begin::After(position))), ["two", "FILE", "three"]);
+    assert_eq!(read(&mut Slow::new(&link, Begin::After(position))), ["two", "FILE", "three"]);
 }
 
 #[test]
 fn from_the_end_only_whole_new_lines_are_read() {
     let mut log = Log::new("one\ntwo\nhal");
-    log.tail = Tail::new(&log.path("app.log"), Begin::End);
+    log.tail = Slow::new(&log.path("app.log"), Begin::End);
     assert_eq!(log.read(), ["FILE"]);
     log.append("app.log", "f\nthree\n");
     assert_eq!(log.read(), ["half", "three"]);
-    log.tail = Tail::new(&log.path("none.log"), Begin::End);
+    log.tail = Slow::new(&log.path("none.log"), Begin::End);
     assert_eq!(log.read(), [""; 0]);
-    assert_eq!(log.tail.position(), None);
+    assert_eq!(log.tail.0.position(), None);
 }
 
 #[test]
@@ -236,5 +265,5 @@ fn what_is_no_file_is_an_error_until_it_is_one() {
     assert_eq!(log.read(), [""; 0]);
     log.append("app.log", "one\n");
     assert_eq!(log.read(), ["FILE", "one"]);
-    assert_eq!(log.tail.path(), log.path("app.log"));
+    assert_eq!(log.tail.0.path(), log.path("app.log"));
 }

@@ -9,7 +9,7 @@ use std::{
     io::Write,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use oddline_agent::source::{Begin, Cause, FilePosition, Gap, Item, Tail};
@@ -73,6 +73,8 @@ struct World {
     /// The generation that the writer writes to.
     writer: Option<(usize, File)>,
     tail: Tail,
+    /// A second passes with each call.
+    now: Instant,
     events: Vec<Event>,
     seen: BTreeSet<usize>,
     committed: (Option<Vec<u8>>, usize, BTreeSet<usize>),
@@ -92,6 +94,7 @@ impl World {
             written: Vec::new(),
             writer: None,
             tail,
+            now: Instant::now(),
             events: Vec::new(),
             seen: BTreeSet::new(),
             committed: (None, 0, BTreeSet::new()),
@@ -243,7 +246,8 @@ impl World {
 
     /// One item; `false` when there is nothing for now.
     fn next(&mut self) -> Option<bool> {
-        match self.tail.next().unwrap() {
+        self.now += Duration::from_secs(1);
+        match self.tail.next(self.now).unwrap() {
             Item::File => {}
             Item::Line(line) => self.events.push(Event::Line(String::from_utf8(line.bytes.to_vec()).unwrap())),
             Item::Gap(gap) => self.events.push(Event::Gap(gap)),

@@ -8,7 +8,7 @@
 //!                                                              stdin -/
 //! ```
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,8 +86,16 @@ impl Source {
     /// When the source cannot be read at the moment; nothing is skipped. Wait longer each time.
     #[expect(clippy::should_implement_trait, reason = "an item borrows the source, which an iterator's cannot")]
     pub fn next(&mut self) -> Result<Item<'_>, SourceError> {
+        self.next_at(Instant::now())
+    }
+
+    /// The same for those who know what time it is.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn next_at(&mut self, now: Instant) -> Result<Item<'_>, SourceError> {
         match self {
-            Self::File(tail) => tail.next(),
+            Self::File(tail) => tail.next(now),
             Self::Journal(journal) => journal.next(),
             Self::Stdin(stdin) => stdin.next(),
         }

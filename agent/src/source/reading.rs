@@ -77,8 +77,6 @@ pub(super) struct Reading {
     before: (u64, Print),
     bytes: u64,
     modified: SystemTime,
-    /// Times it was found at its end with a newer file in its place.
-    pub polls: u32,
 }
 
 impl Reading {
@@ -118,7 +116,7 @@ impl Reading {
         let (identity, modified, meta) = look().map_err(|error| SourceError::read(&path, error))?;
         let before = (lines.number(), before);
         let id = file_id(&meta);
-        Ok(Self { file, path, id, identity, lines, before, bytes: meta.len(), modified, polls: 0 })
+        Ok(Self { file, path, id, identity, lines, before, bytes: meta.len(), modified })
     }
 
     pub fn id(&self) -> FileId {

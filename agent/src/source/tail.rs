@@ -1,6 +1,6 @@
 //! Where was I: one path lineage, read in the order in which it was written. A rotated generation is read to its end
 //! before the next one begins, whether the rotation happened before our eyes or while we were away. What cannot be
-//! read any more is a [`Gap`]. Polls; knows no clock: each call of [`Tail::next`] that finds nothing is one poll.
+//! read any more is a [`Gap`]. Polls; knows no clock but the time that each call brings.
 //!
 //! ```text
 //!            appears                 at its end, and a newer one waits
@@ -13,6 +13,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -30,6 +31,8 @@ const PATIENCE_POLLS: u32 = 3;
 /// Polls for which a finished generation is kept open, to notice what is written to it all the same: ten minutes at
 /// a poll a second, what the Apache manual gives its old workers.
 const LATE_POLLS: u32 = 600;
+/// Polls in between count as one: a backlog elsewhere is no reason to look away sooner.
+const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Reads of one call: a line without end must not keep the caller waiting (1 MiB).
 const FILLS_MAX: u32 = 16;
 
@@ -54,11 +57,28 @@ enum At {
     /// The file of this position has not been found yet.
     Lost {
         position: Box<FilePosition>,
-        polls: u32,
+        polls: Polls,
         /// It was open until it was cut or written anew.
         replaced: bool,
     },
-    Open(Box<Reading>),
+    Open(Box<Reading>, Polls),
+}
+
+/// Times something was looked for in vain, at most one each [`POLL_EVERY`].
+#[derive(Debug, Default, Clone, Copy)]
+struct Polls {
+    count: u32,
+    counted_at: Option<Instant>,
+}
+
+impl Polls {
+    fn count(&mut self, now: Instant) -> u32 {
+        if self.counted_at.is_none_or(|at| now.saturating_duration_since(at) >= POLL_EVERY) {
+            self.count += 1;
+            self.counted_at = Some(now);
+        }
+        self.count
+    }
 }
 
 /// The generation before the one being read.
@@ -66,7 +86,7 @@ enum At {
 struct Left {
     file: File,
     end: u64,
-    polls: u32,
+    polls: Polls,
 }
 
 enum Step {
@@ -83,17 +103,18 @@ impl Tail {
         let at = match begin {
             Begin::Start => At::Nothing { from_end: false },
             Begin::End => At::Nothing { from_end: true },
-            Begin::After(position) => At::Lost { position: Box::new(position), polls: 0, replaced: false },
+            Begin::After(position) => {
+                At::Lost { position: Box::new(position), polls: Polls::default(), replaced: false }
+            }
         };
         Self { path: path.to_owned(), target: path.to_owned(), at, left: None, gap: None, file_begins: false }
     }
 
-    /// The next thing in the order of writing.
+    /// The next thing in the order of writing, at `now`.
     ///
     /// # Errors
     /// When a file cannot be opened or read, or the folder not listed. Nothing is skipped: call again later.
-    #[expect(clippy::should_implement_trait, reason = "an item borrows the tail, which an iterator's cannot")]
-    pub fn next(&mut self) -> Result<Item<'_>, SourceError> {
+    pub fn next(&mut self, now: Instant) -> Result<Item<'_>, SourceError> {
         let mut found = false;
         for _ in 0..FILLS_MAX {
             if let Some(gap) = self.gap.take() {
@@ -102,7 +123,7 @@ impl Tail {
             if std::mem::take(&mut self.file_begins) {
                 return Ok(Item::File);
             }
-            match self.step() {
+            match self.step(now) {
                 Ok(Step::Again) => {}
                 Ok(Step::Wait) => return Ok(Item::Wait),
                 Ok(Step::End) => return Ok(Item::End),
@@ -117,7 +138,7 @@ impl Tail {
             }
         }
         match &self.at {
-            At::Open(reading) if found => Ok(Item::Line(reading.line())),
+            At::Open(reading, _) if found => Ok(Item::Line(reading.line())),
             _ => Ok(Item::Wait),
         }
     }
@@ -128,7 +149,7 @@ impl Tail {
         match &self.at {
             At::Nothing { .. } => None,
             At::Lost { position, .. } => Some((**position).clone()),
-            At::Open(reading) => Some(reading.position()),
+            At::Open(reading, _) => Some(reading.position()),
         }
     }
 
@@ -142,19 +163,19 @@ impl Tail {
     #[must_use]
     pub fn lag_bytes(&self) -> u64 {
         match &self.at {
-            At::Open(reading) => reading.lag_bytes(),
+            At::Open(reading, _) => reading.lag_bytes(),
             At::Nothing { .. } | At::Lost { .. } => 0,
         }
     }
 
-    fn step(&mut self) -> Result<Step, SourceError> {
-        let reading = match &mut self.at {
+    fn step(&mut self, now: Instant) -> Result<Step, SourceError> {
+        let (reading, polls) = match &mut self.at {
             At::Nothing { from_end } => {
                 let from_end = *from_end;
                 return self.open_first(from_end);
             }
-            At::Lost { .. } => return self.find(),
-            At::Open(reading) => reading,
+            At::Lost { .. } => return self.find(now),
+            At::Open(reading, polls) => (reading, polls),
         };
         if reading.advance() {
             return Ok(Step::Line);
@@ -164,9 +185,9 @@ impl Tail {
             return self.replaced();
         }
         if reading.fill()? == 0 {
-            return self.at_end();
+            return self.at_end(now);
         }
-        reading.polls = 0;
+        *polls = Polls::default();
         Ok(Step::Again)
     }
 
@@ -176,20 +197,20 @@ impl Tail {
         let path = self.target.clone();
         let reading = if from_end { Reading::from_end(file, path)? } else { Reading::from_start(file, path)? };
         self.file_begins = true;
-        self.at = At::Open(Box::new(reading));
+        self.at = At::Open(Box::new(reading), Polls::default());
         Ok(Step::Again)
     }
 
     /// The open file has been read to its end: is it still the one at the path?
-    fn at_end(&mut self) -> Result<Step, SourceError> {
-        self.gap = self.late()?;
+    fn at_end(&mut self, now: Instant) -> Result<Step, SourceError> {
+        self.gap = self.late(now)?;
         if self.gap.is_some() {
             return Ok(Step::Again);
         }
         let live = self.live_id()?;
-        let At::Open(reading) = &mut self.at else { return Ok(Step::Again) };
+        let At::Open(reading, polls) = &mut self.at else { return Ok(Step::Again) };
         if live == Some(reading.id()) {
-            reading.polls = 0;
+            *polls = Polls::default();
             reading.rest();
             return Ok(Step::End);
         }
@@ -199,10 +220,9 @@ impl Tail {
             reading.rest();
             return Ok(Step::End);
         }
-        reading.polls += 1;
         // Once its successor is rotated too nobody writes to it: a backlog of generations is read without a pause.
         let is_followed = !newer.hole && newer.generations.first().is_some_and(|g| !g.compressed);
-        if reading.polls <= PATIENCE_POLLS && !is_followed {
+        if !is_followed && polls.count(now) <= PATIENCE_POLLS {
             reading.rest();
             return Ok(Step::Wait);
         }
@@ -213,13 +233,12 @@ impl Tail {
     }
 
     /// Bytes that came to the generation before after it was left.
-    fn late(&mut self) -> Result<Option<Gap>, SourceError> {
+    fn late(&mut self, now: Instant) -> Result<Option<Gap>, SourceError> {
         let Some(left) = &mut self.left else { return Ok(None) };
         let size = left.file.metadata().map_err(|error| SourceError::read(&self.path, error))?.len();
         let bytes = size.saturating_sub(left.end);
         left.end = left.end.max(size);
-        left.polls += 1;
-        if left.polls > LATE_POLLS {
+        if left.polls.count(now) > LATE_POLLS {
             self.left = None;
         }
         Ok((bytes > 0).then_some(Gap { cause: Cause::Late, bytes, exact: true }))
@@ -253,9 +272,10 @@ impl Tail {
         if next.is_none() {
             self.resolve();
         }
-        if let At::Open(old) = std::mem::replace(&mut self.at, At::Open(Box::new(reading))) {
+        let next = At::Open(Box::new(reading), Polls::default());
+        if let At::Open(old, _) = std::mem::replace(&mut self.at, next) {
             let (file, end) = old.into_left();
-            self.left = Some(Left { file, end, polls: 0 });
+            self.left = Some(Left { file, end, polls: Polls::default() });
         }
         self.gap = gap;
         self.file_begins = true;
@@ -265,13 +285,14 @@ impl Tail {
     /// The open file does not hold any more what was read of it. Its copy may (copytruncate).
     fn replaced(&mut self) -> Result<Step, SourceError> {
         if let Some(position) = self.position() {
-            self.at = At::Lost { position: Box::new(position), polls: PATIENCE_POLLS, replaced: true };
+            let polls = Polls { count: PATIENCE_POLLS, counted_at: None };
+            self.at = At::Lost { position: Box::new(position), polls, replaced: true };
         }
         Ok(Step::Again)
     }
 
     /// Searches the file of the position: at its path, where it was, and among the rotated.
-    fn find(&mut self) -> Result<Step, SourceError> {
+    fn find(&mut self, now: Instant) -> Result<Step, SourceError> {
         self.resolve();
         let At::Lost { position, polls, replaced } = &mut self.at else { return Ok(Step::Again) };
         let found = search(&self.path, &self.target, position, *replaced)?;
@@ -283,10 +304,7 @@ impl Tail {
             }
             Some((Likeness::Rewritten, file, path)) => (Reading::from_start(file, path)?, Some(cut(unread))),
             Some((_, file, path)) => (Reading::from_position(file, path, position)?, None),
-            None if *polls < PATIENCE_POLLS => {
-                *polls += 1;
-                return Ok(Step::Wait);
-            }
+            None if polls.count(now) <= PATIENCE_POLLS => return Ok(Step::Wait),
             None => {
                 let lost = Gap { cause: Cause::Deleted, bytes: unread, exact: false };
                 let newer = generations::newer(list(&self.target)?, position.after());
@@ -296,13 +314,13 @@ impl Tail {
         };
         self.file_begins = reading.is_at_start();
         self.gap = gap;
-        self.at = At::Open(Box::new(reading));
+        self.at = At::Open(Box::new(reading), Polls::default());
         Ok(Step::Again)
     }
 
     fn reopen_if(&mut self, stale: bool) {
         if stale && let Some(position) = self.position() {
-            self.at = At::Lost { position: Box::new(position), polls: 0, replaced: false };
+            self.at = At::Lost { position: Box::new(position), polls: Polls::default(), replaced: false };
         }
     }
 

@@ -154,7 +154,7 @@ impl Followed {
         let (mut bytes, mut lines) = (0, 0);
         let began = out.events.len();
         let turn = loop {
-            match self.source.next() {
+            match self.source.next_at(now) {
                 Ok(Item::File) => {
                     // A place to be committed in its time, also when nothing is in it: the one before is rotated away.
                     self.is_dirty = true;
