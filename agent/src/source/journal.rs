@@ -63,6 +63,7 @@ pub struct Journal {
     reader: Reader,
     begin: Begin<JournalPosition>,
     running: Option<Running>,
+    has_more: bool,
 }
 
 #[derive(Debug)]
@@ -93,7 +94,7 @@ impl Journal {
     /// Starts nothing yet.
     #[must_use]
     pub fn new(reader: Reader, begin: Begin<JournalPosition>) -> Self {
-        Self { reader, begin, running: None }
+        Self { reader, begin, running: None, has_more: false }
     }
 
     /// The next entry.
@@ -105,6 +106,7 @@ impl Journal {
         if self.running.is_none() {
             self.running = Some(self.start()?);
         }
+        self.has_more = false;
         for _ in 0..ENTRIES_MAX {
             let Some(running) = &mut self.running else { break };
             if std::mem::take(&mut running.held) || running.lines.advance() {
@@ -123,7 +125,14 @@ impl Journal {
                 Ok(Fed::Ended) | Err(_) => return Err(self.stopped()),
             }
         }
+        self.has_more = true;
         Ok(Item::Wait)
+    }
+
+    /// After [`Item::Wait`]: there is more to read, and only this call has come to its end.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// After the last item. `None` before the first entry.

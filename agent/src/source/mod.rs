@@ -111,6 +111,16 @@ impl Source {
         }
     }
 
+    /// After [`Item::Wait`]: there is more to read, and only this call has come to its end. Call again at once.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        match self {
+            Self::File(tail) => tail.has_more(),
+            Self::Journal(journal) => journal.has_more(),
+            Self::Stdin(_) => false,
+        }
+    }
+
     /// Bytes that wait to be taken, where that is known.
     #[must_use]
     pub fn lag_bytes(&self) -> Option<u64> {

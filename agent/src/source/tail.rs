@@ -46,6 +46,7 @@ pub struct Tail {
     left: Option<Left>,
     gap: Option<Gap>,
     file_begins: bool,
+    has_more: bool,
 }
 
 #[derive(Debug)]
@@ -107,7 +108,15 @@ impl Tail {
                 At::Lost { position: Box::new(position), polls: Polls::default(), replaced: false }
             }
         };
-        Self { path: path.to_owned(), target: path.to_owned(), at, left: None, gap: None, file_begins: false }
+        Self {
+            path: path.to_owned(),
+            target: path.to_owned(),
+            at,
+            left: None,
+            gap: None,
+            file_begins: false,
+            has_more: false,
+        }
     }
 
     /// The next thing in the order of writing, at `now`.
@@ -116,6 +125,7 @@ impl Tail {
     /// When a file cannot be opened or read, or the folder not listed. Nothing is skipped: call again later.
     pub fn next(&mut self, now: Instant) -> Result<Item<'_>, SourceError> {
         let mut found = false;
+        self.has_more = false;
         for _ in 0..FILLS_MAX {
             if let Some(gap) = self.gap.take() {
                 return Ok(Item::Gap(gap));
@@ -139,7 +149,10 @@ impl Tail {
         }
         match &self.at {
             At::Open(reading, _) if found => Ok(Item::Line(reading.line())),
-            _ => Ok(Item::Wait),
+            _ => {
+                self.has_more = true;
+                Ok(Item::Wait)
+            }
         }
     }
 
@@ -151,6 +164,12 @@ impl Tail {
             At::Lost { position, .. } => Some((**position).clone()),
             At::Open(reading, _) => Some(reading.position()),
         }
+    }
+
+    /// After [`Item::Wait`]: there is more to read, and only this call has come to its end.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// The path as configured.

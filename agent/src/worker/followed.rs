@@ -168,7 +168,7 @@ impl Followed {
                     self.pipeline.line(line.bytes, line.modified, out)?;
                 }
                 Ok(Item::Gap(gap)) => self.gap(gap, out),
-                Ok(Item::Wait) => break Turn::Idle,
+                Ok(Item::Wait) => break if self.source.has_more() { Turn::More } else { Turn::Idle },
                 Ok(Item::End) => {
                     self.by_the_clock(now, out)?;
                     break Turn::Idle;

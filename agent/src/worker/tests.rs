@@ -72,3 +72,19 @@ fn a_burst_over_all_sources_is_committed_in_parts() {
     assert!(lines(&worker).len() == 4 && lines(&worker).iter().all(|(_, lines)| *lines == 1_601));
     assert!(told > 1_000, "{told}");
 }
+
+#[test]
+fn a_long_hole_is_read_without_a_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.log");
+    let file = fs::File::create(&path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"after the hole\n", 64 << 20).unwrap();
+    let mut worker = worker(folder.path(), &source(&path, "start"));
+    for _ in 0..80 {
+        if lines(&worker) == [("app.log".to_owned(), 1)] {
+            return;
+        }
+        assert_eq!(worker.round().unwrap(), Duration::ZERO, "a pause in the hole");
+    }
+    panic!("{:?}", lines(&worker));
+}
