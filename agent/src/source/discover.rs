@@ -103,6 +103,12 @@ impl Pattern {
         let names: Option<Vec<&str>> = path.iter().skip(1).map(|name| name.to_str()).collect();
         names.is_some_and(|names| matches(&self.0, &names))
     }
+
+    /// Whether a scan for it finds this path: as a file, or directly in a folder.
+    #[must_use]
+    pub fn covers(&self, path: &Path) -> bool {
+        self.matches(path) || path.parent().is_some_and(|folder| self.matches(folder))
+    }
 }
 
 fn matches(parts: &[Part], names: &[&str]) -> bool {

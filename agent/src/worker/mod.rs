@@ -59,6 +59,8 @@ const FIGURES_EVERY: Duration = Duration::from_millis(500);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Set with the first commit: from then on files that appear are new.
 pub const BEGAN: &str = "began";
+/// The patterns whose files were looked for, as a list of texts in postcard.
+const LOOKED_FOR: &str = "looked_for";
 
 const _: () = assert!(ENTRY_BYTES_MAX <= STATE_ENTRY_BYTES_MAX, "every event fits the state");
 const _: () = assert!(
@@ -146,17 +148,19 @@ struct Worker {
     figures_at: Option<Instant>,
     judged_before: u64,
     began: bool,
+    /// What the state holds of it.
+    looked_for: Option<Vec<u8>>,
 }
 
 impl Worker {
     fn new(parts: Parts) -> Result<Self, WorkerError> {
         let Parts { config, state, past, active, outlet, board, orders } = parts;
-        let (stored, first) = {
+        let (stored, first, looked_for) = {
             let mut state = state.lock();
-            (state.sources()?, state.first())
+            (state.sources()?, state.first(), state.value(LOOKED_FOR)?)
         };
         let mut out = Output::default();
-        let sources = Sources::new(&config, stored, past, &active, &mut out)?;
+        let sources = Sources::new(&config, stored, past, looked_for.clone(), &active, &mut out)?;
         let now = Instant::now();
         let backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut worker = Self {
@@ -182,6 +186,7 @@ impl Worker {
             figures_at: None,
             judged_before: 0,
             began: past == Past::Known,
+            looked_for,
         };
         worker.judged_before = worker.judged();
         Ok(worker)
@@ -236,7 +241,8 @@ impl Worker {
 
     fn commit_if_due(&mut self, now: Instant) {
         let is_new = self.sources.followed().iter().any(Followed::is_new);
-        let waits = !self.out.events.is_empty() || !self.began || is_new || !self.sources.removed.is_empty();
+        let waits =
+            !self.out.events.is_empty() || !self.values().is_empty() || is_new || !self.sources.removed.is_empty();
         let is_old = self.bytes > 0 && now.duration_since(self.committed_at) >= COMMIT_EVERY;
         if waits || is_old || self.bytes >= COMMIT_BYTES {
             self.pending = Some(self.commit());
@@ -257,8 +263,17 @@ impl Worker {
             sources: self.sources.followed().iter().filter_map(|source| source.change(&self.active)).collect(),
             removed: std::mem::take(&mut self.sources.removed),
             entries: self.out.events.drain(..).map(entry).collect(),
-            values: if self.began { Vec::new() } else { vec![(BEGAN.to_owned(), Some(Vec::new()))] },
+            values: self.values(),
         }
+    }
+
+    /// What the state does not hold yet; nothing before the files were looked for once.
+    fn values(&self) -> Vec<(String, Option<Vec<u8>>)> {
+        let Some(looked_for) = self.sources.looked_for() else { return Vec::new() };
+        let began = (!self.began).then(|| (BEGAN.to_owned(), Some(Vec::new())));
+        let is_changed = self.looked_for.as_ref() != Some(&looked_for);
+        let looked_for = is_changed.then(|| (LOOKED_FOR.to_owned(), Some(looked_for)));
+        began.into_iter().chain(looked_for).collect()
     }
 
     fn retry_commit(&mut self, now: Instant) {
@@ -279,7 +294,10 @@ impl Worker {
                 self.figures.events += commit.entries.len() as u64;
                 self.committed_at = now;
                 self.bytes = 0;
-                self.began = true;
+                self.began |= commit.values.iter().any(|(name, _)| name == BEGAN);
+                if let Some((_, value)) = commit.values.iter().find(|(name, _)| name == LOOKED_FOR) {
+                    self.looked_for.clone_from(value);
+                }
                 if let (Outlet::Delivery(wake), false) = (&self.outlet, commit.entries.is_empty()) {
                     wake.notify_one();
                 }

@@ -18,7 +18,10 @@ use crate::{
     config::{Config, First, SourceConfig, What},
     events::{Told, say},
     pipeline::{Output, Treatment},
-    source::{Begin, Source, SourceError, Stdin, discover::Discover},
+    source::{
+        Begin, Source, SourceError, Stdin,
+        discover::{Discover, Pattern},
+    },
     state::{Opened, State, StoredSource},
 };
 
@@ -48,9 +51,12 @@ pub struct Sources {
     configs: Vec<SourceConfig>,
     /// One for each configured source that reads files.
     discovers: Vec<(usize, Discover)>,
+    patterns: Vec<Pattern>,
     common: Common,
     stored: BTreeMap<Vec<u8>, StoredSource>,
     past: Past,
+    /// Patterns whose files were looked for before.
+    looked_for: Vec<Pattern>,
     followed: Vec<Followed>,
     scanned_at: Option<Instant>,
     complained: BTreeSet<PathBuf>,
@@ -87,9 +93,13 @@ impl Sources {
         config: &Config,
         stored: Vec<StoredSource>,
         past: Past,
+        looked_for: Option<Vec<u8>>,
         active: &Active,
         out: &mut Output,
     ) -> Result<Self, SetupError> {
+        let patterns = patterns(config);
+        // A state that does not say it knows the patterns it meets.
+        let looked_for = looked_for.and_then(|bytes| read_patterns(&bytes)).unwrap_or_else(|| patterns.clone());
         let discover = |(at, source): (usize, &SourceConfig)| match &source.what {
             What::Files { include, exclude } => Some((at, Discover::new(include.clone(), exclude.clone()))),
             What::Journal(_) | What::Stdin => None,
@@ -97,9 +107,11 @@ impl Sources {
         let mut sources = Self {
             discovers: config.sources.iter().enumerate().filter_map(discover).collect(),
             configs: config.sources.clone(),
+            patterns,
             common: Common { samples: config.samples, addresses: config.addresses, flood_limit: config.flood_limit },
             stored: stored.into_iter().map(|stored| (stored.key.clone(), stored)).collect(),
             past,
+            looked_for,
             followed: Vec::new(),
             scanned_at: None,
             complained: BTreeSet::new(),
@@ -152,6 +164,14 @@ impl Sources {
     /// When the model cannot be run.
     pub fn turn(&mut self, at: usize, now: Instant, out: &mut Output) -> Result<(u64, Turn), InferError> {
         self.followed[at].turn(now, out)
+    }
+
+    /// What the state keeps of the patterns whose files were looked for; nothing before the first look.
+    #[must_use]
+    pub fn looked_for(&self) -> Option<Vec<u8>> {
+        self.scanned_at?;
+        let texts: Vec<String> = self.patterns.iter().map(ToString::to_string).collect();
+        Some(postcard::to_stdvec(&texts).expect("texts can always be written"))
     }
 
     /// All that are followed, to look at.
@@ -221,7 +241,8 @@ impl Sources {
         }
         let config = self.configs[at].clone();
         let known = self.stored.get(&key).and_then(position);
-        let is_old = is_first && self.past != Past::Known;
+        let is_new_pattern = !self.looked_for.iter().any(|pattern| pattern.covers(&path));
+        let is_old = is_first && (self.past != Past::Known || is_new_pattern);
         let begin = match known {
             Some(position) => Begin::After(position),
             None if is_old => first(config.begin),
@@ -285,6 +306,20 @@ impl Sources {
             false
         });
     }
+}
+
+/// The patterns of all sources.
+fn patterns(config: &Config) -> Vec<Pattern> {
+    let of = |source: &SourceConfig| match &source.what {
+        What::Files { include, .. } => include.clone(),
+        What::Journal(_) | What::Stdin => Vec::new(),
+    };
+    config.sources.iter().flat_map(of).collect()
+}
+
+fn read_patterns(bytes: &[u8]) -> Option<Vec<Pattern>> {
+    let texts: Vec<String> = postcard::from_bytes(bytes).ok()?;
+    Some(texts.iter().filter_map(|text| text.parse().ok()).collect())
 }
 
 fn first<P>(begin: First) -> Begin<P> {

@@ -88,3 +88,35 @@ fn a_long_hole_is_read_without_a_pause() {
     }
     panic!("{:?}", lines(&worker));
 }
+
+#[test]
+fn a_source_that_is_added_later_begins_where_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["a.log", "b.log"] {
+        fs::write(path(name), "one\ntwo\n").unwrap();
+    }
+    let a = source(&path("a*.log"), "end");
+    drop((worker(folder.path(), &a)).round().unwrap());
+    // What appears while nobody looks is new, unless its pattern is.
+    fs::write(path("a2.log"), "one\ntwo\n").unwrap();
+    let mut later = worker(folder.path(), &(a.clone() + &source(&path("b*.log"), "end")));
+    later.round().unwrap();
+    let read = |name: &str, lines| (name.to_owned(), lines);
+    let mut found = lines(&later);
+    found.sort();
+    assert_eq!(found, [read("a.log", 0), read("a2.log", 2), read("b.log", 0)]);
+    drop(later);
+    fs::write(path("b2.log"), "one\ntwo\n").unwrap();
+    // A state from before patterns were kept knows those it meets.
+    let (mut state, _) = State::open(&path("state"), 2).unwrap();
+    let values = vec![(LOOKED_FOR.to_owned(), None)];
+    state.commit(&Commit { values, ..Commit::default() }).unwrap();
+    drop(state);
+    fs::write(path("c.log"), "one\ntwo\n").unwrap();
+    let all = a + &source(&path("b*.log"), "end") + &source(&path("c.log"), "end");
+    let mut last = worker(folder.path(), &all);
+    last.round().unwrap();
+    let found = lines(&last);
+    assert!(found.contains(&read("b2.log", 2)) && found.contains(&read("c.log", 2)), "{found:?}");
+}
