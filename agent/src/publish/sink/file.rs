@@ -11,6 +11,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -48,6 +49,8 @@ pub struct OpenError {
 pub struct FileSink {
     path: PathBuf,
     file: File,
+    /// Device and inode, to notice when another one is at the path.
+    id: (u64, u64),
     bytes: u64,
     rotation: Rotation,
     /// Last line on the disk.
@@ -64,8 +67,9 @@ impl FileSink {
     }
 
     fn open_inner(path: &Path, rotation: Rotation) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        let found = file.metadata()?.len();
+        let mut file = open(path)?;
+        let meta = file.metadata()?;
+        let found = meta.len();
         let (bytes, mut last) = last_line(&mut file, found)?;
         if bytes < found {
             file.set_len(bytes)?;
@@ -77,7 +81,7 @@ impl FileSink {
             last = full.map(|path| end_of(&path)).transpose()?.flatten();
         }
         sync_folder(path)?;
-        Ok(Self { path: path.to_owned(), file, bytes, rotation, last })
+        Ok(Self { path: path.to_owned(), file, id: id(&meta), bytes, rotation, last })
     }
 
     /// The file, for messages.
@@ -103,6 +107,7 @@ impl FileSink {
         if text.is_empty() {
             return Ok(());
         }
+        self.reopen_if_moved()?;
         if self.bytes >= self.rotation.bytes_max {
             self.rotate()?;
         }
@@ -117,6 +122,20 @@ impl FileSink {
         Ok(())
     }
 
+    /// Somebody may have removed, renamed or cut the file: what is written must be found at the path.
+    fn reopen_if_moved(&mut self) -> io::Result<()> {
+        match fs::metadata(&self.path) {
+            Ok(meta) if id(&meta) == self.id => self.bytes = self.bytes.min(meta.len()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(_) | Err(_) => {
+                let last = self.last;
+                *self = Self::open_inner(&self.path, self.rotation)?;
+                self.last = last.or(self.last);
+            }
+        }
+        Ok(())
+    }
+
     /// Moves every file one number up, from the first hole down: a rotation that was cut short is finished by the next.
     fn rotate(&mut self) -> io::Result<()> {
         let kept = self.rotation.kept_max.max(1);
@@ -124,11 +143,24 @@ impl FileSink {
         for n in (1..hole).rev() {
             fs::rename(numbered(&self.path, n), numbered(&self.path, n + 1))?;
         }
-        fs::rename(&self.path, numbered(&self.path, 1))?;
-        self.file = OpenOptions::new().read(true).append(true).create(true).open(&self.path)?;
+        match fs::rename(&self.path, numbered(&self.path, 1)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        self.file = open(&self.path)?;
+        self.id = id(&self.file.metadata()?);
         self.bytes = 0;
         sync_folder(&self.path)
     }
+}
+
+/// Nobody but the agent needs to read what it found; whoever should is given it by hand.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+}
+
+fn id(meta: &fs::Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
 }
 
 fn end_of(full: &Path) -> io::Result<Option<(Epoch, u64)>> {
@@ -215,6 +247,33 @@ mod tests {
         sink.append(lines(1..=3)).unwrap();
         sink.append(lines(1..=2).map(|line| JsonLine { epoch: Epoch::from_random(6), ..line })).unwrap();
         assert_eq!(held(&path), [1, 2, 3, 1, 2]);
+    }
+
+    #[test]
+    fn what_others_do_to_the_file_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        let mut sink = FileSink::open(&path, Rotation { bytes_max: 300, kept_max: 2 }).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        sink.append(lines([1])).unwrap();
+        fs::remove_file(&path).unwrap();
+        sink.append(lines([1, 2])).unwrap();
+        assert_eq!(held(&path), [2]);
+        fs::rename(&path, dir.path().join("other")).unwrap();
+        File::create(&path).unwrap();
+        sink.append(lines([3])).unwrap();
+        assert_eq!(held(&path), [3]);
+        File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+        sink.append(lines(4..=6)).unwrap();
+        assert_eq!(held(&path), [4, 5, 6]);
+        // A rotation that could rename and not create.
+        fs::rename(&path, numbered(&path, 1)).unwrap();
+        sink.append(lines([7])).unwrap();
+        assert_eq!(held(&path), [4, 5, 6, 7]);
+        fs::remove_file(&path).unwrap();
+        sink.rotate().unwrap();
+        sink.append(lines([8])).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
     }
 
     #[test]
