@@ -107,6 +107,13 @@ fn from_the_end_nothing_old_is_read_and_the_place_is_known() {
 }
 
 #[test]
+fn from_the_end_an_entry_that_is_new_is_read_although_it_is_the_first() {
+    let new = entry(1, "new").replace("\"1\"}", "\"9999999999999999\"}");
+    let journalctl = StandIn::new(&new);
+    assert_eq!(read(&mut journalctl.open(Begin::End), 1).unwrap(), ["new"]);
+}
+
+#[test]
 fn a_vacuumed_journal_is_a_gap_told_once() {
     let journalctl = StandIn::new(&entry(1, "one"));
     let mut journal = journalctl.open(Begin::Start);

@@ -12,7 +12,7 @@ use std::{
         mpsc::{Receiver, sync_channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use oddline_core::format::journal;
@@ -63,6 +63,8 @@ pub struct Journal {
     reader: Reader,
     begin: Begin<JournalPosition>,
     running: Option<Running>,
+    /// When the first child was started, by the clock that stamps entries.
+    began_us: Option<u64>,
     has_more: bool,
 }
 
@@ -94,7 +96,7 @@ impl Journal {
     /// Starts nothing yet.
     #[must_use]
     pub fn new(reader: Reader, begin: Begin<JournalPosition>) -> Self {
-        Self { reader, begin, running: None, has_more: false }
+        Self { reader, begin, running: None, began_us: None, has_more: false }
     }
 
     /// The next entry.
@@ -104,13 +106,14 @@ impl Journal {
     #[expect(clippy::should_implement_trait, reason = "an item borrows the journal, which an iterator's cannot")]
     pub fn next(&mut self) -> Result<Item<'_>, SourceError> {
         if self.running.is_none() {
+            self.began_us.get_or_insert_with(now_us);
             self.running = Some(self.start()?);
         }
         self.has_more = false;
         for _ in 0..ENTRIES_MAX {
             let Some(running) = &mut self.running else { break };
             if std::mem::take(&mut running.held) || running.lines.advance() {
-                match running.take(&mut self.begin) {
+                match running.take(&mut self.begin, self.began_us) {
                     Step::Skip => continue,
                     Step::Gap => return Ok(Item::Gap(Gap { cause: Cause::Vacuumed, bytes: 0, exact: false })),
                     Step::Line => {}
@@ -187,12 +190,14 @@ impl Journal {
 
 impl Running {
     /// Decides about the entry read last, and moves the position over it.
-    fn take(&mut self, begin: &mut Begin<JournalPosition>) -> Step {
+    fn take(&mut self, begin: &mut Begin<JournalPosition>, began_us: Option<u64>) -> Step {
         let line = self.lines.line(None);
         let cursor = journal::cursor(line.bytes);
         let again = match (self.again, &*begin) {
             (Some(again), _) => again,
             (None, Begin::Start) => 0,
+            // Where nothing matched before, the first entry that comes is new.
+            (None, Begin::End) if written_us(line.bytes) > began_us => 0,
             (None, Begin::End) => 1,
             (None, Begin::After(position)) if cursor == Some(&position.cursor) => position.taken,
             (None, Begin::After(_)) => {
@@ -244,6 +249,19 @@ impl Drop for Running {
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// When the journal got an entry. Within a text the quotes of such a field would be escaped.
+fn written_us(line: &[u8]) -> Option<u64> {
+    const FIELD: &[u8] = b"\"__REALTIME_TIMESTAMP\":\"";
+    let digits = &line[memchr::memmem::find(line, FIELD)? + FIELD.len()..];
+    let end = memchr::memchr(b'"', digits)?;
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
 /// A service is known by its unit, which nobody can claim for himself; what runs outside services by its identifier.
