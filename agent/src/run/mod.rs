@@ -21,7 +21,7 @@ use oddline_core::{id::Epoch, topic::Channel};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 use self::{
@@ -49,6 +49,10 @@ use crate::{
 
 /// How long a stopping agent goes on delivering. With the goodbye it stays within ten seconds.
 const DRAIN: Duration = Duration::from_secs(6);
+/// How long the reading thread may take to commit and end. One that writes to a pipe that nobody reads never does.
+const READING_ENDS: Duration = Duration::from_secs(6);
+/// How long threads that block, such as one that asks for a name, are waited for at the end.
+const THREADS_END: Duration = Duration::from_secs(1);
 /// The status topic is told the figures this often.
 const STATUS_EVERY: Duration = Duration::from_secs(60);
 /// How often a model in use is asked whether it has proved itself, and the watchdog may be told of progress.
@@ -82,7 +86,9 @@ pub fn run(file: &Path) -> Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
-    runtime.block_on(lives(file, loaded.config))
+    let done = runtime.block_on(lives(file, loaded.config));
+    runtime.shutdown_timeout(THREADS_END);
+    done
 }
 
 async fn lives(file: &Path, mut config: Config) -> Result<()> {
@@ -286,17 +292,19 @@ impl Agent {
         // A thread that has ended takes no order.
         let _: Result<(), _> = self.orders.send(Order::Stop);
         let worker = match self.worker {
-            Some(_) => worker_ended(&mut self.worker).await,
-            None => Ok(()),
+            Some(_) => in_time(READING_ENDS, worker_ended(&mut self.worker)).await,
+            None => Ok(Ok(())),
         };
+        if let Some(socket) = self.socket.take() {
+            let _: std::io::Result<()> = std::fs::remove_file(socket);
+        }
+        // A thread that hangs may hold the state file: nothing more is asked of it.
+        let worker = worker?;
         if let Some(delivery) = self.delivery.take() {
             let last = self.state.lock().last();
             delivery.finish(last, DRAIN).await;
         }
         self.tasks.shutdown().await;
-        if let Some(socket) = self.socket {
-            let _: std::io::Result<()> = std::fs::remove_file(socket);
-        }
         worker?;
         let state = self.state.lock();
         Ok(state.last() + 1 - state.first())
@@ -319,6 +327,12 @@ async fn worker_ended(worker: &mut Option<oneshot::Receiver<Result<(), WorkerErr
         Some(worker) => Ok(worker.await.map_err(|_| anyhow!("the reading thread died"))??),
         None => std::future::pending().await,
     }
+}
+
+/// What comes of waiting for the reading thread, if it comes within `patience`.
+async fn in_time<T>(patience: Duration, ending: impl Future<Output = T>) -> Result<T> {
+    let hangs = || anyhow!("the reading thread does not end: what it read last is read again after the next start");
+    timeout(patience, ending).await.map_err(|_| hangs())
 }
 
 /// Local sockets are a help, not a need: without them the agent does its work.
@@ -386,4 +400,21 @@ fn reload(file: &Path) -> Option<Config> {
     };
     say(&Told::ReloadRefused { why: wrong });
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_thread_that_hangs_is_not_waited_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (tell, ended) = oneshot::channel();
+        let mut worker = Some(ended);
+        let patience = Duration::from_millis(50);
+        let hung = runtime.block_on(async { in_time(patience, worker_ended(&mut worker)).await });
+        assert!(hung.unwrap_err().to_string().contains("does not end"));
+        tell.send(Ok(())).unwrap();
+        runtime.block_on(async { in_time(patience, worker_ended(&mut worker)).await }).unwrap().unwrap();
+    }
 }
