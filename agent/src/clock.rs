@@ -61,6 +61,13 @@ pub fn random() -> u64 {
     u64::from_le_bytes(bytes)
 }
 
+/// 32 random bits.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "any 32 of 64 random bits")]
+pub fn random_u32() -> u32 {
+    random() as u32
+}
+
 /// The host's name; empty where the kernel does not tell.
 #[must_use]
 pub fn host_name() -> String {

@@ -15,7 +15,7 @@ mod flood;
 mod output;
 mod remembered;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod waiting;
 
 use std::borrow::Cow;

@@ -152,8 +152,7 @@ async fn open_state(config: &Config, signals: &mut Signals) -> Result<Option<(Sh
             }
             Err(error) => return Err(error.into()),
         };
-        #[expect(clippy::cast_possible_truncation, reason = "any 32 of 64 random bits")]
-        let retry_in = backoff.failed(clock::random() as u32);
+        let retry_in = backoff.failed(clock::random_u32());
         say(&Told::StateFails { why, retry_in });
         tokio::select! {
             () = sleep(retry_in) => {}

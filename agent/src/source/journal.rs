@@ -12,7 +12,7 @@ use std::{
         mpsc::{Receiver, sync_channel},
     },
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use oddline_core::format::journal;
@@ -23,6 +23,7 @@ use super::{
     chunks::{Chunks, Fed},
     lines::{Line, Lines},
 };
+use crate::clock;
 
 /// What is asked of an entry: what the format reads. Cursor and times come with every entry.
 const FIELDS: &str = "--output-fields=MESSAGE,PRIORITY,_HOSTNAME,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_COMM";
@@ -252,8 +253,7 @@ impl Drop for Running {
 }
 
 fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    clock::wall().micros().unsigned_abs()
 }
 
 /// When the journal got an entry. Within a text the quotes of such a field would be escaped.

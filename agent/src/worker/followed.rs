@@ -319,8 +319,7 @@ impl Followed {
             self.backoff.succeeded();
         }
         self.works_since = None;
-        #[expect(clippy::cast_possible_truncation, reason = "any 32 of 64 random bits")]
-        let wait = self.backoff.failed(clock::random() as u32);
+        let wait = self.backoff.failed(clock::random_u32());
         self.retry_at = Some(now + wait);
         let why = error.to_string();
         // The same fault is told once, however often it is met.

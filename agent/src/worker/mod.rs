@@ -10,6 +10,7 @@
 
 mod board;
 mod followed;
+mod noted;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -26,9 +27,11 @@ use oddline_core::{
 use oddline_detector::InferError;
 use tokio::sync::oneshot;
 
+use self::noted::Noted;
 pub use self::{
     board::{Board, Order, Outlet},
     followed::{Active, Followed, Identity, Stored, TURN_EVENTS_MAX, Turn, cause, position, remembered},
+    noted::BEGAN,
     sources::{Past, SetupError, Sources, snapshot, stem},
 };
 use crate::{
@@ -57,10 +60,6 @@ const POLL_STREAMS: Duration = Duration::from_millis(250);
 const FIGURES_EVERY: Duration = Duration::from_millis(500);
 /// First and longest wait before a failed write is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// Set with the first commit: from then on files that appear are new.
-pub const BEGAN: &str = "began";
-/// The patterns whose files were looked for, as a list of texts in postcard.
-const LOOKED_FOR: &str = "looked_for";
 
 const _: () = assert!(ENTRY_BYTES_MAX <= STATE_ENTRY_BYTES_MAX, "every event fits the state");
 const _: () = assert!(
@@ -147,20 +146,18 @@ struct Worker {
     figures: Reading,
     figures_at: Option<Instant>,
     judged_before: u64,
-    began: bool,
-    /// What the state holds of it.
-    looked_for: Option<Vec<u8>>,
+    noted: Noted,
 }
 
 impl Worker {
     fn new(parts: Parts) -> Result<Self, WorkerError> {
         let Parts { config, state, past, active, outlet, board, orders } = parts;
-        let (stored, first, looked_for) = {
+        let (stored, first, noted) = {
             let mut state = state.lock();
-            (state.sources()?, state.first(), state.value(LOOKED_FOR)?)
+            (state.sources()?, state.first(), Noted::read(&mut state, past)?)
         };
         let mut out = Output::default();
-        let sources = Sources::new(&config, stored, past, looked_for.clone(), &active, &mut out)?;
+        let sources = Sources::new(&config, stored, past, noted.looked_for(), &active, &mut out)?;
         let now = Instant::now();
         let backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut worker = Self {
@@ -185,8 +182,7 @@ impl Worker {
             figures: Reading::default(),
             figures_at: None,
             judged_before: 0,
-            began: past == Past::Known,
-            looked_for,
+            noted,
         };
         worker.judged_before = worker.judged();
         Ok(worker)
@@ -241,8 +237,10 @@ impl Worker {
 
     fn commit_if_due(&mut self, now: Instant) {
         let is_new = self.sources.followed().iter().any(Followed::is_new);
-        let waits =
-            !self.out.events.is_empty() || !self.values().is_empty() || is_new || !self.sources.removed.is_empty();
+        let waits = !self.out.events.is_empty()
+            || !self.noted.news(&self.sources).is_empty()
+            || is_new
+            || !self.sources.removed.is_empty();
         let is_old = self.bytes > 0 && now.duration_since(self.committed_at) >= COMMIT_EVERY;
         if waits || is_old || self.bytes >= COMMIT_BYTES {
             self.pending = Some(self.commit());
@@ -263,17 +261,8 @@ impl Worker {
             sources: self.sources.followed().iter().filter_map(|source| source.change(&self.active)).collect(),
             removed: std::mem::take(&mut self.sources.removed),
             entries: self.out.events.drain(..).map(entry).collect(),
-            values: self.values(),
+            values: self.noted.news(&self.sources),
         }
-    }
-
-    /// What the state does not hold yet; nothing before the files were looked for once.
-    fn values(&self) -> Vec<(String, Option<Vec<u8>>)> {
-        let Some(looked_for) = self.sources.looked_for() else { return Vec::new() };
-        let began = (!self.began).then(|| (BEGAN.to_owned(), Some(Vec::new())));
-        let is_changed = self.looked_for.as_ref() != Some(&looked_for);
-        let looked_for = is_changed.then(|| (LOOKED_FOR.to_owned(), Some(looked_for)));
-        began.into_iter().chain(looked_for).collect()
     }
 
     fn retry_commit(&mut self, now: Instant) {
@@ -294,17 +283,14 @@ impl Worker {
                 self.figures.events += commit.entries.len() as u64;
                 self.committed_at = now;
                 self.bytes = 0;
-                self.began |= commit.values.iter().any(|(name, _)| name == BEGAN);
-                if let Some((_, value)) = commit.values.iter().find(|(name, _)| name == LOOKED_FOR) {
-                    self.looked_for.clone_from(value);
-                }
+                self.noted.committed(&commit);
                 if let (Outlet::Delivery(wake), false) = (&self.outlet, commit.entries.is_empty()) {
                     wake.notify_one();
                 }
             }
             Err(error) => {
                 let is_first = self.commit_backoff.failures() == 0;
-                let retry_in = self.commit_backoff.failed(random());
+                let retry_in = self.commit_backoff.failed(clock::random_u32());
                 self.commit_at = now + retry_in;
                 if is_first {
                     say(&Told::StateFails { why: error.to_string(), retry_in });
@@ -346,7 +332,7 @@ impl Worker {
             Err(error) => {
                 self.acked = self.state.lock().first() - 1;
                 let is_first = self.sink_backoff.failures() == 0;
-                let retry_in = self.sink_backoff.failed(random());
+                let retry_in = self.sink_backoff.failed(clock::random_u32());
                 self.sink_at = now + retry_in;
                 if is_first {
                     say(&Told::SinkFails { why: error.to_string(), retry_in });
@@ -410,9 +396,4 @@ impl Worker {
         self.show(now);
         Ok(())
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "any 32 of 64 random bits")]
-fn random() -> u32 {
-    clock::random() as u32
 }

@@ -1,8 +1,5 @@
 //! The reading thread without its thread: rounds are called one by one.
 
-#[path = "../pipeline/tests/model.rs"]
-mod model;
-
 use std::{
     fmt::Write,
     fs,
@@ -12,10 +9,10 @@ use std::{
 
 use oddline_core::{id::ModelHash, time::EventTime, wire::ModelId};
 
-use self::model::{LEVEL, VERSION};
 use super::*;
 use crate::{
     config,
+    pipeline::tests::model::{self, LEVEL, VERSION},
     state::{Opened, State},
 };
 
@@ -97,7 +94,7 @@ fn a_source_that_is_added_later_begins_where_it_says() {
         fs::write(path(name), "one\ntwo\n").unwrap();
     }
     let a = source(&path("a*.log"), "end");
-    drop((worker(folder.path(), &a)).round().unwrap());
+    let _wait = worker(folder.path(), &a).round().unwrap();
     // What appears while nobody looks is new, unless its pattern is.
     fs::write(path("a2.log"), "one\ntwo\n").unwrap();
     let mut later = worker(folder.path(), &(a.clone() + &source(&path("b*.log"), "end")));
@@ -110,7 +107,7 @@ fn a_source_that_is_added_later_begins_where_it_says() {
     fs::write(path("b2.log"), "one\ntwo\n").unwrap();
     // A state from before patterns were kept knows those it meets.
     let (mut state, _) = State::open(&path("state"), 2).unwrap();
-    let values = vec![(LOOKED_FOR.to_owned(), None)];
+    let values = vec![("looked_for".to_owned(), None)];
     state.commit(&Commit { values, ..Commit::default() }).unwrap();
     drop(state);
     fs::write(path("c.log"), "one\ntwo\n").unwrap();

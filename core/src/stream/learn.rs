@@ -142,7 +142,7 @@ mod tests {
     fn values_without_a_scale_are_survived() {
         for far in [f64::MAX, 1e300, 1e160] {
             let at = |i: usize| EventTime::from_micros(i as i64 * 600_000_000);
-            let value = |i: usize| if i % 2 == 0 { far } else { -far };
+            let value = |i: usize| if i.is_multiple_of(2) { far } else { -far };
             let mut learner = Learner::start(at(0), value(0));
             let mut baseline: Option<Baseline> = None;
             for i in 1..1_000 {

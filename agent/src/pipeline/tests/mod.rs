@@ -1,7 +1,7 @@
 //! Lines in, events out.
 
 mod cuts;
-mod model;
+pub(crate) mod model;
 
 use std::fmt::Write;
 
