@@ -12,20 +12,22 @@
 //! again; one with mistakes changes nothing.
 
 mod outlet;
+mod reading;
 mod signals;
 
-use std::{path::Path, sync::Arc, sync::mpsc as std_mpsc, thread, time::Duration};
+use std::{path::Path, sync::Arc, sync::mpsc as std_mpsc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use oddline_core::{id::Epoch, topic::Channel};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use self::{
     outlet::{DeliveryEnd, News, news, outlet},
+    reading::{in_time, spawn, worker_ended},
     signals::{Signalled, Signals},
 };
 use crate::{
@@ -310,30 +312,6 @@ impl Agent {
     }
 }
 
-/// The reading thread.
-fn spawn(parts: Parts) -> Result<oneshot::Receiver<Result<(), WorkerError>>> {
-    let (tell, ended) = oneshot::channel();
-    let body = move || {
-        // Nobody waits for it when the start failed half-way.
-        let _: Result<(), _> = tell.send(worker::run(parts));
-    };
-    thread::Builder::new().name("reading".to_owned()).spawn(body).context("cannot start the reading thread")?;
-    Ok(ended)
-}
-
-async fn worker_ended(worker: &mut Option<oneshot::Receiver<Result<(), WorkerError>>>) -> Result<()> {
-    match worker {
-        Some(worker) => Ok(worker.await.map_err(|_| anyhow!("the reading thread died"))??),
-        None => std::future::pending().await,
-    }
-}
-
-/// What comes of waiting for the reading thread, if it comes within `patience`.
-async fn in_time<T>(patience: Duration, ending: impl Future<Output = T>) -> Result<T> {
-    let hangs = || anyhow!("the reading thread does not end: what it read last is read again after the next start");
-    timeout(patience, ending).await.map_err(|_| hangs())
-}
-
 /// Local sockets are a help, not a need: without them the agent does its work.
 async fn open_desk(config: &Config, desk: Desk, tasks: &mut JoinSet<()>) -> Option<std::path::PathBuf> {
     if let Some(address) = config.metrics {
@@ -399,21 +377,4 @@ fn reload(file: &Path) -> Option<Config> {
     };
     say(&Told::ReloadRefused { why: wrong });
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reading_thread_that_hangs_is_not_waited_for() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (tell, ended) = oneshot::channel();
-        let mut worker = Some(ended);
-        let patience = Duration::from_millis(50);
-        let hung = runtime.block_on(async { in_time(patience, worker_ended(&mut worker)).await });
-        assert!(hung.unwrap_err().to_string().contains("does not end"));
-        tell.send(Ok(())).unwrap();
-        runtime.block_on(async { in_time(patience, worker_ended(&mut worker)).await }).unwrap().unwrap();
-    }
 }
