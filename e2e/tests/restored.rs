@@ -32,7 +32,6 @@ fn what_a_backup_lacks_is_said_and_the_rest_goes_on() {
         &collector::behind(&broker),
     );
     collector.start();
-    fs::create_dir(folder.path().join("logs")).unwrap();
     let link = Link::Broker {
         port: broker.port(),
         folder: broker.folder().to_owned(),
@@ -41,6 +40,7 @@ fn what_a_backup_lacks_is_said_and_the_rest_goes_on() {
         events: "postcard",
     };
     let own = folder.path().join(NAME);
+    fs::create_dir_all(own.join("logs")).unwrap();
     let mut agent = Agent::new(Setup::new(NAME, own.clone(), link));
     agent.start();
     let mut random = Random::for_test(test);

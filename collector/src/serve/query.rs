@@ -26,7 +26,8 @@ impl Query {
         let wrong =
             |error: String, expected: String| Problem::new(axum::http::StatusCode::BAD_REQUEST, error, expected);
         let read = Pairs::<Vec<(String, String)>>::try_from_uri(uri);
-        let Pairs(read) = read.map_err(|_| {
+        let read = read.ok().filter(|_| uri.query().is_none_or(is_encoded));
+        let Pairs(read) = read.ok_or_else(|| {
             wrong(
                 "the query cannot be read".to_owned(),
                 "write it as name=value&name=value, percent-encoded".to_owned(),
@@ -154,11 +155,36 @@ fn suggestion(name: &str, known: &[&str]) -> String {
     }
 }
 
+/// Whether every percent sign is followed by two hexadecimal digits, and all of it is UTF-8: what is not would be read as
+/// something else.
+fn is_encoded(query: &str) -> bool {
+    let mut bytes = Vec::with_capacity(query.len());
+    let mut parts = query.split('%');
+    bytes.extend(parts.next().unwrap_or_default().bytes());
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let Some(Ok(byte)) = digits.map(|digits| u8::from_str_radix(digits, 16)) else { return false };
+        bytes.push(byte);
+        bytes.extend(part[2..].bytes());
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const KNOWN: &[&str] = &["server", "limit", "since", "by", "cursor", "min_score"];
+
+    #[test]
+    fn what_is_percent_encoded_is_told_from_what_is_not() {
+        for fine in ["", "a=b+c", "a=%C3%A9&b=%25", "a=\u{e9}"] {
+            assert!(is_encoded(fine), "{fine}");
+        }
+        for bad in ["a=%", "a=%2", "a=%zz", "a=%ff", "a=%+f", "a=%\u{e9}"] {
+            assert!(!is_encoded(bad), "{bad}");
+        }
+    }
 
     fn read(query: &str) -> Result<Query, Problem> {
         Query::read(&format!("/x?{query}").parse().unwrap(), KNOWN, 7_200_000_000)

@@ -201,6 +201,7 @@ fn what_is_configured_now_counts_for_a_known_source() {
     for line in table("..........") {
         pipeline.line(line.as_bytes(), None, &mut out).unwrap();
     }
+    pipeline.idle(&mut out).unwrap();
     let remembered = pipeline.remembered();
     assert_eq!((remembered.format(), remembered.flood_limit()), (&Format::Auto, 60));
     let now = Treatment { format: Format::Jsonl(oddline_core::format::Mapping::default()), ..treatment(0) };
