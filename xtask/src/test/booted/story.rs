@@ -114,13 +114,13 @@ impl<'a> Story<'a> {
     /// The collector reachable by name, and a bundle for the agent: as docs/install.md says, and once as root, which must
     /// not lock the service out of its own files.
     fn enrolled(&self) -> Result<()> {
-        let broker = "[embedded]\nlisten = '127.0.0.1:8883'\nnames = ['localhost']\n";
+        let broker = "[embedded]\nlisten = '127.0.0.1:8883'\nnames = ['127.0.0.1']\n";
         self.machine.write("/etc/oddline/collector.toml", broker)?;
         self.machine.run(&["systemctl", "restart", COLLECTOR])?;
         self.machine.comes_to(COLLECTOR, "active")?;
         self.machine.run(&["oddline-collector", "enrolled"])?;
         self.machine.shell(
-            "runuser -u oddline -- oddline-collector enroll booted --broker mqtts://localhost \
+            "runuser -u oddline -- oddline-collector enroll booted --broker mqtts://127.0.0.1 \
              --out /var/lib/oddline/collector --trusted-key \"$(tail -n 1 /etc/oddline/oddline.pub)\" && \
              tar -C /etc -xf /var/lib/oddline/collector/booted.tar && \
              rm -r /var/lib/oddline/collector/booted.tar /var/lib/oddline/collector/booted",
@@ -130,7 +130,7 @@ impl<'a> Story<'a> {
             "enroll",
             "other",
             "--broker",
-            "mqtts://localhost",
+            "mqtts://127.0.0.1",
             "--out",
             "/srv/w",
         ])?;
