@@ -17,6 +17,9 @@ pub struct Slots {
     factory: Option<ModelId>,
     /// The highest version ever taken.
     highest: u64,
+    /// The model that was in use until its file could not be read: it may be fetched again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost: Option<ModelId>,
 }
 
 /// What a wish comes to.
@@ -87,9 +90,9 @@ impl Slots {
     /// Whether a model may be taken as a new one.
     ///
     /// # Errors
-    /// When its version is not higher than any taken before.
+    /// When its version is not higher than any taken before, and it is not the one whose file was lost.
     pub fn check_newer(&self, model: ModelId) -> Result<(), Refusal> {
-        if model.version > self.highest {
+        if model.version > self.highest || self.lost == Some(model) {
             return Ok(());
         }
         Err(Refusal::NotNewer { version: model.version, highest: self.highest })
@@ -99,6 +102,7 @@ impl Slots {
     pub fn take(&mut self, model: ModelId) {
         self.current = Some(model);
         self.highest = self.highest.max(model.version);
+        self.lost = self.lost.filter(|lost| lost.version > model.version);
     }
 
     /// The model in use has proved itself.
@@ -113,6 +117,7 @@ impl Slots {
     pub fn drop_current(&mut self) -> Option<ModelId> {
         let failed = self.current.take()?;
         self.good.retain(|good| *good != failed);
+        self.lost.get_or_insert(failed);
         self.current = self.good.first().copied().or(self.factory.filter(|factory| *factory != failed));
         self.current
     }
@@ -211,25 +216,46 @@ mod tests {
         assert_eq!(slots.drop_current(), None);
     }
 
+    #[test]
+    fn a_model_whose_file_was_lost_is_fetched_again() {
+        let mut slots = Slots::new(Some(model(1)));
+        slots.take(model(2));
+        slots.mark_good();
+        slots.take(model(4));
+        assert_eq!(slots.drop_current(), Some(model(2)));
+        assert_eq!(slots.answer(&wish(model(4), false)), Answer::Fetch);
+        assert!(matches!(slots.answer(&wish(model(3), false)), Answer::Refuse(Refusal::NotNewer { highest: 4, .. })));
+        // Also after a start with the package's own model.
+        slots.drop_current();
+        slots.take(model(1));
+        assert_eq!(slots.answer(&wish(model(4), false)), Answer::Fetch);
+        slots.take(model(4));
+        assert_eq!(slots.answer(&wish(model(2), false)), Answer::Refuse(Refusal::NotNewer { version: 2, highest: 4 }));
+    }
+
     proptest! {
         #[test]
         fn nothing_unsigned_or_old_gets_in(actions in vec((0..5_u8, 1..8_u64), 0..40)) {
             let mut slots = Slots::new(None);
-            let mut highest = 0;
+            let (mut highest, mut lost) = (0, None);
             for (action, version) in actions {
                 match action {
                     0 | 1 => match slots.answer(&wish(model(version), action == 1)) {
                         Answer::Already => prop_assert_eq!(slots.current(), Some(model(version))),
-                        Answer::Fetch => prop_assert!(version > highest),
+                        Answer::Fetch => prop_assert!(version > highest || lost == Some(version)),
                         Answer::Revive => prop_assert!(slots.keeps(model(version))),
                         Answer::Refuse(_) => {}
                     },
                     2 => if slots.check_newer(model(version)).is_ok() {
+                        prop_assert!(version > highest || lost == Some(version));
                         slots.take(model(version));
-                        highest = version;
+                        (highest, lost) = (version.max(highest), None);
                     },
                     3 => slots.mark_good(),
-                    _ => { slots.drop_current(); }
+                    _ => {
+                        lost = lost.or(slots.current().map(|model| model.version));
+                        slots.drop_current();
+                    }
                 }
                 prop_assert!(slots.state().good.len() <= GOOD_MODELS_MAX);
                 let json = serde_json::to_string(&slots).unwrap();
