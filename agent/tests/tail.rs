@@ -111,6 +111,33 @@ fn a_file_deleted_unread_is_a_gap_of_what_was_known() {
 }
 
 #[test]
+fn a_deleted_file_gives_its_place_on_the_disk_back() {
+    let mut log = Log::new("one\n");
+    assert_eq!(log.read(), ["FILE", "one"]);
+    let mut writer = OpenOptions::new().append(true).open(log.path("app.log")).unwrap();
+    fs::remove_file(log.path("app.log")).unwrap();
+    // While somebody writes to it, it is read.
+    for _ in 0..3 {
+        (0..500).for_each(|_| assert_eq!(log.read(), [""; 0]));
+        writer.write_all(b"more\npart").unwrap();
+        assert_eq!(log.read().len(), 1);
+    }
+    drop(writer);
+    let path = log.path("app.log");
+    let is_held = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
+        open.into_iter().any(|open| open.to_string_lossy().starts_with(&*path.to_string_lossy()))
+    };
+    assert!(is_held());
+    let last: Vec<String> = (0..700).flat_map(|_| log.read()).collect();
+    assert_eq!(last, ["part"]);
+    assert!(!is_held(), "its descriptor is still open");
+    assert_eq!(log.tail.0.lag_bytes(), 0);
+    log.append("app.log", "two\n");
+    assert_eq!(log.read(), ["FILE", "two"]);
+}
+
+#[test]
 fn what_is_written_after_its_successor_is_a_gap_of_known_size() {
     let mut log = Log::new("one\n");
     log.read();

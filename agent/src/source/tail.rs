@@ -8,6 +8,8 @@
 //!                       ^  \ cut to nothing: its copy, else a gap and from the start
 //!          found again /    v
 //!  position -------> Lost ----> a gap, and the next generation
+//!
+//!  Open, deleted and quiet for ten minutes ----> Closed ----> Open, when the path leads to a file again
 //! ```
 
 use std::{
@@ -47,6 +49,8 @@ pub struct Tail {
     gap: Option<Gap>,
     file_begins: bool,
     has_more: bool,
+    /// Since when the open file has been deleted, with nothing more written to it.
+    deleted: Polls,
 }
 
 #[derive(Debug)]
@@ -63,6 +67,10 @@ enum At {
         replaced: bool,
     },
     Open(Box<Reading>, Polls),
+    /// The file was deleted and read to its end. Held open it would keep its place on the disk.
+    Closed {
+        position: Box<FilePosition>,
+    },
 }
 
 /// Times something was looked for in vain, at most one each [`POLL_EVERY`].
@@ -116,6 +124,7 @@ impl Tail {
             gap: None,
             file_begins: false,
             has_more: false,
+            deleted: Polls::default(),
         }
     }
 
@@ -161,7 +170,7 @@ impl Tail {
     pub fn position(&self) -> Option<FilePosition> {
         match &self.at {
             At::Nothing { .. } => None,
-            At::Lost { position, .. } => Some((**position).clone()),
+            At::Lost { position, .. } | At::Closed { position } => Some((**position).clone()),
             At::Open(reading, _) => Some(reading.position()),
         }
     }
@@ -183,7 +192,7 @@ impl Tail {
     pub fn lag_bytes(&self) -> u64 {
         match &self.at {
             At::Open(reading, _) => reading.lag_bytes(),
-            At::Nothing { .. } | At::Lost { .. } => 0,
+            At::Nothing { .. } | At::Lost { .. } | At::Closed { .. } => 0,
         }
     }
 
@@ -194,6 +203,7 @@ impl Tail {
                 return self.open_first(from_end);
             }
             At::Lost { .. } => return self.find(now),
+            At::Closed { .. } => return self.reappears(),
             At::Open(reading, polls) => (reading, polls),
         };
         if reading.advance() {
@@ -206,7 +216,7 @@ impl Tail {
         if reading.fill()? == 0 {
             return self.at_end(now);
         }
-        *polls = Polls::default();
+        (*polls, self.deleted) = (Polls::default(), Polls::default());
         Ok(Step::Again)
     }
 
@@ -229,14 +239,21 @@ impl Tail {
         let live = self.live_id()?;
         let At::Open(reading, polls) = &mut self.at else { return Ok(Step::Again) };
         if live == Some(reading.id()) {
-            *polls = Polls::default();
+            (*polls, self.deleted) = (Polls::default(), Polls::default());
             reading.rest();
             return Ok(Step::End);
         }
         let newer = generations::newer(list(&self.target)?, reading.after());
         if live.is_none() && newer.generations.iter().all(|g| g.compressed) {
-            // Deleted, or between two renames. The open file can still be read.
+            // Deleted, or between two renames. The open file can still be read, and is while somebody writes to it.
             reading.rest();
+            if self.deleted.count(now) <= LATE_POLLS {
+                return Ok(Step::End);
+            }
+            if reading.advance_last() {
+                return Ok(Step::Line);
+            }
+            self.at = At::Closed { position: Box::new(reading.position()) };
             return Ok(Step::End);
         }
         // Once its successor is rotated too nobody writes to it: a backlog of generations is read without a pause.
@@ -247,6 +264,17 @@ impl Tail {
         }
         if reading.advance_last() {
             return Ok(Step::Line);
+        }
+        self.follow(&newer, live, None)
+    }
+
+    /// A file that was deleted and closed: goes on once there is another.
+    fn reappears(&mut self) -> Result<Step, SourceError> {
+        let At::Closed { position } = &self.at else { return Ok(Step::Again) };
+        let newer = generations::newer(list(&self.target)?, position.after());
+        let live = self.live_id()?;
+        if live.is_none() && newer.generations.iter().all(|g| g.compressed) {
+            return Ok(Step::End);
         }
         self.follow(&newer, live, None)
     }

@@ -29,6 +29,8 @@ use crate::{
 const SCAN_EVERY: Duration = Duration::from_secs(5);
 /// A file that is gone for so long is followed no more: names with dates in them never come back.
 const GONE_AFTER: Duration = Duration::from_secs(24 * 3_600);
+/// The same while other files wait for a place.
+const GONE_AFTER_CROWDED: Duration = Duration::from_secs(15 * 60);
 const JOURNAL: &[u8] = b"journal";
 const STDIN: &[u8] = b"stdin";
 const FILE: &[u8] = b"file:";
@@ -294,11 +296,15 @@ impl Sources {
 
     fn leave(&mut self, now: Instant) {
         let (discovers, removed) = (&mut self.discovers, &mut self.removed);
+        let (patience, why) = match self.left_out {
+            0 => (GONE_AFTER, "its file has been gone for a day"),
+            _ => (GONE_AFTER_CROWDED, "its file has been gone for a quarter of an hour, and others wait for its place"),
+        };
         self.followed.retain_mut(|followed| {
-            if !followed.is_gone(now, GONE_AFTER) {
+            if !followed.is_gone(now, patience) {
                 return true;
             }
-            say(&Told::Leaves { source: followed.name().to_owned(), why: "its file has been gone for a day" });
+            say(&Told::Leaves { source: followed.name().to_owned(), why });
             for (_, discover) in discovers.iter_mut() {
                 followed.path().into_iter().for_each(|path| discover.forget(path));
             }
