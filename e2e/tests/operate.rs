@@ -179,6 +179,13 @@ fn status_metrics_and_reload() {
     let said = scene.agent.says(mark, "that the reload is refused", |said| said.contains("is kept"));
     assert!(said.contains("did you mean \"name\"?"), "{said}");
     assert!(scene.agent.is_alive());
+    // Nor does one that names a place where nothing can be written.
+    scene.configure(&good.replace("\n[output]\nfile = \"", "\n[output]\nfile = \"/proc"));
+    let mark = scene.agent.said().len();
+    scene.signal("HUP");
+    let said = scene.agent.says(mark, "that the reload is refused", |said| said.contains("is kept"));
+    assert!(said.contains("output.file: /proc"), "{said}");
+    assert!(scene.agent.is_alive());
     fs::create_dir(scene.path("more")).unwrap();
     fs::write(scene.path("more/b.log"), "2026-01-05T00:00:00Z,x,y,1\n").unwrap();
     scene.configure(&(good + &format!("[[source]]\nfiles = [{:?}]\nbegin = \"start\"\n", scene.path("more/*.log"))));

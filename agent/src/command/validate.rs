@@ -23,6 +23,9 @@ pub fn run(file: &Path, out: &mut impl Write) -> Result<()> {
         let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
         writeln!(out, "note: environment variable {name} means nothing here{meant}")?;
     }
+    for why in config::check_access(&config) {
+        writeln!(out, "note: {why}; run validate as the service's user to be sure")?;
+    }
     writeln!(out, "{} is fine", file.display())?;
     writeln!(out, "agent {} of fleet {}", config.name, config.fleet)?;
     for source in &config.sources {

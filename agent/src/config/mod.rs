@@ -1,6 +1,7 @@
 //! What an operator writes in `agent.toml`, as types that cannot be wrong. One reading finds all mistakes; files that
 //! are named are looked at by [`check_files`], so that `validate` says everything at once. Starts nothing.
 
+mod places;
 mod source;
 
 use std::{
@@ -23,6 +24,7 @@ use crate::{
     redact::{Addresses, Samples},
 };
 
+use self::places::Lack;
 pub use self::source::{First, SourceConfig, What};
 
 /// Where the configuration is, unless told otherwise.
@@ -252,7 +254,8 @@ fn local(output: &Section<'_>, state_dir: &Path) -> Destination {
     Destination::File(file.unwrap_or_else(|| state_dir.join("anomalies.jsonl")), rotation)
 }
 
-/// What the files named by a configuration lack; empty when nothing. Reads them, changes nothing.
+/// What the files named by a configuration lack, and what its folders lack whoever writes there; empty when nothing.
+/// Reads them, changes nothing.
 #[must_use]
 pub fn check_files(config: &Config) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -267,7 +270,34 @@ pub fn check_files(config: &Config) -> Vec<String> {
         Ok(Err(error)) => wrong.push(format!("model.factory: {} is refused: {error}", config.factory.display())),
         Err(error) => wrong.push(format!("model.factory: {}: {error}", config.factory.display())),
     }
+    wrong.extend(lacks(config).into_iter().filter_map(|(what, lack)| match lack {
+        Lack::Unusable(why) => Some(format!("{what}: {why}")),
+        Lack::Forbidden(_) => None,
+    }));
     wrong
+}
+
+/// Which places of a configuration the user who asks may not write.
+#[must_use]
+pub fn check_access(config: &Config) -> Vec<String> {
+    let forbidden = lacks(config).into_iter().filter_map(|(what, lack)| match lack {
+        Lack::Forbidden(why) => Some(format!("{what}: {why}")),
+        Lack::Unusable(_) => None,
+    });
+    forbidden.collect()
+}
+
+fn lacks(config: &Config) -> Vec<(String, Lack)> {
+    let folder = &config.state_dir;
+    let state = places::folder_lacks(folder).map(|lack| (format!("state_dir: {}", folder.display()), lack));
+    let file = match &config.destination {
+        // The folder of the state is made when it is not there.
+        Destination::File(path, _) if path.parent() != Some(folder) || folder.exists() => {
+            places::file_lacks(path).map(|lack| (format!("output.file: {}", path.display()), lack))
+        }
+        Destination::File(..) | Destination::Broker(..) | Destination::Stdout => None,
+    };
+    state.into_iter().chain(file).collect()
 }
 
 #[cfg(test)]

@@ -365,7 +365,9 @@ fn birth(config: &Config, link: &Link, state: &SharedState) -> Birth {
 fn reload(file: &Path) -> Option<Config> {
     let wrong = match config::load(file) {
         Ok(loaded) => {
-            let wrong = config::check_files(&loaded.config);
+            let mut wrong = config::check_files(&loaded.config);
+            // This is the user who will write.
+            wrong.extend(config::check_access(&loaded.config));
             if wrong.is_empty() {
                 say(&Told::Reloading);
                 supervisor::reloading();

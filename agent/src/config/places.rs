@@ -1,0 +1,98 @@
+//! Whether the places that a configuration names can be written, by the user who asks. Looks, makes nothing.
+
+use std::{fs, io, path::Path};
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+/// What a place lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// Nobody could write there.
+    Unusable(String),
+    /// The user who asks may not; the service's own may.
+    Forbidden(String),
+}
+
+/// What a folder lacks that is made when it is not there.
+pub fn folder_lacks(path: &Path) -> Option<Lack> {
+    let there = path.ancestors().find(|folder| fs::symlink_metadata(folder).is_ok());
+    folder_itself_lacks(there.unwrap_or(Path::new("/")))
+}
+
+/// What a file lacks that is made when it is not there, and rotated beside itself.
+pub fn file_lacks(path: &Path) -> Option<Lack> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return Some(Lack::Unusable("is a folder: a file is expected".to_owned())),
+        Ok(_) => {
+            if let Err(lack) = may(path, Access::READ_OK | Access::WRITE_OK) {
+                return Some(lack);
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Some(of(path, &error)),
+    }
+    folder_itself_lacks(path.parent().unwrap_or(Path::new("/")))
+}
+
+fn folder_itself_lacks(folder: &Path) -> Option<Lack> {
+    match fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => may(folder, Access::WRITE_OK | Access::EXEC_OK).err(),
+        Ok(_) => Some(Lack::Unusable(format!("{} is no folder", folder.display()))),
+        Err(error) => Some(of(folder, &error)),
+    }
+}
+
+fn may(path: &Path, access: Access) -> Result<(), Lack> {
+    accessat(CWD, path, access, AtFlags::EACCESS).map_err(|error| of(path, &error.into()))
+}
+
+fn of(path: &Path, error: &io::Error) -> Lack {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Lack::Forbidden(format!("{} cannot be written by this user ({error})", path.display()))
+        }
+        _ => Lack::Unusable(format!("{}: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_there_or_can_be_made_lacks_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(folder_lacks(dir.path()), None);
+        assert_eq!(folder_lacks(&dir.path().join("a/b")), None);
+        let file = dir.path().join("anomalies.jsonl");
+        assert_eq!(file_lacks(&file), None);
+        fs::write(&file, "").unwrap();
+        assert_eq!(file_lacks(&file), None);
+    }
+
+    #[test]
+    fn what_cannot_be_used_says_which_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        for (lack, says) in [
+            (folder_lacks(&file.join("state")), "file is no folder"),
+            (file_lacks(dir.path()), "is a folder"),
+            (file_lacks(&dir.path().join("no/where.jsonl")), "no: No such file"),
+        ] {
+            assert!(matches!(&lack, Some(Lack::Unusable(why)) if why.contains(says)), "{says}: {lack:?}");
+        }
+    }
+
+    #[test]
+    fn what_this_user_may_not_write_another_may() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o500)).unwrap();
+        let lack = file_lacks(&dir.path().join("a"));
+        // Root may.
+        assert_eq!(lack.is_some(), !rustix::process::geteuid().is_root(), "{lack:?}");
+        assert!(lack.is_none_or(|lack| matches!(lack, Lack::Forbidden(_))));
+    }
+}
