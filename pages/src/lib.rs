@@ -34,7 +34,7 @@ pub fn write(command: Command, sections: &[Section], dir: &Path) -> io::Result<(
     let completions = dir.join("completions");
     fs::create_dir_all(&man)?;
     fs::create_dir_all(&completions)?;
-    let mut command = command.disable_help_subcommand(true);
+    let mut command = shown(&command).disable_help_subcommand(true);
     command.build();
     let name = command.get_name().to_owned();
     pages_of(&command, &Further::Sections(sections), &man)?;
@@ -42,6 +42,22 @@ pub fn write(command: Command, sections: &[Section], dir: &Path) -> io::Result<(
         clap_complete::generate_to(shell, &mut command, &name, &completions)?;
     }
     Ok(())
+}
+
+/// A program without the commands it hides: completions would name them.
+fn shown(command: &Command) -> Command {
+    let mut shown = Command::new(command.get_name().to_owned());
+    if let Some(version) = command.get_version() {
+        shown = shown.version(version.to_owned());
+    }
+    if let Some(about) = command.get_about() {
+        shown = shown.about(about.clone());
+    }
+    if let Some(about) = command.get_long_about() {
+        shown = shown.long_about(about.clone());
+    }
+    let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
+    shown.args(command.get_arguments()).subcommands(commands)
 }
 
 /// What follows clap's part of a page.
@@ -123,6 +139,10 @@ mod tests {
         let page = fs::read_to_string(dir.path().join("man/spy.1")).unwrap();
         assert!(page.contains(".SH \"EXIT STATUS\"") && page.contains("bad configuration"), "{page}");
         assert!(!page.contains("secret"), "{page}");
+        for file in list("completions") {
+            let text = fs::read_to_string(dir.path().join("completions").join(&file)).unwrap();
+            assert!(text.contains("look") && !text.contains("secret"), "{file}: {text}");
+        }
         let page = fs::read_to_string(dir.path().join("man/spy-look.1")).unwrap();
         assert!(
             page.contains("What to look at") && page.contains("spy 1.2") && page.contains(r"\fBspy\fR(1)"),

@@ -13,6 +13,11 @@ use super::{
 };
 use crate::shell;
 
+/// The version that cargo-deb gives a package: the project's, and its first revision.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+/// As in the crates' `package.metadata.deb`.
+pub const MAINTAINER: &str = "The Oddline developers <oddline@localhost>";
+
 /// Whether packages can be made here.
 pub fn check() -> Result<()> {
     let found = shell::cargo().args(["deb", "--version"]).output().is_ok_and(|output| output.status.success());

@@ -10,7 +10,8 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    compile, copy, empty, licences, materials,
+    compile, copy, empty, epoch, licences, materials,
+    package::{MAINTAINER, VERSION},
     target::{self, Program, Target},
 };
 use crate::shell;
@@ -52,10 +53,12 @@ pub fn make(target: &Target, programs: &[Program], here: Programs) -> Result<()>
         let bill = serde_json::to_string_pretty(&materials::bill(target, *program, &parts))?;
         write(&share.join(format!("{}.cdx.json", program.binary())), &bill)?;
         write(&share.join(format!("{}.licences", program.binary())), &licences::texts(&program.binary(), &parts))?;
+        write(&share.join(format!("{}.changelog", program.binary())), &changelog(*program)?)?;
     }
     // As Debian wants them; `-n` leaves the time out.
     let pages = fs::read_dir(share.join("man"))?.map(|page| Ok(page?.path())).collect::<Result<Vec<_>>>()?;
-    shell::must(Command::new("gzip").args(["-9", "-n"]).args(pages))?;
+    let changelogs = programs.iter().map(|program| share.join(format!("{}.changelog", program.binary())));
+    shell::must(Command::new("gzip").args(["-9", "-n"]).args(pages).args(changelogs))?;
     if programs.contains(&Program::Agent) {
         copy(&factory(if programs.contains(&Program::Trainer) { own } else { here })?, &share.join("factory.onnx"))?;
     }
@@ -87,6 +90,18 @@ pub fn factory(here: Programs) -> Result<PathBuf> {
         fs::remove_dir_all(folder.join(made)).with_context(|| format!("removing the factory model's {made}"))?;
     }
     Ok(model)
+}
+
+/// The package's own changelog, which Debian wants beside the project's.
+fn changelog(program: Program) -> Result<String> {
+    let mut date = Command::new("date");
+    date.env("LC_ALL", "C").args(["--utc", "--rfc-email", "--date"]).arg(format!("@{}", epoch()?));
+    let date = date.output().context("running date")?;
+    Ok(format!(
+        "{} ({VERSION}) stable; urgency=medium\n\n  * What changed is in the project's CHANGELOG.md.\n\n -- {MAINTAINER}  {}\n",
+        program.binary(),
+        String::from_utf8_lossy(&date.stdout).trim()
+    ))
 }
 
 fn is_newer(file: &Path, than: &Path) -> bool {
