@@ -140,6 +140,25 @@ fn files_that_are_named_are_looked_at() {
 }
 
 #[test]
+fn places_are_relative_to_where_the_agent_is_started() {
+    let scene = Scene::new("");
+    let text = scene.configuration();
+    let folder = format!("{}/", scene.folder.path().display());
+    let lines = text.lines().map(|line| match line.starts_with("files") || line.starts_with("factory") {
+        true => format!("{line}\n"),
+        false => format!("{}\n", line.replace(&folder, "")),
+    });
+    let text: String = lines.collect();
+    assert!(text.contains("state_dir = \"state\"") && text.contains("file = \"odd.jsonl\""), "{text}");
+    scene.configure(&text);
+    let mut command = Command::new(scene.agent.program());
+    let output =
+        command.args(["validate", "--config", "agent.toml"]).current_dir(scene.folder.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("agent.toml is fine"), "{output:?}");
+}
+
+#[test]
 fn a_model_that_is_none_is_refused_at_the_start() {
     let scene = Scene::new("");
     fs::write(scene.path("bad.onnx"), "no model").unwrap();

@@ -15,8 +15,13 @@ pub enum Lack {
 
 /// What a folder lacks that is made when it is not there.
 pub fn folder_lacks(path: &Path) -> Option<Lack> {
-    let there = path.ancestors().find(|folder| fs::symlink_metadata(folder).is_ok());
+    let there = path.ancestors().map(here).find(|folder| fs::symlink_metadata(folder).is_ok());
     folder_itself_lacks(there.unwrap_or(Path::new("/")))
+}
+
+/// The folder above `anomalies.jsonl` is written as nothing at all.
+fn here(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 /// What a file lacks that is made when it is not there, and rotated beside itself.
@@ -31,7 +36,7 @@ pub fn file_lacks(path: &Path) -> Option<Lack> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Some(of(path, &error)),
     }
-    folder_itself_lacks(path.parent().unwrap_or(Path::new("/")))
+    folder_itself_lacks(path.parent().map_or(Path::new("/"), here))
 }
 
 fn folder_itself_lacks(folder: &Path) -> Option<Lack> {
@@ -70,6 +75,9 @@ mod tests {
         assert_eq!(file_lacks(&file), None);
         fs::write(&file, "").unwrap();
         assert_eq!(file_lacks(&file), None);
+        // Relative to where the program runs.
+        assert_eq!(file_lacks(Path::new("anomalies.jsonl")), None);
+        assert_eq!(folder_lacks(Path::new("state/of/agent")), None);
     }
 
     #[test]
