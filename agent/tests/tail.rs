@@ -138,6 +138,17 @@ fn a_deleted_file_gives_its_place_on_the_disk_back() {
 }
 
 #[test]
+fn a_file_that_was_moved_away_is_read_on() {
+    let mut log = Log::new("one\n");
+    assert_eq!(log.read(), ["FILE", "one"]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::rename(log.path("app.log"), elsewhere.path().join("kept")).unwrap();
+    (0..2_000).for_each(|_| assert_eq!(log.read(), [""; 0]));
+    OpenOptions::new().append(true).open(elsewhere.path().join("kept")).unwrap().write_all(b"two\n").unwrap();
+    assert_eq!(log.read(), ["two"]);
+}
+
+#[test]
 fn what_is_written_after_its_successor_is_a_gap_of_known_size() {
     let mut log = Log::new("one\n");
     log.read();

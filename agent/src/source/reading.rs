@@ -4,7 +4,10 @@ use std::{
     ffi::OsStr,
     fs::File,
     io,
-    os::unix::{ffi::OsStrExt, fs::FileExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileExt, MetadataExt},
+    },
     path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -204,6 +207,11 @@ impl Reading {
     pub fn lag_bytes(&self) -> u64 {
         let size = self.file.metadata().map_or(self.bytes, |meta| meta.len());
         size.saturating_sub(self.lines.offset())
+    }
+
+    /// Whether no name leads to this file any more: only those who have it open keep its place on the disk.
+    pub fn is_deleted(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
     }
 
     /// Nothing to do for now.

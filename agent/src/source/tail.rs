@@ -49,7 +49,7 @@ pub struct Tail {
     gap: Option<Gap>,
     file_begins: bool,
     has_more: bool,
-    /// Since when the open file has been deleted, with nothing more written to it.
+    /// How long the open file has been deleted, with nothing more written to it.
     deleted: Polls,
 }
 
@@ -247,7 +247,7 @@ impl Tail {
         if live.is_none() && newer.generations.iter().all(|g| g.compressed) {
             // Deleted, or between two renames. The open file can still be read, and is while somebody writes to it.
             reading.rest();
-            if self.deleted.count(now) <= LATE_POLLS {
+            if !reading.is_deleted() || self.deleted.count(now) <= LATE_POLLS {
                 return Ok(Step::End);
             }
             if reading.advance_last() {
