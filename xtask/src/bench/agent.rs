@@ -24,7 +24,6 @@ use crate::{
 const SCENARIO: Scenario = Scenario { test_days: 7, anomaly_rate: Some(0.01), ..Scenario::WEEK };
 /// Records judged, and how many more show whether memory grows with them.
 const RECORDS: [u64; 2] = [1_000_000, 4_000_000];
-const FLOOR_REPEATS: u32 = 20;
 /// How long the agent is watched doing nothing.
 const IDLE: Duration = Duration::from_secs(30);
 /// Nothing measured here takes longer.
@@ -45,6 +44,7 @@ pub struct Args {
 /// When a program cannot be built or fails.
 pub fn run(args: &Args) -> Result<()> {
     let agent = build()?;
+    let alone = build_alone()?;
     let trainer = Trainer::build(Profile::Release, "bench/agent")?;
     quietly(&mut trainer.generate(&SCENARIO))?;
     quietly(&mut trainer.train(Aim::Default, Without::Nothing))?;
@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<()> {
     for (path, records) in logs.iter().zip(RECORDS) {
         replay::write(&log, i64::from(SCENARIO.test_days), records, BufWriter::new(File::create(path)?))?;
     }
-    let bench = Bench { agent, folder: trainer.dir().to_owned(), model: trainer.dir().join(MODEL) };
+    let bench = Bench { agent, alone, folder: trainer.dir().to_owned(), model: trainer.dir().join(MODEL) };
     println!("{}", bench.cpu(&logs[0], args.rounds)?);
     println!("\n{}", bench.memory(&logs)?);
     println!("\nidle: {:.2} CPU-seconds an hour", bench.idle()?);
@@ -69,8 +69,15 @@ fn build() -> Result<PathBuf> {
     Ok(shell::target_dir()?.join("dist/oddline-agent"))
 }
 
+/// The detector without an agent around it.
+fn build_alone() -> Result<PathBuf> {
+    shell::must(shell::cargo().args(["build", "--release", "--workspace", "--example", "alone"]))?;
+    Ok(shell::target_dir()?.join("release/examples/alone"))
+}
+
 struct Bench {
     agent: PathBuf,
+    alone: PathBuf,
     folder: PathBuf,
     model: PathBuf,
 }
@@ -88,11 +95,7 @@ impl Bench {
         let [mut floor, mut alone, mut replayed, mut live] = [const { Vec::new() }; 4];
         for round in 1..=rounds {
             eprintln!("round {round} of {rounds}");
-            let mut cpu_s = 0.0;
-            for _ in 0..FLOOR_REPEATS {
-                cpu_s += measure::usage(Command::new("wc").arg("-l").arg(log))?.cpu_s;
-            }
-            floor.push(cpu_s / f64::from(FLOOR_REPEATS) * 1e6 / records);
+            floor.push(measure::floor(log)? * 1e6 / records);
             alone.push(self.alone(log)?);
             let mut replay = Command::new(&self.agent);
             replay.arg("replay").arg(log).arg("--model").arg(&self.model);
@@ -115,9 +118,7 @@ impl Bench {
 
     /// CPU-seconds per million records.
     fn alone(&self, log: &Path) -> Result<f64> {
-        let mut command = shell::cargo();
-        command.args(["run", "-q", "--release", "--workspace", "--example", "alone", "--"]).arg(&self.model).arg(log);
-        let output = command.output()?;
+        let output = Command::new(&self.alone).arg(&self.model).arg(log).output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         ensure!(output.status.success(), "the detector alone: {}", String::from_utf8_lossy(&output.stderr));
         said.trim().parse().with_context(|| format!("no figure: {said}"))

@@ -17,8 +17,6 @@ use crate::{conformance, shell, table};
 /// rare; the generator's usual share is measured beside it, as every anomaly is a line of output.
 const SCENARIO: Scenario = Scenario { test_days: 39, anomaly_rate: Some(0.01), ..Scenario::WEEK };
 const MANY_ANOMALIES: Scenario = Scenario { anomaly_rate: None, ..SCENARIO };
-/// One `wc -l` is too short for a clock of 10 ms.
-const FLOOR_REPEATS: u32 = 20;
 /// Under valgrind a program is some 50 times slower; the difference of two lengths leaves its start out.
 const CALLGRIND_RECORDS: [u64; 2] = [20_000, 60_000];
 const MEMORY_RECORDS: [u64; 2] = [1_000_000, 20_000_000];
@@ -64,11 +62,7 @@ fn cpu(trainer: &Trainer, rounds: u32) -> Result<String> {
     let mut no_onnxruntime = None;
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
-        let mut cpu_s = 0.0;
-        for _ in 0..FLOOR_REPEATS {
-            cpu_s += measure::usage(Command::new("wc").arg("-l").arg(&rare_log))?.cpu_s;
-        }
-        floor.push(cpu_s / f64::from(FLOOR_REPEATS) * 1e6 / rare_count);
+        floor.push(measure::floor(&rare_log)? * 1e6 / rare_count);
         rare.push(measure::usage(&mut trainer.test())?.cpu_s * 1e6 / rare_count);
         frequent.push(measure::usage(&mut trainer.test_logs(&many_log))?.cpu_s * 1e6 / many_count);
         match onnxruntime(trainer)? {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use crate::shell;
 const TICKS_PER_S: f64 = 100.0;
 /// How often the peak is read: what a program takes in its last moments is missed.
 const SAMPLE: Duration = Duration::from_millis(10);
+/// One `wc -l` of a million lines takes less than a hundredth of a second.
+const FLOOR_REPEATS: usize = 50;
 
 /// What a run took.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +29,14 @@ pub struct Usage {
 pub fn usage(command: &mut Command) -> Result<Usage> {
     command.stdin(Stdio::null());
     watched(command, |_| Ok(()))
+}
+
+/// CPU-seconds of `wc -l` on a file: the least that reading it costs. One process reads it many times, so that the clock
+/// has something to count.
+pub fn floor(log: &Path) -> Result<f64> {
+    let all = usage(Command::new("wc").arg("-l").args([log; FLOOR_REPEATS]))?;
+    ensure!(all.cpu_s > 0.0, "wc -l of {} takes no time that the clock shows", log.display());
+    Ok(all.cpu_s / FLOOR_REPEATS as f64)
 }
 
 /// Runs a program on what `feed` writes into its standard input.
