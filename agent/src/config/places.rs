@@ -15,12 +15,12 @@ pub enum Lack {
 
 /// What a folder lacks that is made when it is not there.
 pub fn folder_lacks(path: &Path) -> Option<Lack> {
-    let there = path.ancestors().map(here).find(|folder| fs::symlink_metadata(folder).is_ok());
+    let there = path.ancestors().map(or_working).find(|folder| fs::symlink_metadata(folder).is_ok());
     folder_itself_lacks(there.unwrap_or(Path::new("/")))
 }
 
-/// The folder above `anomalies.jsonl` is written as nothing at all.
-fn here(folder: &Path) -> &Path {
+/// A folder's path, which is empty above a name like `anomalies.jsonl`.
+fn or_working(folder: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
@@ -36,7 +36,7 @@ pub fn file_lacks(path: &Path) -> Option<Lack> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Some(of(path, &error)),
     }
-    folder_itself_lacks(path.parent().map_or(Path::new("/"), here))
+    folder_itself_lacks(path.parent().map_or(Path::new("/"), or_working))
 }
 
 fn folder_itself_lacks(folder: &Path) -> Option<Lack> {

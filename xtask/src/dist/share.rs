@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{
     compile, copy, empty, epoch, licences, materials,
@@ -97,6 +97,7 @@ fn changelog(program: Program) -> Result<String> {
     let mut date = Command::new("date");
     date.env("LC_ALL", "C").args(["--utc", "--rfc-email", "--date"]).arg(format!("@{}", epoch()?));
     let date = date.output().context("running date")?;
+    ensure!(date.status.success(), "date ({}): {}", date.status, String::from_utf8_lossy(&date.stderr));
     Ok(format!(
         "{} ({VERSION}) stable; urgency=medium\n\n  * What changed is in the project's CHANGELOG.md.\n\n -- {MAINTAINER}  {}\n",
         program.binary(),
