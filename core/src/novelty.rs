@@ -1,7 +1,7 @@
 //! A value outside the range that training saw. Judged beside the autoencoder, never inside it: what was never seen
 //! cannot be reconstructed, and what a network says about it is anyone's guess.
 
-use crate::stream::baseline::Baseline;
+use crate::{score::bounded, stream::baseline::Baseline};
 
 /// Beyond the seen range by this share of it is novel ...
 const SHARE: f64 = 0.05;
@@ -29,10 +29,9 @@ pub fn while_learning(seen: u64, (min, max): (f64, f64), value: f64) -> f32 {
     distance(min, max, value, (LEARNING_SHARE * (max - min)).max(floor).max(f64::MIN_POSITIVE))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a score; saturates at f32's largest value")]
 fn distance(min: f64, max: f64, value: f64, margin: f64) -> f32 {
     let beyond = (min - value).max(value - max).max(0.0);
-    ((beyond / margin).min(1e30)) as f32
+    bounded(beyond / margin)
 }
 
 #[cfg(test)]

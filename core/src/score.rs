@@ -8,10 +8,20 @@ use crate::{
     stream::{JUDGED, Vector},
 };
 
+/// The largest score: a million times what is usual is as odd as anything can be, and is still read as a number.
+pub const SCORE_MAX: f32 = 1e6;
+
+/// A number as a score: 0 for no number, at most [`SCORE_MAX`].
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "within the bounds of a score")]
+pub fn bounded(score: f64) -> f32 {
+    if score.is_nan() { 0.0 } else { score.clamp(0.0, f64::from(SCORE_MAX)) as f32 }
+}
+
 /// A record's score and what made it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
-    /// The largest share; about 1 at the training quantile.
+    /// The largest share; about 1 at the training quantile, at most [`SCORE_MAX`].
     pub value: f32,
     /// What made it.
     pub cause: Cause,
@@ -42,7 +52,7 @@ pub fn score(view: &RecordView, vector: &Vector, residual: &Vector, novelty: f32
         let feature = feature_number(j);
         let share = Share { unexpected: share.unexpected / loudness, extreme: share.extreme / loudness };
         if !share.unexpected.is_finite() {
-            return Score { value: f32::MAX, cause: Cause::NotFinite };
+            return Score { value: SCORE_MAX, cause: Cause::NotFinite };
         }
         if share.unexpected > best.value {
             best = Score { value: share.unexpected, cause: Cause::Unexpected(feature) };
@@ -51,6 +61,7 @@ pub fn score(view: &RecordView, vector: &Vector, residual: &Vector, novelty: f32
             best = Score { value: share.extreme, cause: Cause::Extreme(feature) };
         }
     }
+    best.value = best.value.min(SCORE_MAX);
     best
 }
 

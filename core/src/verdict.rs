@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use crate::{
     format::clean,
     profile::RecordView,
-    score::{Cause, Score, shares},
+    score::{Cause, SCORE_MAX, Score, shares},
     stream::{FEATURES, StreamName, Vector},
     time::EventTime,
 };
@@ -67,7 +67,7 @@ impl Verdict {
                 } else {
                     view.center[j]
                 }),
-                share: share.unexpected.max(share.extreme) / self.loudness,
+                share: (share.unexpected.max(share.extreme) / self.loudness).min(SCORE_MAX),
             })
             .filter(|r| r.share >= self.score.value / 2.0)
             .collect();

@@ -220,15 +220,18 @@ impl Evidence {
         Threshold { value: value as f32, alert_budget, quantile, expected, interval: self.interval(value) }
     }
 
-    /// Rates above `value` that a test of as many days may show.
+    /// Rates above `value` that a test of as many days may show. A resample of a few peaks may thin out so slowly that its
+    /// tail promises more episodes than there are records: more than that is no rate.
     fn interval(&self, value: f64) -> (f64, f64) {
+        #[expect(clippy::cast_precision_loss, reason = "a count of records")]
+        let most = self.normal.len() as f64 / self.server_days;
         let mut random = Xoshiro256PlusPlus::seed_from_u64(0);
         let n = self.peaks.len();
         let mut rates: Vec<f64> = (0..RESAMPLES)
             .map(|_| {
                 let draw: Vec<f64> = (0..n).map(|_| self.peaks[random.random_range(0..n)]).collect();
                 let expected = Tail::fit(&draw, self.base).episodes_above(value);
-                poisson(expected, &mut random) / self.server_days
+                (poisson(expected, &mut random) / self.server_days).min(most)
             })
             .collect();
         (quantile(&mut rates, 0.025), quantile(&mut rates, 0.975))

@@ -38,7 +38,7 @@ pub fn run(args: &Args) -> Result<()> {
     let (view, p) = (&model.profile.record, &model.provenance);
     let mut text = format!(
         "SHA-256    {sha256}\nVersion    {}\nTrainer    {}, seed {}\nLearnt     {} records up to {}; {} left out as odd\n\
-         Threshold  {} (expect {:.2} false episodes per server and day, {:.2} to {:.2})\n\
+         Threshold  {} (false episodes per server and day: {})\n\
          Streams    {} fitted, {} components\n\nfeature      center   scale  residual quantile  value quantile\n",
         model.version,
         p.trainer,
@@ -47,9 +47,7 @@ pub fn run(args: &Args) -> Result<()> {
         p.newest,
         p.rows_trimmed,
         view.threshold.value,
-        view.threshold.expected,
-        view.threshold.interval.0,
-        view.threshold.interval.1,
+        say::promise(&view.threshold),
         model.profile.baselines.len(),
         model.profile.priors.len(),
     );

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use oddline_core::stream::StreamName;
+use oddline_core::{profile::Threshold, stream::StreamName};
 use serde_json::json;
 
 use crate::{
@@ -63,6 +63,22 @@ pub fn dataset(dataset: &Dataset) {
     }
 }
 
+/// An interval that reaches beyond so many times the expectation says that the data are too few.
+const PROMISE_REACH: f64 = 10.0;
+/// Expectations below this are none: an interval that reaches from none to one a day is no promise broken.
+const PROMISE_LEAST: f64 = 0.1;
+
+/// The false episodes per server and day that a threshold promises, or that the data are too few to promise anything.
+#[must_use]
+pub fn promise(threshold: &Threshold) -> String {
+    let Threshold { expected, interval: (low, high), .. } = *threshold;
+    if high <= PROMISE_REACH * expected.max(PROMISE_LEAST) {
+        format!("expect {expected:.2} (95 % interval {low:.2} to {high:.2})")
+    } else {
+        "too little data to promise anything: learn from more days".to_owned()
+    }
+}
+
 /// The summary of a training.
 ///
 /// # Errors
@@ -89,8 +105,7 @@ pub fn trained(args: &train::Args, made: &train::Made) -> Result<()> {
         "Model:      {} ({} KiB, version {}), {} streams\n\
          Learnt from {} records; {} more found odd and left out\n\
          Epochs:     {}, best {} with validation loss {:.4}\n\
-         Threshold:  {:.4} {aim};\n            expect {:.2} (95 % interval {:.2} to {:.2}), \
-         from {} peaks in {:.1} server days\n\
+         Threshold:  {:.4} {aim};\n            {}, from {} peaks in {:.1} server days\n\
          Charts:     {}\n",
         args.model.display(),
         bytes.div_ceil(1024),
@@ -102,11 +117,26 @@ pub fn trained(args: &train::Args, made: &train::Made) -> Result<()> {
         outcome.best_epoch,
         provenance.validation_loss,
         threshold.value,
-        threshold.expected,
-        threshold.interval.0,
-        threshold.interval.1,
+        promise(threshold),
         calibrated.peaks,
         calibrated.server_days,
         args.charts.display(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_that_cannot_be_is_not_promised() {
+        let promised = |expected, interval| {
+            promise(&Threshold { value: 2.0, alert_budget: Some(1.0), quantile: None, expected, interval })
+        };
+        assert_eq!(promised(1.0, (0.22, 2.47)), "expect 1.00 (95 % interval 0.22 to 2.47)");
+        assert_eq!(promised(0.0, (0.0, 0.9)), "expect 0.00 (95 % interval 0.00 to 0.90)");
+        for interval in [(0.21, 3.1e62), (0.0, 67.8), (0.0, f64::NAN)] {
+            assert!(promised(1.0, interval).starts_with("too little data"), "{interval:?}");
+        }
+    }
 }

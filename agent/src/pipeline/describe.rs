@@ -1,10 +1,11 @@
 //! What an episode shows of what was found: figures and a few words. Pure.
 
 use oddline_core::{
-    event::{self, Episode, Finite, Kind, List, Reason, Silence, Text},
+    event::{self, Episode, Finite, Kind, List, Reason, Silence, Text, words::short},
     pace::{Silent, rate::Finding},
     profile::RecordView,
     record::Level,
+    score::bounded,
     stream::StreamName,
     time::EventTime,
     verdict::Verdict,
@@ -26,6 +27,20 @@ pub enum Seen<'a> {
 
 /// A count below this is none, in words.
 const NONE: f64 = 0.5;
+/// News has no measure of its own. On the scale of the others, on which 1 is just odd, a name that was never seen is
+/// worth a look.
+const NEW_COMPONENT: f32 = 2.0;
+
+/// A level that was never reached is worth the more the higher it is.
+fn new_level(level: Level) -> f32 {
+    match level {
+        Level::Trace | Level::Debug | Level::Info | Level::Notice | Level::Warning => 2.0,
+        Level::Error => 5.0,
+        Level::Critical => 10.0,
+        Level::Alert => 15.0,
+        Level::Emergency => 20.0,
+    }
+}
 
 impl Seen<'_> {
     /// When.
@@ -37,12 +52,13 @@ impl Seen<'_> {
         }
     }
 
-    /// How odd. News has no score.
+    /// How odd: of a verdict in its model's quantiles, of a rate in the largest usual surprises, of news by its level.
     pub fn score(&self) -> f32 {
         match self {
             Self::Verdict(verdict, _) => verdict.score.value,
             Self::Rate(finding) => finding.score,
-            Self::Component(_) | Self::Level(..) => 0.0,
+            Self::Component(_) => NEW_COMPONENT,
+            Self::Level(_, level) => new_level(*level),
         }
     }
 
@@ -74,8 +90,7 @@ impl Seen<'_> {
     fn threshold(&self) -> f32 {
         match self {
             Self::Verdict(verdict, _) => verdict.threshold,
-            Self::Rate(_) => 1.0,
-            Self::Component(_) | Self::Level(..) => 0.0,
+            Self::Rate(_) | Self::Component(_) | Self::Level(..) => 1.0,
         }
     }
 
@@ -148,8 +163,7 @@ pub fn silence(silent: &Silent, around: &Around<'_>) -> Silence {
 /// The episode that a silence is while it lasts: no records, from the stream's last one on. Its value is the pause in
 /// seconds, expected is the longest usual one; scores are pauses in usual ones.
 pub fn silent_episode(number: u64, silent: &Silent, around: Around<'_>) -> Episode {
-    #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
-    let threshold = (silent.too_long_s / silent.usual_s) as f32;
+    let threshold = bounded(silent.too_long_s / silent.usual_s);
     Episode {
         source: around.source.clone(),
         number,
@@ -176,8 +190,7 @@ pub fn silent_episode(number: u64, silent: &Silent, around: Around<'_>) -> Episo
 pub fn spoke(mut episode: Box<Episode>, time: EventTime) -> Box<Episode> {
     let pause = time.seconds_since(episode.first);
     let usual = episode.expected.map_or(f64::NAN, Finite::<f64>::get);
-    #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
-    let score = (pause / usual) as f32;
+    let score = bounded(pause / usual);
     episode.last = time;
     episode.peak = Finite::<f32>::nearest(score);
     episode.value = Finite::<f64>::nearest(pause);
@@ -188,11 +201,15 @@ pub fn spoke(mut episode: Box<Episode>, time: EventTime) -> Box<Episode> {
 
 fn rate_in_words(count: f64, expected: f64) -> String {
     if expected < NONE {
-        format!("{count} records in 5 minutes where hardly any are usual")
+        format!("{count} records in 5 minutes, usually hardly any")
     } else if count >= expected {
-        format!("{:.1} times the usual rate", count / expected)
+        format!(
+            "{:.1} times the usual rate: {count} records in 5 minutes, usually {}",
+            count / expected,
+            short(expected)
+        )
     } else {
-        format!("{count} records in 5 minutes where {expected:.0} are usual")
+        format!("{count} records in 5 minutes, usually {}", short(expected))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use oddline_core::event::words::{reason_with_value, short};
 use serde_json::{Value, json};
 
 use super::{
@@ -161,25 +162,12 @@ pub fn detail(anomaly: &Anomaly, verdicts: &[VerdictRow], zone: &Zone) -> String
 }
 
 fn why(anomaly: &Anomaly) -> String {
-    let value = anomaly.value.map(short);
-    match (value, anomaly.expected) {
-        _ if matches!(anomaly.kind.as_str(), "silence" | "flood") => anomaly.main_reason.clone(),
-        (Some(value), Some(expected)) => format!("{}: {value} where {} is usual", anomaly.main_reason, short(expected)),
-        (Some(value), None) => format!("{}: {value}", anomaly.main_reason),
-        (None, _) => anomaly.main_reason.clone(),
+    match anomaly.value.filter(|_| matches!(anomaly.kind.as_str(), "score" | "range")) {
+        Some(value) => reason_with_value(&anomaly.main_reason, value, anomaly.expected),
+        None => anomaly.main_reason.clone(),
     }
 }
 
 fn score(anomaly: &Anomaly) -> String {
     if anomaly.kind == "flood" { String::new() } else { short(anomaly.peak) }
-}
-
-/// Enough digits to compare, few enough to read.
-fn short(number: f64) -> String {
-    match number.abs() {
-        n if n >= 1e7 || (n > 0.0 && n < 1e-3) => format!("{number:.2e}"),
-        n if n >= 100.0 => format!("{number:.0}"),
-        n if n >= 10.0 => format!("{number:.1}"),
-        _ => format!("{number:.2}"),
-    }
 }

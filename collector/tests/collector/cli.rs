@@ -65,7 +65,7 @@ async fn answers_read_well_and_mistakes_are_told() {
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!((code, lines.len()), (0, 5), "{table}");
     assert!(lines[0].starts_with("TIME                 SERVER  COMPONENT  KIND"), "{table}");
-    assert!(lines[1].contains("value far from its usual level: 9300 where 120 is usual"), "{table}");
+    assert!(lines[1].contains("value far from its usual level: 9300, expected 120"), "{table}");
     let id = lines[1].split_whitespace().last().unwrap();
     assert_eq!(ask(&path, &["verdict", id, "real", "--note", "disk was full"]).0, 0);
     let (_, detail, _) = ask(&path, &["anomalies", id]);

@@ -12,6 +12,7 @@ mod instant;
 mod stamp;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod words;
 
 use serde::{Deserialize, Serialize};
 

@@ -8,8 +8,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::episode::{Step, Tracker};
-use crate::time::EventTime;
+use crate::{
+    episode::{Step, Tracker},
+    score::bounded,
+    time::EventTime,
+};
 
 /// Seconds of one interval.
 pub const INTERVAL_S: i64 = 300;
@@ -113,8 +116,7 @@ impl Rate {
             self.learn(interval, y, surprise, (up, down));
         }
         let time = EventTime::from_micros(interval.saturating_mul(INTERVAL_S * 1_000_000));
-        #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
-        let score = (surprise / up).max(-surprise / down) as f32;
+        let score = bounded((surprise / up).max(-surprise / down));
         let step = self.tracker.push(time, odd, score);
         if let Step::NewLevel(_) = step {
             *self = Self { last: Some(interval), ..Self::default() };

@@ -3,7 +3,9 @@
 use std::{collections::HashMap, io::Write, path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
-use oddline_core::{limits::EPISODE_GAP_RECORDS, profile::RecordView, stream::StreamName, verdict::Verdict};
+use oddline_core::{
+    event::words::short, limits::EPISODE_GAP_RECORDS, profile::RecordView, stream::StreamName, verdict::Verdict,
+};
 
 use super::kinds::Kind;
 use crate::{
@@ -80,7 +82,7 @@ fn difference(verdict: &Verdict, view: &RecordView, kind: Option<&Kind>) -> Stri
     let reasons: Vec<String> = verdict
         .reasons(view)
         .iter()
-        .map(|r| format!("{} {:.2} where {:.2} was expected (share {:.2})", r.feature, r.observed, r.expected, r.share))
+        .map(|r| format!("{} {}, expected {} (share {:.2})", r.feature, short(r.observed), short(r.expected), r.share))
         .collect();
     let StreamName { server, component } = &*verdict.stream;
     let learning = if verdict.learning { ", still learning" } else { "" };

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use oddline_core::event::{Episode, Event};
+use oddline_core::event::{Episode, Event, Finite, Kind, words::reason_with_value};
 
 /// Whether lines begin with the journal's priority marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,31 +62,16 @@ fn start(episode: &Episode) -> String {
 }
 
 fn figures(e: &Episode) -> String {
-    let expected = e.expected.map(|x| format!(" where {} was expected", short(x.get()))).unwrap_or_default();
     let learning = if e.learning { " (learning)" } else { "" };
-    let (value, peak, threshold) = (short(e.value.get()), e.peak.get(), e.threshold.get());
+    let (peak, threshold) = (e.peak.get(), e.threshold.get());
     let sample = e.samples.first().map(|s| format!(" | {s}")).unwrap_or_default();
-    format!(
-        "{}: {value}{expected}, score {peak:.2} of {threshold:.2}, {} records{learning}{sample}",
-        e.main_reason, e.records
-    )
-}
-
-/// Four significant digits, for reading; the exact number is in the JSON.
-fn short(number: f64) -> String {
-    let magnitude = number.abs();
-    if magnitude != 0.0 && !(1e-3..1e7).contains(&magnitude) {
-        return format!("{number:.3e}");
-    }
-    let decimals = if magnitude >= 1000.0 {
-        0
-    } else if magnitude >= 10.0 {
-        2
-    } else {
-        4
+    let why = match e.kind {
+        Kind::Score | Kind::Range => {
+            reason_with_value(&e.main_reason, e.value.get(), e.expected.map(Finite::<f64>::get))
+        }
+        Kind::Silence | Kind::Rate | Kind::Novelty | Kind::NotFinite => e.main_reason.to_string(),
     };
-    let text = format!("{number:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    format!("{why}, score {peak:.2} of {threshold:.2}, {} records{learning}{sample}", e.records)
 }
 
 /// Without control characters, and without the invisible ones that reorder what stands around them.
@@ -102,7 +87,7 @@ pub fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{Finite, Kind, List, Name, Sample, SourceFault, Text},
+        event::{List, Name, Sample, SourceFault, Text},
         time::EventTime,
     };
 
@@ -136,7 +121,7 @@ mod tests {
     fn an_episode_reads_as_a_sentence() {
         assert_eq!(
             line(&Event::EpisodeOpened(Box::new(episode())), Marks::Journal),
-            "<4>2026-01-05T00:00:00Z web-1 cpu odd unexpected step: 93.25 where 40 was expected, score 3.68 of 1.50, \
+            "<4>2026-01-05T00:00:00Z web-1 cpu odd unexpected step: 93.25, expected 40, score 3.68 of 1.50, \
              2 records | cpu 93.25"
         );
     }
@@ -146,20 +131,5 @@ mod tests {
         let fault = SourceFault { source: Text::cut("a\u{1b}[2J\nb\u{202e}"), cause: Text::cut("gone") };
         let text = line(&Event::SourceFailed(fault), Marks::Plain);
         assert_eq!(text, "a\u{fffd}[2J\u{fffd}b\u{fffd} cannot be read: gone");
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        for (number, text) in [
-            (0.0, "0"),
-            (93.25, "93.25"),
-            (9300.0, "9300"),
-            (-0.12345, "-0.1235"),
-            (1e9, "1.000e9"),
-            (1e-9, "1.000e-9"),
-            (f64::MAX, "1.798e308"),
-        ] {
-            assert_eq!(short(number), text);
-        }
     }
 }
