@@ -27,6 +27,8 @@ const RUN_QUANTILE: f64 = 0.999;
 const RUN_SLACK: f64 = 2.0;
 /// Equal values in a row that are never odd.
 const RUN_MIN: f64 = 3.0;
+/// Run of a stream that never changed: it cannot be stuck.
+const RUN_ENDLESS: f64 = 1e15;
 /// Spread of ln(gap) up to which gaps are taken as they are: a clock with some jitter.
 const GAP_JITTER: f64 = 0.1;
 
@@ -238,6 +240,9 @@ fn usual_run(values: &[f64], still: f64) -> f64 {
             run = 1.0;
         }
     }
+    if runs.is_empty() {
+        return RUN_ENDLESS;
+    }
     runs.push(run);
     let repeats = values.len() - runs.len();
     if repeats as f64 <= REPEATS * values.len() as f64 {
@@ -285,7 +290,11 @@ mod tests {
         let fit = Baseline::fit(&times, &vec![5.0; 300], &vec![true; 300]).unwrap();
         assert!(fit.is_sound());
         assert_eq!(fit.curve, [5.0, 0.0, 0.0, 0.0, 0.0]);
-        assert!(fit.run > 200.0, "long runs are usual here: {}", fit.run);
+        assert_eq!(fit.run, RUN_ENDLESS, "it never changed");
+        let mut states = vec![5.0; 300];
+        states[120] = 6.0;
+        let fit = Baseline::fit(&times, &states, &vec![true; 300]).unwrap();
+        assert!((200.0..1_000.0).contains(&fit.run), "long runs are usual here: {}", fit.run);
         assert!(Baseline::fit(&times[..2], &[1.0, 2.0], &[true; 2]).is_none());
     }
 

@@ -16,7 +16,7 @@ pub const FEATURES: [&str; RECORD_FEATURES] =
 pub const JUDGED: usize = 6;
 
 /// Bump when a feature's definition changes without its name: models of another revision are refused.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// One record's features, in the order of [`FEATURES`].
 pub type Vector = [f32; RECORD_FEATURES];
@@ -36,6 +36,10 @@ const BORNE: f64 = 0.5;
 const STEP_CLIP: f64 = 5.0;
 const VOLATILITY_RISE: f64 = 0.2;
 const VOLATILITY_RELEASE: f64 = 0.3;
+/// What is added to a volatility before its logarithm is taken: a stream that moves may come to rest, and that shows ...
+const MOVING: f64 = 0.001;
+/// ... but rest is what a still stream is used to: at rest it looks like any other that moves as usual.
+const STILL: f64 = 1.0;
 /// Below this residual and step a record is quiet; two in a row reset the memories to what quiet leaves behind.
 const QUIET: f64 = 2.0;
 const QUIET_RECORDS: u32 = 2;
@@ -105,8 +109,7 @@ pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, v
     let stuck = memory.count_run(baseline, value);
     let (gap, late) = memory.gap(baseline, time);
     #[expect(clippy::cast_possible_truncation, reason = "the model computes in f32")]
-    let vector = [r, d, memory.borne_level(r), 0.5 * libm::log(memory.volatility + 0.001), stuck, gap, at[1], at[2]]
-        .map(|x| x as f32);
+    let vector = [r, d, memory.borne_level(r), memory.unrest(baseline), stuck, gap, at[1], at[2]].map(|x| x as f32);
     #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
     let loudness = baseline.loudness as f32;
     Reading { vector, expected, residual, loudness, late }
@@ -155,6 +158,12 @@ impl Memory {
         let same_side = (r * self.level.signum()).max(0.0);
         let limit = same_side + BORNE;
         self.level.clamp(-limit, limit)
+    }
+
+    /// ln of the root of the mean square of the steps.
+    fn unrest(&self, baseline: &Baseline) -> f64 {
+        let floor = if baseline.volatility() > 0.0 { MOVING } else { STILL };
+        0.5 * libm::log(self.volatility + floor)
     }
 
     fn count_run(&mut self, baseline: &Baseline, value: f64) -> f64 {
@@ -226,6 +235,17 @@ mod tests {
         assert!(readings[49].vector[2] > 5.0);
         let after = readings.last().unwrap().vector;
         assert!(after[2] <= 0.7 && after[3] <= 0.131_56, "{after:?}");
+    }
+
+    #[test]
+    fn a_still_stream_at_rest_is_as_usual_and_shows_when_it_moves() {
+        let still = Baseline { step_scale: 1e-6, residual_scale: 1e-5, run: 1e15, ..baseline() };
+        let mut memory = None;
+        let at = |i: i64| EventTime::from_micros(i * 60_000_000);
+        let rest = (0..10_000).map(|i| read(&mut memory, &still, at(i), 10.0).vector).last().unwrap();
+        assert_eq!(rest[..6], [0.0; 6]);
+        let moved = read(&mut memory, &still, at(10_000), 11.0).vector;
+        assert!(moved[0] > 10.0 && moved[3] > 0.5, "{moved:?}");
     }
 
     #[test]

@@ -114,6 +114,10 @@ impl Learner {
             self.sums.fade(FADE);
             shape = curve;
         }
+        if self.min == self.max {
+            // The day of others means nothing to a stream that never changed.
+            shape = [0.0; CURVE];
+        }
         shape[0] = 0.0;
         let (times, values): (Vec<EventTime>, Vec<f64>) = self.kept.oldest_ordered().copied().unzip();
         let flat: Vec<f64> = times.iter().zip(&values).map(|(t, v)| v - curve_at(&shape, &phases(*t))).collect();
