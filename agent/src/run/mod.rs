@@ -44,7 +44,7 @@ use crate::{
     },
     source::backoff::Backoff,
     spool::SharedState,
-    state::{Opened, State, StateError},
+    state::{Opened, State, StateError, handover},
     supervisor,
     worker::{self, Board, Order, Parts, Past, WorkerError},
 };
@@ -135,7 +135,14 @@ async fn open_state(config: &Config, signals: &mut Signals) -> Result<Option<(Sh
     loop {
         let opened = std::fs::create_dir_all(folder)
             .map_err(|error| StateError::Io { path: folder.clone(), error })
-            .and_then(|()| State::open(&folder.join(STATE), clock::random()));
+            .and_then(|()| State::open(&folder.join(STATE), clock::random()))
+            .and_then(|(mut state, opened)| {
+                match &config.destination {
+                    Destination::Broker(..) => handover::to_broker(&mut state, clock::random())?,
+                    Destination::File(..) | Destination::Stdout => handover::to_sink(&mut state)?,
+                }
+                Ok((state, opened))
+            });
         let why = match opened {
             Ok((mut state, opened)) => {
                 let began = state.value(worker::BEGAN)?.is_some();

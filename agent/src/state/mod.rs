@@ -18,6 +18,7 @@ use std::{
 
 mod change;
 mod error;
+pub mod handover;
 mod recover;
 mod store;
 
