@@ -68,6 +68,11 @@ impl Collector {
         self.child = Some(command.spawn().expect("the collector can be started"));
     }
 
+    /// Whether it runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child can be asked").is_none())
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

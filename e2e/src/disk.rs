@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Room for a state file and what a test lets it grow by.
-const SIZE: &str = "8m";
+const MIB: u32 = 8;
 const FILLER: &str = "filler";
 
 /// A small disk; unmounted when dropped.
@@ -19,17 +19,25 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one on a folder that it makes.
+    /// Mounts one of 8 MiB on a folder that it makes.
     ///
     /// # Errors
     /// The reason why there cannot be one.
     pub fn mount(folder: &Path) -> Result<Self, String> {
+        Self::mount_sized(folder, MIB)
+    }
+
+    /// Mounts one of so many MiB.
+    ///
+    /// # Errors
+    /// The reason why there cannot be one.
+    pub fn mount_sized(folder: &Path, mib: u32) -> Result<Self, String> {
         if fs::metadata("/proc/self").is_ok_and(|process| process.uid() != 0) {
             return Err("only root may mount a small file system".to_owned());
         }
         fs::create_dir_all(folder).expect("the test's folder can be written");
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={SIZE},mode=0755"), "oddline-e2e"]).arg(folder);
+        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m,mode=0755"), "oddline-e2e"]).arg(folder);
         match mount.output() {
             Ok(output) if output.status.success() => Ok(Self { folder: folder.to_owned() }),
             Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),

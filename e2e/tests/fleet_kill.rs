@@ -1,6 +1,7 @@
 //! Agents, broker and collector are killed in random order while logs flow, one more agent sends what nobody can read,
-//! and old rows are removed meanwhile. At the end the rows of `events`, with those that were removed, equal the replay of
-//! every server's log: nothing lost, nothing twice, nothing back.
+//! and old rows are removed meanwhile; once more while the disks of all of them fill up and are emptied at random. At the
+//! end the rows of `events`, with those that were removed, equal the replay of every server's log: nothing lost, nothing
+//! twice, nothing back. No program ends by itself.
 
 #![allow(clippy::unwrap_used, reason = "a test may die where it stands")]
 
@@ -17,9 +18,11 @@ use oddline_e2e::{
     authority::Validity,
     collector::{self, Collector},
     compare::Difference,
+    disk::SmallDisk,
     fixture,
     heard::Heard,
     mosquitto::{AUTHORITY, Mosquitto, free_port},
+    not_run::not_run,
     poison::{self, Poison},
     postgres::Postgres,
     random::Random,
@@ -48,6 +51,11 @@ const KILLS_PER_TRIM: u32 = 4;
 const TRIM_AGE_US: i64 = 4_000_000;
 /// Between two writes.
 const WRITE_MS: u64 = 15;
+/// Room for a state file and its spool, and for a database of all that the logs of the longest test tell.
+const AGENT_DISK_MIB: u32 = 24;
+const COLLECTOR_DISK_MIB: u32 = 64;
+/// One disk in so many is filled or emptied before each kill.
+const ONE_DISK_IN: u64 = 2;
 
 struct Server {
     name: AgentName,
@@ -57,6 +65,19 @@ struct Server {
     seen: BTreeMap<u64, Heard>,
     /// The first sequence that was left.
     left_from: u64,
+}
+
+/// Small disks of agents and collector; none where nothing fills up.
+#[derive(Default)]
+struct Disks {
+    of_agents: Vec<Disk>,
+    of_collector: Option<Disk>,
+    filled: u32,
+}
+
+struct Disk {
+    disk: SmallDisk,
+    full: bool,
 }
 
 struct Fleet {
@@ -69,6 +90,7 @@ struct Fleet {
     letters: Vec<(u64, u64)>,
     killed: [u32; 3],
     trimmed: u64,
+    disks: Disks,
     // After what runs in it: it goes last.
     _folder: TempDir,
 }
@@ -78,7 +100,14 @@ fn kills((default, variable): (u32, &str)) -> u32 {
 }
 
 impl Fleet {
-    fn begin(test: &'static str, folder: TempDir, address: Address, broker: Option<Mosquitto>, kills: u32) -> Self {
+    fn begin(
+        test: &'static str,
+        folder: TempDir,
+        address: Address,
+        broker: Option<Mosquitto>,
+        kills: u32,
+        disks: Disks,
+    ) -> Self {
         let days = (kills * DAYS_PER_KILL.0 / DAYS_PER_KILL.1).clamp(DAYS_PER_KILL.0, DAYS_MAX);
         let mut random = Random::for_test(test);
         let port = free_port();
@@ -98,19 +127,27 @@ impl Fleet {
                     Link::Broker { port: broker.port(), folder, trusts, identity, events: "postcard" }
                 }
             };
-            Server::begin(folder.path(), name, link, fixture::log(Some(server), days), random.fork())
+            (name, link, fixture::log(Some(server), days), random.fork())
         };
-        let servers = SERVERS.into_iter().map(server).collect();
+        let parts: Vec<_> = SERVERS.into_iter().map(server).collect();
+        let state = |at: usize| disks.of_agents.get(at).map(|disk| disk.disk.folder().join("state"));
+        let servers = parts
+            .into_iter()
+            .enumerate()
+            .map(|(at, (name, link, log, random))| Server::begin(folder.path(), name, state(at), link, log, random));
+        let servers = servers.collect();
         let poison = poison(broker.as_ref(), port, random.below(u64::MAX));
         let (letters, killed, trimmed) = (Vec::new(), [0; 3], 0);
-        Self { test, random, servers, collector, broker, poison, letters, killed, trimmed, _folder: folder }
+        Self { test, random, servers, collector, broker, poison, letters, killed, trimmed, disks, _folder: folder }
     }
 
     fn rage(&mut self, kills: u32) {
         for kill in 1..=kills {
             let life = self.random.millis_below(LIFE_MS);
+            self.disks.change(&mut self.random);
             self.live(life);
-            if kill.is_multiple_of(KILLS_PER_TRIM) {
+            self.check_alive();
+            if kill.is_multiple_of(KILLS_PER_TRIM) && !self.disks.of_collector.as_ref().is_some_and(|disk| disk.full) {
                 self.trim(TRIM_AGE_US);
             }
             let agents = self.servers.len() as u64;
@@ -136,6 +173,14 @@ impl Fleet {
                 }
             }
         }
+    }
+
+    /// Nothing that happens to them makes one of them give up.
+    fn check_alive(&mut self) {
+        for Server { name, agent, .. } in &mut self.servers {
+            assert!(agent.is_alive(), "{name} ended by itself: {}", agent.said());
+        }
+        assert!(self.collector.is_alive(), "the collector ended by itself: {}", self.collector.said());
     }
 
     /// Removes old rows beside whatever runs, and remembers them.
@@ -170,11 +215,15 @@ impl Fleet {
     }
 
     fn settle(mut self) {
+        self.disks.empty();
         for server in &mut self.servers {
             server.writer.act_to_the_end();
         }
         let [agents, brokers, collectors] = self.killed;
-        println!("{}: killed: agents {agents}, broker {brokers}, collector {collectors}", self.test);
+        println!(
+            "{}: killed: agents {agents}, broker {brokers}, collector {collectors}; disks filled: {}",
+            self.test, self.disks.filled
+        );
         for server in &mut self.servers {
             let expected = server.expected();
             assert!(expected.len() >= 50, "{}: the log has enough to tell: {}", server.name, expected.len());
@@ -215,6 +264,47 @@ impl Fleet {
     }
 }
 
+impl Disks {
+    /// One for each agent and one for the collector's database.
+    fn mount(folder: &Path) -> Result<Self, String> {
+        let mount = |name: &str, mib: u32| {
+            SmallDisk::mount_sized(&folder.join(name), mib).map(|disk| Disk { disk, full: false })
+        };
+        let mut of_agents = Vec::new();
+        for (_, name) in SERVERS {
+            of_agents.push(mount(&format!("disk-of-{name}"), AGENT_DISK_MIB)?);
+        }
+        let of_collector = Some(mount("disk-of-collector", COLLECTOR_DISK_MIB)?);
+        Ok(Self { of_agents, of_collector, filled: 0 })
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Disk> {
+        self.of_agents.iter_mut().chain(&mut self.of_collector)
+    }
+
+    /// A full one is emptied, another one filled, at random.
+    fn change(&mut self, random: &mut Random) {
+        let mut filled = 0;
+        for disk in self.all().filter(|_| random.once_in(ONE_DISK_IN)) {
+            if disk.full {
+                disk.disk.free()
+            } else {
+                disk.disk.fill()
+            }
+            disk.full = !disk.full;
+            filled += u32::from(disk.full);
+        }
+        self.filled += filled;
+    }
+
+    fn empty(&mut self) {
+        for disk in self.all().filter(|disk| disk.full) {
+            disk.disk.free();
+            disk.full = false;
+        }
+    }
+}
+
 /// Adds ranges that are not there yet.
 fn merge(ranges: &mut Vec<(u64, u64)>, more: Vec<(u64, u64)>) {
     ranges.extend(more);
@@ -237,10 +327,10 @@ fn poison(broker: Option<&Mosquitto>, port: u16, seed: u64) -> Poison {
 }
 
 impl Server {
-    fn begin(folder: &Path, name: &str, link: Link, log: Vec<u8>, random: Random) -> Self {
+    fn begin(folder: &Path, name: &str, state: Option<PathBuf>, link: Link, log: Vec<u8>, random: Random) -> Self {
         let own: PathBuf = folder.join(name);
         std::fs::create_dir_all(own.join("logs")).unwrap();
-        let setup = Setup::new(name, own.clone(), link);
+        let setup = Setup { state_dir: state, ..Setup::new(name, own.clone(), link) };
         let mut writer = Writer::new(&own.join("logs/app.log"), log, random);
         let mut agent = Agent::new(setup);
         agent.start();
@@ -281,7 +371,7 @@ fn embedded_broker_and_sqlite() {
     let folder = TempDir::new().unwrap();
     let address = sqlite(&folder);
     let kills = kills(KILLS);
-    let mut fleet = Fleet::begin("e2e: fleet kill: embedded, SQLite", folder, address, None, kills);
+    let mut fleet = Fleet::begin("e2e: fleet kill: embedded, SQLite", folder, address, None, kills, Disks::default());
     fleet.rage(kills);
     fleet.settle();
 }
@@ -292,7 +382,7 @@ fn mosquitto_and_sqlite() {
     let Some(broker) = Mosquitto::begin(test, folder.path()) else { return };
     let address = sqlite(&folder);
     let kills = kills(KILLS_OTHERS);
-    let mut fleet = Fleet::begin(test, folder, address, Some(broker), kills);
+    let mut fleet = Fleet::begin(test, folder, address, Some(broker), kills, Disks::default());
     fleet.rage(kills);
     fleet.settle();
 }
@@ -303,7 +393,7 @@ fn embedded_broker_and_postgresql() {
     let at = TempDir::new().unwrap();
     let Some(server) = Postgres::begin(test, at.path()) else { return };
     let kills = kills(KILLS_OTHERS);
-    let mut fleet = Fleet::begin(test, folder, server.address(), None, kills);
+    let mut fleet = Fleet::begin(test, folder, server.address(), None, kills, Disks::default());
     fleet.rage(kills);
     fleet.settle();
 }
@@ -315,7 +405,21 @@ fn mosquitto_and_postgresql() {
     let Some(server) = Postgres::begin(test, at.path()) else { return };
     let Some(broker) = Mosquitto::begin(test, folder.path()) else { return };
     let kills = kills(KILLS_OTHERS);
-    let mut fleet = Fleet::begin(test, folder, server.address(), Some(broker), kills);
+    let mut fleet = Fleet::begin(test, folder, server.address(), Some(broker), kills, Disks::default());
+    fleet.rage(kills);
+    fleet.settle();
+}
+
+#[test]
+fn disks_that_fill_up() {
+    let (test, folder) = ("e2e: fleet kill: full disks", TempDir::new().unwrap());
+    let disks = match Disks::mount(folder.path()) {
+        Ok(disks) => disks,
+        Err(why) => return not_run(test, &why),
+    };
+    let database = disks.of_collector.as_ref().map(|disk| disk.disk.folder().join("collector.db"));
+    let kills = kills(KILLS);
+    let mut fleet = Fleet::begin(test, folder, Address::Sqlite(database.unwrap()), None, kills, disks);
     fleet.rage(kills);
     fleet.settle();
 }
