@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use oddline_core::{format::Format, verdict::CSV_HEADER};
+use oddline_core::{format::Format, readings::Values, verdict::CSV_HEADER};
 use oddline_detector::Model;
 
 use crate::{
@@ -36,6 +36,9 @@ pub struct Args {
     /// Component of records that name none; the file's name without its ending when left out
     #[arg(long, value_name = "NAME")]
     pub component: Option<String>,
+    /// Which numbers of lines without a value are judged: their measurements, or all with length, status and bytes
+    #[arg(long, value_name = "measured|numbers", default_value_t)]
+    pub values: Values,
     /// Go on as a copy of an agent's state file says: where it stopped in this file, with what it had learnt
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
@@ -75,14 +78,16 @@ pub struct Log {
     server: String,
     /// Component of records that name none.
     component: String,
+    /// Which numbers of its records are judged.
+    values: Values,
 }
 
 impl Log {
     /// A file, or standard input for `-`; records that name nothing are called after it.
     #[must_use]
-    pub fn new(path: &Path, format: Format) -> Self {
+    pub fn new(path: &Path, format: Format, values: Values) -> Self {
         let component = if path == Path::new("-") { STDIN_COMPONENT.to_owned() } else { stem(path) };
-        Self { path: path.to_owned(), format, server: "server".to_owned(), component }
+        Self { path: path.to_owned(), format, server: "server".to_owned(), component, values }
     }
 
     /// How it is treated: as the daemon treats its own, by default.
@@ -92,6 +97,7 @@ impl Log {
             format: self.format.clone(),
             server: self.server.clone(),
             component: self.component.clone(),
+            values: self.values,
             offset_s: 0,
             samples: Samples::Redacted,
             addresses: Addresses::Keep,
@@ -126,7 +132,7 @@ impl Log {
 /// When the model is refused, the file cannot be read, or nobody reads the output.
 pub fn run(args: &Args, out: &mut impl Write) -> Result<Counts> {
     let model = open(&args.model)?;
-    let mut log = Log::new(&args.log, args.format.clone());
+    let mut log = Log::new(&args.log, args.format.clone(), args.values);
     log.server = args.server.clone().unwrap_or(log.server);
     log.component = args.component.clone().unwrap_or(log.component);
     let (mut source, mut pipeline) = begin(args, &log, &model)?;

@@ -16,6 +16,7 @@ pub mod record;
 pub mod time;
 
 pub mod format;
+pub mod readings;
 
 pub mod robust;
 pub mod stream;

@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::{Result, bail};
-use oddline_core::{format::Format, profile::RecordView, time::EventTime, verdict::Verdict};
+use oddline_core::{format::Format, profile::RecordView, readings::Values, time::EventTime, verdict::Verdict};
 use oddline_detector::Model;
 
 use super::table::table;
@@ -26,6 +26,9 @@ pub struct Args {
     /// The format of its lines
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub format: Format,
+    /// Which numbers of lines without a value are judged: their measurements, or all with length, status and bytes
+    #[arg(long, value_name = "measured|numbers", default_value_t)]
+    pub values: Values,
     /// The line, by its number in the file; the last odd one when neither this nor --time is given
     #[arg(long, value_name = "NUMBER", conflicts_with = "time")]
     pub line: Option<u64>,
@@ -70,7 +73,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
 }
 
 fn search(args: &Args, model: &Model) -> Result<Vec<Found>> {
-    let log = Log::new(&args.log, args.format.clone());
+    let log = Log::new(&args.log, args.format.clone(), args.values);
     let (mut source, treatment) = (log.open()?, log.treatment());
     let mut pipeline = Pipeline::new(&args.log.to_string_lossy(), treatment, model, None)?;
     let mut output = Output { wanted: Wanted::All, ..Output::default() };
@@ -157,14 +160,19 @@ fn as_text(found: &Found, view: &RecordView, out: &mut impl Write) -> Result<()>
     let row = |reason: &oddline_core::verdict::Reason| {
         vec![
             reason.feature.to_owned(),
-            format!("{:.3}", reason.observed),
-            format!("{:.3}", reason.expected),
-            format!("{:.2}", reason.share),
+            figure(reason.observed, 3),
+            figure(reason.expected, 3),
+            figure(reason.share.into(), 2),
         ]
     };
     let rows: Vec<Vec<String>> = reasons.iter().map(row).collect();
     writeln!(out, "\n{}", table(&["feature", "observed", "expected", "share"], &rows))?;
     Ok(())
+}
+
+/// A number of a table; what is not known is a dash.
+fn figure(number: f64, decimals: usize) -> String {
+    if number.is_finite() { format!("{number:.decimals$}") } else { "-".to_owned() }
 }
 
 fn as_json(found: &Found, model: &Model, out: &mut impl Write) -> Result<()> {

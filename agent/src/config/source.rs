@@ -3,7 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use oddline_config::Section;
-use oddline_core::format::{Format, Mapping};
+use oddline_core::{
+    format::{Format, Mapping},
+    readings::{VALUES, Values},
+};
 
 use crate::source::{discover::Pattern, journal};
 
@@ -20,6 +23,8 @@ pub struct SourceConfig {
     pub server: String,
     /// Component of records that name none; the file's name without its ending when `None`.
     pub component: Option<String>,
+    /// Which numbers of its records are judged.
+    pub values: Values,
     /// Seconds east of UTC of times without a zone.
     pub offset_s: i32,
     /// Where the first reading begins.
@@ -90,6 +95,7 @@ pub(super) fn read(section: Section<'_>, server: &str) -> Option<SourceConfig> {
 fn inner(section: &Section<'_>, server: &str) -> Option<SourceConfig> {
     let what = what(section);
     let format = format(section);
+    let values = section.choice("values", &VALUES).unwrap_or_default();
     let offset_s = section.value::<Offset>("utc_offset").map_or(0, |offset| offset.0);
     let begin = section.choice("begin", &[("start", First::Start), ("end", First::End)]).unwrap_or(First::End);
     let server = section.value("server").unwrap_or_else(|| server.to_owned());
@@ -99,7 +105,7 @@ fn inner(section: &Section<'_>, server: &str) -> Option<SourceConfig> {
         (What::Journal(_), Format::Auto) => Format::Journal,
         (_, format) => format,
     };
-    Some(SourceConfig { what, format, server, component, offset_s, begin })
+    Some(SourceConfig { what, format, server, component, values, offset_s, begin })
 }
 
 fn what(section: &Section<'_>) -> Option<What> {

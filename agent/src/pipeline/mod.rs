@@ -6,8 +6,8 @@
 //!                            `-> Pace  -> Notice  -'
 //! ```
 //!
-//! A line without a value yields its length and its numeric fields, each a stream of its own (`component.field`). What
-//! [`Pace`] notices never goes through the judge: verdicts are those of the trainer's test on the same records.
+//! Which numbers of a record are judged, each in a stream of its own, says [`readings`]. What [`Pace`] notices never goes
+//! through the judge: verdicts are those of the trainer's test on the same records.
 
 mod describe;
 mod episodes;
@@ -26,6 +26,7 @@ use oddline_core::{
     format::{Context, Format, Parser},
     limits::NAME_BYTES_MAX,
     pace::{self, Heard, Notice, Pace},
+    readings::{Values, readings},
     record::{Fault, Record},
     stream,
     time::EventTime,
@@ -51,6 +52,8 @@ pub struct Treatment {
     pub server: String,
     /// What records are called that name no component.
     pub component: String,
+    /// Which numbers of its records are judged.
+    pub values: Values,
     /// Seconds east of UTC of times without a zone.
     pub offset_s: i32,
     /// What leaves this host of an odd line.
@@ -264,17 +267,15 @@ impl Pipeline {
         }
     }
 
-    /// Judges the values of a record: its own, or, of a text, its length and its numeric fields. How many there were.
+    /// Judges the values of a record. How many there were.
     fn judge(&mut self, record: &Record<'_>, line: &Span) -> Result<u64, InferError> {
-        if record.value.is_some() {
-            return self.judge_one(record, line);
-        }
         let mut component = std::mem::take(&mut self.component);
         let mut judged = 0;
-        #[expect(clippy::cast_precision_loss, reason = "a line's length")]
-        let length = record.message.as_ref().map(|message| ("length", message.len() as f64));
-        let numbers = record.numbers.iter().map(|(name, value)| (name.as_ref(), *value));
-        for (field, value) in length.into_iter().chain(numbers) {
+        for (field, value) in readings(record, self.treatment.values) {
+            let Some(field) = field else {
+                judged += self.judge_one(record, line)?;
+                continue;
+            };
             component.clear();
             let of = record.component.as_deref().unwrap_or(&self.treatment.component);
             component.extend([of, ".", field]);

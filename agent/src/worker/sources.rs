@@ -274,6 +274,7 @@ impl Sources {
             format: config.format.clone(),
             server: config.server.clone(),
             component,
+            values: config.values,
             offset_s: config.offset_s,
             samples,
             addresses,

@@ -5,10 +5,7 @@ pub(crate) mod model;
 
 use std::fmt::Write;
 
-use oddline_core::{
-    event::{Episode, Event, Finite, Kind, NUMBERS_APART},
-    stream::StreamName,
-};
+use oddline_core::event::{Episode, Event, Finite, Kind, NUMBERS_APART};
 
 use self::model::{LEVEL, VERSION, model};
 use super::*;
@@ -23,6 +20,7 @@ fn treatment(flood_limit: u32) -> Treatment {
         format: Format::Auto,
         server: "host".to_owned(),
         component: "log".to_owned(),
+        values: Values::Numbers,
         offset_s: 0,
         samples: Samples::Redacted,
         addresses: Addresses::Keep,
@@ -35,12 +33,20 @@ fn at(seconds: i64) -> EventTime {
 }
 
 fn new(flood_limit: u32) -> Pipeline {
-    Pipeline::new("log", treatment(flood_limit), model(), None).unwrap()
+    treated(treatment(flood_limit))
+}
+
+fn treated(treatment: Treatment) -> Pipeline {
+    Pipeline::new("log", treatment, model(), None).unwrap()
 }
 
 /// All of the lines; events in `Output`, every verdict too.
 fn run(flood_limit: u32, lines: impl IntoIterator<Item = String>) -> (Pipeline, Output) {
-    let (mut pipeline, mut out) = (new(flood_limit), Output { wanted: Wanted::All, ..Output::default() });
+    all(new(flood_limit), lines)
+}
+
+fn all(mut pipeline: Pipeline, lines: impl IntoIterator<Item = String>) -> (Pipeline, Output) {
+    let mut out = Output { wanted: Wanted::All, ..Output::default() };
     for line in lines {
         pipeline.line(line.as_bytes(), None, &mut out).unwrap();
     }
@@ -236,25 +242,21 @@ fn one_line_of_the_far_future_changes_no_other_event() {
 }
 
 #[test]
-fn a_text_yields_its_length_and_its_numbers_under_its_component() {
-    let (pipeline, out) = run(
-        60,
-        [
+fn a_text_yields_its_measurements_and_where_asked_its_length_and_every_number() {
+    let read = |values: Values| {
+        let lines = [
             r#"{"time":"2026-01-05T00:00:00Z","host":"a","service":"web","msg":"hello","took_ms":12,"bytes":3.5}"#,
             r#"{"time":"2026-01-05T00:00:01Z","msg":"four"}"#,
             r#"{"time":"2026-01-05T00:00:02Z","value":1,"msg":"a value is all","took_ms":12}"#,
             r#"{"time":"2026-01-05T00:00:03Z","host":"a"}"#,
-        ]
-        .map(str::to_owned),
-    );
-    let read: Vec<(String, f64)> = out
-        .judged
-        .iter()
-        .map(|j| {
-            let StreamName { server, component } = &*j.verdict.stream;
-            (format!("{server}/{component}"), j.verdict.value)
-        })
-        .collect();
+        ];
+        let (pipeline, out) = all(treated(Treatment { values, ..treatment(60) }), lines.map(str::to_owned));
+        let name = |j: &Judged| format!("{}/{}", j.verdict.stream.server, j.verdict.stream.component);
+        let read: Vec<_> = out.judged.iter().map(|j| (name(j), j.verdict.value)).collect();
+        (read, pipeline.counts())
+    };
+    let named = |all: &[(&str, f64)]| all.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<Vec<_>>();
+    let (all, counts) = read(Values::Numbers);
     let expected = [
         ("a/web.length", 5.0),
         ("a/web.took_ms", 12.0),
@@ -262,9 +264,40 @@ fn a_text_yields_its_length_and_its_numbers_under_its_component() {
         ("host/log.length", 4.0),
         ("host/log", 1.0),
     ];
-    assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value)));
-    let Counts { lines, judged, unjudged, .. } = pipeline.counts();
-    assert_eq!((lines, judged, unjudged), (4, 5, 1));
+    assert_eq!(all, named(&expected));
+    assert_eq!((counts.lines, counts.judged, counts.unjudged), (4, 5, 1));
+    let (measured, counts) = read(Values::Measured);
+    assert_eq!(measured, named(&[("a/web.took_ms", 12.0), ("host/log", 1.0)]));
+    assert_eq!((counts.lines, counts.judged, counts.unjudged), (4, 2, 2));
+}
+
+/// What other people's text logs are full of: lines of any length, and requests of any status and size.
+#[test]
+fn a_healthy_text_or_access_log_says_nothing() {
+    let unit = |i: i64| (i as f64 * 0.754_877_666).fract();
+    let text = |i: i64| {
+        format!(
+            "{} a app[1]: did {}",
+            at(i * 20).to_string().replace('Z', "+00:00"),
+            "x".repeat((unit(i) * unit(i) * 300.0) as usize)
+        )
+    };
+    let access = |i: i64| {
+        let (status, bytes) = ([200, 200, 200, 304, 404][(unit(i) * 5.0) as usize], (1e5 * unit(i * 7).powi(4)) as u64);
+        format!(
+            "192.0.2.7 - - [05/Jan/2026:{:02}:{:02}:{:02} +0000] \"GET / HTTP/1.1\" {status} {bytes}",
+            i / 180 % 24,
+            i / 3 % 60,
+            i % 3 * 20
+        )
+    };
+    for line in [&text as &dyn Fn(i64) -> String, &access] {
+        let (pipeline, out) =
+            all(treated(Treatment { values: Values::Measured, ..treatment(60) }), (0..4_000).map(line));
+        assert_eq!((out.events.len(), pipeline.counts().judged, pipeline.counts().lines), (0, 0, 4_000));
+        let (pipeline, _) = run(60, (0..4_000).map(line));
+        assert!(pipeline.counts().judged >= 4_000, "where they are asked for they are judged");
+    }
 }
 
 #[test]
@@ -327,7 +360,7 @@ fn text_log() -> Vec<String> {
 #[test]
 fn rates_and_news_of_a_text_log() {
     let (pipeline, mut out) = run(60, text_log());
-    // Beside what is said of the lengths of its lines.
+    // Beside what is said of the lengths of its lines, which this source is asked for.
     out.events.retain(|event| match event {
         Event::EpisodeOpened(e) | Event::EpisodeUpdated(e) | Event::EpisodeEnded(e) => e.number >= NUMBERS_APART,
         _ => false,
