@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use oddline_agent::{command, config, error::exit_code, pages, replay, run};
+use oddline_agent::{command, config, error::exit_code, pages, pipeline::Counts, replay, run};
 
 /// Reads local logs and tells only what is odd in them
 #[derive(Parser)]
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         Command::Run(Config { config }) => run::run(&config),
         Command::Validate(Config { config }) => command::validate::run(&config, out),
         Command::Replay(args) => replay::run(&args, out).map(|counts| {
-            say(&format!("{} lines, {} records judged, {} odd", counts.lines, counts.judged, counts.anomalous));
+            say(&summary(&counts));
         }),
         Command::Explain(args) => command::explain::run(&args, out),
         Command::Status { config, json } => command::status::run(&config.config, json, out),
@@ -82,6 +82,16 @@ fn main() -> ExitCode {
             say(&format!("error: {error:#}"));
             exit_code(&error).into()
         }
+    }
+}
+
+/// What a replay read. A line without a value is no line that was passed over.
+fn summary(counts: &Counts) -> String {
+    let Counts { lines, judged, anomalous, unjudged, .. } = counts;
+    let text = format!("{lines} lines, {judged} values judged, {anomalous} odd");
+    match unjudged {
+        0 => text,
+        _ => format!("{text}; {unjudged} lines without a value: watched for their rate, pauses and what is new"),
     }
 }
 

@@ -69,7 +69,7 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
     }
     writeln!(out)?;
     let rows: Vec<Vec<String>> = reading.sources.iter().map(row).collect();
-    let heading = ["source", "lines", "judged", "odd", "faulty", "streams", "lag", "state"];
+    let heading = ["source", "lines", "values", "odd", "texts", "faulty", "streams", "lag", "state"];
     write!(out, "{}", if rows.is_empty() { "no source is there yet\n".to_owned() } else { table(&heading, &rows) })?;
     Ok(())
 }
@@ -81,6 +81,7 @@ fn row(source: &SourceFigures) -> Vec<String> {
         source.counts.lines.to_string(),
         source.counts.judged.to_string(),
         source.counts.anomalous.to_string(),
+        source.counts.unjudged.to_string(),
         source.counts.faults.to_string(),
         format!("{}{}", source.streams, learning(source.learning)),
         source.lag_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
@@ -113,6 +114,6 @@ mod tests {
             forgotten: 0,
         };
         let row = row(&source);
-        assert_eq!((&*row[0], &*row[7]), ("/var/log/a\u{fffd}[2J\u{fffd}.log", "no \u{fffd}\u{fffd}"));
+        assert_eq!((&*row[0], &*row[8]), ("/var/log/a\u{fffd}[2J\u{fffd}.log", "no \u{fffd}\u{fffd}"));
     }
 }

@@ -127,6 +127,12 @@ impl Baseline {
         if self.step_scale > SCALE_FLOOR { 1.0 } else { 0.0 }
     }
 
+    /// Whether a good part of the stream's values repeats the one before.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        self.run > RUN_MIN
+    }
+
     /// Whether every number is finite and every scale positive: what a model file must promise.
     #[must_use]
     pub fn is_sound(&self) -> bool {

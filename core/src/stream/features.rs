@@ -38,7 +38,8 @@ const VOLATILITY_RISE: f64 = 0.2;
 const VOLATILITY_RELEASE: f64 = 0.3;
 /// What is added to a volatility before its logarithm is taken: a stream that moves may come to rest, and that shows ...
 const MOVING: f64 = 0.001;
-/// ... but rest is what a still stream is used to: at rest it looks like any other that moves as usual.
+/// ... but one that repeats its values by nature is used to rest: there it looks like any other that moves as usual, and
+/// its runs say when it is stuck.
 const STILL: f64 = 1.0;
 /// Below this residual and step a record is quiet; two in a row reset the memories to what quiet leaves behind.
 const QUIET: f64 = 2.0;
@@ -162,7 +163,7 @@ impl Memory {
 
     /// ln of the root of the mean square of the steps.
     fn unrest(&self, baseline: &Baseline) -> f64 {
-        let floor = if baseline.volatility() > 0.0 { MOVING } else { STILL };
+        let floor = if baseline.repeats() { STILL } else { MOVING };
         0.5 * libm::log(self.volatility + floor)
     }
 
