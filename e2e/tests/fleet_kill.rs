@@ -117,7 +117,7 @@ impl Fleet {
         };
         let mut collector = Collector::new(&folder.path().join("collector"), address, &settings);
         collector.start();
-        let server = |(server, name): (&str, &str)| {
+        let server = |(server, name): (&'static str, &'static str)| {
             let link = match &broker {
                 None => Link::Plain { port },
                 Some(broker) => {
