@@ -378,5 +378,25 @@ fn a_line_is_explained() {
     let same: Value = serde_json::from_slice(&explain(&["--json", "--line", &number]).stdout).unwrap();
     assert_eq!(line, same);
     let none = explain(&["--line", "99999999"]);
-    assert!(String::from_utf8_lossy(&none.stderr).contains("line 99999999 is not there"), "{none:?}");
+    assert!(String::from_utf8_lossy(&none.stderr).contains("no line 99999999"), "{none:?}");
+}
+
+#[test]
+fn a_line_without_a_value_is_explained_by_what_was_told_of_it() {
+    let folder = TempDir::new().unwrap();
+    let log = folder.path().join("app.log");
+    let mut lines: Vec<String> =
+        (0..400).map(|i| format!("2026-01-{:02}T{:02}:00:00Z INFO served", 5 + i / 24, i % 24)).collect();
+    lines.push("2026-01-21T17:00:00Z ERROR disk on fire".to_owned());
+    fs::write(&log, lines.join("\n") + "\n").unwrap();
+    let explain = |more: &[&str]| {
+        let mut command = Command::new(built("oddline-agent"));
+        let output = command.arg("explain").arg(&log).arg("--model").arg(fixture::model()).args(more).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = explain(&[]);
+    assert!(text.starts_with("line 401: 2026-01-21T17:00:00Z ERROR disk on fire\nTOLD: "), "{text}");
+    assert!(text.contains("level error never seen here before, score 5.00 of 1.00"), "{text}");
+    let event: Value = serde_json::from_str(&explain(&["--json"])).unwrap();
+    assert_eq!(event["event"]["episode_opened"]["peak"], 5.0);
 }

@@ -3,13 +3,20 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::{Result, bail};
-use oddline_core::{format::Format, profile::RecordView, readings::Values, time::EventTime, verdict::Verdict};
+use oddline_core::{
+    event::{Event, NUMBERS_APART},
+    format::Format,
+    profile::RecordView,
+    readings::Values,
+    time::EventTime,
+    verdict::Verdict,
+};
 use oddline_detector::Model;
 
 use super::table::table;
 use crate::{
     pipeline::{Output, Pipeline, Wanted},
-    publish::sink::clean,
+    publish::sink::{self, Marks, clean},
     replay::{self, Log},
     source::Item,
 };
@@ -49,11 +56,18 @@ pub struct Args {
 /// Records of one instant that are explained.
 const SHOWN_MAX: usize = 50;
 
-/// A record and where it came from.
+/// What is to be said of a line.
 struct Found {
     line: u64,
     text: String,
-    verdict: Verdict,
+    what: What,
+}
+
+enum What {
+    /// A value of it was judged.
+    Judged(Box<Verdict>),
+    /// It was told of for another reason: a rate, a silence that it ended or made known, something new.
+    Told(Event),
 }
 
 /// Runs the command.
@@ -66,8 +80,15 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     if found.is_empty() {
         bail!("{}", nothing(args));
     }
-    for found in &found {
-        if args.json { as_json(found, &model, out)? } else { as_text(found, &model.profile.record, out)? }
+    for Found { line, text, what } in &found {
+        match (what, args.json) {
+            (What::Judged(verdict), true) => as_json(*line, verdict, &model, out)?,
+            (What::Judged(verdict), false) => as_text(*line, text, verdict, &model.profile.record, out)?,
+            (What::Told(event), true) => writeln!(out, "{}", serde_json::json!({ "line": line, "event": event }))?,
+            (What::Told(event), false) => {
+                writeln!(out, "line {line}: {}\nTOLD: {}\n", clean(text), sink::line(event, Marks::Plain))?;
+            }
+        }
     }
     Ok(())
 }
@@ -101,16 +122,15 @@ fn search(args: &Args, model: &Model) -> Result<Vec<Found>> {
             }
             Item::End | Item::Closed => return Ok(found),
         };
-        output.events.clear();
-        for judged in output.judged.drain(..) {
-            let verdict = judged.verdict;
-            if !is_meant(args, number, &verdict) || found.len() >= SHOWN_MAX {
-                continue;
-            }
+        let verdicts = output.judged.drain(..).map(|judged| What::Judged(Box::new(judged.verdict)));
+        let told = output.events.drain(..).map(What::Told);
+        for what in verdicts.chain(told).filter(|what| what.is_meant(args, number)) {
             if args.line.is_none() && args.time.is_none() {
                 found.clear();
             }
-            found.push(Found { line: number, text: String::from_utf8_lossy(text).into_owned(), verdict });
+            if found.len() < SHOWN_MAX {
+                found.push(Found { line: number, text: String::from_utf8_lossy(text).into_owned(), what });
+            }
         }
         if args.line.is_some_and(|line| number >= line) {
             return Ok(found);
@@ -118,27 +138,39 @@ fn search(args: &Args, model: &Model) -> Result<Vec<Found>> {
     }
 }
 
-fn is_meant(args: &Args, line: u64, verdict: &Verdict) -> bool {
-    let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
-    let place = match (args.line, args.time) {
-        (Some(wanted), _) => wanted == line,
-        (None, Some(time)) => verdict.time == time,
-        (None, None) => verdict.anomalous,
-    };
-    place && is(&args.server, &verdict.stream.server) && is(&args.component, &verdict.stream.component)
+impl What {
+    fn is_meant(&self, args: &Args, line: u64) -> bool {
+        let (server, component, time, odd) = match self {
+            Self::Judged(verdict) => {
+                (&*verdict.stream.server, &*verdict.stream.component, verdict.time, verdict.anomalous)
+            }
+            // Those of values are said by their verdicts.
+            Self::Told(Event::EpisodeOpened(told)) if told.number >= NUMBERS_APART => {
+                (&*told.server, &*told.component, told.first, true)
+            }
+            Self::Told(Event::Silence(told)) => (&*told.server, &*told.component, told.until, true),
+            Self::Told(_) => return false,
+        };
+        let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
+        let place = match (args.line, args.time) {
+            (Some(wanted), _) => wanted == line,
+            (None, Some(wanted)) => wanted == time,
+            (None, None) => odd,
+        };
+        place && is(&args.server, server) && is(&args.component, component)
+    }
 }
 
 fn nothing(args: &Args) -> String {
     let log = clean(&args.log.to_string_lossy());
     match (args.line, args.time) {
-        (Some(line), _) => format!("{log}: line {line} is not there, or has nothing to judge in it"),
+        (Some(line), _) => format!("{log}: no line {line}, or nothing in it has a value and nothing was told of it"),
         (None, Some(time)) => format!("{log}: no such record at {time}"),
         (None, None) => format!("{log}: no such record is odd"),
     }
 }
 
-fn as_text(found: &Found, view: &RecordView, out: &mut impl Write) -> Result<()> {
-    let Found { line, text, verdict } = found;
+fn as_text(line: u64, text: &str, verdict: &Verdict, view: &RecordView, out: &mut impl Write) -> Result<()> {
     let is = if verdict.anomalous { "ODD" } else { "not odd" };
     let (server, component) = (clean(&verdict.stream.server), clean(&verdict.stream.component));
     writeln!(out, "line {line}: {}", clean(text))?;
@@ -175,8 +207,7 @@ fn figure(number: f64, decimals: usize) -> String {
     if number.is_finite() { format!("{number:.decimals$}") } else { "-".to_owned() }
 }
 
-fn as_json(found: &Found, model: &Model, out: &mut impl Write) -> Result<()> {
-    let Found { line, verdict, .. } = found;
+fn as_json(line: u64, verdict: &Verdict, model: &Model, out: &mut impl Write) -> Result<()> {
     let reason = |reason: &oddline_core::verdict::Reason| {
         serde_json::json!({ "feature": reason.feature, "observed": reason.observed, "expected": reason.expected,
             "share": reason.share })
@@ -247,7 +278,7 @@ mod tests {
         verdict.write_csv(&mut csv).unwrap();
         assert_eq!(csv.iter().filter(|b| b.is_ascii_control()).count(), 1, "its line end");
         let mut out = Vec::new();
-        as_text(&Found { line: 7, text: "a line\r".to_owned(), verdict }, &view, &mut out).unwrap();
+        as_text(7, "a line\r", &verdict, &view, &mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
         let lines: Vec<&str> = out.lines().take(2).collect();
         assert_eq!(lines[0], "line 7: a line\u{fffd}");
