@@ -81,8 +81,8 @@ pub fn read(file: Option<&Path>) -> Result<Config, Problems> {
     let layers = match file {
         Some(file) => Layers::of(file),
         None if Path::new(FILE).exists() => Layers::of(Path::new(FILE)),
-        // Nothing in it; the environment still counts.
-        None => Layers { folder: None, ..Layers::of(Path::new("/dev/null")) },
+        // The environment still counts.
+        None => Layers::without_file(),
     };
     from(&layers)
 }

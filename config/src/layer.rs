@@ -19,8 +19,8 @@ use crate::{
 /// What a configuration is read from.
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
-    /// The main file.
-    pub file: PathBuf,
+    /// The main file; `None` where there is none and the defaults count.
+    pub file: Option<PathBuf>,
     /// A folder whose `*.toml` are laid over it, in the order of their names; may be missing.
     pub folder: Option<PathBuf>,
     /// Environment variables; only those that begin with `ODDLINE_` count.
@@ -31,10 +31,16 @@ impl Layers {
     /// A file, the folder beside it (`agent.toml` and `agent.d`), and this process's environment.
     #[must_use]
     pub fn of(file: &Path) -> Self {
+        Self { file: Some(file.to_owned()), folder: Some(file.with_extension("d")), ..Self::without_file() }
+    }
+
+    /// This process's environment alone.
+    #[must_use]
+    pub fn without_file() -> Self {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self { file: file.to_owned(), folder: Some(file.with_extension("d")), environment }
+        Self { file: None, folder: None, environment }
     }
 
     /// Reads all of it. What cannot be read is a problem of the reader like any other.
@@ -44,7 +50,7 @@ impl Layers {
         let mut problems = Vec::new();
         let (folder_files, more) = self.folder.as_deref().map(list).unwrap_or_default();
         problems.extend(more);
-        for path in std::iter::once(&self.file).chain(&folder_files) {
+        for path in self.file.iter().chain(&folder_files) {
             match read_file(path) {
                 Ok(upper) => tree::merge(&mut table, upper),
                 Err(found) => problems.extend(found),

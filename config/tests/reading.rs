@@ -18,7 +18,7 @@ struct Read {
 
 fn read(folder: &Path, environment: &[(&str, &str)]) -> Result<Read, Problems> {
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let reader = Layers { file: folder.join("a.toml"), folder: Some(folder.join("a.d")), environment }.read();
+    let reader = Layers { file: Some(folder.join("a.toml")), folder: Some(folder.join("a.d")), environment }.read();
     let top = reader.top();
     let broker = top.section("broker");
     let source = |section: Section<'_>| {
@@ -113,7 +113,7 @@ fn a_missing_file_and_a_section_that_is_none() {
 fn a_variable_that_nobody_knows_is_shown_with_what_was_meant() {
     let dir = folder(&[("a.toml", "name = 'a'\n")]);
     let environment = vec![("ODDLINE_NMAE".to_owned(), "b".to_owned())];
-    let reader = Layers { file: dir.path().join("a.toml"), folder: None, environment }.read();
+    let reader = Layers { file: Some(dir.path().join("a.toml")), folder: None, environment }.read();
     assert_eq!(reader.top().value::<String>("name").as_deref(), Some("a"));
     assert_eq!(reader.strange_variables(), [("ODDLINE_NMAE".to_owned(), Some("ODDLINE_NAME".to_owned()))]);
 }

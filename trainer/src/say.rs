@@ -1,6 +1,9 @@
 //! What the commands print: the only place of this program that writes to standard output.
 
-use std::io::Write;
+use std::{
+    io::Write,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use anyhow::{Context, Result};
 use oddline_core::{profile::Threshold, stream::StreamName};
@@ -11,11 +14,23 @@ use crate::{
     train,
 };
 
-/// Writes text to standard output.
+/// A file goes to standard output.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// From now on standard output carries a file alone.
+pub fn leave_standard_output() {
+    IS_TAKEN.store(true, Ordering::Relaxed);
+}
+
+/// Writes text to standard output; to standard error when a file goes there.
 ///
 /// # Errors
 /// When nobody reads it any more.
 pub fn out(text: &str) -> Result<()> {
+    if IS_TAKEN.load(Ordering::Relaxed) {
+        note(text.trim_end());
+        return Ok(());
+    }
     std::io::stdout().write_all(text.as_bytes()).context("cannot print the report")
 }
 

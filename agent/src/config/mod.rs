@@ -245,6 +245,9 @@ fn local(output: &Section<'_>, state_dir: &Path) -> Destination {
         kept_max: output.number("files_kept", 1..=1_000).unwrap_or(Rotation::default().kept_max),
     };
     let file = output.path("file");
+    if file.as_deref() == Some(Path::new("-")) {
+        return Destination::Stdout;
+    }
     if output.flag("stdout").unwrap_or(false) {
         if file.is_some() {
             output.problem("file", "there is stdout = true too: events go to one place");
@@ -310,7 +313,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("agent.toml");
         std::fs::write(&file, text).unwrap();
-        let reader = Layers { file, ..Layers::default() }.read();
+        let reader = Layers { file: Some(file), ..Layers::default() }.read();
         let config = read(&reader);
         match reader.finish() {
             Ok(()) => Ok(config.unwrap()),

@@ -28,6 +28,8 @@ fn or_working(folder: &Path) -> &Path {
 pub fn file_lacks(path: &Path) -> Option<Lack> {
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => return Some(Lack::Unusable("is a folder: a file is expected".to_owned())),
+        // A device or a FIFO is written as it is.
+        Ok(meta) if !meta.is_file() => return may(path, Access::WRITE_OK).err(),
         Ok(_) => {
             if let Err(lack) = may(path, Access::READ_OK | Access::WRITE_OK) {
                 return Some(lack);
@@ -36,6 +38,8 @@ pub fn file_lacks(path: &Path) -> Option<Lack> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Some(of(path, &error)),
     }
+    // It is rotated where a link leads to.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     folder_itself_lacks(path.parent().map_or(Path::new("/"), or_working))
 }
 
@@ -75,6 +79,7 @@ mod tests {
         assert_eq!(file_lacks(&file), None);
         fs::write(&file, "").unwrap();
         assert_eq!(file_lacks(&file), None);
+        assert_eq!(file_lacks(Path::new("/dev/null")), None);
         // Relative to where the program runs.
         assert_eq!(file_lacks(Path::new("anomalies.jsonl")), None);
         assert_eq!(folder_lacks(Path::new("state/of/agent")), None);

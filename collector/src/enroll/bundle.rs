@@ -215,7 +215,7 @@ trusted_keys = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"]
         fs::write(&file, "name = \"by-hand\"\n[[source]]\njournal = true\n").unwrap();
         fs::create_dir(&over).unwrap();
         fs::write(dir.path().join(CONFIGURATION), request().enrolled_toml("2028-11-21")).unwrap();
-        let reader = oddline_config::Layers { file, folder: Some(over), environment: Vec::new() }.read();
+        let reader = oddline_config::Layers { file: Some(file), folder: Some(over), environment: Vec::new() }.read();
         let top = reader.top();
         assert_eq!(top.value("name"), Some("pi-kitchen".to_owned()));
         assert_eq!(top.value("fleet"), Some("home".to_owned()));

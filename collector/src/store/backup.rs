@@ -43,7 +43,8 @@ impl Store {
     pub async fn backup(&self, file: &Path) -> Result<(), BackupError> {
         let Pool::Sqlite { write, .. } = &self.pool else { return Err(BackupError::Postgres(file.to_owned())) };
         let Some(name) = file.file_name() else { return Err(BackupError::Path(file.to_owned())) };
-        if file.exists() {
+        // A device, and a link that leads nowhere, are something too.
+        if fs::symlink_metadata(file).is_ok() {
             return Err(BackupError::Exists(file.to_owned()));
         }
         let new = file.with_file_name(format!(".{}.new", name.to_string_lossy()));

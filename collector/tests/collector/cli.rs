@@ -168,7 +168,7 @@ fn the_configurations_of_the_documentation_are_taken() {
     for example in examples {
         let file = folder.path().join("c.toml");
         fs::write(&file, example).unwrap();
-        let layers = oddline_config::Layers { file, folder: None, environment: Vec::new() };
+        let layers = oddline_config::Layers { file: Some(file), folder: None, environment: Vec::new() };
         if let Err(problems) = oddline_collector::config::from(&layers) {
             panic!("{problems}");
         }

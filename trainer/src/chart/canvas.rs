@@ -5,8 +5,10 @@
 
 use plotters::backend::{BitMapBackend, DrawingBackend};
 use plotters::style::{Color as _, FontDesc, FontFamily, FontStyle, RGBAColor, RGBColor, TextStyle, register_font};
-use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+
+use crate::output::Output;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChartError {
@@ -15,7 +17,7 @@ pub enum ChartError {
     #[error("cannot write {}: {message}", file.display())]
     Write { file: PathBuf, message: String },
     #[error("cannot put {} in place: {source}", file.display())]
-    Rename { file: PathBuf, source: std::io::Error },
+    Place { file: PathBuf, source: std::io::Error },
 }
 
 /// Red, green, blue and opacity.
@@ -146,21 +148,19 @@ impl Canvas {
         self.draw(|backend| backend.draw_text(text, &style, position));
     }
 
-    /// Writes the page as PNG under a temporary name in the same folder, then renames it.
+    /// Writes the page as PNG, as [`Output`] writes.
     pub fn save(self, file: &Path) -> Result<(), ChartError> {
         if let Some(message) = self.failure {
             return Err(ChartError::Draw { file: file.to_owned(), message });
         }
-        let aside = name_aside(file);
         let page = average(&self.pixels, self.width as usize, self.height as usize);
-        if let Err(message) = write_png(&aside, &page, (self.width, self.height)) {
-            remove_leftover(&aside);
-            return Err(ChartError::Write { file: file.to_owned(), message });
-        }
-        std::fs::rename(&aside, file).map_err(|source| {
-            remove_leftover(&aside);
-            ChartError::Rename { file: file.to_owned(), source }
-        })
+        let png = png(file, &page, (self.width, self.height))
+            .map_err(|message| ChartError::Write { file: file.to_owned(), message })?;
+        let placed = Output::open(file).and_then(|mut output| {
+            output.write_all(&png)?;
+            output.complete()
+        });
+        placed.map_err(|source| ChartError::Place { file: file.to_owned(), source })
     }
 
     fn draw<E: std::fmt::Display>(&mut self, act: impl FnOnce(&mut BitMapBackend<'_>) -> Result<(), E>) {
@@ -216,23 +216,16 @@ fn average(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     page
 }
 
-/// `.loss_curves.tmp.png` beside `loss_curves.png`; the library goes by the name's end.
-fn name_aside(file: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(file.file_stem().unwrap_or_default());
-    name.push(".tmp.png");
-    file.with_file_name(name)
-}
-
-fn write_png(file: &Path, page: &[u8], size: (u32, u32)) -> Result<(), String> {
-    let mut backend = BitMapBackend::new(file, size);
+/// The library writes to a file that is called so.
+fn png(file: &Path, page: &[u8], size: (u32, u32)) -> Result<Vec<u8>, String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let aside = tempfile::Builder::new().prefix(".oddline-").suffix(".png").tempfile_in(folder);
+    let aside = aside.map_err(|error| error.to_string())?;
+    let mut backend = BitMapBackend::new(aside.path(), size);
     let outcome = backend.blit_bitmap((0, 0), size, page).and_then(|()| backend.present());
-    outcome.map_err(|error| error.to_string())
-}
-
-/// After a failure: that error is the one to report, whatever becomes of the remains.
-fn remove_leftover(file: &Path) {
-    drop(std::fs::remove_file(file));
+    drop(backend);
+    outcome.map_err(|error| error.to_string())?;
+    std::fs::read(aside.path()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

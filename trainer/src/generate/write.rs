@@ -10,21 +10,20 @@
 //! Times are UTC in whole seconds, values have at most four decimals, `anomalous` is 0 or 1. The
 //! kinds file has a row for every record of an event; `event` groups them.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use tempfile::NamedTempFile;
 
 use super::calendar::Utc;
 use super::records::records;
 use super::report::{LogReport, Tally};
 use super::scenario::{Phase, Scenario};
 use super::stream::Record;
+use crate::output::Output;
 
 pub const LOG_HEADER: &str = "timestamp,server,component,value,anomalous\n";
 pub const KINDS_HEADER: &str = "timestamp,server,component,kind,event,anomalous\n";
-const BUFFER_BYTES: usize = 1 << 18;
 
 /// Writes both logs of a scenario into the folder.
 ///
@@ -113,43 +112,26 @@ impl LogFile {
     }
 }
 
-/// A file under a temporary name in its own folder; dropped without `finish`, it is gone.
+/// A file that appears under its name when it is whole.
 struct Aside {
     path: PathBuf,
-    file: BufWriter<NamedTempFile>,
+    file: Output,
 }
 
 impl Aside {
     fn create(path: PathBuf, header: &str) -> Result<Aside> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let file = temporary(folder).map_err(|error| blame(&path, error))?;
-        let mut aside = Aside { path, file: BufWriter::with_capacity(BUFFER_BYTES, file) };
+        let file = Output::open(&path).map_err(|error| blame(&path, error))?;
+        let mut aside = Aside { path, file };
         aside.write(|out| out.write_all(header.as_bytes()))?;
         Ok(aside)
     }
 
-    fn write(&mut self, rows: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>) -> Result<()> {
+    fn write(&mut self, rows: impl FnOnce(&mut Output) -> io::Result<()>) -> Result<()> {
         rows(&mut self.file).map_err(|error| blame(&self.path, error))
     }
 
     fn finish(self) -> Result<()> {
         let Aside { path, file } = self;
-        file.into_inner()
-            .map_err(io::IntoInnerError::into_error)
-            .and_then(|file| file.as_file().sync_all().map(|()| file))
-            .and_then(|file| file.persist(&path).map_err(|failed| failed.error))
-            .map(drop)
-            .map_err(|error| blame(&path, error))
+        file.complete().map_err(|error| blame(&path, error))
     }
-}
-
-/// Readable by others, as far as the umask allows: containers of other users read the logs.
-fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".generate-");
-    #[cfg(unix)]
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    #[cfg(unix)]
-    builder.permissions(readable);
-    builder.tempfile_in(folder)
 }

@@ -15,6 +15,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
 use oddline_core::{id::Epoch, wire::JsonLine};
 
 /// Bytes looked at from the end of a file for its last line: more than the longest line.
@@ -52,6 +54,8 @@ pub struct FileSink {
     /// Device and inode, to notice when another one is at the path.
     id: (u64, u64),
     bytes: u64,
+    /// A file that can be rotated; not a device or a FIFO.
+    is_regular: bool,
     rotation: Rotation,
     /// Last line on the disk.
     last: Option<(Epoch, u64)>,
@@ -67,7 +71,12 @@ impl FileSink {
     }
 
     fn open_inner(path: &Path, rotation: Rotation) -> io::Result<Self> {
+        if fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+            return Self::open_special(path, rotation);
+        }
         let mut file = open(path)?;
+        // Renaming a link would move the next file to another place.
+        let path = &fs::canonicalize(path)?;
         let meta = file.metadata()?;
         let found = meta.len();
         let (bytes, mut last) = last_line(&mut file, found)?;
@@ -81,7 +90,19 @@ impl FileSink {
             last = full.map(|path| end_of(&path)).transpose()?.flatten();
         }
         sync_folder(path)?;
-        Ok(Self { path: path.to_owned(), file, id: id(&meta), bytes, rotation, last })
+        Ok(Self { path: path.to_owned(), file, id: id(&meta), bytes, is_regular: true, rotation, last })
+    }
+
+    fn open_special(path: &Path, rotation: Rotation) -> io::Result<Self> {
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let file = OpenOptions::new().append(true).custom_flags(flags).open(path).map_err(|error| {
+            let has_no_reader = error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error());
+            if has_no_reader { io::Error::other("nobody reads what is written there") } else { error }
+        })?;
+        // Opened without waiting; written like standard output, as fast as it is read.
+        fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+        let meta = file.metadata()?;
+        Ok(Self { path: path.to_owned(), file, id: id(&meta), bytes: 0, is_regular: false, rotation, last: None })
     }
 
     /// The file, for messages.
@@ -108,6 +129,11 @@ impl FileSink {
             return Ok(());
         }
         self.reopen_if_moved()?;
+        if !self.is_regular {
+            self.file.write_all(text.as_bytes())?;
+            self.last = last;
+            return Ok(());
+        }
         if self.bytes >= self.rotation.bytes_max {
             self.rotate()?;
         }
@@ -164,6 +190,9 @@ fn id(meta: &fs::Metadata) -> (u64, u64) {
 }
 
 fn end_of(full: &Path) -> io::Result<Option<(Epoch, u64)>> {
+    if !fs::metadata(full)?.is_file() {
+        return Ok(None);
+    }
     let mut file = File::open(full)?;
     let bytes = file.metadata()?.len();
     last_line(&mut file, bytes).map(|(_, last)| last)
@@ -205,6 +234,8 @@ mod tests {
         time::EventTime,
     };
     use proptest::{collection::vec, prelude::*};
+
+    use std::os::unix::fs::FileTypeExt;
 
     use super::*;
 
@@ -274,6 +305,42 @@ mod tests {
         sink.rotate().unwrap();
         sink.append(lines([8])).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    fn a_device_or_a_fifo_is_written_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let (null, fifo) = (dir.path().join("null"), dir.path().join("fifo"));
+        std::os::unix::fs::symlink("/dev/null", &null).unwrap();
+        let rotation = Rotation { bytes_max: 1, kept_max: 1 };
+        let mut sink = FileSink::open(&null, rotation).unwrap();
+        (1..=3).for_each(|sequence| sink.append(lines([sequence])).unwrap());
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let error = FileSink::open(&fifo, rotation).unwrap_err();
+        assert!(error.to_string().contains("nobody reads"), "{error}");
+        let reader = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&fifo);
+        let mut sink = FileSink::open(&fifo, rotation).unwrap();
+        (1..=3).for_each(|sequence| sink.append(lines([sequence])).unwrap());
+        drop(sink);
+        let mut text = String::new();
+        reader.unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text.lines().count(), 3);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing was renamed");
+        assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo());
+    }
+
+    #[test]
+    fn a_link_stays_and_its_file_is_rotated_where_it_lies() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, real) = (dir.path().join("a.jsonl"), dir.path().join("real"));
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(real.join("odd"), &link).unwrap();
+        let mut sink = FileSink::open(&link, Rotation { bytes_max: 300, kept_max: 9 }).unwrap();
+        (1..=6).for_each(|sequence| sink.append(lines([sequence])).unwrap());
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(held(&real.join("odd")), [1, 2, 3, 4, 5, 6]);
+        assert!(numbered(&real.join("odd"), 1).exists() && !numbered(&link, 1).exists());
     }
 
     #[test]
