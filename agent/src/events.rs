@@ -89,6 +89,11 @@ pub enum Told {
         /// Tried again after.
         retry_in: Duration,
     },
+    /// A file system does not answer.
+    SourceHangs {
+        /// Which source it is about.
+        why: String,
+    },
     /// It can be read again.
     SourceWorks {
         /// Its name.
@@ -108,6 +113,11 @@ pub enum Told {
         /// The folder.
         folder: PathBuf,
         /// Why.
+        why: String,
+    },
+    /// A file matches and is not read.
+    FileLeft {
+        /// Why; names the file.
         why: String,
     },
     /// More files than are followed.
@@ -209,7 +219,9 @@ impl Told {
             | Self::StateFails { .. }
             | Self::Forgotten { .. }
             | Self::SourceFails { .. }
+            | Self::SourceHangs { .. }
             | Self::FolderFails { .. }
+            | Self::FileLeft { .. }
             | Self::TooManyFiles { .. }
             | Self::SpoolFull { .. }
             | Self::SinkFails { .. }
@@ -256,9 +268,11 @@ impl fmt::Display for Told {
             Self::Follows { source } => write!(f, "{source} is followed"),
             Self::Leaves { source, why } => write!(f, "{source} is followed no more: {why}"),
             Self::SourceFails { why, retry_in } => write!(f, "{why}; tried again in {}", seconds(*retry_in)),
+            Self::SourceHangs { why } => write!(f, "{why}; the other sources are read on"),
             Self::SourceWorks { source } => write!(f, "{source} can be read again"),
             Self::Gap { source, bytes, cause } => write!(f, "{source}: {bytes} bytes are lost: {cause}"),
             Self::FolderFails { folder, why } => write!(f, "cannot list the folder {}: {why}", folder.display()),
+            Self::FileLeft { why } => f.write_str(why),
             Self::TooManyFiles { left_out } => {
                 write!(f, "{left_out} files are not followed: too many match; make the patterns narrower")
             }

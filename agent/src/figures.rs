@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::Counts;
 
 /// One source as it is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFigures {
     /// Its name.
     pub name: String,

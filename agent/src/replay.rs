@@ -14,7 +14,7 @@ use crate::{
     pipeline::{Counts, Output, Pipeline, Treatment, Wanted},
     publish::sink::clean,
     redact::{Addresses, Samples},
-    source::{Begin, Item, Source, Stdin},
+    source::{Begin, Item, Opener, Source, Stdin},
     worker::{self, stem},
 };
 
@@ -122,7 +122,7 @@ impl Log {
         // A path that does not exist yet is nothing to wait for here.
         std::fs::metadata(&self.path)
             .with_context(|| format!("cannot read the log {}", clean(&self.path.to_string_lossy())))?;
-        Ok(Source::file(&self.path, Begin::Start))
+        Ok(Source::file(&self.path, Begin::Start, Opener::following_links()))
     }
 }
 
@@ -197,7 +197,8 @@ fn begin(args: &Args, log: &Log, model: &Model) -> Result<(Source, Pipeline)> {
             treatment.format = remembered.format().clone();
         }
     }
-    Ok((Source::file(&args.log, begin), Pipeline::new(&name, treatment, model, remembered)?))
+    let source = Source::file(&args.log, begin, Opener::following_links());
+    Ok((source, Pipeline::new(&name, treatment, model, remembered)?))
 }
 
 /// Opens a model file.

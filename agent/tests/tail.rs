@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oddline_agent::source::{Begin, FilePosition, Gap, Item, SourceError, Tail};
+use oddline_agent::source::{Begin, FilePosition, Gap, Item, Opener, SourceError, Tail};
 
 struct Log {
     dir: tempfile::TempDir,
@@ -22,7 +22,7 @@ struct Slow(Tail, Instant);
 
 impl Slow {
     fn new(path: &Path, begin: Begin<FilePosition>) -> Self {
-        Self(Tail::new(path, begin), Instant::now())
+        Self(Tail::new(path, begin, Opener::following_links()), Instant::now())
     }
 
     fn next(&mut self) -> Result<Item<'_>, SourceError> {

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use oddline_agent::source::{Begin, Cause, FilePosition, Gap, Item, Tail};
+use oddline_agent::source::{Begin, Cause, FilePosition, Gap, Item, Opener, Tail};
 
 /// Generations that the rotation keeps.
 const KEPT: usize = 3;
@@ -85,7 +85,7 @@ struct World {
 impl World {
     fn new(dir: &Path, seed: u64) -> Self {
         let live = dir.join("app.log");
-        let tail = Tail::new(&live, Begin::Start);
+        let tail = Tail::new(&live, Begin::Start, Opener::following_links());
         let mut world = Self {
             dir: dir.to_owned(),
             live,
@@ -224,7 +224,7 @@ impl World {
                 self.seen = seen;
                 let begin =
                     position.map_or(Begin::Start, |p| Begin::After(postcard::from_bytes::<FilePosition>(&p).unwrap()));
-                self.tail = Tail::new(&self.live, begin);
+                self.tail = Tail::new(&self.live, begin, Opener::following_links());
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod authority;
 pub mod clock;
 pub mod collector;
 pub mod compare;
+pub mod dead;
 pub mod disk;
 pub mod ears;
 pub mod fixture;

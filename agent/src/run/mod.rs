@@ -297,6 +297,7 @@ impl Agent {
 
     /// Commits, delivers what can be delivered in time and closes everything. Events that still wait.
     async fn stop(mut self) -> Result<u64> {
+        self.board.stop();
         // A thread that has ended takes no order.
         let _: Result<(), _> = self.orders.send(Order::Stop);
         let worker = match self.worker {

@@ -2,7 +2,8 @@
 //! generations of a live log and second names of the same file alone. Opens nothing.
 //!
 //! A pattern is an absolute path whose parts may hold `*`, `?`, `[...]`; the part `**` means any number of folders. A
-//! folder means the files directly in it. Links are followed, except to folders under `**`.
+//! folder means the files directly in it. Links are followed as the [`Opener`] allows, except to folders under `**`. A file
+//! found under a name of its own is never taken by a link.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,8 +13,10 @@ use std::{
 };
 
 use super::{
+    error::SourceError,
     generations::{infixed, is_compressed, suffixed},
     identity::{FileId, file_id},
+    opener::{Found, Opener},
 };
 
 /// Files followed at once. Each holds a descriptor, twice while it is rotated, and the usual limit is 1,024.
@@ -104,6 +107,16 @@ impl Pattern {
         names.is_some_and(|names| matches(&self.0, &names))
     }
 
+    /// The path up to its first part that is more than a name.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        let names = self.0.iter().map_while(|part| match part {
+            Part::Name(name) => Some(name),
+            Part::Like(_) | Part::AnyFolders => None,
+        });
+        Path::new("/").join(names.collect::<PathBuf>())
+    }
+
     /// Whether a scan for it finds this path: as a file, or directly in a folder.
     #[must_use]
     pub fn covers(&self, path: &Path) -> bool {
@@ -135,7 +148,7 @@ impl Part {
 /// What a scan found.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Files that were not there before, in the order of the patterns, then of their names.
+    /// Files that were not there before, in the order of the patterns, then of their names; links last.
     pub appeared: Vec<PathBuf>,
     /// Files left out because [`FILES_MAX`] are followed.
     pub left_out: usize,
@@ -143,6 +156,8 @@ pub struct Scan {
     pub cut: bool,
     /// Folders that cannot be listed.
     pub failed: Vec<(PathBuf, io::Error)>,
+    /// Paths that a pattern means and that are not read: links that are not followed, the agent's own files.
+    pub refused: Vec<(PathBuf, SourceError)>,
 }
 
 /// Finds files as they appear.
@@ -150,6 +165,7 @@ pub struct Scan {
 pub struct Discover {
     include: Vec<Pattern>,
     exclude: Vec<Pattern>,
+    opener: Opener,
     known: BTreeSet<PathBuf>,
     /// Whose file each was when it was first seen: a rename does not make it another's.
     owners: BTreeMap<FileId, PathBuf>,
@@ -158,8 +174,8 @@ pub struct Discover {
 impl Discover {
     /// Looks for what `include` means and `exclude` does not.
     #[must_use]
-    pub fn new(include: Vec<Pattern>, exclude: Vec<Pattern>) -> Self {
-        Self { include, exclude, known: BTreeSet::new(), owners: BTreeMap::new() }
+    pub fn new(include: Vec<Pattern>, exclude: Vec<Pattern>, opener: Opener) -> Self {
+        Self { include, exclude, opener, known: BTreeSet::new(), owners: BTreeMap::new() }
     }
 
     /// Whether a path is meant at all, be it there or not.
@@ -181,22 +197,33 @@ impl Discover {
 
     /// Looks once.
     pub fn scan(&mut self) -> Scan {
-        let mut walk = Walk::default();
+        let mut walk = Walk::new(&self.opener);
         for pattern in &self.include {
             walk.descend(PathBuf::from("/"), &pattern.0, 0);
         }
-        let Walk { found, entries, failed } = walk;
-        let mut scan = Scan { failed, cut: entries >= ENTRIES_MAX, ..Scan::default() };
-        let files: Vec<(PathBuf, FileId)> = found.into_iter().filter(|(path, _)| self.is_log(path)).collect();
-        let present: BTreeSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
-        let ids: BTreeSet<FileId> = files.iter().map(|(_, id)| *id).collect();
+        let Walk { found, entries, failed, mut refused, .. } = walk;
+        // What such a link leads to is read under its own name.
+        refused.retain(|(_, error)| !matches!(error, SourceError::Link { target, .. } if self.means(target)));
+        let mut scan = Scan { failed, refused, cut: entries >= ENTRIES_MAX, ..Scan::default() };
+        let mut files: Vec<File> = found
+            .into_iter()
+            .filter(|(path, _)| self.is_log(path))
+            .map(|(path, found)| File { path, id: file_id(&found.meta), is_link: found.is_link() })
+            .collect();
+        let present: BTreeSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+        let ids: BTreeSet<FileId> = files.iter().map(|file| file.id).collect();
         self.owners.retain(|id, _| ids.contains(id));
+        files.retain(|file| self.known.contains(&file.path) || !self.is_generation(&file.path, &present));
+        // A link takes no file that has a name of its own here.
+        files.sort_by_key(|file| file.is_link);
         // Those that are followed keep their files, whatever sorts before them.
-        for (path, id) in files.iter().filter(|(path, _)| self.known.contains(path)) {
-            self.owners.entry(*id).or_insert_with(|| path.clone());
-        }
-        for (path, id) in &files {
-            if self.known.contains(path) || self.owners.contains_key(id) || self.is_generation(path, &present) {
+        files.sort_by_key(|file| file.is_link || !self.known.contains(&file.path));
+        for File { path, id, is_link: _ } in files {
+            if self.known.contains(&path) {
+                self.owners.entry(id).or_insert(path);
+                continue;
+            }
+            if self.owners.contains_key(&id) {
                 continue;
             }
             if self.known.len() >= FILES_MAX {
@@ -204,8 +231,8 @@ impl Discover {
                 continue;
             }
             self.known.insert(path.clone());
-            self.owners.insert(*id, path.clone());
-            scan.appeared.push(path.clone());
+            self.owners.insert(id, path.clone());
+            scan.appeared.push(path);
         }
         scan
     }
@@ -215,7 +242,7 @@ impl Discover {
     }
 
     /// Whether a path is a rotated generation of another that is followed, that is there, or that is meant.
-    fn is_generation(&self, path: &Path, present: &BTreeSet<&Path>) -> bool {
+    fn is_generation(&self, path: &Path, present: &BTreeSet<PathBuf>) -> bool {
         let Some(name) = path.file_name() else { return false };
         let is_followed = |live: &Path| present.contains(live) || self.known.contains(live);
         suffixed(name).into_iter().map(|live| path.with_file_name(live)).any(|l| is_followed(&l) || self.means(&l))
@@ -223,14 +250,26 @@ impl Discover {
     }
 }
 
-#[derive(Default)]
-struct Walk {
-    found: Vec<(PathBuf, FileId)>,
-    entries: usize,
-    failed: Vec<(PathBuf, io::Error)>,
+/// A file that a pattern means.
+struct File {
+    path: PathBuf,
+    id: FileId,
+    is_link: bool,
 }
 
-impl Walk {
+struct Walk<'a> {
+    opener: &'a Opener,
+    found: Vec<(PathBuf, Found)>,
+    entries: usize,
+    failed: Vec<(PathBuf, io::Error)>,
+    refused: Vec<(PathBuf, SourceError)>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(opener: &'a Opener) -> Self {
+        Self { opener, found: Vec::new(), entries: 0, failed: Vec::new(), refused: Vec::new() }
+    }
+
     fn descend(&mut self, at: PathBuf, parts: &[Part], depth: usize) {
         match parts.split_first() {
             None => self.arrive(at),
@@ -257,18 +296,21 @@ impl Walk {
 
     /// A path that a pattern means: a file, or a folder of files.
     fn arrive(&mut self, path: PathBuf) {
-        let Ok(meta) = fs::metadata(&path) else { return };
-        if meta.is_file() {
-            self.found.push((path, file_id(&meta)));
-        } else if meta.is_dir() {
+        if fs::metadata(&path).is_ok_and(|meta| meta.is_dir()) {
             for name in self.list(&path).iter().filter(|name| !name.starts_with('.')) {
-                let path = path.join(name);
-                if let Ok(meta) = fs::metadata(&path)
-                    && meta.is_file()
-                {
-                    self.found.push((path, file_id(&meta)));
-                }
+                self.look(path.join(name));
             }
+        } else {
+            self.look(path);
+        }
+    }
+
+    fn look(&mut self, path: PathBuf) {
+        match self.opener.find(&path) {
+            Ok(Some(found)) if found.meta.is_file() => self.found.push((path, found)),
+            // Nothing to read. What cannot be looked at now may be later.
+            Ok(Some(_) | None) | Err(SourceError::Open { .. }) => {}
+            Err(error) => self.refused.push((path, error)),
         }
     }
 

@@ -30,6 +30,24 @@ pub enum SourceError {
         /// The path.
         path: PathBuf,
     },
+    /// A link that is not followed: its maker could not read what it leads to.
+    #[error(
+        "{} is a link to {} made by a user who does not own that file: it is not followed; name the file itself in `files`",
+        path.display(),
+        target.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// One of the agent's own files.
+    #[error("{} is written by this agent and is not read as a log", path.display())]
+    Own {
+        /// The path.
+        path: PathBuf,
+    },
     /// The rotated files beside a log cannot be listed.
     #[error("cannot list the rotated files of {}: {error}", path.display())]
     List {

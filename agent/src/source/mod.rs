@@ -1,5 +1,5 @@
-//! Where log lines come from. Four questions, four files: [`discover`] which files, [`identity`] which identity,
-//! [`tail`] where was I, [`lines`] what are the lines. A source is pulled: it reads nothing that nobody asks for, so
+//! Where log lines come from. Five questions, five files: [`discover`] which files, [`opener`] which of them may be
+//! opened, [`identity`] which identity, [`tail`] where was I, [`lines`] what are the lines. A source is pulled: it reads nothing that nobody asks for, so
 //! that the log files are the buffer. It knows no clock and no format, and commits nothing.
 //!
 //! ```text
@@ -19,6 +19,7 @@ pub mod generations;
 pub mod identity;
 pub mod journal;
 pub mod lines;
+pub mod opener;
 mod reading;
 mod search;
 pub mod stdin;
@@ -28,6 +29,7 @@ pub use error::SourceError;
 pub use journal::{Journal, JournalPosition};
 pub use lines::Line;
 pub use oddline_core::backoff;
+pub use opener::Opener;
 pub use reading::FilePosition;
 pub use stdin::Stdin;
 pub use tail::Tail;
@@ -55,7 +57,7 @@ pub enum Position {
 impl Source {
     /// A path. A position of another kind of source counts as none.
     #[must_use]
-    pub fn file(path: &Path, begin: Begin<Position>) -> Self {
+    pub fn file(path: &Path, begin: Begin<Position>, opener: Opener) -> Self {
         Self::File(Box::new(Tail::new(
             path,
             match begin {
@@ -63,6 +65,7 @@ impl Source {
                 Begin::End => Begin::End,
                 Begin::After(Position::File(position)) => Begin::After(position),
             },
+            opener,
         )))
     }
 
@@ -118,6 +121,15 @@ impl Source {
             Self::File(tail) => tail.has_more(),
             Self::Journal(journal) => journal.has_more(),
             Self::Stdin(_) => false,
+        }
+    }
+
+    /// Where its file lies without links, as far as it was found.
+    #[must_use]
+    pub fn target(&self) -> Option<&Path> {
+        match self {
+            Self::File(tail) => Some(tail.target()),
+            Self::Journal(_) | Self::Stdin(_) => None,
         }
     }
 

@@ -1,8 +1,7 @@
 //! Finding the file of a position again: at its path, where it was, among the rotated. Decides by likeness alone.
 
 use std::{
-    fs::{self, File},
-    io::{self, ErrorKind},
+    fs::File,
     path::{Path, PathBuf},
 };
 
@@ -10,6 +9,7 @@ use super::{
     error::SourceError,
     generations::{self, Generation},
     identity::{Likeness, file_id},
+    opener::{Opener, is_absent},
     reading::FilePosition,
 };
 
@@ -18,6 +18,7 @@ pub(super) type Found = (Likeness, File, PathBuf);
 
 /// The best match for a position, if any will do. What cannot be opened matters only when nothing was found.
 pub(super) fn search(
+    opener: &Opener,
     path: &Path,
     target: &Path,
     at: &FilePosition,
@@ -28,7 +29,7 @@ pub(super) fn search(
     let mut failed = None;
     let rotated = list(target)?.into_iter().filter(|g| !g.compressed).map(|g| g.path);
     for candidate in [path.to_owned(), at.path()].into_iter().chain(rotated) {
-        match compare(&candidate, at, replaced) {
+        match compare(opener, &candidate, at, replaced) {
             Ok(Some((likeness, file))) => {
                 cut |= likeness == Likeness::Rewritten;
                 if best.as_ref().is_none_or(|(known, ..)| rank(likeness) < rank(*known)) {
@@ -59,29 +60,18 @@ fn rank(likeness: Likeness) -> u8 {
     }
 }
 
-fn compare(path: &Path, at: &FilePosition, replaced: bool) -> Result<Option<(Likeness, File)>, SourceError> {
-    let Some(file) = open(path)? else { return Ok(None) };
+fn compare(
+    opener: &Opener,
+    path: &Path,
+    at: &FilePosition,
+    replaced: bool,
+) -> Result<Option<(Likeness, File)>, SourceError> {
+    let Some((file, _)) = opener.open(path)? else { return Ok(None) };
     let failed = |error| SourceError::read(path, error);
     let meta = file.metadata().map_err(failed)?;
     let likeness = at.identity.compare(&file, &meta, at.offset, at.before).map_err(failed)?;
     let own = replaced && file_id(&meta) == at.identity.id();
     Ok(Some((if own && likeness == Likeness::Other { Likeness::Rewritten } else { likeness }, file)))
-}
-
-/// `None` when there is no such file.
-pub(super) fn open(path: &Path) -> Result<Option<File>, SourceError> {
-    // Opening a pipe would wait for its writer.
-    match fs::metadata(path) {
-        Ok(meta) if !meta.is_file() => return Err(SourceError::NotAFile { path: path.to_owned() }),
-        Ok(_) => {}
-        Err(error) if is_absent(&error) => return Ok(None),
-        Err(error) => return Err(SourceError::open(path, error)),
-    }
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(SourceError::open(path, error)),
-    }
 }
 
 /// The rotated files; none where there is no folder.
@@ -91,9 +81,4 @@ pub(super) fn list(target: &Path) -> Result<Vec<Generation>, SourceError> {
         Err(error) if is_absent(&error) => Ok(Vec::new()),
         Err(error) => Err(SourceError::list(target, error)),
     }
-}
-
-/// No such file: an answer, not a failure.
-pub(super) fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

@@ -23,8 +23,9 @@ use super::{
     error::SourceError,
     generations::{self, Newer},
     identity::{FileId, Likeness, file_id},
+    opener::{Opener, is_absent},
     reading::{FilePosition, Look, Reading},
-    search::{is_absent, list, open, search},
+    search::{list, search},
 };
 
 /// Polls for which a generation that was renamed is still read: its writer goes on until it is told to reopen. Also
@@ -42,6 +43,7 @@ const FILLS_MAX: u32 = 16;
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
+    opener: Opener,
     /// Where the path leads, when it last led somewhere: the folder and name of the generations.
     target: PathBuf,
     at: At,
@@ -108,7 +110,7 @@ enum Step {
 impl Tail {
     /// A lineage, to be read from `begin`. Opens nothing yet.
     #[must_use]
-    pub fn new(path: &Path, begin: Begin<FilePosition>) -> Self {
+    pub fn new(path: &Path, begin: Begin<FilePosition>, opener: Opener) -> Self {
         let at = match begin {
             Begin::Start => At::Nothing { from_end: false },
             Begin::End => At::Nothing { from_end: true },
@@ -118,6 +120,7 @@ impl Tail {
         };
         Self {
             path: path.to_owned(),
+            opener,
             target: path.to_owned(),
             at,
             left: None,
@@ -187,6 +190,12 @@ impl Tail {
         &self.path
     }
 
+    /// Where the path leads, when it last led somewhere.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Bytes not yet taken of the generation being read; newer ones are not counted.
     #[must_use]
     pub fn lag_bytes(&self) -> u64 {
@@ -221,9 +230,8 @@ impl Tail {
     }
 
     fn open_first(&mut self, from_end: bool) -> Result<Step, SourceError> {
-        let Some(file) = open(&self.path)? else { return Ok(Step::End) };
-        self.resolve();
-        let path = self.target.clone();
+        let Some((file, path)) = self.opener.open(&self.path)? else { return Ok(Step::End) };
+        self.target.clone_from(&path);
         let reading = if from_end { Reading::from_end(file, path)? } else { Reading::from_start(file, path)? };
         self.file_begins = true;
         self.at = At::Open(Box::new(reading), Polls::default());
@@ -302,8 +310,8 @@ impl Tail {
         let gap = lost
             .or(skipped.then_some(Gap { cause: Cause::Compressed, bytes: 0, exact: false }))
             .or(newer.hole.then_some(Gap { cause: Cause::Deleted, bytes: 0, exact: false }));
-        let reading = match open(&path)? {
-            Some(file) => Reading::from_start(file, path)?,
+        let reading = match self.opener.open(&path)? {
+            Some((file, path)) => Reading::from_start(file, path)?,
             // With nothing to go on with, the loss alone is reported.
             None if id.is_none() => {
                 self.gap = gap;
@@ -317,7 +325,8 @@ impl Tail {
             return Ok(Step::Wait);
         }
         if next.is_none() {
-            self.resolve();
+            // The generations lie beside the file, not beside the link.
+            self.target.clone_from(&reading.path);
         }
         let next = At::Open(Box::new(reading), Polls::default());
         if let At::Open(old, _) = std::mem::replace(&mut self.at, next) {
@@ -340,9 +349,12 @@ impl Tail {
 
     /// Searches the file of the position: at its path, where it was, and among the rotated.
     fn find(&mut self, now: Instant) -> Result<Step, SourceError> {
-        self.resolve();
+        // What is not there, or may not be followed, leaves the generations where they were.
+        if let Ok(Some(found)) = self.opener.find(&self.path) {
+            self.target = found.path;
+        }
         let At::Lost { position, polls, replaced } = &mut self.at else { return Ok(Step::Again) };
-        let found = search(&self.path, &self.target, position, *replaced)?;
+        let found = search(&self.opener, &self.path, &self.target, position, *replaced)?;
         let cut = |bytes| Gap { cause: Cause::Truncated, bytes, exact: false };
         let unread = position.bytes_seen.saturating_sub(position.offset);
         let (reading, gap) = match found {
@@ -376,13 +388,6 @@ impl Tail {
             Ok(meta) => Ok(Some(file_id(&meta))),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(SourceError::open(&self.path, error)),
-        }
-    }
-
-    /// Follows symbolic links: the generations lie beside the file, not beside the link.
-    fn resolve(&mut self) {
-        if let Ok(target) = fs::canonicalize(&self.path) {
-            self.target = target;
         }
     }
 }

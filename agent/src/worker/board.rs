@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tokio::sync::{Notify, oneshot};
@@ -23,6 +23,7 @@ pub enum Order {
 pub struct Board {
     reading: Arc<Mutex<Reading>>,
     beats: Arc<AtomicU64>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl Board {
@@ -40,6 +41,17 @@ impl Board {
     /// The thread has made progress.
     pub fn beat(&self) {
         self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The thread is to end: it waits less for what hangs.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Set when the thread is to end.
+    #[must_use]
+    pub fn stopping(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stopping)
     }
 
     /// Grows while the thread makes progress.

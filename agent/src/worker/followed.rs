@@ -34,6 +34,8 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 /// A source that has worked for this long begins again with the first wait.
 const SOUND_AFTER: Duration = Duration::from_secs(60);
 
+/// Whether a file is still at its path is looked at this often.
+const THERE_EVERY: Duration = Duration::from_secs(5);
 /// A source that gives nothing is shown the wall clock this often.
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
@@ -55,6 +57,8 @@ pub enum Turn {
     Idle,
     /// Nothing ever again.
     Closed,
+    /// It has not come back: its file system does not answer.
+    Hangs,
 }
 
 /// What the state file holds of a source's judging.
@@ -79,6 +83,10 @@ pub struct Followed {
     works_since: Option<Instant>,
     gone_since: Option<Instant>,
     clock_at: Option<Instant>,
+    /// Bytes that wait, when it was last read.
+    lag_bytes: Option<u64>,
+    /// Whether its path led somewhere, and when that was looked at.
+    is_there: (bool, Option<Instant>),
     is_dirty: bool,
     /// The state file has a position of it.
     is_known: bool,
@@ -132,6 +140,8 @@ impl Followed {
             works_since: None,
             gone_since: None,
             clock_at: None,
+            lag_bytes: None,
+            is_there: (true, None),
             // Where it begins is worth keeping before anything is taken.
             is_dirty: true,
             is_known,
@@ -148,9 +158,31 @@ impl Followed {
         if self.is_closed {
             return Ok((0, Turn::Closed));
         }
-        if self.retry_at.is_some_and(|at| now < at) {
+        if !self.is_due(now) {
             return Ok((0, Turn::Idle));
         }
+        let done = self.read(now, out);
+        self.measure(now);
+        done
+    }
+
+    /// Whether a turn would do anything.
+    #[must_use]
+    pub fn is_due(&self, now: Instant) -> bool {
+        !self.is_closed && self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// Looks at what is shown of it and at whether it is still there.
+    pub fn measure(&mut self, now: Instant) {
+        self.lag_bytes = self.source.lag_bytes();
+        if let Some(path) = &self.path
+            && self.is_there.1.is_none_or(|at| now.duration_since(at) >= THERE_EVERY)
+        {
+            self.is_there = (path.exists(), Some(now));
+        }
+    }
+
+    fn read(&mut self, now: Instant, out: &mut Output) -> Result<(u64, Turn), InferError> {
         let (mut bytes, mut lines) = (0, 0);
         let began = out.events.len();
         let turn = loop {
@@ -268,8 +300,7 @@ impl Followed {
 
     /// Whether its file has been gone for this long, with all of it read.
     pub fn is_gone(&mut self, now: Instant, patience: Duration) -> bool {
-        let Some(path) = &self.path else { return false };
-        if path.exists() || self.source.lag_bytes().unwrap_or(0) > 0 || self.failed.is_some() {
+        if self.is_there.0 || self.lag_bytes.unwrap_or(0) > 0 || self.failed.is_some() {
             self.gone_since = None;
             return false;
         }
@@ -289,7 +320,7 @@ impl Followed {
         SourceFigures {
             name: self.name.clone(),
             failed: self.failed.clone(),
-            lag_bytes: self.source.lag_bytes(),
+            lag_bytes: self.lag_bytes,
             streams: streams as u64,
             learning: learning as u64,
             counts: self.pipeline.counts(),
@@ -312,6 +343,26 @@ impl Followed {
             after: self.pipeline.last_time(),
             cause: Text::cut(cause),
         }));
+    }
+
+    /// Its file system does not answer, or a call to it came back late. Told once, like any other fault.
+    pub fn hangs(&mut self, why: &str, out: &mut Output) {
+        self.works_since = None;
+        if self.failed.is_none() {
+            out.events.push(hangs(&self.name, why));
+        }
+        self.failed = Some(why.to_owned());
+    }
+
+    /// It can be asked again after it hung.
+    pub fn came_back(&mut self, why: &str) {
+        self.works_since = None;
+        self.failed = Some(why.to_owned());
+    }
+
+    /// The paths that its files lie at.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        [self.source.target(), self.path.as_deref()].into_iter().flatten()
     }
 
     fn fails(&mut self, error: &SourceError, now: Instant, out: &mut Output) {
@@ -340,6 +391,13 @@ impl Followed {
             out.events.push(Event::SourceRecovered(fault));
         }
     }
+}
+
+/// What is told of a source whose file system does not answer.
+#[must_use]
+pub fn hangs(name: &str, why: &str) -> Event {
+    say(&Told::SourceHangs { why: why.to_owned() });
+    Event::SourceFailed(SourceFault { source: SourceName::cut(name), cause: Text::cut(why) })
 }
 
 /// What a source goes on from; said and `None` when it cannot be read.

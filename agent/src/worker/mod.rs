@@ -6,14 +6,18 @@
 //!                     (skipped while the spool is full or a commit has failed)
 //! ```
 //!
+//! A turn of a file is taken on another thread, which is given up when its file system does not answer: `turns` and `away`.
 //! A round that has found many events commits before the sources that are left have their turn.
 
+mod away;
 mod board;
 mod followed;
+mod helper;
 mod noted;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError},
@@ -157,7 +161,7 @@ impl Worker {
             (state.sources()?, state.first(), Noted::read(&mut state, past)?)
         };
         let mut out = Output::default();
-        let sources = Sources::new(&config, stored, past, noted.looked_for(), &active, &mut out)?;
+        let sources = Sources::new(&config, stored, past, noted.looked_for(), &active, &board, &mut out)?;
         let now = Instant::now();
         let backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut worker = Self {
@@ -193,7 +197,10 @@ impl Worker {
         let now = Instant::now();
         self.retry_commit(now);
         let mut wait = self.idle_wait();
-        if self.pending.is_none() && !self.is_spool_full() {
+        if self.pending.is_some() || self.is_spool_full() {
+            self.sources.measure(now, &self.active, &mut self.out);
+        } else {
+            self.bytes += self.sources.welcome(&self.active, &mut self.out)?;
             self.sources.look(now, &self.active, &mut self.out)?;
             if self.read(now)? {
                 wait = Duration::ZERO;
@@ -222,7 +229,12 @@ impl Worker {
                 return Ok(true);
             }
             let at = (first + step) % count;
-            let (bytes, turn) = self.sources.turn(at, now, &mut self.out)?;
+            let (bytes, turn) = self.sources.turn(at, now, &self.active, &mut self.out)?;
+            if turn == Turn::Hangs {
+                // Another round has its numbers.
+                self.next = at;
+                return Ok(true);
+            }
             self.next = (at + 1) % count;
             self.bytes += bytes;
             is_more |= turn == Turn::More;
@@ -359,16 +371,14 @@ impl Worker {
     }
 
     fn judged(&self) -> u64 {
-        self.sources.followed().iter().map(|source| source.figures().counts.judged).sum()
+        self.sources.figures().iter().map(|source| source.counts.judged).sum()
     }
 
     fn show(&mut self, now: Instant) {
         self.figures_at = Some(now);
-        let followed = self.sources.followed();
-        self.figures.sources = followed.iter().map(Followed::figures).collect();
+        self.figures.sources = self.sources.figures();
         self.figures.left_out = self.sources.left_out as u64;
-        self.figures.gaps = followed.iter().map(|source| source.gaps.0).sum();
-        self.figures.gap_bytes = followed.iter().map(|source| source.gaps.1).sum();
+        (self.figures.gaps, self.figures.gap_bytes) = self.sources.gaps();
         self.figures.model = self.active.id.version;
         self.figures.judged_by_model = self.figures.total().judged.saturating_sub(self.judged_before);
         {

@@ -1,36 +1,39 @@
 //! All sources of the configuration: which are followed, which appear, which are left. Files are looked for at
 //! intervals; what the state knows is gone on with even when it is not there at the moment, so that what was lost with
-//! it is noticed.
+//! it is noticed. How they are asked is [`super::turns`]'s.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context, Result, bail};
 use oddline_core::event::{Event, Gap, SourceName, Text};
 use oddline_detector::InferError;
 
-use super::followed::{Active, Followed, Identity, Turn, position};
+use super::{
+    away::{Away, Look, does_not_answer},
+    board::Board,
+    followed::{Active, Followed, Identity, position},
+    helper::{Helper, Outcome},
+};
 use crate::{
-    config::{Config, First, SourceConfig, What},
+    config::{Config, Destination, First, SourceConfig, What},
     events::{Told, say},
+    figures::SourceFigures,
     pipeline::{Output, Treatment},
     source::{
-        Begin, Source, SourceError, Stdin,
+        Begin, Opener, Source, SourceError, Stdin,
         discover::{Discover, Pattern},
+        identity::file_id,
+        opener::Own,
     },
     state::{Opened, State, StoredSource},
 };
 
-/// New files are looked for this often.
-const SCAN_EVERY: Duration = Duration::from_secs(5);
-/// A file that is gone for so long is followed no more: names with dates in them never come back.
-const GONE_AFTER: Duration = Duration::from_secs(24 * 3_600);
-/// The same while other files wait for a place.
-const GONE_AFTER_CROWDED: Duration = Duration::from_secs(15 * 60);
 const JOURNAL: &[u8] = b"journal";
 const STDIN: &[u8] = b"stdin";
 const FILE: &[u8] = b"file:";
@@ -51,17 +54,21 @@ pub enum Past {
 /// Every source that is followed.
 pub struct Sources {
     configs: Vec<SourceConfig>,
+    opener: Opener,
+    /// Calls to the files' file systems are made through it.
+    pub(super) helper: Helper,
     /// One for each configured source that reads files.
-    discovers: Vec<(usize, Discover)>,
-    patterns: Vec<Pattern>,
+    pub(super) looks: Vec<Look>,
     common: Common,
     stored: BTreeMap<Vec<u8>, StoredSource>,
     past: Past,
     /// Patterns whose files were looked for before.
     looked_for: Vec<Pattern>,
-    followed: Vec<Followed>,
-    scanned_at: Option<Instant>,
-    complained: BTreeSet<PathBuf>,
+    pub(super) followed: Vec<Followed>,
+    /// Those that have not come back from a turn.
+    pub(super) away: Vec<Away>,
+    pub(super) scanned_at: Option<Instant>,
+    pub(super) complained: BTreeSet<PathBuf>,
     /// Files that match and are not followed.
     pub left_out: usize,
     /// Keys to be deleted from the state with the next commit.
@@ -97,24 +104,30 @@ impl Sources {
         past: Past,
         looked_for: Option<Vec<u8>>,
         active: &Active,
+        board: &Board,
         out: &mut Output,
     ) -> Result<Self, SetupError> {
-        let patterns = patterns(config);
+        let patterns: Vec<Pattern> = config.sources.iter().flat_map(|source| include(source).to_vec()).collect();
+        let opener = Opener::guarded(own(config));
         // A state that does not say it knows the patterns it meets.
-        let looked_for = looked_for.and_then(|bytes| read_patterns(&bytes)).unwrap_or_else(|| patterns.clone());
+        let looked_for = looked_for.and_then(|bytes| read_patterns(&bytes)).unwrap_or(patterns);
         let discover = |(at, source): (usize, &SourceConfig)| match &source.what {
-            What::Files { include, exclude } => Some((at, Discover::new(include.clone(), exclude.clone()))),
+            What::Files { include, exclude } => {
+                Some(Look::new(at, Discover::new(include.clone(), exclude.clone(), opener.clone())))
+            }
             What::Journal(_) | What::Stdin => None,
         };
         let mut sources = Self {
-            discovers: config.sources.iter().enumerate().filter_map(discover).collect(),
+            looks: config.sources.iter().enumerate().filter_map(discover).collect(),
             configs: config.sources.clone(),
-            patterns,
+            opener,
+            helper: Helper::new(board.stopping()),
             common: Common { samples: config.samples, addresses: config.addresses, flood_limit: config.flood_limit },
             stored: stored.into_iter().map(|stored| (stored.key.clone(), stored)).collect(),
             past,
             looked_for,
             followed: Vec::new(),
+            away: Vec::new(),
             scanned_at: None,
             complained: BTreeSet::new(),
             left_out: 0,
@@ -125,67 +138,58 @@ impl Sources {
         Ok(sources)
     }
 
-    /// Looks for new files when it is time to, and leaves those that are long gone.
-    ///
-    /// # Errors
-    /// When the model runtime cannot allocate.
-    pub fn look(&mut self, now: Instant, active: &Active, out: &mut Output) -> Result<(), InferError> {
-        if self.scanned_at.is_some_and(|at| now.duration_since(at) < SCAN_EVERY) {
-            return Ok(());
-        }
-        let is_first = self.scanned_at.replace(now).is_none();
-        self.left_out = 0;
-        for number in 0..self.discovers.len() {
-            let (at, discover) = &mut self.discovers[number];
-            let (at, scan) = (*at, discover.scan());
-            for (folder, error) in scan.failed {
-                if self.complained.insert(folder.clone()) {
-                    say(&Told::FolderFails { folder, why: error.to_string() });
-                }
-            }
-            self.left_out += scan.left_out + usize::from(scan.cut);
-            for path in scan.appeared {
-                self.open_file(at, path, is_first, active, out)?;
-            }
-        }
-        if is_first && self.left_out > 0 {
-            say(&Told::TooManyFiles { left_out: self.left_out });
-        }
-        self.leave(now);
-        Ok(())
-    }
-
-    /// All that are followed.
+    /// All that are followed and can be asked.
     pub fn each(&mut self) -> impl Iterator<Item = &mut Followed> {
         self.followed.iter_mut()
-    }
-
-    /// The turn of one of those that are followed.
-    ///
-    /// # Errors
-    /// When the model cannot be run.
-    pub fn turn(&mut self, at: usize, now: Instant, out: &mut Output) -> Result<(u64, Turn), InferError> {
-        self.followed[at].turn(now, out)
     }
 
     /// What the state keeps of the patterns whose files were looked for; nothing before the first look.
     #[must_use]
     pub fn looked_for(&self) -> Option<Vec<u8>> {
         self.scanned_at?;
-        let texts: Vec<String> = self.patterns.iter().map(ToString::to_string).collect();
+        let looked = self.looks.iter().filter(|look| look.looked);
+        let texts: Vec<String> = looked.flat_map(|look| self.include(look.at)).map(ToString::to_string).collect();
         Some(postcard::to_stdvec(&texts).expect("texts can always be written"))
     }
 
-    /// All that are followed, to look at.
+    /// All that are followed and can be asked, to look at.
     #[must_use]
     pub fn followed(&self) -> &[Followed] {
         &self.followed
     }
 
+    /// What is shown of all, whether they can be asked or not.
+    #[must_use]
+    pub fn figures(&self) -> Vec<SourceFigures> {
+        let away = self.away.iter().map(|away| away.outline.figures.clone());
+        let looks = self.looks.iter().filter(|look| look.is_hanging()).map(|look| {
+            let name = self.name(look.at);
+            SourceFigures { failed: Some(does_not_answer(&name)), name, ..SourceFigures::default() }
+        });
+        self.followed.iter().map(Followed::figures).chain(away).chain(looks).collect()
+    }
+
+    /// Gaps of all, and their bytes.
+    #[must_use]
+    pub fn gaps(&self) -> (u64, u64) {
+        let all = self.followed.iter().map(|source| source.gaps).chain(self.away.iter().map(|away| away.outline.gaps));
+        all.fold((0, 0), |sum, gaps| (sum.0 + gaps.0, sum.1 + gaps.1))
+    }
+
+    /// The patterns of a configured source.
+    pub(super) fn include(&self, at: usize) -> &[Pattern] {
+        include(&self.configs[at])
+    }
+
+    /// What a configured source is called as long as none of its files is known.
+    pub(super) fn name(&self, at: usize) -> String {
+        self.include(at).first().map(ToString::to_string).unwrap_or_default()
+    }
+
     /// Whether nothing will ever come again.
     #[must_use]
     pub fn are_closed(&self) -> bool {
-        self.discovers.is_empty() && self.followed.iter().all(Followed::is_closed)
+        self.looks.is_empty() && self.away.is_empty() && self.followed.iter().all(Followed::is_closed)
     }
 
     fn open_streams(&mut self, active: &Active, out: &mut Output) -> Result<(), SetupError> {
@@ -213,23 +217,29 @@ impl Sources {
     /// Files that were followed before, whether they are there or not.
     fn resume_files(&mut self, active: &Active, out: &mut Output) -> Result<(), InferError> {
         let keys: Vec<Vec<u8>> = self.stored.keys().filter(|key| key.starts_with(FILE)).cloned().collect();
+        let mut others = Vec::new();
         for key in keys {
             let path = PathBuf::from(std::ffi::OsString::from_vec(key[FILE.len()..].to_vec()));
-            match self.discovers.iter_mut().find(|(_, discover)| discover.means(&path)) {
+            let discovers = self.looks.iter_mut().filter_map(|look| Some((look.at, look.discover.as_mut()?)));
+            match discovers.into_iter().find(|(_, discover)| discover.means(&path)) {
                 Some((at, discover)) => {
                     discover.adopt(path.clone());
-                    let at = *at;
                     self.open_file(at, path, false, active, out)?;
                 }
-                // It is configured no more. Whoever takes that back within its life finds everything as it was.
-                None if path.exists() => {}
-                None => self.removed.push(key),
+                None => others.push((key, path)),
+            }
+        }
+        // These are configured no more. Whoever takes that back within their life finds everything as it was.
+        if self.helper.is_ready() {
+            let gone = move || others.into_iter().filter(|(_, path)| !path.exists()).map(|(key, _)| key).collect();
+            if let Outcome::Done(gone) = self.helper.run(gone) {
+                self.removed = gone;
             }
         }
         Ok(())
     }
 
-    fn open_file(
+    pub(super) fn open_file(
         &mut self,
         at: usize,
         path: PathBuf,
@@ -238,7 +248,8 @@ impl Sources {
         out: &mut Output,
     ) -> Result<(), InferError> {
         let key = [FILE, path.as_os_str().as_bytes()].concat();
-        if self.followed.iter().any(|followed| followed.key() == key) {
+        let away = self.away.iter().map(|away| away.outline.key.as_slice());
+        if self.followed.iter().map(Followed::key).chain(away).any(|known| known == key) {
             return Ok(());
         }
         let config = self.configs[at].clone();
@@ -255,7 +266,7 @@ impl Sources {
         if is_old && config.begin == First::End {
             self.tell_lost(&name, out);
         }
-        let source = Source::file(&path, begin);
+        let source = Source::file(&path, begin, self.opener.clone());
         let component = config.component.clone().unwrap_or_else(|| stem(&path));
         self.follow(Identity { key, name, path: Some(path) }, source, &config, component, active, out)
     }
@@ -294,34 +305,26 @@ impl Sources {
             out.events.push(Event::Gap(Gap { source, bytes: None, records: None, after: None, cause }));
         }
     }
+}
 
-    fn leave(&mut self, now: Instant) {
-        let (discovers, removed) = (&mut self.discovers, &mut self.removed);
-        let (patience, why) = match self.left_out {
-            0 => (GONE_AFTER, "its file has been gone for a day"),
-            _ => (GONE_AFTER_CROWDED, "its file has been gone for a quarter of an hour, and others wait for its place"),
-        };
-        self.followed.retain_mut(|followed| {
-            if !followed.is_gone(now, patience) {
-                return true;
-            }
-            say(&Told::Leaves { source: followed.name().to_owned(), why });
-            for (_, discover) in discovers.iter_mut() {
-                followed.path().into_iter().for_each(|path| discover.forget(path));
-            }
-            removed.push(followed.key().to_vec());
-            false
-        });
+/// The patterns of a configured source.
+fn include(source: &SourceConfig) -> &[Pattern] {
+    match &source.what {
+        What::Files { include, .. } => include,
+        What::Journal(_) | What::Stdin => &[],
     }
 }
 
-/// The patterns of all sources.
-fn patterns(config: &Config) -> Vec<Pattern> {
-    let of = |source: &SourceConfig| match &source.what {
-        What::Files { include, .. } => include.clone(),
-        What::Journal(_) | What::Stdin => Vec::new(),
+/// What the agent itself writes.
+fn own(config: &Config) -> Own {
+    let files = match &config.destination {
+        Destination::File(path, _) => vec![path.clone()],
+        Destination::Broker(..) | Destination::Stdout => Vec::new(),
     };
-    config.sources.iter().flat_map(of).collect()
+    let outputs = [rustix::io::dup(std::io::stdout()), rustix::io::dup(std::io::stderr())];
+    let metas = outputs.into_iter().flatten().filter_map(|output| File::from(output).metadata().ok());
+    let ids = metas.filter(std::fs::Metadata::is_file).map(|meta| file_id(&meta)).collect();
+    Own { folders: vec![config.state_dir.clone()], files, ids }
 }
 
 fn read_patterns(bytes: &[u8]) -> Option<Vec<Pattern>> {

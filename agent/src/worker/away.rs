@@ -1,0 +1,143 @@
+//! Turns and looks that have not come back because a file system does not answer: what is shown of them meanwhile, whom
+//! they keep from being asked, and what becomes of them when they do come back.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, TryRecvError},
+};
+
+use oddline_core::wire::ModelId;
+use oddline_detector::InferError;
+
+use super::{
+    followed::{Followed, Turn},
+    helper::{self, HANGS_AFTER},
+};
+use crate::{
+    figures::SourceFigures,
+    pipeline::Output,
+    source::discover::{Discover, Scan},
+};
+
+/// What a turn on the helper's thread brings back.
+pub struct Back {
+    /// The source.
+    pub followed: Followed,
+    /// What it found.
+    pub out: Output,
+    /// What it came to.
+    pub turn: Result<(u64, Turn), InferError>,
+}
+
+/// What is kept of a source while its turn is under way.
+pub struct Outline {
+    pub key: Vec<u8>,
+    pub figures: SourceFigures,
+    pub gaps: (u64, u64),
+    /// The model that judges it.
+    pub model: ModelId,
+    paths: Vec<PathBuf>,
+}
+
+impl Outline {
+    pub fn of(followed: &Followed, model: ModelId) -> Self {
+        let paths = followed.paths().map(Path::to_owned).collect();
+        Self { key: followed.key().to_vec(), figures: followed.figures(), gaps: followed.gaps, model, paths }
+    }
+}
+
+/// A source whose turn has not come back.
+pub struct Away {
+    pub outline: Outline,
+    pub why: String,
+    told: Receiver<Back>,
+    mount: Option<PathBuf>,
+}
+
+impl Away {
+    pub fn new(mut outline: Outline, told: Receiver<Back>) -> Self {
+        let why = does_not_answer(&outline.figures.name);
+        let mount = helper::remote(outline.paths.iter().map(PathBuf::as_path));
+        outline.figures.failed = Some(why.clone());
+        Self { outline, why, told, mount }
+    }
+
+    /// Its turn, once it is back.
+    ///
+    /// # Panics
+    /// When the turn panicked: then the reading thread ends as if it had been its own.
+    pub fn back(&self) -> Option<Back> {
+        returned(&self.told)
+    }
+}
+
+/// The files of one configured source, as they are looked for.
+pub struct Look {
+    /// Number of the configured source.
+    pub at: usize,
+    /// It has been looked once.
+    pub looked: bool,
+    /// `None` while a look has not come back.
+    pub discover: Option<Discover>,
+    told: Option<Receiver<(Discover, Scan)>>,
+    mount: Option<PathBuf>,
+    /// Paths to be forgotten when it is back.
+    forgotten: Vec<PathBuf>,
+}
+
+impl Look {
+    pub fn new(at: usize, discover: Discover) -> Self {
+        Self { at, looked: false, discover: Some(discover), told: None, mount: None, forgotten: Vec::new() }
+    }
+
+    /// A look under way does not come back.
+    pub fn hangs(&mut self, told: Receiver<(Discover, Scan)>, places: &[PathBuf]) {
+        self.told = Some(told);
+        self.mount = helper::remote(places.iter().map(PathBuf::as_path));
+    }
+
+    pub fn is_hanging(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// What a look that hung has found, once it is back.
+    ///
+    /// # Panics
+    /// As [`Away::back`].
+    pub fn back(&mut self) -> Option<Scan> {
+        let (mut discover, scan) = returned(self.told.as_ref()?)?;
+        self.told = None;
+        self.mount = None;
+        self.forgotten.drain(..).for_each(|path| discover.forget(&path));
+        self.discover = Some(discover);
+        Some(scan)
+    }
+
+    /// A path is not followed any more; it may appear again.
+    pub fn forget(&mut self, path: &Path) {
+        match &mut self.discover {
+            Some(discover) => discover.forget(path),
+            None => self.forgotten.push(path.to_owned()),
+        }
+    }
+}
+
+/// The remote file system below which these paths lie and that is known to hang.
+pub fn hung<'a>(away: &'a [Away], looks: &'a [Look], paths: &[&Path]) -> Option<&'a Path> {
+    let mounts = away.iter().filter_map(|away| away.mount.as_deref());
+    let mut mounts = mounts.chain(looks.iter().filter_map(|look| look.mount.as_deref()));
+    mounts.find(|mount| paths.iter().any(|path| path.starts_with(mount)))
+}
+
+/// What is wrong with what hangs.
+pub fn does_not_answer(what: &str) -> String {
+    format!("{what}: its file system has not answered for {} s", HANGS_AFTER.as_secs())
+}
+
+fn returned<T>(told: &Receiver<T>) -> Option<T> {
+    match told.try_recv() {
+        Ok(returned) => Some(returned),
+        Err(TryRecvError::Empty) => None,
+        Err(TryRecvError::Disconnected) => panic!("the thread of a call died"),
+    }
+}

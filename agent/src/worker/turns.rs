@@ -1,0 +1,241 @@
+//! How the sources are asked: a turn of each file, and a look for new ones, on the helper's thread. What does not come
+//! back is left to that thread and told of; the rest goes on. What comes back late is taken as if it had come in time:
+//! nothing of it was committed meanwhile.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use oddline_core::event::{Event, SourceFault, SourceName, Text};
+use oddline_detector::InferError;
+
+use super::{
+    ROUND_EVENTS_MAX,
+    away::{Away, Back, Outline, does_not_answer, hung},
+    followed::{Active, Followed, Turn, hangs},
+    helper::Outcome,
+    sources::Sources,
+};
+use crate::{
+    events::{Told, say},
+    pipeline::Output,
+    source::discover::{Pattern, Scan},
+};
+
+/// New files are looked for this often.
+const SCAN_EVERY: Duration = Duration::from_secs(5);
+/// A file that is gone for so long is followed no more: names with dates in them never come back.
+const GONE_AFTER: Duration = Duration::from_secs(24 * 3_600);
+/// The same while other files wait for a place.
+const GONE_AFTER_CROWDED: Duration = Duration::from_secs(15 * 60);
+/// Looks that may hang at once: they must leave threads for the turns.
+const LOOKS_HANGING_MAX: usize = 8;
+/// Paths that are complained of in one life: whoever may make files must not fill the log.
+const COMPLAINTS_MAX: usize = 100;
+
+impl Sources {
+    /// Looks for new files when it is time to, and leaves those that are long gone.
+    ///
+    /// # Errors
+    /// When the model runtime cannot allocate.
+    pub fn look(&mut self, now: Instant, active: &Active, out: &mut Output) -> Result<(), InferError> {
+        if self.scanned_at.is_some_and(|at| now.duration_since(at) < SCAN_EVERY) {
+            return Ok(());
+        }
+        let is_first = self.scanned_at.replace(now).is_none();
+        self.left_out = 0;
+        for number in 0..self.looks.len() {
+            if let Some(scan) = self.scan(number, out) {
+                self.found(number, scan, active, out)?;
+            }
+        }
+        if is_first && self.left_out > 0 {
+            say(&Told::TooManyFiles { left_out: self.left_out });
+        }
+        self.leave(now);
+        Ok(())
+    }
+
+    /// A look for the files of one configured source, or what one has found that hung until now.
+    fn scan(&mut self, number: usize, out: &mut Output) -> Option<Scan> {
+        let at = self.looks[number].at;
+        if self.looks[number].is_hanging() {
+            let scan = self.looks[number].back()?;
+            let name = self.name(at);
+            say(&Told::SourceWorks { source: name.clone() });
+            let fault = SourceFault { source: SourceName::cut(&name), cause: Text::cut(&does_not_answer(&name)) };
+            out.events.push(Event::SourceRecovered(fault));
+            return Some(scan);
+        }
+        let places: Vec<PathBuf> = self.include(at).iter().map(Pattern::folder).collect();
+        let paths: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
+        let hanging = self.looks.iter().filter(|look| look.is_hanging()).count();
+        if hanging >= LOOKS_HANGING_MAX || hung(&self.away, &self.looks, &paths).is_some() || !self.helper.is_ready() {
+            return None;
+        }
+        let mut discover = self.looks[number].discover.take()?;
+        let scan = move || {
+            let scan = discover.scan();
+            (discover, scan)
+        };
+        match self.helper.run(scan) {
+            Outcome::Done((discover, scan)) => {
+                self.looks[number].discover = Some(discover);
+                Some(scan)
+            }
+            Outcome::Hangs(told) => {
+                self.looks[number].hangs(told, &places);
+                let name = self.name(at);
+                out.events.push(hangs(&name, &does_not_answer(&name)));
+                None
+            }
+        }
+    }
+
+    fn found(&mut self, number: usize, scan: Scan, active: &Active, out: &mut Output) -> Result<(), InferError> {
+        let is_first = !std::mem::replace(&mut self.looks[number].looked, true);
+        let failed = scan.failed.into_iter().map(|(folder, error)| {
+            let told = Told::FolderFails { folder: folder.clone(), why: error.to_string() };
+            (folder, told)
+        });
+        let refused = scan.refused.into_iter().map(|(path, error)| (path, Told::FileLeft { why: error.to_string() }));
+        for (path, told) in failed.chain(refused) {
+            if self.complained.len() < COMPLAINTS_MAX && self.complained.insert(path) {
+                say(&told);
+            }
+        }
+        self.left_out += scan.left_out + usize::from(scan.cut);
+        let at = self.looks[number].at;
+        for path in scan.appeared {
+            self.open_file(at, path, is_first, active, out)?;
+        }
+        Ok(())
+    }
+
+    /// The turn of one of those that are followed.
+    ///
+    /// # Errors
+    /// When the model cannot be run.
+    pub fn turn(
+        &mut self,
+        at: usize,
+        now: Instant,
+        active: &Active,
+        out: &mut Output,
+    ) -> Result<(u64, Turn), InferError> {
+        if self.followed[at].path().is_none() {
+            return self.followed[at].turn(now, out);
+        }
+        if !self.followed[at].is_due(now) {
+            return Ok((0, Turn::Idle));
+        }
+        self.ask(at, active, out, move |followed, out| followed.turn(now, out))
+    }
+
+    /// Looks at what is shown of the files while none is read.
+    pub fn measure(&mut self, now: Instant, active: &Active, out: &mut Output) {
+        let mut at = 0;
+        while at < self.followed.len() {
+            let measure = move |followed: &mut Followed, _: &mut Output| {
+                followed.measure(now);
+                Ok((0, Turn::Idle))
+            };
+            let is_file = self.followed[at].path().is_some();
+            // One that hangs leaves its number to the next.
+            if !is_file || !matches!(self.ask(at, active, out, measure), Ok((_, Turn::Hangs))) {
+                at += 1;
+            }
+        }
+    }
+
+    /// Asks one on the helper's thread.
+    fn ask(
+        &mut self,
+        at: usize,
+        active: &Active,
+        out: &mut Output,
+        question: impl FnOnce(&mut Followed, &mut Output) -> Result<(u64, Turn), InferError> + Send + 'static,
+    ) -> Result<(u64, Turn), InferError> {
+        if self.is_hung(at, out) {
+            return Ok((0, Turn::Idle));
+        }
+        let mut followed = self.followed.remove(at);
+        let outline = Outline::of(&followed, active.id);
+        let call = move || {
+            let mut out = Output::default();
+            let turn = question(&mut followed, &mut out);
+            Back { followed, out, turn }
+        };
+        match self.helper.run(call) {
+            Outcome::Done(Back { followed, out: mut found, turn }) => {
+                self.followed.insert(at, followed);
+                out.events.append(&mut found.events);
+                turn
+            }
+            Outcome::Hangs(told) => {
+                let away = Away::new(outline, told);
+                out.events.push(hangs(&away.outline.figures.name, &away.why));
+                self.away.push(away);
+                Ok((0, Turn::Hangs))
+            }
+        }
+    }
+
+    /// Whether one is not to be asked, because what it lies in hangs or no thread is left to ask it on.
+    fn is_hung(&mut self, at: usize, out: &mut Output) -> bool {
+        let followed = &mut self.followed[at];
+        let paths: Vec<&Path> = followed.paths().collect();
+        let why = match hung(&self.away, &self.looks, &paths) {
+            Some(mount) => does_not_answer(&mount.display().to_string()),
+            None if self.helper.is_ready() => return false,
+            None => "too many file systems do not answer".to_owned(),
+        };
+        followed.hangs(&why, out);
+        true
+    }
+
+    /// Takes in those that have come back, as many as a round has room for; bytes they have taken.
+    ///
+    /// # Errors
+    /// When the model cannot be run.
+    pub fn welcome(&mut self, active: &Active, out: &mut Output) -> Result<u64, InferError> {
+        let mut bytes = 0;
+        let mut number = 0;
+        while number < self.away.len() && out.events.len() < ROUND_EVENTS_MAX {
+            let Some(back) = self.away[number].back() else {
+                number += 1;
+                continue;
+            };
+            let Away { outline, why, .. } = self.away.swap_remove(number);
+            let Back { mut followed, out: mut found, turn } = back;
+            out.events.append(&mut found.events);
+            bytes += turn?.0;
+            followed.came_back(&why);
+            if outline.model != active.id {
+                followed.swap(active, out)?;
+            }
+            self.followed.push(followed);
+        }
+        Ok(bytes)
+    }
+
+    fn leave(&mut self, now: Instant) {
+        let (looks, removed) = (&mut self.looks, &mut self.removed);
+        let (patience, why) = match self.left_out {
+            0 => (GONE_AFTER, "its file has been gone for a day"),
+            _ => (GONE_AFTER_CROWDED, "its file has been gone for a quarter of an hour, and others wait for its place"),
+        };
+        self.followed.retain_mut(|followed| {
+            if !followed.is_gone(now, patience) {
+                return true;
+            }
+            say(&Told::Leaves { source: followed.name().to_owned(), why });
+            for look in looks.iter_mut() {
+                followed.path().into_iter().for_each(|path| look.forget(path));
+            }
+            removed.push(followed.key().to_vec());
+            false
+        });
+    }
+}
