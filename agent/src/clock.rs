@@ -40,6 +40,13 @@ impl Clock {
     }
 }
 
+/// The wall clock as files are stamped with it.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads it")]
+pub fn wall_time() -> SystemTime {
+    SystemTime::now()
+}
+
 /// The wall clock, however wrong.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads it")]

@@ -266,6 +266,33 @@ fn links_are_followed_and_their_old_target_is_read_to_its_end() {
 }
 
 #[test]
+fn a_log_that_was_rotated_before_it_was_seen_begins_with_its_first_generation() {
+    let since = std::time::UNIX_EPOCH + Duration::from_secs(1_000);
+    let mut log = Log::new("three\n");
+    log.append("app.log.1", "two\n");
+    log.append("app.log.2", "one\npart");
+    log.append("app.log.3", "of an earlier log\n");
+    let at = |name: &str, second| {
+        let file = OpenOptions::new().append(true).open(log.path(name)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+    };
+    at("app.log.3", 900);
+    at("app.log.2", 1_100);
+    at("app.log.1", 1_200);
+    log.tail = Slow::new(&log.path("app.log"), Begin::Since(since));
+    assert_eq!(log.read(), ["FILE", "one", "part", "FILE", "two", "FILE", "three"]);
+    log.append("app.log", "four\n");
+    assert_eq!(log.read(), ["four"]);
+    // Packed before it was seen: a gap.
+    fs::rename(log.path("app.log.2"), log.path("app.log.2.gz")).unwrap();
+    log.tail = Slow::new(&log.path("app.log"), Begin::Since(since));
+    assert_eq!(log.read(), ["Compressed 0 false", "FILE", "two", "FILE", "three", "four"]);
+    // Nothing of it was rotated.
+    log.tail = Slow::new(&log.path("app.log"), Begin::Since(since + Duration::from_secs(1 << 40)));
+    assert_eq!(log.read(), ["FILE", "three", "four"]);
+}
+
+#[test]
 fn from_the_end_only_whole_new_lines_are_read() {
     let mut log = Log::new("one\ntwo\nhal");
     log.tail = Slow::new(&log.path("app.log"), Begin::End);

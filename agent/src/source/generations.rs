@@ -41,6 +41,8 @@ pub struct Generation {
     pub id: FileId,
     /// When it was last written.
     pub modified: SystemTime,
+    /// When it was made, where the file system tells.
+    pub born: Option<SystemTime>,
     /// Its size.
     pub bytes: u64,
     /// It is compressed: it counts in the order, and is left alone.
@@ -153,6 +155,7 @@ pub fn list(live: &Path) -> io::Result<Vec<Generation>> {
             path: entry.path(),
             id: file_id(&meta),
             modified: meta.modified()?,
+            born: meta.created().ok(),
             bytes: meta.len(),
             compressed: is_compressed(&name),
             mark,
@@ -195,6 +198,15 @@ pub fn newer(mut all: Vec<Generation>, after: After) -> Newer {
             Newer { generations: all, hole }
         }
     }
+}
+
+/// The generations of a log that appeared after a time, oldest first; without the live file. What is older belongs to an
+/// earlier log of the same name.
+#[must_use]
+pub fn since(mut all: Vec<Generation>, time: SystemTime, live: Option<FileId>) -> Newer {
+    // Packing makes a new file that keeps the time of what was packed.
+    all.retain(|g| Some(g.id) != live && g.modified > time && (g.compressed || g.born.is_none_or(|born| born > time)));
+    Newer { hole: false, ..newer(all, After { id: None, modified: time }) }
 }
 
 impl Generation {
@@ -258,6 +270,7 @@ mod tests {
             path: name.into(),
             id: (1, inode),
             modified: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
+            born: None,
             bytes: 1,
             compressed: is_compressed(OsStr::new(name)),
             mark: mark(OsStr::new(name), OsStr::new("a")).unwrap(),
@@ -280,6 +293,30 @@ mod tests {
         assert_eq!(follow(&[("a.1", 1, 8), ("a.old", 2, 7), ("a.2", 3, 6)], 3, 6), ("a.old a.1".into(), false));
         assert_eq!(follow(&[("a.1", 1, 5)], 1, 5), (String::new(), false));
         assert_eq!(follow(&[], 1, 5), (String::new(), false));
+    }
+
+    #[test]
+    fn of_a_log_that_appeared_only_what_was_made_since_is_its_own() {
+        let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let made = |name, inode, written, born: Option<u64>| Generation {
+            born: born.map(at),
+            ..generation(name, inode, written)
+        };
+        let all = vec![
+            made("a.1", 1, 9, Some(7)),
+            made("a.2", 2, 8, Some(6)),
+            // Written to after it was rotated, but not of this log; and one that cannot tell.
+            made("a.3", 3, 9, Some(4)),
+            made("a.4", 4, 7, None),
+            made("a.5.gz", 5, 6, Some(9)),
+            made("a.6.gz", 6, 4, Some(9)),
+            // Moved here as it was.
+            made("a.7", 7, 3, Some(9)),
+            made("a.0", 8, 9, Some(9)),
+        ];
+        let found = since(all, at(5), Some((1, 8)));
+        let names: Vec<_> = found.generations.iter().map(|g| g.path.to_str().unwrap()).collect();
+        assert_eq!((names.join(" "), found.hole), ("a.5.gz a.4 a.2 a.1".to_owned(), false));
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Journal {
     #[must_use]
     pub fn position(&self) -> Option<JournalPosition> {
         match &self.begin {
-            Begin::Start | Begin::End => None,
+            Begin::Start | Begin::Since(_) | Begin::End => None,
             Begin::After(position) => Some(position.clone()),
         }
     }
@@ -153,7 +153,7 @@ impl Journal {
         let mut command = Command::new(&self.reader.program);
         command.args(["--all", "--output=json", "--quiet", "--no-pager", "--follow", FIELDS]);
         match &self.begin {
-            Begin::Start => command.arg("--no-tail"),
+            Begin::Start | Begin::Since(_) => command.arg("--no-tail"),
             // The last entry there is gives its cursor and is not handed out.
             Begin::End => command.arg("--lines=1"),
             Begin::After(position) => command.arg("--no-tail").arg(format!("--cursor={}", position.cursor)),
@@ -196,7 +196,7 @@ impl Running {
         let cursor = journal::cursor(line.bytes);
         let again = match (self.again, &*begin) {
             (Some(again), _) => again,
-            (None, Begin::Start) => 0,
+            (None, Begin::Start | Begin::Since(_)) => 0,
             // Where nothing matched before, the first entry that comes is new.
             (None, Begin::End) if written_us(line.bytes) > began_us => 0,
             (None, Begin::End) => 1,

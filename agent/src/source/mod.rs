@@ -8,7 +8,10 @@
 //!                                                              stdin -/
 //! ```
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::Path,
+    time::{Instant, SystemTime},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +23,7 @@ pub mod identity;
 pub mod journal;
 pub mod lines;
 pub mod opener;
+mod polls;
 mod reading;
 mod search;
 pub mod stdin;
@@ -63,6 +67,7 @@ impl Source {
             match begin {
                 Begin::Start | Begin::After(Position::Journal(_)) => Begin::Start,
                 Begin::End => Begin::End,
+                Begin::Since(time) => Begin::Since(time),
                 Begin::After(Position::File(position)) => Begin::After(position),
             },
             opener,
@@ -75,7 +80,7 @@ impl Source {
         Self::Journal(Box::new(Journal::new(
             reader,
             match begin {
-                Begin::Start | Begin::After(Position::File(_)) => Begin::Start,
+                Begin::Start | Begin::Since(_) | Begin::After(Position::File(_)) => Begin::Start,
                 Begin::End => Begin::End,
                 Begin::After(Position::Journal(position)) => Begin::After(position),
             },
@@ -150,6 +155,9 @@ pub enum Begin<P> {
     Start,
     /// With what is written from now on.
     End,
+    /// With the oldest file of a log that was made after this time: it appeared since, and may have been rotated. The same
+    /// as [`Begin::Start`] for what is no file.
+    Since(SystemTime),
     /// After what was taken before.
     After(P),
 }

@@ -15,7 +15,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Instant, SystemTime},
 };
 
 use super::{
@@ -24,6 +24,7 @@ use super::{
     generations::{self, Newer},
     identity::{FileId, Likeness, file_id},
     opener::{Opener, is_absent},
+    polls::Polls,
     reading::{FilePosition, Look, Reading},
     search::{list, search},
 };
@@ -34,8 +35,6 @@ const PATIENCE_POLLS: u32 = 3;
 /// Polls for which a finished generation is kept open, to notice what is written to it all the same: ten minutes at
 /// a poll a second, what the Apache manual gives its old workers.
 const LATE_POLLS: u32 = 600;
-/// Polls in between count as one: a backlog elsewhere is no reason to look away sooner.
-const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Reads of one call: a line without end must not keep the caller waiting (1 MiB).
 const FILLS_MAX: u32 = 16;
 
@@ -60,6 +59,8 @@ enum At {
     /// No file has appeared yet.
     Nothing {
         from_end: bool,
+        /// Rotated files that were made after this come first.
+        since: Option<SystemTime>,
     },
     /// The file of this position has not been found yet.
     Lost {
@@ -73,23 +74,6 @@ enum At {
     Closed {
         position: Box<FilePosition>,
     },
-}
-
-/// Times something was looked for in vain, at most one each [`POLL_EVERY`].
-#[derive(Debug, Default, Clone, Copy)]
-struct Polls {
-    count: u32,
-    counted_at: Option<Instant>,
-}
-
-impl Polls {
-    fn count(&mut self, now: Instant) -> u32 {
-        if self.counted_at.is_none_or(|at| now.saturating_duration_since(at) >= POLL_EVERY) {
-            self.count += 1;
-            self.counted_at = Some(now);
-        }
-        self.count
-    }
 }
 
 /// The generation before the one being read.
@@ -112,8 +96,9 @@ impl Tail {
     #[must_use]
     pub fn new(path: &Path, begin: Begin<FilePosition>, opener: Opener) -> Self {
         let at = match begin {
-            Begin::Start => At::Nothing { from_end: false },
-            Begin::End => At::Nothing { from_end: true },
+            Begin::Start => At::Nothing { from_end: false, since: None },
+            Begin::End => At::Nothing { from_end: true, since: None },
+            Begin::Since(time) => At::Nothing { from_end: false, since: Some(time) },
             Begin::After(position) => {
                 At::Lost { position: Box::new(position), polls: Polls::default(), replaced: false }
             }
@@ -207,9 +192,9 @@ impl Tail {
 
     fn step(&mut self, now: Instant) -> Result<Step, SourceError> {
         let (reading, polls) = match &mut self.at {
-            At::Nothing { from_end } => {
-                let from_end = *from_end;
-                return self.open_first(from_end);
+            At::Nothing { from_end, since } => {
+                let (from_end, since) = (*from_end, *since);
+                return self.open_first(from_end, since);
             }
             At::Lost { .. } => return self.find(now),
             At::Closed { .. } => return self.reappears(),
@@ -229,9 +214,20 @@ impl Tail {
         Ok(Step::Again)
     }
 
-    fn open_first(&mut self, from_end: bool) -> Result<Step, SourceError> {
-        let Some((file, path)) = self.opener.open(&self.path)? else { return Ok(Step::End) };
-        self.target.clone_from(&path);
+    fn open_first(&mut self, from_end: bool, since: Option<SystemTime>) -> Result<Step, SourceError> {
+        let opened = self.opener.open(&self.path)?;
+        if let Some((_, path)) = &opened {
+            self.target.clone_from(path);
+        }
+        if let Some(time) = since {
+            let meta = opened.as_ref().map(|(file, _)| file.metadata()).transpose();
+            let live = meta.map_err(|error| SourceError::read(&self.path, error))?.map(|meta| file_id(&meta));
+            let rotated = generations::since(list(&self.target)?, time, live);
+            if !rotated.generations.is_empty() {
+                return self.follow(&rotated, live, None);
+            }
+        }
+        let Some((file, path)) = opened else { return Ok(Step::End) };
         let reading = if from_end { Reading::from_end(file, path)? } else { Reading::from_start(file, path)? };
         self.file_begins = true;
         self.at = At::Open(Box::new(reading), Polls::default());
@@ -315,7 +311,7 @@ impl Tail {
             // With nothing to go on with, the loss alone is reported.
             None if id.is_none() => {
                 self.gap = gap;
-                self.at = At::Nothing { from_end: false };
+                self.at = At::Nothing { from_end: false, since: None };
                 return Ok(Step::Again);
             }
             None => return Ok(Step::Wait),

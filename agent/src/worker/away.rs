@@ -11,7 +11,8 @@ use oddline_detector::InferError;
 
 use super::{
     followed::{Followed, Turn},
-    helper::{self, HANGS_AFTER},
+    helper,
+    words::does_not_answer,
 };
 use crate::{
     figures::SourceFigures,
@@ -127,11 +128,6 @@ pub fn hung<'a>(away: &'a [Away], looks: &'a [Look], paths: &[&Path]) -> Option<
     let mounts = away.iter().filter_map(|away| away.mount.as_deref());
     let mut mounts = mounts.chain(looks.iter().filter_map(|look| look.mount.as_deref()));
     mounts.find(|mount| paths.iter().any(|path| path.starts_with(mount)))
-}
-
-/// What is wrong with what hangs.
-pub fn does_not_answer(what: &str) -> String {
-    format!("{what}: its file system has not answered for {} s", HANGS_AFTER.as_secs())
 }
 
 fn returned<T>(told: &Receiver<T>) -> Option<T> {

@@ -10,14 +10,17 @@ use oddline_core::{
     wire::ModelId,
 };
 use oddline_detector::{InferError, Model};
-use serde::{Deserialize, Serialize};
 
+use super::{
+    stored::{Stored, remembered},
+    words::{cause, hangs},
+};
 use crate::{
     clock,
     events::{Told, say},
     figures::SourceFigures,
-    pipeline::{Output, Pipeline, Remembered, Treatment},
-    source::{Cause, Gap as SourceGap, Item, Position, Source, SourceError, backoff::Backoff},
+    pipeline::{Output, Pipeline, Treatment},
+    source::{Gap as SourceGap, Item, Source, SourceError, backoff::Backoff},
     state::{CHUNK_BYTES_MAX, SourceChange, StoredSource},
 };
 
@@ -59,15 +62,6 @@ pub enum Turn {
     Closed,
     /// It has not come back: its file system does not answer.
     Hangs,
-}
-
-/// What the state file holds of a source's judging.
-#[derive(Serialize, Deserialize)]
-pub struct Stored {
-    /// The model that judged.
-    pub model: ModelId,
-    /// What it goes on from.
-    pub remembered: Remembered,
 }
 
 /// A source under way.
@@ -390,51 +384,5 @@ impl Followed {
             let fault = SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why) };
             out.events.push(Event::SourceRecovered(fault));
         }
-    }
-}
-
-/// What is told of a source whose file system does not answer.
-#[must_use]
-pub fn hangs(name: &str, why: &str) -> Event {
-    say(&Told::SourceHangs { why: why.to_owned() });
-    Event::SourceFailed(SourceFault { source: SourceName::cut(name), cause: Text::cut(why) })
-}
-
-/// What a source goes on from; said and `None` when it cannot be read.
-#[must_use]
-pub fn remembered(stored: &StoredSource, name: &str) -> Option<Stored> {
-    let bytes = stored.chunks.concat();
-    let forgotten = |why: String| say(&Told::Forgotten { source: name.to_owned(), why });
-    match postcard::take_from_bytes::<Stored>(&bytes) {
-        Ok((stored, [])) => Some(stored),
-        Ok((_, rest)) => {
-            forgotten(format!("{} bytes too many", rest.len()));
-            None
-        }
-        Err(error) => {
-            forgotten(error.to_string());
-            None
-        }
-    }
-}
-
-/// What happened, in words.
-#[must_use]
-pub fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Deleted => "a rotated file was deleted before it was read to its end",
-        Cause::Compressed => "a rotated file was compressed before it was read to its end",
-        Cause::Truncated => "the file was cut and nothing holds a copy of what it held",
-        Cause::Late => "a rotated file was written to after its successor",
-        Cause::Vacuumed => "the journal no longer holds the entries after the one that was read last",
-    }
-}
-
-/// A stored position, when it can be read.
-#[must_use]
-pub fn position(stored: &StoredSource) -> Option<Position> {
-    match postcard::take_from_bytes(&stored.position) {
-        Ok((position, [])) => Some(position),
-        Ok(_) | Err(_) => None,
     }
 }

@@ -9,15 +9,19 @@
 //! A turn of a file is taken on another thread, which is given up when its file system does not answer: `turns` and `away`.
 //! A round that has found many events commits before the sources that are left have their turn.
 
+mod appearances;
 mod away;
 mod board;
+mod error;
 mod followed;
 mod helper;
 mod noted;
 mod sources;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod words;
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError},
@@ -34,9 +38,12 @@ use tokio::sync::oneshot;
 use self::noted::Noted;
 pub use self::{
     board::{Board, Order, Outlet},
-    followed::{Active, Followed, Identity, Stored, TURN_EVENTS_MAX, Turn, cause, position, remembered},
+    error::WorkerError,
+    followed::{Active, Followed, Identity, TURN_EVENTS_MAX, Turn},
     noted::BEGAN,
     sources::{Past, SetupError, Sources, snapshot, stem},
+    stored::{Stored, position, remembered},
+    words::cause,
 };
 use crate::{
     clock::{self, Clock},
@@ -47,7 +54,7 @@ use crate::{
     publish::sink,
     source::backoff::Backoff,
     spool::SharedState,
-    state::{Commit, ENTRY_BYTES_MAX as STATE_ENTRY_BYTES_MAX, SPOOL_BYTES_MARGIN, StateError},
+    state::{Commit, ENTRY_BYTES_MAX as STATE_ENTRY_BYTES_MAX, SPOOL_BYTES_MARGIN},
 };
 
 /// Without an event what was read is committed after this long: one sync a half minute does not wear out an SD card.
@@ -70,23 +77,6 @@ const _: () = assert!(
     ((ROUND_EVENTS_MAX + TURN_EVENTS_MAX) * ENTRY_BYTES_MAX) as u64 <= SPOOL_BYTES_MARGIN,
     "what a round finds fits a spool that is almost full"
 );
-
-/// Why the thread ended before it was told to.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// The model.
-    #[error("the model cannot be run: {0}")]
-    Infer(#[from] InferError),
-    /// The sources.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// The state file at the end.
-    #[error("what was read last could not be committed and is read again after the next start: {0}")]
-    Commit(StateError),
-    /// The state file at the start.
-    #[error(transparent)]
-    State(#[from] StateError),
-}
 
 /// What the thread needs.
 pub struct Parts {
@@ -161,7 +151,7 @@ impl Worker {
             (state.sources()?, state.first(), Noted::read(&mut state, past)?)
         };
         let mut out = Output::default();
-        let sources = Sources::new(&config, stored, past, noted.looked_for(), &active, &board, &mut out)?;
+        let sources = Sources::new(&config, stored, past, &noted, &active, &board, &mut out)?;
         let now = Instant::now();
         let backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut worker = Self {
@@ -273,7 +263,7 @@ impl Worker {
             sources: self.sources.followed().iter().filter_map(|source| source.change(&self.active)).collect(),
             removed: std::mem::take(&mut self.sources.removed),
             entries: self.out.events.drain(..).map(entry).collect(),
-            values: self.noted.news(&self.sources),
+            values: self.noted.news(&self.sources).into_iter().chain(self.noted.along(&self.sources)).collect(),
         }
     }
 

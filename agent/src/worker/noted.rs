@@ -1,4 +1,7 @@
-//! What the state file holds beside the sources: that something was committed once, and which patterns were looked for.
+//! What the state file holds beside the sources: that something was committed once, which patterns were looked for, and
+//! when.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Past, Sources};
 use crate::state::{Commit, State, StateError};
@@ -7,24 +10,45 @@ use crate::state::{Commit, State, StateError};
 pub const BEGAN: &str = "began";
 /// The patterns whose files were looked for, as a list of texts in postcard.
 const LOOKED_FOR: &str = "looked_for";
+/// When they were last looked for: microseconds of the wall clock as eight bytes, the lowest first.
+const LOOKED_AT: &str = "looked_at";
 
 /// As it is there.
 #[derive(Debug)]
 pub struct Noted {
     began: bool,
     looked_for: Option<Vec<u8>>,
+    looked_at: Option<SystemTime>,
 }
 
 impl Noted {
     /// # Errors
     /// When the state cannot be read.
     pub fn read(state: &mut State, past: Past) -> Result<Self, StateError> {
-        Ok(Self { began: past == Past::Known, looked_for: state.value(LOOKED_FOR)? })
+        let micros = |bytes: Vec<u8>| Some(u64::from_le_bytes(bytes.try_into().ok()?));
+        let looked_at = state.value(LOOKED_AT)?.and_then(micros);
+        Ok(Self {
+            began: past == Past::Known,
+            looked_for: state.value(LOOKED_FOR)?,
+            looked_at: looked_at.and_then(|micros| UNIX_EPOCH.checked_add(Duration::from_micros(micros))),
+        })
     }
 
     /// The patterns that were looked for in an earlier life.
     pub fn looked_for(&self) -> Option<Vec<u8>> {
         self.looked_for.clone()
+    }
+
+    /// When they were last looked for in an earlier life, as far as it was kept.
+    pub fn looked_at(&self) -> Option<SystemTime> {
+        self.looked_at
+    }
+
+    /// What goes along with every commit and is worth none of its own.
+    pub fn along(&self, sources: &Sources) -> Option<(String, Option<Vec<u8>>)> {
+        let since = sources.looked_at()?.duration_since(UNIX_EPOCH).ok()?;
+        let micros = u64::try_from(since.as_micros()).ok()?;
+        Some((LOOKED_AT.to_owned(), Some(micros.to_le_bytes().to_vec())))
     }
 
     /// What the state does not hold yet; nothing before the files were looked for once.

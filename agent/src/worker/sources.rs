@@ -7,7 +7,7 @@ use std::{
     fs::File,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
@@ -15,10 +15,14 @@ use oddline_core::event::{Event, Gap, SourceName, Text};
 use oddline_detector::InferError;
 
 use super::{
-    away::{Away, Look, does_not_answer},
+    appearances::Appearances,
+    away::{Away, Look},
     board::Board,
-    followed::{Active, Followed, Identity, position},
+    followed::{Active, Followed, Identity},
     helper::{Helper, Outcome},
+    noted::Noted,
+    stored::position,
+    words::does_not_answer,
 };
 use crate::{
     config::{Config, Destination, First, SourceConfig, What},
@@ -68,6 +72,7 @@ pub struct Sources {
     /// Those that have not come back from a turn.
     pub(super) away: Vec<Away>,
     pub(super) scanned_at: Option<Instant>,
+    pub(super) appearances: Appearances,
     pub(super) complained: BTreeSet<PathBuf>,
     /// Files that match and are not followed.
     pub left_out: usize,
@@ -102,7 +107,7 @@ impl Sources {
         config: &Config,
         stored: Vec<StoredSource>,
         past: Past,
-        looked_for: Option<Vec<u8>>,
+        noted: &Noted,
         active: &Active,
         board: &Board,
         out: &mut Output,
@@ -110,7 +115,7 @@ impl Sources {
         let patterns: Vec<Pattern> = config.sources.iter().flat_map(|source| include(source).to_vec()).collect();
         let opener = Opener::guarded(own(config));
         // A state that does not say it knows the patterns it meets.
-        let looked_for = looked_for.and_then(|bytes| read_patterns(&bytes)).unwrap_or(patterns);
+        let looked_for = noted.looked_for().and_then(|bytes| read_patterns(&bytes)).unwrap_or(patterns);
         let discover = |(at, source): (usize, &SourceConfig)| match &source.what {
             What::Files { include, exclude } => {
                 Some(Look::new(at, Discover::new(include.clone(), exclude.clone(), opener.clone())))
@@ -129,6 +134,7 @@ impl Sources {
             followed: Vec::new(),
             away: Vec::new(),
             scanned_at: None,
+            appearances: Appearances::after(noted.looked_at()),
             complained: BTreeSet::new(),
             left_out: 0,
             removed: Vec::new(),
@@ -150,6 +156,12 @@ impl Sources {
         let looked = self.looks.iter().filter(|look| look.looked);
         let texts: Vec<String> = looked.flat_map(|look| self.include(look.at)).map(ToString::to_string).collect();
         Some(postcard::to_stdvec(&texts).expect("texts can always be written"))
+    }
+
+    /// When was looked for files the last time.
+    #[must_use]
+    pub fn looked_at(&self) -> Option<SystemTime> {
+        self.appearances.last()
     }
 
     /// All that are followed and can be asked, to look at.
@@ -259,8 +271,8 @@ impl Sources {
         let begin = match known {
             Some(position) => Begin::After(position),
             None if is_old => first(config.begin),
-            // What appears later is new, all of it.
-            None => Begin::Start,
+            // What appears later is new, all of it, and with it what was rotated before it was looked for.
+            None => self.appearances.since(&path, is_first).map_or(Begin::Start, Begin::Since),
         };
         let name = path.display().to_string();
         if is_old && config.begin == First::End {

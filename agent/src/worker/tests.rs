@@ -118,3 +118,46 @@ fn a_source_that_is_added_later_begins_where_it_says() {
     let found = lines(&last);
     assert!(found.contains(&read("b2.log", 2)) && found.contains(&read("c.log", 2)), "{found:?}");
 }
+
+#[test]
+fn a_log_that_appears_and_is_rotated_between_two_looks_is_read_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let rotate = |text: &str| {
+        for n in (1..3).rev() {
+            drop(fs::rename(path(&format!("app.log.{n}")), path(&format!("app.log.{}", n + 1))));
+        }
+        drop(fs::rename(path("app.log"), path("app.log.1")));
+        fs::write(path("app.log"), text).unwrap();
+    };
+    // A look at once; then as many rounds as it takes, as a rotated file is given some seconds.
+    let reads = |worker: &mut Worker, name: &str, expected: u64| {
+        worker.sources.scanned_at = None;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let is_read = |worker: &Worker| lines(worker).contains(&(name.to_owned(), expected));
+        while !is_read(worker) && Instant::now() < deadline {
+            let _wait: Duration = worker.round().unwrap();
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        assert!(is_read(worker), "{expected} lines of {name}: {:?}", lines(worker));
+    };
+    // Of an earlier log of that name, which nobody asked for.
+    fs::write(path("app.log.2"), "old\n".repeat(100)).unwrap();
+    let past = clock::wall_time() - Duration::from_secs(60);
+    fs::File::options().append(true).open(path("app.log.2")).unwrap().set_modified(past).unwrap();
+    let source = source(&path("*.log"), "end");
+    let mut first = worker(folder.path(), &source);
+    let _wait: Duration = first.round().unwrap();
+    rotate("one\n");
+    rotate("two\ntwo\n");
+    fs::rename(path("app.log.3"), path("app.log.4")).unwrap();
+    rotate("three\n");
+    reads(&mut first, "app.log", 4);
+    // The same between two lives.
+    drop(first);
+    fs::write(path("other.log.1"), "one\n").unwrap();
+    fs::write(path("other.log"), "two\ntwo\n").unwrap();
+    let mut later = worker(folder.path(), &source);
+    reads(&mut later, "other.log", 3);
+    assert!(lines(&later).contains(&("app.log".to_owned(), 4)), "nothing is read twice: {:?}", lines(&later));
+}

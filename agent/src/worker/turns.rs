@@ -12,12 +12,14 @@ use oddline_detector::InferError;
 
 use super::{
     ROUND_EVENTS_MAX,
-    away::{Away, Back, Outline, does_not_answer, hung},
-    followed::{Active, Followed, Turn, hangs},
+    away::{Away, Back, Outline, hung},
+    followed::{Active, Followed, Turn},
     helper::Outcome,
     sources::Sources,
+    words::{does_not_answer, hangs},
 };
 use crate::{
+    clock,
     events::{Told, say},
     pipeline::Output,
     source::discover::{Pattern, Scan},
@@ -45,6 +47,7 @@ impl Sources {
         }
         let is_first = self.scanned_at.replace(now).is_none();
         self.left_out = 0;
+        self.appearances.looks(clock::wall_time());
         for number in 0..self.looks.len() {
             if let Some(scan) = self.scan(number, out) {
                 self.found(number, scan, active, out)?;
@@ -221,7 +224,7 @@ impl Sources {
     }
 
     fn leave(&mut self, now: Instant) {
-        let (looks, removed) = (&mut self.looks, &mut self.removed);
+        let (looks, removed, appearances) = (&mut self.looks, &mut self.removed, &mut self.appearances);
         let (patience, why) = match self.left_out {
             0 => (GONE_AFTER, "its file has been gone for a day"),
             _ => (GONE_AFTER_CROWDED, "its file has been gone for a quarter of an hour, and others wait for its place"),
@@ -234,6 +237,7 @@ impl Sources {
             for look in looks.iter_mut() {
                 followed.path().into_iter().for_each(|path| look.forget(path));
             }
+            followed.path().into_iter().for_each(|path| appearances.leaves(path, clock::wall_time()));
             removed.push(followed.key().to_vec());
             false
         });

@@ -1,0 +1,33 @@
+//! What is said of a source in which something is wrong: why input is gone, that a file system does not answer.
+
+use oddline_core::event::{Event, SourceFault, SourceName, Text};
+
+use super::helper::HANGS_AFTER;
+use crate::{
+    events::{Told, say},
+    source::Cause,
+};
+
+/// What is wrong with what hangs.
+pub fn does_not_answer(what: &str) -> String {
+    format!("{what}: its file system has not answered for {} s", HANGS_AFTER.as_secs())
+}
+
+/// What is told of a source whose file system does not answer.
+#[must_use]
+pub fn hangs(name: &str, why: &str) -> Event {
+    say(&Told::SourceHangs { why: why.to_owned() });
+    Event::SourceFailed(SourceFault { source: SourceName::cut(name), cause: Text::cut(why) })
+}
+
+/// What happened, in words.
+#[must_use]
+pub fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Deleted => "a rotated file was deleted before it was read to its end",
+        Cause::Compressed => "a rotated file was compressed before it was read to its end",
+        Cause::Truncated => "the file was cut and nothing holds a copy of what it held",
+        Cause::Late => "a rotated file was written to after its successor",
+        Cause::Vacuumed => "the journal no longer holds the entries after the one that was read last",
+    }
+}
