@@ -65,7 +65,7 @@ pub fn run(file: &Path, what: &What, as_json: bool, out: &mut impl Write) -> Res
 
 fn show(file: &Path, as_json: bool, out: &mut impl Write) -> Result<()> {
     let config = config::load(file)?.config;
-    let store = ModelStore::open(&config.state_dir.join(models::FOLDER))?;
+    let store = ModelStore::to_read(&config.state_dir.join(models::FOLDER));
     let slots = store.slots()?.unwrap_or_else(|| Slots::new(models::factory(&config.factory).ok().map(|f| f.0.id)));
     let state = slots.state();
     if as_json {

@@ -280,6 +280,27 @@ pub fn check_files(config: &Config) -> Vec<String> {
     wrong
 }
 
+/// Refuses to run as root on what belongs to another user, whom it would lock out of it.
+///
+/// # Errors
+/// With the folder and what to do.
+pub fn check_owner(config: &Config) -> anyhow::Result<()> {
+    let output = match &config.destination {
+        Destination::File(path, _) => path.parent(),
+        Destination::Broker(..) | Destination::Stdout => None,
+    };
+    for folder in [Some(config.state_dir.as_path()), output].into_iter().flatten() {
+        if let Some(user) = places::owned_by_another(folder) {
+            anyhow::bail!(
+                "{} belongs to user {user}, who could not use what root makes there: run this as that user (the service does), \
+                 or name another folder",
+                folder.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Which places of a configuration the user who asks may not write.
 #[must_use]
 pub fn check_access(config: &Config) -> Vec<String> {

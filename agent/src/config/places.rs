@@ -1,6 +1,6 @@
 //! Whether the places that a configuration names can be written, by the user who asks. Looks, makes nothing.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
@@ -41,6 +41,15 @@ pub fn file_lacks(path: &Path) -> Option<Lack> {
     // It is rotated where a link leads to.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     folder_itself_lacks(path.parent().map_or(Path::new("/"), or_working))
+}
+
+/// Whose a folder is, or will be, when root asks and it is not root's: what root made there its owner could not use.
+pub fn owned_by_another(path: &Path) -> Option<u32> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let owner = path.ancestors().map(or_working).find_map(|folder| Some(fs::metadata(folder).ok()?.uid()));
+    owner.filter(|owner| *owner != 0)
 }
 
 fn folder_itself_lacks(folder: &Path) -> Option<Lack> {
@@ -97,6 +106,17 @@ mod tests {
         ] {
             assert!(matches!(&lack, Some(Lack::Unusable(why)) if why.contains(says)), "{says}: {lack:?}");
         }
+    }
+
+    #[test]
+    fn root_finds_folders_of_others() {
+        let dir = tempfile::tempdir().unwrap();
+        if std::os::unix::fs::chown(dir.path(), Some(64_101), None).is_err() {
+            assert_eq!(owned_by_another(dir.path()), None);
+            return;
+        }
+        assert_eq!(owned_by_another(&dir.path().join("models/not/there")), Some(64_101));
+        assert_eq!(owned_by_another(Path::new("/")), None);
     }
 
     #[test]

@@ -7,12 +7,14 @@
 //! ```
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use oddline_core::{limits::MODEL_BYTES_MAX, wire::ModelId};
+use rustix::fs::OFlags;
 
 use super::{slots::Slots, verify::hash};
 
@@ -56,7 +58,13 @@ impl ModelStore {
     /// When it cannot be created.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(folder).map_err(io_error(folder))?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self::to_read(folder))
+    }
+
+    /// The folder as it is, or is not: for those who only look.
+    #[must_use]
+    pub fn to_read(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
     }
 
     /// The slots as they were stored; `None` before the first time.
@@ -124,23 +132,35 @@ impl ModelStore {
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let beside = path.with_added_extension("new");
-        let written = File::create(&beside).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(&beside)(error)),
+            Ok(()) | Err(_) => {}
+        }
+        // A link in its place leads nowhere.
+        let new = OpenOptions::new().write(true).create_new(true).open(&beside);
+        let written = new.and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
         written.map_err(io_error(&beside))?;
         fs::rename(&beside, path).map_err(io_error(path))?;
         File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(io_error(&self.folder))
     }
 }
 
+/// Follows no link and waits for no writer: what is there was written by [`ModelStore::write`], or is none of ours.
 fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    let bytes = match fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error(path)(error)),
     };
-    if bytes > bytes_max {
-        return Err(StoreError::Damaged { path: path.to_owned(), reason: format!("it has {bytes} bytes") });
+    let meta = file.metadata().map_err(io_error(path))?;
+    if !meta.is_file() || meta.len() > bytes_max {
+        let reason = if meta.is_file() { format!("it has {} bytes", meta.len()) } else { "it is no file".to_owned() };
+        return Err(StoreError::Damaged { path: path.to_owned(), reason });
     }
-    fs::read(path).map(Some).map_err(io_error(path))
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes).map_err(io_error(path))?;
+    Ok(Some(bytes))
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
@@ -184,6 +204,26 @@ mod tests {
         fs::write(store.path(id, MODEL), vec![0; MODEL_BYTES_MAX + 1]).unwrap();
         assert!(matches!(store.get(id), Err(StoreError::Damaged { .. })));
         fs::write(folder.path().join(SLOTS), b"{\"current\"").unwrap();
+        assert!(matches!(store.slots(), Err(StoreError::Damaged { .. })));
+    }
+
+    #[test]
+    fn links_and_pipes_are_neither_read_nor_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let (models, outside) = (folder.path().join("models"), folder.path().join("outside"));
+        fs::write(&outside, "{\"current\":null}").unwrap();
+        let store = ModelStore::to_read(&models);
+        assert_eq!(store.slots().unwrap(), None);
+        assert!(!models.exists(), "who only looks makes nothing");
+        let store = ModelStore::open(&models).unwrap();
+        std::os::unix::fs::symlink(&outside, models.join(SLOTS)).unwrap();
+        std::os::unix::fs::symlink(&outside, models.join("slots.json.new")).unwrap();
+        assert!(matches!(store.slots(), Err(StoreError::Io { .. })));
+        store.set_slots(&Slots::new(None)).unwrap();
+        assert_eq!(store.slots().unwrap(), Some(Slots::new(None)));
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "{\"current\":null}");
+        fs::remove_file(models.join(SLOTS)).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(models.join(SLOTS)).status().unwrap().success());
         assert!(matches!(store.slots(), Err(StoreError::Damaged { .. })));
     }
 }

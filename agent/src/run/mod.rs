@@ -86,6 +86,7 @@ pub fn run(file: &Path) -> Result<()> {
     for (name, meant) in loaded.strange {
         say(&Told::StrangeVariable { name, meant });
     }
+    config::check_owner(&loaded.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let done = runtime.block_on(lives(file, loaded.config));
