@@ -81,6 +81,23 @@ started_of() {
     echo "${timers:-$units}"
 }
 
+# The agent's user must not come to the authority of the fleet's certificates.
+user_of() {
+    if [ "$1" = agent ]; then echo oddline; else echo oddline-collector; fi
+}
+
+# They used to be one user, the agent's. Only what is its own is handed over, and no link is followed.
+hand_over() {
+    user=$(user_of "$1")
+    [ "$user" != oddline ] && [ -d "/var/lib/oddline/$1" ] && id oddline >/dev/null 2>&1 || return 0
+    chown --no-dereference root: /var/lib/oddline
+    chown --recursive --no-dereference --from=oddline "$user": "/var/lib/oddline/$1"
+    for file in $(find /etc/oddline -type f \( -user oddline -o -group oddline \) ! -perm -o=r); do
+        ! cat "/etc/oddline/$1.toml" "/etc/oddline/$1.d/"*.toml 2>/dev/null | grep --quiet --fixed-strings "$file" ||
+            echo "$file is named by the $1's configuration: let the user $user read it" >&2
+    done
+}
+
 put() {
     mode=644
     [ -x "$here/files/$1" ] && mode=755
@@ -107,9 +124,10 @@ install_program() {
     [ -n "$root" ] && return
     if command -v systemd-sysusers >/dev/null; then
         systemd-sysusers "oddline-$1.conf"
-    elif ! id oddline >/dev/null 2>&1; then
-        useradd --system --home-dir /var/lib/oddline --shell /usr/sbin/nologin --comment Oddline oddline
+    elif ! id "$(user_of "$1")" >/dev/null 2>&1; then
+        useradd --system --home-dir /var/lib/oddline --shell /usr/sbin/nologin --comment Oddline "$(user_of "$1")"
     fi
+    hand_over "$1"
     systemd-tmpfiles --create "oddline-$1.conf"
     systemctl daemon-reload
     for unit in $(started_of "$1"); do

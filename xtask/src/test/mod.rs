@@ -7,6 +7,8 @@ mod containers;
 mod steps;
 mod summary;
 mod units;
+#[cfg(test)]
+mod users;
 
 use std::process::ExitCode;
 

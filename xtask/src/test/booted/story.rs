@@ -120,7 +120,7 @@ impl<'a> Story<'a> {
         self.machine.comes_to(COLLECTOR, "active")?;
         self.machine.run(&["oddline-collector", "enrolled"])?;
         self.machine.shell(
-            "runuser -u oddline -- oddline-collector enroll booted --broker mqtts://127.0.0.1 \
+            "runuser -u oddline-collector -- oddline-collector enroll booted --broker mqtts://127.0.0.1 \
              --out /var/lib/oddline/collector --trusted-key \"$(tail -n 1 /etc/oddline/oddline.pub)\" && \
              tar -C /etc -xf /var/lib/oddline/collector/booted.tar && \
              rm -r /var/lib/oddline/collector/booted.tar /var/lib/oddline/collector/booted",
@@ -134,9 +134,31 @@ impl<'a> Story<'a> {
             "--out",
             "/srv/w",
         ])?;
-        let whose = self.machine.run(&["find", "/var/lib/oddline/collector", "!", "-user", "oddline"])?;
-        ensure!(whose.is_empty(), "not the service's: {whose}");
-        self.machine.run(&["runuser", "-u", "oddline", "--", "oddline-collector", "enrolled"]).map(drop)
+        self.owned()?;
+        self.machine.run(&["runuser", "-u", "oddline-collector", "--", "oddline-collector", "enrolled"]).map(drop)
+    }
+
+    /// Whose everything is: an agent that was taken over reads nothing of the collector, and the other way round.
+    fn owned(&self) -> Result<()> {
+        for (folder, user) in
+            [("agent", "oddline"), ("collector", "oddline-collector"), ("trainer", "oddline-collector")]
+        {
+            let folder = format!("/var/lib/oddline/{folder}");
+            let whose = self.machine.run(&["find", &folder, "!", "-user", user])?;
+            ensure!(whose.is_empty(), "not the service's: {whose}");
+        }
+        let above = self.machine.run(&["stat", "--format=%U", "/var/lib/oddline"])?;
+        ensure!(above.trim() == "root", "who owns the folder above can exchange those in it: {above}");
+        for (user, file) in [
+            ("oddline", "/var/lib/oddline/collector/authority/ca.key"),
+            ("oddline", "/var/lib/oddline/collector/collector.db"),
+            ("oddline-collector", "/var/lib/oddline/agent/state.redb"),
+        ] {
+            ensure!(self.machine.path(file).exists(), "there is no {file}");
+            let reads = self.machine.succeeds(&["runuser", "-u", user, "--", "head", "-c", "1", file])?;
+            ensure!(!reads, "{user} reads {file}");
+        }
+        Ok(())
     }
 
     /// The first model, by hand: it knows two of the three servers.
@@ -145,8 +167,8 @@ impl<'a> Story<'a> {
             "cd /srv/w && grep -v server-03 logs/server_logs.txt > first.csv && \
              oddline-trainer train --epochs 6 --logs first.csv --model current.onnx && \
              oddline-trainer sign current.onnx --key /etc/credstore/oddline.key && \
-             install -o oddline -g oddline current.onnx current.onnx.minisig -t $(dirname {CURRENT}) && \
-             runuser -u oddline -- oddline-collector push {CURRENT} --to all"
+             install -o oddline-collector -g oddline-collector current.onnx current.onnx.minisig -t $(dirname {CURRENT}) && \
+             runuser -u oddline-collector -- oddline-collector push {CURRENT} --to all"
         ))?;
         self.agent_runs_what_is_current()
     }
@@ -220,6 +242,11 @@ impl<'a> Story<'a> {
     fn upgraded(&self) -> Result<()> {
         let rows = self.rows()?;
         let model = self.agent_model()?;
+        // As it was when all were one user.
+        self.machine.shell(
+            "systemctl stop oddline-agent oddline-collector && chown -R oddline: /var/lib/oddline && \
+             systemctl start oddline-agent",
+        )?;
         for package in self.packages {
             let newer = repacked(package, &self.machine.path("/srv/packages"))?;
             self.machine.run(&["dpkg", "--install", &format!("/srv/packages/{}", name(&newer)?)])?;
@@ -227,6 +254,7 @@ impl<'a> Story<'a> {
         for unit in [AGENT, COLLECTOR] {
             self.machine.comes_to(unit, "active")?;
         }
+        self.owned()?;
         until("the agent has forgotten its model", PATIENCE, || Ok(self.agent_model()? == model))?;
         self.a_line_becomes_a_row("server-01", "latency", "99999")?;
         ensure!(self.rows()? == rows + 1, "{rows} anomalies before the upgrade, {} after one more line", self.rows()?);
@@ -257,7 +285,7 @@ impl<'a> Story<'a> {
 
     /// What the collector answers, as JSON.
     fn ask(&self, question: &[&str]) -> Result<Value> {
-        let mut command = vec!["runuser", "-u", "oddline", "--", "oddline-collector"];
+        let mut command = vec!["runuser", "-u", "oddline-collector", "--", "oddline-collector"];
         command.extend(question);
         command.push("--json");
         let answer = self.machine.answer(&command)?;
