@@ -19,7 +19,7 @@ use std::{
 use http_body_util::Full;
 use hyper::{Method, Request, Response, StatusCode, body::Bytes, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use oddline_core::wire::ModelState;
+use oddline_core::{terminal, wire::ModelState};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -227,7 +227,6 @@ pub async fn ask(path: &Path, question: &str) -> io::Result<String> {
 }
 
 fn json(value: &impl Serialize) -> String {
-    let mut text = serde_json::to_string(value).expect("text and numbers can always be written");
-    text.push('\n');
-    text
+    let text = serde_json::to_string(value).expect("text and numbers can always be written");
+    format!("{}\n", terminal::json(&text))
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use oddline_core::{format::Format, readings::Values, verdict::CSV_HEADER};
+use oddline_core::{format::Format, readings::Values, terminal, verdict::CSV_HEADER};
 use oddline_detector::Model;
 
 use crate::{
@@ -217,8 +217,7 @@ fn print(args: &Args, told: &mut Output, out: &mut impl Write) -> Result<()> {
     }
     for event in told.events.drain(..) {
         if !args.csv {
-            serde_json::to_writer(&mut *out, &event)?;
-            writeln!(out).context("cannot print")?;
+            writeln!(out, "{}", terminal::json(&serde_json::to_string(&event)?)).context("cannot print")?;
         }
     }
     Ok(())

@@ -33,5 +33,6 @@ pub mod seal;
 
 pub mod event;
 pub mod id;
+pub mod terminal;
 pub mod topic;
 pub mod wire;

@@ -1,12 +1,12 @@
 //! What is said about one record, and why.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
-    format::clean,
     profile::RecordView,
     score::{Cause, SCORE_MAX, Score, shares},
     stream::{FEATURES, StreamName, Vector},
+    terminal::csv_field,
     time::EventTime,
 };
 
@@ -105,38 +105,5 @@ impl Verdict {
         let (server, component) = (csv_field(&self.stream.server), csv_field(&self.stream.component));
         let (score, threshold, reason) = (self.score.value, self.threshold, self.main_reason());
         writeln!(out, "{},{server},{component},{},{score},{threshold},{reason}", self.time, self.value)
-    }
-}
-
-/// A name as a field of CSV: without control characters, quoted where CSV needs it, and with an apostrophe before what a
-/// spreadsheet would take for a formula.
-#[must_use]
-pub fn csv_field(text: &str) -> Cow<'_, str> {
-    let mut text = clean::visible(text.into());
-    let signed = text.len() > 1 && text.starts_with(['+', '-']) && text.parse::<f64>().is_err();
-    if signed || text.starts_with(['=', '@']) {
-        text = format!("'{text}").into();
-    }
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")).into() } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_in_a_table_are_plain_text() {
-        for (name, expected) in [
-            ("web-1", "web-1"),
-            ("-", "-"),
-            ("-5", "-5"),
-            ("a,\"b\"", "\"a,\"\"b\"\"\""),
-            ("a\u{1b}[31m\nb", "a\u{fffd}[31m\u{fffd}b"),
-            ("=HYPERLINK(1,2)", "\"'=HYPERLINK(1,2)\""),
-            ("@x", "'@x"),
-            ("-x", "'-x"),
-        ] {
-            assert_eq!(csv_field(name), expected, "{name:?}");
-        }
     }
 }

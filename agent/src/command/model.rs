@@ -69,7 +69,7 @@ fn show(file: &Path, as_json: bool, out: &mut impl Write) -> Result<()> {
     let slots = store.slots()?.unwrap_or_else(|| Slots::new(models::factory(&config.factory).ok().map(|f| f.0.id)));
     let state = slots.state();
     if as_json {
-        return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?);
+        return Ok(writeln!(out, "{}", oddline_core::terminal::json(&serde_json::to_string_pretty(&state)?))?);
     }
     let mut rows = Vec::new();
     let mut row = |id: &oddline_core::wire::ModelId| {

@@ -20,7 +20,7 @@ pub fn list(agents: &[Agent], counts: &Counts, format: Format, zone: &Zone, now_
     match format {
         Format::Json => {
             let all: Vec<Value> = agents.iter().map(|agent| to_json(agent, count(agent, counts), zone)).collect();
-            format!("{:#}\n", Value::Array(all))
+            super::json(&Value::Array(all))
         }
         Format::Table => table(agents, counts, zone, Some(now_us)).to_text(),
         Format::Csv => table(agents, counts, zone, None).to_csv(),

@@ -20,7 +20,7 @@ pub fn list(anomalies: &[Anomaly], format: Format, zone: &Zone) -> String {
         Format::Csv => csv(anomalies, zone).to_csv(),
         Format::Json => {
             let all: Vec<Value> = anomalies.iter().map(|anomaly| json(anomaly, zone)).collect();
-            format!("{:#}\n", Value::Array(all))
+            super::json(&Value::Array(all))
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::store::DeadLetter;
 #[must_use]
 pub fn list(letters: &[DeadLetter], format: Format, zone: &Zone) -> String {
     if format == Format::Json {
-        return format!("{:#}\n", serde_json::json!(letters));
+        return super::json(&letters);
     }
     let mut table = Table::new(&[
         ("received", Lean::Left),

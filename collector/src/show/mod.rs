@@ -18,6 +18,13 @@ pub enum Format {
     Csv,
 }
 
+/// JSON for programs, harmless on a terminal.
+#[must_use]
+pub fn json(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).expect("text and numbers can always be written");
+    format!("{}\n", oddline_core::terminal::json(&text))
+}
+
 /// The name most like `name`, when one is like it.
 #[must_use]
 pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

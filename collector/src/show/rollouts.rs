@@ -15,7 +15,7 @@ pub fn list(rollouts: &[Rollout], format: Format, zone: &Zone) -> String {
     match format {
         Format::Json => {
             let all: Vec<Value> = rollouts.iter().map(|rollout| to_json(rollout, zone)).collect();
-            format!("{:#}\n", Value::Array(all))
+            super::json(&Value::Array(all))
         }
         Format::Csv => agents(rollouts.iter(), true, zone).to_csv(),
         Format::Table => rollouts.iter().map(|rollout| text(rollout, zone)).collect::<Vec<_>>().join("\n"),

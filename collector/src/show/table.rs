@@ -1,5 +1,7 @@
 //! A table of texts, and the same as CSV.
 
+use oddline_core::terminal::{csv_field, is_hidden};
+
 /// Characters of a cell; the rest is cut with a sign. A reason in a few words fits.
 const CELL_CHARS_MAX: usize = 96;
 
@@ -69,20 +71,20 @@ impl Table {
         text
     }
 
-    /// RFC 4180, lines end with CR LF as it says.
+    /// RFC 4180, lines end with CR LF as it says. A cell stays on its line, and is no formula.
     #[must_use]
     pub fn to_csv(&self) -> String {
-        let mut text = self.columns.iter().map(|(name, _)| quoted(name)).collect::<Vec<_>>().join(",");
+        let mut text = self.columns.iter().map(|(name, _)| csv_field(name)).collect::<Vec<_>>().join(",");
         text.push_str("\r\n");
         for row in &self.rows {
-            text.push_str(&row.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(","));
+            text.push_str(&row.iter().map(|cell| csv_field(cell)).collect::<Vec<_>>().join(","));
             text.push_str("\r\n");
         }
         text
     }
 }
 
-/// Foreign text as a terminal may show it: one line, no control characters, not too long.
+/// Foreign text as a terminal may show it: one line, nothing hidden, not too long.
 #[must_use]
 pub fn shown(text: &str) -> String {
     cut(text, CELL_CHARS_MAX)
@@ -95,19 +97,12 @@ pub fn line(text: &str) -> String {
 }
 
 fn cut(text: &str, chars_max: usize) -> String {
-    let mut shown: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(chars_max).collect();
+    let mut shown: String = text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).take(chars_max).collect();
     if text.chars().nth(chars_max).is_some() {
         shown.pop();
         shown.push('…');
     }
     shown
-}
-
-fn quoted(cell: &str) -> String {
-    // A spreadsheet takes these for a formula.
-    let formula = cell.starts_with(['=', '+', '@']) || (cell.starts_with('-') && cell.parse::<f64>().is_err());
-    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
-    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
 #[cfg(test)]
@@ -140,7 +135,7 @@ mod tests {
     fn csv_is_quoted_where_it_must_be() {
         let mut table = Table::new(&[("a", Lean::Left), ("b", Lean::Left)]);
         table.push(vec!["x,\"y\"".into(), "=1+1".into()]);
-        table.push(vec!["-3.5".into(), "-x".into()]);
-        assert_eq!(table.to_csv(), "a,b\r\n\"x,\"\"y\"\"\",'=1+1\r\n-3.5,'-x\r\n");
+        table.push(vec!["-3.5".into(), "\t-x\u{202e}\n".into()]);
+        assert_eq!(table.to_csv(), "a,b\r\n\"x,\"\"y\"\"\",'=1+1\r\n-3.5,'\u{fffd}-x\u{fffd}\u{fffd}\r\n");
     }
 }

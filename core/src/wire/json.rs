@@ -66,10 +66,11 @@ pub struct JsonLine {
 }
 
 impl JsonLine {
-    /// The line, without its newline.
+    /// The line, without its newline; harmless on a terminal.
     #[must_use]
     pub fn to_text(&self) -> String {
-        serde_json::to_string(self).expect("finite numbers and text keys can always be written")
+        let text = serde_json::to_string(self).expect("finite numbers and text keys can always be written");
+        crate::terminal::json(&text).into_owned()
     }
 }
 

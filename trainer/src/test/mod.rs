@@ -13,11 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use oddline_core::{
-    stream::StreamName,
-    time::EventTime,
-    verdict::{CSV_HEADER, csv_field},
-};
+use oddline_core::{stream::StreamName, terminal::csv_field, time::EventTime, verdict::CSV_HEADER};
 use oddline_detector::{Intake, Judge, Judged, Model};
 use serde_json::{Value, json};
 

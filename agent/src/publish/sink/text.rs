@@ -3,7 +3,10 @@
 
 use std::fmt::Write;
 
-use oddline_core::event::{Episode, Event, Finite, Kind, words::reason_with_value};
+use oddline_core::{
+    event::{Episode, Event, Finite, Kind, words::reason_with_value},
+    terminal::tame,
+};
 
 /// Whether lines begin with the journal's priority marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +80,7 @@ fn figures(e: &Episode) -> String {
 /// Without control characters, and without the invisible ones that reorder what stands around them.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    // Also the invisible ones that reorder what stands around them.
-    let hidden = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
+    tame(text).into_owned()
 }
 
 #[cfg(test)]
