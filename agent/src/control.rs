@@ -9,7 +9,7 @@
 use std::{
     convert::Infallible,
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
     sync::Arc,
@@ -17,7 +17,10 @@ use std::{
 };
 
 use http_body_util::Full;
-use hyper::{Method, Request, Response, StatusCode, body::Bytes, header, server::conn::http1, service::service_fn};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode, body::Bytes, header, http::uri::Authority, server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use oddline_core::{terminal, wire::ModelState};
 use serde::{Deserialize, Serialize};
@@ -123,16 +126,17 @@ pub async fn serve(listener: UnixListener, desk: Desk) {
     }
 }
 
-/// Serves metrics over HTTP for ever.
-pub async fn serve_metrics(listener: TcpListener, desk: Desk) {
+/// Serves metrics over HTTP for ever; `hosts` are names under which it may be asked, besides addresses.
+pub async fn serve_metrics(listener: TcpListener, hosts: Vec<String>, desk: Desk) {
+    let hosts: Arc<[String]> = hosts.into();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let desk = desk.clone();
+        let (desk, hosts) = (desk.clone(), Arc::clone(&hosts));
         tokio::spawn(async move {
             let service = service_fn(|request| {
-                let response = desk.page(&request);
+                let response = desk.page(&request, &hosts);
                 async move { Ok::<_, Infallible>(response) }
             });
             let mut http = http1::Builder::new();
@@ -196,8 +200,13 @@ impl Desk {
         }
     }
 
-    fn page(&self, request: &Request<hyper::body::Incoming>) -> Response<Full<Bytes>> {
+    fn page(&self, request: &Request<hyper::body::Incoming>, hosts: &[String]) -> Response<Full<Bytes>> {
         let (status, text) = match (request.method(), request.uri().path()) {
+            _ if !is_asked(request.headers(), hosts) => {
+                let told = "the Host header names another server than this one: ask an address, or add the name to `hosts` \
+                            in [metrics]\n";
+                (StatusCode::MISDIRECTED_REQUEST, told.to_owned())
+            }
             (&Method::GET, "/metrics") => {
                 let link = self.link.as_ref().map(|link| *link.borrow());
                 (StatusCode::OK, metrics::text(&self.board.reading(), link.as_ref()))
@@ -209,6 +218,20 @@ impl Desk {
         let response = response.header(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
         response.body(Full::new(Bytes::from(text))).expect("its status and headers are valid")
     }
+}
+
+/// Whether a request was meant for this server. A page that a browser has open can reach it under a name of the page's own
+/// (DNS rebinding), and then the Host is that name: never an address, nor a name without a domain.
+fn is_asked(headers: &HeaderMap, hosts: &[String]) -> bool {
+    let mut given = headers.get_all(header::HOST).iter();
+    let (first, second) = (given.next(), given.next());
+    let host = first.and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
+    host.filter(|host| second.is_none() && !host.as_str().contains('@')).is_some_and(|host| {
+        let name = host.host();
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        let is_local = !name.is_empty() && !name.contains('.');
+        is_local || bare.parse::<IpAddr>().is_ok() || hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
+    })
 }
 
 /// Asks the running agent, from another process on this host.

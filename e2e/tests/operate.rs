@@ -184,7 +184,15 @@ fn status_metrics_and_reload() {
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("web-1 of fleet home") && shown.contains("a.log") && shown.contains("reads"), "{shown}");
 
-    let page = metrics(port);
+    // A page in a browser brings the name that it was found under.
+    for host in ["evil.example", "127.0.0.1.evil.example", "evil.example:9464", "x@evil.example", "x\r\nHost: y", ""] {
+        let page = metrics(port, host);
+        assert!(page.starts_with("HTTP/1.1 421") && !page.contains("oddline_lines_total"), "{host:?}: {page}");
+    }
+    for host in ["localhost", "127.0.0.1:9464", "[::1]:9464", "10.1.2.3", "pi-kitchen"] {
+        assert!(metrics(port, host).starts_with("HTTP/1.1 200 OK"), "{host}");
+    }
+    let page = metrics(port, "x");
     assert!(
         page.starts_with("HTTP/1.1 200 OK") && page.contains(&format!("\noddline_lines_total {lines}\n")),
         "{page}"
@@ -216,9 +224,9 @@ fn status_metrics_and_reload() {
     assert!(!gone.status.success() && String::from_utf8_lossy(&gone.stderr).contains("no agent answers"), "{gone:?}");
 }
 
-fn metrics(port: u32) -> String {
+fn metrics(port: u32, host: &str) -> String {
     let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    stream.write_all(format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
     let mut page = String::new();
     stream.read_to_string(&mut page).unwrap();
     page

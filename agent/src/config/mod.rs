@@ -50,6 +50,8 @@ pub struct Config {
     pub control: Option<PathBuf>,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
+    /// Names under which they may be asked, besides addresses.
+    pub metrics_hosts: Vec<String>,
     /// The model that came with the package.
     pub factory: PathBuf,
     /// Minisign public keys whose models are taken.
@@ -125,6 +127,7 @@ fn read(reader: &Reader) -> Option<Config> {
         top.choice("samples", &[("none", Samples::None), ("redacted", Samples::Redacted), ("full", Samples::Full)]);
     let addresses = top.choice("addresses", &[("keep", Addresses::Keep), ("hide", Addresses::Hide)]);
     let flood_limit = top.number("flood_limit", 1..=100_000);
+    let metrics_hosts = metrics.list("hosts").unwrap_or_default();
     metrics.finish();
     model.finish();
     top.finish();
@@ -135,6 +138,7 @@ fn read(reader: &Reader) -> Option<Config> {
         state_dir,
         control: Some(control).filter(|path| !path.as_os_str().is_empty()),
         metrics: listen,
+        metrics_hosts,
         factory: factory.unwrap_or_else(|| FACTORY.into()),
         trusted_keys,
         sources: sources.into_iter().flatten().collect(),

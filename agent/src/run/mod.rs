@@ -325,7 +325,9 @@ impl Agent {
 async fn open_desk(config: &Config, desk: Desk, tasks: &mut JoinSet<()>) -> Option<std::path::PathBuf> {
     if let Some(address) = config.metrics {
         match control::listen_metrics(address).await {
-            Ok(listener) => drop(tasks.spawn(control::serve_metrics(listener, desk.clone()))),
+            Ok(listener) => {
+                drop(tasks.spawn(control::serve_metrics(listener, config.metrics_hosts.clone(), desk.clone())));
+            }
             Err(error) => say(&Told::Control { why: format!("no metrics: {address}: {error}") }),
         }
     }
