@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, Write},
+    path::Path,
 };
 
 use oddline_core::id::FleetName;
@@ -18,7 +19,7 @@ use crate::{
         table::shown,
         time::{When, Zone},
     },
-    store::{Address, Anomaly, Filter, ID_PREFIX_MIN, Mode, Store, Target, Who},
+    store::{Address, Anomaly, Filter, ID_PREFIX_MIN, Mode, ModelFile, Store, Target, Who},
 };
 
 /// Roll-outs that are shown.
@@ -31,13 +32,18 @@ const DAY_US: i64 = 86_400_000_000;
 ///
 /// # Errors
 /// What went wrong, with its exit code.
-pub async fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&str)) -> Result<(), CommandError> {
+pub fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&str)) -> Result<(), CommandError> {
     let text = match &cli.command {
         Command::Enroll(args) => membership::enroll(config, args)?,
         Command::EnrollBroker { names, out } => membership::enroll_broker(config, names, out)?,
         Command::Revoke { agent } => membership::revoke(config, agent)?,
         Command::Enrolled(output) => membership::enrolled(config, *output)?,
-        _ => of_store(cli, config, say).await?,
+        Command::Push(args) => {
+            // Read before: the file is the caller's, the database the collector's.
+            let model = push::read(&args.model, args.report.as_deref())?;
+            at_home(address(cli, config), || of_store(cli, config, Some(&model), say))?
+        }
+        _ => at_home(address(cli, config), || of_store(cli, config, None, say))?,
     };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever read it has seen enough.
@@ -46,8 +52,35 @@ pub async fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&s
     }
 }
 
-/// Commands that need the database.
-async fn of_store(cli: &Cli, config: &Config, say: fn(&str)) -> Result<String, CommandError> {
+/// Waits for work on a database, with everything that it opens and starts, as the owner of the folder that the database
+/// is in.
+///
+/// # Errors
+/// The work's, or when root cannot become the owner.
+pub fn at_home<T, F>(store: &Address, work: impl FnOnce() -> F + Send) -> Result<T, CommandError>
+where
+    T: Send,
+    F: Future<Output = Result<T, CommandError>>,
+{
+    let waited = || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.map_err(CommandError::System)?.block_on(work())
+    };
+    let folder = match store {
+        Address::Sqlite(file) => file.parent().filter(|folder| !folder.as_os_str().is_empty()),
+        // Not of this machine's files.
+        Address::Postgres(_) => return waited(),
+    };
+    oddline_owner::of(folder.unwrap_or(Path::new(".")), waited).map_err(CommandError::System)?
+}
+
+/// Commands that need the database; `model` is the one to be pushed.
+async fn of_store(
+    cli: &Cli,
+    config: &Config,
+    model: Option<&ModelFile>,
+    say: fn(&str),
+) -> Result<String, CommandError> {
     let store = Store::open(address(cli, config), Mode::Use).await?;
     let answer = match &cli.command {
         Command::Run
@@ -59,7 +92,10 @@ async fn of_store(cli: &Cli, config: &Config, say: fn(&str)) -> Result<String, C
         Command::Agents(output) => agents(&store, *output).await?,
         Command::Anomalies(args) => anomalies(&store, args, say).await?,
         Command::Verdict(args) => verdict(&store, args).await?,
-        Command::Push(args) => push_model(&store, config, args, say).await?,
+        Command::Push(args) => match model {
+            Some(model) => push_model(&store, config, model, args, say).await?,
+            None => String::new(),
+        },
         Command::Rollouts(output) => {
             let rollouts = store.rollouts(ROLLOUTS_MAX).await?;
             let text = show::rollouts::list(&rollouts, output.format(), &zone(*output));
@@ -126,7 +162,7 @@ async fn anomalies(store: &Store, args: &Anomalies, say: fn(&str)) -> Result<Str
         let anomaly = one(store, id).await?;
         return Ok(match args.output.format() {
             Format::Table => show::anomalies::detail(&anomaly, &store.verdicts(&anomaly.id).await?, &zone),
-            Format::Json => format!("{:#}\n", show::anomalies::json(&anomaly, &zone)),
+            Format::Json => show::json(&show::anomalies::json(&anomaly, &zone)),
             Format::Csv => show::anomalies::list(&[anomaly], Format::Csv, &zone),
         });
     }
@@ -204,8 +240,13 @@ async fn one(store: &Store, id: &str) -> Result<Anomaly, CommandError> {
     }
 }
 
-async fn push_model(store: &Store, config: &Config, args: &Push, say: fn(&str)) -> Result<String, CommandError> {
-    let model = push::read(&args.model, args.report.as_deref())?;
+async fn push_model(
+    store: &Store,
+    config: &Config,
+    model: &ModelFile,
+    args: &Push,
+    say: fn(&str),
+) -> Result<String, CommandError> {
     let known: Vec<Who> = store.agents().await?.into_iter().map(|agent| agent.who).collect();
     let target = if args.to == ["all"] {
         let fleets: BTreeSet<FleetName> = match &args.fleet {
@@ -228,7 +269,7 @@ async fn push_model(store: &Store, config: &Config, args: &Push, say: fn(&str)) 
             newest.version, model.version
         ));
     }
-    let rollouts = store.push(&model, &target, now_us()).await?;
+    let rollouts = store.push(model, &target, now_us()).await?;
     let rollouts = rollouts.iter().map(|id| format!("roll-out {id}")).collect::<Vec<_>>().join(", ");
     let to = match &target {
         Target::Everyone(fleets) => {

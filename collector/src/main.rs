@@ -33,13 +33,10 @@ fn act(cli: &Cli) -> Result<(), CommandError> {
         return oddline_pages::write(Cli::command(), pages::SECTIONS, dir).map_err(CommandError::Output);
     }
     let config = commands::configured(cli)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::System)?;
-    runtime.block_on(async {
-        match &cli.command {
-            Command::Run => process::run(config, say).await,
-            _ => commands::answer(cli, &config, &mut std::io::stdout().lock(), say).await,
-        }
-    })
+    match &cli.command {
+        Command::Run => commands::at_home(&config.store.clone(), || process::run(config, say)),
+        _ => commands::answer(cli, &config, &mut std::io::stdout().lock(), say),
+    }
 }
 
 /// One line, whatever foreign text is in it. Nobody reads standard error: then nobody misses what it says.

@@ -6,7 +6,7 @@ use crate::{
     args::{Enroll, Output},
     clock::now,
     config::Config,
-    enroll::{Authority, Renewal, Request},
+    enroll::{Authority, EnrollError, Renewal, Request},
     error::CommandError,
     process::{authority, new_authority},
     show::{
@@ -61,11 +61,26 @@ fn note(authority: &Authority, config: &Config) -> String {
     if authority.is_new() { format!("{}\n", new_authority(&config.state)) } else { String::new() }
 }
 
+/// The authority, if there is one, in a folder that must be there: a path with a mistake in it is not an empty fleet.
+fn existing(config: &Config) -> Result<Option<Authority>, CommandError> {
+    if !config.state.is_dir() {
+        return Err(CommandError::Name(format!(
+            "there is no folder {}: is that the `state` of this collector? `enroll` makes it at its first use",
+            config.state.display()
+        )));
+    }
+    Ok(Authority::existing(config.state.join("authority"))?)
+}
+
 /// Takes an agent's certificates back.
 ///
 /// # Errors
 /// When it has none, or a file cannot be written.
 pub fn revoke(config: &Config, agent: &oddline_core::id::AgentName) -> Result<String, CommandError> {
+    // Where there is no authority nobody has a certificate, and none is made by asking.
+    if existing(config)?.is_none() {
+        return Err(EnrollError::NotEnrolled(agent.clone()).into());
+    }
     let count = authority(&config.state)?.revoke(agent, now())?;
     Ok(format!("{count} certificates of {agent} count no longer; a running collector cuts it off within a second\n"))
 }
@@ -75,7 +90,7 @@ pub fn revoke(config: &Config, agent: &oddline_core::id::AgentName) -> Result<St
 /// # Errors
 /// When a record cannot be read.
 pub fn enrolled(config: &Config, output: Output) -> Result<String, CommandError> {
-    let agents = authority(&config.state)?.agents(now())?;
+    let agents = existing(config)?.map_or(Ok(Vec::new()), |authority| authority.agents(now()))?;
     let mut table = Table::new(&[
         ("agent", Lean::Left),
         ("fleet", Lean::Left),
@@ -105,7 +120,7 @@ pub fn enrolled(config: &Config, output: Output) -> Result<String, CommandError>
                     "expires": agent.expires, "is_due": agent.is_due,
                 })
             });
-            format!("{:#}\n", serde_json::Value::Array(all.collect()))
+            crate::show::json(&serde_json::Value::Array(all.collect()))
         }
     })
 }

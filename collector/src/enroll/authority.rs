@@ -1,19 +1,19 @@
 //! The fleet's certificate authority on disk, and what it signs. One process at a time changes it.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use oddline_core::id::{AgentName, FleetName};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use super::{
     EnrollError,
     bundle::{Bundle, Draft, Renewal, Request},
     certificate::{Holder, LIFE, Pair, Signer, day, days, is_server_name, is_signed_by, new_key},
-    files::{self, OPEN, SECRET},
+    files::{self, OPEN, SECRET, read_json, write_json},
     revoked::{REVOKED_BYTES_MAX, Revoked, RevokedError, Serial, relisted},
 };
 
@@ -117,6 +117,20 @@ impl Authority {
         Ok(this)
     }
 
+    /// The authority in this folder, if there is one; makes nothing.
+    ///
+    /// # Errors
+    /// When its files cannot be read, or the key is missing.
+    pub fn existing(folder: impl Into<PathBuf>) -> Result<Option<Self>, EnrollError> {
+        let this = Self { folder: folder.into(), is_new: false };
+        let key = this.path("ca.key");
+        match (files::is_there(&this.ca())?, files::is_there(&key)?) {
+            (false, false) => Ok(None),
+            (true, false) => Err(EnrollError::KeyMissing(key)),
+            (_, true) => Ok(Some(this)),
+        }
+    }
+
     /// Whether there was none before: agents of another one cannot connect.
     #[must_use]
     pub fn is_new(&self) -> bool {
@@ -156,19 +170,14 @@ impl Authority {
         if let Some(known) = known
             && known.names == names
             && known.expires > seconds(now + LIFE / 3)
-            && certificate.exists()
-            && key.exists()
+            && files::is_there(&certificate)?
+            && files::is_there(&key)?
         {
             return Ok(files(known.expires, false));
         }
         let pair = self.signer()?.sign(Holder::Server(names), now, LIFE)?;
         // Without the record the pair does not count, so a cut between these makes a new pair.
-        match fs::remove_file(&record) {
-            Err(reason) if reason.kind() != io::ErrorKind::NotFound => {
-                return Err(EnrollError::File { path: record, reason });
-            }
-            Ok(()) | Err(_) => {}
-        }
+        files::remove(&record)?;
         files::write(&key, pair.key.as_bytes(), SECRET)?;
         files::write(&certificate, pair.certificate.as_bytes(), OPEN)?;
         let expires = seconds(pair.expires);
@@ -270,8 +279,7 @@ impl Authority {
         }
         files::write(&path, text.as_bytes(), OPEN)?;
         self.write_list(&self.signer()?, now)?;
-        let record_path = self.record_path(agent);
-        fs::remove_file(&record_path).map_err(|reason| EnrollError::File { path: record_path, reason })?;
+        files::remove(&self.record_path(agent))?;
         Ok(record.certificates.len())
     }
 
@@ -296,11 +304,8 @@ impl Authority {
     /// # Errors
     /// When a record cannot be read.
     pub fn agents(&self, now: SystemTime) -> Result<Vec<Enrolled>, EnrollError> {
-        let folder = self.path("agents");
-        let failed = |reason| EnrollError::File { path: folder.clone(), reason };
         let mut agents = Vec::new();
-        for found in fs::read_dir(&folder).map_err(failed)? {
-            let name = found.map_err(failed)?.file_name();
+        for name in files::names(&self.path("agents"))? {
             let Some(agent) = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok()) else { continue };
             if let Some(record) = self.record(&agent)? {
                 agents.push(enrolled(agent, &record, now));
@@ -385,17 +390,6 @@ fn last_of(record: &Record) -> Option<u64> {
 
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EnrollError> {
-    let damaged =
-        |error: serde_json::Error| EnrollError::Authority { path: path.to_owned(), reason: error.to_string() };
-    files::read(path)?.map(|text| serde_json::from_str(&text).map_err(damaged)).transpose()
-}
-
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), EnrollError> {
-    let text = serde_json::to_string_pretty(value).expect("text and numbers can always be written");
-    files::write(path, text.as_bytes(), SECRET)
 }
 
 #[cfg(test)]

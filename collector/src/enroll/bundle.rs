@@ -2,7 +2,6 @@
 //! folder and as an archive that unpacks into `/etc`. The operator's own `agent.toml` stays as it is.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -120,7 +119,7 @@ impl Draft {
         let folder = out.join(request.agent.as_str());
         let archive = out.join(format!("{}.tar", request.agent));
         for path in [&folder, &archive] {
-            if fs::symlink_metadata(path).is_ok() {
+            if files::is_there(path)? {
                 return Err(EnrollError::BundleExists(path.clone()));
             }
         }
@@ -132,14 +131,10 @@ impl Draft {
             ("tls/agent.key", SECRET, pair.key.as_bytes()),
         ];
         let new = out.join(format!(".{}.new", request.agent));
-        match fs::remove_dir_all(&new) {
-            Err(reason) if reason.kind() != std::io::ErrorKind::NotFound => {
-                return Err(EnrollError::File { path: new, reason });
-            }
-            Ok(()) | Err(_) => {}
-        }
+        files::remove_folder(&new)?;
+        files::new_folder(&new)?;
         for folder in ["agent.d", "tls"] {
-            files::folder(&new.join(folder))?;
+            files::new_folder(&new.join(folder))?;
         }
         for (name, mode, content) in entries {
             files::write_new(&new.join(name), content, mode)?;
@@ -154,9 +149,8 @@ impl Draft {
 
     /// Puts it in its place.
     pub fn publish(self, pair: &Pair) -> Result<Bundle, EnrollError> {
-        let failed = |reason| EnrollError::File { path: self.folder.clone(), reason };
         files::write_new(&self.archive, &self.packed, SECRET)?;
-        fs::rename(&self.new, &self.folder).map_err(failed)?;
+        files::rename(&self.new, &self.folder)?;
         let Self { folder, archive, .. } = self;
         Ok(Bundle { folder, archive, serial: pair.serial.clone(), expires: day(pair.expires) })
     }
@@ -175,6 +169,8 @@ fn is_address(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn request() -> Request {

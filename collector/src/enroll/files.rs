@@ -1,11 +1,14 @@
-//! Files that are there whole or not at all.
+//! Files that are there whole or not at all. Root touches each as the owner of the folder it is in.
 
 use std::{
+    ffi::OsString,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
 };
+
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::EnrollError;
 
@@ -17,86 +20,116 @@ const SECRET_FOLDER: u32 = 0o700;
 
 /// Replaces the file, or leaves it as it was.
 pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), EnrollError> {
-    let failed = |reason| EnrollError::File { path: path.to_owned(), reason };
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(failed(io::ErrorKind::InvalidInput.into()));
-    };
-    let new = folder.join(format!(".{}.new", name.to_string_lossy()));
-    let written = create(&new, mode).and_then(|mut file| {
+    there(path, || {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let new = path.with_file_name(format!(".{}.new", name.to_string_lossy()));
+        // What is left of an attempt that was cut off may have another mode.
+        gone(fs::remove_file(&new))?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        give_to_owner_of(folder, &new)?;
         fs::rename(&new, path)?;
-        File::open(folder)?.sync_all()
-    });
-    written.map_err(failed)
+        File::open(folder_of(path))?.sync_all()
+    })
 }
 
 /// Writes a file that must not be there.
 pub(super) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), EnrollError> {
-    let open = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    let written = open.and_then(|mut file| {
+    there(path, || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
-    });
-    written.map_err(|reason| EnrollError::File { path: path.to_owned(), reason })
-}
-
-/// With what is left of an attempt that was cut off out of the way: its mode may be another.
-fn create(path: &Path, mode: u32) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+    })
 }
 
 /// Makes a folder for the owner alone, with those above it.
 pub(super) fn folder(path: &Path) -> Result<(), EnrollError> {
-    let failed = |reason| EnrollError::File { path: path.to_owned(), reason };
-    let missing: Vec<&Path> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
-    DirBuilder::new().recursive(true).mode(SECRET_FOLDER).create(path).map_err(failed)?;
-    for made in missing.into_iter().rev() {
-        if let Some(above) = made.parent().filter(|above| !above.as_os_str().is_empty()) {
-            give_to_owner_of(above, made).map_err(failed)?;
-        }
-    }
-    Ok(())
+    there(path, || DirBuilder::new().recursive(true).mode(SECRET_FOLDER).create(path))
 }
 
-/// What root makes for the collector belongs to the collector: run as root once, a command must not lock the service out
-/// of its own files. Anybody else's stays his own.
-fn give_to_owner_of(folder: &Path, made: &Path) -> io::Result<()> {
-    let (owner, own) = (fs::metadata(folder)?, fs::metadata(made)?);
-    if own.uid() != 0 || owner.uid() == 0 {
-        return Ok(());
-    }
-    chown(made, Some(owner.uid()), Some(owner.gid()))
+/// Makes a folder that must not be there.
+pub(super) fn new_folder(path: &Path) -> Result<(), EnrollError> {
+    there(path, || DirBuilder::new().mode(SECRET_FOLDER).create(path))
 }
 
 /// Waits until no other process holds it; let go when it is dropped.
 pub(super) fn lock(path: &Path) -> Result<File, EnrollError> {
-    let open = OpenOptions::new().create(true).append(true).mode(SECRET).open(path);
-    let held = open.and_then(|file| {
-        path.parent().map_or(Ok(()), |folder| give_to_owner_of(folder, path))?;
+    there(path, || {
+        let file = OpenOptions::new().create(true).append(true).mode(SECRET).open(path)?;
         file.lock()?;
         Ok(file)
-    });
-    held.map_err(|reason| EnrollError::File { path: path.to_owned(), reason })
+    })
 }
 
 /// `None` when it is not there.
 pub(super) fn read(path: &Path) -> Result<Option<String>, EnrollError> {
-    match fs::read_to_string(path) {
+    there(path, || match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(reason) => Err(EnrollError::File { path: path.to_owned(), reason }),
-    }
+        Err(error) => Err(error),
+    })
+}
+
+/// `None` when it is not there.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EnrollError> {
+    let damaged =
+        |error: serde_json::Error| EnrollError::Authority { path: path.to_owned(), reason: error.to_string() };
+    read(path)?.map(|text| serde_json::from_str(&text).map_err(damaged)).transpose()
+}
+
+/// For the owner alone.
+pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), EnrollError> {
+    let text = serde_json::to_string_pretty(value).expect("text and numbers can always be written");
+    write(path, text.as_bytes(), SECRET)
+}
+
+/// Whether anything is there, a link that leads nowhere too.
+pub(super) fn is_there(path: &Path) -> Result<bool, EnrollError> {
+    there(path, || match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    })
+}
+
+/// Names of what is in a folder.
+pub(super) fn names(folder: &Path) -> Result<Vec<OsString>, EnrollError> {
+    there(folder, || fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect())
+}
+
+/// Takes a file away, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), EnrollError> {
+    there(path, || gone(fs::remove_file(path)))
+}
+
+/// Takes a folder away with all that is in it, if it is there.
+pub(super) fn remove_folder(path: &Path) -> Result<(), EnrollError> {
+    there(path, || gone(fs::remove_dir_all(path)))
+}
+
+/// Gives it another name beside.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), EnrollError> {
+    there(to, || fs::rename(from, to))
+}
+
+/// Every act is that of the folder's owner: what root makes for the collector is the collector's, and a link that the
+/// collector has put in the way leads root nowhere.
+fn there<T: Send>(path: &Path, act: impl FnOnce() -> io::Result<T> + Send) -> Result<T, EnrollError> {
+    let done = oddline_owner::of(folder_of(path), act).and_then(|done| done);
+    done.map_err(|reason| EnrollError::File { path: path.to_owned(), reason })
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
     use super::*;
 

@@ -111,16 +111,9 @@ impl Revoked {
     /// # Errors
     /// When it cannot be read, is too long, or a line is none of it.
     pub fn read(path: &Path) -> Result<Self, RevokedError> {
-        let failed = |reason| RevokedError::Read { path: path.to_owned(), reason };
-        match fs::metadata(path) {
-            Ok(found) if found.len() > REVOKED_BYTES_MAX => {
-                return Err(RevokedError::TooLarge { path: path.to_owned(), bytes: found.len() });
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(failed(error)),
-        }
-        let text = fs::read_to_string(path).map_err(failed)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let text = oddline_owner::of(folder, || bounded(path))
+            .unwrap_or_else(|reason| Err(RevokedError::Read { path: path.to_owned(), reason }))?;
         let mut serials = BTreeSet::new();
         for (line, content) in (1..).zip(text.lines()) {
             let content = content.trim();
@@ -160,6 +153,19 @@ impl Revoked {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Its text, empty when it is not there.
+fn bounded(path: &Path) -> Result<String, RevokedError> {
+    let failed = |reason| RevokedError::Read { path: path.to_owned(), reason };
+    match fs::metadata(path) {
+        Ok(found) if found.len() > REVOKED_BYTES_MAX => {
+            Err(RevokedError::TooLarge { path: path.to_owned(), bytes: found.len() })
+        }
+        Ok(_) => fs::read_to_string(path).map_err(failed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(failed(error)),
     }
 }
 

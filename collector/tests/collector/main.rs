@@ -15,6 +15,7 @@ mod plans;
 mod postgres;
 mod program;
 mod queries;
+mod root;
 mod store_model;
 mod words;
 
