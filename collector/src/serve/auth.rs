@@ -11,7 +11,7 @@ use std::{
 use axum::http::{HeaderMap, Method, StatusCode, header, uri::Authority};
 use sha2::{Digest as _, Sha256};
 
-use super::error::Problem;
+use super::{error::Problem, settings::Settings};
 
 /// Characters of the shortest token: with fewer it can be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
@@ -40,6 +40,11 @@ pub enum TokenError {
         "the API would listen on {0}, which other machines reach: name a token_file in [api], or listen on 127.0.0.1"
     )]
     Needed(SocketAddr),
+    /// It is needed on loopback too.
+    #[error(
+        "`hosts` or `trusted_proxies` in [api] say that a proxy passes on what other machines ask: name a token_file"
+    )]
+    Proxied,
 }
 
 /// A token's hash: comparing hashes tells nothing of the token by its time.
@@ -70,12 +75,13 @@ impl Token {
     }
 }
 
-/// The token of an address, when it has or needs one.
-pub(super) fn token(listen: SocketAddr, file: Option<&Path>) -> Result<Option<Token>, TokenError> {
-    match file {
+/// The token, when there is or must be one.
+pub(super) fn token(settings: &Settings) -> Result<Option<Token>, TokenError> {
+    match &settings.token_file {
         Some(file) => Token::read(file).map(Some),
-        None if listen.ip().to_canonical().is_loopback() => Ok(None),
-        None => Err(TokenError::Needed(listen)),
+        None if !settings.listen.ip().to_canonical().is_loopback() => Err(TokenError::Needed(settings.listen)),
+        None if settings.has_strangers() => Err(TokenError::Proxied),
+        None => Ok(None),
     }
 }
 
@@ -94,7 +100,11 @@ pub(super) fn offer(token: Option<&Token>, headers: &HeaderMap) -> Offer {
     let Some(token) = token else { return Offer::Right };
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Offer::Nothing };
     let bearer = value.as_bytes().split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "));
-    if bearer.is_some_and(|(_, offered)| token.is(offered)) { Offer::Right } else { Offer::Wrong }
+    if bearer.is_some_and(|(_, offered)| offered.len() <= TOKEN_CHARS_MAX && token.is(offered)) {
+        Offer::Right
+    } else {
+        Offer::Wrong
+    }
 }
 
 /// Whether a request was meant for this server: on loopback only names and addresses of this machine, and what `hosts`

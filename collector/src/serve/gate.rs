@@ -30,6 +30,7 @@ use tokio::{
 use super::{
     error::Problem,
     limits::{Limits, network},
+    proxy::{Network, is_trusted},
 };
 
 /// After the system had no descriptor for a connection.
@@ -44,6 +45,7 @@ const TURN_AWAY_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct Gate {
     listener: TcpListener,
     limits: Limits,
+    proxies: Vec<Network>,
     inside: Arc<Inside>,
     farewells: Arc<Semaphore>,
 }
@@ -103,8 +105,15 @@ pub(super) struct Peer {
 pub(super) struct Busy(Arc<Clock>);
 
 impl Gate {
-    pub(super) fn new(listener: TcpListener, limits: Limits, inside: Arc<Inside>) -> Self {
-        Self { listener, limits, inside, farewells: Arc::new(Semaphore::new(TURNED_AWAY_MAX)) }
+    pub(super) fn new(listener: TcpListener, limits: Limits, proxies: Vec<Network>, inside: Arc<Inside>) -> Self {
+        Self { listener, limits, proxies, inside, farewells: Arc::new(Semaphore::new(TURNED_AWAY_MAX)) }
+    }
+
+    /// A trusted proxy's connections are those of everybody behind it.
+    fn limits_of(&self, address: IpAddr) -> Limits {
+        let each =
+            if is_trusted(&self.proxies, address) { self.limits.connections } else { self.limits.connections_each };
+        Limits { connections_each: each, ..self.limits }
     }
 
     /// Says that there is no place, in a task of its own; nothing at all when many are being told.
@@ -172,7 +181,7 @@ impl Listener for Gate {
                     continue;
                 }
             };
-            let Some(place) = self.inside.enter(address.ip(), &self.limits) else {
+            let Some(place) = self.inside.enter(address.ip(), &self.limits_of(address.ip())) else {
                 self.turn_away(stream);
                 continue;
             };

@@ -12,9 +12,9 @@ use std::{
 pub struct Limits {
     /// Connections at a time: browsers of a team open six each.
     pub connections: usize,
-    /// Of one address, so that one cannot take them all.
+    /// Of one address that is no trusted proxy's, so that one cannot take them all.
     pub connections_each: usize,
-    /// Requests of one address at once: a page of the dashboard asks a dozen.
+    /// Requests of one address at once, with the token and without it each: a page of the dashboard asks a dozen.
     pub burst: u32,
     /// Requests of one address a second after that: more is a program that should page with larger pages.
     pub per_second: u32,

@@ -4,6 +4,7 @@
 //! ```text
 //!  gate     connections: how many, how long         auth     who may ask, which host, which origin
 //!  web      what every request passes               limits   bounds and their reasons
+//!  proxy    whose request it is behind one
 //!  query    parameters into values                  error    what is told instead of an answer
 //!  api, live, metrics, openapi                      the answers
 //! ```
@@ -20,6 +21,7 @@ mod limits;
 mod live;
 mod metrics;
 mod openapi;
+mod proxy;
 mod query;
 mod settings;
 mod web;
@@ -32,7 +34,13 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
-pub use self::{auth::TokenError, limits::Limits, openapi::document, settings::Settings};
+pub use self::{
+    auth::TokenError,
+    limits::Limits,
+    openapi::document,
+    proxy::{Network, NetworkError},
+    settings::Settings,
+};
 use self::{
     gate::{Gate, Peer},
     live::Hub,
@@ -132,16 +140,16 @@ impl Server {
     /// Without a token where other machines reach it, or when it cannot listen.
     pub async fn start(settings: Settings, sources: Sources) -> Result<Self, ServeError> {
         let listen = settings.listen;
-        let token = auth::token(listen, settings.token_file.as_deref())?;
+        let token = auth::token(&settings)?;
         let refused = |reason| ServeError::Listen { listen, reason };
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (stop, stopped) = watch::channel(false);
         let hub = Hub::new(&settings.limits);
         let looking = tokio::spawn(hub.clone().run(sources.clone(), stopped.clone()));
-        let limits = settings.limits;
+        let (limits, proxies) = (settings.limits, settings.trusted_proxies.clone());
         let app = Arc::new(Shared::new(settings, sources, token, hub, stopped.clone()));
-        let gate = Gate::new(listener, limits, Arc::clone(&app.inside));
+        let gate = Gate::new(listener, limits, proxies, Arc::clone(&app.inside));
         let service = router(app).into_make_service_with_connect_info::<Peer>();
         let mut ended = stopped;
         let serve = axum::serve(gate, service).with_graceful_shutdown(async move {

@@ -1,10 +1,13 @@
 //! What an operator may set: `[api]` in collector.toml.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use oddline_config::Section;
 
-use super::limits::Limits;
+use super::{limits::Limits, proxy::Network};
 
 /// Where the API listens unless another place is named: this machine only.
 const LISTEN: &str = "127.0.0.1:8180";
@@ -18,6 +21,8 @@ pub struct Settings {
     pub token_file: Option<PathBuf>,
     /// Names besides localhost under which it is asked, as a proxy before it passes them on.
     pub hosts: Vec<String>,
+    /// Proxies whose word counts about who asks.
+    pub trusted_proxies: Vec<Network>,
     /// What clients may use.
     pub limits: Limits,
 }
@@ -25,11 +30,22 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let listen = LISTEN.parse().expect("it is an address");
-        Self { listen, token_file: None, hosts: Vec::new(), limits: Limits::default() }
+        Self { listen, token_file: None, hosts: Vec::new(), trusted_proxies: Vec::new(), limits: Limits::default() }
     }
 }
 
 impl Settings {
+    /// Whether somebody else than this machine may ask: there, or through a proxy here.
+    pub(super) fn has_strangers(&self) -> bool {
+        let is_here = |host: &String| {
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        };
+        !self.listen.ip().to_canonical().is_loopback()
+            || !self.trusted_proxies.is_empty()
+            || !self.hosts.iter().all(is_here)
+    }
+
     /// Reads `[api]`; `None` when it says `enabled = false`.
     #[must_use]
     pub fn read(api: &Section<'_>) -> Option<Self> {
@@ -39,6 +55,7 @@ impl Settings {
             listen: api.value("listen").unwrap_or(usual.listen),
             token_file: api.path("token_file"),
             hosts: api.list("hosts").unwrap_or_default(),
+            trusted_proxies: api.list("trusted_proxies").unwrap_or_default(),
             limits: usual.limits,
         };
         if !settings.listen.ip().to_canonical().is_loopback() && !api.has("token_file") {
@@ -47,6 +64,9 @@ impl Settings {
                 settings.listen
             );
             api.problem("listen", told);
+        } else if settings.has_strangers() && !api.has("token_file") {
+            let key = if settings.trusted_proxies.is_empty() { "hosts" } else { "trusted_proxies" };
+            api.problem(key, "a proxy passes on what other machines ask: name a token_file");
         }
         enabled.then_some(settings)
     }

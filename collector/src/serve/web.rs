@@ -28,6 +28,7 @@ use super::{
     limits::{Buckets, HEADER_BYTES_MAX, URI_BYTES_MAX},
     live::Hub,
     metrics::Slow,
+    proxy,
 };
 use crate::store::{Store, StoreError};
 
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     pub slow: Mutex<Option<Slow>>,
     questions: Arc<Semaphore>,
     rate: Buckets,
+    rate_of_strangers: Buckets,
     wrong_tokens: Buckets,
 }
 
@@ -82,6 +84,7 @@ impl Shared {
             slow: Mutex::default(),
             questions: Arc::new(Semaphore::new(limits.questions)),
             rate: Buckets::new(limits.burst, limits.per_second.into()),
+            rate_of_strangers: Buckets::new(limits.burst, limits.per_second.into()),
             wrong_tokens: Buckets::new(limits.wrong_tokens, WRONG_TOKENS_PER_SECOND),
             sources,
             settings,
@@ -125,13 +128,16 @@ impl Shared {
     async fn check(&self, request: &mut Request, address: IpAddr) -> Result<(), Problem> {
         sizes(request)?;
         auth::host(self.loopback, &self.settings.hosts, request.headers())?;
-        if let Err(seconds) = self.rate.take(address, Instant::now()) {
+        let offer = auth::offer(self.token.as_ref(), request.headers());
+        // Strangers behind the same proxy must not use up what the token's holders have.
+        let rate = if offer == Offer::Right { &self.rate } else { &self.rate_of_strangers };
+        if let Err(seconds) = rate.take(address, Instant::now()) {
             let told = "too many requests from this address";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, told, "wait, and ask for larger pages");
             return Err(problem.retry_after(seconds));
         }
         auth::origin(request.method(), request.headers())?;
-        match auth::offer(self.token.as_ref(), request.headers()) {
+        match offer {
             // Who looks whether the collector is well has no token; it is told yes or no.
             Offer::Nothing if request.uri().path() == "/healthz" => Ok(()),
             Offer::Nothing => Err(unauthorized("a token is needed")),
@@ -185,7 +191,8 @@ pub(super) async fn pass(
 ) -> Response {
     let busy = peer.busy();
     let path = request.uri().path().to_owned();
-    let mut response = match app.check(&mut request, peer.address.ip()).await {
+    let client = proxy::client(peer.address.ip(), &app.settings.trusted_proxies, request.headers());
+    let mut response = match app.check(&mut request, client).await {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };

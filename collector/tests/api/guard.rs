@@ -54,6 +54,17 @@ async fn it_does_not_start_beyond_loopback_without_a_good_token() {
         assert!(error.contains("16 to 512"), "{bad:?}: {error}");
         assert!(bad.is_empty() || !error.contains(bad), "a secret is not printed");
     }
+    // Nor on loopback, when a proxy there passes on what others ask.
+    let proxied = [
+        Settings { hosts: vec!["localhost".to_owned(), "logs.example".to_owned()], ..settings() },
+        Settings { trusted_proxies: vec!["127.0.0.1".parse().unwrap()], ..settings() },
+    ];
+    for settings in proxied {
+        let error = try_start(folder.path(), settings).await.unwrap_err();
+        assert!(matches!(error, ServeError::Token(TokenError::Proxied)), "{error}");
+    }
+    let here = Settings { hosts: vec!["localhost".to_owned(), "[::1]".to_owned()], ..settings() };
+    try_start(folder.path(), here).await.unwrap().stop().await;
     for loopback in ["127.0.0.1:0", "127.0.0.2:0"] {
         let settings = Settings { listen: loopback.parse().unwrap(), ..settings() };
         try_start(folder.path(), settings).await.unwrap().stop().await;
@@ -112,9 +123,58 @@ async fn guessing_comes_to_an_end_and_locks_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_behind_the_same_proxy_locks_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { burst: 20, per_second: 1, wrong_token_delay: Duration::from_millis(1), ..settings().limits };
+    let token_file = folder.path().join("token");
+    std::fs::write(&token_file, TOKEN).unwrap();
+    let told = vec!["127.0.0.1".parse().unwrap()];
+    for trusted_proxies in [Vec::new(), told] {
+        let is_told = !trusted_proxies.is_empty();
+        let settings = Settings { limits, token_file: Some(token_file.clone()), trusted_proxies, ..settings() };
+        let mut web = on_sqlite(folder.path(), settings).await;
+        let ask = |web: &Web, from: &str, token: &str| {
+            // What the stranger claims, then what the proxy adds.
+            let from = format!("10.9.8.7, {from}");
+            let mut headers = vec![("x-forwarded-for", from.as_str())];
+            headers.extend((!token.is_empty()).then_some(("authorization", token)));
+            web.ask("GET", "/api/v1/servers", &headers, "").status
+        };
+        for attempt in ["", "Bearer guess"] {
+            while ask(&web, "203.0.113.66", attempt) != 429 {}
+        }
+        web.token = Some(TOKEN.to_owned());
+        web.get("/api/v1/servers");
+        web.token = None;
+        // Without the token it is the proxy that tells people apart, when it is believed.
+        assert_eq!(ask(&web, "198.51.100.5", ""), if is_told { 401 } else { 429 });
+        assert_eq!(ask(&web, "203.0.113.66", ""), 429);
+        web.server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_of_a_trusted_proxy_are_those_of_all_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { connections: 12, connections_each: 4, ..settings().limits };
+    let token_file = folder.path().join("token");
+    std::fs::write(&token_file, TOKEN).unwrap();
+    let trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    let settings = Settings { limits, token_file: Some(token_file), trusted_proxies, ..settings() };
+    let web = on_sqlite(folder.path(), settings).await;
+    let idle: Vec<_> = (0..8).map(|_| std::net::TcpStream::connect(web.address).unwrap()).collect();
+    assert_eq!(web.ask("GET", "/healthz", &[], "").status, 200, "beside {} others", idle.len());
+    web.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_another_site_gets_nothing_on_loopback() {
     let folder = tempfile::tempdir().unwrap();
-    let web = on_sqlite(folder.path(), Settings { hosts: vec!["logs.example".to_owned()], ..settings() }).await;
+    let token_file = folder.path().join("token");
+    std::fs::write(&token_file, TOKEN).unwrap();
+    let hosts = vec!["logs.example".to_owned()];
+    let mut web = on_sqlite(folder.path(), Settings { hosts, token_file: Some(token_file), ..settings() }).await;
+    web.token = Some(TOKEN.to_owned());
     for host in ["evil.example", "localhost.evil.example", "10.1.2.3", "evil.example:80"] {
         assert_eq!(web.ask("GET", "/api/v1/servers", &[("host", host)], "").status, 421, "{host}");
     }

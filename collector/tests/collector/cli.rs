@@ -163,7 +163,7 @@ fn all_mistakes_of_a_configuration_come_at_once() {
 fn the_configurations_of_the_documentation_are_taken() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/collector.md")).unwrap();
     let examples: Vec<&str> = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     let folder = tempfile::tempdir().unwrap();
     for example in examples {
         let file = folder.path().join("c.toml");
