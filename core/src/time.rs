@@ -19,6 +19,9 @@ pub const DAY_S: i64 = 86_400;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EventTime(i64);
 
+/// A time at which this program was being written: a clock that shows an earlier one is wrong.
+pub const WRITTEN: EventTime = EventTime::from_micros(1_793_491_200_000_000);
+
 impl EventTime {
     /// From microseconds since the epoch.
     #[must_use]

@@ -7,7 +7,7 @@ use rumqttc::{
 };
 use tokio::net::TcpStream;
 
-use crate::{address::Address, secrets::Secrets};
+use crate::{address::Address, secrets::Secrets, tls};
 
 /// Bytes of a packet either way: a model of 512 KiB with its signature, a batch of events as JSON.
 const PACKET_BYTES_MAX: u32 = 1024 * 1024;
@@ -19,7 +19,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(20);
 /// Options of a client; what it does with its session is still to be set.
 ///
 /// # Errors
-/// When the broker wants TLS and no authority is trusted.
+/// When the broker wants TLS, and the authority, the certificate or the key cannot be used.
 pub fn options(broker: &Address, client_id: String, secrets: Secrets) -> Result<MqttOptions, String> {
     let (host, port) = (broker.host.clone(), broker.port);
     let mut options = MqttOptions::new(client_id, Broker::tcp(host.clone(), port));
@@ -36,15 +36,12 @@ pub fn options(broker: &Address, client_id: String, secrets: Secrets) -> Result<
                 Ok(stream)
             }
         });
+    let tls = if broker.tls { Some(tls::config(&secrets)?) } else { None };
     if let Some((user, password)) = secrets.user {
         options.set_credentials(user, password);
     }
-    if broker.tls {
-        let tls = match secrets.ca {
-            Some(ca) => TlsConfiguration::Simple { ca, alpn: None, client_auth: secrets.identity },
-            None => return Err("TLS needs a CA certificate to trust".to_owned()),
-        };
-        options.set_transport(Transport::tls_with_config(tls));
+    if let Some(tls) = tls {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
     }
     Ok(options)
 }
@@ -75,7 +72,11 @@ pub fn is_refusal(reason: PubAckReason) -> bool {
 #[must_use]
 pub fn describe(error: &ConnectionError) -> String {
     let mut deepest: &dyn std::error::Error = error;
-    while let Some(cause) = deepest.source() {
+    loop {
+        if let Some(told) = tls::about_time(deepest) {
+            return told;
+        }
+        let Some(cause) = deepest.source() else { break };
         deepest = cause;
     }
     let (whole, cause) = (error.to_string(), deepest.to_string());

@@ -6,3 +6,4 @@ pub mod address;
 pub mod backoff;
 pub mod client;
 pub mod secrets;
+mod tls;

@@ -3,6 +3,7 @@
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// Bytes of a certificate, key or password file: a chain of certificates has a few kilobytes.
@@ -28,6 +29,8 @@ pub struct Secrets {
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
     /// User and password.
     pub user: Option<(String, Vec<u8>)>,
+    /// When the newest of the certificates was written, as far as the file system knows.
+    pub written: Option<SystemTime>,
 }
 
 /// Why a file cannot be used.
@@ -89,7 +92,9 @@ impl Files {
             let end = password.iter().rposition(|b| !matches!(b, b'\r' | b'\n')).map_or(0, |at| at + 1);
             Some((user.clone(), password[..end].to_vec()))
         });
-        if errors.is_empty() { Ok(Secrets { ca, identity, user }) } else { Err(errors) }
+        let certificates = self.ca.iter().chain(self.identity.iter().map(|(certificate, _)| certificate));
+        let written = certificates.filter_map(|path| fs::metadata(path).ok()?.modified().ok()).max();
+        if errors.is_empty() { Ok(Secrets { ca, identity, user, written }) } else { Err(errors) }
     }
 }
 

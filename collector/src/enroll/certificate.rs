@@ -21,8 +21,6 @@ use super::{
 const AUTHORITY_LIFE: Duration = days(20 * 365);
 /// Two years, as long as an agent may be left alone.
 pub(super) const LIFE: Duration = days(2 * 365);
-/// Clocks of small machines are behind after a start without network.
-const BACKDATED: Duration = days(1);
 /// A list that has ended makes mosquitto refuse everybody.
 const LIST_LIFE: Duration = days(10 * 365);
 /// Random bytes of a serial number, the first bit clear as X.509 wants it positive.
@@ -169,8 +167,9 @@ pub(super) fn day(time: SystemTime) -> String {
 fn lasting(now: SystemTime, life: Duration) -> Result<CertificateParams, EnrollError> {
     let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
-    let start = now.checked_sub(BACKDATED).unwrap_or(UNIX_EPOCH);
-    params.not_before = start.into();
+    // Machines without a battery for their clock start there, and learn the time over the network that a certificate may
+    // stand before. When it ends is what bounds its use.
+    params.not_before = UNIX_EPOCH.into();
     params.not_after = (now + life).into();
     // Where X.509 changes its notation; far enough for everything here.
     params.not_after = params.not_after.min(date_time_ymd(9999, 12, 31));

@@ -52,7 +52,7 @@ impl Access {
         match self {
             Self::Files(files) => files.secrets(),
             Self::Login { user, password } => {
-                Ok(Secrets { ca: None, identity: None, user: Some((user.clone(), password.clone())) })
+                Ok(Secrets { ca: None, identity: None, user: Some((user.clone(), password.clone())), written: None })
             }
         }
     }

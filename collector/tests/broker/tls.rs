@@ -135,8 +135,9 @@ async fn without_a_certificate_of_this_authority_nobody_comes_in() {
     assert!(refused("another authority's", &with(stranger.own.clone())).await.contains("UnknownCA"));
     let expired = papers(&place.enroll("old", "home", "out", now() - DAY * 800).folder);
     assert!(refused("expired", &with(expired.own)).await.contains("CertificateExpired"));
+    // A clock that is behind, here or where it was made, is no reason: it counts from 1970 on.
     let early = papers(&place.enroll("early", "home", "out", now() + DAY * 30).folder);
-    assert!(refused("not valid yet", &with(early.own)).await.contains("CertificateExpired"));
+    drop(come(&broker, "oddline-home-early", &early).await.unwrap());
     let server = place.server("localhost");
     let own = (fs::read(&server.certificate).unwrap(), fs::read(&server.key).unwrap());
     assert!(refused("the broker's own", &with(Some(own))).await.contains("UnsupportedCertificate"));
