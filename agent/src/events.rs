@@ -272,7 +272,6 @@ impl fmt::Display for Told {
             Self::SourceWorks { source } => write!(f, "{source} can be read again"),
             Self::Gap { source, bytes, cause } => write!(f, "{source}: {bytes} bytes are lost: {cause}"),
             Self::FolderFails { folder, why } => write!(f, "cannot list the folder {}: {why}", folder.display()),
-            Self::FileLeft { why } => f.write_str(why),
             Self::TooManyFiles { left_out } => {
                 write!(f, "{left_out} files are not followed: too many match; make the patterns narrower")
             }
@@ -295,7 +294,7 @@ impl fmt::Display for Told {
             Self::Stopping => write!(f, "stopping"),
             Self::Stopped { waiting: 0 } => write!(f, "stopped; every event is delivered"),
             Self::Stopped { waiting } => write!(f, "stopped; {waiting} events wait for the next start"),
-            Self::Control { why } => f.write_str(why),
+            Self::FileLeft { why } | Self::Control { why } => f.write_str(why),
         }
     }
 }

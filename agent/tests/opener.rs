@@ -125,7 +125,7 @@ fn a_link_that_sorts_first_leaves_a_log_to_its_own_name() {
 
     // A file that is followed becomes a link to another log.
     let own = folder.write("logs/00.log", MALLORY);
-    assert_eq!(discover.scan().appeared, [own.clone()]);
+    assert_eq!(discover.scan().appeared, std::slice::from_ref(&own));
     // Whoever follows it has it open: its number is not given to another meanwhile.
     let _followed = fs::File::open(&own).unwrap();
     fs::remove_file(&own).unwrap();
@@ -179,7 +179,7 @@ fn the_agents_own_files_are_no_logs() {
         folder.discover("logs", own()).scan().appeared,
         [folder.path("logs/a"), folder.path("logs/odd.jsonl.old")]
     );
-    assert_eq!(folder.discover("state/*", own()).scan().appeared, [PathBuf::new(); 0]);
+    assert!(folder.discover("state/*", own()).scan().appeared.is_empty());
     let opener = Opener::guarded(own());
     assert!(matches!(opener.open(&folder.path("logs/z")), Err(SourceError::Own { .. })));
 }

@@ -263,7 +263,7 @@ impl Worker {
             sources: self.sources.followed().iter().filter_map(|source| source.change(&self.active)).collect(),
             removed: std::mem::take(&mut self.sources.removed),
             entries: self.out.events.drain(..).map(entry).collect(),
-            values: self.noted.news(&self.sources).into_iter().chain(self.noted.along(&self.sources)).collect(),
+            values: self.noted.news(&self.sources).into_iter().chain(Noted::along(&self.sources)).collect(),
         }
     }
 

@@ -45,7 +45,7 @@ impl Noted {
     }
 
     /// What goes along with every commit and is worth none of its own.
-    pub fn along(&self, sources: &Sources) -> Option<(String, Option<Vec<u8>>)> {
+    pub fn along(sources: &Sources) -> Option<(String, Option<Vec<u8>>)> {
         let since = sources.looked_at()?.duration_since(UNIX_EPOCH).ok()?;
         let micros = u64::try_from(since.as_micros()).ok()?;
         Some((LOOKED_AT.to_owned(), Some(micros.to_le_bytes().to_vec())))

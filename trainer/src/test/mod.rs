@@ -43,7 +43,7 @@ pub struct Args {
     /// The model to judge with
     #[arg(long, value_name = "FILE", default_value = "models/autoencoder.onnx")]
     pub model: PathBuf,
-    /// Where the anomalies go
+    /// Where the anomalies go; - for standard output
     #[arg(long, value_name = "FILE", default_value = "logs/anomalies.csv")]
     pub anomalies: PathBuf,
     /// Folder of the charts
