@@ -30,7 +30,7 @@ const RULES: &[Rule] = &[
     Rule { package: "oddline-link", uses: &["oddline-core"], never: &[TRACT, BURN, SQL, &["axum*", "hyper*"]] },
     Rule { package: "oddline-owner", uses: &[], never: &[TRACT, BURN, ASYNC, MQTT, SQL, WEB] },
     Rule { package: "oddline-pages", uses: &[], never: &[TRACT, BURN, ASYNC, MQTT, SQL, WEB] },
-    Rule { package: "oddline-agent", uses: &["oddline-core", "oddline-config", "oddline-link", "oddline-pages", "oddline-detector"], never: &[BURN, &["sqlx*", "axum*"]] },
+    Rule { package: "oddline-agent", uses: &["oddline-core", "oddline-config", "oddline-link", "oddline-owner", "oddline-pages", "oddline-detector"], never: &[BURN, &["sqlx*", "axum*"]] },
     Rule { package: "oddline-collector", uses: &["oddline-core", "oddline-config", "oddline-link", "oddline-owner", "oddline-pages"], never: &[TRACT, BURN] },
     Rule { package: "oddline-trainer", uses: &["oddline-core", "oddline-config", "oddline-pages", "oddline-detector"], never: &[MQTT, SQL, WEB] },
     Rule { package: "oddline-e2e", uses: &["oddline-core", "oddline-detector", "oddline-agent", "oddline-collector"], never: &[] },

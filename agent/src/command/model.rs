@@ -66,7 +66,9 @@ pub fn run(file: &Path, what: &What, as_json: bool, out: &mut impl Write) -> Res
 fn show(file: &Path, as_json: bool, out: &mut impl Write) -> Result<()> {
     let config = config::load(file)?.config;
     let store = ModelStore::to_read(&config.state_dir.join(models::FOLDER));
-    let slots = store.slots()?.unwrap_or_else(|| Slots::new(models::factory(&config.factory).ok().map(|f| f.0.id)));
+    // What root sees there is what the service could have shown it.
+    let known = oddline_owner::of(&config.state_dir, || store.slots())??;
+    let slots = known.unwrap_or_else(|| Slots::new(models::factory(&config.factory).ok().map(|f| f.0.id)));
     let state = slots.state();
     if as_json {
         return Ok(writeln!(out, "{}", oddline_core::terminal::json(&serde_json::to_string_pretty(&state)?))?);
@@ -139,5 +141,41 @@ fn rollback(file: &Path, version: Option<u64>, as_json: bool, out: &mut impl Wri
         RollbackAnswer::Ok(_) if as_json => Ok(()),
         RollbackAnswer::Ok(version) => Ok(writeln!(out, "model {version} judges from now on")?),
         RollbackAnswer::Error(why) => bail!("{why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    const SERVICE: u32 = 64_104;
+
+    #[test]
+    fn root_makes_nothing_in_the_services_folder_and_looks_with_its_eyes() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let (state, secret) = (dir.path().join("state"), dir.path().join("secret"));
+        for folder in [&state, &secret] {
+            fs::create_dir(folder).unwrap();
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        fs::write(secret.join("slots.json"), "none of the service's business").unwrap();
+        let file = dir.path().join("agent.toml");
+        fs::write(&file, format!("name = 'a'\nstate_dir = {state:?}\n[[source]]\njournal = true\n")).unwrap();
+        let show = || show(&file, true, &mut Vec::new());
+        show().unwrap();
+        assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
+        if chown(&state, Some(SERVICE), Some(SERVICE)).is_err() {
+            if let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
+                let mut list = fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
+                writeln!(list, "oddline-agent model show: only root can become somebody else").unwrap();
+            }
+            return;
+        }
+        symlink(&secret, state.join("models")).unwrap();
+        let error = format!("{:#}", show().unwrap_err());
+        assert!(error.contains("Permission denied"), "{error}");
     }
 }
