@@ -287,9 +287,9 @@ impl Disks {
         let mut filled = 0;
         for disk in self.all().filter(|_| random.once_in(ONE_DISK_IN)) {
             if disk.full {
-                disk.disk.free()
+                disk.disk.free();
             } else {
-                disk.disk.fill()
+                disk.disk.fill();
             }
             disk.full = !disk.full;
             filled += u32::from(disk.full);
