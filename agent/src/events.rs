@@ -179,6 +179,11 @@ pub enum Told {
         /// All of them.
         why: String,
     },
+    /// What was read last is not in the state file; the next life reads it again.
+    Uncommitted {
+        /// Why.
+        why: String,
+    },
     /// The daemon ends.
     Stopping,
     /// It has ended.
@@ -211,7 +216,7 @@ impl Told {
             | Self::Reloading
             | Self::Stopping
             | Self::Stopped { .. }
-            | Self::Link(Report::Connected) => Weight::Info,
+            | Self::Link(Report::Connected | Report::SpoolWorks) => Weight::Info,
             Self::SetAside { .. } | Self::Gap { .. } | Self::OldCopy { .. } | Self::ReloadRefused { .. } => {
                 Weight::Error
             }
@@ -228,6 +233,7 @@ impl Told {
             | Self::ModelRefused { .. }
             | Self::ModelUnusable { .. }
             | Self::ModelStore { .. }
+            | Self::Uncommitted { .. }
             | Self::Control { .. }
             | Self::Link(_) => Weight::Warn,
         }
@@ -291,6 +297,7 @@ impl fmt::Display for Told {
             Self::ModelStore { why } => write!(f, "models: {why}"),
             Self::Reloading => write!(f, "the configuration is read again"),
             Self::ReloadRefused { why } => write!(f, "{why}\nthe one in use is kept"),
+            Self::Uncommitted { why } => f.write_str(why),
             Self::Stopping => write!(f, "stopping"),
             Self::Stopped { waiting: 0 } => write!(f, "stopped; every event is delivered"),
             Self::Stopped { waiting } => write!(f, "stopped; {waiting} events wait for the next start"),
@@ -308,6 +315,10 @@ fn link(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         Report::Overdue { acked } => {
             write!(f, "no acknowledgement came in time: what follows event {acked} is sent again")
         }
+        Report::SpoolFails { why, retry_in } => {
+            write!(f, "{why}; what is delivered waits in it, tried again in {}", seconds(*retry_in))
+        }
+        Report::SpoolWorks => write!(f, "what is delivered can be taken out of the state file again"),
         Report::OtherEpoch(epoch) => write!(f, "an acknowledgement for another state file came (epoch {epoch})"),
         Report::Unreadable { topic, why } => write!(f, "a message on {topic} cannot be read: {why}"),
     }

@@ -38,4 +38,8 @@ impl Spool for SharedState {
     fn ack(&mut self, up_to: u64) -> Result<(), StateError> {
         self.lock().ack(up_to)
     }
+
+    fn is_passing(error: &StateError) -> bool {
+        error.is_passing()
+    }
 }

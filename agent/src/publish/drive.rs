@@ -19,11 +19,15 @@ use super::{
     session::Session,
     settings::Settings,
 };
+use crate::{clock, source::backoff::Backoff};
+
+/// First and longest wait before a spool that failed for the moment is asked again.
+const SPOOL_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// Why the loop ended before it was stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError<E: std::error::Error> {
-    /// The spool cannot be read or written.
+    /// The spool cannot be read or written, and will not by itself.
     #[error("the spool: {0}")]
     Spool(E),
     /// The spool holds what this program would not have written.
@@ -42,7 +46,7 @@ pub enum DriveError<E: std::error::Error> {
 /// Delivers the spool's entries until it is stopped. The spool's calls may take as long as a transaction.
 ///
 /// # Errors
-/// When the spool fails; the session is ended then.
+/// When the spool fails for good; the session is ended then. One whose disk is full is waited for.
 pub async fn drive<S: Spool>(
     settings: Settings,
     delivery: Delivery,
@@ -64,6 +68,9 @@ pub async fn drive<S: Spool>(
         desired: None,
         model: None,
         unheard: false,
+        undeleted: None,
+        spool_backoff: Backoff::new(SPOOL_RETRY.0, SPOOL_RETRY.1),
+        spool_at: None,
         began: Instant::now(),
     };
     let ended = driver.run(spool, ports, &mut report).await;
@@ -83,6 +90,11 @@ struct Driver {
     model: Option<Inbound>,
     /// Whether it has been said that nobody listens.
     unheard: bool,
+    /// Acknowledged up to here, and still in the spool.
+    undeleted: Option<u64>,
+    spool_backoff: Backoff,
+    /// When a spool that failed is asked again.
+    spool_at: Option<Instant>,
     figures: LinkFigures,
     began: Instant,
 }
@@ -95,7 +107,7 @@ impl Driver {
         report: &mut impl FnMut(Report),
     ) -> Result<(), DriveError<S::Error>> {
         loop {
-            self.send(spool)?;
+            self.serve(spool, report)?;
             ports.figures.send_replace(self.figures);
             let due = self.delivery.due_ms().map(|ms| self.began + Duration::from_millis(ms));
             let waits = self.desired.is_some() || self.model.is_some();
@@ -112,9 +124,52 @@ impl Driver {
                         report(Report::Overdue { acked: self.delivery.acked() });
                     }
                 }
-                _ = &mut ports.stop => return Ok(()),
+                () = sleep_until(self.spool_at.unwrap_or(self.began)), if self.spool_at.is_some() => {}
+                _ = &mut ports.stop => {
+                    // What cannot be deleted now is sent once more after the next start, and dropped there.
+                    let _: Result<_, _> = self.delete(spool);
+                    return Ok(());
+                }
             }
         }
+    }
+
+    /// Deletes what is acknowledged and sends what may go out. A spool that fails for the moment is asked again later.
+    fn serve<S: Spool>(&mut self, spool: &mut S, report: &mut impl FnMut(Report)) -> Result<(), DriveError<S::Error>> {
+        if self.spool_at.is_some_and(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        let deleted = self.delete(spool);
+        // A disk that is full can be read all the same.
+        let sent = self.send(spool);
+        match deleted.and(sent) {
+            Ok(()) => {
+                self.spool_at = None;
+                if self.spool_backoff.failures() > 0 {
+                    self.spool_backoff.succeeded();
+                    report(Report::SpoolWorks);
+                }
+                Ok(())
+            }
+            Err(DriveError::Spool(error)) if S::is_passing(&error) => {
+                let is_first = self.spool_backoff.failures() == 0;
+                let retry_in = self.spool_backoff.failed(clock::random_u32());
+                self.spool_at = Some(Instant::now() + retry_in);
+                if is_first {
+                    report(Report::SpoolFails { why: error.to_string(), retry_in });
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn delete<S: Spool>(&mut self, spool: &mut S) -> Result<(), DriveError<S::Error>> {
+        if let Some(up_to) = self.undeleted {
+            spool.ack(up_to).map_err(DriveError::Spool)?;
+            self.undeleted = None;
+        }
+        Ok(())
     }
 
     /// Everything that may go out now.
@@ -184,7 +239,7 @@ impl Driver {
                         Heard::Delete(up_to) => {
                             self.figures.acked = up_to;
                             self.unheard = false;
-                            spool.ack(up_to).map_err(DriveError::Spool)?;
+                            self.undeleted = Some(up_to);
                         }
                         Heard::Nothing => {}
                         Heard::Behind => self.announce(),

@@ -51,4 +51,7 @@ pub trait Spool {
     /// # Errors
     /// When the spool cannot be written.
     fn ack(&mut self, up_to: u64) -> Result<(), Self::Error>;
+
+    /// Whether an error may pass by itself, as that of a full disk does: the same call is worth another try.
+    fn is_passing(error: &Self::Error) -> bool;
 }

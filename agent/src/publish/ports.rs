@@ -58,6 +58,15 @@ pub enum Report {
         /// Highest acknowledged.
         acked: u64,
     },
+    /// The spool cannot be read or written for the moment, as on a full disk; said once until it can.
+    SpoolFails {
+        /// Why.
+        why: String,
+        /// Tried again after.
+        retry_in: Duration,
+    },
+    /// It can again.
+    SpoolWorks,
     /// An acknowledgement of another life of the state file came.
     OtherEpoch(Epoch),
     /// A message that cannot be read.

@@ -12,6 +12,7 @@
 //! again; one with mistakes changes nothing.
 
 mod outlet;
+mod patience;
 mod reading;
 mod signals;
 
@@ -22,11 +23,12 @@ use oddline_core::{id::Epoch, topic::Channel};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use self::{
     outlet::{DeliveryEnd, News, news, outlet},
+    patience::{Hindrance, open_state, patiently},
     reading::{in_time, spawn, worker_ended},
     signals::{Signalled, Signals},
 };
@@ -41,12 +43,12 @@ use crate::{
         drive::DriveError,
         ports::Outbound,
         settings::Settings as Link,
+        sink::Sink,
     },
-    source::backoff::Backoff,
     spool::SharedState,
-    state::{Opened, State, StateError, handover},
+    state::StateError,
     supervisor,
-    worker::{self, Board, Order, Parts, Past, WorkerError},
+    worker::{Board, Order, Parts, Past, WorkerError},
 };
 
 /// How long a stopping agent goes on delivering. With the goodbye it stays within ten seconds.
@@ -61,10 +63,6 @@ const STATUS_EVERY: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(2);
 /// Messages between the parts: each is taken at once unless a disk hangs.
 const QUEUE_MAX: usize = 16;
-/// First and longest wait before the state file is opened again.
-const OPEN_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// The state's file.
-const STATE: &str = "state.redb";
 
 /// Why one life of the agent ended.
 enum End {
@@ -72,8 +70,8 @@ enum End {
     Stop,
     /// The configuration was read again.
     Reload(Box<Config>),
-    /// The state file was an old copy; it has a new epoch now.
-    Renewed,
+    /// The state file is an old copy, and gets a new epoch.
+    OldCopy,
 }
 
 /// Runs until a signal ends it.
@@ -100,7 +98,7 @@ async fn lives(file: &Path, mut config: Config) -> Result<()> {
         match live(file, &config, &mut signals).await? {
             End::Stop => return Ok(()),
             End::Reload(changed) => config = *changed,
-            End::Renewed => {}
+            End::OldCopy => {}
         }
     }
 }
@@ -112,10 +110,15 @@ async fn live(file: &Path, config: &Config, signals: &mut Signals) -> Result<End
         name: format!("{} of fleet {}", config.name, config.fleet),
         destination: destination(config),
     });
-    let kept = models::begin(config)?;
-    let Some((state, past)) = open_state(config, signals).await? else { return Ok(End::Stop) };
+    let Some(kept) = patiently(signals, || models::begin(config).map_err(Hindrance::of)).await? else {
+        return Ok(End::Stop);
+    };
+    let Some((state, past)) = patiently(signals, || open_state(config)).await? else { return Ok(End::Stop) };
+    let Some(sink) = patiently(signals, || outlet::sink(config).map_err(Hindrance::of)).await? else {
+        return Ok(End::Stop);
+    };
     let version = kept.active.id.version;
-    let mut agent = Agent::start(config, kept, state, past).await?;
+    let mut agent = Agent::start(config, kept, state.clone(), past, sink).await?;
     say(&Told::Ready { model: version });
     supervisor::ready();
     let ended = agent.until(file, signals).await;
@@ -125,54 +128,25 @@ async fn live(file: &Path, config: &Config, signals: &mut Signals) -> Result<End
     }
     let waiting = agent.stop().await;
     let end = ended?;
-    say(&Told::Stopped { waiting: waiting? });
+    match waiting {
+        Ok(waiting) => say(&Told::Stopped { waiting }),
+        Err(error) if is_uncommitted(&error) && !matches!(end, End::Stop) => {
+            say(&Told::Uncommitted { why: error.to_string() });
+        }
+        Err(error) => return Err(error),
+    }
+    if let End::OldCopy = end {
+        let renew = || state.lock().renew(clock::random()).map_err(Hindrance::of_state);
+        if patiently(signals, renew).await?.is_none() {
+            return Ok(End::Stop);
+        }
+    }
     Ok(end)
 }
 
-/// Opens the state file. A full disk or one that hangs is waited for; `None` when a signal ended that.
-async fn open_state(config: &Config, signals: &mut Signals) -> Result<Option<(SharedState, Past)>> {
-    let folder = &config.state_dir;
-    let mut backoff = Backoff::new(OPEN_RETRY.0, OPEN_RETRY.1);
-    loop {
-        let opened = std::fs::create_dir_all(folder)
-            .map_err(|error| StateError::Io { path: folder.clone(), error })
-            .and_then(|()| State::open(&folder.join(STATE), clock::random()))
-            .and_then(|(mut state, opened)| {
-                match &config.destination {
-                    Destination::Broker(..) => handover::to_broker(&mut state, clock::random())?,
-                    Destination::File(..) | Destination::Stdout => handover::to_sink(&mut state)?,
-                }
-                Ok((state, opened))
-            });
-        let why = match opened {
-            Ok((mut state, opened)) => {
-                let began = state.value(worker::BEGAN)?.is_some();
-                let past = match opened {
-                    Opened::SetAside { to, why } => {
-                        say(&Told::SetAside { to, why });
-                        Past::Lost
-                    }
-                    Opened::Fresh | Opened::Resumed if began => Past::Known,
-                    Opened::Fresh | Opened::Resumed => Past::None,
-                };
-                return Ok(Some((SharedState::new(state), past)));
-            }
-            Err(StateError::Io { path, error }) if error.kind() != std::io::ErrorKind::PermissionDenied => {
-                StateError::Io { path, error }.to_string()
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let retry_in = backoff.failed(clock::random_u32());
-        say(&Told::StateFails { why, retry_in });
-        tokio::select! {
-            () = sleep(retry_in) => {}
-            signalled = signals.next() => {
-                if signalled == Signalled::Stop {
-                    return Ok(None);
-                }
-            }
-        }
-    }
+/// Whether nothing is wrong but that the last commit found no room: the next life reads the same again.
+fn is_uncommitted(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(WorkerError::Commit(error)) if error.is_passing())
 }
 
 fn destination(config: &Config) -> String {
@@ -198,10 +172,10 @@ struct Agent {
 }
 
 impl Agent {
-    async fn start(config: &Config, kept: Kept, state: SharedState, past: Past) -> Result<Self> {
+    async fn start(config: &Config, kept: Kept, state: SharedState, past: Past, sink: Option<Sink>) -> Result<Self> {
         let (board, wake) = (Board::default(), Arc::new(Notify::new()));
         let (orders, taken) = std_mpsc::channel();
-        let (outlet, delivery, mut tasks) = outlet(config, &state, &wake)?;
+        let (outlet, delivery, mut tasks) = outlet(config, sink, &state, &wake);
         let outbound = delivery.as_ref().map(|delivery| delivery.outbound.clone());
         let mut keeper = Keeper::new(config, kept.store, kept.slots, orders.clone(), outbound, board.clone())?;
         let parts = Parts {
@@ -273,8 +247,7 @@ impl Agent {
             Ok(()) => Err(anyhow!("the delivery ended by itself")),
             Err(DriveError::Ahead { acked, last }) => {
                 say(&Told::OldCopy { acked, last });
-                self.state.lock().renew(clock::random())?;
-                Ok(End::Renewed)
+                Ok(End::OldCopy)
             }
             Err(error) => Err(error).context("delivering events"),
         }

@@ -54,34 +54,40 @@ impl DeliveryEnd {
     }
 }
 
-/// Where events go: a delivery in a task of its own, or a sink that the reading thread fills.
+/// The sink, where events do not go to a broker.
 ///
 /// # Errors
-/// When the sink's file cannot be opened.
-pub fn outlet(
-    config: &Config,
-    state: &SharedState,
-    wake: &Arc<Notify>,
-) -> Result<(Outlet, Option<DeliveryEnd>, JoinSet<()>)> {
-    let mut tasks = JoinSet::new();
-    let sink = match &config.destination {
-        Destination::Broker(link, encoding) => {
-            let (epoch, first) = {
-                let state = state.lock();
-                (Epoch::from_random(state.epoch()), state.first())
-            };
-            let delivery = Delivery::new(epoch, *encoding, first - 1);
-            let delivery = deliver((**link).clone(), delivery, state.clone(), Arc::clone(wake), &mut tasks);
-            return Ok((Outlet::Delivery(Arc::clone(wake)), Some(delivery), tasks));
-        }
+/// When its file cannot be opened.
+pub fn sink(config: &Config) -> Result<Option<Sink>> {
+    Ok(Some(match &config.destination {
+        Destination::Broker(..) => return Ok(None),
         Destination::File(path, rotation) => {
             let opened = FileSink::open(path, *rotation);
             Sink::File(opened.context("cannot open the file of events: name another with output.file")?)
         }
         Destination::Stdout if std::env::var_os("JOURNAL_STREAM").is_some() => Sink::Stdout(Marks::Journal),
         Destination::Stdout => Sink::Stdout(Marks::Plain),
+    }))
+}
+
+/// Where events go: a delivery in a task of its own, or a sink that the reading thread fills.
+pub fn outlet(
+    config: &Config,
+    sink: Option<Sink>,
+    state: &SharedState,
+    wake: &Arc<Notify>,
+) -> (Outlet, Option<DeliveryEnd>, JoinSet<()>) {
+    let mut tasks = JoinSet::new();
+    let Destination::Broker(link, encoding) = &config.destination else {
+        return (Outlet::Sink(Box::new(sink.expect("only a broker needs no sink"))), None, tasks);
     };
-    Ok((Outlet::Sink(Box::new(sink)), None, tasks))
+    let (epoch, first) = {
+        let state = state.lock();
+        (Epoch::from_random(state.epoch()), state.first())
+    };
+    let delivery = Delivery::new(epoch, *encoding, first - 1);
+    let delivery = deliver((**link).clone(), delivery, state.clone(), Arc::clone(wake), &mut tasks);
+    (Outlet::Delivery(Arc::clone(wake)), Some(delivery), tasks)
 }
 
 fn deliver(

@@ -52,3 +52,15 @@ pub enum StateError {
         bytes_max: usize,
     },
 }
+
+impl StateError {
+    /// Whether the same call is worth another try: a full disk gets room, another process ends, a spool is emptied.
+    /// What does not pass is mended by opening the file anew, or not at all.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::Io { .. } | Self::SpoolFull { .. } => true,
+            Self::Damaged { .. } | Self::Diverged { .. } | Self::TooLarge { .. } => false,
+        }
+    }
+}

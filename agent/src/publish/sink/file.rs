@@ -46,6 +46,14 @@ pub struct OpenError {
     reason: io::Error,
 }
 
+impl OpenError {
+    /// What kind of fault it is.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.reason.kind()
+    }
+}
+
 /// An open JSON-lines file.
 #[derive(Debug)]
 pub struct FileSink {
