@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use oddline_core::{
     id::ModelHash,
     topic::Channel,
-    wire::{Desired, ModelId, ModelState, Refused},
+    wire::{ModelId, ModelState, Refused},
 };
 use oddline_detector::Model;
 use tokio::sync::{mpsc, oneshot};
@@ -217,7 +217,6 @@ impl Keeper {
                         Err(error) => self.fail(install.id, &error.to_string()).await,
                     }
                 }
-                Action::Revive(id) => drop(self.revive(id).await),
             }
         }
     }
@@ -231,16 +230,10 @@ impl Keeper {
                 format!("model {version} was not marked good here, or too long ago: there is no way back to it")
             })?,
         };
-        let wish = Desired { model: *id, rollback: true, signature: None };
-        let (mut done, mut others) = (Ok(wish.model.version), Vec::new());
-        for action in self.intake.desired(&wish.to_json()) {
-            match action {
-                Action::Revive(id) => done = self.revive(id).await.map(|()| id.version),
-                other => others.push(other),
-            }
-        }
-        self.act(others).await;
-        done
+        let id = *id;
+        let ended = self.intake.back(id).map_err(|refusal| refusal.to_string())?;
+        self.act(ended).await;
+        self.revive(id).await.map(|()| id.version)
     }
 
     async fn revive(&mut self, id: ModelId) -> Result<(), String> {

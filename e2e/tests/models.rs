@@ -232,10 +232,17 @@ fn whatever_is_wrong_with_a_model_is_said_and_the_old_one_stays() {
     let old = ModelId { sha256: id.sha256, version: 1 };
     desire(&scene.broker, &scene.fleet, &scene.name, &Desired { model: old, rollback: false, signature: None });
     scene.refuses(old, "not higher than");
+    // Back to the package's model, which whoever has the broker can ask for.
+    scene.push(&model, version, &good);
+    scene.says("it does not take the model", |state| state.current.is_some_and(|id| id.version == version));
+    desire(&scene.broker, &scene.fleet, &scene.name, &Desired { model: first, rollback: true, signature: None });
+    scene.refuses(first, "by hand on the host");
+    let good = scene.state().unwrap().current;
+    assert!(good.is_some_and(|id| id.version == version), "{good:?}");
     scene.writer.act_to_the_end();
     let told = || (scene.subscriber.stored().ledger.count(&scene.name) > 20).then_some(());
     until(told, || format!("it does not go on: {}", scene.agent.said()));
-    assert_eq!(scene.state().unwrap().current, Some(first));
+    assert_eq!(scene.state().unwrap().current, good);
     assert!(scene.agent.said().contains("is refused: the model is not signed"), "{}", scene.agent.said());
     scene.agent.stop();
 }

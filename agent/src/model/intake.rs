@@ -8,7 +8,7 @@ use oddline_core::{
 };
 
 use super::{
-    slots::{Answer, Slots},
+    slots::{Answer, Refusal, Slots},
     verify::{TrustedKeys, verify},
 };
 
@@ -21,8 +21,6 @@ pub enum Action<M> {
     FetchEnded,
     /// Store and use this new model, then call [`Intake::installed`] or [`Intake::failed`].
     Install(Box<Install<M>>),
-    /// Use this model, which is here already, then call [`Intake::installed`] or [`Intake::failed`].
-    Revive(ModelId),
     /// Publish this as `model/state`.
     Say(ModelState),
 }
@@ -87,7 +85,6 @@ impl Intake {
                 self.fetching = true;
                 actions.push(Action::Fetch(desired.model.sha256));
             }
-            Answer::Revive => actions.push(Action::Revive(desired.model)),
             Answer::Refuse(refusal) => self.refuse(desired.model, &refusal.to_string(), &mut actions),
         }
         self.wish = Some(desired);
@@ -127,6 +124,19 @@ impl Intake {
             Err(reason) => self.refuse(desired.model, &reason, &mut actions),
         }
         actions
+    }
+
+    /// Whoever is at this host wants to go back to a model: what to do before it is used. Then call
+    /// [`Intake::installed`] or [`Intake::failed`].
+    ///
+    /// # Errors
+    /// When there is no way back to it.
+    pub fn back<M>(&mut self, model: ModelId) -> Result<Vec<Action<M>>, Refusal> {
+        self.slots.check_back(model)?;
+        let mut actions = Vec::new();
+        self.end(&mut actions);
+        self.wish = None;
+        Ok(actions)
     }
 
     /// A model is in use from now on.
@@ -259,8 +269,6 @@ mod tests {
         assert!(refusal(&actions).contains("not trusted"));
         assert_eq!(bench.intake.state().current, Some(wish(b"\x01old").model));
         assert_eq!(bench.wish(&wish(NEW)), [], "a refused wish is not tried again and again");
-        let actions = bench.wish(&Desired { rollback: true, ..wish(b"\x03other") });
-        assert!(refusal(&actions).contains("not marked good"));
         assert!(refusal(&bench.intake.desired(b"{nonsense")).contains("cannot be read"));
     }
 
@@ -291,12 +299,32 @@ mod tests {
     }
 
     #[test]
+    fn no_wish_leads_back() {
+        let mut bench = Bench::new();
+        let _: Action<()> = bench.intake.installed(wish(NEW).model);
+        for signature in [None, Some(Text::cut(&bench.signer.sign(b"\x01old")))] {
+            let actions = bench.wish(&Desired { rollback: true, signature, ..wish(b"\x01old") });
+            assert!(refusal(&actions).contains("by hand on the host"), "{actions:?}");
+        }
+        assert_eq!(bench.intake.state().current, Some(wish(NEW).model));
+    }
+
+    #[test]
+    fn going_back_by_hand_ends_what_is_fetched() {
+        let mut bench = Bench::new();
+        let old = wish(b"\x01old").model;
+        let _: Vec<_> = bench.wish(&wish(NEW));
+        assert_eq!(bench.intake.back::<()>(old), Ok(vec![Action::FetchEnded]));
+        let stranger = wish(b"\x03other").model;
+        assert_eq!(bench.intake.back::<()>(stranger), Err(Refusal::NotGood { version: 3 }));
+    }
+
+    #[test]
     fn the_way_back_needs_no_bytes() {
         let mut bench = Bench::new();
         let old = wish(b"\x01old").model;
         let _: Action<()> = bench.intake.installed(wish(NEW).model);
-        let actions = bench.wish(&Desired { rollback: true, ..wish(b"\x01old") });
-        assert_eq!(actions, [Action::Revive(old)]);
+        assert_eq!(bench.intake.back::<()>(old), Ok(vec![]));
         let Action::Say(state) = bench.intake.installed::<()>(old) else { panic!() };
         assert_eq!(state.current, Some(old));
         // A failure in storing may be repaired: the same wish counts again.

@@ -2,7 +2,7 @@
 //!
 //! A model is taken when its version is higher than any taken before: a collector without a key cannot bring back an old
 //! one that was signed once. Going back is possible only to models that this agent has itself marked good, and to the
-//! one that came with the package.
+//! one that came with the package, and only by hand on this host: no wish that comes over the network is signed.
 
 use oddline_core::wire::{Desired, GOOD_MODELS_MAX, ModelId, ModelState};
 use serde::{Deserialize, Serialize};
@@ -29,8 +29,6 @@ pub enum Answer {
     Already,
     /// Its bytes are needed.
     Fetch,
-    /// It is here and may be used again.
-    Revive,
     /// It must not be used.
     Refuse(Refusal),
 }
@@ -46,6 +44,9 @@ pub enum Refusal {
         /// What it must be higher than.
         highest: u64,
     },
+    /// A rollback that came over the network.
+    #[error("a rollback over the network is not signed: go back by hand on the host (oddline-agent model rollback)")]
+    ByHand,
     /// A rollback to something else than a good one.
     #[error("version {version} was not marked good here, or too long ago: there is no way back to it")]
     NotGood {
@@ -78,13 +79,23 @@ impl Slots {
             return Answer::Already;
         }
         if desired.rollback {
-            let here = self.good.contains(&model) || self.factory == Some(model);
-            return if here { Answer::Revive } else { Answer::Refuse(Refusal::NotGood { version: model.version }) };
+            return Answer::Refuse(Refusal::ByHand);
         }
         match self.check_newer(model) {
             Ok(()) => Answer::Fetch,
             Err(refusal) => Answer::Refuse(refusal),
         }
+    }
+
+    /// Whether whoever is at this host may go back to a model.
+    ///
+    /// # Errors
+    /// When it is neither marked good nor the package's.
+    pub fn check_back(&self, model: ModelId) -> Result<(), Refusal> {
+        if self.good.contains(&model) || self.factory == Some(model) {
+            return Ok(());
+        }
+        Err(Refusal::NotGood { version: model.version })
     }
 
     /// Whether a model may be taken as a new one.
@@ -120,6 +131,12 @@ impl Slots {
         self.lost.get_or_insert(failed);
         self.current = self.good.first().copied().or(self.factory.filter(|factory| *factory != failed));
         self.current
+    }
+
+    /// The highest version ever taken.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        self.highest
     }
 
     /// The model in use.
@@ -182,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_back_leads_to_good_ones_and_the_factory() {
+    fn the_way_back_leads_to_good_ones_and_the_factory_and_only_by_hand() {
         let mut slots = Slots::new(Some(model(1)));
         for version in 2..=6 {
             slots.take(model(version));
@@ -190,15 +207,17 @@ mod tests {
                 slots.mark_good();
             }
         }
-        let back = |version| slots.answer(&wish(model(version), true));
-        assert_eq!([3, 4, 1].map(back), [Answer::Revive; 3]);
-        assert_eq!(back(6), Answer::Already);
+        let wished = |version| slots.answer(&wish(model(version), true));
+        assert_eq!([1, 2, 3, 4, 5, 7].map(wished), [Answer::Refuse(Refusal::ByHand); 6]);
+        assert_eq!(wished(6), Answer::Already);
+        let back = |version| slots.check_back(model(version));
+        assert_eq!([3, 4, 1, 6].map(back), [Ok(()); 4]);
         for never in [2, 5, 7] {
-            assert_eq!(back(never), Answer::Refuse(Refusal::NotGood { version: never }), "{never}");
+            assert_eq!(back(never), Err(Refusal::NotGood { version: never }), "{never}");
         }
         slots.take(model(3));
         assert!(matches!(slots.answer(&wish(model(6), false)), Answer::Refuse(Refusal::NotNewer { highest: 6, .. })));
-        assert_eq!(slots.answer(&wish(model(6), true)), Answer::Revive);
+        assert_eq!(slots.check_back(model(6)), Ok(()));
     }
 
     #[test]
@@ -243,7 +262,6 @@ mod tests {
                     0 | 1 => match slots.answer(&wish(model(version), action == 1)) {
                         Answer::Already => prop_assert_eq!(slots.current(), Some(model(version))),
                         Answer::Fetch => prop_assert!(version > highest || lost == Some(version)),
-                        Answer::Revive => prop_assert!(slots.keeps(model(version))),
                         Answer::Refuse(_) => {}
                     },
                     2 => if slots.check_newer(model(version)).is_ok() {

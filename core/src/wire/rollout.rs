@@ -29,7 +29,7 @@ pub struct Desired {
     /// The model.
     #[serde(flatten)]
     pub model: ModelId,
-    /// Go back to a model that this agent has marked good.
+    /// Go back to a model that this agent has marked good. No agent does so on an unsigned word of the network.
     #[serde(default)]
     pub rollback: bool,
     /// Text of its detached signature: counts when the one that comes with the bytes is not good.
