@@ -47,12 +47,12 @@ pub struct Kept {
 pub fn begin(config: &Config) -> Result<Kept> {
     let store = ModelStore::open(&config.state_dir.join(FOLDER))?;
     let factory = factory(&config.factory);
-    let known = store.slots().unwrap_or_else(|error| {
+    let (known, wrong) = store.slots();
+    for error in &wrong {
         say(&Told::ModelStore { why: error.to_string() });
-        None
-    });
+    }
     let factory_id = factory.as_ref().ok().map(|(active, _)| active.id);
-    let mut slots = known.unwrap_or_default();
+    let mut slots = known.unwrap_or_else(|| from_files(&store, &config.trusted_keys));
     // Whoever runs the package's model goes on with what the package brings now.
     let follows = slots.current().is_none() || slots.current() == slots.factory();
     slots.set_factory(factory_id);
@@ -84,6 +84,23 @@ pub fn begin(config: &Config) -> Result<Kept> {
         (Err(error), _) => Err(error.context("no model can be used, and without one nothing can be judged")),
         (Ok(_), why) => bail!("no model can be used: {}", why.unwrap_or_default()),
     }
+}
+
+/// The slots that the stored models tell of: the highest version among those with a good signature was in use. Without
+/// any of them, as at the very first start, there is nothing.
+fn from_files(store: &ModelStore, keys: &[String]) -> Slots {
+    let mut slots = Slots::default();
+    // The configuration has been checked for its keys.
+    let Ok(keys) = TrustedKeys::parse(keys) else { return slots };
+    let signed = store.found().into_iter().filter(|(bytes, signature)| keys.check(bytes, signature).is_ok());
+    let opened = signed.filter_map(|(bytes, _)| {
+        let version = Model::open(&bytes).ok()?.version;
+        Some(ModelId { sha256: hash(&bytes), version })
+    });
+    if let Some(newest) = opened.max_by_key(|model| model.version) {
+        slots.take(newest);
+    }
+    slots
 }
 
 /// The model that came with the package, and its file.
@@ -126,6 +143,8 @@ pub struct Keeper {
     board: Board,
     /// The refusal that an operator was told of last.
     told: Option<Refused>,
+    /// The slots could not be written.
+    unkept: bool,
 }
 
 impl Keeper {
@@ -144,7 +163,7 @@ impl Keeper {
         let keys = TrustedKeys::parse(&config.trusted_keys);
         let keys = keys.map_err(|errors| anyhow::anyhow!("{}", errors[0]))?;
         let intake = Intake::new(keys, slots);
-        Ok(Self { intake, store, factory: config.factory.clone(), orders, outbound, board, told: None })
+        Ok(Self { intake, store, factory: config.factory.clone(), orders, outbound, board, told: None, unkept: false })
     }
 
     /// Says what runs; once at the start.
@@ -176,6 +195,9 @@ impl Keeper {
 
     /// Marks the model in use as good once it has proved itself; to be called now and then.
     pub async fn tick(&mut self) {
+        if self.unkept {
+            self.keep_slots();
+        }
         let state = self.intake.state();
         let Some(current) = state.current.filter(|id| state.factory != Some(*id)) else { return };
         let reading = self.board.reading();
@@ -279,9 +301,15 @@ impl Keeper {
         Err(why.to_owned())
     }
 
-    fn keep_slots(&self) {
-        if let Err(error) = self.store.set_slots(self.intake.slots()) {
-            say(&Told::ModelStore { why: error.to_string() });
+    /// Notes what is in use; what a full disk does not take is tried again.
+    fn keep_slots(&mut self) {
+        match self.store.set_slots(self.intake.slots()) {
+            Ok(()) => self.unkept = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.unkept, true) {
+                    say(&Told::ModelStore { why: error.to_string() });
+                }
+            }
         }
     }
 

@@ -10,6 +10,7 @@
 
 pub mod calibrate;
 pub mod chart;
+pub mod clock;
 pub mod dataset;
 pub mod error;
 pub mod evaluate;

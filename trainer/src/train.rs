@@ -9,12 +9,13 @@ use oddline_core::{
     robust::{median, quantile},
     score::score,
     stream::{FEATURES, JUDGED, REVISION, Vector},
+    time::EventTime,
 };
 use oddline_detector::Model;
 
 use crate::{
     calibrate::{Aim, Calibrated, calibrate},
-    chart,
+    chart, clock,
     dataset::{Dataset, Logs},
     error::{BadData, BadUsage},
     export::{self, Dense, View},
@@ -24,6 +25,9 @@ use crate::{
     trim::{self, Keep},
     vectors::{self, Rows},
 };
+
+/// A clock that shows less is not set, in seconds since 1970: the start of 2027, soon after this was written.
+const CLOCK_MIN_S: u64 = 1_798_761_600;
 
 /// Learns what is normal from logs and writes the model
 #[derive(clap::Args, Clone, Debug)]
@@ -55,7 +59,7 @@ pub struct Args {
     /// Start from the weights of this model
     #[arg(long, value_name = "FILE")]
     pub warm_start: Option<PathBuf>,
-    /// Version of the model [default: one more than the warm start's, else the newest record's second]
+    /// Version of the model [default: one more than the warm start's, else the newest record's second, up to now]
     #[arg(long, value_name = "N")]
     pub model_version: Option<u64>,
     /// Leave a part out, to see what it is worth
@@ -152,18 +156,24 @@ pub fn run(args: &Args) -> Result<()> {
     say::dataset(&dataset);
     let before = args.warm_start.as_deref().map(warm_start).transpose()?;
     let recipe = Recipe { aim: aim(args), seed: args.seed, epochs: args.epochs, without: args.without };
-    let made = make(&recipe, &dataset, before.as_ref(), args.model_version)?;
+    let made = make(&recipe, &dataset, before.as_ref(), args.model_version, clock::now())?;
     output::write(&args.model, &made.bytes)?;
     draw(args, &made)?;
     say::trained(args, &made)
 }
 
 /// Learns from records and calibrates: from a dataset to a model in memory. The version, unless it is given, is one
-/// more than that of the model before, or the newest record's second.
+/// more than that of the model before, or the newest record's second, which is not believed beyond `now`.
 ///
 /// # Errors
 /// When the records do not suffice or the model cannot be made of them.
-pub fn make(recipe: &Recipe, dataset: &Dataset, before: Option<&Before>, version: Option<u64>) -> Result<Made> {
+pub fn make(
+    recipe: &Recipe,
+    dataset: &Dataset,
+    before: Option<&Before>,
+    version: Option<u64>,
+    now: EventTime,
+) -> Result<Made> {
     let keep = if recipe.without == Some(Without::Trimming) {
         trim::keep_all(dataset)
     } else {
@@ -171,7 +181,7 @@ pub fn make(recipe: &Recipe, dataset: &Dataset, before: Option<&Before>, version
     };
     let fitted = fit(recipe, dataset, &keep, before)?;
     let provenance = provenance(recipe, dataset, &keep, &fitted, before);
-    let version = version.unwrap_or_else(|| next_version(dataset, before));
+    let version = version.unwrap_or_else(|| next_version(dataset.newest(), before.map(|before| before.version), now));
     let mut profile = profile(dataset, &fitted);
     if let Some(old) = before.and_then(|before| before.keep.as_deref()) {
         vectors::keep_absent(&mut profile, old);
@@ -329,9 +339,12 @@ fn provenance(recipe: &Recipe, dataset: &Dataset, keep: &Keep, fitted: &Fitted, 
     }
 }
 
-fn next_version(dataset: &Dataset, before: Option<&Before>) -> u64 {
-    let newest = dataset.newest().and_then(|t| u64::try_from(t.micros() / 1_000_000).ok()).unwrap_or(1);
-    before.map_or(newest, |before| newest.max(before.version.saturating_add(1)))
+/// One more than the version before, or more: the newest record's second, as far as that has been. A record of the year
+/// 9999 would make a version that no later training reaches.
+fn next_version(newest: Option<EventTime>, before: Option<u64>, now: EventTime) -> u64 {
+    let second = |time: EventTime| u64::try_from(time.micros() / 1_000_000).unwrap_or(0);
+    let newest = newest.map_or(1, |newest| second(newest).min(second(now).max(CLOCK_MIN_S)).max(1));
+    before.map_or(newest, |before| newest.max(before.saturating_add(1)))
 }
 
 fn encode(fitted: &Fitted, profile: &Profile, provenance: &Provenance, version: u64) -> Result<Vec<u8>> {
@@ -363,3 +376,25 @@ fn draw(args: &Args, made: &Made) -> Result<()> {
 }
 
 const _: () = assert!(JUDGED <= RECORD_FEATURES);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_grow_whatever_the_records_say() {
+        let at = |seconds: i64| EventTime::from_micros(seconds * 1_000_000);
+        let (now, year_9999) = (at(1_900_000_000), at(253_402_300_799));
+        assert_eq!(next_version(Some(at(1_800_000_000)), None, now), 1_800_000_000);
+        assert_eq!(next_version(Some(year_9999), None, now), 1_900_000_000);
+        assert_eq!(next_version(Some(at(1_800_000_000)), Some(1_850_000_000), now), 1_850_000_001);
+        assert_eq!(next_version(Some(year_9999), Some(1_900_000_000), now), 1_900_000_001);
+        // Where the clock is not set, records are believed up to when this was written.
+        assert_eq!(next_version(Some(at(1_770_000_000)), None, at(60)), 1_770_000_000);
+        assert_eq!(next_version(Some(year_9999), None, at(60)), CLOCK_MIN_S);
+        for none in [None, Some(at(-5)), Some(at(0))] {
+            assert_eq!(next_version(none, None, now), 1);
+        }
+        assert_eq!(next_version(None, Some(u64::MAX), now), u64::MAX);
+    }
+}

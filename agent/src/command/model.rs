@@ -67,7 +67,10 @@ fn show(file: &Path, as_json: bool, out: &mut impl Write) -> Result<()> {
     let config = config::load(file)?.config;
     let store = ModelStore::to_read(&config.state_dir.join(models::FOLDER));
     // What root sees there is what the service could have shown it.
-    let known = oddline_owner::of(&config.state_dir, || store.slots())??;
+    let (known, wrong) = oddline_owner::of(&config.state_dir, || store.slots())?;
+    if let (None, Some(error)) = (&known, wrong.into_iter().next()) {
+        return Err(error.into());
+    }
     let slots = known.unwrap_or_else(|| Slots::new(models::factory(&config.factory).ok().map(|f| f.0.id)));
     let state = slots.state();
     if as_json {

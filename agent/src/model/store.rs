@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  models/slots.json
+//!  models/slots.copy.json          the same, for when the other is damaged: the highest version is never forgotten
 //!  models/<sha256>.onnx            checked again whenever it is opened
 //!  models/<sha256>.onnx.minisig    minisign -Vm <file> -p <key> checks the same
 //! ```
@@ -13,12 +14,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use oddline_core::{limits::MODEL_BYTES_MAX, wire::ModelId};
+use oddline_core::{
+    limits::MODEL_BYTES_MAX,
+    wire::{ModelId, SIGNATURE_BYTES_MAX},
+};
 use rustix::fs::OFlags;
 
 use super::{slots::Slots, verify::hash};
 
 const SLOTS: &str = "slots.json";
+const COPY: &str = "slots.copy.json";
 const MODEL: &str = "onnx";
 const SIGNATURE: &str = "onnx.minisig";
 /// Bytes of the slots file: five models and a number.
@@ -67,15 +72,45 @@ impl ModelStore {
         Self { folder: folder.to_owned() }
     }
 
-    /// The slots as they were stored; `None` before the first time.
-    ///
-    /// # Errors
-    /// When they cannot be read. The caller goes on with the factory's model: a damaged file is no reason to stop.
-    pub fn slots(&self) -> Result<Option<Slots>, StoreError> {
-        let path = self.folder.join(SLOTS);
+    /// The slots as they were stored, from the file or its copy, whichever knows of the higher version; `None` where
+    /// neither can be read. And what is wrong with either.
+    #[must_use]
+    pub fn slots(&self) -> (Option<Slots>, Vec<StoreError>) {
+        let (mut newest, mut wrong): (Option<Slots>, _) = (None, Vec::new());
+        for name in [SLOTS, COPY] {
+            match self.slots_in(name) {
+                Ok(Some(slots)) if newest.as_ref().is_none_or(|known| slots.highest() > known.highest()) => {
+                    newest = Some(slots);
+                }
+                Ok(_) => {}
+                Err(error) => wrong.push(error),
+            }
+        }
+        (newest, wrong)
+    }
+
+    fn slots_in(&self, name: &str) -> Result<Option<Slots>, StoreError> {
+        let path = self.folder.join(name);
         let Some(bytes) = read(&path, SLOTS_BYTES_MAX)? else { return Ok(None) };
         let slots = serde_json::from_slice(&bytes);
         slots.map(Some).map_err(|e| StoreError::Damaged { path, reason: e.to_string() })
+    }
+
+    /// Every whole model of the folder with the text of its signature: what is left to go by without the slots.
+    #[must_use]
+    pub fn found(&self) -> Vec<(Vec<u8>, String)> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let hashes = names.filter_map(|name| name.strip_suffix(".onnx")?.parse().ok());
+        // The version is for those who open the file.
+        let models = hashes.map(|sha256| ModelId { sha256, version: 0 });
+        let mut found: Vec<ModelId> = models.collect();
+        found.sort_unstable_by_key(|model| model.sha256.0);
+        let with_signature = |model: &ModelId| {
+            let signature = read(&self.path(*model, SIGNATURE), SIGNATURE_BYTES_MAX as u64).ok()??;
+            Some((self.get(*model).ok()?, String::from_utf8(signature).ok()?))
+        };
+        found.iter().filter_map(with_signature).collect()
     }
 
     /// Stores the slots, then removes files that they no longer need.
@@ -84,6 +119,7 @@ impl ModelStore {
     /// When the slots cannot be written. A file that cannot be removed stays.
     pub fn set_slots(&self, slots: &Slots) -> Result<(), StoreError> {
         let text = serde_json::to_vec_pretty(slots).expect("numbers and hashes can always be written");
+        self.write(&self.folder.join(COPY), &text)?;
         self.write(&self.folder.join(SLOTS), &text)?;
         let needed = |name: &str| {
             let state = slots.state();
@@ -94,7 +130,7 @@ impl ModelStore {
         for entry in entries.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if name != SLOTS && name.contains(".onnx") && !needed(&name) {
+            if name.contains(".onnx") && !needed(&name) {
                 // It is in the way of nothing, and the next time comes.
                 let _: io::Result<()> = fs::remove_file(entry.path());
             }
@@ -175,7 +211,7 @@ mod tests {
     fn what_was_stored_comes_back_and_what_is_not_needed_goes() {
         let folder = tempfile::tempdir().unwrap();
         let store = ModelStore::open(&folder.path().join("models")).unwrap();
-        assert_eq!(store.slots().unwrap(), None);
+        assert!(matches!(store.slots(), (None, wrong) if wrong.is_empty()));
         let mut slots = Slots::new(None);
         for version in 1..=6_u8 {
             let file = [version, 1, 2];
@@ -185,12 +221,13 @@ mod tests {
             slots.mark_good();
             store.set_slots(&slots).unwrap();
         }
-        assert_eq!(store.slots().unwrap(), Some(slots));
+        assert_eq!(store.slots().0, Some(slots));
         let get = |version: u8| store.get(wish(&[version, 1, 2]).model);
         assert_eq!(get(6).unwrap(), [6, 1, 2]);
         assert!(get(4).is_ok() && matches!(get(3), Err(StoreError::Io { .. })));
-        // Slots, three models, three signatures.
-        assert_eq!(fs::read_dir(folder.path().join("models")).unwrap().count(), 7);
+        // Slots and their copy, three models, three signatures.
+        assert_eq!(fs::read_dir(folder.path().join("models")).unwrap().count(), 8);
+        assert_eq!(store.found().len(), 3);
     }
 
     #[test]
@@ -203,8 +240,27 @@ mod tests {
         assert!(matches!(store.get(id), Err(StoreError::Damaged { .. })));
         fs::write(store.path(id, MODEL), vec![0; MODEL_BYTES_MAX + 1]).unwrap();
         assert!(matches!(store.get(id), Err(StoreError::Damaged { .. })));
-        fs::write(folder.path().join(SLOTS), b"{\"current\"").unwrap();
-        assert!(matches!(store.slots(), Err(StoreError::Damaged { .. })));
+        assert!(store.found().is_empty());
+    }
+
+    #[test]
+    fn damaged_slots_are_read_from_their_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ModelStore::open(folder.path()).unwrap();
+        let mut slots = Slots::new(None);
+        slots.take(wish(b"\x03abc").model);
+        store.set_slots(&slots).unwrap();
+        let path = folder.path().join(SLOTS);
+        let older = serde_json::to_vec(&Slots::new(Some(wish(b"\x01abc").model))).unwrap();
+        for damaged in [&b""[..], b"{\"current\"", b"{}", &older] {
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(store.slots().0.as_ref(), Some(&slots), "{}", String::from_utf8_lossy(damaged));
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(store.slots().0.as_ref(), Some(&slots));
+        fs::write(folder.path().join(COPY), b"").unwrap();
+        let (none, wrong) = store.slots();
+        assert!(none.is_none() && matches!(wrong[..], [StoreError::Damaged { .. }]), "{none:?} {wrong:?}");
     }
 
     #[test]
@@ -213,17 +269,19 @@ mod tests {
         let (models, outside) = (folder.path().join("models"), folder.path().join("outside"));
         fs::write(&outside, "{\"current\":null}").unwrap();
         let store = ModelStore::to_read(&models);
-        assert_eq!(store.slots().unwrap(), None);
+        assert!(matches!(store.slots(), (None, wrong) if wrong.is_empty()));
         assert!(!models.exists(), "who only looks makes nothing");
         let store = ModelStore::open(&models).unwrap();
         std::os::unix::fs::symlink(&outside, models.join(SLOTS)).unwrap();
         std::os::unix::fs::symlink(&outside, models.join("slots.json.new")).unwrap();
-        assert!(matches!(store.slots(), Err(StoreError::Io { .. })));
+        assert!(matches!(&store.slots(), (None, wrong) if matches!(wrong[..], [StoreError::Io { .. }])));
         store.set_slots(&Slots::new(None)).unwrap();
-        assert_eq!(store.slots().unwrap(), Some(Slots::new(None)));
+        assert_eq!(store.slots().0, Some(Slots::new(None)));
         assert_eq!(fs::read_to_string(&outside).unwrap(), "{\"current\":null}");
         fs::remove_file(models.join(SLOTS)).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(models.join(SLOTS)).status().unwrap().success());
-        assert!(matches!(store.slots(), Err(StoreError::Damaged { .. })));
+        let (copy, wrong) = store.slots();
+        assert_eq!(copy, Some(Slots::new(None)));
+        assert!(matches!(wrong[..], [StoreError::Damaged { .. }]), "{wrong:?}");
     }
 }

@@ -20,9 +20,11 @@ mod write;
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
+
+use crate::clock;
 
 pub use anomaly::{Event, Kind, Moment, Room};
 pub use records::{Records, records};
@@ -162,11 +164,7 @@ impl Args {
     fn start_s(&self) -> Result<i64> {
         match self.start {
             Some(start_s) => Ok(start_s),
-            None if self.live => {
-                #[expect(clippy::disallowed_methods, reason = "a live log begins now")]
-                let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                Ok(now.context("the clock is before 1970: give --start")?.as_secs() as i64)
-            }
+            None if self.live => Ok(clock::now().micros() / 1_000_000),
             None => Ok(Scenario::default().start_s),
         }
     }

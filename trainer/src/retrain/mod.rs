@@ -46,6 +46,7 @@ pub use self::{
 };
 use crate::{
     calibrate::Aim,
+    clock,
     dataset::{Dataset, Logs, Stream},
     export, hex, network, output, say,
     sign::{self, Signer},
@@ -142,7 +143,13 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(reason) = decide::too_short(&cut.data) {
         return finish(args, &settings, &Report::early(args.seed, cut.data, Verdict::hold(reason)));
     }
-    let made = train::make(&recipe(args, in_use.as_ref()), &cut.older, in_use.as_ref().map(|i| &i.before), None)?;
+    let made = train::make(
+        &recipe(args, in_use.as_ref()),
+        &cut.older,
+        in_use.as_ref().map(|i| &i.before),
+        None,
+        clock::now(),
+    )?;
     let figures = compared(args, &logs, cut, (in_use.as_ref(), anchor.as_ref()), &made)?;
     let verdict = decide::decide(&figures).with_key(signer.is_some());
     let start = in_use.map_or_else(|| Start::Cold("there is no model in use".to_owned()), |in_use| in_use.start);
