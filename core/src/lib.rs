@@ -11,6 +11,7 @@
 
 pub mod backoff;
 pub mod limits;
+mod room;
 
 pub mod record;
 pub mod time;

@@ -8,7 +8,7 @@ pub const RECORD_FEATURES: usize = 8;
 pub const BLOCK: usize = 64;
 
 /// Streams one source may hold. 4,096 x about 400 bytes is 1.6 MB: enough for 40 components of 100 servers on one
-/// collector-side log, small enough for a Raspberry Pi. Beyond it the stream unseen for longest is evicted.
+/// collector-side log, small enough for a Raspberry Pi. Beyond it a stream is evicted that has learnt nothing.
 pub const STREAMS_MAX: usize = 4_096;
 
 /// Streams of one source that may still be learning: each holds its last [`LEARNING_KEPT`] readings (6 KB), so

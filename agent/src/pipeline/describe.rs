@@ -2,6 +2,7 @@
 
 use oddline_core::{
     event::{self, Episode, Finite, Kind, List, Reason, Silence, Text, words::short},
+    limits::STREAMS_MAX,
     pace::{Silent, rate::Finding},
     profile::RecordView,
     record::Level,
@@ -23,6 +24,8 @@ pub enum Seen<'a> {
     Component(EventTime),
     /// A level never seen.
     Level(EventTime, Level),
+    /// More names than places.
+    Crowd(EventTime),
 }
 
 /// A count below this is none, in words.
@@ -30,6 +33,8 @@ const NONE: f64 = 0.5;
 /// News has no measure of its own. On the scale of the others, on which 1 is just odd, a name that was never seen is
 /// worth a look.
 const NEW_COMPONENT: f32 = 2.0;
+/// As an error that was never seen: what is forgotten finds nothing.
+const CROWD: f32 = 5.0;
 
 /// A level that was never reached is worth the more the higher it is.
 fn new_level(level: Level) -> f32 {
@@ -48,7 +53,7 @@ impl Seen<'_> {
         match self {
             Self::Verdict(verdict, _) => verdict.time,
             Self::Rate(finding) => finding.time,
-            Self::Component(time) | Self::Level(time, _) => *time,
+            Self::Component(time) | Self::Level(time, _) | Self::Crowd(time) => *time,
         }
     }
 
@@ -59,6 +64,7 @@ impl Seen<'_> {
             Self::Rate(finding) => finding.score,
             Self::Component(_) => NEW_COMPONENT,
             Self::Level(_, level) => new_level(*level),
+            Self::Crowd(_) => CROWD,
         }
     }
 
@@ -67,7 +73,7 @@ impl Seen<'_> {
         match self {
             Self::Verdict(verdict, _) => verdict.anomalous,
             Self::Rate(finding) => finding.odd,
-            Self::Component(_) | Self::Level(..) => true,
+            Self::Component(_) | Self::Level(..) | Self::Crowd(_) => true,
         }
     }
 
@@ -75,7 +81,7 @@ impl Seen<'_> {
     pub fn number(&self) -> Option<u64> {
         match self {
             Self::Verdict(verdict, _) => Some(verdict.number),
-            Self::Rate(_) | Self::Component(_) | Self::Level(..) => None,
+            Self::Rate(_) | Self::Component(_) | Self::Level(..) | Self::Crowd(_) => None,
         }
     }
 
@@ -83,14 +89,14 @@ impl Seen<'_> {
         match self {
             Self::Verdict(verdict, _) => verdict.score.cause.into(),
             Self::Rate(_) => Kind::Rate,
-            Self::Component(_) | Self::Level(..) => Kind::Novelty,
+            Self::Component(_) | Self::Level(..) | Self::Crowd(_) => Kind::Novelty,
         }
     }
 
     fn threshold(&self) -> f32 {
         match self {
             Self::Verdict(verdict, _) => verdict.threshold,
-            Self::Rate(_) | Self::Component(_) | Self::Level(..) => 1.0,
+            Self::Rate(_) | Self::Component(_) | Self::Level(..) | Self::Crowd(_) => 1.0,
         }
     }
 
@@ -110,6 +116,11 @@ impl Seen<'_> {
                 episode.expected = Finite::<f64>::new(finding.expected);
                 episode.main_reason = Text::cut(&rate_in_words(count, finding.expected));
                 episode.reasons = one_reason("rate", count, finding.expected, finding.score);
+            }
+            Self::Crowd(_) => {
+                let words =
+                    format!("more than {STREAMS_MAX} names of streams: some are forgotten, first those seen least");
+                episode.main_reason = Text::cut(&words);
             }
             Self::Component(_) => episode.main_reason = Text::cut("component never seen before"),
             Self::Level(_, level) => {

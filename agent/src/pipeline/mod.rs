@@ -9,6 +9,7 @@
 //! Which numbers of a record are judged, each in a stream of its own, says [`readings`]. What [`Pace`] notices never goes
 //! through the judge: verdicts are those of the trainer's test on the same records.
 
+mod crowd;
 mod describe;
 mod episodes;
 mod flood;
@@ -34,6 +35,7 @@ use oddline_core::{
 use oddline_detector::{InferError, Intake, Judge, Judged, Model, Names};
 
 use self::{
+    crowd::Crowd,
     episodes::{Around, Episodes},
     waiting::{Item, Span, Waiting},
 };
@@ -80,6 +82,7 @@ pub struct Pipeline {
     episodes: Episodes,
     previous: Option<EventTime>,
     counts: Counts,
+    crowd: Crowd,
     waiting: Waiting,
     // Taken, filled and emptied at each line: they keep their memory.
     judged: Vec<Judged>,
@@ -111,6 +114,7 @@ impl Pipeline {
             episodes: remembered.episodes,
             previous: remembered.previous,
             counts: remembered.counts,
+            crowd: remembered.crowd,
             waiting: Waiting::default(),
             judged: Vec::new(),
             notices: Vec::new(),
@@ -148,12 +152,19 @@ impl Pipeline {
         self.previous = record.time.or(self.previous);
         self.counts.faults += u64::from(record.fault.is_some());
         let line = self.waiting.keep(if self.treatment.samples == Samples::None { &[] } else { bytes });
+        let evicted = self.evicted();
         let judged = if is_no_row(&record) {
             0
         } else {
             self.hear(&record, &line);
             self.judge(&record, &line)?
         };
+        if self.evicted() > evicted
+            && let Some(now) = self.pace.watermark().or(self.previous)
+            && self.crowd.evicted(now)
+        {
+            self.waiting.push(Item::Crowd(now), &line, self.pace.watermark());
+        }
         self.counts.judged += judged;
         self.counts.unjudged += u64::from(judged == 0);
         self.tell(out);
@@ -207,6 +218,7 @@ impl Pipeline {
             episodes: self.episodes.clone(),
             previous: self.previous,
             counts: self.counts,
+            crowd: self.crowd,
         }
     }
 
@@ -261,8 +273,16 @@ impl Pipeline {
         self.queue_notices(line);
     }
 
+    /// Streams that had to go so far.
+    fn evicted(&self) -> u64 {
+        self.judge.counts().evicted + self.pace.counts().evicted
+    }
+
     fn queue_notices(&mut self, line: &Span) {
         for notice in self.notices.drain(..) {
+            if matches!(&notice, Notice::NewComponent { time, .. } if self.crowd.is_doubtful(*time)) {
+                continue;
+            }
             self.waiting.push(Item::Notice(notice), line, self.pace.watermark());
         }
     }
@@ -318,6 +338,9 @@ impl Pipeline {
                     let shown = matches!(notice, Notice::NewComponent { .. } | Notice::NewLevel { .. });
                     let line = shown.then(|| self.waiting.front_line()).flatten();
                     self.episodes.note(notice, around(line), &mut out.events);
+                }
+                Item::Crowd(time) => {
+                    self.episodes.crowd(*time, &self.treatment.server, around(None), &mut out.events);
                 }
                 Item::Record => {
                     let Some(judged) = judged.next() else { break };

@@ -9,7 +9,7 @@ use oddline_core::{
 use oddline_detector::{Model, State};
 use serde::{Deserialize, Serialize};
 
-use super::episodes::Episodes;
+use super::{crowd::Crowd, episodes::Episodes};
 
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.
 #[derive(Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct Remembered {
     pub(super) episodes: Episodes,
     pub(super) previous: Option<EventTime>,
     pub(super) counts: Counts,
+    /// Stays the last: see its reading.
+    pub(super) crowd: Crowd,
 }
 
 impl Remembered {
@@ -32,6 +34,7 @@ impl Remembered {
             episodes: Episodes::new(flood_limit),
             previous: None,
             counts: Counts::default(),
+            crowd: Crowd::default(),
         }
     }
 

@@ -19,6 +19,8 @@ pub enum Item {
     Record,
     /// Something that needs no verdict.
     Notice(Notice),
+    /// There were more names than places, at this event time.
+    Crowd(EventTime),
 }
 
 /// The queue. At most a block of records waits, and with each what was noticed at its line.

@@ -8,9 +8,13 @@ use super::{
 };
 use crate::{
     limits::{RATES_MAX, STREAMS_MAX},
+    room::loser,
     stream::StreamName,
     time::EventTime,
 };
+
+/// What each pause or level of a stream that has learnt nothing yet keeps it for, in microseconds: an hour.
+const HEARD_WORTH: i64 = 3_600_000_000;
 
 impl Pace {
     #[expect(clippy::cast_possible_truncation, reason = "slots stay below STREAMS_MAX")]
@@ -20,8 +24,8 @@ impl Pace {
         let full = self.voices.len() >= STREAMS_MAX;
         let slot = if full { self.evict() } else { self.voices.len() };
         let server = self.server(heard.server, at);
-        // What was dropped for want of room comes back as if it were new.
-        if self.servers[server].is_news(at) && self.counts.evicted == 0 {
+        // What was dropped for want of room comes back as if it were new: whoever tells this knows of that.
+        if self.servers[server].is_news(at) {
             out.push(Notice::NewComponent { stream: Arc::clone(&name), time: heard.time });
         }
         self.servers[server].voices += 1;
@@ -36,9 +40,9 @@ impl Pace {
         slot
     }
 
-    /// Makes room for a stream: the one not heard for longest goes, and its server with its last stream.
+    /// Makes room for a stream: one goes that has learnt nothing ([`crate::room`]), and its server with its last stream.
     fn evict(&mut self) -> usize {
-        let slot = self.voices.iter().enumerate().min_by_key(|(_, v)| v.heard).map_or(0, |(slot, _)| slot);
+        let slot = loser(self.voices.iter().map(Voice::claim), HEARD_WORTH);
         let voice = &self.voices[slot];
         self.index.remove(&voice.name);
         self.counters -= usize::from(voice.counter.is_some());

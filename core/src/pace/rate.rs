@@ -90,6 +90,12 @@ pub fn interval(time: EventTime) -> i64 {
 }
 
 impl Rate {
+    /// Whether a day is over: from then on it judges.
+    #[must_use]
+    pub fn knows_a_day(&self) -> bool {
+        self.days > 0
+    }
+
     /// Takes the count of an interval, the next one or, after a time that was not watched, a later one.
     pub fn push(&mut self, interval: i64, count: u32) -> Option<Finding> {
         let follows = self.last.is_some_and(|last| last + 1 == interval);

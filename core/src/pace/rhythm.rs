@@ -82,6 +82,12 @@ impl Rhythm {
         }
     }
 
+    /// Pauses so far.
+    #[must_use]
+    pub fn pauses(&self) -> u32 {
+        self.pauses
+    }
+
     /// The longest usual pause, in seconds; `None` while too few are known, and for a stream that pauses for days.
     #[must_use]
     pub fn usual_s(&self) -> Option<f64> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{rate::Rate, rhythm::Rhythm};
-use crate::{record::Level, stream::StreamName, time::EventTime};
+use crate::{record::Level, room::Claim, stream::StreamName, time::EventTime};
 
 /// Place of a server in its table.
 pub(super) type ServerSlot = u32;
@@ -72,6 +72,16 @@ impl Voice {
             levelled: 0,
             top: None,
             counter: None,
+        }
+    }
+
+    /// What stands behind its place.
+    pub(super) fn claim(&self) -> Claim {
+        let of_days = self.counter.as_ref().is_some_and(|counter| counter.rate.knows_a_day());
+        Claim {
+            learnt: of_days || self.levelled >= LEVELS_MIN || self.rhythm.usual_s().is_some(),
+            seen: u64::from(self.levelled.max(self.rhythm.pauses())),
+            last: self.heard.micros(),
         }
     }
 

@@ -33,6 +33,12 @@ impl Range {
         Self { seen: 1, min: value, max: value }
     }
 
+    /// Records seen.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
     /// Takes a value; how far outside it was, see [`novelty::while_learning`].
     #[must_use]
     pub fn take(&mut self, value: f64) -> f32 {

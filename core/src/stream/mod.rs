@@ -25,6 +25,7 @@ use crate::{
     limits::{LEARNING_MAX, STREAMS_MAX},
     novelty,
     profile::Profile,
+    room::{Claim, loser},
     time::EventTime,
 };
 
@@ -33,6 +34,11 @@ use crate::{
 const FOLLOW: f64 = 1.0 / 2_000.0;
 /// A single record moves the level by at most this many residual scales times [`FOLLOW`].
 const FOLLOW_CLIP: f64 = 3.0;
+
+/// What each record of a stream that has learnt nothing yet keeps it for, in records of the source: one that has half of
+/// what it needs outlives a hundred full tables of strangers.
+#[expect(clippy::cast_possible_wrap, reason = "a small number")]
+const SEEN_WORTH: i64 = STREAMS_MAX as i64;
 
 /// Name of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -250,7 +256,7 @@ impl Streams {
             self.streams.push(stream);
             self.streams.len() - 1
         } else {
-            let slot = self.longest_unseen();
+            let slot = loser(self.streams.iter().map(Stream::claim), SEEN_WORTH);
             let old = core::mem::replace(&mut self.streams[slot], stream);
             self.index.remove(&old.name);
             self.learning -= usize::from(old.learner.is_some());
@@ -260,14 +266,16 @@ impl Streams {
         self.index.insert(name, slot);
         slot
     }
-
-    fn longest_unseen(&self) -> usize {
-        let oldest = self.streams.iter().enumerate().min_by_key(|(_, s)| s.touched);
-        oldest.map_or(0, |(slot, _)| slot)
-    }
 }
 
 impl Stream {
+    fn claim(&self) -> Claim {
+        let learnt = self.learner.as_ref().map(|learner| learner.seen());
+        let seen = learnt.or(self.range.as_ref().map(Range::seen)).unwrap_or(0);
+        let last = i64::try_from(self.touched).unwrap_or(i64::MAX);
+        Claim { learnt: self.baseline.is_some(), seen, last }
+    }
+
     fn observe(&mut self, profile: &Profile, time: EventTime, value: f64, may_learn: bool) -> (Option<Reading>, f32) {
         if self.learner.is_none() && self.baseline.is_some() {
             return self.read(time, value);

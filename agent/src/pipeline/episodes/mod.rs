@@ -151,6 +151,15 @@ impl Episodes {
         }
     }
 
+    /// There were more names than there are places. No flood holds it back: it comes once a day at most.
+    pub fn crowd(&mut self, time: EventTime, server: &str, around: Around<'_>, events: &mut Vec<Event>) {
+        self.pass(time, &around, events);
+        let stream = StreamName { server: server.to_owned(), component: String::new() };
+        let seen = Seen::Crowd(time);
+        let episode = Box::new(describe::first(self.number(&seen), &stream, &seen, around));
+        events.extend([Event::EpisodeOpened(episode.clone()), Event::EpisodeEnded(episode)]);
+    }
+
     /// The wall clock says that event time would be `until`: what it held back may be due.
     pub fn clock(&mut self, until: EventTime, source: &SourceName, rules: Rules, events: &mut Vec<Event>) {
         let summary = self.flood_by_clock.due(source, until, rules);

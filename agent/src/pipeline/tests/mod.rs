@@ -1,5 +1,6 @@
 //! Lines in, events out.
 
+mod crowd;
 mod cuts;
 pub(crate) mod model;
 
