@@ -4,12 +4,12 @@
 use std::io;
 
 use oddline_config::Problems;
+use tokio::task::JoinError;
 
 use crate::{
     broker::BrokerError,
     enroll::EnrollError,
     push::PushError,
-    run::RunError,
     serve::ServeError,
     store::{BackupError, StoreError},
 };
@@ -77,6 +77,27 @@ impl CommandError {
             Self::Backup(BackupError::Postgres(_)) | Self::Name(_) => 2,
             Self::Enroll(_) | Self::Run(RunError::Writer(_)) => 1,
         }
+    }
+}
+
+/// Why the collector ended before it was stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The writer is gone.
+    #[error("the writer has ended unexpectedly: {0}")]
+    Writer(String),
+}
+
+/// What it means that the writer has ended before it was told to.
+#[must_use]
+pub fn writer_ended(ended: Result<Result<(), StoreError>, JoinError>) -> RunError {
+    match ended {
+        Ok(Ok(())) => RunError::Writer("its queue was closed".to_owned()),
+        Ok(Err(error)) => RunError::Store(error),
+        Err(error) => RunError::Writer(error.to_string()),
     }
 }
 

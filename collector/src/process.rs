@@ -9,7 +9,7 @@ use std::{
 use oddline_core::id::FleetName;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::interval,
+    time::{interval, sleep},
 };
 
 use crate::{
@@ -24,12 +24,15 @@ use crate::{
     },
     run::{Collector, Shared},
     serve::{self as api, Pulse, Server, Sources},
-    store::{Address, Mode, Store},
+    store::{Address, Mode, Store, StoreError},
     subscribe::UNSETTLED_MAX,
 };
 
 /// How often it is asked whether the broker's certificate ends soon: it lasts two years.
 const RENEWAL_TICK: Duration = Duration::from_secs(24 * 3600);
+
+/// How often a full disk is looked at before anything is begun.
+const ROOM_TICK: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -44,9 +47,13 @@ pub async fn run(config: Config, say: fn(&str)) -> Result<(), CommandError> {
             _ = interrupt.recv() => {}
         }
     };
+    tokio::pin!(stop);
     let (name, fleets, state) = (config.name.clone(), config.fleets.clone(), config.state.clone());
     let (broker, store, api) = (config.broker.clone(), config.store.clone(), config.api.clone());
-    let collector = Collector::open(config, say).await?;
+    let collector = tokio::select! {
+        collector = open(&config, say) => collector?,
+        () = &mut stop => return Ok(()),
+    };
     let server = match api {
         Some(settings) => Some(open_api(settings, &store, collector.shared(), say).await?),
         None => None,
@@ -56,6 +63,22 @@ pub async fn run(config: Config, say: fn(&str)) -> Result<(), CommandError> {
         server.stop().await;
     }
     done
+}
+
+/// Opens the store, as soon as its disk has room.
+async fn open(config: &Config, say: fn(&str)) -> Result<Collector, StoreError> {
+    let mut is_told = false;
+    loop {
+        match Collector::open(config.clone(), say).await {
+            Err(StoreError::Full(_)) if is_told => {}
+            Err(error @ StoreError::Full(_)) => {
+                say(&format!("WARN  {error}; it begins as soon as there is some"));
+                is_told = true;
+            }
+            opened => return opened,
+        }
+        sleep(ROOM_TICK).await;
+    }
 }
 
 /// Whose collector it is, for the broker.

@@ -19,13 +19,15 @@ use oddline_core::{id::FleetName, topic::Channel};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use crate::{
     broker::acl::{Fleets, models_of},
     clock::now_us,
     config::Config,
+    error::{RunError, writer_ended},
+    filters::{all_filters, filters_of},
     ingest::{self, Incoming},
     link::settings::Settings,
     notify::{Notifier, watchdog_interval},
@@ -41,6 +43,9 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// How often quiet agents are looked for.
 const QUIET_TICK: Duration = Duration::from_secs(30);
+/// At the end what is queued is stored, unless the database takes nothing: then it comes again. Less than a supervisor
+/// waits.
+const DRAIN_WAIT: Duration = Duration::from_secs(10);
 /// Refused messages that are told one by one; the rest is counted.
 const REFUSALS_TOLD_MAX: u64 = 20;
 /// Fleets that are known; each costs a subscription or a lease. With a broker that does not check names an agent could
@@ -48,17 +53,6 @@ const REFUSALS_TOLD_MAX: u64 = 20;
 const FLEETS_MAX: usize = 512;
 /// Bytes of a refused message's topic that are told: every one of ours, and some.
 const TOPIC_SHOWN_BYTES: usize = 256;
-
-/// Why the collector ended before it was stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The writer is gone.
-    #[error("the writer has ended unexpectedly: {0}")]
-    Writer(String),
-}
 
 /// What others (the API) may look at while it runs.
 #[derive(Debug, Clone)]
@@ -208,15 +202,20 @@ impl Work {
             }
         }
         notifier.say("STOPPING=1");
-        let Self { queue: other, subscriber, leases, .. } = self;
+        let Self { queue: other, subscriber, leases, say, .. } = self;
         // What is not queued yet was not acknowledged: it comes again.
         drop((queue, other));
-        let ended = writer.await;
+        let ended = timeout(DRAIN_WAIT, &mut writer).await;
+        if ended.is_err() {
+            writer.abort();
+            say("WARN  what was just received is not stored, as the database takes nothing: it comes again");
+        }
         subscriber.stop().await;
         leases.release().await?;
         match ended {
-            Ok(done) => Ok(done?),
-            ended @ Err(_) => Err(writer_ended(ended)),
+            Err(_) => Ok(()),
+            Ok(Ok(done)) => Ok(done?),
+            Ok(ended @ Err(_)) => Err(writer_ended(ended)),
         }
     }
 
@@ -373,25 +372,4 @@ impl Work {
             Err(error) => (self.say)(&format!("WARN  {error}")),
         }
     }
-}
-
-fn writer_ended(ended: Result<Result<(), StoreError>, tokio::task::JoinError>) -> RunError {
-    match ended {
-        Ok(Ok(())) => RunError::Writer("its queue was closed".to_owned()),
-        Ok(Err(error)) => RunError::Store(error),
-        Err(error) => RunError::Writer(error.to_string()),
-    }
-}
-
-/// What agents say and is kept here, and what a collector wished for them before.
-const HEARD: [Channel; 5] =
-    [Channel::Birth, Channel::Status, Channel::Events, Channel::ModelState, Channel::ModelDesired];
-
-/// What one collector of all fleets listens to; where models are, what is left of earlier ones is found.
-fn all_filters(known: &BTreeSet<FleetName>) -> Vec<String> {
-    HEARD.into_iter().map(Channel::of_all).chain(known.iter().map(models_of)).collect()
-}
-
-fn filters_of(fleet: &FleetName) -> Vec<String> {
-    HEARD.into_iter().map(|channel| channel.of_fleet(fleet)).chain([models_of(fleet)]).collect()
 }

@@ -4,11 +4,8 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
 };
 
 use oddline_core::{
@@ -22,8 +19,10 @@ use tokio::{
     time::sleep,
 };
 
+pub use crate::figures::Figures;
 use crate::{
     clock::now_us,
+    patience::Patience,
     show::table::line,
     store::{Batch, Body, Committed, Heard, HeardDone, Outcome, Store, StoreError, Who},
     subscribe::{Link, Receipt},
@@ -34,13 +33,6 @@ use crate::{
 pub const QUEUE_MAX: usize = 2 * crate::subscribe::UNSETTLED_MAX as usize;
 /// Entries of one transaction: at 20,000 a second it takes a fifth of one.
 const GROUP_ENTRIES_MAX: usize = 4_096;
-/// First wait before a transaction is tried again.
-const RETRY_MIN: Duration = Duration::from_millis(200);
-/// Longest such wait.
-const RETRY_MAX: Duration = Duration::from_secs(10);
-/// A database that failed for so long needs a person: the program ends, and its supervisor starts it anew. Nothing is
-/// lost, as nothing was acknowledged.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
 /// Dead letters that are told one by one: an agent gone mad must not fill the log.
 const DEAD_LETTERS_TOLD_MAX: u64 = 20;
 /// Transactions that a slow listener may be behind before it misses some.
@@ -62,65 +54,6 @@ pub enum Content {
     Batch(Batch),
     /// Words.
     Heard(Heard),
-}
-
-/// What was done since the start.
-#[derive(Debug, Default)]
-pub struct Figures {
-    /// Messages taken from the broker.
-    pub messages: AtomicU64,
-    /// Bytes of them.
-    pub bytes: AtomicU64,
-    /// Messages that meant nothing.
-    pub refused: AtomicU64,
-    /// Entries stored.
-    pub entries: AtomicU64,
-    /// Batches that were there already.
-    pub repeated: AtomicU64,
-    /// Batches before which something was missing.
-    pub gaps: AtomicU64,
-    /// Batches kept as dead letters.
-    pub dead_letters: AtomicU64,
-    /// Entries that an earlier collector acknowledged and this store never had.
-    pub missing: AtomicU64,
-    /// Transactions.
-    pub transactions: AtomicU64,
-    /// Microseconds in them.
-    pub commit_us: AtomicU64,
-    /// Transactions that failed and were tried again.
-    pub failures: AtomicU64,
-    /// Connections to the broker.
-    pub connections: AtomicU64,
-    /// 1 while one stands.
-    pub connected: AtomicU64,
-    /// Messages that wait for the writer or are in its hands.
-    pub queued: AtomicU64,
-    /// When the writer last got on, microseconds: it settled a message, or was given one while it had none.
-    pub moved_us: AtomicI64,
-}
-
-impl Figures {
-    /// One more message waits; said before it does.
-    pub fn queue(&self, now_us: i64) {
-        if self.queued.fetch_add(1, Relaxed) == 0 {
-            self.moved_us.store(now_us, Relaxed);
-        }
-    }
-
-    /// So many wait no longer.
-    pub fn settle(&self, messages: usize, now_us: i64) {
-        self.queued.fetch_sub(messages as u64, Relaxed);
-        self.moved_us.store(now_us, Relaxed);
-    }
-
-    /// How long messages wait that do not move.
-    #[must_use]
-    pub fn stands_for(&self, now_us: i64) -> Duration {
-        if self.queued.load(Relaxed) == 0 {
-            return Duration::ZERO;
-        }
-        Duration::from_micros(u64::try_from(now_us - self.moved_us.load(Relaxed)).unwrap_or(0))
-    }
 }
 
 /// Ids of anomalies that one transaction made or changed.
@@ -173,7 +106,7 @@ impl Writer {
         let mut acks: BTreeMap<(Who, Epoch), u64> = BTreeMap::new();
         // Births first: they may say that what seems to be missing never comes.
         if !heard.is_empty() {
-            let done = self.hear_surely(&heard).await?;
+            let done = self.hear(&heard).await?;
             self.heard(&heard, &done, &mut acks);
         }
         if !batches.is_empty() {
@@ -224,6 +157,27 @@ impl Writer {
         Ok(all)
     }
 
+    /// Hears; a word that the database refuses for its content is left out, as if it had not been said.
+    async fn hear(&self, heard: &[Heard]) -> Result<Vec<HeardDone>, StoreError> {
+        match self.hear_surely(heard).await {
+            Err(StoreError::Refused(_)) => {}
+            done => return done,
+        }
+        let mut all = Vec::with_capacity(heard.len());
+        for word in heard {
+            match self.hear_surely(std::slice::from_ref(word)).await {
+                Err(StoreError::Refused(reason)) => {
+                    self.figures.refused.fetch_add(1, Relaxed);
+                    let line = line(&format!("WARN  the database refused what {} says of itself: {reason}", word.who));
+                    self.losses.say(self.say, Instant::now(), &line);
+                    all.push(HeardDone::default());
+                }
+                done => all.extend(done?),
+            }
+        }
+        Ok(all)
+    }
+
     async fn append_surely(&self, batches: &[Batch]) -> Result<Committed, StoreError> {
         let mut patience = Patience::default();
         loop {
@@ -252,18 +206,28 @@ impl Writer {
         patience: &mut Patience,
     ) -> Option<Result<T, StoreError>> {
         match done {
-            Err(error) if error.is_passing() && patience.began.elapsed() < GIVE_UP_AFTER => {
+            Err(error) if patience.lasts(&error) => {
                 self.figures.failures.fetch_add(1, Relaxed);
-                (self.say)(&format!(
-                    "WARN  {error}; nothing is acknowledged meanwhile, next attempt in {:.1} s",
-                    patience.wait.as_secs_f64()
-                ));
-                sleep(patience.wait).await;
-                patience.wait = (patience.wait * 2).min(RETRY_MAX);
+                self.figures.failing.store(1, Relaxed);
+                let wait = patience.next_wait();
+                if patience.is_told() {
+                    (self.say)(&format!(
+                        "WARN  {error}; nothing is acknowledged meanwhile, next attempt in {:.1} s",
+                        wait.as_secs_f64()
+                    ));
+                }
+                sleep(wait).await;
                 None
             }
             done => {
                 self.figures.transactions.fetch_add(1, Relaxed);
+                if done.is_ok() {
+                    self.figures.stored_us.store(now_us(), Relaxed);
+                    self.figures.failing.store(0, Relaxed);
+                    if let Some(took) = patience.took() {
+                        (self.say)(&format!("INFO  the database takes entries again after {} s", took.as_secs()));
+                    }
+                }
                 let us = u64::try_from(at.elapsed().as_micros()).unwrap_or(u64::MAX);
                 self.figures.commit_us.fetch_add(us, Relaxed);
                 Some(done)
@@ -324,18 +288,6 @@ impl Writer {
     }
 }
 
-/// How long the database has been failing.
-struct Patience {
-    began: Instant,
-    wait: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { began: Instant::now(), wait: RETRY_MIN }
-    }
-}
-
 /// What goes into one transaction.
 #[derive(Default)]
 struct Group {
@@ -389,28 +341,4 @@ fn pack(epoch: Epoch, first: u64, entries: &[Entry]) -> Vec<u8> {
     let packed = bytes.ok().and_then(|bytes| encode_batch(epoch, first, &bytes).ok());
     // What came as JSON may be too long for the other.
     packed.unwrap_or_else(|| encode_json(epoch, first, entries))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_settled_waits_no_longer() {
-        let figures = Figures::default();
-        assert_eq!(figures.stands_for(9_000_000), Duration::ZERO);
-        for _ in 0..128 {
-            figures.queue(1_000_000);
-        }
-        assert_eq!(figures.queued.load(Relaxed), 128);
-        assert_eq!(figures.stands_for(3_000_000), Duration::from_secs(2));
-        figures.settle(100, 4_000_000);
-        assert_eq!(figures.stands_for(4_500_000), Duration::from_millis(500), "it gets on");
-        figures.settle(28, 5_000_000);
-        assert_eq!(figures.queued.load(Relaxed), 0);
-        assert_eq!(figures.stands_for(60_000_000), Duration::ZERO, "nothing to do is no standstill");
-        figures.queue(61_000_000);
-        assert_eq!(figures.stands_for(61_000_000), Duration::ZERO);
-        assert_eq!(figures.stands_for(60_000_000), Duration::ZERO, "a clock set back");
-    }
 }

@@ -25,8 +25,12 @@ use crate::clock::now_us;
 const SLOW_FOR: Duration = Duration::from_secs(15);
 /// A full queue out of which nothing is stored for so long is a fault; a transaction takes a fifth of a second.
 const STANDSTILL: Duration = Duration::from_secs(10);
-/// For the database to answer that it is there.
+/// For the database to answer that it is there, and that it takes a row.
 const PING_WAIT: Duration = Duration::from_secs(2);
+/// A row that was written says so long that the next one can be, too: each costs a write to the disk.
+const WRITTEN_FOR: Duration = Duration::from_secs(30);
+/// Between two attempts while none can be.
+const UNWRITTEN_FOR: Duration = Duration::from_secs(5);
 
 /// Figures that cost a query.
 #[derive(Debug, Clone)]
@@ -34,6 +38,13 @@ pub(super) struct Slow {
     at: Instant,
     agents: Vec<(String, i64)>,
     store_bytes: u64,
+}
+
+/// Whether a row could be written when it was last tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    at: Instant,
+    done: bool,
 }
 
 /// `GET /metrics`.
@@ -83,6 +94,8 @@ fn ingest(text: &mut Text, app: &App) {
         text.one(name, "counter", help, counter.load(Relaxed));
     }
     let pulse = (app.sources.pulse)();
+    let failing = figures.failing.load(Relaxed);
+    text.one("oddline_store_failing", "gauge", "1 while the writer's newest transaction has failed.", failing);
     text.one("oddline_queue_messages", "gauge", "Messages that are not stored yet.", pulse.queued);
     text.one("oddline_queue_messages_max", "gauge", "As many the broker hands out ahead.", pulse.queue_max);
     text.one("oddline_broker_connected", "gauge", "1 while the broker is connected.", u8::from(pulse.connected));
@@ -137,6 +150,9 @@ async fn wrong(app: &App) -> Vec<&'static str> {
         Ok(Ok(())) => {}
         Ok(Err(_)) | Err(_) => wrong.push("the database does not answer"),
     }
+    if !is_writable(app).await {
+        wrong.push("nothing can be written to the database: the collector's log says why");
+    }
     let pulse = (app.sources.pulse)();
     if !pulse.connected {
         wrong.push("there is no connection to the broker");
@@ -146,4 +162,25 @@ async fn wrong(app: &App) -> Vec<&'static str> {
         wrong.push("the queue before the writer is full and stands still: the database is too slow or failing");
     }
     wrong
+}
+
+/// Whether the database takes rows: the writer has just stored some, or else one is written here.
+async fn is_writable(app: &App) -> bool {
+    let figures = &app.sources.figures;
+    if figures.failing.load(Relaxed) == 1 {
+        return false;
+    }
+    let since_us = now_us().saturating_sub(figures.stored_us.load(Relaxed));
+    if u64::try_from(since_us).is_ok_and(|since_us| Duration::from_micros(since_us) < WRITTEN_FOR) {
+        return true;
+    }
+    // One at a time, and the others take its answer.
+    let mut kept = app.written.lock().await;
+    let is_new = |kept: &Written| kept.at.elapsed() < if kept.done { WRITTEN_FOR } else { UNWRITTEN_FOR };
+    if let Some(kept) = kept.filter(is_new) {
+        return kept.done;
+    }
+    let done = matches!(timeout(PING_WAIT, app.sources.store.try_write(now_us())).await, Ok(Ok(())));
+    *kept = Some(Written { at: Instant::now(), done });
+    done
 }

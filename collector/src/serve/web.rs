@@ -27,7 +27,7 @@ use super::{
     gate::{Inside, Peer},
     limits::{Buckets, HEADER_BYTES_MAX, URI_BYTES_MAX},
     live::Hub,
-    metrics::Slow,
+    metrics::{Slow, Written},
     proxy,
 };
 use crate::store::{Store, StoreError};
@@ -51,6 +51,8 @@ pub(super) struct Shared {
     pub stop: watch::Receiver<bool>,
     /// Figures that cost a query, at most so often.
     pub slow: Mutex<Option<Slow>>,
+    /// Whether a row could be written, at most tried so often.
+    pub written: Mutex<Option<Written>>,
     questions: Arc<Semaphore>,
     rate: Buckets,
     rate_of_strangers: Buckets,
@@ -82,6 +84,7 @@ impl Shared {
             requests: Requests(std::iter::repeat_with(Default::default).take(ROUTES.len() + 1).collect()),
             stop,
             slow: Mutex::default(),
+            written: Mutex::default(),
             questions: Arc::new(Semaphore::new(limits.questions)),
             rate: Buckets::new(limits.burst, limits.per_second.into()),
             rate_of_strangers: Buckets::new(limits.burst, limits.per_second.into()),

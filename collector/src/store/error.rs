@@ -46,15 +46,21 @@ pub enum StoreError {
     /// It does not answer, or another program holds it.
     #[error("the database does not answer: {0}")]
     Unavailable(String),
-    /// Its disk is full or broken, or the file is no database.
+    /// Its disk is full: it works again as soon as there is room.
+    #[error("there is no room left for the database: {0}")]
+    Full(String),
+    /// Its disk is broken, or the file is no database.
     #[error("the database cannot be read or written: {0}")]
     Disk(String),
     /// Not allowed.
     #[error("the database may not be used like this: {0}")]
     Permission(String),
-    /// The database does not take a value or statement.
+    /// The database does not take a value: it will not take it later either.
     #[error("the database refused a statement: {0}")]
     Refused(String),
+    /// An error that is none of the others. It says nothing about what was to be stored.
+    #[error("the database failed: {0}")]
+    Unknown(String),
     /// Another collector has written the same progress in between.
     #[error("another collector stores for the same agents: is the fleet in two collectors without a lease?")]
     Conflict,
@@ -73,6 +79,7 @@ impl StoreError {
     pub(super) fn at(self, path: &Path) -> Self {
         let text = |reason: String| format!("{}: {reason}", path.display());
         match self {
+            Self::Full(reason) => Self::Full(text(reason)),
             Self::Disk(reason) => Self::Disk(text(reason)),
             Self::Permission(reason) => Self::Permission(text(reason)),
             Self::Unavailable(reason) => Self::Unavailable(text(reason)),
@@ -83,13 +90,17 @@ impl StoreError {
     /// What became of a file or folder beside a database.
     pub(super) fn from_io(path: &Path, reason: &io::Error) -> Self {
         let text = format!("{}: {reason}", path.display());
-        if reason.kind() == io::ErrorKind::PermissionDenied { Self::Permission(text) } else { Self::Disk(text) }
+        match reason.kind() {
+            io::ErrorKind::PermissionDenied => Self::Permission(text),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(text),
+            _ => Self::Disk(text),
+        }
     }
 
     /// Whether the same may succeed later without anybody changing what is stored.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Disk(_) | Self::Conflict)
+        matches!(self, Self::Unavailable(_) | Self::Full(_) | Self::Disk(_) | Self::Unknown(_) | Self::Conflict)
     }
 
     /// The exit code that says it.
@@ -99,9 +110,9 @@ impl StoreError {
             Self::Address(_) => 78,
             Self::Newer { .. } | Self::Older { .. } | Self::Schema { .. } | Self::Field { .. } => 65,
             Self::Unavailable(_) | Self::Conflict => 69,
-            Self::Missing(_) | Self::Disk(_) => 74,
+            Self::Missing(_) | Self::Full(_) | Self::Disk(_) => 74,
             Self::Permission(_) => 77,
-            Self::Refused(_) => 1,
+            Self::Refused(_) | Self::Unknown(_) => 1,
         }
     }
 
@@ -111,42 +122,61 @@ impl StoreError {
             sqlx::Error::Io(reason) if reason.kind() == io::ErrorKind::PermissionDenied => {
                 Self::Permission(error.to_string())
             }
+            sqlx::Error::Io(reason) if reason.kind() == io::ErrorKind::StorageFull => Self::Full(error.to_string()),
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error.to_string()),
-            // The others are about values and statements; sqlx may add to them.
-            _ => Self::Refused(error.to_string()),
+            sqlx::Error::Encode(_)
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::InvalidArgument(_) => Self::Refused(error.to_string()),
+            // sqlx may add to them, and some are about the connection, as BEGIN within a transaction is.
+            _ => Self::Unknown(error.to_string()),
         }
     }
 
-    /// SQLite's numbers and PostgreSQL's five characters.
+    /// SQLite's numbers and PostgreSQL's five characters. Refused is only what is known to be about a value: who is
+    /// refused is set aside, and an error of another kind must never do that to what was sent.
     fn from_code(reason: &dyn DatabaseError) -> Self {
         let text = reason.message().to_owned();
-        let Some(code) = reason.code() else { return Self::Refused(text) };
+        let Some(code) = reason.code() else { return Self::Unknown(text) };
         if code.len() == 5 && is_postgres(reason) {
             return match &code[..2] {
-                // Connection, resources (a full disk is 53100), operator intervention, serialisation.
+                _ if code == "53100" => Self::Full(text),
+                // A server that has just been made a standby, or is not yet the primary.
+                _ if code == "25006" => Self::Unavailable(text),
+                // Connection, resources, operator intervention, serialisation.
                 "08" | "57" | "40" | "55" => Self::Unavailable(text),
                 "53" | "58" => Self::Disk(text),
-                _ if code == "42501" || code == "25006" || code.starts_with("28") => Self::Permission(text),
+                _ if code == "42501" || code.starts_with("28") => Self::Permission(text),
                 _ if code == "3D000" => Self::Unavailable(text),
-                _ => Self::Refused(text),
+                // A value that does not fit, a constraint, a row too large.
+                "22" | "23" | "54" => Self::Refused(text),
+                _ => Self::Unknown(text),
             };
         }
-        match code.parse::<u32>().map(|code| code & 0xff) {
+        let code = code.parse::<u32>().unwrap_or_default();
+        match code & 0xff {
+            _ if code == IOERR_SHMSIZE => Self::Full(text),
             // BUSY, LOCKED
-            Ok(5 | 6) => Self::Unavailable(text),
+            5 | 6 => Self::Unavailable(text),
             // PERM, READONLY, AUTH
-            Ok(3 | 8 | 23) => Self::Permission(text),
-            // NOMEM, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB
-            Ok(7 | 10 | 11 | 13 | 14 | 26) => Self::Disk(text),
-            Ok(_) | Err(_) => Self::Refused(text),
+            3 | 8 | 23 => Self::Permission(text),
+            13 => Self::Full(text),
+            // NOMEM, IOERR, CORRUPT, CANTOPEN, NOTADB
+            7 | 10 | 11 | 14 | 26 => Self::Disk(text),
+            // TOOBIG, CONSTRAINT, MISMATCH, RANGE
+            18 | 19 | 20 | 25 => Self::Refused(text),
+            _ => Self::Unknown(text),
         }
     }
 }
+
+/// The file beside the database by which its users share memory finds no room.
+const IOERR_SHMSIZE: u32 = 10 | (19 << 8);
 
 fn is_postgres(reason: &dyn DatabaseError) -> bool {
     reason.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some()

@@ -99,6 +99,18 @@ impl Store {
         self.pool.row("SELECT COUNT(*) FROM changes", Vec::new()).await.map(|_| ())
     }
 
+    /// Whether the database takes a row: one of its own is written anew.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn try_write(&self, now_us: i64) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let sql = "INSERT INTO meta (name, value) VALUES ('written_us', $1) ON CONFLICT (name) DO UPDATE SET \
+                   value = excluded.value";
+        tx.run(sql, values![now_us.to_string()]).await?;
+        tx.commit().await
+    }
+
     /// Grows with every change that a running collector must take up: a push, a roll-out.
     ///
     /// # Errors

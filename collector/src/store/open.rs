@@ -10,7 +10,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions as _, Executor as _,
+    ConnectOptions as _, Connection as _, Executor as _,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -138,7 +138,17 @@ async fn sqlite(path: &Path, mode: Mode) -> Result<Pool, StoreError> {
     // The journal mode is a property of the file: who only reads does not touch it. NORMAL loses nothing of what is
     // acknowledged when the program dies; FULL keeps that promise when the power fails, too.
     let writer = options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    let write = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    // On a full disk SQLite ends a transaction by itself, and sqlx, which does not learn of it, still counts it: every
+    // later BEGIN would fail. Such a connection is closed and the next transaction opens another. The ping waits for the
+    // ROLLBACK that a dropped transaction has queued.
+    let write = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).after_release(
+        |connection, _| {
+            Box::pin(async move {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        },
+    );
     let write = match mode {
         Mode::Serve => write.connect_with(writer).await.map_err(|error| StoreError::from_sqlx(error).at(path))?,
         // Opened when a verdict or a push needs it.

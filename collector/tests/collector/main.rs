@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may die where it stands")]
 
 mod cli;
+mod disk;
 mod entries;
 mod fleet;
 mod fleets;

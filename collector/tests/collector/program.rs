@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Nothing here takes this long.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// `oddline-collector run`; killed when dropped.
 pub struct Program {
@@ -50,6 +50,14 @@ impl Program {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
     /// SIGTERM, once it is at work; its exit code.
@@ -337,6 +345,32 @@ async fn what_the_database_refuses_is_set_aside_and_can_be_tried_again() {
     assert_eq!(listed.lines().count(), 2, "only the batch itself: {listed}");
     other.execute_batch("DROP TRIGGER refuse").unwrap();
     assert!(program.ask(&["dead-letters", "retry"]).starts_with("1 batches with 20 entries stored, 0 still"));
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+    check(&address, &agents, 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_that_the_database_refuses_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.db");
+    let address = Address::Sqlite(path.clone());
+    Store::open(&address, Mode::Serve).await.unwrap().close().await;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON agents WHEN new.birth IS NOT NULL BEGIN \
+                  SELECT RAISE(ABORT, 'not this one'); END";
+    other.execute_batch(refuse).unwrap();
+    let port = free_port();
+    let mut program =
+        Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));
+    program.up();
+    let mut agents = vec![Agent::connect(who("home", "pi"), epoch(1), port, false)];
+    agents[0].connected().await;
+    let birth = r#"{"fleet":"home","agent":"pi","version":"0.1.0","epoch":"1","oldest":1}"#;
+    agents[0].say(Channel::Birth, birth.to_owned()).await;
+    let delivered = timeout(PATIENCE, agents[0].deliver(200)).await;
+    assert!(delivered.is_ok(), "one bad word stops nobody\n{}", program.log());
+    assert!(program.log().contains("the database refused what home/pi says of itself: not this one"));
+    assert!(program.is_alive(), "{}", program.log());
     assert_eq!(program.terminate().await, 0, "{}", program.log());
     check(&address, &agents, 200).await;
 }
