@@ -17,6 +17,7 @@ pub mod enroll;
 pub mod error;
 pub mod figures;
 mod filters;
+pub mod fleets;
 pub mod ingest;
 pub mod link;
 pub mod membership;

@@ -9,7 +9,6 @@
 //! ```
 
 use std::{
-    collections::BTreeSet,
     future::Future,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -28,6 +27,7 @@ use crate::{
     config::Config,
     error::{RunError, writer_ended},
     filters::{all_filters, filters_of},
+    fleets::{FLEETS_MAX, KnownFleets, Met},
     ingest::{self, Incoming},
     link::settings::Settings,
     notify::{Notifier, watchdog_interval},
@@ -48,9 +48,6 @@ const QUIET_TICK: Duration = Duration::from_secs(30);
 const DRAIN_WAIT: Duration = Duration::from_secs(10);
 /// Refused messages that are told one by one; the rest is counted.
 const REFUSALS_TOLD_MAX: u64 = 20;
-/// Fleets that are known; each costs a subscription or a lease. With a broker that does not check names an agent could
-/// invent any number.
-const FLEETS_MAX: usize = 512;
 /// Bytes of a refused message's topic that are told: every one of ours, and some.
 const TOPIC_SHOWN_BYTES: usize = 256;
 
@@ -99,11 +96,11 @@ impl Collector {
         let Shared { store, figures, live } = self.shared.clone();
         let notifier = Notifier::from_env();
         let mut leases = store.leases();
-        let mut known: BTreeSet<FleetName> = store.fleets().await?.into_iter().collect();
-        known.extend(self.config.fleets.iter().cloned());
         let fleets = Fleets::these(self.config.fleets.clone());
-        known.retain(|fleet| fleets.serves(fleet));
-        let filters = if leases.are_shared() { vec![Channel::Birth.of_all()] } else { all_filters(&known) };
+        let mut before = store.fleets_heard(FLEETS_MAX).await?;
+        before.retain(|(fleet, _)| fleets.serves(fleet));
+        let known = KnownFleets::new(self.config.fleets.iter().cloned(), before, FLEETS_MAX);
+        let filters = if leases.are_shared() { vec![Channel::Birth.of_all()] } else { all_filters(&known.names()) };
         (self.say)(&format!("INFO  broker {}", link.broker));
         let subscriber = Subscriber::start(link, filters);
         let newcomer = Arc::new(Notify::new());
@@ -116,12 +113,13 @@ impl Collector {
             newcomer: Arc::clone(&newcomer),
             turns: Told::default(),
             losses: Told::default(),
+            strangers: Told::default(),
             say: self.say,
         };
         let writer = tokio::spawn(writer.run(items));
         let trimmer = tokio::spawn(trim::run(store.clone(), self.config.keep_s, self.config.keep_bytes, self.say));
         if !leases.are_shared() {
-            leases.tend(&known).await?;
+            leases.tend(&known.names()).await?;
         }
         let work = Work {
             wishes: Wishes::new(store.clone(), subscriber.link()),
@@ -156,7 +154,7 @@ struct Work {
     figures: Arc<Figures>,
     leases: Leases,
     fleets: Fleets,
-    known: BTreeSet<FleetName>,
+    known: KnownFleets,
     queue: mpsc::Sender<Item>,
     subscriber: Subscriber,
     link: Link,
@@ -284,19 +282,26 @@ impl Work {
 
     /// Whether an agent's fleet is ours; with one collector every fleet is, up to the bound.
     async fn meet(&mut self, who: &Who) -> bool {
-        if !self.known.contains(&who.fleet) {
-            if self.known.len() >= FLEETS_MAX {
+        let shared = self.leases.are_shared();
+        match self.known.meet(&who.fleet, now_us()) {
+            Met::NoRoom => {
                 if !self.is_full {
-                    (self.say)(&format!("ERROR {FLEETS_MAX} fleets are known: agents of further ones are not heard"));
+                    (self.say)(&format!(
+                        "ERROR {FLEETS_MAX} fleets are known: agents of further ones are not heard until some are silent"
+                    ));
                 }
                 self.is_full = true;
                 self.figures.refused.fetch_add(1, Relaxed);
                 return false;
             }
-            self.known.insert(who.fleet.clone());
-            if !self.leases.are_shared() {
+            met @ (Met::New | Met::InsteadOf(_)) if !shared => {
+                if let Met::InsteadOf(gone) = met {
+                    self.link.unsubscribe(vec![models_of(&gone)]).await;
+                }
                 self.link.subscribe(vec![models_of(&who.fleet)]).await;
             }
+            // Of several collectors the next look at the leases takes it, and gives back what is not known any more.
+            Met::Known | Met::New | Met::InsteadOf(_) => {}
         }
         self.is_ours(&who.fleet)
     }
@@ -323,7 +328,7 @@ impl Work {
     }
 
     async fn tend(&mut self) {
-        let lease = match self.leases.tend(&self.known).await {
+        let lease = match self.leases.tend(&self.known.names()).await {
             Ok(lease) => lease,
             Err(error) => return (self.say)(&format!("WARN  no fleet can be taken: {error}")),
         };

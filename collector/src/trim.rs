@@ -19,12 +19,14 @@ pub async fn run(store: Store, keep_s: u64, bytes_max: Option<u64>, say: fn(&str
     let keep_us = i64::try_from(keep_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     loop {
         let keep = Keep { since_us: now_us().saturating_sub(keep_us), bytes_max };
-        let (mut events, mut anomalies) = (0, 0);
+        let (mut events, mut anomalies, mut verdicts, mut agents) = (0, 0, 0, 0);
         loop {
             match store.trim(keep).await {
                 Ok(trimmed) => {
                     events += trimmed.events;
                     anomalies += trimmed.episodes;
+                    verdicts += trimmed.verdicts;
+                    agents += trimmed.agents;
                     if !trimmed.more {
                         break;
                     }
@@ -38,6 +40,12 @@ pub async fn run(store: Store, keep_s: u64, bytes_max: Option<u64>, say: fn(&str
         }
         if events + anomalies > 0 {
             say(&format!("INFO  {events} old events and {anomalies} old anomalies removed"));
+        }
+        if verdicts > 0 {
+            say(&format!("WARN  {verdicts} old verdicts removed: their share of the size is full"));
+        }
+        if agents > 0 {
+            say(&format!("INFO  {agents} agents forgotten that were not heard for long"));
         }
         sleep(TICK).await;
     }

@@ -82,6 +82,8 @@ pub struct Writer {
     pub turns: Told,
     /// Entries that are not in the store.
     pub losses: Told,
+    /// Agents that there is no room for.
+    pub strangers: Told,
     /// Says a line.
     pub say: fn(&str),
 }
@@ -113,6 +115,9 @@ impl Writer {
             let done = self.append(&mut batches).await?;
             for (batch, appended) in batches.iter().zip(&done.batches) {
                 self.count(batch, appended.outcome);
+                if appended.outcome == Outcome::NoRoom {
+                    continue;
+                }
                 let acked = acks.entry((batch.who.clone(), batch.epoch)).or_default();
                 *acked = appended.acked.max(*acked);
             }
@@ -237,6 +242,10 @@ impl Writer {
 
     fn heard(&self, heard: &[Heard], done: &[HeardDone], acks: &mut BTreeMap<(Who, Epoch), u64>) {
         for (word, done) in heard.iter().zip(done) {
+            if done.no_room {
+                self.no_room(&word.who);
+                continue;
+            }
             if done.is_new {
                 self.turns.say(self.say, Instant::now(), &format!("INFO  new agent {}", word.who));
                 self.newcomer.notify_one();
@@ -260,12 +269,24 @@ impl Writer {
         }
     }
 
+    fn no_room(&self, who: &Who) {
+        self.figures.refused.fetch_add(1, Relaxed);
+        let line = format!(
+            "ERROR there are too many agents to know one more, {who}: it is not heard until silent ones are gone"
+        );
+        self.strangers.say(self.say, Instant::now(), &line);
+    }
+
     fn count(&self, batch: &Batch, outcome: Outcome) {
         let figures = &self.figures;
         match outcome {
             Outcome::Stored(entries) => figures.entries.fetch_add(entries, Relaxed),
             Outcome::Repeated => figures.repeated.fetch_add(1, Relaxed),
             Outcome::Gap => figures.gaps.fetch_add(1, Relaxed),
+            Outcome::NoRoom => {
+                self.no_room(&batch.who);
+                0
+            }
             Outcome::DeadLetter(entries) => {
                 let reason = match &batch.body {
                     Body::Unreadable { reason, .. } => reason.as_str(),

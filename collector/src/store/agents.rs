@@ -1,4 +1,4 @@
-//! What agents say of themselves, newest word and history, and who has stopped saying anything.
+//! Agents: newest word and history of each, and who has stopped saying anything. What becomes of a word is in `hear`.
 
 use oddline_core::{
     id::{AgentName, Epoch, FleetName},
@@ -7,14 +7,15 @@ use oddline_core::{
 
 use super::{
     Store, StoreError, Who,
-    append::{number, unsigned},
+    append::unsigned,
     rollouts, rows,
     sql::{Row, Tx},
     values,
 };
 
-/// Agents of one page, and of one look for quiet ones.
-const AGENTS_MAX: u32 = 10_000;
+/// Agents that there can be, see [`super::forget`]: more than one broker's. So many has one page, too, and one look for
+/// quiet ones.
+pub(super) const AGENTS_MAX: u32 = 10_000;
 
 /// Something an agent (or its last will) said.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,8 @@ pub struct Birth {
 pub struct HeardDone {
     /// The agent was not known before.
     pub is_new: bool,
+    /// Nor will it be: there are too many. Nothing was stored.
+    pub no_room: bool,
     /// It was up and is down, or the other way.
     pub turned: bool,
     /// Entries that this store never had and never will: a collector before it acknowledged them.
@@ -98,6 +101,15 @@ pub struct Agent {
     pub missing: i64,
 }
 
+/// Whether an agent was known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Met {
+    Known,
+    New,
+    /// It is not, and there are as many as there may be.
+    NoRoom,
+}
+
 /// One line of an agent's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryRow {
@@ -109,36 +121,28 @@ pub struct HistoryRow {
     pub payload: String,
 }
 
-/// Makes an agent's row when it has none; whether it had none.
-pub(super) async fn meet(tx: &mut Tx, who: &Who, now_us: i64) -> Result<bool, StoreError> {
+/// Makes an agent's row when it has none, and there is room for one more.
+pub(super) async fn meet(tx: &mut Tx, who: &Who, now_us: i64) -> Result<Met, StoreError> {
+    let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
+    let sql = "SELECT last_seen_us FROM agents WHERE fleet = $1 AND agent = $2";
+    if tx.row(sql, values![fleet, agent]).await?.is_some() {
+        return Ok(Met::Known);
+    }
+    let count = tx.row("SELECT COUNT(*) FROM agents", Vec::new()).await?.map_or(Ok(0), |row| row.int(0))?;
+    if count >= i64::from(AGENTS_MAX) {
+        return Ok(Met::NoRoom);
+    }
     let sql = "INSERT INTO agents (fleet, agent, first_seen_us, last_seen_us, state, state_since_us) \
                VALUES ($1, $2, $3, $4, 'unknown', $5) ON CONFLICT (fleet, agent) DO NOTHING";
-    let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
-    let is_new = tx.run(sql, values![fleet, agent, now_us, now_us, now_us]).await? == 1;
-    if is_new {
-        rollouts::join(tx, who, now_us).await?;
+    if tx.run(sql, values![fleet, agent, now_us, now_us, now_us]).await? == 0 {
+        // Another collector was quicker.
+        return Ok(Met::Known);
     }
-    Ok(is_new)
+    rollouts::join(tx, who, now_us).await?;
+    Ok(Met::New)
 }
 
 impl Store {
-    /// Takes what agents said, in one transaction; what became of each word.
-    ///
-    /// # Errors
-    /// When the database fails; then nothing is stored.
-    pub async fn hear(&self, heard: &[Heard], now_us: i64) -> Result<Vec<HeardDone>, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        let mut done = Vec::with_capacity(heard.len());
-        for word in heard {
-            done.push(hear(&mut tx, word, now_us).await?);
-        }
-        tx.commit().await?;
-        if done.iter().any(|done| done.missing > 0) {
-            self.remembered.forget();
-        }
-        Ok(done)
-    }
-
     /// Marks agents of these fleets that should be there and have said nothing since `silent_since_us`, and takes the
     /// mark from those that have; gives the newly marked.
     ///
@@ -196,13 +200,14 @@ impl Store {
         rows.iter().map(agent).collect()
     }
 
-    /// Fleets that have an agent, at most 10,000.
+    /// Fleets that have an agent and when one was last heard, the newest first, at most `limit`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn fleets(&self) -> Result<Vec<FleetName>, StoreError> {
-        let sql = "SELECT DISTINCT fleet FROM agents ORDER BY fleet LIMIT $1";
-        self.pool.rows(sql, values![i64::from(AGENTS_MAX)]).await?.iter().map(|row| fleet(row, 0)).collect()
+    pub async fn fleets_heard(&self, limit: usize) -> Result<Vec<(FleetName, i64)>, StoreError> {
+        let sql = "SELECT fleet, MAX(last_seen_us) FROM agents GROUP BY fleet ORDER BY MAX(last_seen_us) DESC, fleet LIMIT $1";
+        let rows = self.pool.rows(sql, values![i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
+        rows.iter().map(|row| Ok((fleet(row, 0)?, row.int(1)?))).collect()
     }
 
     /// What an agent said since `since_us`, newest first.
@@ -229,81 +234,7 @@ impl Store {
     }
 }
 
-async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, StoreError> {
-    let who = &word.who;
-    let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
-    let mut done = HeardDone { is_new: meet(tx, who, now_us).await?, ..HeardDone::default() };
-    let sql = "SELECT state, birth, model_state, quiet_since_us FROM agents WHERE fleet = $1 AND agent = $2";
-    let row = tx.row(sql, values![fleet, agent]).await?;
-    let Some(row) = row else {
-        return Err(StoreError::Field { table: "agents", what: format!("absence of {who}") });
-    };
-    if !word.retained {
-        let sql = "UPDATE agents SET last_seen_us = $3, quiet_since_us = NULL WHERE fleet = $1 AND agent = $2";
-        tx.run(sql, values![fleet, agent, now_us]).await?;
-        if row.int_or(3)?.is_some() {
-            note(tx, who, now_us, "heard", "{}").await?;
-        }
-    }
-    match &word.said {
-        Said::Birth(birth, text) => {
-            let text = &*rows::clean(text);
-            if row.text_or(1)?.as_deref() != Some(text) {
-                let sql = "UPDATE agents SET birth = $3, version = $4 WHERE fleet = $1 AND agent = $2";
-                tx.run(sql, values![fleet, agent, text, &rows::clean(&birth.version)]).await?;
-                note(tx, who, now_us, "birth", text).await?;
-            }
-            let (acked, missing) = skip_to(tx, who, birth, now_us).await?;
-            (done.acked, done.missing) = (Some((birth.epoch, acked)), missing);
-        }
-        Said::Status { up, model, text } => {
-            let (text, state) = (&*rows::clean(text), if *up { "up" } else { "down" });
-            done.turned = row.text(0)? != state;
-            let model = model.and_then(|version| i64::try_from(version).ok());
-            let sql = "UPDATE agents SET status = $3, model_version = COALESCE($4, model_version) \
-                       WHERE fleet = $1 AND agent = $2";
-            tx.run(sql, values![fleet, agent, text, model]).await?;
-            if done.turned {
-                let sql = "UPDATE agents SET state = $3, state_since_us = $4 WHERE fleet = $1 AND agent = $2";
-                tx.run(sql, values![fleet, agent, state, now_us]).await?;
-                note(tx, who, now_us, "status", text).await?;
-            }
-        }
-        Said::Model(state, text) => {
-            let text = &*rows::clean(text);
-            if row.text_or(2)?.as_deref() != Some(text) {
-                let model = state.current.and_then(|model| i64::try_from(model.version).ok());
-                let sql = "UPDATE agents SET model_state = $3, model_version = COALESCE($4, model_version) \
-                           WHERE fleet = $1 AND agent = $2";
-                tx.run(sql, values![fleet, agent, text, model]).await?;
-                note(tx, who, now_us, "model", text).await?;
-            }
-            rollouts::answered(tx, who, state, now_us).await?;
-        }
-    }
-    Ok(done)
-}
-
-/// Moves progress to just before the agent's oldest entry; where it stands then, and how many entries are missing.
-async fn skip_to(tx: &mut Tx, who: &Who, birth: &Birth, now_us: i64) -> Result<(u64, u64), StoreError> {
-    let key = values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(birth.epoch)];
-    let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
-    let acked = tx.row(sql, key.clone()).await?.map_or(Ok(0), |row| unsigned("progress", row.int(0)?))?;
-    let before = birth.oldest.saturating_sub(1).min(super::SEQUENCE_MAX);
-    if before <= acked {
-        return Ok((acked, 0));
-    }
-    let missing = before - acked;
-    let sql = "INSERT INTO progress (fleet, agent, epoch, acked, previous, missing, updated_us) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (fleet, agent, epoch) DO UPDATE SET \
-               acked = excluded.acked, previous = excluded.previous, missing = progress.missing + excluded.missing, \
-               updated_us = excluded.updated_us WHERE progress.acked = excluded.previous";
-    let mut row = key;
-    row.extend(values![number(before), number(acked), number(missing), now_us]);
-    if tx.run(sql, row).await? == 1 { Ok((before, missing)) } else { Err(StoreError::Conflict) }
-}
-
-async fn note(tx: &mut Tx, who: &Who, now_us: i64, kind: &str, payload: &str) -> Result<(), StoreError> {
+pub(super) async fn note(tx: &mut Tx, who: &Who, now_us: i64, kind: &str, payload: &str) -> Result<(), StoreError> {
     let sql = "INSERT INTO agent_history (fleet, agent, at_us, kind, payload) VALUES ($1, $2, $3, $4, $5) \
                ON CONFLICT (fleet, agent, at_us, kind) DO UPDATE SET payload = excluded.payload";
     tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), now_us, kind, payload]).await?;

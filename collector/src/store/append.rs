@@ -19,6 +19,7 @@ use oddline_core::{event::Entry, id::Epoch};
 
 use super::{
     Store, StoreError, Who,
+    agents::{self, Met},
     bulk::Insert,
     rows::{self, EPISODE_COLUMNS, EVENT_COLUMNS, EpisodeRow, Owner},
     sql::{Tx, Value},
@@ -91,6 +92,8 @@ pub enum Outcome {
     Repeated,
     /// Entries before it are missing; nothing was done.
     Gap,
+    /// Its agent is not known and there are too many; nothing was done.
+    NoRoom,
 }
 
 /// What became of a batch, and how far its agent's entries are stored now.
@@ -205,7 +208,10 @@ impl Store {
         let mut plan = Plan::default();
         for batch in batches {
             let key = (batch.who.clone(), batch.epoch);
-            let acked = self.known(&mut tx, &plan, batch, &key, now_us).await?;
+            let Some(acked) = self.known(&mut tx, &plan, batch, &key, now_us).await? else {
+                plan.done.push(Appended { outcome: Outcome::NoRoom, acked: 0 });
+                continue;
+            };
             plan.acked.insert(key.clone(), acked);
             plan.add(batch, &key, now_us);
         }
@@ -247,28 +253,26 @@ impl Store {
         batch: &Batch,
         key: &Key,
         now_us: i64,
-    ) -> Result<(u64, u64), StoreError> {
+    ) -> Result<Option<(u64, u64)>, StoreError> {
         let planned = plan.acked.get(key).copied();
         let known = planned.or_else(|| self.remembered.get(key).map(|acked| (acked, acked)));
         if let Some((before, after)) = known {
             let is_gap = part(after, batch.first, batch.last()) == Part::Gap;
             if before != after || !is_gap {
-                return Ok((before, after));
+                return Ok(Some((before, after)));
             }
         }
-        let acked = self.first_sight(tx, key, now_us).await?;
-        Ok((acked, acked))
+        Ok(self.first_sight(tx, key, now_us).await?.map(|acked| (acked, acked)))
     }
 
-    /// Reads an agent's progress; makes its row in `agents` when it has none.
-    async fn first_sight(&self, tx: &mut Tx, (who, epoch): &Key, now_us: i64) -> Result<u64, StoreError> {
+    /// Reads an agent's progress; makes its row in `agents` when it has none, unless there is no room for it.
+    async fn first_sight(&self, tx: &mut Tx, (who, epoch): &Key, now_us: i64) -> Result<Option<u64>, StoreError> {
         let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
         let row = tx.row(sql, values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(*epoch)]).await?;
         if let Some(row) = row {
-            return unsigned("progress", row.int(0)?);
+            return unsigned("progress", row.int(0)?).map(Some);
         }
-        super::agents::meet(tx, who, now_us).await?;
-        Ok(0)
+        Ok((agents::meet(tx, who, now_us).await? != Met::NoRoom).then_some(0))
     }
 }
 

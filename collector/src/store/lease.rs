@@ -114,8 +114,12 @@ async fn adjust(
     let members = session.rows(sql, values![member_key()]).await?.first().map_or(Ok(1), |row| row.int(0))?;
     let members = usize::try_from(members).unwrap_or(1).max(1);
     let share = known.len().div_ceil(members);
-    while held.len() > share {
-        let Some(surplus) = held.pop_last() else { break };
+    let unknown: Vec<FleetName> = held.difference(known).cloned().collect();
+    while held.len() > share || !held.is_subset(known) {
+        let Some(surplus) = unknown.iter().find(|fleet| held.remove(*fleet)).cloned().or_else(|| held.pop_last())
+        else {
+            break;
+        };
         let sql = "SELECT CAST(CASE WHEN pg_advisory_unlock($1) THEN 1 ELSE 0 END AS BIGINT)";
         session.rows(sql, values![fleet_key(&surplus)]).await?;
     }

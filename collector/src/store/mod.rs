@@ -20,6 +20,8 @@ mod bulk;
 mod dead_letters;
 mod error;
 mod events;
+mod forget;
+mod hear;
 mod id;
 mod lease;
 mod models;

@@ -1,4 +1,5 @@
-//! What people say of anomalies. All that was ever said is kept; the last word stands beside the anomaly.
+//! What people say of anomalies. The last words on each are kept, as long as verdicts have room (see `retention`); the
+//! last one stands beside the anomaly.
 
 use std::{fmt, str::FromStr};
 
@@ -8,6 +9,8 @@ use super::{Store, StoreError, sql::Row, values};
 
 /// Bytes of a note.
 const NOTE_BYTES_MAX: usize = 4096;
+/// Verdicts on one anomaly: people who change their minds.
+const VERDICTS_EACH_MAX: i64 = 16;
 
 /// What an anomaly is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -89,6 +92,9 @@ impl Store {
                    ON CONFLICT (episode, at_us) DO UPDATE SET verdict = excluded.verdict, note = excluded.note, \
                    author = excluded.author";
         tx.run(sql, values![id, now_us, verdict.as_str(), note, author]).await?;
+        let sql = "DELETE FROM verdicts WHERE episode = $1 AND at_us NOT IN (SELECT at_us FROM verdicts \
+                   WHERE episode = $1 ORDER BY at_us DESC LIMIT $2)";
+        tx.run(sql, values![id, VERDICTS_EACH_MAX]).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -17,6 +17,7 @@ mod postgres;
 mod program;
 mod queries;
 mod root;
+mod shares;
 mod store_model;
 mod words;
 

@@ -87,7 +87,7 @@ async fn births_that_say_too_much_stop_nobody() {
         let agent = store.agents().await.unwrap().remove(0);
         assert_eq!((agent.stored, agent.missing), (0, i64::MAX));
         assert_eq!(store.agents_page(Some("home"), ("", ""), 10).await.unwrap(), [agent]);
-        assert_eq!(store.fleets().await.unwrap(), ["home".parse().unwrap()]);
+        assert_eq!(store.fleets_heard(9).await.unwrap(), [("home".parse().unwrap(), 1_000)]);
         let last = [batch(&who("home", "pi"), epoch(1), SEQUENCE_MAX, 1)];
         assert_eq!(store.append(&last, 2_000).await.unwrap().batches[0].acked, SEQUENCE_MAX);
     }

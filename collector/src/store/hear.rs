@@ -1,0 +1,107 @@
+//! What an agent says of itself becomes its row, and a row of history where it changed.
+
+use super::{
+    Heard, HeardDone, Said, Store, StoreError, Who,
+    agents::{Birth, Met, meet, note},
+    append::{number, unsigned},
+    rollouts, rows,
+    sql::Tx,
+    values,
+};
+
+impl Store {
+    /// Takes what agents said, in one transaction; what became of each word.
+    ///
+    /// # Errors
+    /// When the database fails; then nothing is stored.
+    pub async fn hear(&self, heard: &[Heard], now_us: i64) -> Result<Vec<HeardDone>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let mut done = Vec::with_capacity(heard.len());
+        for word in heard {
+            done.push(hear(&mut tx, word, now_us).await?);
+        }
+        tx.commit().await?;
+        if done.iter().any(|done| done.missing > 0) {
+            self.remembered.forget();
+        }
+        Ok(done)
+    }
+}
+
+async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, StoreError> {
+    let who = &word.who;
+    let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
+    let met = meet(tx, who, now_us).await?;
+    let mut done = HeardDone { is_new: met == Met::New, no_room: met == Met::NoRoom, ..HeardDone::default() };
+    if done.no_room {
+        return Ok(done);
+    }
+    let sql = "SELECT state, birth, model_state, quiet_since_us FROM agents WHERE fleet = $1 AND agent = $2";
+    let row = tx.row(sql, values![fleet, agent]).await?;
+    let Some(row) = row else {
+        return Err(StoreError::Field { table: "agents", what: format!("absence of {who}") });
+    };
+    if !word.retained {
+        let sql = "UPDATE agents SET last_seen_us = $3, quiet_since_us = NULL WHERE fleet = $1 AND agent = $2";
+        tx.run(sql, values![fleet, agent, now_us]).await?;
+        if row.int_or(3)?.is_some() {
+            note(tx, who, now_us, "heard", "{}").await?;
+        }
+    }
+    match &word.said {
+        Said::Birth(birth, text) => {
+            let text = &*rows::clean(text);
+            if row.text_or(1)?.as_deref() != Some(text) {
+                let sql = "UPDATE agents SET birth = $3, version = $4 WHERE fleet = $1 AND agent = $2";
+                tx.run(sql, values![fleet, agent, text, &rows::clean(&birth.version)]).await?;
+                note(tx, who, now_us, "birth", text).await?;
+            }
+            let (acked, missing) = skip_to(tx, who, birth, now_us).await?;
+            (done.acked, done.missing) = (Some((birth.epoch, acked)), missing);
+        }
+        Said::Status { up, model, text } => {
+            let (text, state) = (&*rows::clean(text), if *up { "up" } else { "down" });
+            done.turned = row.text(0)? != state;
+            let model = model.and_then(|version| i64::try_from(version).ok());
+            let sql = "UPDATE agents SET status = $3, model_version = COALESCE($4, model_version) \
+                       WHERE fleet = $1 AND agent = $2";
+            tx.run(sql, values![fleet, agent, text, model]).await?;
+            if done.turned {
+                let sql = "UPDATE agents SET state = $3, state_since_us = $4 WHERE fleet = $1 AND agent = $2";
+                tx.run(sql, values![fleet, agent, state, now_us]).await?;
+                note(tx, who, now_us, "status", text).await?;
+            }
+        }
+        Said::Model(state, text) => {
+            let text = &*rows::clean(text);
+            if row.text_or(2)?.as_deref() != Some(text) {
+                let model = state.current.and_then(|model| i64::try_from(model.version).ok());
+                let sql = "UPDATE agents SET model_state = $3, model_version = COALESCE($4, model_version) \
+                           WHERE fleet = $1 AND agent = $2";
+                tx.run(sql, values![fleet, agent, text, model]).await?;
+                note(tx, who, now_us, "model", text).await?;
+            }
+            rollouts::answered(tx, who, state, now_us).await?;
+        }
+    }
+    Ok(done)
+}
+
+/// Moves progress to just before the agent's oldest entry; where it stands then, and how many entries are missing.
+async fn skip_to(tx: &mut Tx, who: &Who, birth: &Birth, now_us: i64) -> Result<(u64, u64), StoreError> {
+    let key = values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(birth.epoch)];
+    let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
+    let acked = tx.row(sql, key.clone()).await?.map_or(Ok(0), |row| unsigned("progress", row.int(0)?))?;
+    let before = birth.oldest.saturating_sub(1).min(super::SEQUENCE_MAX);
+    if before <= acked {
+        return Ok((acked, 0));
+    }
+    let missing = before - acked;
+    let sql = "INSERT INTO progress (fleet, agent, epoch, acked, previous, missing, updated_us) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (fleet, agent, epoch) DO UPDATE SET \
+               acked = excluded.acked, previous = excluded.previous, missing = progress.missing + excluded.missing, \
+               updated_us = excluded.updated_us WHERE progress.acked = excluded.previous";
+    let mut row = key;
+    row.extend(values![number(before), number(acked), number(missing), now_us]);
+    if tx.run(sql, row).await? == 1 { Ok((before, missing)) } else { Err(StoreError::Conflict) }
+}
