@@ -13,7 +13,10 @@ use std::{
 };
 
 use oddline_collector::{
-    link::settings::{Access, Files, Settings},
+    link::{
+        client_id,
+        settings::{Access, Files, Settings},
+    },
     store::{Address, Batch, Body, Filter, Mode, Store, Who},
     subscribe::{Happened, Subscriber},
 };
@@ -282,7 +285,7 @@ impl Agent {
         let who = who(number);
         let settings = Settings {
             broker: format!("mqtt://127.0.0.1:{port}").parse().unwrap(),
-            client_id: format!("oddline-{}-{}", who.fleet, who.agent),
+            client_id: client_id::of(&who.fleet, &who.agent),
             access: Access::Files(Files::default()),
             jitter_seed: number,
         };

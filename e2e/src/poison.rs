@@ -51,7 +51,7 @@ impl Poison {
         let _: Result<(), _> = rustls::crypto::ring::default_provider().install_default();
         let settings = Settings {
             broker: broker.parse().expect("a test's broker has an address"),
-            client_id: format!("oddline-{fleet}-{agent}"),
+            client_id: format!("oddline_{fleet}_{agent}"),
             access: Access::Files(files),
             jitter_seed: seed,
         };

@@ -5,5 +5,6 @@
 pub mod address;
 pub mod backoff;
 pub mod client;
+pub mod client_id;
 pub mod secrets;
 mod tls;

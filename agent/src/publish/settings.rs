@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use oddline_core::id::{AgentName, FleetName};
-use oddline_link::secrets::Files;
 pub use oddline_link::secrets::{SecretError, Secrets};
+use oddline_link::{client_id, secrets::Files};
 
 use super::address::Address;
 
@@ -50,7 +50,7 @@ impl Settings {
     /// Client identifier at the broker: stable, so that a new connection ends an old one that hangs.
     #[must_use]
     pub fn client_id(&self) -> String {
-        format!("oddline-{}-{}", self.fleet, self.agent)
+        client_id::of(&self.fleet, &self.agent)
     }
 
     /// Reads the files.
@@ -96,6 +96,6 @@ mod tests {
         let secrets = settings.secrets().unwrap();
         assert_eq!(secrets.user.as_ref().unwrap().1, b"hush");
         assert!(!format!("{secrets:?}").contains("hush"));
-        assert_eq!(settings.client_id(), "oddline-home-pi");
+        assert_eq!(settings.client_id(), "oddline_home_pi");
     }
 }

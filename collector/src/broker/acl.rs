@@ -22,29 +22,25 @@ use oddline_core::{
     wire::{JSON_BYTES_MAX, ROLLOUT_BYTES_MAX},
 };
 
+use oddline_link::client_id;
+
 use crate::ingest::WORD_BYTES_MAX;
 
 /// User name of the collector; no agent can have it.
 pub const COLLECTOR: &str = "collector";
-
-/// Start of the client identifier that agents use: `oddline-<fleet>-<agent>`.
-const CLIENT_ID_START: &str = "oddline-";
 
 /// Somebody the broker has let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
     /// The collector.
     Collector,
-    /// An agent, by its certificate or its user name.
+    /// An agent, by its certificate, its user name or its client identifier.
     Agent {
         /// Its name.
         name: AgentName,
-        /// Its fleet, when its certificate names one.
+        /// Its fleet, when its certificate or its client identifier names one.
         fleet: Option<FleetName>,
     },
-    /// An agent that has given nothing but its client identifier: what follows `oddline-`. Fleet and agent cannot be
-    /// told apart in it, so it is compared as a whole.
-    Client(String),
 }
 
 /// Why somebody is not let in.
@@ -57,7 +53,7 @@ pub enum Unknown {
     #[error("{COLLECTOR:?} is the collector's own name")]
     Reserved,
     /// Neither user name nor an identifier of ours.
-    #[error("neither a user name nor a client identifier oddline-<fleet>-<agent>")]
+    #[error("neither a user name nor a client identifier oddline_<fleet>_<agent>")]
     Nameless,
     /// Another's client identifier: taking it would end the other's session.
     #[error("client identifier {0:?} belongs to another name")]
@@ -177,7 +173,7 @@ impl Rules {
                 Topic::Agent(_, _, Channel::ModelDesired) | Topic::Model(..) => true,
                 Topic::Agent(_, _, channel) => (access == Access::Read) == channel.is_from_agent(),
             },
-            Who::Agent { .. } | Who::Client(_) => {
+            Who::Agent { .. } => {
                 (access == Access::Write) == is_from_agent(topic)
                     && match topic {
                         Topic::Agent(fleet, agent, _) => who.is(fleet, agent),
@@ -216,9 +212,9 @@ impl Who {
     pub fn by_word(user: Option<&str>, client_id: &str) -> Result<Self, Unknown> {
         match user {
             Some(user) => Self::by_certificate(user, None),
-            None => match client_id.strip_prefix(CLIENT_ID_START) {
-                Some(rest) if !rest.is_empty() => Ok(Self::Client(rest.to_owned())),
-                Some(_) | None => Err(Unknown::Nameless),
+            None => match client_id::owner(client_id) {
+                Some((fleet, name)) => Ok(Self::Agent { name, fleet: Some(fleet) }),
+                None => Err(Unknown::Nameless),
             },
         }
     }
@@ -235,24 +231,16 @@ impl Who {
         Ok(Self::Agent { name: common_name.parse()?, fleet })
     }
 
-    /// A broker ends the session of a client identifier that comes a second time, so an agent may use only its own:
-    /// its name, or `oddline-<fleet>-<agent>`.
+    /// A broker ends the session of a client identifier that comes a second time, so an agent may use only its own,
+    /// `oddline_<fleet>_<agent>`: of the fleet that its certificate names, or of any that is served when it names none.
     ///
     /// # Errors
     /// When it is another's.
     pub fn may_be_client(&self, client_id: &str, fleets: &Fleets) -> Result<(), Unknown> {
-        let rest = client_id.strip_prefix(CLIENT_ID_START);
         let own = match self {
             Self::Collector => client_id.starts_with(COLLECTOR),
-            Self::Client(text) => rest == Some(text),
-            Self::Agent { name, fleet } => {
-                client_id == name.as_str()
-                    || rest.and_then(|rest| rest.strip_suffix(name.as_str())?.strip_suffix('-')).is_some_and(|found| {
-                        found.parse().is_ok_and(|found: FleetName| {
-                            fleet.as_ref().is_none_or(|fleet| *fleet == found) && fleets.serves(&found)
-                        })
-                    })
-            }
+            Self::Agent { .. } => client_id::owner(client_id)
+                .is_some_and(|(its_fleet, its_name)| self.is(&its_fleet, &its_name) && fleets.serves(&its_fleet)),
         };
         if own { Ok(()) } else { Err(Unknown::ClientId(client_id[..client_id.floor_char_boundary(80)].to_owned())) }
     }
@@ -262,10 +250,6 @@ impl Who {
         match self {
             Self::Collector => false,
             Self::Agent { name, .. } => name == its_name && self.is_of(its_fleet),
-            Self::Client(text) => {
-                let rest = text.strip_prefix(its_fleet.as_str()).and_then(|rest| rest.strip_prefix('-'));
-                rest == Some(its_name.as_str())
-            }
         }
     }
 
@@ -274,10 +258,6 @@ impl Who {
         match self {
             Self::Collector => false,
             Self::Agent { fleet, .. } => fleet.as_ref().is_none_or(|fleet| fleet == its_fleet),
-            Self::Client(text) => {
-                let rest = text.strip_prefix(its_fleet.as_str()).and_then(|rest| rest.strip_prefix('-'));
-                rest.is_some_and(|rest| rest.parse::<AgentName>().is_ok())
-            }
         }
     }
 }
@@ -351,7 +331,7 @@ mod tests {
         for filter in
             ["#", "+", "oddline/#", "oddline/v1/home/pi/#", "oddline/v1/home/pi/+", "oddline/v1/home/+/ack", "$SYS/#"]
         {
-            for who in [Who::Collector, agent("pi", None), Who::Client("home-pi".to_owned())] {
+            for who in [Who::Collector, agent("pi", None), Who::by_word(None, "oddline_home_pi").unwrap()] {
                 assert_eq!(rules.subscribe(&who, filter), Err(Denied::Topic), "{who:?} {filter}");
             }
         }
@@ -406,12 +386,12 @@ mod tests {
         assert_eq!(Who::by_certificate("collector", None), Err(Unknown::Reserved));
         assert_eq!(Who::by_word(Some("collector"), "x"), Err(Unknown::Reserved));
         assert_eq!(Who::by_word(None, "mosquitto-sub"), Err(Unknown::Nameless));
-        assert_eq!(Who::by_word(None, "oddline-"), Err(Unknown::Nameless));
+        assert_eq!(Who::by_word(None, "oddline_home"), Err(Unknown::Nameless));
         for bad in ["", "a/b", "+", "#", "Pi", "pi_4"] {
             assert!(matches!(Who::by_certificate(bad, None), Err(Unknown::Name(_))), "{bad}");
             assert!(Who::by_certificate("pi", Some(bad)).is_err(), "{bad}");
         }
-        let by_id = Who::by_word(None, "oddline-home-pi-4").unwrap();
+        let by_id = Who::by_word(None, "oddline_home_pi-4").unwrap();
         assert_eq!(every().publish(&by_id, "oddline/v1/home/pi-4/events", false), Ok(()));
         assert_eq!(every().publish(&by_id, "oddline/v1/home/pi/events", false), Err(Denied::Other));
     }
@@ -422,22 +402,21 @@ mod tests {
         let home_pi = agent("pi", Some("home"));
         for (who, id, fine) in [
             (&pi, "", false),
-            (&pi, "pi", true),
-            (&pi, "oddline-home-pi", true),
-            (&pi, "oddline-shop-pi", false),
-            (&pi, "oddline-home-web-pi", false),
-            (&pi, "oddline-home-web", false),
+            (&pi, "pi", false),
+            (&pi, "oddline_home_pi", true),
+            (&pi, "oddline_shop_pi", false),
+            (&pi, "oddline_home_web-pi", false),
+            (&pi, "oddline_home_web", false),
+            (&pi, "oddline-home-pi", false),
             (&pi, "web", false),
             (&pi, "collector", false),
-            (&home_pi, "oddline-home-pi", true),
-            (&Who::Client("home-pi".to_owned()), "oddline-home-pi", true),
-            (&Who::Client("home-pi".to_owned()), "oddline-home-web", false),
+            (&home_pi, "oddline_home_pi", true),
             (&Who::Collector, "collector-1", true),
-            (&Who::Collector, "oddline-home-pi", false),
+            (&Who::Collector, "oddline_home_pi", false),
         ] {
             assert_eq!(who.may_be_client(id, &fleets).is_ok(), fine, "{who:?} {id}");
         }
-        assert!(home_pi.may_be_client("oddline-shop-pi", &Fleets::Every).is_err());
+        assert!(home_pi.may_be_client("oddline_shop_pi", &Fleets::Every).is_err());
     }
 
     fn name() -> impl Strategy<Value = String> {
@@ -495,13 +474,16 @@ mod tests {
             }
         }
 
-        /// A client identifier gives exactly one text's rights: built from the topic's own names.
+        /// A client identifier gives the rights of one agent of one fleet, and no other certificate may use it.
         #[test]
-        fn a_client_identifier_stands_for_its_own_text(topic in topic(), fleet in name(), agent in name()) {
-            let who = Who::Client(format!("{fleet}-{agent}"));
+        fn a_client_identifier_is_one_agents(topic in topic(), fleet in name(), agent in name()) {
+            let id = client_id::of(&fleet.parse().unwrap(), &agent.parse().unwrap());
+            let who = Who::by_word(None, &id).unwrap();
             if let Topic::Agent(of, its, channel) = &topic {
-                let same = format!("{of}-{its}") == format!("{fleet}-{agent}");
+                let same = of.as_str() == fleet && its.as_str() == agent;
                 prop_assert_eq!(every().allows(&who, Access::Write, &topic).is_ok(), same && channel.is_from_agent());
+                let other = Who::by_certificate(its.as_str(), Some(of.as_str())).unwrap();
+                prop_assert_eq!(other.may_be_client(&id, &Fleets::Every).is_ok(), same);
             }
         }
     }

@@ -1,5 +1,6 @@
-//! How long a queue and how wide a window each session of the library gets: the collector hears everybody, an agent
-//! only what is for it.
+//! How long a queue and how wide a window each session of the library gets, and how long it outlives its connection: the
+//! collector hears everybody and takes its session up again, an agent hears only what is for it, and its session ends
+//! with its connection. What an agent missed is said again; nobody else finds it.
 
 use std::{
     num::{NonZeroU16, NonZeroU32},
@@ -23,6 +24,8 @@ pub(super) struct Fit {
     pub limits: Limits,
 }
 
+struct ForAgent(DefaultFitter);
+
 struct ForCollector {
     usual: DefaultFitter,
     queue: usize,
@@ -42,8 +45,42 @@ impl FitterManager for Fit {
             let inflight = asked.map_or(COLLECTOR_INFLIGHT, |asked| asked.min(COLLECTOR_INFLIGHT));
             Arc::new(ForCollector { usual, queue: self.limits.collector_queue, inflight })
         } else {
-            Arc::new(usual)
+            Arc::new(ForAgent(usual))
         }
+    }
+}
+
+impl Fitter for ForAgent {
+    fn keep_alive(&self, keep_alive: &mut u16) -> rmqtt::Result<u16> {
+        self.0.keep_alive(keep_alive)
+    }
+
+    fn max_mqueue_len(&self) -> usize {
+        self.0.max_mqueue_len()
+    }
+
+    fn mqueue_rate_limit(&self) -> (NonZeroU32, Duration) {
+        self.0.mqueue_rate_limit()
+    }
+
+    fn max_inflight(&self) -> NonZeroU16 {
+        self.0.max_inflight()
+    }
+
+    fn session_expiry_interval(&self, _: Option<&Disconnect>) -> Duration {
+        Duration::ZERO
+    }
+
+    fn message_expiry_interval(&self, publish: &Publish) -> Duration {
+        self.0.message_expiry_interval(publish)
+    }
+
+    fn max_client_topic_aliases(&self) -> u16 {
+        self.0.max_client_topic_aliases()
+    }
+
+    fn max_server_topic_aliases(&self) -> u16 {
+        self.0.max_server_topic_aliases()
     }
 }
 

@@ -49,9 +49,9 @@ const TLS: ListenerId = 2;
 
 /// Publishes that one side may send before the other acknowledges: an agent has no more, see its `publish` module.
 const INFLIGHT: NonZeroU16 = NonZeroU16::new(64).expect("not zero");
-/// A session outlives its connection for so long if its client asks; ours ask for nothing.
+/// The collector's session outlives its connection for so long; an agent's does not, see [`super::fit`].
 const SESSION_EXPIRY: Duration = Duration::from_secs(60);
-/// Bytes of a client identifier: `oddline-<fleet>-<agent>` with names of 63 bytes, and some.
+/// Bytes of a client identifier: `oddline_<fleet>_<agent>` with names of 63 bytes, and some.
 const CLIENT_ID_BYTES_MAX: usize = 256;
 /// Filters of one session: an agent has three, the collector one for each channel and fleet.
 const SUBSCRIPTIONS_MAX: usize = 1024;
@@ -216,6 +216,10 @@ impl Hooks {
         let who = self.who(connect)?;
         let id = connect.id();
         who.may_be_client(&id.client_id, &self.rules.fleets).map_err(|_| No::Right)?;
+        // A certificate that was renewed is another one: it ends the session of the one before, and gets nothing of it.
+        if connect.cert().is_some() && !connect.clean_start() {
+            return Err(No::Right);
+        }
         if let Some(will) = connect.last_will() {
             let (topic, qos, bytes) = match will {
                 LastWill::V3(will) => (&will.topic, will.qos, will.message.len()),

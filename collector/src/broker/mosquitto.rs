@@ -2,8 +2,8 @@
 //! written for [`Site::default`]; a test keeps them true, another one asks a real mosquitto.
 //!
 //! What mosquitto cannot express: it knows an agent by its certificate's CN only, so with several fleets on one broker
-//! an agent name must be unique among all of them; it keeps retained messages on any topic that may be written; and any
-//! agent may use any client identifier. It reads `crl.pem` when it starts.
+//! an agent name must be unique among all of them; and it keeps retained messages on any topic that may be written. It
+//! reads `crl.pem` when it starts.
 
 use std::path::PathBuf;
 
@@ -63,6 +63,9 @@ pub fn configuration(site: &Site, limits: &Limits) -> String {
          crlfile {crl}\n\
          require_certificate true\n\
          use_identity_as_username true\n\
+         # And as its client identifier, whatever it asks for: nobody ends or takes up another's session.\n\
+         # Several collectors would end each other's: give them a listener of their own without this line.\n\
+         use_username_as_clientid true\n\
          allow_anonymous false\n\
          acl_file {acl}\n\
          \n\

@@ -92,7 +92,7 @@ pub async fn agent(broker: &Broker, name: &str) -> Client {
 }
 
 pub fn named(address: SocketAddr, name: &str) -> MqttOptions {
-    let mut options = options(&format!("oddline-home-{name}"), address);
+    let mut options = options(&format!("oddline_home_{name}"), address);
     options.set_credentials(name, "");
     options
 }

@@ -33,9 +33,9 @@ async fn say(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// A CONNECT of MQTT 5 for a client `oddline-home-NAME`.
+/// A CONNECT of MQTT 5 for a client `oddline_home_NAME`.
 fn connect(name: &str) -> Vec<u8> {
-    let id = format!("oddline-home-{name}");
+    let id = format!("oddline_home_{name}");
     let mut body = b"\x00\x04MQTT\x05\x02\x00\x1e\x00".to_vec();
     body.extend(u16::try_from(id.len()).unwrap().to_be_bytes());
     body.extend(id.as_bytes());

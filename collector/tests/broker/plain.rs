@@ -139,15 +139,15 @@ async fn names_on_loopback_cannot_be_the_collectors_nor_take_anothers_session() 
         }
     }
     // The secret does not make somebody else of the collector.
-    assert!(refusal("oddline-home-pi", Some("collector"), &broker.login().password, inner).await.contains("NotAuth"));
-    assert!(refusal("oddline-home-web", Some("web"), "", inner).await.contains("NotAuth"), "past the gate");
+    assert!(refusal("oddline_home_pi", Some("collector"), &broker.login().password, inner).await.contains("NotAuth"));
+    assert!(refusal("oddline_home_web", Some("web"), "", inner).await.contains("NotAuth"), "past the gate");
     assert!(refusal("mosquitto-sub", None, "", door).await.contains("NotAuth"));
-    assert!(refusal("oddline-home-pi", Some("web"), "", door).await.contains("NotAuth"), "another's session");
+    assert!(refusal("oddline_home_pi", Some("web"), "", door).await.contains("NotAuth"), "another's session");
     assert!(refusal("x", Some("Not A Name"), "", door).await.contains("NotAuth"));
     assert!(pi.is_served(&topic("pi", "events")).await);
 
     // Nothing but the identifier that agents use.
-    let mut web = Client::connect(options("oddline-home-web", door)).await.unwrap();
+    let mut web = Client::connect(options("oddline_home_web", door)).await.unwrap();
     assert_eq!(web.publish(&topic("web", "events"), "x", false).await, PubAckReason::Success);
     assert_eq!(web.publish(&topic("pi", "events"), "x", false).await, PubAckReason::NotAuthorized);
     assert!(broker.figures().connects_refused >= 11, "{:?}", broker.figures());
@@ -174,7 +174,7 @@ async fn fleets_that_are_not_served_are_refused() {
     let broker = broker.await.unwrap();
     let why = Client::connect(named(broker.local_addr(), "pi")).await.err().unwrap();
     assert!(why.contains("NotAuthorized"), "{why}");
-    let mut options = options("pi", broker.local_addr());
+    let mut options = options("oddline_shop_pi", broker.local_addr());
     options.set_credentials("pi", "");
     let mut pi = Client::connect(options).await.unwrap();
     assert_eq!(pi.publish(&topic("pi", "events"), "x", false).await, PubAckReason::NotAuthorized);
@@ -237,7 +237,7 @@ async fn retained_memory_is_bounded_and_said_so() {
     assert_eq!(web.publish(&topic("web", "birth"), "x", true).await, PubAckReason::Success);
     web.goodbye().await;
     // Another identifier: a session that is on its way out refuses its own.
-    let mut options = options("web", broker.local_addr());
+    let mut options = options("oddline_shop_web", broker.local_addr());
     options.set_credentials("web", "");
     let web = Client::connect(with_will(options, &topic("web", "status"))).await.unwrap();
     web.vanish();

@@ -24,7 +24,7 @@ use oddline_core::{
 };
 use rumqttc::PubAckReason;
 
-use super::client::{Client, Papers, collector, options, until, with_tls};
+use super::client::{Client, Papers, collector, options, topic, until, with_tls};
 
 #[expect(clippy::disallowed_methods, reason = "TLS compares with the wall clock, so the certificates must")]
 fn now() -> SystemTime {
@@ -210,6 +210,13 @@ async fn mosquitto_obeys_the_table() {
         async |id: &str, papers: &Papers| Client::connect(with_tls(options(id, mosquitto.address), papers)).await;
     let (certificate, key) = place.authority.collector(now()).unwrap();
     let own = Papers { ca: pi.ca.clone(), own: Some((certificate.into(), key.into())) };
+    let mut first = come("oddline_home_pi", &pi).await.unwrap();
+    // Another's client identifier ends nothing.
+    for id in ["oddline_home_pi", "pi"] {
+        let mut rival = come(id, &web).await.unwrap();
+        rival.publish(&topic("web", "status"), "x", false).await;
+        first.publish(&topic("pi", "status"), "x", false).await;
+    }
     let parties = vec![
         Party { who: agent_of("pi"), client: come("pi", &pi).await.unwrap(), last: of("pi", Channel::Ack) },
         Party { who: agent_of("web"), client: come("web", &web).await.unwrap(), last: of("web", Channel::Ack) },
@@ -239,8 +246,8 @@ async fn the_embedded_broker_obeys_the_table() {
         Client::connect(with_tls(options(id, broker.local_addr()), papers)).await.unwrap()
     };
     let parties = vec![
-        Party { who: agent_of("pi"), client: come("pi", &pi).await, last: of("pi", Channel::Ack) },
-        Party { who: agent_of("web"), client: come("web", &web).await, last: of("web", Channel::Ack) },
+        Party { who: agent_of("pi"), client: come("oddline_home_pi", &pi).await, last: of("pi", Channel::Ack) },
+        Party { who: agent_of("web"), client: come("oddline_home_web", &web).await, last: of("web", Channel::Ack) },
         Party { who: Who::Collector, client: collector(broker.login()).await, last: of("pi", Channel::Training) },
     ];
     obeys(&rules, parties).await;

@@ -8,7 +8,7 @@ use std::{
 
 use oddline_collector::{
     broker::{Broker, Fleets, Limits, Settings, Tls},
-    enroll::{Authority, Bundle, Request, ServerFiles},
+    enroll::{Authority, Bundle, Renewal, Request, ServerFiles},
 };
 use oddline_core::topic::Channel;
 use rumqttc::{MqttOptions, PubAckReason, SubscribeReasonCode};
@@ -94,7 +94,7 @@ async fn a_certificate_names_its_agent() {
     let mut ear = collector(broker.login()).await;
     ear.listen(&Channel::Events.of_all()).await;
     let papers = place.papers("pi");
-    let mut pi = come(&broker, "oddline-home-pi", &papers).await.unwrap();
+    let mut pi = come(&broker, "oddline_home_pi", &papers).await.unwrap();
     assert_eq!(pi.publish(&topic("pi", "events"), "mine", false).await, PubAckReason::Success);
     assert_eq!(ear.message().await.payload, b"mine");
     for others in [topic("web", "events"), "oddline/v1/shop/pi/events".to_owned()] {
@@ -106,7 +106,7 @@ async fn a_certificate_names_its_agent() {
     assert_eq!(pi.subscribe(&models("shop")).await, SubscribeReasonCode::NotAuthorized);
 
     // What it says of itself counts for nothing.
-    let mut claims = secure(&broker, "oddline-home-pi", &papers);
+    let mut claims = secure(&broker, "oddline_home_pi", &papers);
     claims.set_credentials("web", "");
     let mut claims = Client::connect(claims).await.unwrap();
     assert_eq!(claims.publish(&topic("web", "events"), "x", false).await, PubAckReason::NotAuthorized);
@@ -114,9 +114,46 @@ async fn a_certificate_names_its_agent() {
     let mut claims = secure(&broker, "collector-1", &papers);
     claims.set_credentials("collector", broker.login().password.clone());
     assert!(Client::connect(claims).await.err().unwrap().contains("NotAuthorized"), "the secret is for loopback");
-    assert!(come(&broker, "oddline-home-web", &papers).await.err().unwrap().contains("NotAuthorized"));
-    let will = with_will(secure(&broker, "pi", &papers), &topic("web", "status"));
+    assert!(come(&broker, "oddline_home_web", &papers).await.err().unwrap().contains("NotAuthorized"));
+    let will = with_will(secure(&broker, "oddline_home_pi", &papers), &topic("web", "status"));
     assert!(Client::connect(will).await.err().unwrap().contains("NotAuthorized"));
+}
+
+/// Fleet and name joined by a dash are one text for both.
+#[tokio::test]
+async fn no_agent_takes_a_session_that_is_not_its_own() {
+    let place = Place::new();
+    let broker = place.broker(Limits::default()).await;
+    let mut speaker = collector(broker.login()).await;
+    let victim = papers(&place.enroll("x-y", "home", "victim", now()).folder);
+    let rival = papers(&place.enroll("y", "home-x", "rival", now()).folder);
+    let mut first = come(&broker, "oddline_home_x-y", &victim).await.unwrap();
+    let ack = "oddline/v1/home/x-y/ack";
+    first.listen(ack).await;
+    for id in ["oddline_home_x-y", "oddline-home-x-y", "oddline-home-x_y", "x-y", "y", "oddline_home-x_x-y"] {
+        let mut options = secure(&broker, id, &rival);
+        for clean in [true, false] {
+            options.set_clean_start(clean);
+            let why = Client::connect(options.clone()).await.err().unwrap_or_else(|| panic!("{id} came in"));
+            assert!(why.contains("NotAuthorized"), "{id}: {why}");
+        }
+    }
+    let _other = come(&broker, "oddline_home-x_y", &rival).await.unwrap();
+    assert_eq!(speaker.publish(ack, "for x-y", false).await, PubAckReason::Success);
+    assert_eq!(first.message().await.payload, b"for x-y");
+
+    // Nor does a later certificate of the same name: it begins anew.
+    let renewal = Renewal { agent: "x-y".parse().unwrap(), fleet: None, broker: None, trusted_keys: Vec::new() };
+    let later = papers(&place.authority.renew(&renewal, &place.dir.path().join("later"), now()).unwrap().folder);
+    let mut options = secure(&broker, "oddline_home_x-y", &later);
+    options.set_clean_start(false);
+    assert!(Client::connect(options).await.err().unwrap().contains("NotAuthorized"));
+    assert!(first.is_served("oddline/v1/home/x-y/status").await);
+    let mut again = come(&broker, "oddline_home_x-y", &later).await.unwrap();
+    speaker.publish(ack, "missed", false).await;
+    again.listen(ack).await;
+    speaker.publish(ack, "heard", false).await;
+    assert_eq!(again.message().await.payload, b"heard");
 }
 
 #[tokio::test]
@@ -125,7 +162,7 @@ async fn without_a_certificate_of_this_authority_nobody_comes_in() {
     let broker = place.broker(Limits::default()).await;
     let good = place.papers("pi");
     let refused = async |what: &str, papers: &Papers| {
-        let why = come(&broker, "oddline-home-pi", papers).await.err().unwrap_or_else(|| panic!("{what} came in"));
+        let why = come(&broker, "oddline_home_pi", papers).await.err().unwrap_or_else(|| panic!("{what} came in"));
         println!("{what}: {why}");
         why
     };
@@ -137,7 +174,7 @@ async fn without_a_certificate_of_this_authority_nobody_comes_in() {
     assert!(refused("expired", &with(expired.own)).await.contains("CertificateExpired"));
     // A clock that is behind, here or where it was made, is no reason: it counts from 1970 on.
     let early = papers(&place.enroll("early", "home", "out", now() + DAY * 30).folder);
-    drop(come(&broker, "oddline-home-early", &early).await.unwrap());
+    drop(come(&broker, "oddline_home_early", &early).await.unwrap());
     let server = place.server("localhost");
     let own = (fs::read(&server.certificate).unwrap(), fs::read(&server.key).unwrap());
     assert!(refused("the broker's own", &with(Some(own))).await.contains("UnsupportedCertificate"));
@@ -151,7 +188,7 @@ async fn without_a_certificate_of_this_authority_nobody_comes_in() {
     let why = Client::connect(named(at(&broker), "pi")).await.err().unwrap();
     println!("plain: {why}");
 
-    let mut pi = come(&broker, "oddline-home-pi", &good).await.unwrap();
+    let mut pi = come(&broker, "oddline_home_pi", &good).await.unwrap();
     assert!(pi.is_served(&topic("pi", "events")).await);
     assert_eq!(broker.figures().connections, 1);
 }
@@ -161,27 +198,27 @@ async fn a_revoked_agent_is_cut_stays_out_and_can_be_enrolled_again() {
     let place = Place::new();
     let broker = place.broker(Limits::default()).await;
     let (lost, kept) = (place.papers("pi"), place.papers("web"));
-    let mut pi = come(&broker, "oddline-home-pi", &lost).await.unwrap();
-    let mut web = come(&broker, "oddline-home-web", &kept).await.unwrap();
+    let mut pi = come(&broker, "oddline_home_pi", &lost).await.unwrap();
+    let mut web = come(&broker, "oddline_home_web", &kept).await.unwrap();
     assert!(pi.is_served(&topic("pi", "events")).await);
     place.authority.revoke(&"pi".parse().unwrap(), now()).unwrap();
     // Nobody tells the broker: it looks at the list.
     println!("cut: {}", pi.end().await);
-    let why = come(&broker, "oddline-home-pi", &lost).await.err().unwrap();
+    let why = come(&broker, "oddline_home_pi", &lost).await.err().unwrap();
     assert!(why.contains("NotAuthorized"), "{why}");
     assert!(web.is_served(&topic("web", "events")).await);
 
     let again = papers(&place.enroll("pi", "home", "again", now()).folder);
-    let mut pi = come(&broker, "oddline-home-pi", &again).await.unwrap();
+    let mut pi = come(&broker, "oddline_home_pi", &again).await.unwrap();
     assert!(pi.is_served(&topic("pi", "events")).await);
-    assert!(come(&broker, "oddline-home-pi", &lost).await.is_err());
+    assert!(come(&broker, "oddline_home_pi", &lost).await.is_err());
     assert!(pi.is_served(&topic("pi", "events")).await, "the old certificate did not end the new one's session");
 
     // A broker that starts later knows it from the start.
     broker.stop().await;
     let broker = place.broker(Limits::default()).await;
-    assert!(come(&broker, "oddline-home-pi", &lost).await.is_err());
-    assert!(come(&broker, "oddline-home-pi", &again).await.is_ok());
+    assert!(come(&broker, "oddline_home_pi", &lost).await.is_err());
+    assert!(come(&broker, "oddline_home_pi", &again).await.is_ok());
 }
 
 #[tokio::test]
@@ -196,37 +233,38 @@ async fn a_list_that_cannot_be_read_lets_nobody_in_by_guess() {
     fs::write(&list, "spoilt by hand\n").unwrap();
     assert!(broker.revoke(&list).is_err());
     until("it is said", || broker.figures().is_revoked_list_bad).await;
-    assert!(come(&broker, "oddline-home-pi", &papers).await.err().unwrap().contains("NotAuthorized"));
+    assert!(come(&broker, "oddline_home_pi", &papers).await.err().unwrap().contains("NotAuthorized"));
     let error = Broker::start(settings(place.server("localhost"), Limits::default())).await.unwrap_err();
     assert!(error.to_string().contains("line 1"), "{error}");
 
     // Mended, and then lost.
     fs::write(&list, "# nobody at all\n").unwrap();
     until("it is taken up", || !broker.figures().is_revoked_list_bad).await;
-    let mut pi = come(&broker, "oddline-home-pi", &papers).await.unwrap();
+    let mut pi = come(&broker, "oddline_home_pi", &papers).await.unwrap();
     fs::write(&list, format!("{} pi\n", bundle.serial)).unwrap();
     pi.end().await;
     fs::remove_file(&list).unwrap();
     until("it is said", || broker.figures().is_revoked_list_bad).await;
-    assert!(come(&broker, "oddline-home-pi", &papers).await.err().unwrap().contains("NotAuthorized"));
+    assert!(come(&broker, "oddline_home_pi", &papers).await.err().unwrap().contains("NotAuthorized"));
 }
 
 #[tokio::test]
 async fn a_renewed_certificate_is_taken_up_and_nobody_is_cut() {
     let place = Place::new();
     let papers = place.papers("pi");
+    let web = place.papers("web");
     let files = place.server("old.example");
     let broker = Broker::start(settings(files, Limits::default())).await.unwrap();
     // The client checks the name: only the certificate that comes is for "localhost".
-    let why = come(&broker, "oddline-home-pi", &papers).await.err().unwrap();
+    let why = come(&broker, "oddline_home_pi", &papers).await.err().unwrap();
     assert!(why.contains("NotValidForName"), "{why}");
     place.server("localhost");
     broker.renew().await.unwrap();
-    let mut pi = come(&broker, "oddline-home-pi", &papers).await.unwrap();
+    let mut pi = come(&broker, "oddline_home_pi", &papers).await.unwrap();
     place.server("third.example");
     broker.renew().await.unwrap();
     assert!(pi.is_served(&topic("pi", "events")).await);
-    assert!(come(&broker, "oddline-home-pi", &papers).await.is_err());
+    assert!(come(&broker, "oddline_home_pi", &papers).await.is_err());
 
     // Files that are no good leave the old ones.
     let files = place.server("localhost");
@@ -234,12 +272,12 @@ async fn a_renewed_certificate_is_taken_up_and_nobody_is_cut() {
     fs::write(&files.key, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();
     println!("{}", broker.renew().await.unwrap_err());
     assert!(broker.figures().is_certificate_bad);
-    assert!(come(&broker, "pi", &papers).await.is_ok());
+    assert!(come(&broker, "oddline_home_web", &web).await.is_ok());
 
     // Nobody tells the broker: it looks.
     place.server("fourth.example");
     until("it is taken up", || !broker.figures().is_certificate_bad).await;
-    assert!(come(&broker, "oddline-home-pi", &papers).await.err().unwrap().contains("NotValidForName"));
+    assert!(come(&broker, "oddline_home_pi", &papers).await.err().unwrap().contains("NotValidForName"));
     assert!(pi.is_served(&topic("pi", "events")).await);
 }
 
@@ -258,7 +296,7 @@ async fn silent_and_half_spoken_tls_costs_nobody_else_anything() {
         }
         lurking.push(stream);
     }
-    let mut pi = come(&broker, "oddline-home-pi", &papers).await.unwrap();
+    let mut pi = come(&broker, "oddline_home_pi", &papers).await.unwrap();
     assert!(pi.is_served(&topic("pi", "events")).await);
     until("the silent ones are gone", || broker.figures().half_open == 0).await;
     for mut stream in lurking {
@@ -281,14 +319,14 @@ async fn a_lost_certificate_of_the_authority_locks_nobody_out() {
     let place = Place { authority, ..place };
     // Its own certificate is new, too.
     let broker = place.broker(Limits::default()).await;
-    let mut pi = come(&broker, "oddline-home-pi", &before).await.unwrap();
+    let mut pi = come(&broker, "oddline_home_pi", &before).await.unwrap();
     assert!(pi.is_served(&topic("pi", "events")).await);
     let after = place.papers("web");
-    let mut web = come(&broker, "oddline-home-web", &after).await.unwrap();
+    let mut web = come(&broker, "oddline_home_web", &after).await.unwrap();
     assert!(web.is_served(&topic("web", "events")).await);
     // What was made before and after goes together.
     let mixed = Papers { ca: before.ca, own: after.own };
-    assert!(come(&broker, "oddline-home-web", &mixed).await.is_ok());
+    assert!(come(&broker, "oddline_home_web", &mixed).await.is_ok());
 }
 
 /// The library's plain listener is the collector's alone. The system hands one local port to several connections that
@@ -305,8 +343,8 @@ async fn no_name_is_believed_on_the_inner_listener() {
         half_open.push(stream);
     }
     until("they wait", || broker.figures().half_open == 200).await;
-    // A CONNECT of MQTT 5 as oddline-home-pi.
-    let id = b"oddline-home-pi";
+    // A CONNECT of MQTT 5 as oddline_home_pi.
+    let id = b"oddline_home_pi";
     let mut connect = b"\x10\x1c\x00\x04MQTT\x05\x02\x00\x1e\x00\x00\x0f".to_vec();
     connect.extend(id);
     for attempt in 0..600 {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use oddline_collector::{
-    link::settings::{Access, Files, Settings},
+    link::{
+        client_id,
+        settings::{Access, Files, Settings},
+    },
     store::Who,
     subscribe::{Happened, Subscriber},
 };
@@ -40,7 +43,7 @@ impl Agent {
     pub fn connect(who: Who, epoch: Epoch, port: u16, json: bool) -> Self {
         let settings = Settings {
             broker: format!("mqtt://127.0.0.1:{port}").parse().unwrap(),
-            client_id: format!("oddline-{}-{}", who.fleet, who.agent),
+            client_id: client_id::of(&who.fleet, &who.agent),
             access: Access::Files(Files::default()),
             jitter_seed: epoch.get(),
         };
