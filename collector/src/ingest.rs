@@ -77,6 +77,8 @@ struct ReadBirth {
     epoch: Epoch,
     oldest: u64,
     #[serde(default)]
+    boot: String,
+    #[serde(default)]
     version: String,
 }
 
@@ -197,7 +199,8 @@ fn birth(who: &Who, payload: &[u8]) -> Result<Said, Refusal> {
     if read.fleet != who.fleet.as_str() || read.agent != who.agent.as_str() {
         return Err(Refusal::Name { said: shown(&format!("{}/{}", read.fleet, read.agent)) });
     }
-    Ok(Said::Birth(Birth { epoch: read.epoch, oldest: read.oldest, version: read.version }, text(payload)))
+    let ReadBirth { epoch, oldest, boot, version, .. } = read;
+    Ok(Said::Birth(Birth { epoch, oldest, boot, version }, text(payload)))
 }
 
 fn status(payload: &[u8]) -> Result<Said, Refusal> {

@@ -120,6 +120,9 @@ impl Collector {
         let trimmer = tokio::spawn(trim::run(store.clone(), self.config.keep_s, self.config.keep_bytes, self.say));
         if !leases.are_shared() {
             leases.tend(&known.names()).await?;
+            if let Err(error) = store.doubt(None, now_us()).await {
+                (self.say)(&format!("WARN  agents are shown as they were: {error}"));
+            }
         }
         let work = Work {
             wishes: Wishes::new(store.clone(), subscriber.link()),
@@ -337,6 +340,9 @@ impl Work {
             self.link.unsubscribe(filters_of(&fleet)).await;
         }
         let gained = !lease.gained.is_empty();
+        if gained && let Err(error) = self.store.doubt(Some(&lease.gained), now_us()).await {
+            (self.say)(&format!("WARN  {error}"));
+        }
         for fleet in lease.gained {
             (self.say)(&format!("INFO  fleet {fleet} is ours"));
             self.link.subscribe(filters_of(&fleet)).await;

@@ -82,7 +82,7 @@ pub struct Writer {
     pub turns: Told,
     /// Entries that are not in the store.
     pub losses: Told,
-    /// Agents that there is no room for.
+    /// Agents that there is no room for, or two of.
     pub strangers: Told,
     /// Says a line.
     pub say: fn(&str),
@@ -245,6 +245,13 @@ impl Writer {
             if done.no_room {
                 self.no_room(&word.who);
                 continue;
+            }
+            if done.is_contested {
+                let line = format!(
+                    "WARN  two agents run under the name {}: each ends the connection of the other; give one another name",
+                    word.who
+                );
+                self.strangers.say(self.say, Instant::now(), &line);
             }
             if done.is_new {
                 self.turns.say(self.say, Instant::now(), &format!("INFO  new agent {}", word.who));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rumqttc::{
-    Broker, ConnectionError, MqttOptions, PubAckReason, SubAck, SubscribeReasonCode, TlsConfiguration, Transport,
+    Broker, ConnectionError, Disconnect, DisconnectReasonCode, MqttOptions, PubAckReason, StateError, SubAck,
+    SubscribeReasonCode, TlsConfiguration, Transport,
 };
 use tokio::net::TcpStream;
 
@@ -15,6 +16,9 @@ const PACKET_BYTES_MAX: u32 = 1024 * 1024;
 const KEEP_ALIVE_S: u16 = 30;
 /// TCP, TLS and CONNACK together: a handshake on a Raspberry Pi over a mobile link takes a few seconds.
 const CONNECT_WAIT: Duration = Duration::from_secs(20);
+
+/// Characters of what a broker says in its own words.
+const REASON_CHARS_MAX: usize = 200;
 
 /// Options of a client; what it does with its session is still to be set.
 ///
@@ -68,9 +72,33 @@ pub fn is_refusal(reason: PubAckReason) -> bool {
     }
 }
 
+/// Why the broker ended the connection.
+#[must_use]
+pub fn goodbye(goodbye: &Disconnect) -> String {
+    ended(goodbye.reason_code, goodbye.properties.as_ref().and_then(|more| more.reason_string.as_deref()))
+}
+
+fn ended(reason: DisconnectReasonCode, said: Option<&str>) -> String {
+    let mut text = match reason {
+        DisconnectReasonCode::SessionTakenOver => {
+            "the broker ended it: another program has connected under the same name; give one of the two another name"
+                .to_owned()
+        }
+        other => format!("the broker ended it: {other:?}"),
+    };
+    if let Some(said) = said.filter(|said| !said.is_empty()) {
+        let said: String = said.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
+        text += &format!(" ({said})");
+    }
+    text
+}
+
 /// What went wrong at the bottom of it: the layers above only say that they were there.
 #[must_use]
 pub fn describe(error: &ConnectionError) -> String {
+    if let ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) = error {
+        return ended(*reason_code, reason_string.as_deref());
+    }
     let mut deepest: &dyn std::error::Error = error;
     loop {
         if let Some(told) = tls::about_time(deepest) {
@@ -83,4 +111,26 @@ pub fn describe(error: &ConnectionError) -> String {
     let text = if whole.contains(&cause) { cause } else { format!("{whole}: {cause}") };
     // rustls explains itself with a link.
     text.split(": https://").next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_the_broker_ended_it_is_said_with_what_to_do() {
+        let taken = StateError::ServerDisconnect {
+            reason_code: DisconnectReasonCode::SessionTakenOver,
+            reason_string: Some("kicked\x1b[2J".to_owned()),
+        };
+        let text = describe(&ConnectionError::MqttState(taken));
+        assert!(text.contains("another program has connected under the same name"), "{text}");
+        assert!(text.contains("give one of the two another name") && text.ends_with("(kicked[2J)"), "{text}");
+        assert_eq!(
+            text.split(" (").next(),
+            goodbye(&Disconnect::new(DisconnectReasonCode::SessionTakenOver)).split(" (").next()
+        );
+        let other = goodbye(&Disconnect::new(DisconnectReasonCode::ServerShuttingDown));
+        assert_eq!(other, "the broker ended it: ServerShuttingDown");
+    }
 }

@@ -22,6 +22,7 @@ pub mod message;
 #[cfg(test)]
 mod model_test;
 pub mod ports;
+mod rival;
 pub mod session;
 pub mod settings;
 pub mod sink;

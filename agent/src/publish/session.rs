@@ -13,7 +13,7 @@ use std::{
 };
 
 use oddline_core::topic::{Channel, Topic};
-use oddline_link::client::{self, describe, is_refusal, refused};
+use oddline_link::client::{self, describe, goodbye, is_refusal, refused};
 use rumqttc::{
     AsyncClient, Event, EventLoop, LastWill, MqttOptions, Packet, PubAck, PubAckReason, PublishOptions, QoS,
     SubscribeFilterInput,
@@ -28,6 +28,7 @@ use super::{
     announce::{Status, json},
     backoff::Backoff,
     message::{Full, Happened, Message},
+    rival::Ended,
     settings::{SecretError, Secrets, Settings},
 };
 
@@ -141,11 +142,13 @@ struct Line {
 impl Line {
     async fn keep_up(self, mut commands: mpsc::Receiver<Command>, mut stopped: oneshot::Receiver<()>) {
         let mut backoff = Backoff::new(self.settings.jitter_seed);
+        let mut ended = Ended::default();
         loop {
             let began = Instant::now();
             let stands = AtomicBool::new(false);
             let End::Broken(why) = self.connection(&stands, &mut commands, &mut stopped).await else { return };
             let held = if stands.into_inner() { began.elapsed() } else { Duration::ZERO };
+            let why = why + &ended.another(held, &self.settings).unwrap_or_default();
             let retry_in = backoff.next_wait(held);
             if self.report.send(Happened::Lost { why, retry_in }).await.is_err() {
                 return;
@@ -223,7 +226,7 @@ impl Line {
                     topic: String::from_utf8_lossy(&publish.topic).into_owned(),
                     payload: publish.payload.to_vec(),
                 },
-                Packet::Disconnect(goodbye) => return format!("the broker ended it: {:?}", goodbye.reason_code),
+                Packet::Disconnect(why) => return goodbye(&why),
                 Packet::Auth(_)
                 | Packet::Connect(..)
                 | Packet::PubAck(_)

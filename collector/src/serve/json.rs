@@ -60,6 +60,7 @@ pub(super) fn agent(agent: &Agent, anomalies_24h: i64) -> Value {
         "anomalies_24h": anomalies_24h,
         "events": agent.stored,
         "missing": agent.missing,
+        "contested": agent.contested_us.map(time),
         "lag_bytes": figures.lag_bytes,
         "spooled": figures.spooled,
         "records": figures.records,

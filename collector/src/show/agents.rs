@@ -22,8 +22,8 @@ pub fn list(agents: &[Agent], counts: &Counts, format: Format, zone: &Zone, now_
             let all: Vec<Value> = agents.iter().map(|agent| to_json(agent, count(agent, counts), zone)).collect();
             super::json(&Value::Array(all))
         }
-        Format::Table => table(agents, counts, zone, Some(now_us)).to_text(),
-        Format::Csv => table(agents, counts, zone, None).to_csv(),
+        Format::Table => table(agents, counts, format, zone, now_us).to_text(),
+        Format::Csv => table(agents, counts, format, zone, now_us).to_csv(),
     }
 }
 
@@ -33,7 +33,7 @@ fn count(agent: &Agent, counts: &Counts) -> i64 {
 }
 
 /// For people with spans before now; for programs with instants.
-fn table(agents: &[Agent], counts: &Counts, zone: &Zone, now_us: Option<i64>) -> Table {
+fn table(agents: &[Agent], counts: &Counts, format: Format, zone: &Zone, now_us: i64) -> Table {
     let mut table = Table::new(&[
         ("agent", Lean::Left),
         ("state", Lean::Left),
@@ -54,9 +54,9 @@ fn table(agents: &[Agent], counts: &Counts, zone: &Zone, now_us: Option<i64>) ->
             agent.who.to_string(),
             agent.state.clone(),
             zone.show(agent.since_us),
-            match now_us {
-                Some(now_us) => format!("{} ago", Span(now_us.saturating_sub(agent.last_seen_us))),
-                None => zone.exact(agent.last_seen_us),
+            match format {
+                Format::Table => format!("{} ago", Span(now_us.saturating_sub(agent.last_seen_us))),
+                Format::Csv | Format::Json => zone.exact(agent.last_seen_us),
             },
             count(agent, counts).to_string(),
             agent.stored.to_string(),
@@ -64,7 +64,7 @@ fn table(agents: &[Agent], counts: &Counts, zone: &Zone, now_us: Option<i64>) ->
             number(figures.spooled),
             agent.model.map(|model| model.to_string()).unwrap_or_default(),
             agent.version.clone().unwrap_or_default(),
-            trouble(agent),
+            trouble(agent, now_us),
         ]);
     }
     table
@@ -75,9 +75,12 @@ fn figures(agent: &Agent) -> crate::ingest::Figures {
     status.and_then(|status| status.figures).unwrap_or_default()
 }
 
-fn trouble(agent: &Agent) -> String {
+fn trouble(agent: &Agent, now_us: i64) -> String {
     let failed = figures(agent).failed_sources;
     let mut troubles = Vec::new();
+    if agent.is_contested(now_us) {
+        troubles.push("two agents run under this name".to_owned());
+    }
     if !failed.is_empty() {
         troubles.push(format!("cannot read {}", failed.join(", ")));
     }
@@ -106,6 +109,7 @@ fn to_json(agent: &Agent, anomalies: i64, zone: &Zone) -> Value {
         "anomalies_24h": anomalies,
         "events": agent.stored,
         "missing": agent.missing,
+        "contested": agent.contested_us.map(|at_us| zone.exact(at_us)),
         "model": agent.model,
         "version": agent.version,
         "birth": said(&agent.birth),

@@ -16,6 +16,9 @@ use super::{
 /// Agents that there can be, see [`super::forget`]: more than one broker's. So many has one page, too, and one look for
 /// quiet ones.
 pub(super) const AGENTS_MAX: u32 = 10_000;
+/// How long it is told that two agents share a name after that was last seen: they are at it as long as both run, and
+/// take turns each minute at least.
+const CONTESTED_US: i64 = 3_600_000_000;
 
 /// Something an agent (or its last will) said.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +56,8 @@ pub struct Birth {
     pub epoch: Epoch,
     /// Its oldest entry: what is before it never comes again.
     pub oldest: u64,
+    /// The boot of its machine, as it came.
+    pub boot: String,
     /// Version of its program.
     pub version: String,
 }
@@ -64,6 +69,8 @@ pub struct HeardDone {
     pub is_new: bool,
     /// Nor will it be: there are too many. Nothing was stored.
     pub no_room: bool,
+    /// Two agents run under its name: this one and another take turns.
+    pub is_contested: bool,
     /// It was up and is down, or the other way.
     pub turned: bool,
     /// Entries that this store never had and never will: a collector before it acknowledged them.
@@ -99,6 +106,16 @@ pub struct Agent {
     pub stored: i64,
     /// Entries that an earlier collector acknowledged and this store never had.
     pub missing: i64,
+    /// When two agents under this name were last seen taking turns, microseconds.
+    pub contested_us: Option<i64>,
+}
+
+impl Agent {
+    /// Whether two agents run under this name, as far as is known now.
+    #[must_use]
+    pub fn is_contested(&self, now_us: i64) -> bool {
+        self.contested_us.is_some_and(|at_us| now_us.saturating_sub(at_us) < CONTESTED_US)
+    }
 }
 
 /// Whether an agent was known.
@@ -115,7 +132,7 @@ pub(super) enum Met {
 pub struct HistoryRow {
     /// When, microseconds.
     pub at_us: i64,
-    /// `birth`, `status`, `model`, `quiet` or `heard`.
+    /// `birth`, `status`, `model`, `quiet`, `heard` or `contested`.
     pub kind: String,
     /// What was said, JSON.
     pub payload: String,
@@ -143,6 +160,29 @@ pub(super) async fn meet(tx: &mut Tx, who: &Who, now_us: i64) -> Result<Met, Sto
 }
 
 impl Store {
+    /// Nobody was listening: of agents that were there it is no longer known whether they are, until they are heard. Of
+    /// these fleets, or of all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn doubt(&self, fleets: Option<&[FleetName]>, now_us: i64) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        match fleets {
+            None => {
+                let sql = "UPDATE agents SET state = 'unknown', state_since_us = $1 WHERE state = 'up'";
+                tx.run(sql, values![now_us]).await?;
+            }
+            Some(fleets) => {
+                for fleet in fleets {
+                    let sql =
+                        "UPDATE agents SET state = 'unknown', state_since_us = $1 WHERE state = 'up' AND fleet = $2";
+                    tx.run(sql, values![now_us, fleet.as_str()]).await?;
+                }
+            }
+        }
+        tx.commit().await
+    }
+
     /// Marks agents of these fleets that should be there and have said nothing since `silent_since_us`, and takes the
     /// mark from those that have; gives the newly marked.
     ///
@@ -193,7 +233,7 @@ impl Store {
                    (SELECT CAST(COALESCE(SUM(CAST(p.missing AS DOUBLE PRECISION)), 0) AS DOUBLE PRECISION) \
                     FROM progress p WHERE p.fleet = a.fleet AND p.agent = a.agent), \
                    (SELECT COALESCE(MAX(p.updated_us), 0) FROM progress p \
-                    WHERE p.fleet = a.fleet AND p.agent = a.agent) \
+                    WHERE p.fleet = a.fleet AND p.agent = a.agent), a.contested_us \
                    FROM agents a WHERE (a.fleet, a.agent) > ($1, $2) AND (CAST($3 AS TEXT) IS NULL OR a.fleet = $3) \
                    ORDER BY a.fleet, a.agent LIMIT $4";
         let rows = self.pool.rows(sql, values![after.0, after.1, fleet, i64::from(limit)]).await?;
@@ -261,6 +301,7 @@ fn agent(row: &Row) -> Result<Agent, StoreError> {
         // A cast ends at the largest number.
         stored: row.float(12)? as i64,
         missing: row.float(13)? as i64,
+        contested_us: row.int_or(15)?,
     })
 }
 

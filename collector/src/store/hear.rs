@@ -9,6 +9,9 @@ use super::{
     values,
 };
 
+/// Bytes of a boot identifier: 32 digits, and some for other tools.
+const BOOT_BYTES_MAX: usize = 64;
+
 impl Store {
     /// Takes what agents said, in one transaction; what became of each word.
     ///
@@ -36,7 +39,8 @@ async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, Store
     if done.no_room {
         return Ok(done);
     }
-    let sql = "SELECT state, birth, model_state, quiet_since_us FROM agents WHERE fleet = $1 AND agent = $2";
+    let sql = "SELECT state, birth, model_state, quiet_since_us, life, life_before FROM agents \
+               WHERE fleet = $1 AND agent = $2";
     let row = tx.row(sql, values![fleet, agent]).await?;
     let Some(row) = row else {
         return Err(StoreError::Field { table: "agents", what: format!("absence of {who}") });
@@ -56,6 +60,7 @@ async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, Store
                 tx.run(sql, values![fleet, agent, text, &rows::clean(&birth.version)]).await?;
                 note(tx, who, now_us, "birth", text).await?;
             }
+            done.is_contested = take_turn(tx, who, birth, (row.text_or(4)?, row.text_or(5)?), now_us).await?;
             let (acked, missing) = skip_to(tx, who, birth, now_us).await?;
             (done.acked, done.missing) = (Some((birth.epoch, acked)), missing);
         }
@@ -85,6 +90,31 @@ async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, Store
         }
     }
     Ok(done)
+}
+
+/// Keeps whose birth it is; whether that is the life before the newest one again. A life ends when its state file is lost or
+/// its machine starts anew, and never comes back, unless there are two of them.
+async fn take_turn(
+    tx: &mut Tx,
+    who: &Who,
+    birth: &Birth,
+    (newest, before): (Option<String>, Option<String>),
+    now_us: i64,
+) -> Result<bool, StoreError> {
+    let boot = &birth.boot[..birth.boot.floor_char_boundary(BOOT_BYTES_MAX)];
+    let life = rows::clean(&format!("{} {boot}", birth.epoch));
+    if newest.as_deref() == Some(&*life) {
+        return Ok(false);
+    }
+    let is_contested = before.as_deref() == Some(&*life);
+    let sql = "UPDATE agents SET life = $3, life_before = $4, contested_us = COALESCE($5, contested_us) \
+               WHERE fleet = $1 AND agent = $2";
+    let at_us = is_contested.then_some(now_us);
+    tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), &life, newest, at_us]).await?;
+    if is_contested {
+        note(tx, who, now_us, "contested", "{}").await?;
+    }
+    Ok(is_contested)
 }
 
 /// Moves progress to just before the agent's oldest entry; where it stands then, and how many entries are missing.

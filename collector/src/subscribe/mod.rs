@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use oddline_link::client::{describe, is_refusal, refused};
+use oddline_link::client::{describe, goodbye, is_refusal, refused};
 use rumqttc::{AsyncClient, Event, EventLoop, ManualAck, Packet, PubAck, Publish, PublishOptions, QoS};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -321,7 +321,7 @@ impl Line {
                     continue;
                 }
                 Packet::Publish(publish) => Happened::Message(message(connection, client, publish)),
-                Packet::Disconnect(goodbye) => return format!("the broker ended it: {:?}", goodbye.reason_code),
+                Packet::Disconnect(why) => return goodbye(&why),
                 Packet::Auth(_)
                 | Packet::Connect(..)
                 | Packet::PubAck(_)

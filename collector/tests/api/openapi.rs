@@ -69,7 +69,7 @@ pub fn fits(schema: &Value, value: &Value, at: &str) {
     if let Some(words) = schema["enum"].as_array() {
         assert!(words.contains(value), "{at}: {value} is none of {words:?}");
     }
-    if schema["format"] == "date-time" {
+    if schema["format"] == "date-time" && !value.is_null() {
         let text = value.as_str().unwrap();
         assert!(text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok(), "{at}: {text}");
     }

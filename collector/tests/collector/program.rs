@@ -426,3 +426,37 @@ async fn what_an_agent_claims_stays_within_its_line_of_the_log() {
     assert!(!log.lines().any(|line| line.starts_with("INFO ok")) && !log.contains('\x1b'), "{log}");
     assert_eq!(program.terminate().await, 0, "{}", program.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_agents_under_one_name_are_told_and_after_a_restart_nobody_is_up_unheard() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let port = free_port();
+    let mut program =
+        Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));
+    program.up();
+    let twin = async |life: u64| {
+        let mut agent = Agent::connect(who("home", "pi"), epoch(life), port, false);
+        agent.connected().await;
+        let birth = format!(r#"{{"fleet":"home","agent":"pi","epoch":"{life}","oldest":1,"boot":"{life}"}}"#);
+        agent.say(Channel::Birth, birth).await;
+        agent.say(Channel::Status, r#"{"state":"up","figures":null}"#.to_owned()).await;
+        let heard = async || program.ask(&["agents", "--json"]).contains(&format!("\"epoch\": \"{life}\""));
+        until("its birth is stored", || program.log(), heard).await;
+    };
+    for life in [1, 2, 1] {
+        twin(life).await;
+    }
+    let told = async || program.log().contains("two agents run under the name home/pi");
+    until("it is told", || program.log(), told).await;
+    assert!(program.ask(&["agents"]).contains("two agents run under this name"));
+    until("it is up", || program.log(), async || program.ask(&["agents", "--json"]).contains("\"state\": \"up\""))
+        .await;
+    program.kill();
+    program.up();
+    until("it is at work", || program.log(), async || program.log().matches("connected to the broker").count() == 2)
+        .await;
+    let agents = program.ask(&["agents", "--json"]);
+    assert!(agents.contains("\"state\": \"unknown\""), "{agents}");
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+}

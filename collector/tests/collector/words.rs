@@ -54,6 +54,55 @@ async fn a_word_that_does_not_change_leaves_no_history_and_silence_is_noticed() 
 }
 
 #[tokio::test]
+async fn two_agents_under_one_name_are_noticed_and_one_that_starts_anew_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    for (_, store) in stores("words: two under one name", folder.path()).await {
+        let life = |epoch: u64, boot: &str| {
+            let json = format!(
+                r#"{{"fleet":"home","agent":"pi","version":"0.1.0","epoch":"{epoch}","oldest":1,"boot":"{boot}"}}"#
+            );
+            heard("oddline/v1/home/pi/birth", &json, false)
+        };
+        let contested = async |births: &[(u64, &str)], at_us: i64| {
+            let words: Vec<Heard> = births.iter().map(|(epoch, boot)| life(*epoch, boot)).collect();
+            store.hear(&words, at_us).await.unwrap().iter().map(|done| done.is_contested).collect::<Vec<_>>()
+        };
+        // Reconnects, a reboot, a new state file: each follows the one before.
+        assert!(!contested(&[(1, "a"), (1, "a"), (1, "b"), (1, "b"), (2, "b"), (2, "c")], 1_000).await.contains(&true));
+        let agent = store.agents().await.unwrap().remove(0);
+        assert!(!agent.is_contested(1_000) && agent.contested_us.is_none());
+        // One that was over is there again.
+        assert_eq!(contested(&[(3, "x"), (2, "c"), (3, "x")], 2_000).await, [false, true, true]);
+        let agent = store.agents().await.unwrap().remove(0);
+        assert!(agent.is_contested(3_000) && !agent.is_contested(2_000 + 3_600_000_000));
+        // So is a copy of a whole machine.
+        assert_eq!(contested(&[(3, "y"), (3, "x")], 4_000).await, [false, true]);
+    }
+}
+
+#[tokio::test]
+async fn whether_an_agent_is_there_is_unknown_after_nobody_listened() {
+    let folder = tempfile::tempdir().unwrap();
+    for (_, store) in stores("words: doubt", folder.path()).await {
+        let status = |fleet: &str, state: &str| {
+            heard(&format!("oddline/v1/{fleet}/pi/status"), &format!(r#"{{"state":"{state}","figures":null}}"#), false)
+        };
+        store.hear(&[status("home", "up"), status("shop", "up"), status("work", "down")], 1_000).await.unwrap();
+        let states = async || {
+            let agents = store.agents().await.unwrap();
+            agents.into_iter().map(|agent| (agent.state, agent.since_us)).collect::<Vec<_>>()
+        };
+        let is = |states: [(&str, i64); 3]| states.map(|(state, since)| (state.to_owned(), since)).to_vec();
+        store.doubt(Some(&["shop".parse().unwrap()]), 2_000).await.unwrap();
+        assert_eq!(states().await, is([("up", 1_000), ("unknown", 2_000), ("down", 1_000)]));
+        store.doubt(None, 3_000).await.unwrap();
+        assert_eq!(states().await, is([("unknown", 3_000), ("unknown", 2_000), ("down", 1_000)]));
+        assert!(store.hear(&[status("home", "up")], 4_000).await.unwrap()[0].turned);
+        assert_eq!(states().await[0], ("up".to_owned(), 4_000));
+    }
+}
+
+#[tokio::test]
 async fn a_gap_waits_until_a_birth_says_that_it_never_comes() {
     let folder = tempfile::tempdir().unwrap();
     for (_, store) in stores("words: births", folder.path()).await {

@@ -24,7 +24,7 @@ LIMIT 200;
 
 CREATE VIEW agents_now AS
 SELECT fleet, agent,
-       CASE WHEN quiet_since_us IS NOT NULL AND state = 'up' THEN 'quiet' ELSE state END AS state,
+       CASE WHEN quiet_since_us IS NOT NULL AND state <> 'down' THEN 'quiet' ELSE state END AS state,
        strftime('%Y-%m-%d %H:%M:%S', state_since_us / 1000000, 'unixepoch') AS since,
        strftime('%Y-%m-%d %H:%M:%S', last_seen_us / 1000000, 'unixepoch') AS last_seen,
        COALESCE(CAST(model_version AS TEXT), '') AS model,

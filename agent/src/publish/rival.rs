@@ -1,0 +1,63 @@
+//! Whether another agent seems to run under the same name. A broker ends the older of two connections, so both end the
+//! other's for ever. One that says why is believed at once; of one that only closes, a row of connections that were ended
+//! soon after they stood is told. Pure.
+
+use std::time::Duration;
+
+use super::settings::Settings;
+
+/// Connections in a row. Two can be a broker that was restarted twice.
+const ENDED_MIN: u32 = 3;
+/// The other waits for a minute at most before it comes back.
+const SOON: Duration = Duration::from_secs(90);
+
+/// Connections that were ended.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    in_a_row: u32,
+}
+
+impl Ended {
+    /// One more, that stood for so long (zero when none came about); what is told beside the reason.
+    pub fn another(&mut self, held: Duration, settings: &Settings) -> Option<String> {
+        // One that did not come about says nothing of others.
+        if !held.is_zero() {
+            self.in_a_row = if held < SOON { self.in_a_row.saturating_add(1) } else { 0 };
+        }
+        (self.in_a_row >= ENDED_MIN && !held.is_zero()).then(|| {
+            format!(
+                "; {} connections in a row were ended soon after they stood: if another agent runs under the name {} of \
+                 fleet {}, give one of them another name",
+                self.in_a_row, settings.agent, settings.fleet
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_short_connections_in_a_row_are_worth_a_word() {
+        let settings = Settings {
+            fleet: "home".parse().unwrap(),
+            agent: "pi".parse().unwrap(),
+            broker: "mqtt://broker".parse().unwrap(),
+            ca: None,
+            identity: None,
+            user: None,
+            jitter_seed: 1,
+        };
+        let (short, none, long) = (Duration::from_secs(20), Duration::ZERO, SOON);
+        let mut ended = Ended::default();
+        let said: Vec<bool> = [short, none, short, none, short, none, short, long, short]
+            .into_iter()
+            .map(|held| ended.another(held, &settings).is_some())
+            .collect();
+        assert_eq!(said, [false, false, false, false, true, false, true, false, false]);
+        ended.another(short, &settings);
+        let hint = ended.another(short, &settings).unwrap();
+        assert!(hint.contains("name pi of fleet home"), "{hint}");
+    }
+}
