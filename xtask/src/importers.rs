@@ -22,6 +22,7 @@ const IMPORTERS: &[Importer] = &[
     Importer { folder: "agent", library: "rumqttc", files: &["publish/session.rs"] },
     Importer { folder: "collector", library: "rumqttc", files: &["subscribe/"] },
     Importer { folder: "collector", library: "rmqtt", files: &["broker/"] },
+    Importer { folder: "collector", library: "nix", files: &["broker/strangers.rs"] },
     Importer { folder: "collector", library: "sqlx", files: &["store/"] },
     Importer { folder: "collector", library: "axum", files: &["serve/"] },
 ];

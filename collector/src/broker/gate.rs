@@ -11,7 +11,7 @@
 //! A connection costs one descriptor until its first byte and three after it; buffers exist only while bytes move.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     io,
     net::SocketAddr,
     sync::{
@@ -32,7 +32,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::pace::Pace;
+use super::{pace::Pace, strangers::Found};
 use crate::enroll::revoked::{Revoked, Serial};
 
 /// Bytes moved at a time: a TLS record.
@@ -43,6 +43,11 @@ const LINGER: Duration = Duration::from_secs(1);
 const STALL: Duration = Duration::from_secs(15);
 /// After an accept that failed, mostly for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Listeners that connections may still stand on: one for each certificate, which lasts for months.
+const LEADS_MAX: usize = 16;
+/// Connections of the collector: it has one, and makes another when that breaks.
+const COLLECTORS_MAX: usize = 16;
 
 /// Bounds of the gate.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +66,7 @@ pub(super) struct Door {
     turned_away: AtomicU64,
     timed_out: AtomicU64,
     not_accepted: AtomicU64,
+    strangers: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +75,10 @@ struct Inside {
     half_open: BTreeMap<u64, Arc<Line>>,
     admitted: BTreeMap<u64, Arc<Line>>,
     by_way: HashMap<Way, u64>,
+    /// Listeners that the gate leads to or has led to, the newest last.
+    leads: VecDeque<Lead>,
+    /// Connections of the collector, which do not come through the gate, the newest last.
+    collectors: VecDeque<Way>,
     revoked: Revoked,
 }
 
@@ -114,6 +124,7 @@ pub(super) struct Count {
     pub turned_away: u64,
     pub timed_out: u64,
     pub not_accepted: u64,
+    pub strangers: u64,
 }
 
 impl Door {
@@ -124,7 +135,33 @@ impl Door {
             turned_away: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
             not_accepted: AtomicU64::new(0),
+            strangers: AtomicU64::new(0),
         }
+    }
+
+    /// A listener of the library.
+    pub fn leads_to(&self, lead: Lead) {
+        keep_newest(&mut self.inside().leads, lead, LEADS_MAX);
+    }
+
+    pub fn leads(&self) -> Vec<Lead> {
+        self.inside().leads.iter().copied().collect()
+    }
+
+    /// The collector has shown its secret.
+    pub fn is_collector(&self, way: Way) {
+        keep_newest(&mut self.inside().collectors, way, COLLECTORS_MAX);
+    }
+
+    /// Those that came neither from here nor from the collector.
+    pub fn without_known(&self, mut found: Vec<Found>) -> Vec<Found> {
+        let inside = self.inside();
+        found.retain(|at| !inside.by_way.contains_key(&at.way) && !inside.collectors.contains(&at.way));
+        found
+    }
+
+    pub fn count_strangers(&self, ended: usize) {
+        self.strangers.fetch_add(ended as u64, Ordering::Relaxed);
     }
 
     /// The library has seen a CONNECT that is in order.
@@ -168,6 +205,7 @@ impl Door {
             turned_away: self.turned_away.load(Ordering::Relaxed),
             timed_out: self.timed_out.load(Ordering::Relaxed),
             not_accepted: self.not_accepted.load(Ordering::Relaxed),
+            strangers: self.strangers.load(Ordering::Relaxed),
         }
     }
 
@@ -293,6 +331,13 @@ async fn carry(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, mut pace: Option
         if !wait.is_zero() {
             sleep(wait).await;
         }
+    }
+}
+
+fn keep_newest<T>(kept: &mut VecDeque<T>, one: T, max: usize) {
+    kept.push_back(one);
+    if kept.len() > max {
+        kept.pop_front();
     }
 }
 

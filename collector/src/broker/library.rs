@@ -3,7 +3,7 @@
 //! [`super::fit`] the only importer of rmqtt; none of its types leave the folder.
 //!
 //! What it does not do by itself, and where it is done instead:
-//! - a CONNECT that never comes: the gate;
+//! - a CONNECT that never comes: the gate, and [`super::strangers`] for who does not come through it;
 //! - retained messages (its default store keeps nothing): [`super::retain`];
 //! - access rules for last wills: checked at CONNECT, where the will is told;
 //! - client identifiers, whose owner a second comer throws out: checked at CONNECT.
@@ -228,14 +228,15 @@ impl Hooks {
             self.rules.publish(&who, topic, will.retain()).map_err(|_| No::Right)?;
             bounds(&who, topic, qos, bytes).map_err(|_| No::Right)?;
         }
+        let way = Way { listener: id.lid, port: id.remote_addr.ok_or(No::Right)? };
         if who == Who::Collector {
+            self.door.is_collector(way);
             return Ok(());
         }
         let serial = match connect.cert().and_then(|cert| cert.serial.as_deref()) {
             Some(serial) => Some(serial.parse().map_err(|_| No::Right)?),
             None => None,
         };
-        let way = Way { listener: id.lid, port: id.remote_addr.ok_or(No::Right)? };
         self.door.admit(way, serial).map_err(|_| No::Right)
     }
 

@@ -20,6 +20,7 @@ mod reload;
 mod retain;
 pub mod retained;
 pub mod settings;
+mod strangers;
 
 use std::{
     fmt, fs,
@@ -99,6 +100,8 @@ pub struct Figures {
     pub timed_out: u64,
     /// Connections that the system could not hand over, for want of descriptors.
     pub not_accepted: u64,
+    /// Connections past the gate, from this machine, that were ended for not being the collector's.
+    pub strangers: u64,
     /// CONNECTs refused.
     pub connects_refused: u64,
     /// Publishes refused.
@@ -166,6 +169,7 @@ impl Broker {
         let opened =
             started.await.map_err(|error| BrokerError::System { what: "start", reason: error.to_string() })??;
         let gate = runtime.spawn(gate::serve(opened.listener, opened.library, Arc::clone(&door), stopped));
+        runtime.spawn(strangers::keep_out(Arc::clone(&door), limits.admit_within));
         if let Some(file) = revoked_file {
             runtime.spawn(watch_revoked(file, stamp, Arc::clone(&door), Arc::clone(&bad)));
         }
@@ -198,6 +202,7 @@ impl Broker {
             turned_away: door.turned_away,
             timed_out: door.timed_out,
             not_accepted: door.not_accepted,
+            strangers: door.strangers,
             connects_refused: self.refusals.connects.load(Ordering::Relaxed),
             publishes_refused: self.refusals.publishes.load(Ordering::Relaxed),
             subscribes_refused: self.refusals.subscribes.load(Ordering::Relaxed),
@@ -305,17 +310,22 @@ async fn open(
     let refused = |reason| BrokerError::Listen { listen, reason };
     let listener = TcpListener::bind(listen).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
+    let door = Arc::clone(&hooks.door);
     let mut library = Library::new(limits, hooks.shelf.clone(), hooks).await;
     let plain = library.bind_plain()?;
+    door.leads_to(plain.lead());
     let plain_address = plain.address;
     // Before the files are read: a change in between is seen.
     let known = settings.tls.as_ref().map(stamps);
     let bound = settings.tls.as_ref().map(|tls| library.bind_tls(tls)).transpose()?;
+    if let Some(bound) = &bound {
+        door.leads_to(bound.lead());
+    }
     let (lead, leads) = watch::channel(bound.as_ref().unwrap_or(&plain).lead());
     tokio::spawn(Library::serve(library.context(), plain));
     if let (Some(tls), Some(bound), Some(known)) = (settings.tls, bound, known) {
         let serving = tokio::spawn(Library::serve(library.context(), bound));
-        tokio::spawn(Certificate { library, tls, serving, lead, known, bad }.keep(renewals, stopped));
+        tokio::spawn(Certificate { library, tls, serving, lead, door, known, bad }.keep(renewals, stopped));
     }
     Ok(Opened { listener, address, plain: plain_address, library: leads })
 }

@@ -45,6 +45,7 @@ pub(super) struct Certificate {
     pub tls: Tls,
     pub serving: JoinHandle<()>,
     pub lead: watch::Sender<Lead>,
+    pub door: Arc<Door>,
     pub known: [Option<Stamp>; 3],
     pub bad: Arc<Bad>,
 }
@@ -79,6 +80,7 @@ impl Certificate {
         self.bad.certificate.store(bound.is_err(), Ordering::Relaxed);
         let bound = bound?;
         self.known = now;
+        self.door.leads_to(bound.lead());
         self.lead.send_replace(bound.lead());
         let next = tokio::spawn(Library::serve(self.library.context(), bound));
         // Its sessions are tasks of their own and live on.

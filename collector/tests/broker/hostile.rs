@@ -94,6 +94,36 @@ async fn thousands_of_half_open_connections_leave_it_working() {
     assert!(pi.is_served(&topic("pi", "events")).await);
 }
 
+/// Whoever is on this machine can reach what is behind the gate.
+#[tokio::test]
+async fn silent_strangers_past_the_gate_are_bounded_in_number_and_time() {
+    let limits = Limits { admit_within: Duration::from_secs(6), ..Limits::default() };
+    let broker = Broker::start(settings(limits)).await.unwrap();
+    let inner = broker.login().address;
+    let mut ear = collector(broker.login()).await;
+    ear.listen(&Channel::Events.of_all()).await;
+    let mut pi = agent(&broker, "pi").await;
+    let began = Instant::now();
+    let mut lurking = Vec::new();
+    for at in 0..300 {
+        let half_said = connect("lurker");
+        let bytes = [b"".as_slice(), &half_said[..9], b"\x10"][at % 3];
+        lurking.push(say(inner, bytes).await);
+    }
+    // All but a few make room at once.
+    until("most of them are ended", || broker.figures().strangers >= 236).await;
+    assert!(began.elapsed() < limits.admit_within, "for their number: {:?}", began.elapsed());
+    for stream in &mut lurking {
+        closed(stream).await;
+    }
+    assert!(began.elapsed() >= limits.admit_within, "the last ones for their time: {:?}", began.elapsed());
+    println!("the last stranger was ended after {:?}; {:?}", began.elapsed(), broker.figures());
+    // Who belongs here was not touched, and comes again.
+    assert!(pi.is_served(&topic("pi", "events")).await);
+    assert_eq!(ear.message().await.payload, b"still here");
+    assert!(agent(&broker, "web").await.is_served(&topic("web", "events")).await);
+}
+
 #[tokio::test]
 async fn malformed_packets_cost_their_sender_the_connection_and_nobody_else() {
     let broker = broker().await;
