@@ -11,7 +11,7 @@ pub const BLOCK: usize = 64;
 /// collector-side log, small enough for a Raspberry Pi. Beyond it a stream is evicted that has learnt nothing.
 pub const STREAMS_MAX: usize = 4_096;
 
-/// Streams of one source that may still be learning: each holds its last [`LEARNING_KEPT`] readings (6 KB), so
+/// Streams of one source that may still be learning: each holds its last [`LEARNING_KEPT`] readings (up to 6 KB), so
 /// this bounds them to 6 MB. Beyond it a new stream is judged by its range only, until a model knows it or one that
 /// learns is evicted.
 pub const LEARNING_MAX: usize = 1_024;

@@ -3,7 +3,8 @@
 //! Below [`READY`] records only its range is known. Then level and scales from the kept readings; the daily terms
 //! once the records span two days, renewed daily. Sums decay, so that an old curve fades.
 
-use heapless::HistoryBuf;
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, CURVE, DAILY_SPAN_S, NormalEquations, curve_at, phases};
@@ -15,6 +16,8 @@ pub const READY: u64 = 200;
 const RENEW_S: f64 = 86_400.0;
 /// Weight of the sums' past at each renewal.
 const FADE: f64 = 0.7;
+/// Readings that the first of a stream takes memory for.
+const NEWEST_MIN: usize = 4;
 /// Values this many scales from the level enter the sums cut.
 const CUT: f64 = 4.0;
 
@@ -48,13 +51,39 @@ impl Range {
     }
 }
 
+/// The newest readings, at most [`LEARNING_KEPT`], the oldest first. Takes memory for what it holds: most names of a
+/// crowd are seen once.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "VecDeque<(EventTime, f64)>")]
+struct Newest(VecDeque<(EventTime, f64)>);
+
+impl Newest {
+    fn push(&mut self, time: EventTime, value: f64) {
+        if self.0.len() >= LEARNING_KEPT {
+            self.0.pop_front();
+        } else if self.0.len() == self.0.capacity() {
+            let more = self.0.len().max(NEWEST_MIN).min(LEARNING_KEPT - self.0.len());
+            self.0.reserve_exact(more);
+        }
+        self.0.push_back((time, value));
+    }
+}
+
+impl From<VecDeque<(EventTime, f64)>> for Newest {
+    fn from(mut kept: VecDeque<(EventTime, f64)>) -> Self {
+        kept.drain(..kept.len().saturating_sub(LEARNING_KEPT));
+        kept.shrink_to_fit();
+        Self(kept)
+    }
+}
+
 /// What a learning stream keeps.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Learner {
     seen: u64,
     started: EventTime,
     renewed: EventTime,
-    kept: HistoryBuf<(EventTime, f64), LEARNING_KEPT>,
+    kept: Newest,
     sums: NormalEquations,
     min: f64,
     max: f64,
@@ -68,7 +97,7 @@ impl Learner {
             seen: 0,
             started: time,
             renewed: time,
-            kept: HistoryBuf::new(),
+            kept: Newest::default(),
             sums: NormalEquations::default(),
             min: value,
             max: value,
@@ -101,7 +130,7 @@ impl Learner {
         self.seen += 1;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        self.kept.write((time, value));
+        self.kept.push(time, value);
         let level_reach = current.map(|b| (curve_at(&b.curve, &phases(time)), self.reach(b)));
         let kept = level_reach.map_or(value, |(level, reach)| value.clamp(level - reach, level + reach));
         self.sums.add(&phases(time), kept);
@@ -125,7 +154,7 @@ impl Learner {
             shape = [0.0; CURVE];
         }
         shape[0] = 0.0;
-        let (times, values): (Vec<EventTime>, Vec<f64>) = self.kept.oldest_ordered().copied().unzip();
+        let (times, values): (Vec<EventTime>, Vec<f64>) = self.kept.0.iter().copied().unzip();
         let flat: Vec<f64> = times.iter().zip(&values).map(|(t, v)| v - curve_at(&shape, &phases(*t))).collect();
         let mut fit = Baseline::fit(&times, &flat, &vec![true; flat.len()])?;
         // Rare records may span two days within the kept ones: the sums decide about daily terms, not these.
@@ -164,6 +193,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn readings_take_memory_as_they_come_and_are_stored_as_they_are() {
+        let at = |i: usize| EventTime::from_micros(i as i64);
+        let mut newest = Newest::default();
+        for i in 0..LEARNING_KEPT + 40 {
+            newest.push(at(i), i as f64);
+            let most = (2 * newest.0.len()).max(newest.0.len() + NEWEST_MIN).min(LEARNING_KEPT);
+            assert!(newest.0.capacity() <= most, "{i}");
+            if i.is_multiple_of(37) || i > LEARNING_KEPT - 5 {
+                let bytes = postcard::to_allocvec(&newest).unwrap();
+                newest = postcard::from_bytes(&bytes).unwrap();
+            }
+        }
+        let kept: Vec<f64> = newest.0.iter().map(|(_, value)| *value).collect();
+        assert_eq!((kept.len(), kept[0], kept[255]), (LEARNING_KEPT, 40.0, 295.0));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The streams of one source: which exist, what each remembers, how each adapts. Bounded; eviction is counted.
+//! The streams of one source: which exist, what each remembers, how each adapts. Bounded; eviction is counted, and
+//! takes from strangers first ([`crate::room`]).
 //!
 //! A stream is one (server, component). A stream the model knows starts from the model's baseline; any other learns
 //! its own ([`learn`]). Nothing here looks at a verdict while a vector is made: what verdicts change (a baseline moving,
@@ -12,7 +13,7 @@ pub mod learn;
 use std::sync::Arc;
 
 use hashbrown::{Equivalent, HashMap};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use self::features::{FEATURES, JUDGED, REVISION, Vector};
 use self::{
@@ -93,8 +94,8 @@ struct Stream {
 }
 
 /// All streams of one source.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(from = "Kept", into = "Kept")]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "Kept")]
 pub struct Streams {
     streams: Vec<Stream>,
     index: HashMap<Arc<StreamName>, Slot>,
@@ -118,15 +119,21 @@ pub struct Counts {
 }
 
 /// The form streams are stored in: the index and the count of learners are derived.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Kept {
     streams: Vec<Stream>,
     counts: Counts,
 }
 
-impl From<Streams> for Kept {
-    fn from(s: Streams) -> Self {
-        Self { streams: s.streams, counts: s.counts }
+/// Writes [`Kept`] without a copy of it.
+impl Serialize for Streams {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Kept<'a> {
+            streams: &'a [Stream],
+            counts: Counts,
+        }
+        Kept { streams: &self.streams, counts: self.counts }.serialize(serializer)
     }
 }
 
