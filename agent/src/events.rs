@@ -297,11 +297,10 @@ impl fmt::Display for Told {
             Self::ModelStore { why } => write!(f, "models: {why}"),
             Self::Reloading => write!(f, "the configuration is read again"),
             Self::ReloadRefused { why } => write!(f, "{why}\nthe one in use is kept"),
-            Self::Uncommitted { why } => f.write_str(why),
             Self::Stopping => write!(f, "stopping"),
             Self::Stopped { waiting: 0 } => write!(f, "stopped; every event is delivered"),
             Self::Stopped { waiting } => write!(f, "stopped; {waiting} events wait for the next start"),
-            Self::FileLeft { why } | Self::Control { why } => f.write_str(why),
+            Self::FileLeft { why } | Self::Control { why } | Self::Uncommitted { why } => f.write_str(why),
         }
     }
 }

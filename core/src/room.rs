@@ -26,7 +26,8 @@ pub(crate) struct Claim {
 /// The place to be given up, the first of equals. `worth` is what each record seen counts for, in the unit of
 /// [`Claim::last`].
 pub(crate) fn loser(claims: impl Iterator<Item = Claim>, worth: i64) -> usize {
-    let (mut learnt, mut newcomer): (Option<(i64, usize)>, Option<(i64, usize)>) = (None, None);
+    let mut learnt: Option<(i64, usize)> = None;
+    let mut newcomer: Option<(i64, usize)> = None;
     let (mut count, mut newcomers) = (0, 0);
     for (place, claim) in claims.enumerate() {
         count += 1;

@@ -38,10 +38,10 @@ use super::{
 
 const EPOCH: Epoch = Epoch::from_random(0x5eed);
 /// Nothing here takes this long; a test that waits longer has found a fault.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A mosquitto on a port of its own; killed when dropped.
-struct Broker {
+pub(super) struct Broker {
     program: &'static str,
     child: Option<Child>,
     folder: PathBuf,
@@ -50,7 +50,7 @@ struct Broker {
 
 impl Broker {
     /// `None`, noted for the report, when there is no mosquitto.
-    fn start(test: &str, folder: &Path) -> Option<Self> {
+    pub(super) fn start(test: &str, folder: &Path) -> Option<Self> {
         let Some(program) = program() else {
             if let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
                 let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
@@ -99,7 +99,7 @@ impl Broker {
         }
     }
 
-    fn settings(&self, name: &str, seed: u64) -> Settings {
+    pub(super) fn settings(&self, name: &str, seed: u64) -> Settings {
         Settings {
             fleet: "home".parse().unwrap(),
             agent: name.parse().unwrap(),
@@ -149,7 +149,7 @@ fn certificates(folder: &Path) {
     }
 }
 
-fn topic(agent: &str, channel: Channel) -> String {
+pub(super) fn topic(agent: &str, channel: Channel) -> String {
     let (fleet, agent): (FleetName, AgentName) = ("home".parse().unwrap(), agent.parse().unwrap());
     Topic::Agent(fleet, agent, channel).to_string()
 }
@@ -397,26 +397,4 @@ async fn a_broker_that_is_not_there_is_tried_again() {
     timeout(Duration::from_secs(1), session.stop()).await.expect("nothing is to be said to nobody");
     // Whoever waits in between is not in the way.
     sleep(Duration::ZERO).await;
-}
-
-#[tokio::test]
-async fn two_agents_under_one_name_are_told_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(broker) = Broker::start("publish::broker_test: one name", folder.path()) else { return };
-    let begin = |seed| Session::start(broker.settings("pi", seed), vec![topic("pi", Channel::Ack)]);
-    let mut first = begin(1);
-    assert!(matches!(timeout(PATIENCE, first.next()).await.unwrap(), Happened::Connected));
-    let _second = begin(2);
-    let lost = async {
-        loop {
-            if let Happened::Lost { why, .. } = first.next().await {
-                return why;
-            }
-        }
-    };
-    let why = timeout(PATIENCE, lost).await.unwrap();
-    assert!(
-        why.contains("another program has connected under the same name; give one of the two another name"),
-        "{why}"
-    );
 }

@@ -23,6 +23,8 @@ pub mod message;
 mod model_test;
 pub mod ports;
 mod rival;
+#[cfg(test)]
+mod rival_test;
 pub mod session;
 pub mod settings;
 pub mod sink;

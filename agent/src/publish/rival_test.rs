@@ -1,0 +1,32 @@
+//! Two agents under one name, against a real mosquitto.
+
+use oddline_core::topic::Channel;
+use tokio::time::timeout;
+
+use super::{
+    broker_test::{Broker, PATIENCE, topic},
+    message::Happened,
+    session::Session,
+};
+
+#[tokio::test]
+async fn two_agents_under_one_name_are_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(broker) = Broker::start("publish::broker_test: one name", folder.path()) else { return };
+    let begin = |seed| Session::start(broker.settings("pi", seed), vec![topic("pi", Channel::Ack)]);
+    let mut first = begin(1);
+    assert!(matches!(timeout(PATIENCE, first.next()).await.unwrap(), Happened::Connected));
+    let _second = begin(2);
+    let lost = async {
+        loop {
+            if let Happened::Lost { why, .. } = first.next().await {
+                return why;
+            }
+        }
+    };
+    let why = timeout(PATIENCE, lost).await.unwrap();
+    assert!(
+        why.contains("another program has connected under the same name; give one of the two another name"),
+        "{why}"
+    );
+}
