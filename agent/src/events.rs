@@ -125,6 +125,18 @@ pub enum Told {
         /// How many are left out.
         left_out: usize,
     },
+    /// What is learnt has filled the memory it may take.
+    MemoryFull {
+        /// Sources that learn no further streams.
+        sources: usize,
+        /// What all of them hold.
+        bytes: u64,
+    },
+    /// There is room again.
+    MemoryFree {
+        /// What all of them hold.
+        bytes: u64,
+    },
     /// Reading has stopped because too much waits to be delivered.
     SpoolFull {
         /// Bytes that wait.
@@ -210,6 +222,7 @@ impl Told {
             | Self::Leaves { .. }
             | Self::SourceWorks { .. }
             | Self::SpoolDrained
+            | Self::MemoryFree { .. }
             | Self::SinkWorks
             | Self::Model { .. }
             | Self::ModelGood { .. }
@@ -228,6 +241,7 @@ impl Told {
             | Self::FolderFails { .. }
             | Self::FileLeft { .. }
             | Self::TooManyFiles { .. }
+            | Self::MemoryFull { .. }
             | Self::SpoolFull { .. }
             | Self::SinkFails { .. }
             | Self::ModelRefused { .. }
@@ -280,6 +294,15 @@ impl fmt::Display for Told {
             Self::FolderFails { folder, why } => write!(f, "cannot list the folder {}: {why}", folder.display()),
             Self::TooManyFiles { left_out } => {
                 write!(f, "{left_out} files are not followed: too many match; make the patterns narrower")
+            }
+            Self::MemoryFull { sources, bytes } => write!(
+                f,
+                "memory is full: {sources} sources learn no further streams, all of them hold {} MiB; read less, or allow \
+                 more (memory_mib, and MemoryMax= of the unit)",
+                bytes >> 20
+            ),
+            Self::MemoryFree { bytes } => {
+                write!(f, "memory has room again: all sources learn, they hold {} MiB", bytes >> 20)
             }
             Self::SpoolFull { bytes } => {
                 write!(f, "{bytes} bytes of events wait to be delivered: reading stops until some are")

@@ -27,6 +27,10 @@ pub struct SourceFigures {
     pub pace: pace::Counts,
     /// Open episodes dropped because there were too many.
     pub forgotten: u64,
+    /// Memory that what is learnt of it takes.
+    pub memory_bytes: u64,
+    /// Memory is full: it learns no further streams.
+    pub is_full: bool,
 }
 
 /// What the reading side knows.
@@ -34,6 +38,8 @@ pub struct SourceFigures {
 pub struct Reading {
     /// Every source that is followed, by name.
     pub sources: Vec<SourceFigures>,
+    /// Memory that all of them may take.
+    pub memory_bytes_max: u64,
     /// Files that match and are not followed because there are too many.
     pub left_out: u64,
     /// Input that was gone before it was read, since the start.
@@ -79,6 +85,18 @@ impl Reading {
     #[must_use]
     pub fn lag_bytes(&self) -> u64 {
         self.sources.iter().filter_map(|source| source.lag_bytes).sum()
+    }
+
+    /// Memory that what is learnt takes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.sources.iter().map(|source| source.memory_bytes).sum()
+    }
+
+    /// Sources that learn no further streams because memory is full.
+    #[must_use]
+    pub fn full(&self) -> u64 {
+        self.sources.iter().map(|source| u64::from(source.is_full)).sum()
     }
 
     /// Streams that are still being learnt.

@@ -12,6 +12,7 @@ pub mod control;
 pub mod error;
 pub mod events;
 pub mod figures;
+pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod models;

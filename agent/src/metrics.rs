@@ -25,6 +25,14 @@ pub fn text(reading: &Reading, link: Option<&LinkFigures>) -> String {
     page.one("oddline_streams_learning", "gauge", "Streams that are still being learnt.", reading.learning());
     page.one("oddline_reading_stopped", "gauge", "1 while nothing is read.", u64::from(reading.stopped.is_some()));
     page.one("oddline_files_left_out", "gauge", "Files not followed because too many match.", reading.left_out);
+    page.one("oddline_memory_bytes", "gauge", "Memory that what is learnt takes.", reading.memory_bytes());
+    page.one("oddline_memory_max_bytes", "gauge", "Memory that it may take.", reading.memory_bytes_max);
+    page.one(
+        "oddline_sources_full",
+        "gauge",
+        "Sources that learn no further streams for want of memory.",
+        reading.full(),
+    );
     page.each(reading, "oddline_source_lag_bytes", "Bytes that wait to be read.", |source| source.lag_bytes);
     page.each(reading, "oddline_source_clock_set_back_total", "Times its event time went back for good.", |source| {
         Some(source.pace.set_back)
@@ -114,6 +122,8 @@ mod tests {
             judging: stream::Counts::default(),
             pace: pace::Counts::default(),
             forgotten: 0,
+            memory_bytes: 0,
+            is_full: false,
         };
         let sources = vec![source("/a \"b\"\n", Some(7)), source("journal", None)];
         let page = text(&Reading { sources, ..Reading::default() }, None);

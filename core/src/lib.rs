@@ -37,3 +37,5 @@ pub mod id;
 pub mod terminal;
 pub mod topic;
 pub mod wire;
+
+pub mod weight;

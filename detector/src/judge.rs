@@ -192,6 +192,17 @@ impl Judge {
         self.state.streams()
     }
 
+    /// While full it takes no more memory, see [`Streams::set_full`].
+    pub fn set_full(&mut self, is_full: bool) {
+        self.state.streams.set_full(is_full);
+    }
+
+    /// What it remembers weighs so much in memory, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.state.streams.bytes()
+    }
+
     /// What happened to the streams so far.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -10,6 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    group::Group,
     programs::copied,
     waiting::{until, within},
 };
@@ -75,6 +76,7 @@ impl Setup {
 pub struct Agent {
     setup: Setup,
     program: PathBuf,
+    group: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -85,7 +87,7 @@ impl Agent {
         fs::create_dir_all(&setup.folder).expect("the test's folder can be written");
         fs::write(setup.folder.join("agent.toml"), configuration(&setup)).expect("the test's folder can be written");
         let program = copied("oddline-agent", &setup.folder);
-        Self { setup, program, child: None }
+        Self { setup, program, group: None, child: None }
     }
 
     /// Its program, for a replay by the very same build.
@@ -101,11 +103,23 @@ impl Agent {
             let path = self.setup.folder.join(name);
             OpenOptions::new().create(true).append(true).open(path).expect("the test's folder can be written")
         };
-        let mut command = Command::new(&self.program);
+        let mut command = match &self.group {
+            Some(processes) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(processes).arg(&self.program);
+                shell
+            }
+            None => Command::new(&self.program),
+        };
         command.arg("run").arg("--config").arg(self.setup.folder.join("agent.toml"));
         command.envs(self.setup.env.iter().cloned()).stdin(Stdio::null());
         command.stdout(open("stdout")).stderr(open("stderr"));
         self.child = Some(command.spawn().expect("the agent can be started"));
+    }
+
+    /// In this control group, from the next start on.
+    pub fn join(&mut self, group: &Group) {
+        self.group = Some(group.processes());
     }
 
     /// More for its environment, from the next start on.

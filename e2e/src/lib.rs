@@ -16,6 +16,7 @@ pub mod dead;
 pub mod disk;
 pub mod ears;
 pub mod fixture;
+pub mod group;
 pub mod heard;
 pub mod ledger;
 pub mod mosquitto;

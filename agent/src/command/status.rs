@@ -67,6 +67,11 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
     if reading.left_out > 0 {
         writeln!(out, "LEFT OUT   {} files match and are not followed: too many", reading.left_out)?;
     }
+    if reading.full() > 0 {
+        let (used, all) = (reading.memory_bytes() >> 20, reading.memory_bytes_max >> 20);
+        let of = format!("{} of {} sources", reading.full(), reading.sources.len());
+        writeln!(out, "MEMORY     {used} of {all} MiB: {of} learn no further streams (memory_mib)")?;
+    }
     writeln!(out)?;
     let rows: Vec<Vec<String>> = reading.sources.iter().map(row).collect();
     let heading = ["source", "lines", "values", "odd", "texts", "faulty", "streams", "lag", "state"];
@@ -112,6 +117,8 @@ mod tests {
             judging: stream::Counts::default(),
             pace: pace::Counts::default(),
             forgotten: 0,
+            memory_bytes: 0,
+            is_full: false,
         };
         let row = row(&source);
         assert_eq!((&*row[0], &*row[8]), ("/var/log/a\u{fffd}[2J\u{fffd}.log", "no \u{fffd}\u{fffd}"));

@@ -43,6 +43,7 @@ pub fn run(file: &Path, out: &mut impl Write) -> Result<()> {
         Destination::Stdout => "standard output".to_owned(),
     };
     writeln!(out, "events go to {to}")?;
+    writeln!(out, "memory: {}", config.memory)?;
     if config.trusted_keys.is_empty() && matches!(config.destination, Destination::Broker(..)) {
         writeln!(out, "note: no key is trusted (model.trusted_keys): no model that is pushed will be taken")?;
     }

@@ -14,6 +14,7 @@ use oddline_core::id::{AgentName, FleetName};
 
 use crate::{
     clock,
+    memory::Budget,
     model::verify::TrustedKeys,
     publish::{
         address::Address,
@@ -66,6 +67,8 @@ pub struct Config {
     pub addresses: Addresses,
     /// Episodes an hour and source that travel one by one.
     pub flood_limit: u32,
+    /// Memory that all of it may take.
+    pub memory: Budget,
 }
 
 /// Where events go.
@@ -128,6 +131,8 @@ fn read(reader: &Reader) -> Option<Config> {
     let addresses = top.choice("addresses", &[("keep", Addresses::Keep), ("hide", Addresses::Hide)]);
     let flood_limit = top.number("flood_limit", 1..=100_000);
     let metrics_hosts = metrics.list("hosts").unwrap_or_default();
+    let memory_mib = top.number("memory_mib", 16..=1_048_576);
+    let memory = Budget::of(memory_mib).map_err(|why| top.problem("memory_mib", why)).ok();
     metrics.finish();
     model.finish();
     top.finish();
@@ -145,6 +150,7 @@ fn read(reader: &Reader) -> Option<Config> {
         samples: samples.unwrap_or(Samples::Redacted),
         addresses: addresses.unwrap_or(Addresses::Keep),
         flood_limit: flood_limit.unwrap_or(FLOOD_LIMIT),
+        memory: memory?,
     })
 }
 

@@ -2,7 +2,6 @@
 
 use oddline_core::{
     event::{self, Episode, Finite, Kind, List, Reason, Silence, Text, words::short},
-    limits::STREAMS_MAX,
     pace::{Silent, rate::Finding},
     profile::RecordView,
     record::Level,
@@ -10,6 +9,7 @@ use oddline_core::{
     stream::StreamName,
     time::EventTime,
     verdict::Verdict,
+    weight,
 };
 
 use super::episodes::Around;
@@ -118,9 +118,9 @@ impl Seen<'_> {
                 episode.reasons = one_reason("rate", count, finding.expected, finding.score);
             }
             Self::Crowd(_) => {
-                let words =
-                    format!("more than {STREAMS_MAX} names of streams: some are forgotten, first those seen least");
-                episode.main_reason = Text::cut(&words);
+                episode.main_reason = Text::cut(
+                    "more names of streams than there is room for: some are forgotten, first those seen least",
+                );
             }
             Self::Component(_) => episode.main_reason = Text::cut("component never seen before"),
             Self::Level(_, level) => {
@@ -155,6 +155,18 @@ pub fn first(number: u64, stream: &StreamName, seen: &Seen<'_>, around: Around<'
     };
     seen.describe(&mut episode);
     episode
+}
+
+/// What an episode weighs in a box of its own, in bytes.
+pub fn bytes(episode: &Episode) -> usize {
+    let texts = [&*episode.source, &*episode.server, &*episode.component, &*episode.main_reason];
+    let texts = texts.into_iter().chain(episode.samples.iter().map(|sample| &**sample));
+    let reasons = episode.reasons.iter().map(|reason| weight::block(reason.feature.len())).sum::<usize>();
+    weight::items::<Episode>(1)
+        + texts.map(|text| weight::block(text.len())).sum::<usize>()
+        + weight::items::<Reason>(episode.reasons.len())
+        + weight::items::<event::Sample>(episode.samples.len())
+        + reasons
 }
 
 /// The event that tells of a silence.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use oddline_core::{
     event::{FLOOD_COMPONENTS_MAX, FloodSummary, List, Name, SourceName},
     time::EventTime,
+    weight,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ use crate::redact::Rules;
 const SUMMARY_S: f64 = 3_600.0;
 /// Components counted by name until a summary is made; further ones are counted together.
 const COUNTED_MAX: usize = 1_024;
+
+/// A node of a tree is two thirds full.
+const NODE: usize = 2;
 
 /// A token bucket and what it held back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,6 +54,12 @@ impl Flood {
     #[must_use]
     pub fn per_hour(&self) -> u32 {
         self.per_hour
+    }
+
+    /// What it holds back weighs so much in memory, in bytes.
+    pub fn bytes(&self) -> usize {
+        let names = self.held.iter().flat_map(|held| held.components.keys());
+        names.map(|name| weight::block(name.capacity()) + NODE * size_of::<(String, u64)>()).sum()
     }
 
     /// Whether an episode that opens when the watermark stands at `now` may travel; if not, it is counted.

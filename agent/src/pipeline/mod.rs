@@ -41,7 +41,7 @@ use self::{
 };
 pub use self::{
     output::{Output, Wanted},
-    remembered::{Counts, Remembered},
+    remembered::{Counts, Remembered, Remembers},
 };
 use crate::redact::{Addresses, Rules, Samples};
 
@@ -208,7 +208,15 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Everything to go on from. Call [`Pipeline::idle`] first: what waits is not part of it.
+    /// Everything to go on from, to be written. Call [`Pipeline::idle`] first: what waits is not part of it.
+    #[must_use]
+    pub fn remembers(&self) -> Remembers<'_> {
+        let Self { parser, pace, episodes, previous, counts, crowd, .. } = self;
+        let judge = self.judge.state();
+        Remembers { parser, judge, pace, episodes, previous: *previous, counts: *counts, crowd: *crowd }
+    }
+
+    /// A copy of it.
     #[must_use]
     pub fn remembered(&self) -> Remembered {
         Remembered {
@@ -222,10 +230,29 @@ impl Pipeline {
         }
     }
 
+    /// How it is treated.
+    #[must_use]
+    pub fn treatment(&self) -> &Treatment {
+        &self.treatment
+    }
+
     /// What came of the lines so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// While full it takes no more memory for what it learns: names that are not known take places of others.
+    pub fn set_full(&mut self, is_full: bool) {
+        self.judge.set_full(is_full);
+        self.pace.set_full(is_full);
+        self.episodes.set_full(is_full);
+    }
+
+    /// What it holds weighs so much in memory, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.judge.bytes() + self.pace.bytes() + self.episodes.bytes() + self.waiting.weight()
     }
 
     /// What did not go as usual with times, streams and counters.

@@ -24,6 +24,18 @@ pub struct Remembered {
     pub(super) crowd: Crowd,
 }
 
+/// The same where it is, to be written without a copy. Field by field as [`Remembered`], which reads it.
+#[derive(Serialize)]
+pub struct Remembers<'a> {
+    pub(super) parser: &'a Parser,
+    pub(super) judge: &'a State,
+    pub(super) pace: &'a Pace,
+    pub(super) episodes: &'a Episodes,
+    pub(super) previous: Option<EventTime>,
+    pub(super) counts: Counts,
+    pub(super) crowd: Crowd,
+}
+
 impl Remembered {
     /// Nothing yet.
     pub(super) fn new(format: &Format, flood_limit: u32) -> Self {

@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-use oddline_core::{limits::LINE_BYTES_MAX, pace::Notice, time::EventTime};
+use oddline_core::{limits::LINE_BYTES_MAX, pace::Notice, time::EventTime, weight};
 
 /// Bytes of text the buffer keeps for the next lines; what long lines took beyond it is given back.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -64,6 +64,11 @@ impl Waiting {
     /// The line of the item whose turn it is; `None` without an item or when its line was not kept.
     pub fn front_line(&self) -> Option<&[u8]> {
         self.items.front().filter(|(_, line, _)| !line.is_empty()).map(|(_, line, _)| self.bytes(line))
+    }
+
+    /// What it weighs in memory, in bytes.
+    pub fn weight(&self) -> usize {
+        weight::block(self.text.capacity()) + weight::items::<(Item, Span, Option<EventTime>)>(self.items.capacity())
     }
 
     fn bytes(&self, line: &Span) -> &[u8] {

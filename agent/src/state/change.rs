@@ -69,13 +69,4 @@ impl Commit {
         }
         Ok(())
     }
-
-    /// The same without the chunks that are written already.
-    pub(super) fn without(&self, is_written: impl Fn(&[u8], u32, &[u8]) -> bool) -> Self {
-        let mut changed = self.clone();
-        for SourceChange { key, chunks, .. } in &mut changed.sources {
-            chunks.retain(|(index, bytes)| !is_written(key, *index, bytes));
-        }
-        changed
-    }
 }

@@ -97,11 +97,13 @@ impl State {
             failed: None,
             unsynced_bytes: 0,
         };
-        for source in state.sources()? {
-            for (index, bytes) in (0..).zip(&source.chunks) {
-                state.written.insert((source.key.clone(), index), digest(bytes));
-            }
-        }
+        let mut written = BTreeMap::new();
+        state.with(|store| {
+            store.each_chunk(|key, index, bytes| {
+                written.insert((key.to_vec(), index), digest(bytes));
+            })
+        })?;
+        state.written = written;
         Ok((state, opened))
     }
 
@@ -123,6 +125,22 @@ impl State {
     /// When the file cannot be read.
     pub fn sources(&mut self) -> Result<Vec<StoredSource>, StateError> {
         self.with(Store::sources)
+    }
+
+    /// All sources without their chunks.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn positions(&mut self) -> Result<Vec<StoredSource>, StateError> {
+        self.with(Store::positions)
+    }
+
+    /// One source, as committed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn source(&mut self, key: &[u8]) -> Result<Option<StoredSource>, StateError> {
+        self.with(|store| store.source(key))
     }
 
     /// A value, as committed.
@@ -151,13 +169,16 @@ impl State {
             }
             return Ok(self.committed(commit));
         }
-        let changed =
-            commit.without(|key, index, bytes| self.written.get(&(key.to_vec(), index)) == Some(&self::digest(bytes)));
+        let written = std::mem::take(&mut self.written);
+        let is_written =
+            |key: &[u8], index, bytes: &[u8]| written.get(&(key.to_vec(), index)) == Some(&self::digest(bytes));
         let mut head = self.head;
         head.commits += 1;
         head.last += commit.entries.len() as u64;
         head.spool_bytes += commit.entry_bytes();
-        match self.with(|store| store.write(&changed, &head)) {
+        let done = self.with(|store| store.write(commit, &head, is_written));
+        self.written = written;
+        match done {
             Ok(()) => {
                 self.head = head;
                 self.unsynced_bytes = 0;

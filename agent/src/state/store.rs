@@ -9,7 +9,6 @@
 //! ```
 
 use std::{
-    collections::BTreeMap,
     fs::{self, OpenOptions},
     io::{self, ErrorKind},
     os::unix::fs::OpenOptionsExt,
@@ -92,14 +91,20 @@ impl Store {
         let database = builder().create(&unfinished).map_err(failed)?;
         let head = Head { epoch, set_aside, commits: 0, first: 1, last: 0, spool_bytes: 0 };
         let store = Self(database);
-        store.write(&Commit::default(), &head)?;
+        store.write(&Commit::default(), &head, |_, _, _| false)?;
         fs::rename(&unfinished, path).map_err(StoreError::Io)?;
         sync_folder(path).map_err(StoreError::Io)?;
         Ok((store, head))
     }
 
-    /// Everything or nothing of a commit, on the disk when it returns. `head` is how it will be afterwards.
-    pub fn write(&self, commit: &Commit, head: &Head) -> Result<(), StoreError> {
+    /// Everything or nothing of a commit, on the disk when it returns. `head` is how it will be afterwards; chunks that
+    /// are there already are not written again.
+    pub fn write(
+        &self,
+        commit: &Commit,
+        head: &Head,
+        is_written: impl Fn(&[u8], u32, &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
         let transaction = self.0.begin_write().map_err(failed)?;
         {
             write_meta(&mut transaction.open_table(META).map_err(failed)?, head)?;
@@ -108,7 +113,7 @@ impl Store {
             for source in &commit.sources {
                 let key = source.key.as_slice();
                 positions.insert(key, source.position.as_slice()).map_err(failed)?;
-                for (index, bytes) in &source.chunks {
+                for (index, bytes) in source.chunks.iter().filter(|(index, bytes)| !is_written(key, *index, bytes)) {
                     chunks.insert((key, *index), bytes.as_slice()).map_err(failed)?;
                 }
                 chunks.retain_in((key, source.chunk_count)..=(key, u32::MAX), |_, _| false).map_err(failed)?;
@@ -187,20 +192,47 @@ impl Store {
 
     /// All sources, by key.
     pub fn sources(&self) -> Result<Vec<StoredSource>, StoreError> {
-        let transaction = self.0.begin_read().map_err(failed)?;
-        let mut found: BTreeMap<Vec<u8>, StoredSource> = BTreeMap::new();
-        for row in transaction.open_table(POSITIONS).map_err(failed)?.iter().map_err(failed)? {
+        let positions = self.positions()?;
+        let found = positions.into_iter().map(|source| self.source(&source.key));
+        Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// The same without their chunks, which are most of it.
+    pub fn positions(&self) -> Result<Vec<StoredSource>, StoreError> {
+        let positions = self.0.begin_read().map_err(failed)?.open_table(POSITIONS).map_err(failed)?;
+        let mut found = Vec::new();
+        for row in positions.iter().map_err(failed)? {
             let (key, position) = row.map_err(failed)?;
             let (key, position) = (key.value().to_vec(), position.value().to_vec());
-            found.insert(key.clone(), StoredSource { key, position, chunks: Vec::new() });
+            found.push(StoredSource { key, position, chunks: Vec::new() });
         }
-        for row in transaction.open_table(CHUNKS).map_err(failed)?.iter().map_err(failed)? {
+        Ok(found)
+    }
+
+    /// One of them.
+    pub fn source(&self, key: &[u8]) -> Result<Option<StoredSource>, StoreError> {
+        let transaction = self.0.begin_read().map_err(failed)?;
+        let positions = transaction.open_table(POSITIONS).map_err(failed)?;
+        let Some(position) = positions.get(key).map_err(failed)?.map(|position| position.value().to_vec()) else {
+            return Ok(None);
+        };
+        let table = transaction.open_table(CHUNKS).map_err(failed)?;
+        let mut chunks = Vec::new();
+        for row in table.range((key, 0)..=(key, u32::MAX)).map_err(failed)? {
+            chunks.push(row.map_err(failed)?.1.value().to_vec());
+        }
+        Ok(Some(StoredSource { key: key.to_vec(), position, chunks }))
+    }
+
+    /// Shows each chunk, one at a time: all of them are more than may be held at once.
+    pub fn each_chunk(&self, mut show: impl FnMut(&[u8], u32, &[u8])) -> Result<(), StoreError> {
+        let chunks = self.0.begin_read().map_err(failed)?.open_table(CHUNKS).map_err(failed)?;
+        for row in chunks.iter().map_err(failed)? {
             let (key, bytes) = row.map_err(failed)?;
-            if let Some(source) = found.get_mut(key.value().0) {
-                source.chunks.push(bytes.value().to_vec());
-            }
+            let (source, index) = key.value();
+            show(source, index, bytes.value());
         }
-        Ok(found.into_values().collect())
+        Ok(())
     }
 
     /// A value by its name.

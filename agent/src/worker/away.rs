@@ -35,6 +35,8 @@ pub struct Outline {
     pub key: Vec<u8>,
     pub figures: SourceFigures,
     pub gaps: (u64, u64),
+    /// What it holds in memory.
+    pub bytes: u64,
     /// The model that judges it.
     pub model: ModelId,
     paths: Vec<PathBuf>,
@@ -43,7 +45,8 @@ pub struct Outline {
 impl Outline {
     pub fn of(followed: &Followed, model: ModelId) -> Self {
         let paths = followed.paths().map(Path::to_owned).collect();
-        Self { key: followed.key().to_vec(), figures: followed.figures(), gaps: followed.gaps, model, paths }
+        let (key, figures, bytes) = (followed.key().to_vec(), followed.figures(), followed.bytes());
+        Self { key, figures, gaps: followed.gaps, bytes, model, paths }
     }
 }
 

@@ -12,10 +12,12 @@
 mod appearances;
 mod away;
 mod board;
+mod commits;
 mod error;
 mod followed;
 mod helper;
 mod noted;
+mod shown;
 mod sources;
 mod stored;
 #[cfg(test)]
@@ -24,12 +26,13 @@ mod turns;
 mod words;
 
 use std::{
+    collections::BTreeSet,
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
 use oddline_core::{
-    event::{ENTRY_BYTES_MAX, Entry},
+    event::{ENTRY_BYTES_MAX, SourceName},
     id::Epoch,
 };
 use oddline_detector::InferError;
@@ -41,7 +44,7 @@ pub use self::{
     error::WorkerError,
     followed::{Active, Followed, Identity, TURN_EVENTS_MAX, Turn},
     noted::BEGAN,
-    sources::{Past, SetupError, Sources, snapshot, stem},
+    sources::{Known, Past, SetupError, Sources, snapshot, stem},
     stored::{Stored, position, remembered},
     words::cause,
 };
@@ -57,10 +60,6 @@ use crate::{
     state::{Commit, ENTRY_BYTES_MAX as STATE_ENTRY_BYTES_MAX, SPOOL_BYTES_MARGIN},
 };
 
-/// Without an event what was read is committed after this long: one sync a half minute does not wear out an SD card.
-const COMMIT_EVERY: Duration = Duration::from_secs(30);
-/// ... or after this many bytes: what a restart reads again.
-const COMMIT_BYTES: u64 = 8 * 1024 * 1024;
 /// Events after which a round commits: with the turn under way they stay within what a spool may still take.
 const ROUND_EVENTS_MAX: usize = 256;
 /// Between two looks at sources that gave nothing.
@@ -105,7 +104,7 @@ pub fn run(parts: Parts) -> Result<(), WorkerError> {
     loop {
         worker.board.beat();
         let wait = worker.round()?;
-        if worker.is_done() {
+        if worker.is_done() && worker.is_committed(Instant::now()) {
             return worker.finish();
         }
         match worker.orders.recv_timeout(wait) {
@@ -129,6 +128,8 @@ struct Worker {
     out: Output,
     /// Offered to the state and not taken yet; offered again unchanged.
     pending: Option<Commit>,
+    /// Those that have changed and are in a later commit than the one under way, with their events.
+    left: BTreeSet<SourceName>,
     commit_backoff: Backoff,
     commit_at: Instant,
     sink_backoff: Backoff,
@@ -146,12 +147,13 @@ struct Worker {
 impl Worker {
     fn new(parts: Parts) -> Result<Self, WorkerError> {
         let Parts { config, state, past, active, outlet, board, orders } = parts;
-        let (stored, first, noted) = {
+        let (positions, first, noted) = {
             let mut state = state.lock();
-            (state.sources()?, state.first(), Noted::read(&mut state, past)?)
+            (state.positions()?, state.first(), Noted::read(&mut state, past)?)
         };
         let mut out = Output::default();
-        let sources = Sources::new(&config, stored, past, &noted, &active, &board, &mut out)?;
+        let known = Known { state: state.clone(), positions, past };
+        let sources = Sources::new(&config, known, &noted, &active, &board, &mut out)?;
         let now = Instant::now();
         let backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut worker = Self {
@@ -165,6 +167,7 @@ impl Worker {
             clock: Clock::of_this_boot(),
             out,
             pending: None,
+            left: BTreeSet::new(),
             commit_backoff: backoff.clone(),
             commit_at: now,
             sink_backoff: backoff,
@@ -186,6 +189,7 @@ impl Worker {
     fn round(&mut self) -> Result<Duration, WorkerError> {
         let now = Instant::now();
         self.retry_commit(now);
+        self.commit_rest(now);
         let mut wait = self.idle_wait();
         if self.pending.is_some() || self.is_spool_full() {
             self.sources.measure(now, &self.active, &mut self.out);
@@ -195,6 +199,7 @@ impl Worker {
             if self.read(now)? {
                 wait = Duration::ZERO;
             }
+            self.sources.tell_full();
             self.commit_if_due(now);
         }
         self.drain(now);
@@ -235,72 +240,6 @@ impl Worker {
     fn idle_wait(&self) -> Duration {
         let has_streams = self.sources.followed().iter().any(|source| source.path().is_none());
         if has_streams { POLL_STREAMS } else { POLL }
-    }
-
-    fn commit_if_due(&mut self, now: Instant) {
-        let is_new = self.sources.followed().iter().any(Followed::is_new);
-        let waits = !self.out.events.is_empty()
-            || !self.noted.news(&self.sources).is_empty()
-            || is_new
-            || !self.sources.removed.is_empty();
-        let is_old = self.bytes > 0 && now.duration_since(self.committed_at) >= COMMIT_EVERY;
-        if waits || is_old || self.bytes >= COMMIT_BYTES {
-            self.pending = Some(self.commit());
-            self.commit_at = now;
-            self.retry_commit(now);
-        }
-    }
-
-    /// Everything that has changed since the last one.
-    fn commit(&mut self) -> Commit {
-        let stamp = self.clock.stamp();
-        let entry = |event| {
-            let bytes = postcard::to_stdvec(&Entry { event, stamp }).expect("an event can always be written");
-            assert!(bytes.len() <= ENTRY_BYTES_MAX, "the bounds of its parts keep an event within its own");
-            bytes
-        };
-        Commit {
-            sources: self.sources.followed().iter().filter_map(|source| source.change(&self.active)).collect(),
-            removed: std::mem::take(&mut self.sources.removed),
-            entries: self.out.events.drain(..).map(entry).collect(),
-            values: self.noted.news(&self.sources).into_iter().chain(Noted::along(&self.sources)).collect(),
-        }
-    }
-
-    fn retry_commit(&mut self, now: Instant) {
-        if self.pending.is_none() || now < self.commit_at {
-            return;
-        }
-        let commit = self.pending.take().expect("just looked at");
-        let done = self.state.lock().commit(&commit);
-        match done {
-            Ok(_) => {
-                if self.commit_backoff.failures() > 0 {
-                    self.commit_backoff.succeeded();
-                    say(&Told::StateWorks);
-                    self.figures.stopped = None;
-                }
-                self.sources.each().for_each(Followed::committed);
-                self.figures.commits += 1;
-                self.figures.events += commit.entries.len() as u64;
-                self.committed_at = now;
-                self.bytes = 0;
-                self.noted.committed(&commit);
-                if let (Outlet::Delivery(wake), false) = (&self.outlet, commit.entries.is_empty()) {
-                    wake.notify_one();
-                }
-            }
-            Err(error) => {
-                let is_first = self.commit_backoff.failures() == 0;
-                let retry_in = self.commit_backoff.failed(clock::random_u32());
-                self.commit_at = now + retry_in;
-                if is_first {
-                    say(&Told::StateFails { why: error.to_string(), retry_in });
-                }
-                self.figures.stopped = Some(error.to_string());
-                self.pending = Some(commit);
-            }
-        }
     }
 
     fn is_spool_full(&mut self) -> bool {
@@ -360,33 +299,18 @@ impl Worker {
         Ok(())
     }
 
-    fn judged(&self) -> u64 {
-        self.sources.figures().iter().map(|source| source.counts.judged).sum()
-    }
-
-    fn show(&mut self, now: Instant) {
-        self.figures_at = Some(now);
-        self.figures.sources = self.sources.figures();
-        self.figures.left_out = self.sources.left_out as u64;
-        (self.figures.gaps, self.figures.gap_bytes) = self.sources.gaps();
-        self.figures.model = self.active.id.version;
-        self.figures.judged_by_model = self.figures.total().judged.saturating_sub(self.judged_before);
-        {
-            let state = self.state.lock();
-            self.figures.last_sequence = state.last();
-            self.figures.waiting = state.last() + 1 - state.first();
-            self.figures.waiting_bytes = state.spool_bytes();
-            self.figures.set_aside = state.set_aside();
-        }
-        self.board.show(self.figures.clone());
-    }
-
     fn finish(mut self) -> Result<(), WorkerError> {
         let now = Instant::now();
         // Nothing was read while one waited.
-        let commit = self.pending.take().unwrap_or_else(|| self.commit());
-        if self.bytes > 0 || commit != Commit::default() {
-            self.state.lock().commit(&commit).map_err(WorkerError::Commit)?;
+        loop {
+            let commit = self.pending.take().unwrap_or_else(|| self.commit());
+            if self.bytes > 0 || commit != Commit::default() {
+                self.state.lock().commit(&commit).map_err(WorkerError::Commit)?;
+            }
+            if self.left.is_empty() {
+                break;
+            }
+            self.set_committed();
         }
         if let Outlet::Delivery(wake) = &self.outlet {
             wake.notify_one();

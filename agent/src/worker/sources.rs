@@ -28,6 +28,7 @@ use crate::{
     config::{Config, Destination, First, SourceConfig, What},
     events::{Told, say},
     figures::SourceFigures,
+    memory::Budget,
     pipeline::{Output, Treatment},
     source::{
         Begin, Opener, Source, SourceError, Stdin,
@@ -35,7 +36,8 @@ use crate::{
         identity::file_id,
         opener::Own,
     },
-    state::{Opened, State, StoredSource},
+    spool::SharedState,
+    state::{Opened, State, StateError, StoredSource},
 };
 
 const JOURNAL: &[u8] = b"journal";
@@ -55,6 +57,16 @@ pub enum Past {
     Known,
 }
 
+/// What the state knows.
+pub struct Known {
+    /// The state file: what was learnt of a source is read when it is followed.
+    pub state: SharedState,
+    /// Its sources, without that.
+    pub positions: Vec<StoredSource>,
+    /// How it was found.
+    pub past: Past,
+}
+
 /// Every source that is followed.
 pub struct Sources {
     configs: Vec<SourceConfig>,
@@ -64,7 +76,11 @@ pub struct Sources {
     /// One for each configured source that reads files.
     pub(super) looks: Vec<Look>,
     common: Common,
+    state: SharedState,
+    /// Positions of those in the state that are not followed yet.
     stored: BTreeMap<Vec<u8>, StoredSource>,
+    pub(super) budget: Budget,
+    pub(super) is_full: bool,
     past: Past,
     /// Patterns whose files were looked for before.
     looked_for: Vec<Pattern>,
@@ -96,6 +112,9 @@ pub enum SetupError {
     /// Standard input.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// What was learnt.
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 impl Sources {
@@ -105,8 +124,7 @@ impl Sources {
     /// When the model runtime cannot allocate, or standard input cannot be read.
     pub fn new(
         config: &Config,
-        stored: Vec<StoredSource>,
-        past: Past,
+        known: Known,
         noted: &Noted,
         active: &Active,
         board: &Board,
@@ -128,8 +146,11 @@ impl Sources {
             opener,
             helper: Helper::new(board.stopping()),
             common: Common { samples: config.samples, addresses: config.addresses, flood_limit: config.flood_limit },
-            stored: stored.into_iter().map(|stored| (stored.key.clone(), stored)).collect(),
-            past,
+            state: known.state,
+            stored: known.positions.into_iter().map(|stored| (stored.key.clone(), stored)).collect(),
+            budget: config.memory.clone(),
+            is_full: false,
+            past: known.past,
             looked_for,
             followed: Vec::new(),
             away: Vec::new(),
@@ -227,7 +248,7 @@ impl Sources {
     }
 
     /// Files that were followed before, whether they are there or not.
-    fn resume_files(&mut self, active: &Active, out: &mut Output) -> Result<(), InferError> {
+    fn resume_files(&mut self, active: &Active, out: &mut Output) -> Result<(), SetupError> {
         let keys: Vec<Vec<u8>> = self.stored.keys().filter(|key| key.starts_with(FILE)).cloned().collect();
         let mut others = Vec::new();
         for key in keys {
@@ -258,7 +279,7 @@ impl Sources {
         is_first: bool,
         active: &Active,
         out: &mut Output,
-    ) -> Result<(), InferError> {
+    ) -> Result<(), SetupError> {
         let key = [FILE, path.as_os_str().as_bytes()].concat();
         let away = self.away.iter().map(|away| away.outline.key.as_slice());
         if self.followed.iter().map(Followed::key).chain(away).any(|known| known == key) {
@@ -291,7 +312,7 @@ impl Sources {
         component: String,
         active: &Active,
         out: &mut Output,
-    ) -> Result<(), InferError> {
+    ) -> Result<(), SetupError> {
         let Common { samples, addresses, flood_limit } = self.common.clone();
         let treatment = Treatment {
             format: config.format.clone(),
@@ -304,9 +325,12 @@ impl Sources {
             flood_limit,
         };
         say(&Told::Follows { source: identity.name.clone() });
-        let stored = self.stored.remove(&identity.key);
-        self.followed.push(Followed::new(identity, source, treatment, active, stored.as_ref(), out)?);
-        Ok(())
+        let stored = match self.stored.remove(&identity.key) {
+            Some(_) => self.state.lock().source(&identity.key)?,
+            None => None,
+        };
+        let followed = Followed::new(identity, source, treatment, active, stored.as_ref(), out)?;
+        Ok(self.take_in(followed, active)?)
     }
 
     /// What was written since a state file that is lost was not read, and nobody knows how much it is.
@@ -365,8 +389,7 @@ pub fn snapshot(state: &Path, log: &Path) -> Result<StoredSource> {
     }
     let log = std::path::absolute(log)?;
     let key = [FILE, log.as_os_str().as_bytes()].concat();
-    let known = opened.sources()?.into_iter().find(|stored| stored.key == key);
-    known.with_context(|| format!("the state file {} does not know {}", state.display(), log.display()))
+    opened.source(&key)?.with_context(|| format!("the state file {} does not know {}", state.display(), log.display()))
 }
 
 /// What records of a file are called that name no component.

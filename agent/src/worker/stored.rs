@@ -5,18 +5,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     events::{Told, say},
-    pipeline::Remembered,
+    pipeline::{Remembered, Remembers},
     source::Position,
     state::StoredSource,
 };
 
 /// What the state file holds of a source's judging.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 pub struct Stored {
     /// The model that judged.
     pub model: ModelId,
     /// What it goes on from.
     pub remembered: Remembered,
+}
+
+/// Writes [`Stored`] without a copy of it.
+#[derive(Serialize)]
+pub struct Stores<'a> {
+    /// The model that judges.
+    pub model: ModelId,
+    /// What it goes on from.
+    pub remembered: Remembers<'a>,
 }
 
 /// What a source goes on from; said and `None` when it cannot be read.

@@ -15,7 +15,7 @@ use super::{
     away::{Away, Back, Outline, hung},
     followed::{Active, Followed, Turn},
     helper::Outcome,
-    sources::Sources,
+    sources::{SetupError, Sources},
     words::{does_not_answer, hangs},
 };
 use crate::{
@@ -40,8 +40,8 @@ impl Sources {
     /// Looks for new files when it is time to, and leaves those that are long gone.
     ///
     /// # Errors
-    /// When the model runtime cannot allocate.
-    pub fn look(&mut self, now: Instant, active: &Active, out: &mut Output) -> Result<(), InferError> {
+    /// When the model runtime cannot allocate, or the state cannot be read.
+    pub fn look(&mut self, now: Instant, active: &Active, out: &mut Output) -> Result<(), SetupError> {
         if self.scanned_at.is_some_and(|at| now.duration_since(at) < SCAN_EVERY) {
             return Ok(());
         }
@@ -96,7 +96,7 @@ impl Sources {
         }
     }
 
-    fn found(&mut self, number: usize, scan: Scan, active: &Active, out: &mut Output) -> Result<(), InferError> {
+    fn found(&mut self, number: usize, scan: Scan, active: &Active, out: &mut Output) -> Result<(), SetupError> {
         let is_first = !std::mem::replace(&mut self.looks[number].looked, true);
         let failed = scan.failed.into_iter().map(|(folder, error)| {
             let told = Told::FolderFails { folder: folder.clone(), why: error.to_string() };
@@ -111,6 +111,12 @@ impl Sources {
         self.left_out += scan.left_out + usize::from(scan.cut);
         let at = self.looks[number].at;
         for path in scan.appeared {
+            if self.followed.len() + self.away.len() >= self.budget.sources_max() {
+                // It appears again at the next look.
+                self.looks[number].forget(&path);
+                self.left_out += 1;
+                continue;
+            }
             self.open_file(at, path, is_first, active, out)?;
         }
         Ok(())
@@ -127,13 +133,45 @@ impl Sources {
         active: &Active,
         out: &mut Output,
     ) -> Result<(u64, Turn), InferError> {
+        let is_full = !self.has_room(at);
         if self.followed[at].path().is_none() {
-            return self.followed[at].turn(now, out);
+            return self.followed[at].turn(now, is_full, out);
         }
         if !self.followed[at].is_due(now) {
             return Ok((0, Turn::Idle));
         }
-        self.ask(at, active, out, move |followed, out| followed.turn(now, out))
+        self.ask(at, active, out, move |followed, out| followed.turn(now, is_full, out))
+    }
+
+    /// Whether one may take more memory.
+    fn has_room(&self, at: usize) -> bool {
+        self.budget.has_room(self.followed[at].bytes(), self.bytes(), self.followed.len() + self.away.len())
+    }
+
+    /// Follows one from now on, with what memory has room for of what was learnt of it.
+    pub(super) fn take_in(&mut self, mut followed: Followed, active: &Active) -> Result<(), InferError> {
+        followed.fit(&self.budget, self.bytes(), active)?;
+        self.followed.push(followed);
+        Ok(())
+    }
+
+    /// What all of them hold in memory.
+    pub(super) fn bytes(&self) -> u64 {
+        let away = self.away.iter().map(|away| away.outline.bytes);
+        self.followed.iter().map(Followed::bytes).chain(away).sum()
+    }
+
+    /// Says once that memory is full, and once that a quarter of it is free again.
+    pub(super) fn tell_full(&mut self) {
+        let full = self.followed.iter().filter(|followed| followed.is_full()).count();
+        let bytes = self.bytes();
+        if full > 0 && !self.is_full {
+            self.is_full = true;
+            say(&Told::MemoryFull { sources: full, bytes });
+        } else if self.is_full && full == 0 && bytes <= self.budget.pool() / 4 * 3 {
+            self.is_full = false;
+            say(&Told::MemoryFree { bytes });
+        }
     }
 
     /// Looks at what is shown of the files while none is read.

@@ -38,6 +38,7 @@ use crate::{
     record::Level,
     stream::{NameRef, StreamName},
     time::EventTime,
+    weight,
 };
 
 /// A counter of a stream without a text record for so long is dropped, in seconds: it would count nothing for ever.
@@ -152,6 +153,8 @@ pub struct Pace {
     look_again: Option<EventTime>,
     #[serde(skip)]
     clock: Clock,
+    #[serde(skip)]
+    is_full: bool,
 }
 
 /// The fields of [`Pace`] that are stored, in their order.
@@ -231,6 +234,22 @@ impl Pace {
         self.watermark.at()
     }
 
+    /// While full it takes no more memory: a new stream takes the place of another one and is not counted.
+    pub fn set_full(&mut self, is_full: bool) {
+        self.is_full = is_full;
+    }
+
+    /// What all of it weighs in memory, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        weight::items::<Voice>(self.voices.capacity())
+            + weight::items::<Server>(self.servers.capacity())
+            + weight::table::<(Arc<StreamName>, u32)>(self.index.capacity())
+            + self.counters * weight::items::<Counter>(1)
+            + self.voices.iter().map(|voice| weight::name(&voice.name)).sum::<usize>()
+            + self.servers.iter().map(|server| weight::block(server.name.capacity())).sum::<usize>()
+    }
+
     /// What did not go as usual so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -257,7 +276,7 @@ impl Pace {
         let of_level = heard.level.and_then(|level| server.counter(level));
         for counter in [Some(&mut voice.counter), of_level].into_iter().flatten() {
             if counter.is_none() {
-                if self.counters >= RATES_MAX {
+                if self.is_full || self.counters >= RATES_MAX {
                     continue;
                 }
                 self.counters += 1;

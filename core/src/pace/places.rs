@@ -9,7 +9,7 @@ use super::{
 use crate::{
     limits::{RATES_MAX, STREAMS_MAX},
     room::loser,
-    stream::StreamName,
+    stream::{STREAMS_ALWAYS, StreamName},
     time::EventTime,
 };
 
@@ -21,7 +21,8 @@ impl Pace {
     pub(super) fn admit(&mut self, heard: Heard<'_>, at: EventTime, out: &mut Vec<Notice>) -> usize {
         let stream = StreamName { server: heard.server.to_owned(), component: heard.component.to_owned() };
         let name = Arc::new(stream);
-        let full = self.voices.len() >= STREAMS_MAX;
+        let most = if self.is_full { self.voices.len().clamp(STREAMS_ALWAYS, STREAMS_MAX) } else { STREAMS_MAX };
+        let full = self.voices.len() >= most;
         let slot = if full { self.evict() } else { self.voices.len() };
         let server = self.server(heard.server, at);
         // What was dropped for want of room comes back as if it were new: whoever tells this knows of that.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, CURVE, DAILY_SPAN_S, NormalEquations, curve_at, phases};
-use crate::{limits::LEARNING_KEPT, novelty, robust::median, time::EventTime};
+use crate::{limits::LEARNING_KEPT, novelty, robust::median, time::EventTime, weight};
 
 /// Records before a stream has a level and scales.
 pub const READY: u64 = 200;
@@ -18,6 +18,8 @@ const RENEW_S: f64 = 86_400.0;
 const FADE: f64 = 0.7;
 /// Readings that the first of a stream takes memory for.
 const NEWEST_MIN: usize = 4;
+/// Readings that a level and scales want: fewer are kept only where memory was short.
+const KEPT_MIN: usize = 64;
 /// Values this many scales from the level enter the sums cut.
 const CUT: f64 = 4.0;
 
@@ -58,8 +60,9 @@ impl Range {
 struct Newest(VecDeque<(EventTime, f64)>);
 
 impl Newest {
-    fn push(&mut self, time: EventTime, value: f64) {
-        if self.0.len() >= LEARNING_KEPT {
+    fn push(&mut self, time: EventTime, value: f64, is_full: bool) {
+        let room = if is_full { self.0.capacity().clamp(1, LEARNING_KEPT) } else { LEARNING_KEPT };
+        if self.0.len() >= room {
             self.0.pop_front();
         } else if self.0.len() == self.0.capacity() {
             let more = self.0.len().max(NEWEST_MIN).min(LEARNING_KEPT - self.0.len());
@@ -102,7 +105,7 @@ impl Learner {
             min: value,
             max: value,
         };
-        let _ = learner.learn(None, time, value);
+        let _ = learner.learn(None, time, value, false);
         learner
     }
 
@@ -110,6 +113,12 @@ impl Learner {
     #[must_use]
     pub fn seen(&self) -> u64 {
         self.seen
+    }
+
+    /// What it weighs in a box of its own, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        weight::block(size_of::<Self>()) + weight::items::<(EventTime, f64)>(self.kept.0.capacity())
     }
 
     /// Smallest and largest value so far.
@@ -124,17 +133,20 @@ impl Learner {
         self.seen >= READY && now.seconds_since(self.started) >= DAILY_SPAN_S
     }
 
-    /// Takes one record; true when a new baseline is due: ask [`Learner::fit`] for it.
+    /// Takes one record, in the memory it has when that is full; true when a new baseline is due: ask [`Learner::fit`]
+    /// for it.
     #[must_use]
-    pub fn learn(&mut self, current: Option<&Baseline>, time: EventTime, value: f64) -> bool {
+    pub fn learn(&mut self, current: Option<&Baseline>, time: EventTime, value: f64, is_full: bool) -> bool {
         self.seen += 1;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        self.kept.push(time, value);
+        self.kept.push(time, value, is_full);
         let level_reach = current.map(|b| (curve_at(&b.curve, &phases(time)), self.reach(b)));
         let kept = level_reach.map_or(value, |(level, reach)| value.clamp(level - reach, level + reach));
         self.sums.add(&phases(time), kept);
-        self.seen == READY || (self.is_done(time) && time.seconds_since(self.renewed) >= RENEW_S)
+        let is_first = self.seen == READY || (current.is_none() && self.seen.is_multiple_of(READY));
+        let is_renewed = self.is_done(time) && time.seconds_since(self.renewed) >= RENEW_S;
+        self.kept.0.len() >= KEPT_MIN && (is_first || is_renewed)
     }
 
     /// A baseline from what is known now: the daily curve from the sums once learning is over, before that the shape of
@@ -185,7 +197,7 @@ mod tests {
             let mut learner = Learner::start(at(0), value(0));
             let mut baseline: Option<Baseline> = None;
             for i in 1..1_000 {
-                if learner.learn(baseline.as_ref(), at(i), value(i))
+                if learner.learn(baseline.as_ref(), at(i), value(i), false)
                     && let Some(next) = learner.fit(at(i), None)
                 {
                     assert!(next.is_sound(), "{far}: {next:?}");
@@ -200,7 +212,7 @@ mod tests {
         let at = |i: usize| EventTime::from_micros(i as i64);
         let mut newest = Newest::default();
         for i in 0..LEARNING_KEPT + 40 {
-            newest.push(at(i), i as f64);
+            newest.push(at(i), i as f64, false);
             let most = (2 * newest.0.len()).max(newest.0.len() + NEWEST_MIN).min(LEARNING_KEPT);
             assert!(newest.0.capacity() <= most, "{i}");
             if i.is_multiple_of(37) || i > LEARNING_KEPT - 5 {
@@ -213,6 +225,24 @@ mod tests {
     }
 
     #[test]
+    fn full_memory_keeps_the_newest_and_too_few_fit_nothing() {
+        let at = |i: usize| EventTime::from_micros(i as i64 * 60_000_000);
+        let due_with = |kept: usize| {
+            let mut learner = Learner::start(at(0), 0.0);
+            let mut due = Vec::new();
+            for i in 1..1_000 {
+                if learner.learn(None, at(i), (i % 7) as f64, i >= kept) {
+                    due.push(i);
+                }
+            }
+            assert!(learner.kept.0.len() <= kept.next_power_of_two() && learner.kept.0.back().unwrap().0 == at(999));
+            due
+        };
+        assert_eq!(due_with(20), [0; 0], "a level of twenty readings is a guess");
+        assert_eq!(due_with(100), [199, 399, 599, 799, 999]);
+    }
+
+    #[test]
     fn learns_level_then_day() {
         let at = |i: usize| EventTime::from_micros(i as i64 * 60_000_000);
         let value =
@@ -221,7 +251,7 @@ mod tests {
         let mut baseline: Option<Baseline> = None;
         let mut changes = Vec::new();
         for i in 1..4 * 1440 {
-            if learner.learn(baseline.as_ref(), at(i), value(i)) {
+            if learner.learn(baseline.as_ref(), at(i), value(i), false) {
                 changes.push(i);
                 baseline = learner.fit(at(i), None);
             }

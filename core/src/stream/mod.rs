@@ -28,6 +28,7 @@ use crate::{
     profile::Profile,
     room::{Claim, loser},
     time::EventTime,
+    weight,
 };
 
 /// Share of a normal record's residual by which its stream's level follows: half of a lasting change within about
@@ -40,6 +41,9 @@ const FOLLOW_CLIP: f64 = 3.0;
 /// what it needs outlives a hundred full tables of strangers.
 #[expect(clippy::cast_possible_wrap, reason = "a small number")]
 const SEEN_WORTH: i64 = STREAMS_MAX as i64;
+
+/// Streams a source may always have, however short memory is.
+pub(crate) const STREAMS_ALWAYS: usize = 8;
 
 /// Name of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,6 +105,7 @@ pub struct Streams {
     index: HashMap<Arc<StreamName>, Slot>,
     learning: usize,
     counts: Counts,
+    is_full: bool,
 }
 
 /// What happened to streams so far.
@@ -141,7 +146,7 @@ impl From<Kept> for Streams {
     fn from(kept: Kept) -> Self {
         let index = (0..).zip(&kept.streams).map(|(slot, s)| (Arc::clone(&s.name), slot)).collect();
         let learning = kept.streams.iter().filter(|s| s.learner.is_some()).count();
-        Self { streams: kept.streams, index, learning, counts: kept.counts }
+        Self { streams: kept.streams, index, learning, counts: kept.counts, is_full: false }
     }
 }
 
@@ -163,7 +168,8 @@ impl Streams {
         let stream = &mut self.streams[slot as usize];
         stream.touched = self.counts.records;
         let before = stream.learner.is_some();
-        let (reading, novelty) = stream.observe(profile, time, value, self.learning < LEARNING_MAX);
+        let growth = Growth { may_learn: !self.is_full && self.learning < LEARNING_MAX, is_full: self.is_full };
+        let (reading, novelty) = stream.observe(profile, time, value, growth);
         self.learning += usize::from(!before && stream.learner.is_some());
         self.counts.by_range += u64::from(stream.range.is_some());
         self.counts.late += u64::from(reading.is_some_and(|r| r.late));
@@ -202,6 +208,21 @@ impl Streams {
     /// The stream's episode tracker; `None` when the stream was evicted since.
     pub fn tracker(&mut self, slot: Slot, name: &Arc<StreamName>) -> Option<&mut Tracker> {
         self.live(slot, name).map(|s| &mut s.tracker)
+    }
+
+    /// While full they take no more memory: a new stream takes the place of another one, nothing begins to learn, and
+    /// what learns keeps as many readings as it has.
+    pub fn set_full(&mut self, is_full: bool) {
+        self.is_full = is_full;
+    }
+
+    /// What all of them weigh in memory, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let of_stream = |s: &Stream| weight::name(&s.name) + s.learner.as_ref().map_or(0, |learner| learner.bytes());
+        weight::items::<Stream>(self.streams.capacity())
+            + weight::table::<(Arc<StreamName>, Slot)>(self.index.capacity())
+            + self.streams.iter().map(of_stream).sum::<usize>()
     }
 
     /// Streams known now.
@@ -259,7 +280,9 @@ impl Streams {
             tracker: Tracker::default(),
             touched: 0,
         };
-        let slot = if self.streams.len() < STREAMS_MAX {
+        let streams_max =
+            if self.is_full { self.streams.len().clamp(STREAMS_ALWAYS, STREAMS_MAX) } else { STREAMS_MAX };
+        let slot = if self.streams.len() < streams_max {
             self.streams.push(stream);
             self.streams.len() - 1
         } else {
@@ -275,6 +298,13 @@ impl Streams {
     }
 }
 
+/// What a stream may take memory for.
+#[derive(Clone, Copy)]
+struct Growth {
+    may_learn: bool,
+    is_full: bool,
+}
+
 impl Stream {
     fn claim(&self) -> Claim {
         let learnt = self.learner.as_ref().map(|learner| learner.seen());
@@ -283,14 +313,14 @@ impl Stream {
         Claim { learnt: self.baseline.is_some(), seen, last }
     }
 
-    fn observe(&mut self, profile: &Profile, time: EventTime, value: f64, may_learn: bool) -> (Option<Reading>, f32) {
+    fn observe(&mut self, profile: &Profile, time: EventTime, value: f64, growth: Growth) -> (Option<Reading>, f32) {
         if self.learner.is_none() && self.baseline.is_some() {
             return self.read(time, value);
         }
         match &mut self.learner {
             Some(learner) => {
                 let outside = novelty::while_learning(learner.seen(), learner.range(), value);
-                if learner.learn(self.baseline.as_ref(), time, value)
+                if learner.learn(self.baseline.as_ref(), time, value, growth.is_full)
                     && let Some(next) = learner.fit(time, profile.prior(&self.name.component))
                 {
                     self.baseline = Some(next);
@@ -298,7 +328,7 @@ impl Stream {
                 let (reading, range) = self.read(time, value);
                 (reading, range.max(outside))
             }
-            None if may_learn => {
+            None if growth.may_learn => {
                 self.learner = Some(Box::new(Learner::start(time, value)));
                 (None, self.range.take().map_or(0.0, |mut range| range.take(value)))
             }
@@ -317,5 +347,69 @@ impl Stream {
         let reading = features::read(&mut self.memory, baseline, time, value);
         let novelty = if self.learner.is_some() { 0.0 } else { novelty::outside(baseline, value) };
         (Some(reading), novelty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{RecordView, Threshold};
+
+    fn knowing_nothing() -> Profile {
+        let threshold =
+            Threshold { value: 1.0, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) };
+        let record = RecordView {
+            center: Default::default(),
+            scale: Default::default(),
+            residual_quantile: Default::default(),
+            value_quantile: Default::default(),
+            autoencoder: true,
+            novelty: true,
+            threshold,
+        };
+        Profile { features: Vec::new(), revision: REVISION, record, baselines: Vec::new(), priors: Vec::new() }
+    }
+
+    #[test]
+    fn a_flood_of_names_takes_no_memory_while_it_is_full() {
+        let profile = knowing_nothing();
+        let mut streams = Streams::default();
+        let mut number = 0;
+        let mut observe = |streams: &mut Streams, component: &str| {
+            number += 1;
+            streams.observe(
+                &profile,
+                "web-1",
+                component,
+                EventTime::from_micros(number * 60_000_000),
+                (number % 7) as f64,
+            );
+        };
+        for i in 0..100 {
+            for _ in 0..5 {
+                observe(&mut streams, &format!("known-{i:04}"));
+            }
+        }
+        streams.set_full(true);
+        let before = streams.bytes();
+        for i in 0..1_000 {
+            observe(&mut streams, &format!("flood-{i:04}"));
+        }
+        assert_eq!((streams.len(), streams.counts().evicted), (100, 1_000));
+        // The hash table may grow by what it keeps of names that were removed.
+        assert!(streams.bytes() <= before / 20 * 21, "{} of {before} bytes", streams.bytes());
+        assert!(
+            streams.index.keys().any(|name| name.component == "known-0001"),
+            "all but the first take from the flood"
+        );
+        streams.set_full(false);
+        observe(&mut streams, "another");
+        assert_eq!(streams.len(), 101);
+        let mut empty = Streams::default();
+        empty.set_full(true);
+        for i in 0..20 {
+            observe(&mut empty, &format!("known-{i}"));
+        }
+        assert_eq!(empty.len(), STREAMS_ALWAYS);
     }
 }

@@ -46,6 +46,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     run.step("pipeline: generate, train, test", steps::pipeline);
     if args.long {
         run.step("kills: 200, and 50 on each other pairing", steps::kills);
+        run.step("the agent's memory with 400 files", steps::memory_of_files);
         run.step("advisories", steps::advisories);
         run.step("conformance: Burn reads our model", steps::conformance);
         run.step("conformance: onnx.checker and onnxruntime", steps::conformance_python);

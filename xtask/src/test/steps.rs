@@ -65,6 +65,11 @@ pub fn kills(not_run: &mut NotRun) -> Result<Outcome> {
     tests_with(&which, &[("ODDLINE_KILLS", "200"), ("ODDLINE_KILLS_OTHERS", "50")], not_run)
 }
 
+/// As many files as one source may name, in the memory of the packaged unit.
+pub fn memory_of_files(not_run: &mut NotRun) -> Result<Outcome> {
+    tests_with(&["--package", "oddline-e2e", "--test", "memory"], &[("ODDLINE_MEMORY_FILES", "400")], not_run)
+}
+
 /// Fails when a question that has an answer takes longer than it may. Wants 15 GB where temporary files go.
 pub fn questions(_: &mut NotRun) -> Result<Outcome> {
     passes(shell::cargo().args(["run", "--package", "oddline-collector", "--example", "rates", "queries", "10000000"]))

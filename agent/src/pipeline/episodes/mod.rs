@@ -17,6 +17,7 @@ use oddline_core::{
     profile::RecordView,
     stream::StreamName,
     time::EventTime,
+    weight,
 };
 use oddline_detector::Judged;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,12 @@ use crate::redact::Rules;
 /// its own; beyond the bound the first by name is forgotten, and counted.
 const OPEN_MAX: usize = 2 * STREAMS_MAX + RATES_MAX;
 
+/// The same while memory is short.
+const OPEN_FULL: usize = 64;
+
+/// A node of a tree is two thirds full.
+const NODE: usize = 2;
+
 /// Events of one source under way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Episodes {
@@ -44,6 +51,8 @@ pub struct Episodes {
     apart: u64,
     by_clock: u64,
     flood_by_clock: Flood,
+    #[serde(skip)]
+    is_full: bool,
 }
 
 type Key = (Topic, Arc<StreamName>);
@@ -91,6 +100,7 @@ impl Episodes {
             latest: None,
             forgotten: 0,
             apart: 0,
+            is_full: false,
             by_clock: 0,
             flood_by_clock: Flood::new(flood_limit),
         }
@@ -107,6 +117,22 @@ impl Episodes {
     #[must_use]
     pub fn flood_limit(&self) -> u32 {
         self.flood.per_hour()
+    }
+
+    /// While full no more are open at a time than now.
+    pub fn set_full(&mut self, is_full: bool) {
+        self.is_full = is_full;
+    }
+
+    /// What is under way weighs so much in memory, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let of_open = |(key, open): (&Key, &Open)| {
+            let episode = open.episode.as_ref().map_or(0, |episode| describe::bytes(episode));
+            NODE * size_of::<(Key, Open)>() + weight::name(&key.1) + episode
+        };
+        let floods = [&self.flood, &self.flood_of_pace, &self.flood_by_clock];
+        self.open.iter().map(of_open).sum::<usize>() + floods.map(Flood::bytes).iter().sum::<usize>()
     }
 
     /// Open episodes dropped because there were too many.
@@ -279,7 +305,8 @@ impl Episodes {
     }
 
     fn keep(&mut self, key: Key, episode: Option<Box<Episode>>) {
-        if self.open.len() >= OPEN_MAX && !self.open.contains_key(&key) {
+        let most = if self.is_full { self.open.len().clamp(OPEN_FULL, OPEN_MAX) } else { OPEN_MAX };
+        if self.open.len() >= most && !self.open.contains_key(&key) {
             self.open.pop_first();
             self.forgotten += 1;
         }

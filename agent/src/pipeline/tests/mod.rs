@@ -3,6 +3,7 @@
 mod crowd;
 mod cuts;
 pub(crate) mod model;
+mod weight;
 
 use std::fmt::Write;
 

@@ -1,26 +1,29 @@
 //! One source that is followed: reading, judging, its place in the state, its faults.
 
+mod faults;
+mod held;
+
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use oddline_core::{
-    event::{Event, Gap, SourceFault, SourceName, Text},
+    event::{Event, Gap, SourceName, Text},
     wire::ModelId,
 };
 use oddline_detector::{InferError, Model};
 
 use super::{
-    stored::{Stored, remembered},
-    words::{cause, hangs},
+    stored::{Stored, Stores, remembered},
+    words::cause,
 };
 use crate::{
     clock,
     events::{Told, say},
     figures::SourceFigures,
     pipeline::{Output, Pipeline, Treatment},
-    source::{Gap as SourceGap, Item, Source, SourceError, backoff::Backoff},
+    source::{Gap as SourceGap, Item, Source, backoff::Backoff},
     state::{CHUNK_BYTES_MAX, SourceChange, StoredSource},
 };
 
@@ -82,6 +85,9 @@ pub struct Followed {
     /// Whether its path led somewhere, and when that was looked at.
     is_there: (bool, Option<Instant>),
     is_dirty: bool,
+    /// What it holds in memory, as it was last looked at.
+    bytes: u64,
+    is_full: bool,
     /// The state file has a position of it.
     is_known: bool,
     is_closed: bool,
@@ -122,7 +128,7 @@ impl Followed {
             remembered
         });
         let pipeline = Pipeline::new(&name, treatment, &active.model, resumed)?;
-        Ok(Self {
+        let mut followed = Self {
             key,
             name,
             path,
@@ -138,23 +144,29 @@ impl Followed {
             is_there: (true, None),
             // Where it begins is worth keeping before anything is taken.
             is_dirty: true,
+            bytes: 0,
+            is_full: false,
             is_known,
             is_closed: false,
             gaps: (0, 0),
-        })
+        };
+        followed.weigh();
+        Ok(followed)
     }
 
-    /// Reads for a while and judges all of it; bytes taken and what it came to.
+    /// Reads for a while and judges all of it; bytes taken and what it came to. Where memory is full it takes no more.
     ///
     /// # Errors
     /// When the model cannot be run. What this turn took is then in no commit.
-    pub fn turn(&mut self, now: Instant, out: &mut Output) -> Result<(u64, Turn), InferError> {
+    pub fn turn(&mut self, now: Instant, is_full: bool, out: &mut Output) -> Result<(u64, Turn), InferError> {
         if self.is_closed {
             return Ok((0, Turn::Closed));
         }
         if !self.is_due(now) {
             return Ok((0, Turn::Idle));
         }
+        self.is_full = is_full;
+        self.pipeline.set_full(is_full);
         let done = self.read(now, out);
         self.measure(now);
         done
@@ -213,6 +225,9 @@ impl Followed {
             }
         };
         self.pipeline.idle(out)?;
+        if lines > 0 {
+            self.weigh();
+        }
         if self.retry_at.is_none_or(|at| at <= now) {
             self.works(now, out);
         }
@@ -244,7 +259,7 @@ impl Followed {
         }
         let position =
             position.map_or_else(Vec::new, |at| postcard::to_stdvec(&at).expect("a position can always be written"));
-        let stored = Stored { model: active.id, remembered: self.pipeline.remembered() };
+        let stored = Stores { model: active.id, remembered: self.pipeline.remembers() };
         let bytes = postcard::to_stdvec(&stored).expect("what a source remembers can always be written");
         let chunks: Vec<(u32, Vec<u8>)> = (0..).zip(bytes.chunks(CHUNK_BYTES_MAX).map(<[u8]>::to_vec)).collect();
         let chunk_count = u32::try_from(chunks.len()).expect("a source is bounded");
@@ -262,6 +277,12 @@ impl Followed {
     #[must_use]
     pub fn is_new(&self) -> bool {
         !self.is_known && self.source.position().is_some()
+    }
+
+    /// Whether something of it is in no commit yet.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        self.is_dirty
     }
 
     /// Another model judges from the next record on.
@@ -321,6 +342,8 @@ impl Followed {
             judging,
             pace: self.pipeline.pace_counts(),
             forgotten: self.pipeline.episodes_forgotten(),
+            memory_bytes: self.bytes,
+            is_full: self.is_full,
         }
     }
 
@@ -339,50 +362,8 @@ impl Followed {
         }));
     }
 
-    /// Its file system does not answer, or a call to it came back late. Told once, like any other fault.
-    pub fn hangs(&mut self, why: &str, out: &mut Output) {
-        self.works_since = None;
-        if self.failed.is_none() {
-            out.events.push(hangs(&self.name, why));
-        }
-        self.failed = Some(why.to_owned());
-    }
-
-    /// It can be asked again after it hung.
-    pub fn came_back(&mut self, why: &str) {
-        self.works_since = None;
-        self.failed = Some(why.to_owned());
-    }
-
     /// The paths that its files lie at.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         [self.source.target(), self.path.as_deref()].into_iter().flatten()
-    }
-
-    fn fails(&mut self, error: &SourceError, now: Instant, out: &mut Output) {
-        if self.works_since.is_some_and(|since| now.duration_since(since) >= SOUND_AFTER) {
-            self.backoff.succeeded();
-        }
-        self.works_since = None;
-        let wait = self.backoff.failed(clock::random_u32());
-        self.retry_at = Some(now + wait);
-        let why = error.to_string();
-        // The same fault is told once, however often it is met.
-        if self.failed.is_none() {
-            say(&Told::SourceFails { why: why.clone(), retry_in: wait });
-            let fault = SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why) };
-            out.events.push(Event::SourceFailed(fault));
-        }
-        self.failed = Some(why);
-    }
-
-    fn works(&mut self, now: Instant, out: &mut Output) {
-        self.retry_at = None;
-        self.works_since.get_or_insert(now);
-        if let Some(why) = self.failed.take() {
-            say(&Told::SourceWorks { source: self.name.clone() });
-            let fault = SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why) };
-            out.events.push(Event::SourceRecovered(fault));
-        }
     }
 }

@@ -1,0 +1,43 @@
+//! The memory that a source takes.
+
+use oddline_detector::InferError;
+
+use super::{Active, Followed};
+use crate::{
+    events::{Told, say},
+    memory::{Budget, SOURCE_BYTES},
+    pipeline::Pipeline,
+};
+
+impl Followed {
+    /// What it holds in memory, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether it takes no more memory.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Forgets what was learnt in an earlier life where that needs more than the budget leaves beside `used` bytes.
+    ///
+    /// # Errors
+    /// When the model runtime cannot allocate.
+    pub fn fit(&mut self, budget: &Budget, used: u64, active: &Active) -> Result<(), InferError> {
+        if !budget.fits(self.bytes, used) {
+            let why = "it needs more memory than is allowed".to_owned();
+            say(&Told::Forgotten { source: self.name.clone(), why });
+            self.pipeline = Pipeline::new(&self.name, self.pipeline.treatment().clone(), &active.model, None)?;
+            self.is_dirty = true;
+            self.weigh();
+        }
+        Ok(())
+    }
+
+    pub(super) fn weigh(&mut self) {
+        self.bytes = SOURCE_BYTES + self.pipeline.bytes() as u64;
+    }
+}
