@@ -1,5 +1,5 @@
 //! The chores around the code, run as `cargo xtask`: arguments in, one file per chore. What is checked in every run is
-//! listed in `test.rs`; what may depend on what in `arrows.rs`. Nothing of the product lives here.
+//! listed in `test/mod.rs`; what may depend on what in `arrows.rs`. Nothing of the product lives here.
 
 mod bench;
 mod conformance;
@@ -19,6 +19,8 @@ mod arrows;
 mod house;
 #[cfg(test)]
 mod importers;
+#[cfg(test)]
+mod manifests;
 #[cfg(test)]
 mod sources;
 
