@@ -2,8 +2,14 @@
 
 use crate::sources;
 
-/// A file longer than this holds more than one idea.
-const FILE_LINES_MAX: usize = 400;
+/// A file longer than this probably holds more than one idea: a warning.
+const FILE_LINES_WARN: usize = 400;
+/// And this is a failure, unless the file is in [`LONG_FILES`].
+const FILE_LINES_MAX: usize = 500;
+
+/// Files over the maximum, with their lines without unit tests. A ratchet: a file may shrink, and its number then follows; it
+/// may not grow, and nothing is added here.
+const LONG_FILES: &[(&str, usize)] = &[];
 
 /// `path:line: text` of every line that `is_wrong`.
 fn wrong_lines(rust_only: bool, is_wrong: impl Fn(&str) -> bool) -> Vec<String> {
@@ -60,12 +66,46 @@ fn every_file_says_first_what_it_holds() {
 
 #[test]
 fn a_file_holds_one_idea() {
-    let wrong: Vec<String> = sources::all()
+    let files: Vec<(String, usize)> = sources::all()
         .iter()
         .filter(|source| source.is_rust())
-        .map(|source| (source.without_tests().lines().count(), &source.path))
-        .filter(|(lines, _)| *lines > FILE_LINES_MAX)
-        .map(|(lines, path)| format!("{path}: {lines}"))
+        .map(|source| (source.path.clone(), source.without_tests().lines().count()))
         .collect();
-    assert_none(&wrong, "lines without the unit tests, at most 400: cut the file");
+    for (path, lines) in files.iter().filter(|(_, lines)| *lines > FILE_LINES_WARN) {
+        println!("warning: {path} has {lines} lines without its tests: is it more than one idea?");
+    }
+    assert_none(&long_files(&files, LONG_FILES), "lines without the unit tests, at most 500: cut the file");
+}
+
+/// What is too long, or not as long as the list of long files says.
+fn long_files(files: &[(String, usize)], listed: &[(&str, usize)]) -> Vec<String> {
+    let limit = |path: &str| listed.iter().find(|(name, _)| *name == path).map(|(_, lines)| *lines);
+    let lines_of = |path: &str| files.iter().find(|(name, _)| name == path).map_or(0, |(_, lines)| *lines);
+    let grown = files
+        .iter()
+        .filter(|(path, lines)| *lines > limit(path).unwrap_or(FILE_LINES_MAX))
+        .map(|(path, lines)| format!("{path}: {lines}"));
+    let shrunk = listed
+        .iter()
+        .map(|(path, limit)| (path, limit, lines_of(path)))
+        .filter(|(_, limit, lines)| lines < limit)
+        .map(|(path, limit, lines)| format!("{path}: {lines}, no longer {limit}: say so in LONG_FILES"));
+    grown.chain(shrunk).collect()
+}
+
+#[test]
+fn the_list_of_long_files_only_shrinks() {
+    let files = [("new.rs", 501), ("same.rs", 620), ("grown.rs", 701), ("shrunk.rs", 599), ("short.rs", 500)];
+    let files = files.map(|(path, lines)| (path.to_owned(), lines));
+    let listed = [("same.rs", 620), ("grown.rs", 700), ("shrunk.rs", 600), ("gone.rs", 800)];
+    let wrong = long_files(&files, &listed);
+    assert_eq!(
+        wrong,
+        [
+            "new.rs: 501",
+            "grown.rs: 701",
+            "shrunk.rs: 599, no longer 600: say so in LONG_FILES",
+            "gone.rs: 0, no longer 800: say so in LONG_FILES"
+        ]
+    );
 }
