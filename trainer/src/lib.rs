@@ -1,4 +1,4 @@
-//! The trainer: log files in, a tested model out. `run` reads as the story; the stages are types one can stop at.
+//! The trainer: log files in, a tested model out. `train` reads as the story; the stages are types one can stop at.
 //!
 //! ```text
 //! generate -> logs -> dataset -> vectors -> fit -> export -> calibrate -> model.onnx

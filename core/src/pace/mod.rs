@@ -256,7 +256,7 @@ impl Pace {
         self.counts
     }
 
-    /// The record's stream has spoken: a pause is over, and with it perhaps a silence.
+    /// Counts a record into the running interval of its stream and of its server's level. One that comes late is not counted.
     fn count(&mut self, slot: usize, heard: Heard<'_>, progress: Progress, out: &mut Vec<Notice>) {
         let voice = &mut self.voices[slot];
         let server = &mut self.servers[voice.server as usize];

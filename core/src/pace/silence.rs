@@ -11,6 +11,7 @@ use super::{
 use crate::{stream::StreamName, time::EventTime};
 
 impl Pace {
+    /// The record's stream has spoken: a pause is over, and with it perhaps a silence.
     pub(super) fn end_pause(
         &mut self,
         slot: usize,
