@@ -3,7 +3,7 @@
 use oddline_core::{pace, stream};
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::Counts;
+use oddline_pipeline::Counts;
 
 /// One source as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

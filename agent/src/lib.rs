@@ -17,7 +17,6 @@ pub mod metrics;
 pub mod model;
 pub mod models;
 pub mod pages;
-pub mod pipeline;
 pub mod publish;
 pub mod redact;
 pub mod replay;

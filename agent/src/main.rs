@@ -8,7 +8,8 @@ use std::{
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use oddline_agent::{command, config, error::exit_code, pages, pipeline::Counts, replay, run};
+use oddline_agent::{command, config, error::exit_code, pages, replay, run};
+use oddline_pipeline::Counts;
 
 /// Reads local logs and tells only what is odd in them
 #[derive(Parser)]

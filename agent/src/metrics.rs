@@ -108,7 +108,9 @@ mod tests {
     use oddline_core::{pace, stream};
 
     use super::*;
-    use crate::{figures::SourceFigures, pipeline::Counts};
+    use oddline_pipeline::Counts;
+
+    use crate::figures::SourceFigures;
 
     #[test]
     fn labels_are_escaped_and_unknown_lags_left_out() {

@@ -3,17 +3,18 @@
 use std::{
     io::Write,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail};
 use oddline_core::{format::Format, readings::Values, terminal, verdict::CSV_HEADER};
 use oddline_detector::Model;
+use oddline_pipeline::{Counts, Output, Pipeline, Treatment, Wanted};
 
 use crate::{
     config::FLOOD_LIMIT,
-    pipeline::{Counts, Output, Pipeline, Treatment, Wanted},
     publish::sink::clean,
-    redact::{Addresses, Samples},
+    redact::{Addresses, Rules, Samples},
     source::{Begin, Item, Opener, Source, Stdin},
     worker::{self, stem},
 };
@@ -99,8 +100,7 @@ impl Log {
             component: self.component.clone(),
             values: self.values,
             offset_s: 0,
-            samples: Samples::Redacted,
-            addresses: Addresses::Keep,
+            redactor: Arc::new(Rules { samples: Samples::Redacted, addresses: Addresses::Keep }),
             flood_limit: FLOOD_LIMIT,
         }
     }

@@ -12,10 +12,10 @@ use oddline_core::{
     verdict::Verdict,
 };
 use oddline_detector::Model;
+use oddline_pipeline::{Output, Pipeline, Wanted};
 
 use super::table::table;
 use crate::{
-    pipeline::{Output, Pipeline, Wanted},
     publish::sink::{self, Marks, clean},
     replay::{self, Log},
     source::Item,

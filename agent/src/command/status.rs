@@ -103,7 +103,7 @@ mod tests {
     use oddline_core::{pace, stream};
 
     use super::*;
-    use crate::pipeline::Counts;
+    use oddline_pipeline::Counts;
 
     #[test]
     fn a_row_holds_no_control_characters() {

@@ -22,7 +22,7 @@ use crate::{
         settings::{Identity, Settings as Link, User},
         sink::Rotation,
     },
-    redact::{Addresses, Samples},
+    redact::{Addresses, Rules, Samples},
 };
 
 use self::places::Lack;
@@ -62,9 +62,7 @@ pub struct Config {
     /// What is read.
     pub sources: Vec<SourceConfig>,
     /// What is shown of an odd line.
-    pub samples: Samples,
-    /// What becomes of IP addresses in it.
-    pub addresses: Addresses,
+    pub redaction: Rules,
     /// Episodes an hour and source that travel one by one.
     pub flood_limit: u32,
     /// Memory that all of it may take.
@@ -147,8 +145,10 @@ fn read(reader: &Reader) -> Option<Config> {
         factory: factory.unwrap_or_else(|| FACTORY.into()),
         trusted_keys,
         sources: sources.into_iter().flatten().collect(),
-        samples: samples.unwrap_or(Samples::Redacted),
-        addresses: addresses.unwrap_or(Addresses::Keep),
+        redaction: Rules {
+            samples: samples.unwrap_or(Samples::Redacted),
+            addresses: addresses.unwrap_or(Addresses::Keep),
+        },
         flood_limit: flood_limit.unwrap_or(FLOOD_LIMIT),
         memory: memory?,
     })

@@ -26,6 +26,8 @@ use oddline_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use oddline_pipeline::Redactor;
+
 use crate::publish::sink;
 
 /// What leaves this host of an odd line.
@@ -59,13 +61,16 @@ pub struct Rules {
     pub addresses: Addresses,
 }
 
-impl Rules {
+impl Redactor for Rules {
+    fn shows_lines(&self) -> bool {
+        self.samples != Samples::None
+    }
+
     /// The sample of a line, cut to its bound; `None` when this host gives none, and for a line that says nothing.
     ///
     /// The line as it is read, not its bytes: escape sequences stand between a name and its secret, and the journal
     /// writes what holds them as numbers.
-    #[must_use]
-    pub fn sample(self, line: &[u8]) -> Option<Sample> {
+    fn sample(&self, line: &[u8]) -> Option<Sample> {
         if self.samples == Samples::None {
             return None;
         }
@@ -82,8 +87,7 @@ impl Rules {
 
     /// The name of a server or a component, which may stem from a line: also where no line may leave. The same name
     /// always becomes the same text, and two may become one. Addresses stay: a server may have no other name.
-    #[must_use]
-    pub fn name(self, name: &str) -> Name {
+    fn name(&self, name: &str) -> Name {
         let name = sink::clean(name);
         if self.samples == Samples::Full {
             return Name::cut(&name);

@@ -8,6 +8,7 @@ use std::{
 
 use oddline_core::wire::ModelId;
 use oddline_detector::InferError;
+use oddline_pipeline::Output;
 
 use super::{
     followed::{Followed, Turn},
@@ -16,7 +17,6 @@ use super::{
 };
 use crate::{
     figures::SourceFigures,
-    pipeline::Output,
     source::discover::{Discover, Scan},
 };
 

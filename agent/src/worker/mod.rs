@@ -36,6 +36,7 @@ use oddline_core::{
     id::Epoch,
 };
 use oddline_detector::InferError;
+use oddline_pipeline::Output;
 use tokio::sync::oneshot;
 
 use self::noted::Noted;
@@ -53,7 +54,6 @@ use crate::{
     config::Config,
     events::{Told, say},
     figures::Reading,
-    pipeline::Output,
     publish::sink,
     source::backoff::Backoff,
     spool::SharedState,

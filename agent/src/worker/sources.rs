@@ -7,12 +7,14 @@ use std::{
     fs::File,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Instant, SystemTime},
 };
 
 use anyhow::{Context, Result, bail};
 use oddline_core::event::{Event, Gap, SourceName, Text};
 use oddline_detector::InferError;
+use oddline_pipeline::{Output, Treatment};
 
 use super::{
     appearances::Appearances,
@@ -29,7 +31,7 @@ use crate::{
     events::{Told, say},
     figures::SourceFigures,
     memory::Budget,
-    pipeline::{Output, Treatment},
+    redact::Rules,
     source::{
         Begin, Opener, Source, SourceError, Stdin,
         discover::{Discover, Pattern},
@@ -98,8 +100,7 @@ pub struct Sources {
 
 #[derive(Clone)]
 struct Common {
-    samples: crate::redact::Samples,
-    addresses: crate::redact::Addresses,
+    redactor: Arc<Rules>,
     flood_limit: u32,
 }
 
@@ -145,7 +146,7 @@ impl Sources {
             configs: config.sources.clone(),
             opener,
             helper: Helper::new(board.stopping()),
-            common: Common { samples: config.samples, addresses: config.addresses, flood_limit: config.flood_limit },
+            common: Common { redactor: Arc::new(config.redaction), flood_limit: config.flood_limit },
             state: known.state,
             stored: known.positions.into_iter().map(|stored| (stored.key.clone(), stored)).collect(),
             budget: config.memory.clone(),
@@ -313,15 +314,14 @@ impl Sources {
         active: &Active,
         out: &mut Output,
     ) -> Result<(), SetupError> {
-        let Common { samples, addresses, flood_limit } = self.common.clone();
+        let Common { redactor, flood_limit } = self.common.clone();
         let treatment = Treatment {
             format: config.format.clone(),
             server: config.server.clone(),
             component,
             values: config.values,
             offset_s: config.offset_s,
-            samples,
-            addresses,
+            redactor,
             flood_limit,
         };
         say(&Told::Follows { source: identity.name.clone() });

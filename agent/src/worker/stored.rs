@@ -1,11 +1,11 @@
 //! What the state file holds of a source, read back.
 
 use oddline_core::wire::ModelId;
+use oddline_pipeline::{Remembered, Remembers};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     events::{Told, say},
-    pipeline::{Remembered, Remembers},
     source::Position,
     state::StoredSource,
 };

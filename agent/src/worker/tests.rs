@@ -12,9 +12,13 @@ use oddline_core::{id::ModelHash, time::EventTime, wire::ModelId};
 use super::*;
 use crate::{
     config,
-    pipeline::tests::model::{self, LEVEL, VERSION},
     state::{Opened, State},
 };
+
+#[path = "../../../pipeline/src/tests/model.rs"]
+mod model;
+
+use model::{LEVEL, VERSION};
 
 /// A worker over the state in a folder, as after a start with these sources.
 fn worker(folder: &Path, sources: &str) -> Worker {

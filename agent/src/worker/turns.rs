@@ -9,6 +9,7 @@ use std::{
 
 use oddline_core::event::{Event, SourceFault, SourceName, Text};
 use oddline_detector::InferError;
+use oddline_pipeline::Output;
 
 use super::{
     ROUND_EVENTS_MAX,
@@ -21,7 +22,6 @@ use super::{
 use crate::{
     clock,
     events::{Told, say},
-    pipeline::Output,
     source::discover::{Pattern, Scan},
 };
 

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use oddline_core::event::{Event, SourceFault, SourceName, Text};
+use oddline_pipeline::Output;
 
 use super::{Followed, SOUND_AFTER};
 use crate::{
     clock,
     events::{Told, say},
-    pipeline::Output,
     source::SourceError,
     worker::words::hangs,
 };

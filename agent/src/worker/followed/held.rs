@@ -1,12 +1,12 @@
 //! The memory that a source takes.
 
 use oddline_detector::InferError;
+use oddline_pipeline::Pipeline;
 
 use super::{Active, Followed};
 use crate::{
     events::{Told, say},
     memory::{Budget, SOURCE_BYTES},
-    pipeline::Pipeline,
 };
 
 impl Followed {

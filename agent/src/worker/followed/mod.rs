@@ -13,6 +13,7 @@ use oddline_core::{
     wire::ModelId,
 };
 use oddline_detector::{InferError, Model};
+use oddline_pipeline::{Output, Pipeline, Treatment};
 
 use super::{
     stored::{Stored, Stores, remembered},
@@ -22,7 +23,6 @@ use crate::{
     clock,
     events::{Told, say},
     figures::SourceFigures,
-    pipeline::{Output, Pipeline, Treatment},
     source::{Gap as SourceGap, Item, Source, backoff::Backoff},
     state::{CHUNK_BYTES_MAX, SourceChange, StoredSource},
 };

@@ -9,9 +9,7 @@ use oddline_core::{
 };
 
 use super::*;
-use crate::redact::{Addresses, Samples};
-
-const RULES: Rules = Rules { samples: Samples::Redacted, addresses: Addresses::Keep };
+use crate::redactor::Unredacted;
 
 fn view() -> RecordView {
     let threshold = Threshold { value: 1.0, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) };
@@ -65,15 +63,27 @@ impl Told {
     }
 
     fn take(&mut self, judged: &Judged) -> Vec<Event> {
-        let around =
-            Around { source: &self.source, view: &self.view, model: 3, passed: None, line: None, rules: RULES };
+        let around = Around {
+            source: &self.source,
+            view: &self.view,
+            model: 3,
+            passed: None,
+            line: None,
+            redactor: &Unredacted,
+        };
         self.episodes.take(judged, around, &mut self.events);
         core::mem::take(&mut self.events)
     }
 
     fn note(&mut self, notice: &Notice) -> Vec<Event> {
-        let around =
-            Around { source: &self.source, view: &self.view, model: 3, passed: None, line: None, rules: RULES };
+        let around = Around {
+            source: &self.source,
+            view: &self.view,
+            model: 3,
+            passed: None,
+            line: None,
+            redactor: &Unredacted,
+        };
         self.episodes.note(notice, around, &mut self.events);
         core::mem::take(&mut self.events)
     }
@@ -113,7 +123,7 @@ fn a_held_episode_stays_silent_to_its_end() {
     assert_eq!(told.take(&judged(20, "d", Step::Closed(whole()), 0.1)), []);
     let summary = told.take(&judged(3_602, "c", Step::Goes, 0.1));
     assert!(matches!(&*summary, [Event::FloodSummary(f)] if f.suppressed == 1 && f.from == at(2)));
-    told.episodes.rest(&told.source.clone(), RULES, &mut told.events);
+    told.episodes.rest(&told.source.clone(), &Unredacted, &mut told.events);
     assert_eq!(told.events, [], "told once");
 }
 
@@ -218,6 +228,6 @@ fn the_clock_has_a_flood_limit_of_its_own() {
     assert_eq!(told.take(&judged(1, "d", Step::Opened, 2.0)).len(), 1, "event time still has its own");
     assert_eq!(told.note(&Notice::Spoke { stream: name("c9"), time: at(950), by_clock: true }), []);
     let mut events = Vec::new();
-    told.episodes.clock(at(900 + 3_600), &told.source.clone(), RULES, &mut events);
+    told.episodes.clock(at(900 + 3_600), &told.source.clone(), &Unredacted, &mut events);
     assert!(matches!(&*events, [Event::FloodSummary(f)] if f.by_clock && f.suppressed == 8));
 }

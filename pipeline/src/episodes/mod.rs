@@ -26,7 +26,7 @@ use super::{
     describe::{self, Seen},
     flood::Flood,
 };
-use crate::redact::Rules;
+use crate::redactor::Redactor;
 
 /// Episodes open at a time: one a stream of values, one a silent stream, one a counter. An evicted stream never ends
 /// its own; beyond the bound the first by name is forgotten, and counted.
@@ -83,10 +83,10 @@ pub struct Around<'a> {
     pub model: u64,
     /// The source's watermark when its line was read; `None` where nothing has one, and the time of what was found does.
     pub passed: Option<EventTime>,
-    /// The odd line, to be shown by the rules: redacted once the flood limit has let its episode through.
+    /// The odd line, to be shown : redacted once the flood limit has let its episode through.
     pub line: Option<&'a [u8]>,
     /// What may be shown.
-    pub rules: Rules,
+    pub redactor: &'a dyn Redactor,
 }
 
 impl Episodes {
@@ -187,8 +187,8 @@ impl Episodes {
     }
 
     /// The wall clock says that event time would be `until`: what it held back may be due.
-    pub fn clock(&mut self, until: EventTime, source: &SourceName, rules: Rules, events: &mut Vec<Event>) {
-        let summary = self.flood_by_clock.due(source, until, rules);
+    pub fn clock(&mut self, until: EventTime, source: &SourceName, redactor: &dyn Redactor, events: &mut Vec<Event>) {
+        let summary = self.flood_by_clock.due(source, until, redactor);
         events.extend(summary.map(|mut summary| {
             summary.by_clock = true;
             Event::FloodSummary(summary)
@@ -196,9 +196,9 @@ impl Episodes {
     }
 
     /// What a replay still holds at the end of its file. Open episodes stay open: their end was not seen.
-    pub fn rest(&mut self, source: &SourceName, rules: Rules, events: &mut Vec<Event>) {
+    pub fn rest(&mut self, source: &SourceName, redactor: &dyn Redactor, events: &mut Vec<Event>) {
         for flood in [&mut self.flood, &mut self.flood_of_pace] {
-            events.extend(flood.rest(source, rules).map(Event::FloodSummary));
+            events.extend(flood.rest(source, redactor).map(Event::FloodSummary));
         }
     }
 
@@ -207,7 +207,7 @@ impl Episodes {
         let latest = around.passed.unwrap_or(time);
         self.latest = Some(latest);
         for flood in [&mut self.flood, &mut self.flood_of_pace] {
-            events.extend(flood.due(around.source, latest, around.rules).map(Event::FloodSummary));
+            events.extend(flood.due(around.source, latest, around.redactor).map(Event::FloodSummary));
         }
     }
 

@@ -1,34 +1,37 @@
-//! One source's way from a line to its events: parse, judge, tell. Pure: lines and clocks come as arguments, so that
-//! `run` and `replay` are the same code.
+//! One source's way from a line to its events: parse, judge, report. Pure: lines, clocks and what may be shown of a line
+//! come as arguments, so that a live agent, a replay and the trainer run the same code.
 //!
 //! ```text
 //!  line -> Parser -> Record -+-> Judge -> Verdict -+-> Episodes -> Event
 //!                            `-> Pace  -> Notice  -'
 //! ```
 //!
-//! Which numbers of a record are judged, each in a stream of its own, says [`readings`]. What [`Pace`] notices never goes
-//! through the judge: verdicts are those of the trainer's test on the same records.
+//! [`reader`] is the first step, which the trainer takes alone: from lines to records and to the numbers that are judged,
+//! each in a stream of its own. What [`Pace`] notices never goes through the judge: verdicts are those of the trainer's
+//! test on the same records.
 
 mod crowd;
 mod describe;
 mod episodes;
 mod flood;
 mod output;
+pub mod reader;
+pub mod redactor;
 mod remembered;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod waiting;
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use oddline_core::{
     episode::Step,
     event::SourceName,
-    format::{Context, Format, Parser},
+    format::Format,
     limits::NAME_BYTES_MAX,
     pace::{self, Heard, Notice, Pace},
-    readings::{Values, readings},
-    record::{Fault, Record},
+    readings::Values,
+    record::Record,
     stream,
     time::EventTime,
 };
@@ -37,13 +40,14 @@ use oddline_detector::{InferError, Intake, Judge, Judged, Model, Names};
 use self::{
     crowd::Crowd,
     episodes::{Around, Episodes},
+    reader::{LineReader, each_reading, is_no_row},
     waiting::{Item, Span, Waiting},
 };
 pub use self::{
     output::{Output, Wanted},
+    redactor::{Redactor, Unredacted},
     remembered::{Counts, Remembered, Remembers},
 };
-use crate::redact::{Addresses, Rules, Samples};
 
 /// How one source is treated.
 #[derive(Debug, Clone)]
@@ -58,29 +62,20 @@ pub struct Treatment {
     pub values: Values,
     /// Seconds east of UTC of times without a zone.
     pub offset_s: i32,
-    /// What leaves this host of an odd line.
-    pub samples: Samples,
-    /// What becomes of IP addresses in it.
-    pub addresses: Addresses,
+    /// What events show of lines and names.
+    pub redactor: Arc<dyn Redactor>,
     /// Episodes an hour that travel one by one.
     pub flood_limit: u32,
-}
-
-impl Treatment {
-    fn rules(&self) -> Rules {
-        Rules { samples: self.samples, addresses: self.addresses }
-    }
 }
 
 /// One source.
 pub struct Pipeline {
     source: SourceName,
     treatment: Treatment,
-    parser: Parser,
+    reader: LineReader,
     judge: Judge,
     pace: Pace,
     episodes: Episodes,
-    previous: Option<EventTime>,
     counts: Counts,
     crowd: Crowd,
     waiting: Waiting,
@@ -108,11 +103,10 @@ impl Pipeline {
         Ok(Self {
             source: SourceName::cut(source),
             judge: Judge::with_state(model, remembered.judge)?,
+            reader: LineReader::resumed(remembered.parser, remembered.previous, treatment.offset_s),
             treatment,
-            parser: remembered.parser,
             pace: remembered.pace,
             episodes: remembered.episodes,
-            previous: remembered.previous,
             counts: remembered.counts,
             crowd: remembered.crowd,
             waiting: Waiting::default(),
@@ -138,7 +132,7 @@ impl Pipeline {
 
     /// What follows is another file of the source.
     pub fn start_of_file(&mut self) {
-        self.parser.start_of_file();
+        self.reader.start_of_file();
     }
 
     /// Takes one line; appends what is to be told and, for whoever wants them, the verdicts.
@@ -147,11 +141,9 @@ impl Pipeline {
     /// When the model cannot be run.
     pub fn line(&mut self, bytes: &[u8], modified: Option<EventTime>, out: &mut Output) -> Result<(), InferError> {
         self.counts.lines += 1;
-        let context = Context { previous: self.previous, reference: modified, offset_s: self.treatment.offset_s };
-        let Some(record) = self.parser.parse(bytes, &context) else { return Ok(()) };
-        self.previous = record.time.or(self.previous);
+        let Some(record) = self.reader.read(bytes, modified) else { return Ok(()) };
         self.counts.faults += u64::from(record.fault.is_some());
-        let line = self.waiting.keep(if self.treatment.samples == Samples::None { &[] } else { bytes });
+        let line = self.waiting.keep(if self.treatment.redactor.shows_lines() { bytes } else { &[] });
         let evicted = self.evicted();
         let judged = if is_no_row(&record) {
             0
@@ -160,7 +152,7 @@ impl Pipeline {
             self.judge(&record, &line)?
         };
         if self.evicted() > evicted
-            && let Some(now) = self.pace.watermark().or(self.previous)
+            && let Some(now) = self.pace.watermark().or(self.reader.last_time())
             && self.crowd.evicted(now)
         {
             self.waiting.push(Item::Crowd(now), &line, self.pace.watermark());
@@ -193,7 +185,7 @@ impl Pipeline {
         self.queue_notices(&Span::default());
         self.tell(out);
         if let Some(until) = until {
-            self.episodes.clock(until, &self.source, self.treatment.rules(), &mut out.events);
+            self.episodes.clock(until, &self.source, &*self.treatment.redactor, &mut out.events);
         }
         Ok(())
     }
@@ -204,27 +196,27 @@ impl Pipeline {
     /// When the model cannot be run.
     pub fn finish(&mut self, out: &mut Output) -> Result<(), InferError> {
         self.idle(out)?;
-        self.episodes.rest(&self.source, self.treatment.rules(), &mut out.events);
+        self.episodes.rest(&self.source, &*self.treatment.redactor, &mut out.events);
         Ok(())
     }
 
     /// Everything to go on from, to be written. Call [`Pipeline::idle`] first: what waits is not part of it.
     #[must_use]
     pub fn remembers(&self) -> Remembers<'_> {
-        let Self { parser, pace, episodes, previous, counts, crowd, .. } = self;
-        let judge = self.judge.state();
-        Remembers { parser, judge, pace, episodes, previous: *previous, counts: *counts, crowd: *crowd }
+        let Self { reader, pace, episodes, counts, crowd, .. } = self;
+        let (judge, previous) = (self.judge.state(), reader.last_time());
+        Remembers { parser: reader.parser(), judge, pace, episodes, previous, counts: *counts, crowd: *crowd }
     }
 
     /// A copy of it.
     #[must_use]
     pub fn remembered(&self) -> Remembered {
         Remembered {
-            parser: self.parser.clone(),
+            parser: self.reader.parser().clone(),
             judge: self.judge.state().clone(),
             pace: self.pace.clone(),
             episodes: self.episodes.clone(),
-            previous: self.previous,
+            previous: self.reader.last_time(),
             counts: self.counts,
             crowd: self.crowd,
         }
@@ -283,12 +275,12 @@ impl Pipeline {
     /// Event time of the last record that had one.
     #[must_use]
     pub fn last_time(&self) -> Option<EventTime> {
-        self.previous
+        self.reader.last_time()
     }
 
     /// Lets [`Pace`] hear the record.
     fn hear(&mut self, record: &Record<'_>, line: &Span) {
-        let Some(time) = self.previous else { return };
+        let Some(time) = self.reader.last_time() else { return };
         let heard = Heard {
             server: cut(record.server.as_deref().unwrap_or(&self.treatment.server)),
             component: cut(record.component.as_deref().unwrap_or(&self.treatment.component)),
@@ -316,49 +308,31 @@ impl Pipeline {
 
     /// Judges the values of a record. How many there were.
     fn judge(&mut self, record: &Record<'_>, line: &Span) -> Result<u64, InferError> {
-        let mut component = std::mem::take(&mut self.component);
-        let mut judged = 0;
-        for (field, value) in readings(record, self.treatment.values) {
-            let Some(field) = field else {
-                judged += self.judge_one(record, line)?;
-                continue;
-            };
-            component.clear();
-            let of = record.component.as_deref().unwrap_or(&self.treatment.component);
-            component.extend([of, ".", field]);
-            let reading = Record {
-                time: record.time,
-                server: record.server.as_deref().map(Cow::Borrowed),
-                component: Some(Cow::Borrowed(&component)),
-                value: Some(value),
-                ..Record::default()
-            };
-            judged += self.judge_one(&reading, line)?;
-        }
-        self.component = component;
-        Ok(judged)
-    }
-
-    fn judge_one(&mut self, reading: &Record<'_>, line: &Span) -> Result<u64, InferError> {
         let names = Names { server: &self.treatment.server, component: &self.treatment.component };
-        // The verdict on this very record may come back with the push that fills its block.
-        self.waiting.push(Item::Record, line, self.pace.watermark());
-        let taken = matches!(self.judge.push(reading, names, &mut self.judged)?, Intake::Judged(_));
-        if !taken {
-            self.waiting.take_back();
-        }
-        Ok(u64::from(taken))
+        let passed = self.pace.watermark();
+        let mut judged = 0;
+        each_reading(record, names.component, self.treatment.values, &mut self.component, |reading| {
+            // The verdict on this very record may come back with the push that fills its block.
+            self.waiting.push(Item::Record, line, passed);
+            if matches!(self.judge.push(reading, names, &mut self.judged)?, Intake::Judged(_)) {
+                judged += 1;
+            } else {
+                self.waiting.take_back();
+            }
+            Ok(())
+        })?;
+        Ok(judged)
     }
 
     /// Tells what has its turn: verdicts that are there, and notices that no missing verdict stands before.
     fn tell(&mut self, out: &mut Output) {
-        let rules = self.treatment.rules();
+        let redactor = &*self.treatment.redactor;
         let model = self.judge.model();
         let mut judged = self.judged.drain(..);
         while let Some((item, passed)) = self.waiting.front() {
             let around = |line| {
                 let (source, view) = (&self.source, &model.profile.record);
-                Around { source, view, model: model.version, passed, line, rules }
+                Around { source, view, model: model.version, passed, line, redactor }
             };
             match item {
                 Item::Notice(notice) => {
@@ -386,11 +360,6 @@ impl Pipeline {
         drop(judged);
         self.waiting.forget();
     }
-}
-
-/// Whether a line is no row of its table: it is a fault, and nothing in it has a name.
-fn is_no_row(record: &Record<'_>) -> bool {
-    matches!(record.fault, Some(Fault::Fields | Fault::Header))
 }
 
 /// As the judge cuts names.

@@ -136,8 +136,8 @@ pub fn first(number: u64, stream: &StreamName, seen: &Seen<'_>, around: Around<'
     let mut episode = Episode {
         source: around.source.clone(),
         number,
-        server: around.rules.name(&stream.server),
-        component: around.rules.name(&stream.component),
+        server: around.redactor.name(&stream.server),
+        component: around.redactor.name(&stream.component),
         kind: seen.kind(),
         first: seen.time(),
         last: seen.time(),
@@ -149,7 +149,7 @@ pub fn first(number: u64, stream: &StreamName, seen: &Seen<'_>, around: Around<'
         value: Finite::<f64>::nearest(0.0),
         expected: None,
         learning: matches!(seen, Seen::Verdict(verdict, _) if verdict.learning),
-        samples: around.line.and_then(|line| around.rules.sample(line)).into_iter().collect(),
+        samples: around.line.and_then(|line| around.redactor.sample(line)).into_iter().collect(),
         model: around.model,
         by_clock: false,
     };
@@ -173,8 +173,8 @@ pub fn bytes(episode: &Episode) -> usize {
 pub fn silence(silent: &Silent, around: &Around<'_>) -> Silence {
     Silence {
         source: around.source.clone(),
-        server: around.rules.name(&silent.stream.server),
-        component: around.rules.name(&silent.stream.component),
+        server: around.redactor.name(&silent.stream.server),
+        component: around.redactor.name(&silent.stream.component),
         last: silent.last,
         until: silent.until,
         usual_s: Finite::<f64>::nearest(silent.usual_s),
@@ -190,8 +190,8 @@ pub fn silent_episode(number: u64, silent: &Silent, around: Around<'_>) -> Episo
     Episode {
         source: around.source.clone(),
         number,
-        server: around.rules.name(&silent.stream.server),
-        component: around.rules.name(&silent.stream.component),
+        server: around.redactor.name(&silent.stream.server),
+        component: around.redactor.name(&silent.stream.component),
         kind: Kind::Silence,
         first: silent.last,
         last: silent.last,

@@ -11,7 +11,7 @@ use oddline_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::redact::Rules;
+use crate::redactor::Redactor;
 
 /// A summary is due this long after the first episode held back, in seconds.
 const SUMMARY_S: f64 = 3_600.0;
@@ -93,23 +93,23 @@ impl Flood {
     }
 
     /// The summary that is due at event time `now`, if one is.
-    pub fn due(&mut self, source: &SourceName, now: EventTime, rules: Rules) -> Option<FloodSummary> {
+    pub fn due(&mut self, source: &SourceName, now: EventTime, redactor: &dyn Redactor) -> Option<FloodSummary> {
         let due = self.held.as_ref().is_some_and(|held| now.seconds_since(held.from) >= SUMMARY_S);
-        if due { self.rest(source, rules) } else { None }
+        if due { self.rest(source, redactor) } else { None }
     }
 
     /// What is held back, at the end of a replay.
-    pub fn rest(&mut self, source: &SourceName, rules: Rules) -> Option<FloodSummary> {
-        self.held.take().map(|held| held.summary(source, rules))
+    pub fn rest(&mut self, source: &SourceName, redactor: &dyn Redactor) -> Option<FloodSummary> {
+        self.held.take().map(|held| held.summary(source, redactor))
     }
 }
 
 impl Held {
-    fn summary(self, source: &SourceName, rules: Rules) -> FloodSummary {
+    fn summary(self, source: &SourceName, redactor: &dyn Redactor) -> FloodSummary {
         let suppressed = self.components.values().sum::<u64>() + self.others;
         let mut named: BTreeMap<Name, u64> = BTreeMap::new();
         for (component, count) in self.components {
-            *named.entry(rules.name(&component)).or_default() += count;
+            *named.entry(redactor.name(&component)).or_default() += count;
         }
         let mut counts: Vec<(Name, u64)> = named.into_iter().collect();
         counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -127,10 +127,28 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::redact::{Addresses, Samples};
+    use oddline_core::event::Sample;
 
-    const RULES: Rules = Rules { samples: Samples::None, addresses: Addresses::Keep };
+    use super::*;
+    use crate::redactor::Unredacted;
+
+    /// Masks names with an `@`.
+    #[derive(Debug)]
+    struct Masked;
+
+    impl Redactor for Masked {
+        fn shows_lines(&self) -> bool {
+            false
+        }
+
+        fn sample(&self, _line: &[u8]) -> Option<Sample> {
+            None
+        }
+
+        fn name(&self, name: &str) -> Name {
+            Name::cut(if name.contains('@') { "[email]" } else { name })
+        }
+    }
 
     fn at(seconds: i64) -> EventTime {
         EventTime::from_micros(seconds * 1_000_000)
@@ -142,12 +160,12 @@ mod tests {
         let mut flood = Flood::new(60);
         let admitted = (0..100).filter(|i| flood.admit(at(0), if i % 2 == 0 { "a" } else { "b" })).count();
         assert_eq!(admitted, 60);
-        assert!(flood.due(&source, at(3_599), RULES).is_none());
-        let summary = flood.due(&source, at(3_600), RULES).unwrap();
+        assert!(flood.due(&source, at(3_599), &Unredacted).is_none());
+        let summary = flood.due(&source, at(3_600), &Unredacted).unwrap();
         assert_eq!((summary.suppressed, summary.others), (40, 0));
         let components: Vec<(&str, u64)> = summary.components.iter().map(|(n, c)| (&**n, *c)).collect();
         assert_eq!(components, [("a", 20), ("b", 20)]);
-        assert!(flood.due(&source, at(9_000), RULES).is_none());
+        assert!(flood.due(&source, at(9_000), &Unredacted).is_none());
         assert!(flood.admit(at(60), "a"), "one token a minute");
         assert!(!flood.admit(at(60), "a"));
         assert!(!flood.admit(at(30), "a"), "a watermark set back brings no token");
@@ -159,7 +177,7 @@ mod tests {
         for component in ["ann@example.org", "web", "bob@example.org"] {
             assert!(!flood.admit(at(0), component));
         }
-        let summary = flood.rest(&SourceName::cut("log"), RULES).unwrap();
+        let summary = flood.rest(&SourceName::cut("log"), &Masked).unwrap();
         let components: Vec<(&str, u64)> = summary.components.iter().map(|(n, c)| (&**n, *c)).collect();
         assert_eq!((summary.suppressed, components), (3, vec![("[email]", 2), ("web", 1)]));
     }

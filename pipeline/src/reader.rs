@@ -1,0 +1,98 @@
+//! Lines to records, and records to the numbers that are judged: the step that agent, replay and trainer share. Reads no
+//! file: lines, and when their file was last written, come as arguments.
+
+use std::borrow::Cow;
+
+use oddline_core::{
+    format::{Context, Format, Parser},
+    readings::{Values, readings},
+    record::{Fault, Record},
+    time::EventTime,
+};
+
+/// Reads the lines of one source in order: a line may leave out what an earlier one told.
+#[derive(Debug, Clone)]
+pub struct LineReader {
+    parser: Parser,
+    previous: Option<EventTime>,
+    offset_s: i32,
+}
+
+impl LineReader {
+    /// Before a source's first line. `offset_s`: seconds east of UTC of times without a zone.
+    #[must_use]
+    pub fn new(format: Format, offset_s: i32) -> Self {
+        Self::resumed(Parser::new(format), None, offset_s)
+    }
+
+    /// After the lines that `parser` has read, the last with the time `previous`.
+    #[must_use]
+    pub fn resumed(parser: Parser, previous: Option<EventTime>, offset_s: i32) -> Self {
+        Self { parser, previous, offset_s }
+    }
+
+    /// What follows is another file of the source.
+    pub fn start_of_file(&mut self) {
+        self.parser.start_of_file();
+    }
+
+    /// Reads one line of a file last written at `modified`; `None` for a table's header and for a line without text.
+    pub fn read<'a>(&mut self, line: &'a [u8], modified: Option<EventTime>) -> Option<Record<'a>> {
+        let context = Context { previous: self.previous, reference: modified, offset_s: self.offset_s };
+        let record = self.parser.parse(line, &context)?;
+        self.previous = record.time.or(self.previous);
+        Some(record)
+    }
+
+    /// Event time of the last record that had one; it applies to those that follow without.
+    #[must_use]
+    pub fn last_time(&self) -> Option<EventTime> {
+        self.previous
+    }
+
+    /// What reads its lines.
+    #[must_use]
+    pub fn parser(&self) -> &Parser {
+        &self.parser
+    }
+}
+
+/// Hands out what of a record is judged: the record where it has a value of its own, else each of its numbers as a record
+/// of the stream `component.name`. Nothing of a line that is no row of its table. `component` is what a record that names
+/// none is called; `buffer` is memory for names, used again.
+///
+/// # Errors
+/// As `each`.
+pub fn each_reading<E>(
+    record: &Record<'_>,
+    component: &str,
+    values: Values,
+    buffer: &mut String,
+    mut each: impl FnMut(&Record<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    if is_no_row(record) {
+        return Ok(());
+    }
+    for (field, value) in readings(record, values) {
+        let Some(field) = field else {
+            each(record)?;
+            continue;
+        };
+        buffer.clear();
+        buffer.extend([record.component.as_deref().unwrap_or(component), ".", field]);
+        each(&Record {
+            time: record.time,
+            server: record.server.as_deref().map(Cow::Borrowed),
+            component: Some(Cow::Borrowed(buffer)),
+            value: Some(value),
+            ..Record::default()
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether a line is no row of its table: it is a fault, and nothing in it has a name.
+#[must_use]
+pub fn is_no_row(record: &Record<'_>) -> bool {
+    matches!(record.fault, Some(Fault::Fields | Fault::Header))
+}
