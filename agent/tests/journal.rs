@@ -12,6 +12,7 @@ use std::{
 };
 
 use oddline_agent::source::{Begin, Cause, Item, Journal, JournalPosition, SourceError, journal::Reader};
+use oddline_testkit::not_run;
 
 /// Prints the entries of a file from the cursor's on, or all where there is none, and waits to be killed.
 const STAND_IN: &str = r#"#!/bin/sh
@@ -171,14 +172,6 @@ fn a_child_that_ends_is_an_error_and_another_takes_over() {
     let nobody = Reader { program: "/nowhere/journalctl".to_owned(), arguments: Vec::new() };
     let error = Journal::new(nobody, Begin::Start).next().unwrap_err();
     assert!(matches!(error, SourceError::Start { .. }), "{error}");
-}
-
-/// Names this test as not run, with the reason.
-fn not_run(name: &str, why: &str) {
-    if let Some(path) = std::env::var_os("ODDLINE_NOT_RUN") {
-        let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
-        writeln!(file, "{name}: {why}").unwrap();
-    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may die where it stands")]
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{Read, Write},
+    fs,
+    io::Read,
     os::unix::fs::{chown, lchown, symlink},
     path::{Path, PathBuf},
     process::Command,
@@ -15,6 +15,7 @@ use oddline_agent::source::{
     discover::{Discover, Pattern},
     opener::Own,
 };
+use oddline_testkit::not_run;
 
 /// Two users that are neither root nor whoever runs the tests.
 const MALLORY: u32 = 65_533;
@@ -54,12 +55,10 @@ impl Folder {
 
 /// Making files that are another's needs root.
 fn is_root(test: &str) -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root && let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
-        let mut list = OpenOptions::new().append(true).create(true).open(list).unwrap();
-        writeln!(list, "{test}: giving files to other users needs root").unwrap();
+    if !oddline_testkit::is_root() {
+        not_run(test, "giving files to other users needs root");
     }
-    is_root
+    oddline_testkit::is_root()
 }
 
 fn text(opener: &Opener, path: &Path) -> Result<String, SourceError> {

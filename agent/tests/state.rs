@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, OpenOptions},
+    fs,
     io::{BufRead, BufReader, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -16,26 +16,7 @@ use oddline_agent::state::{
     CHUNK_BYTES_MAX, Commit, ENTRY_BYTES_MAX, Opened, SPOOL_BYTES_MAX, SourceChange, State, StateError, StoredSource,
     VALUE_BYTES_MAX,
 };
-
-/// Marsaglia's xorshift64: the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-
-    fn index(&mut self, n: usize) -> usize {
-        usize::try_from(self.below(n as u64)).unwrap()
-    }
-
-    fn bytes(&mut self, most: u64) -> Vec<u8> {
-        (0..self.below(most)).map(|_| u8::try_from(self.below(256)).unwrap()).collect()
-    }
-}
+use oddline_testkit::{Random, not_run};
 
 type Chunks = Vec<Vec<u8>>;
 
@@ -104,17 +85,17 @@ impl Model {
             let chunk_count = u32::try_from(random.below(5)).unwrap();
             let is_given = |random: &mut Random, index: u32| index >= old || random.below(2) == 0;
             let chunks = (0..chunk_count).filter(|i| is_given(random, *i)).collect::<Vec<_>>();
-            let chunks = chunks.into_iter().map(|i| (i, random.bytes(9_000))).collect();
-            commit.sources.push(SourceChange { key, position: random.bytes(50), chunks, chunk_count });
+            let chunks = chunks.into_iter().map(|i| (i, random.bytes_below(9_000))).collect();
+            commit.sources.push(SourceChange { key, position: random.bytes_below(50), chunks, chunk_count });
         }
         if random.below(10) == 0 {
             commit.removed.push(b"source2".to_vec());
         }
         if random.below(4) == 0 {
-            let value = (random.below(3) > 0).then(|| random.bytes(40_000));
+            let value = (random.below(3) > 0).then(|| random.bytes_below(40_000));
             commit.values.push((format!("value{}", random.below(4)), value));
         }
-        commit.entries = (0..random.below(6)).map(|_| random.bytes(900)).collect();
+        commit.entries = (0..random.below(6)).map(|_| random.bytes_below(900)).collect();
         commit
     }
 }
@@ -128,7 +109,7 @@ fn open(path: &Path) -> State {
 /// A file with some history, closed; and what it holds.
 fn file_with_history(dir: &Path) -> (PathBuf, Model) {
     let path = dir.join("state");
-    let (mut state, mut model, mut random) = (open(&path), Model::default(), Random(99));
+    let (mut state, mut model, mut random) = (open(&path), Model::default(), Random::new(99));
     for _ in 0..30 {
         let commit = model.random_commit(&mut random);
         state.commit(&commit).unwrap();
@@ -142,7 +123,7 @@ fn random_actions_agree_with_the_model() {
     for seed in 1..=25_u64 {
         let dir = tempfile::tempdir().unwrap();
         let (path, copy) = (dir.path().join("state"), dir.path().join("copy"));
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Random::new(seed);
         let (mut state, mut model) = (open(&path), Model::default());
         let epoch = state.epoch();
         for _ in 0..60 {
@@ -163,7 +144,7 @@ fn random_actions_agree_with_the_model() {
                     model.ack(up_to);
                 }
                 7 => {
-                    let (from, most) = (random.below(model.last + 2), random.index(4_000));
+                    let (from, most) = (random.below(model.last + 2), random.size_below(4_000));
                     let found = state.peek(from, most).unwrap();
                     let expected = model.spool.range(from..).map(|(s, e)| (*s, e.clone()));
                     assert!(expected.take(found.len()).eq(found.iter().cloned()), "seed {seed}");
@@ -231,12 +212,12 @@ fn a_flipped_bit_is_harmless_or_the_file_is_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let (path, model) = file_with_history(dir.path());
     let bytes = fs::read(path).unwrap();
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     let mut harmless = 0;
     for n in 0..300 {
         let mut flipped = bytes.clone();
         // The first page holds the roots of everything.
-        let at = if n < 100 { random.index(4096) } else { random.index(flipped.len()) };
+        let at = if n < 100 { random.size_below(4096) } else { random.size_below(flipped.len()) };
         flipped[at] ^= 1 << random.below(8);
         harmless += usize::from(is_all_there(&flipped, dir.path(), &[&model]));
     }
@@ -248,13 +229,13 @@ fn a_torn_commit_is_there_or_not_there() {
     const SECTOR: usize = 512;
     let dir = tempfile::tempdir().unwrap();
     let (path, before) = file_with_history(dir.path());
-    let mut random = Random(11);
+    let mut random = Random::new(11);
     let (mut there, mut not_there) = (0, 0);
     for _ in 0..15 {
         let mut model = before.clone();
         let mut state = open(&path);
         let old = fs::read(&path).unwrap();
-        let commit = Commit { entries: vec![random.bytes(900)], ..before.random_commit(&mut random) };
+        let commit = Commit { entries: vec![random.bytes_below(900)], ..before.random_commit(&mut random) };
         state.commit(&commit).unwrap();
         model.commit(&commit);
         let new = fs::read(&path).unwrap();
@@ -346,14 +327,6 @@ fn bounds_are_kept_and_leave_the_state_as_it_was() {
     state.commit(&full).unwrap();
 }
 
-/// Names a test as not run, with the reason.
-fn not_run(name: &str, why: &str) {
-    if let Some(path) = std::env::var_os("ODDLINE_NOT_RUN") {
-        let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
-        writeln!(file, "{name}: {why}").unwrap();
-    }
-}
-
 /// A small disk of its own, gone with the value.
 struct Disk(tempfile::TempDir);
 
@@ -391,7 +364,7 @@ fn a_full_disk_loses_nothing_and_passes() {
             return;
         };
         let path = disk.0.path().join("state");
-        let (mut state, mut model, mut random) = (open(&path), Model::default(), Random(free + 1));
+        let (mut state, mut model, mut random) = (open(&path), Model::default(), Random::new(free + 1));
         let mut commit = model.random_commit(&mut random);
         state.commit(&commit).unwrap();
         model.commit(&commit);
@@ -457,7 +430,7 @@ fn a_killed_writer_loses_nothing_it_has_told() {
     const KILLS: u64 = 20;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state");
-    let mut random = Random(17);
+    let mut random = Random::new(17);
     let mut told = 0;
     for _ in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())

@@ -13,6 +13,7 @@ use std::{
 };
 
 use oddline_agent::source::{Begin, Cause, FilePosition, Gap, Item, Opener, Tail};
+use oddline_testkit::Random;
 
 /// Generations that the rotation keeps.
 const KEPT: usize = 3;
@@ -20,18 +21,6 @@ const ACTIONS: usize = 80;
 const SEEDS: u64 = 400;
 /// Names another number of seeds.
 const SEEDS_VARIABLE: &str = "ODDLINE_SEEDS";
-
-/// Marsaglia's xorshift64: the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
@@ -89,7 +78,7 @@ impl World {
         let mut world = Self {
             dir: dir.to_owned(),
             live,
-            random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            random: Random::new(seed),
             clock: 0,
             written: Vec::new(),
             writer: None,

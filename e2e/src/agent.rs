@@ -3,17 +3,14 @@
 use std::{
     fs::{self, OpenOptions},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
+use oddline_testkit::{TestProcess, waiting::until};
 use serde_json::Value;
 
-use crate::{
-    group::Group,
-    programs::copied,
-    waiting::{until, within},
-};
+use crate::{group::Group, programs::copied};
 
 /// The agent promises to end within 10 s of SIGTERM; a busy machine may add to it.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
@@ -77,7 +74,7 @@ pub struct Agent {
     setup: Setup,
     program: PathBuf,
     group: Option<PathBuf>,
-    child: Option<Child>,
+    process: TestProcess,
 }
 
 impl Agent {
@@ -87,7 +84,7 @@ impl Agent {
         fs::create_dir_all(&setup.folder).expect("the test's folder can be written");
         fs::write(setup.folder.join("agent.toml"), configuration(&setup)).expect("the test's folder can be written");
         let program = copied("oddline-agent", &setup.folder);
-        Self { setup, program, group: None, child: None }
+        Self { setup, program, group: None, process: TestProcess::default() }
     }
 
     /// Its program, for a replay by the very same build.
@@ -98,7 +95,6 @@ impl Agent {
 
     /// Starts it; waits for nothing.
     pub fn start(&mut self) {
-        assert!(self.child.is_none(), "it runs already");
         let open = |name: &str| {
             let path = self.setup.folder.join(name);
             OpenOptions::new().create(true).append(true).open(path).expect("the test's folder can be written")
@@ -114,7 +110,7 @@ impl Agent {
         command.arg("run").arg("--config").arg(self.setup.folder.join("agent.toml"));
         command.envs(self.setup.env.iter().cloned()).stdin(Stdio::null());
         command.stdout(open("stdout")).stderr(open("stderr"));
-        self.child = Some(command.spawn().expect("the agent can be started"));
+        self.process.start(&mut command);
     }
 
     /// In this control group, from the next start on.
@@ -133,42 +129,23 @@ impl Agent {
     /// When it was not started.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.child.as_ref().expect("it was started").id()
+        self.process.id()
     }
 
     /// Whether it runs.
     pub fn is_alive(&mut self) -> bool {
-        self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child can be asked").is_none())
-    }
-
-    /// Whether it ended by itself, and how. It can be started again then.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
-        let status = self.child.as_mut()?.try_wait().expect("a child can be asked")?;
-        self.child = None;
-        Some(status)
+        self.process.is_alive()
     }
 
     /// kill -9; false when it had already ended.
     pub fn kill(&mut self) -> bool {
-        let was_alive = self.is_alive();
-        if let Some(mut child) = self.child.take() {
-            // A child that has ended cannot be killed.
-            drop(child.kill());
-            child.wait().expect("a killed child ends");
-        }
-        was_alive
+        self.process.kill()
     }
 
     /// SIGTERM; it ends well and in time.
     pub fn stop(&mut self) {
-        let mut child = self.child.take().unwrap_or_else(|| panic!("it is to be stopped, but: {}", self.said()));
-        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", child.id())).status();
-        kill.expect("a shell can be started");
-        let status = within(STOP_PATIENCE, || child.try_wait().expect("a child can be asked"));
-        if status.is_none() {
-            child.kill().expect("a child can be killed");
-            child.wait().expect("a killed child ends");
-        }
+        assert!(self.is_alive(), "it is to be stopped, but: {}", self.said());
+        let status = self.process.terminate(STOP_PATIENCE);
         let ended_well = status.is_some_and(|status| status.success());
         assert!(ended_well, "{} after SIGTERM: {status:?}; it said: {}", self.setup.name, self.said());
     }
@@ -194,12 +171,6 @@ impl Agent {
         let after = || self.said().get(mark..).unwrap_or_default().to_owned();
         let said = || Some(after()).filter(|text| is_it(text));
         until(said, || format!("{} does not say {what}, but: {}", self.setup.name, after()))
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

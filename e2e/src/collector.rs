@@ -3,18 +3,18 @@
 use std::{
     fs::{self, OpenOptions},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use oddline_collector::store::{Address, Keep, Mode, Store, StoredEvent};
 use oddline_core::id::AgentName;
+use oddline_testkit::TestProcess;
 
 use crate::{
     heard::Heard,
     mosquitto::{AUTHORITY, COLLECTOR, Mosquitto},
     programs::copied,
-    waiting::within,
 };
 
 /// The collector ends within this time of SIGTERM, on a busy machine too.
@@ -27,7 +27,7 @@ pub struct Collector {
     folder: PathBuf,
     program: PathBuf,
     address: Address,
-    child: Option<Child>,
+    process: TestProcess,
 }
 
 /// The part of a configuration that names an outside broker.
@@ -55,43 +55,32 @@ impl Collector {
         let text = format!("state = {folder:?}\nstore = {store:?}\n{broker}\n[api]\nenabled = false\n");
         fs::write(folder.join("collector.toml"), text).expect("the test's folder can be written");
         let program = copied("oddline-collector", folder);
-        Self { folder: folder.to_owned(), program, address, child: None }
+        Self { folder: folder.to_owned(), program, address, process: TestProcess::default() }
     }
 
     /// Starts it; waits for nothing.
     pub fn start(&mut self) {
-        assert!(self.child.is_none(), "it runs already");
         let said = OpenOptions::new().create(true).append(true).open(self.folder.join("stderr"));
         let mut command = Command::new(&self.program);
         command.arg("--config").arg(self.folder.join("collector.toml")).arg("run").stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(said.expect("the test's folder can be written"));
-        self.child = Some(command.spawn().expect("the collector can be started"));
+        self.process.start(&mut command);
     }
 
     /// Whether it runs.
     pub fn is_alive(&mut self) -> bool {
-        self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child can be asked").is_none())
+        self.process.is_alive()
     }
 
     /// kill -9.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // One that has ended cannot be killed.
-            drop(child.kill());
-            child.wait().expect("a killed child ends");
-        }
+        self.process.kill();
     }
 
     /// SIGTERM; it ends well and in time.
     pub fn stop(&mut self) {
-        let mut child = self.child.take().unwrap_or_else(|| panic!("it does not run: {}", self.said()));
-        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", child.id())).status();
-        kill.expect("a shell can be started");
-        let status = within(STOP_PATIENCE, || child.try_wait().expect("a child can be asked"));
-        if status.is_none() {
-            drop(child.kill());
-            child.wait().expect("a killed child ends");
-        }
+        assert!(self.is_alive(), "it does not run: {}", self.said());
+        let status = self.process.terminate(STOP_PATIENCE);
         assert!(status.is_some_and(|status| status.success()), "after SIGTERM: {status:?}; it said: {}", self.said());
     }
 
@@ -168,11 +157,5 @@ impl Collector {
             store.close().await;
             Some(done)
         })
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        self.kill();
     }
 }

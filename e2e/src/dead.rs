@@ -2,12 +2,12 @@
 //! blocks until the program ends, as with a network file system whose server is gone. Only root may mount one.
 
 use std::{
-    fs,
     io::{BufRead, BufReader},
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
+
+use oddline_testkit::is_root;
 
 /// A dead file system; unmounted when dropped.
 pub struct DeadDisk {
@@ -22,7 +22,7 @@ impl DeadDisk {
     /// # Errors
     /// The reason why there cannot be one.
     pub fn mount(folder: &Path) -> Result<Self, String> {
-        if fs::metadata("/proc/self").is_ok_and(|process| process.uid() != 0) {
+        if !is_root() {
             return Err("only root may mount a file system that does not answer".to_owned());
         }
         if !Path::new("/dev/fuse").exists() {

@@ -10,6 +10,10 @@ use std::{
     time::Duration,
 };
 
+use oddline_testkit::{
+    Random,
+    waiting::{PATIENCE, pass, within},
+};
 use tempfile::TempDir;
 
 use crate::{
@@ -20,9 +24,7 @@ use crate::{
     ears::Ears,
     fixture,
     heard::Heard,
-    random::Random,
     replay::Replay,
-    waiting::{PATIENCE, pass, within},
     writer::{Counts, Writer},
 };
 

@@ -17,6 +17,7 @@ use oddline_core::{
     topic::{Channel, Topic},
     wire::encode_ack,
 };
+use oddline_testkit::waiting::until;
 use rumqttc::{
     AsyncClient, Broker, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS, SubscribeFilterInput,
     TlsConfiguration, Transport,
@@ -26,7 +27,6 @@ use tokio::time::{sleep, timeout};
 use crate::{
     ledger::Ledger,
     mosquitto::{AUTHORITY, COLLECTOR, Mosquitto},
-    waiting::until,
 };
 
 /// Everything an agent sends is far below.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{random::Random, waiting::pass};
+use oddline_testkit::{Random, waiting::pass};
 
 /// Lines of one piece.
 const PIECE_LINES_MAX: usize = 150;

@@ -12,11 +12,12 @@ use oddline_e2e::{
     collector::Collector,
     compare::Difference,
     fixture,
-    mosquitto::free_port,
-    random::Random,
     replay::Replay,
-    waiting::{PATIENCE, within},
     writer::Writer,
+};
+use oddline_testkit::{
+    Random, free_port,
+    waiting::{PATIENCE, within},
 };
 use tempfile::TempDir;
 

@@ -12,11 +12,13 @@ use oddline_e2e::{
     compare::Difference,
     fixture,
     mosquitto::{AUTHORITY, Mosquitto},
-    random::Random,
     replay::Replay,
     subscriber::Subscriber,
-    waiting::{PATIENCE, pass, until, within},
     writer::Writer,
+};
+use oddline_testkit::{
+    Random,
+    waiting::{PATIENCE, pass, until, within},
 };
 use tempfile::TempDir;
 

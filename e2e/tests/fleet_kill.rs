@@ -21,14 +21,14 @@ use oddline_e2e::{
     disk::SmallDisk,
     fixture,
     heard::Heard,
-    mosquitto::{AUTHORITY, Mosquitto, free_port},
-    not_run::not_run,
+    mosquitto::{AUTHORITY, Mosquitto},
     poison::{self, Poison},
-    postgres::Postgres,
-    random::Random,
     replay::Replay,
-    waiting::{PATIENCE, pass, within},
     writer::Writer,
+};
+use oddline_testkit::{
+    PostgresServer, Random, free_port, not_run,
+    waiting::{PATIENCE, pass, within},
 };
 use tempfile::TempDir;
 
@@ -391,9 +391,9 @@ fn mosquitto_and_sqlite() {
 fn embedded_broker_and_postgresql() {
     let (test, folder) = ("e2e: fleet kill: embedded, PostgreSQL", TempDir::new().unwrap());
     let at = TempDir::new().unwrap();
-    let Some(server) = Postgres::begin(test, at.path()) else { return };
+    let Some(server) = PostgresServer::start(test, at.path()) else { return };
     let kills = kills(KILLS_OTHERS);
-    let mut fleet = Fleet::begin(test, folder, server.address(), None, kills, Disks::default());
+    let mut fleet = Fleet::begin(test, folder, server.url("postgres").parse().unwrap(), None, kills, Disks::default());
     fleet.rage(kills);
     fleet.settle();
 }
@@ -402,10 +402,11 @@ fn embedded_broker_and_postgresql() {
 fn mosquitto_and_postgresql() {
     let (test, folder) = ("e2e: fleet kill: mosquitto, PostgreSQL", TempDir::new().unwrap());
     let at = TempDir::new().unwrap();
-    let Some(server) = Postgres::begin(test, at.path()) else { return };
+    let Some(server) = PostgresServer::start(test, at.path()) else { return };
     let Some(broker) = Mosquitto::begin(test, folder.path()) else { return };
     let kills = kills(KILLS_OTHERS);
-    let mut fleet = Fleet::begin(test, folder, server.address(), Some(broker), kills, Disks::default());
+    let mut fleet =
+        Fleet::begin(test, folder, server.url("postgres").parse().unwrap(), Some(broker), kills, Disks::default());
     fleet.rage(kills);
     fleet.settle();
 }

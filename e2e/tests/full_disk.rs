@@ -7,7 +7,6 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     path::Path,
-    process::Command,
 };
 
 use oddline_e2e::{
@@ -16,9 +15,12 @@ use oddline_e2e::{
     disk::SmallDisk,
     ears::Ears,
     fixture,
-    not_run::not_run,
     replay::Replay,
     storm::AGENT,
+};
+use oddline_testkit::{
+    not_run,
+    process::signal,
     waiting::{PATIENCE, until, within},
 };
 use tempfile::TempDir;
@@ -29,11 +31,6 @@ const WAITING: usize = 200;
 fn agent(folder: &Path, disk: &SmallDisk, live: &Path, ears: &Ears) -> Agent {
     let setup = Setup::new(AGENT, folder.join("agent"), ears.link());
     Agent::new(Setup { files: live.to_owned(), state_dir: Some(disk.folder().join("state")), ..setup })
-}
-
-fn signal(agent: &Agent, name: &str) {
-    let kill = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", agent.id())).status();
-    assert!(kill.unwrap().success());
 }
 
 #[test]
@@ -74,7 +71,7 @@ fn an_acknowledgement_a_reload_and_a_restart_are_survived_on_a_full_disk() {
     assert!(agent.is_alive(), "it ended by itself; it said: {}", agent.said());
 
     let mark = agent.said().len();
-    signal(&agent, "HUP");
+    signal(agent.id(), "HUP");
     agent.says(mark, "that it goes on", |said| said.contains("could not be committed"));
     agent.says(mark, "that it waits", |said| said.contains("No space left"));
     assert!(agent.is_alive(), "it ended by itself; it said: {}", agent.said());

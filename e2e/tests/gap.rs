@@ -12,8 +12,8 @@ use oddline_e2e::{
     heard::Heard,
     replay::Replay,
     storm::AGENT,
-    waiting::{PATIENCE, until, within},
 };
+use oddline_testkit::waiting::{PATIENCE, until, within};
 use tempfile::TempDir;
 
 /// Days of the log: so long that the agent is killed while it reads.

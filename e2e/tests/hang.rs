@@ -17,9 +17,8 @@ use oddline_e2e::{
     agent::{Agent, Link, Setup},
     dead::DeadDisk,
     fixture,
-    not_run::not_run,
-    waiting::until,
 };
+use oddline_testkit::{not_run, waiting::until};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -7,9 +7,9 @@ use oddline_e2e::{
     clock::Clock,
     disk::SmallDisk,
     ears::Ears,
-    not_run::not_run,
     storm::{AGENT, Hindrance, Plan, Storm, kills},
 };
+use oddline_testkit::not_run;
 use tempfile::TempDir;
 
 #[test]

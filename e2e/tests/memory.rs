@@ -14,7 +14,9 @@ use oddline_core::time::EventTime;
 use oddline_e2e::{
     agent::{Agent, Link, Setup},
     group::Group,
-    not_run::not_run,
+};
+use oddline_testkit::{
+    not_run,
     waiting::{PATIENCE, within},
 };
 use serde_json::Value;

@@ -22,10 +22,12 @@ use oddline_e2e::{
     mosquitto::{AUTHORITY, Mosquitto},
     programs::built,
     pusher::{desire, hash_of, publish_model},
-    random::Random,
     subscriber::Subscriber,
-    waiting::{PATIENCE, until, within},
     writer::Writer,
+};
+use oddline_testkit::{
+    Random,
+    waiting::{PATIENCE, until, within},
 };
 use tempfile::TempDir;
 

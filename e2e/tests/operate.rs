@@ -18,8 +18,8 @@ use oddline_e2e::{
     fixture,
     heard::of_file,
     programs::built,
-    waiting::until,
 };
+use oddline_testkit::{Random, free_port, process::signal, waiting::until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -83,8 +83,7 @@ impl Scene {
     }
 
     fn signal(&self, name: &str) {
-        let kill = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.agent.id())).status();
-        assert!(kill.unwrap().success());
+        signal(self.agent.id(), name);
     }
 }
 
@@ -173,7 +172,7 @@ fn a_model_that_is_none_is_refused_at_the_start() {
 
 #[test]
 fn status_metrics_and_reload() {
-    let port = 20_000 + std::process::id() % 10_000;
+    let port = free_port();
     let mut scene = Scene::new(&format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n"));
     scene.log("a.log", &fixture::log(Some("server-01"), 1));
     scene.agent.start();
@@ -224,7 +223,7 @@ fn status_metrics_and_reload() {
     assert!(!gone.status.success() && String::from_utf8_lossy(&gone.stderr).contains("no agent answers"), "{gone:?}");
 }
 
-fn metrics(port: u32, host: &str) -> String {
+fn metrics(port: u16, host: &str) -> String {
     let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
     stream.write_all(format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
     let mut page = String::new();
@@ -280,14 +279,8 @@ fn lines_that_are_not_what_they_should_be_are_counted_and_the_rest_is_judged() {
 
 /// Bytes of no format, the same each time.
 fn junk() -> Vec<u8> {
-    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
-    let byte = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[3]
-    };
-    (0..300_000).map(byte).chain([b'\n']).collect()
+    let mut random = Random::new(1);
+    (0..300_000).map(|_| random.byte()).chain([b'\n']).collect()
 }
 
 #[test]

@@ -12,10 +12,9 @@ use oddline_e2e::{
     collector::{self, Collector},
     fixture,
     mosquitto::{AUTHORITY, Mosquitto},
-    random::Random,
-    waiting::until,
     writer::Writer,
 };
+use oddline_testkit::{Random, waiting::until};
 use tempfile::TempDir;
 
 const NAME: &str = "pi-1";

@@ -9,7 +9,7 @@ use crate::shell;
 
 struct Rule {
     package: &'static str,
-    /// The project's own crates it may name, in tests as well.
+    /// The project's own crates it may name, in tests as well. Tests may also name the test kit.
     uses: &'static [&'static str],
     /// Libraries that must not be anywhere under it; `x*` is every name that starts with x.
     never: &'static [&'static [&'static str]],
@@ -20,6 +20,9 @@ const BURN: &[&str] = &["burn*", "cubecl*"];
 const ASYNC: &[&str] = &["tokio*", "async-std", "smol", "async-executor"];
 const MQTT: &[&str] = &["rumqtt*", "rmqtt*", "paho*", "mqtt*"];
 const SQL: &[&str] = &["sqlx*", "rusqlite", "libsqlite3-sys", "diesel*", "tokio-postgres", "redb"];
+const TESTKIT_NAME: &str = "oddline-testkit";
+/// Who may be built with it, being no part of what is shipped.
+const UNSHIPPED: &[&str] = &[TESTKIT_NAME, "oddline-e2e", "xtask"];
 const WEB: &[&str] = &["axum*", "hyper*", "actix*", "warp", "reqwest", "ureq", "rustls", "openssl*"];
 
 #[rustfmt::skip]
@@ -31,6 +34,7 @@ const RULES: &[Rule] = &[
     Rule { package: "oddline-link", uses: &["oddline-core"], never: &[TRACT, BURN, SQL, &["axum*", "hyper*"]] },
     Rule { package: "oddline-owner", uses: &[], never: &[TRACT, BURN, ASYNC, MQTT, SQL, WEB] },
     Rule { package: "oddline-pages", uses: &[], never: &[TRACT, BURN, ASYNC, MQTT, SQL, WEB] },
+    Rule { package: TESTKIT_NAME, uses: &[], never: &[TRACT, BURN, MQTT, SQL, WEB] },
     Rule { package: "oddline-agent", uses: &["oddline-core", "oddline-config", "oddline-link", "oddline-owner", "oddline-pages", "oddline-detector", "oddline-pipeline"], never: &[BURN, &["sqlx*", "axum*"]] },
     Rule { package: "oddline-collector", uses: &["oddline-core", "oddline-config", "oddline-link", "oddline-owner", "oddline-pages"], never: &[TRACT, BURN] },
     Rule { package: "oddline-trainer", uses: &["oddline-core", "oddline-config", "oddline-pages", "oddline-detector", "oddline-pipeline"], never: &[MQTT, SQL, WEB] },
@@ -84,7 +88,7 @@ fn own_arrows(workspace: &Workspace) -> Vec<String> {
             wrong.push(format!("{name}: the table in arrows.rs has no line for it"));
             continue;
         };
-        let up = named.iter().filter(|to| !rule.uses.contains(&to.as_str()));
+        let up = named.iter().filter(|to| *to != TESTKIT_NAME && !rule.uses.contains(&to.as_str()));
         wrong.extend(up.map(|to| format!("{name} -> {to}")));
     }
     wrong
@@ -114,7 +118,8 @@ fn heavy_libraries(rule: &Rule, tree: &str) -> BTreeSet<String> {
         let name = line[digits..].split(' ').next().unwrap_or_default();
         path.truncate(depth);
         path.push(name);
-        if rule.never.iter().copied().flatten().any(|ban| is_banned(name, ban)) {
+        let is_misplaced = name == TESTKIT_NAME && !UNSHIPPED.contains(&rule.package);
+        if is_misplaced || rule.never.iter().copied().flatten().any(|ban| is_banned(name, ban)) {
             wrong.insert(path.join(" -> "));
         }
     }
@@ -174,6 +179,13 @@ mod tests {
         let wrong = heavy_libraries(rule("oddline-core"), tree);
         let wrong: Vec<&str> = wrong.iter().map(String::as_str).collect();
         assert_eq!(wrong, ["oddline-core -> a -> tokio-util", "oddline-core -> burndown"]);
+    }
+
+    #[test]
+    fn the_test_kit_is_for_tests() {
+        assert!(own_arrows(&workspace(&[("oddline-core", &[TESTKIT_NAME]), (TESTKIT_NAME, &[])])).is_empty());
+        let shipped = "0oddline-core v0.1.0 (x)\n1oddline-testkit v0.1.0 (y)\n";
+        assert_eq!(heavy_libraries(rule("oddline-core"), shipped).len(), 1);
     }
 
     #[test]

@@ -3,11 +3,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, OpenOptions},
-    io::Write as _,
-    net::{TcpListener, TcpStream},
+    fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -19,6 +16,7 @@ use oddline_core::{
     topic::{Channel, Topic},
     wire::{Ack, decode, decode_body, encode_ack},
 };
+use oddline_testkit::{MosquittoServer, free_port, mosquitto::with_certificates};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
@@ -40,70 +38,29 @@ const EPOCH: Epoch = Epoch::from_random(0x5eed);
 /// Nothing here takes this long; a test that waits longer has found a fault.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A mosquitto on a port of its own; killed when dropped.
+/// A mosquitto with certificates.
 pub(super) struct Broker {
-    program: &'static str,
-    child: Option<Child>,
+    server: MosquittoServer,
     folder: PathBuf,
-    port: u16,
 }
 
 impl Broker {
     /// `None`, noted for the report, when there is no mosquitto.
     pub(super) fn start(test: &str, folder: &Path) -> Option<Self> {
-        let Some(program) = program() else {
-            if let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
-                let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
-                writeln!(list, "{test}: mosquitto is not installed").unwrap();
-            }
-            return None;
-        };
+        let mut server = MosquittoServer::prepare(test, folder, |port| with_certificates(port, folder))?;
         certificates(folder);
-        // The port is free now and nobody else on this machine asks for it in particular.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let path = |name: &str| folder.join(name).display().to_string();
         let acl = "pattern readwrite oddline/v1/home/%u/#\npattern read oddline/v1/home/_models/#\n\
                    user collector\ntopic readwrite oddline/v1/#\n";
         fs::write(folder.join("acl"), acl).unwrap();
-        let config = format!(
-            "listener {port} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\n\
-             use_identity_as_username true\nallow_anonymous false\nacl_file {}\npersistence false\nuser root\n",
-            path("ca.pem"),
-            path("broker.pem"),
-            path("broker.key"),
-            path("acl")
-        );
-        fs::write(folder.join("mosquitto.conf"), config).unwrap();
-        let mut broker = Self { program, child: None, folder: folder.to_owned(), port };
-        broker.up();
-        Some(broker)
-    }
-
-    fn up(&mut self) {
-        let config = self.folder.join("mosquitto.conf");
-        let log = OpenOptions::new().create(true).append(true).open(self.folder.join("log")).unwrap();
-        let child = Command::new(self.program).arg("-v").arg("-c").arg(config).stderr(log).spawn().unwrap();
-        self.child = Some(child);
-        let began = std::time::Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(began.elapsed() < PATIENCE, "mosquitto does not listen");
-            std::thread::yield_now();
-        }
-    }
-
-    /// kill -9: everything it remembered is gone.
-    fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        server.start();
+        Some(Self { server, folder: folder.to_owned() })
     }
 
     pub(super) fn settings(&self, name: &str, seed: u64) -> Settings {
         Settings {
             fleet: "home".parse().unwrap(),
             agent: name.parse().unwrap(),
-            broker: format!("mqtts://localhost:{}", self.port).parse().unwrap(),
+            broker: format!("mqtts://localhost:{}", self.server.port()).parse().unwrap(),
             ca: Some(self.folder.join("ca.pem")),
             identity: Some(Identity {
                 certificate: self.folder.join(format!("{name}.pem")),
@@ -113,19 +70,6 @@ impl Broker {
             jitter_seed: seed,
         }
     }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// Debian keeps it where not every user's path leads.
-fn program() -> Option<&'static str> {
-    ["mosquitto", "/usr/sbin/mosquitto"]
-        .into_iter()
-        .find(|program| Command::new(program).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok())
 }
 
 /// A CA and certificates of the broker, an agent, another agent and the collector; a stranger's from another CA.
@@ -266,8 +210,8 @@ async fn nothing_is_lost_when_the_broker_is_killed_and_forgets() {
             collector.until("some of it is stored", |c| c.stored.len() as u64 >= enough).await;
         }
         if round < 4 {
-            broker.kill();
-            broker.up();
+            broker.server.kill();
+            broker.server.start();
             let (before, agent_before) = (collector.connections, hands.figures.borrow().connections);
             let back = |c: &Collector| c.connections > before && hands.figures.borrow().connections > agent_before;
             collector.until("both are back", back).await;
@@ -377,7 +321,7 @@ async fn strangers_and_other_names_are_refused_and_said_so() {
 
 #[tokio::test]
 async fn a_broker_that_is_not_there_is_tried_again() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let settings = Settings {
         fleet: "home".parse().unwrap(),
         agent: "pi".parse().unwrap(),

@@ -13,16 +13,4 @@ mod limits;
 mod live;
 mod openapi;
 mod pages;
-#[path = "../collector/postgres.rs"]
-mod postgres;
 mod web;
-
-/// Says that a test could not run here, to whoever asked for that.
-fn not_run(name: &str, why: &str) {
-    use std::io::Write as _;
-    eprintln!("not run: {name}: {why}");
-    if let Some(file) = std::env::var_os("ODDLINE_NOT_RUN") {
-        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
-        writeln!(file, "{name}: {why}").unwrap();
-    }
-}

@@ -10,6 +10,7 @@ use std::{
 };
 
 use oddline_collector::broker::{Broker, Fleets, Limits, Login, Settings};
+use oddline_testkit::waiting::until_async;
 use rumqttc::{
     AsyncClient, Broker as To, Event, LastWill, MqttOptions, Packet, PubAckReason, PublishOptions, QoS,
     SubscribeReasonCode, TlsConfiguration, Transport,
@@ -229,9 +230,5 @@ impl Client {
 
 /// Waits until it holds.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = std::time::Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "waited too long until {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_async(what, String::new, async || holds()).await;
 }

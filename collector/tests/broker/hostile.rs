@@ -8,6 +8,7 @@ use std::{
 
 use oddline_collector::broker::{Broker, Limits};
 use oddline_core::topic::Channel;
+use oddline_testkit::Random;
 use rumqttc::{LastWill, PubAckReason, QoS};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -186,13 +187,7 @@ async fn packets_with_turned_bytes_hurt_nobody_else() {
         b"\xe0\x07\x00\x05\x11\x00\x00\x00\x00", // DISCONNECT with a session expiry
         b"\xc0\x00",                             // PINGREQ
     ];
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % below as u64) as usize
-    };
+    let mut random = Random::new(1);
     let address = broker.local_addr();
     let (mut came_in, mut answered) = (0, 0);
     for round in 0..600 {
@@ -200,11 +195,11 @@ async fn packets_with_turned_bytes_hurt_nobody_else() {
         let in_connect = round % 4 == 0;
         let start = if in_connect { 0 } else { bytes.len() };
         for _ in 0..3 {
-            bytes.extend(packets[random(packets.len())]);
+            bytes.extend(packets[random.size_below(packets.len())]);
         }
-        for _ in 0..=random(4) {
-            let at = start + random(bytes.len() - start);
-            bytes[at] = random(256) as u8;
+        for _ in 0..=random.below(4) {
+            let at = start + random.size_below(bytes.len() - start);
+            bytes[at] = random.byte();
         }
         let mut stream = say(address, &bytes).await;
         stream.shutdown().await.unwrap();

@@ -1,14 +1,7 @@
 //! One table of who may say and hear what, asked of the embedded broker and of mosquitto with the files written from
 //! the same rules.
 
-use std::{
-    collections::BTreeSet,
-    fs::{self, OpenOptions},
-    io::Write as _,
-    net::{SocketAddr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
-    time::SystemTime,
-};
+use std::{collections::BTreeSet, fs, time::SystemTime};
 
 use oddline_collector::{
     broker::{
@@ -22,9 +15,10 @@ use oddline_core::{
     id::ModelHash,
     topic::{Channel, Topic},
 };
+use oddline_testkit::MosquittoServer;
 use rumqttc::PubAckReason;
 
-use super::client::{Client, Papers, collector, options, topic, until, with_tls};
+use super::client::{Client, Papers, collector, options, topic, with_tls};
 
 #[expect(clippy::disallowed_methods, reason = "TLS compares with the wall clock, so the certificates must")]
 fn now() -> SystemTime {
@@ -56,59 +50,23 @@ impl Place {
     }
 }
 
-/// A mosquitto with our files; killed when dropped.
-struct Mosquitto {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Mosquitto {
-    /// `None`, noted for the report, when it is not installed. Debian keeps it where not every user's path leads.
-    fn start(test: &str, place: &Place, fleets: &Fleets) -> Option<Self> {
-        let is_there = |program: &&str| {
-            Command::new(program).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-        };
-        let Some(program) = ["mosquitto", "/usr/sbin/mosquitto"].into_iter().find(is_there) else {
-            if let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
-                let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
-                writeln!(list, "{test}: mosquitto is not installed").unwrap();
-            }
-            return None;
-        };
-        let files = place.authority.server(&["localhost".to_owned()], now()).unwrap();
-        // The port is free now and nobody else on this machine asks for it in particular.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (acl, config) = (place.dir.path().join("acl"), place.dir.path().join("mosquitto.conf"));
-        let site = Site {
-            port,
-            ca: files.ca,
-            certificate: files.certificate,
-            key: files.key,
-            crl: place.authority.crl(),
-            acl: acl.clone(),
-        };
-        fs::write(&acl, access_list(fleets)).unwrap();
-        // As whom it runs is the package's business; here it must read this user's files.
-        fs::write(&config, configuration(&site, &Limits::default()) + "user root\n").unwrap();
-        let log = fs::File::create(place.dir.path().join("log")).unwrap();
-        let child = Command::new(program).arg("-v").arg("-c").arg(config).stderr(log).spawn().unwrap();
-        Some(Self { child, address: ([127, 0, 0, 1], port).into() })
-    }
-
-    async fn is_up(&mut self) {
-        until("mosquitto listens", || {
-            assert!(self.child.try_wait().unwrap().is_none(), "mosquitto refuses its configuration");
-            TcpStream::connect(self.address).is_ok()
-        })
-        .await;
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+/// A mosquitto with our files.
+fn mosquitto(test: &str, place: &Place, fleets: &Fleets) -> Option<MosquittoServer> {
+    let files = place.authority.server(&["localhost".to_owned()], now()).unwrap();
+    let acl = place.dir.path().join("acl");
+    fs::write(&acl, access_list(fleets)).unwrap();
+    let site = |port| Site {
+        port,
+        ca: files.ca,
+        certificate: files.certificate,
+        key: files.key,
+        crl: place.authority.crl(),
+        acl,
+    };
+    let configuration = |port| configuration(&site(port), &Limits::default());
+    let mut server = MosquittoServer::prepare(test, place.dir.path(), configuration)?;
+    server.start();
+    Some(server)
 }
 
 struct Party {
@@ -202,12 +160,11 @@ async fn mosquitto_obeys_the_table() {
     let (pi, web) = (place.papers("pi"), place.papers("web"));
     let lost = place.papers("lost");
     place.authority.revoke(&"lost".parse().unwrap(), now()).unwrap();
-    let Some(mut mosquitto) = Mosquitto::start("broker: mosquitto_obeys_the_table", &place, &rules.fleets) else {
+    let Some(server) = mosquitto("broker: mosquitto_obeys_the_table", &place, &rules.fleets) else {
         return;
     };
-    mosquitto.is_up().await;
-    let come =
-        async |id: &str, papers: &Papers| Client::connect(with_tls(options(id, mosquitto.address), papers)).await;
+    let address = ([127, 0, 0, 1], server.port()).into();
+    let come = async |id: &str, papers: &Papers| Client::connect(with_tls(options(id, address), papers)).await;
     let (certificate, key) = place.authority.collector(now()).unwrap();
     let own = Papers { ca: pi.ca.clone(), own: Some((certificate.into(), key.into())) };
     let mut first = come("oddline_home_pi", &pi).await.unwrap();

@@ -134,7 +134,7 @@ async fn a_newer_schema_is_left_alone() {
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (9999, 'x', 1, x'00', 0)";
     let Ok(done) = std::process::Command::new("sqlite3").arg(&path).arg(newer).status() else {
-        return crate::not_run("cli: newer schema", "sqlite3 is not installed");
+        return oddline_testkit::not_run("cli: newer schema", "sqlite3 is not installed");
     };
     assert!(done.success());
     let before = fs::read(&path).unwrap();

@@ -11,13 +11,13 @@ use std::{
 
 use oddline_collector::store::Address;
 use oddline_core::topic::Channel;
+use oddline_testkit::{free_port, not_run, waiting::until_async};
 use tokio::time::timeout;
 
 use crate::{
     entries::{epoch, who},
     fleet::Agent,
-    mosquitto::free_port,
-    program::{PATIENCE, Program, check, config, until},
+    program::{PATIENCE, Program, check, config},
 };
 
 /// A small disk, with room for the journal of the database (4 MB) and for what a test stores; unmounted when dropped.
@@ -32,11 +32,11 @@ impl Disk {
             Ok(output) if output.status.success() => Some(Self(folder.to_owned())),
             Ok(output) => {
                 let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                crate::not_run(test, &format!("a small file system is wanted: {why}"));
+                not_run(test, &format!("a small file system is wanted: {why}"));
                 None
             }
             Err(error) => {
-                crate::not_run(test, &format!("mount: {error}"));
+                not_run(test, &format!("mount: {error}"));
                 None
             }
         }
@@ -124,7 +124,7 @@ async fn a_full_disk_delays_and_loses_nothing_and_all_goes_on_without_a_restart(
     let process = scene.program.id();
     let mut agents = vec![Agent::connect(who("home", "pi"), epoch(1), scene.port, false)];
     agents[0].deliver(200).await;
-    until("it is well", || scene.program.log(), async || scene.health() == 200).await;
+    until_async("it is well", || scene.program.log(), async || scene.health() == 200).await;
     let ids = scene.anomalies();
     assert_eq!(scene.judge(&ids[0]), 200);
 
@@ -135,7 +135,7 @@ async fn a_full_disk_delays_and_loses_nothing_and_all_goes_on_without_a_restart(
         last += 1_000;
         let held = async {
             let told = async || scene.program.log()[mark..].contains("there is no room left for the database");
-            until("the full disk is told", || scene.program.log(), told).await;
+            until_async("the full disk is told", || scene.program.log(), told).await;
             assert_eq!(scene.health(), 503, "round {round}");
             // What has still room in the database's journal is written, the rest fails as something that passes.
             for id in &ids {
@@ -149,7 +149,7 @@ async fn a_full_disk_delays_and_loses_nothing_and_all_goes_on_without_a_restart(
         };
         let delivered = timeout(PATIENCE, async { tokio::join!(agents[0].deliver(last), held) }).await;
         assert!(delivered.is_ok(), "round {round}: {}", scene.program.log());
-        until("it is well again", || scene.http("GET /healthz", "").1, async || scene.health() == 200).await;
+        until_async("it is well again", || scene.http("GET /healthz", "").1, async || scene.health() == 200).await;
         assert_eq!(scene.judge(&ids[0]), 200, "round {round}: {}", scene.program.log());
     }
     assert!(refused > 0, "no verdict met the full disk");
@@ -168,7 +168,7 @@ async fn on_a_full_disk_it_starts_later_and_stops_in_time() {
     let mut scene = Scene::new(folder.path(), &disk.0.join("state"));
     scene.program.up();
     let told = async || scene.program.log().contains("it begins as soon as there is some");
-    until("it waits for room", || scene.program.log(), told).await;
+    until_async("it waits for room", || scene.program.log(), told).await;
     assert!(scene.program.is_alive());
     disk.empty();
     let mut pi = Agent::connect(who("home", "pi"), epoch(1), scene.port, false);
@@ -181,7 +181,7 @@ async fn on_a_full_disk_it_starts_later_and_stops_in_time() {
         pi.say(Channel::Status, format!(r#"{{"state":"{}"}}"#, if words % 2 == 0 { "up" } else { "down" })).await;
         scene.program.log().contains("nothing is acknowledged meanwhile")
     };
-    until("nothing can be stored", || scene.program.log(), failing).await;
+    until_async("nothing can be stored", || scene.program.log(), failing).await;
     assert_eq!(scene.program.terminate().await, 0, "{}", scene.program.log());
     assert!(scene.program.log().contains("it comes again"), "{}", scene.program.log());
     disk.empty();

@@ -6,6 +6,7 @@ use oddline_core::{
     id::{BootId, Epoch},
     time::EventTime,
 };
+use oddline_testkit::postgres::shared_database;
 
 pub fn who(fleet: &str, agent: &str) -> Who {
     Who { fleet: fleet.parse().unwrap(), agent: agent.parse().unwrap() }
@@ -107,10 +108,15 @@ pub fn odd(who: &Who, epoch: Epoch, sequence: u64, episode: Episode) -> Batch {
     Batch { who: who.clone(), epoch, first: sequence, body: Body::Entries(vec![entry]) }
 }
 
+/// An empty PostgreSQL, where it is installed.
+pub fn postgres(test: &str) -> Option<Address> {
+    Some(shared_database(test)?.parse().unwrap())
+}
+
 /// Empty stores, each with its address: SQLite in the folder, PostgreSQL where it is installed.
 pub async fn stores(test: &str, folder: &std::path::Path) -> Vec<(Address, Store)> {
     let mut addresses = vec![Address::Sqlite(folder.join("collector.db"))];
-    addresses.extend(crate::postgres::database(test));
+    addresses.extend(postgres(test));
     let mut stores = Vec::new();
     for address in addresses {
         let store = Store::open(&address, Mode::Serve).await.unwrap();

@@ -6,12 +6,12 @@ use tokio::time::{Instant, timeout};
 
 use oddline_collector::store::{Address, Mode, Store};
 use oddline_core::topic::Channel;
+use oddline_testkit::waiting::until_async;
 
 use crate::{
-    entries::{epoch, who},
+    entries::{epoch, postgres, who},
     fleet::Agent,
-    mosquitto::Mosquitto,
-    program::{Program, check, config, until},
+    program::{Program, check, config, open_broker},
 };
 
 const FLEETS: [&str; 4] = ["home", "work", "lab", "shop"];
@@ -20,20 +20,20 @@ const FLEETS: [&str; 4] = ["home", "work", "lab", "shop"];
 async fn the_fleets_of_a_dead_collector_move_and_nothing_is_lost() {
     let test = "fleets: two collectors";
     let folder = tempfile::tempdir().unwrap();
-    let Some(broker) = Mosquitto::start(test, folder.path()) else { return };
-    let Some(address) = crate::postgres::database(test) else { return };
+    let Some(broker) = open_broker(test, folder.path()) else { return };
+    let Some(address) = postgres(test) else { return };
     let collector = |name: &str| {
         let folder = folder.path().join(name);
         fs::create_dir(&folder).unwrap();
         let text = format!("name = '{name}'\n");
-        let broker = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+        let broker = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port());
         let mut program = Program::new(&folder, &(text + &config(&address, &broker)));
         program.up();
         program
     };
     let mut first = collector("collector-a");
     let mut agents: Vec<Agent> =
-        FLEETS.iter().map(|fleet| Agent::connect(who(fleet, "pi"), epoch(1), broker.port, false)).collect();
+        FLEETS.iter().map(|fleet| Agent::connect(who(fleet, "pi"), epoch(1), broker.port(), false)).collect();
     for agent in &mut agents {
         agent.connected().await;
         let birth = r#"{"fleet":"FLEET","agent":"pi","epoch":"1","oldest":1}"#;
@@ -41,9 +41,9 @@ async fn the_fleets_of_a_dead_collector_move_and_nothing_is_lost() {
     }
     let ours =
         |program: &Program| FLEETS.iter().filter(|f| program.log().contains(&format!("fleet {f} is ours"))).count();
-    until("one has all", || first.log(), async || ours(&first) == 4).await;
+    until_async("one has all", || first.log(), async || ours(&first) == 4).await;
     let mut second = collector("collector-b");
-    until("they share", || first.log() + &second.log(), async || ours(&second) == 2).await;
+    until_async("they share", || first.log() + &second.log(), async || ours(&second) == 2).await;
     let logs = |first: &Program, second: &Program| format!("{}\n--\n{}", first.log(), second.log());
 
     let deliver = async |agents: &mut Vec<Agent>, last: u64| {
@@ -60,7 +60,7 @@ async fn the_fleets_of_a_dead_collector_move_and_nothing_is_lost() {
     // It comes back and gets its share.
     first.up();
     let share = async || second.log().matches("no longer ours").count() == 2;
-    until("the share moves back", || logs(&first, &second), share).await;
+    until_async("the share moves back", || logs(&first, &second), share).await;
     assert!(deliver(&mut agents, 600).await, "{}", logs(&first, &second));
     assert_eq!((first.terminate().await, second.terminate().await), (0, 0));
     check(&address, &agents, 600).await;
@@ -75,15 +75,15 @@ fn birth(fleet: &str) -> String {
 async fn fleets_that_are_not_served_are_not_stored() {
     let test = "fleets: served";
     let folder = tempfile::tempdir().unwrap();
-    let Some(broker) = Mosquitto::start(test, folder.path()) else { return };
+    let Some(broker) = open_broker(test, folder.path()) else { return };
     let address = Address::Sqlite(folder.path().join("collector.db"));
-    let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+    let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port());
     let mut program = Program::new(folder.path(), &config(&address, &outside));
     program.up();
-    let mut home = Agent::connect(who("home", "pi"), epoch(1), broker.port, false);
+    let mut home = Agent::connect(who("home", "pi"), epoch(1), broker.port(), false);
     home.connected().await;
     home.say_as(&who("shop", "pi"), Channel::Birth, birth("shop")).await;
-    until("it is told", || program.log(), async || program.log().contains("does not serve the fleet")).await;
+    until_async("it is told", || program.log(), async || program.log().contains("does not serve the fleet")).await;
     let delivered = timeout(Duration::from_secs(60), home.deliver(100)).await;
     assert!(delivered.is_ok(), "{}", program.log());
     assert!(!program.ask(&["agents"]).contains("shop"));
@@ -94,18 +94,18 @@ async fn fleets_that_are_not_served_are_not_stored() {
 async fn nobody_invents_fleets_without_end() {
     let test = "fleets: invented";
     let folder = tempfile::tempdir().unwrap();
-    let Some(broker) = Mosquitto::start(test, folder.path()) else { return };
+    let Some(broker) = open_broker(test, folder.path()) else { return };
     let address = Address::Sqlite(folder.path().join("collector.db"));
-    let outside = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+    let outside = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port());
     let mut program = Program::new(folder.path(), &config(&address, &outside));
     program.up();
-    let mut home = Agent::connect(who("home", "pi"), epoch(1), broker.port, false);
+    let mut home = Agent::connect(who("home", "pi"), epoch(1), broker.port(), false);
     assert!(timeout(Duration::from_secs(60), home.deliver(100)).await.is_ok(), "{}", program.log());
     for n in 0..600 {
         let fleet = format!("fleet-{n}");
         home.say_as(&who(&fleet, "pi"), Channel::Birth, birth(&fleet)).await;
     }
-    until("it is told", || program.log(), async || program.log().contains("512 fleets are known")).await;
+    until_async("it is told", || program.log(), async || program.log().contains("512 fleets are known")).await;
     assert!(timeout(Duration::from_secs(60), home.deliver(200)).await.is_ok(), "{}", program.log());
     assert_eq!(program.log().matches("512 fleets are known").count(), 1);
     assert_eq!(program.terminate().await, 0, "{}", program.log());

@@ -6,22 +6,23 @@ use std::{
 };
 
 use oddline_collector::store::{Address, Mode, Store, StoreError};
+use oddline_testkit::{postgres::programs, waiting::until_async};
 
-use crate::program::until;
+use crate::entries::postgres;
 
 /// Longer than the lock is waited for, shorter than a connection would be.
 const SECONDS_MAX: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_table_is_not_waited_for_without_end() {
-    let Some(address) = crate::postgres::database("locks: a locked table") else { return };
+    let Some(address) = postgres("locks: a locked table") else { return };
     let store = Store::open(&address, Mode::Serve).await.unwrap();
     assert!(store.servers().await.unwrap().is_empty());
     let lock = "BEGIN; LOCK TABLE episodes IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)";
     let mut other = psql(&address, lock).spawn().unwrap();
     let begun = Instant::now();
     let found = async || matches!(store.servers().await, Err(StoreError::Unavailable(_)));
-    until("the lock is met", || format!("{:?}", begun.elapsed()), found).await;
+    until_async("the lock is met", || format!("{:?}", begun.elapsed()), found).await;
     assert!(begun.elapsed() < SECONDS_MAX, "{:?}", begun.elapsed());
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     assert!(psql(&address, end).status().unwrap().success());
@@ -33,7 +34,7 @@ async fn a_locked_table_is_not_waited_for_without_end() {
 /// A command that runs a script.
 pub fn psql(address: &Address, script: &str) -> Command {
     let Address::Postgres(url) = address else { panic!("{address:?} is not PostgreSQL") };
-    let mut command = Command::new(crate::postgres::bin().unwrap().join("psql"));
+    let mut command = Command::new(programs().unwrap().join("psql"));
     command.arg(url).args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "-c", script]);
     command.stdout(Stdio::null());
     command

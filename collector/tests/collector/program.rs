@@ -5,18 +5,18 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use oddline_collector::store::{Address, Mode, Store};
 use oddline_core::topic::Channel;
+use oddline_testkit::{MosquittoServer, TestProcess, free_port, mosquitto::open_to_all, waiting::until_async};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    entries::{entry, epoch, who},
+    entries::{entry, epoch, postgres, who},
     fleet::Agent,
-    mosquitto::{Mosquitto, free_port},
 };
 
 /// Nothing here takes this long.
@@ -24,7 +24,7 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// `oddline-collector run`; killed when dropped.
 pub struct Program {
-    child: Option<Child>,
+    process: TestProcess,
     config: PathBuf,
     /// Where the log of the newest start begins.
     began: usize,
@@ -34,7 +34,7 @@ impl Program {
     pub fn new(folder: &Path, config: &str) -> Self {
         let path = folder.join("collector.toml");
         fs::write(&path, config).unwrap();
-        Self { child: None, config: path, began: 0 }
+        Self { process: TestProcess::default(), config: path, began: 0 }
     }
 
     pub fn up(&mut self) {
@@ -42,32 +42,26 @@ impl Program {
         let mut command = command();
         self.began = self.log().len();
         command.arg("--config").arg(&self.config).arg("run").stderr(log).stdin(Stdio::null());
-        self.child = Some(command.spawn().unwrap());
+        self.process.start(&mut command);
     }
 
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        self.process.kill();
     }
 
     pub fn id(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
+        self.process.id()
     }
 
     pub fn is_alive(&mut self) -> bool {
-        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+        self.process.is_alive()
     }
 
     /// SIGTERM, once it is at work; its exit code.
     pub async fn terminate(&mut self) -> i32 {
         let at_work = async || self.log()[self.began..].contains("connected to the broker");
-        until("it is at work", || self.log(), at_work).await;
-        let mut child = self.child.take().unwrap();
-        let sent = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
-        assert!(sent.success());
-        child.wait().unwrap().code().unwrap()
+        until_async("it is at work", || self.log(), at_work).await;
+        self.process.terminate(PATIENCE).expect("it ends in time").code().unwrap()
     }
 
     pub fn log(&self) -> String {
@@ -86,10 +80,11 @@ impl Program {
     }
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        self.kill();
-    }
+/// A mosquitto that lets everybody in.
+pub fn open_broker(test: &str, folder: &Path) -> Option<MosquittoServer> {
+    let mut broker = MosquittoServer::prepare(test, folder, open_to_all)?;
+    broker.start();
+    Some(broker)
 }
 
 pub fn command() -> Command {
@@ -116,14 +111,6 @@ fn waiting(api: u16) -> u64 {
     value.unwrap_or_else(|| panic!("{text}")).parse().unwrap()
 }
 
-pub async fn until(what: &str, log: impl Fn() -> String, mut done: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !done().await {
-        assert!(began.elapsed() < PATIENCE, "waited too long until {what}\n{}", log());
-        sleep(Duration::from_millis(50)).await;
-    }
-}
-
 /// Every entry of every agent is there once.
 pub async fn check(address: &Address, agents: &[Agent], last: u64) {
     let store = Store::open(address, Mode::Use).await.unwrap();
@@ -142,7 +129,12 @@ pub async fn check(address: &Address, agents: &[Agent], last: u64) {
 }
 
 /// Delivers in rounds; between them somebody is killed.
-async fn kills(program: &mut Program, agents: &mut [Agent], mut broker: Option<&mut Mosquitto>, rounds: u64) -> u64 {
+async fn kills(
+    program: &mut Program,
+    agents: &mut [Agent],
+    mut broker: Option<&mut MosquittoServer>,
+    rounds: u64,
+) -> u64 {
     let mut last = 0;
     for round in 0..rounds {
         last += 1_500;
@@ -153,7 +145,7 @@ async fn kills(program: &mut Program, agents: &mut [Agent], mut broker: Option<&
             match (round % 3, &mut broker) {
                 (2, Some(broker)) => {
                     broker.kill();
-                    broker.up();
+                    broker.start();
                 }
                 _ => {
                     program.kill();
@@ -174,17 +166,17 @@ async fn nothing_is_lost_or_doubled_when_collector_and_broker_are_killed() {
     let test = "program: kills";
     let folder = tempfile::tempdir().unwrap();
     let mut addresses = vec![Address::Sqlite(folder.path().join("collector.db"))];
-    addresses.extend(crate::postgres::database(test));
+    addresses.extend(postgres(test));
     for address in addresses {
-        let Some(mut broker) = Mosquitto::start(test, folder.path()) else { return };
-        let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+        let Some(mut broker) = open_broker(test, folder.path()) else { return };
+        let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port());
         let mut program = Program::new(folder.path(), &config(&address, &outside));
         program.up();
         let names = ["pi", "web-1", "db-1"];
         let mut agents: Vec<Agent> = names
             .iter()
             .zip(1..)
-            .map(|(name, n)| Agent::connect(who("home", name), epoch(n), broker.port, n == 2))
+            .map(|(name, n)| Agent::connect(who("home", name), epoch(n), broker.port(), n == 2))
             .collect();
         let last = kills(&mut program, &mut agents, Some(&mut broker), 6).await;
         assert_eq!(program.terminate().await, 0, "{}", program.log());
@@ -208,8 +200,12 @@ async fn the_first_start_makes_its_folder_or_says_which_it_cannot() {
     fs::write(&taken, "a file").unwrap();
     let mut program = Program::new(folder.path(), &config(&Address::Sqlite(taken.join("x/collector.db")), &embedded()));
     program.up();
-    until("it says which", || program.log(), async || program.log().contains(&*taken.join("x").to_string_lossy()))
-        .await;
+    until_async(
+        "it says which",
+        || program.log(),
+        async || program.log().contains(&*taken.join("x").to_string_lossy()),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,11 +226,11 @@ async fn the_embedded_broker_dies_and_comes_back_with_its_collector() {
 async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
     let test = "program: push";
     let folder = tempfile::tempdir().unwrap();
-    let Some(mut broker) = Mosquitto::start(test, folder.path()) else { return };
+    let Some(mut broker) = open_broker(test, folder.path()) else { return };
     let address = Address::Sqlite(folder.path().join("collector.db"));
-    let outside = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+    let outside = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port());
     let mut program = Program::new(folder.path(), &config(&address, &outside));
-    let mut pi = Agent::connect(who("home", "pi"), epoch(1), broker.port, false);
+    let mut pi = Agent::connect(who("home", "pi"), epoch(1), broker.port(), false);
     pi.connected().await;
     // Left by another life of the database.
     pi.say(Channel::ModelDesired, "{}".to_owned()).await;
@@ -245,7 +241,7 @@ async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
     let birth = r#"{"fleet":"home","agent":"pi","version":"0.1.0","epoch":"1","oldest":1}"#;
     pi.say(Channel::Birth, birth.to_owned()).await;
     pi.say(Channel::Status, r#"{"state":"up","figures":null}"#.to_owned()).await;
-    until("the agent is known", || program.log(), async || program.log().contains("new agent home/pi")).await;
+    until_async("the agent is known", || program.log(), async || program.log().contains("new agent home/pi")).await;
 
     let models: Vec<PathBuf> = (1..=2).map(|version| crate::cli::model(folder.path(), version)).collect();
     let path = |at: usize| models[at].display().to_string();
@@ -268,7 +264,7 @@ async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
     );
     pi.say(Channel::ModelState, refused).await;
     let rollouts = async || program.ask(&["rollouts"]).contains("refused");
-    until("the refusal is shown", || program.log(), rollouts).await;
+    until_async("the refusal is shown", || program.log(), rollouts).await;
     assert!(program.ask(&["rollouts"]).contains("no key is trusted here"));
 
     // The next one replaces it: its bytes come, the first one's go.
@@ -281,7 +277,7 @@ async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
 
     // A broker that forgot everything is told again.
     broker.kill();
-    broker.up();
+    broker.start();
     pi.connected().await;
     pi.listen(bytes_topic(second.model.sha256)).await;
     let mut seen = [timeout(PATIENCE, pi.heard()).await.unwrap().0, timeout(PATIENCE, pi.heard()).await.unwrap().0];
@@ -304,13 +300,13 @@ async fn a_database_that_another_program_holds_delays_and_loses_nothing() {
     let mut agents = vec![Agent::connect(who("home", "pi"), epoch(1), port, false)];
     agents[0].deliver(200).await;
     let drained = async || waiting(api) == 0;
-    until("all is stored", || program.log(), drained).await;
+    until_async("all is stored", || program.log(), drained).await;
     let holder = rusqlite::Connection::open(&path).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     // Longer than a statement waits: the transaction fails and is tried again.
     let held = async {
         let told = async || program.log().contains("nothing is acknowledged meanwhile");
-        until("the failure is told", || program.log(), told).await;
+        until_async("the failure is told", || program.log(), told).await;
         assert!(waiting(api) > 0, "in the writer's hands is not stored");
         // Questions are answered all the same.
         assert!(program.ask(&["agents"]).contains("home/pi"));
@@ -318,7 +314,7 @@ async fn a_database_that_another_program_holds_delays_and_loses_nothing() {
     };
     let delivered = timeout(PATIENCE, async { tokio::join!(agents[0].deliver(2_000), held) }).await;
     assert!(delivered.is_ok(), "{}", program.log());
-    until("all is stored", || program.log(), drained).await;
+    until_async("all is stored", || program.log(), drained).await;
     assert_eq!(program.terminate().await, 0, "{}", program.log());
     check(&address, &agents, 2_000).await;
 }
@@ -379,16 +375,16 @@ async fn a_word_that_the_database_refuses_ends_nothing() {
 async fn a_corrected_signature_reaches_agents() {
     let test = "program: signatures";
     let folder = tempfile::tempdir().unwrap();
-    let Some(broker) = Mosquitto::start(test, folder.path()) else { return };
+    let Some(broker) = open_broker(test, folder.path()) else { return };
     let address = Address::Sqlite(folder.path().join("collector.db"));
-    let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port);
+    let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port());
     let mut program = Program::new(folder.path(), &config(&address, &outside));
-    let mut pi = Agent::connect(who("home", "pi"), epoch(1), broker.port, false);
+    let mut pi = Agent::connect(who("home", "pi"), epoch(1), broker.port(), false);
     pi.connected().await;
     program.up();
     let birth = r#"{"fleet":"home","agent":"pi","version":"0.1.0","epoch":"1","oldest":1}"#;
     pi.say(Channel::Birth, birth.to_owned()).await;
-    until("the agent is known", || program.log(), async || program.log().contains("new agent home/pi")).await;
+    until_async("the agent is known", || program.log(), async || program.log().contains("new agent home/pi")).await;
     pi.listen("oddline/v1/home/_models/#".to_owned()).await;
 
     let model = crate::cli::model(folder.path(), 1);
@@ -420,7 +416,7 @@ async fn what_an_agent_claims_stays_within_its_line_of_the_log() {
     pi.connected().await;
     let birth = r#"{"fleet":"x\nINFO ok\u001b[2J","agent":"pi","epoch":"1","oldest":1}"#;
     pi.say(Channel::Birth, birth.to_owned()).await;
-    until("it is told", || program.log(), async || program.log().contains("the birth says")).await;
+    until_async("it is told", || program.log(), async || program.log().contains("the birth says")).await;
     let log = program.log();
     assert!(log.contains("the birth says x\u{fffd}INFO ok\u{fffd}[2J/pi"), "{log}");
     assert!(!log.lines().any(|line| line.starts_with("INFO ok")) && !log.contains('\x1b'), "{log}");
@@ -442,20 +438,28 @@ async fn two_agents_under_one_name_are_told_and_after_a_restart_nobody_is_up_unh
         agent.say(Channel::Birth, birth).await;
         agent.say(Channel::Status, r#"{"state":"up","figures":null}"#.to_owned()).await;
         let heard = async || program.ask(&["agents", "--json"]).contains(&format!("\"epoch\": \"{life}\""));
-        until("its birth is stored", || program.log(), heard).await;
+        until_async("its birth is stored", || program.log(), heard).await;
     };
     for life in [1, 2, 1] {
         twin(life).await;
     }
     let told = async || program.log().contains("two agents run under the name home/pi");
-    until("it is told", || program.log(), told).await;
+    until_async("it is told", || program.log(), told).await;
     assert!(program.ask(&["agents"]).contains("two agents run under this name"));
-    until("it is up", || program.log(), async || program.ask(&["agents", "--json"]).contains("\"state\": \"up\""))
-        .await;
+    until_async(
+        "it is up",
+        || program.log(),
+        async || program.ask(&["agents", "--json"]).contains("\"state\": \"up\""),
+    )
+    .await;
     program.kill();
     program.up();
-    until("it is at work", || program.log(), async || program.log().matches("connected to the broker").count() == 2)
-        .await;
+    until_async(
+        "it is at work",
+        || program.log(),
+        async || program.log().matches("connected to the broker").count() == 2,
+    )
+    .await;
     let agents = program.ask(&["agents", "--json"]);
     assert!(agents.contains("\"state\": \"unknown\""), "{agents}");
     assert_eq!(program.terminate().await, 0, "{}", program.log());

@@ -9,7 +9,7 @@ use std::{
 
 use oddline_collector::store::{Address, Mode, Store};
 
-use crate::{cli::model, not_run, program::command};
+use crate::{cli::model, program::command};
 
 /// The service's user.
 const SERVICE: u32 = 64_104;
@@ -26,7 +26,7 @@ impl Machine {
         fs::set_permissions(this.path(""), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(this.path("state")).unwrap();
         if this.give("state").is_err() {
-            not_run(test, "only root has something that a service must not have");
+            oddline_testkit::not_run(test, "only root has something that a service must not have");
             return None;
         }
         fs::create_dir(this.path("root")).unwrap();

@@ -10,7 +10,7 @@ use oddline_collector::{
 use oddline_core::id::Epoch;
 use proptest::{prelude::*, test_runner::TestRunner};
 
-use crate::entries::{batch, entry, epoch, stores, who};
+use crate::entries::{batch, entry, epoch, postgres, stores, who};
 
 /// What may happen.
 #[derive(Debug, Clone)]
@@ -169,7 +169,7 @@ async fn check(store: &Store, model: &Model) {
 fn what_is_stored_equals_the_model() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let postgres = crate::postgres::database("store_model: PostgreSQL");
+    let database = postgres("store_model: PostgreSQL");
     let number = std::cell::Cell::new(0);
     let mut runner = TestRunner::new(ProptestConfig { cases: 48, max_shrink_iters: 200, ..ProptestConfig::default() });
     let cases = prop::collection::vec(act(), 1..25);
@@ -184,14 +184,14 @@ fn what_is_stored_equals_the_model() {
             Ok(())
         })
         .unwrap();
-    if postgres.is_none() {
+    if database.is_none() {
         return;
     }
     // Each case wants an empty database, which costs more than the case.
     let mut runner = TestRunner::new(ProptestConfig { cases: 8, max_shrink_iters: 20, ..ProptestConfig::default() });
     runner
         .run(&cases, |acts| {
-            let address = crate::postgres::database("store_model: PostgreSQL").unwrap();
+            let address = postgres("store_model: PostgreSQL").unwrap();
             runtime.block_on(async {
                 let store = Store::open(&address, Mode::Serve).await.unwrap();
                 play(&address, store, acts.clone()).await;

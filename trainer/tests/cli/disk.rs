@@ -7,7 +7,9 @@ use std::{
     path::PathBuf,
 };
 
-use crate::shell::{Folder, MODEL, TRAIN, is_root, not_run, succeeds};
+use oddline_testkit::{is_root, not_run};
+
+use crate::shell::{Folder, MODEL, TRAIN, succeeds};
 
 /// A file system of 256 KiB in a test's folder; unmounted when dropped.
 struct Small(PathBuf);

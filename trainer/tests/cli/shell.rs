@@ -176,22 +176,6 @@ pub fn peak_kib(child: &Child) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Whether this user may do everything.
-pub fn is_root() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
-}
-
-/// Says that a test could not run here, to whoever asked for that.
-pub fn not_run(name: &str, why: &str) {
-    use std::io::Write;
-    eprintln!("not run: {name}: {why}");
-    if let Some(file) = std::env::var_os("ODDLINE_NOT_RUN") {
-        let mut file = fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
-        writeln!(file, "{name}: {why}").unwrap();
-    }
-}
-
 /// Runs another program; whether it succeeded.
 pub fn succeeds(program: &str, arguments: &[&OsStr]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())

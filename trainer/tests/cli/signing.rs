@@ -1,6 +1,6 @@
 //! Keys and signatures, as a user and the stock tool meet them.
 
-use std::{fs, io::Write, os::unix::fs::PermissionsExt, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use crate::shell::{Folder, MODEL};
 
@@ -19,7 +19,7 @@ fn a_model_is_signed_and_the_stock_tool_agrees() {
     let verify = ["-Vm", MODEL, "-p", "keys/oddline.pub"];
     match Command::new("minisign").args(verify).current_dir(folder.path(".")).output() {
         Ok(run) => assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr)),
-        Err(_) => not_run("signing: the stock tool: minisign is not installed"),
+        Err(_) => oddline_testkit::not_run("signing: the stock tool", "minisign is not installed"),
     }
 }
 
@@ -47,12 +47,4 @@ fn what_is_no_model_or_no_key_is_not_signed_with() {
     folder.run("sign").refused(65, &[KEY, "no secret key"]);
     folder.write("bad.onnx", "no model");
     folder.run("sign bad.onnx").refused(65, &["bad.onnx"]);
-}
-
-fn not_run(what: &str) {
-    println!("{what}");
-    if let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
-        let mut list = fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
-        writeln!(list, "{what}").unwrap();
-    }
 }

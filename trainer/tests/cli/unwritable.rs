@@ -5,7 +5,9 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
 };
 
-use crate::shell::{Folder, MODEL, TRAIN, is_root, not_run, run};
+use oddline_testkit::{is_root, not_run};
+
+use crate::shell::{Folder, MODEL, TRAIN, run};
 
 /// A user without rights.
 const NOBODY: u32 = 65_534;

@@ -4,13 +4,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
+use oddline_testkit::free_port;
 use serde_json::Value;
 
 use super::{
@@ -57,7 +57,7 @@ impl<'a> Fleet<'a> {
         fs::create_dir_all(&folder)?;
         let programs = shell::target_dir()?.join("debug");
         quietly(&mut trainer.keygen())?;
-        let (port, start) = (free_port()?, start_time(seconds)?);
+        let (port, start) = (free_port(), start_time(seconds)?);
         let collector = collector(&programs, &folder, port)?;
         let ground = Ground { trainer, scenario, programs: &programs, folder: &folder, port, start, seconds };
         let names = (1..=scenario.servers).map(|number| format!("server-{number:02}"));
@@ -283,7 +283,7 @@ impl Server {
 
 fn collector(programs: &Path, folder: &Path, port: u16) -> Result<Process> {
     let config = folder.join("collector.toml");
-    let api = free_port()?;
+    let api = free_port();
     let text = format!(
         "state = {folder:?}\n\n[embedded]\nlisten = \"127.0.0.1:{port}\"\n\n[api]\nlisten = \"127.0.0.1:{api}\"\n"
     );
@@ -306,10 +306,6 @@ fn start_time(seconds: u32) -> Result<String> {
     let start = now - u64::from(seconds) * u64::from(SPEED);
     let (date, second) = (date_of(i64::try_from(start / 86_400)?), start % 86_400);
     Ok(format!("{date}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60))
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn sum(sources: &Value, name: &str) -> u64 {

@@ -3,11 +3,12 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use oddline_testkit::TestProcess;
 use serde_json::Value;
 
 use crate::shell;
@@ -20,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct Process {
     name: String,
     said: PathBuf,
-    child: Child,
+    process: TestProcess,
 }
 
 impl Process {
@@ -29,13 +30,14 @@ impl Process {
         let said = folder.join(format!("{name}.log"));
         let file = File::create(&said).with_context(|| format!("making {}", said.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        let child = command.spawn().with_context(|| format!("starting {}", shell::shown(command)))?;
-        Ok(Self { name: name.to_owned(), said, child })
+        let mut process = TestProcess::default();
+        process.start(command);
+        Ok(Self { name: name.to_owned(), said, process })
     }
 
     /// An error with its last words when it has ended.
     pub fn must_run(&mut self) -> Result<()> {
-        match self.child.try_wait()? {
+        match self.process.ended() {
             None => Ok(()),
             Some(status) => bail!("{} ended ({status}): {}", self.name, self.last_words()),
         }
@@ -43,7 +45,7 @@ impl Process {
 
     /// Whether it has ended; an error when it ended badly.
     pub fn has_ended(&mut self) -> Result<bool> {
-        match self.child.try_wait()? {
+        match self.process.ended() {
             None => Ok(false),
             Some(status) if status.success() => Ok(true),
             Some(status) => bail!("{} ended ({status}): {}", self.name, self.last_words()),
@@ -52,27 +54,21 @@ impl Process {
 
     /// Its number.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// SIGTERM, and its end.
     pub fn stop(mut self) -> Result<()> {
-        if self.child.try_wait()?.is_some() {
-            return Ok(());
-        }
-        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status()?;
-        ensure!(kill.success(), "{} cannot be stopped", self.name);
-        let began = Instant::now();
-        while self.child.try_wait()?.is_none() {
-            ensure!(began.elapsed() < STOP_PATIENCE, "{} does not end: {}", self.name, self.last_words());
-            wait(LOOK_EVERY);
+        if self.process.is_alive() {
+            let status = self.process.terminate(STOP_PATIENCE);
+            ensure!(status.is_some(), "{} does not end: {}", self.name, self.last_words());
         }
         Ok(())
     }
 
     /// Lets it run on after the demo.
     pub fn leave(self) -> u32 {
-        let id = self.child.id();
+        let id = self.process.id();
         #[expect(clippy::mem_forget, reason = "dropping it would stop it")]
         std::mem::forget(self);
         id
@@ -82,14 +78,6 @@ impl Process {
         let text = std::fs::read_to_string(&self.said).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(5).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // The demo has failed: it has said why.
-        let _: std::io::Result<()> = self.child.kill();
-        let _: std::io::Result<_> = self.child.wait();
     }
 }
 

@@ -4,13 +4,13 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
+use oddline_testkit::free_port;
 
 use super::summary::{NotRun, Outcome};
 use crate::{
@@ -146,7 +146,7 @@ struct Delivered {
 fn deliver(target: &Target, mut agent: Command, folder: &Path, wanted: Option<usize>) -> Result<Delivered> {
     let work = folder.join(target.debian);
     fs::create_dir_all(&work)?;
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = free_port();
     let programs = shell::target_dir()?.join("debug");
     let database = work.join("collector.db");
     let collector_toml = work.join("collector.toml");

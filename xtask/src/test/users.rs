@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    io::Write as _,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
     path::Path,
     process::Command,
@@ -106,10 +105,7 @@ fn one_user(dir: &Path) -> Option<std::path::PathBuf> {
     let name = "test::users::an_upgrade_from_one_user_hands_over_what_was_the_agents_and_follows_no_link";
     let mounts = Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|run| run.status.success());
     if !of("var/lib/oddline/agent/state.redb", AGENT) || !mounts {
-        if let Some(list) = std::env::var_os("ODDLINE_NOT_RUN") {
-            let mut list = fs::OpenOptions::new().create(true).append(true).open(list).unwrap();
-            writeln!(list, "{name}: only root can give files away and mount").unwrap();
-        }
+        oddline_testkit::not_run(name, "only root can give files away and mount");
         return None;
     }
     for path in ["collector/authority/ca.key", "collector/collector.db", "trainer/current.onnx"] {

@@ -8,7 +8,7 @@ use super::{
     CURRENT, KEY, LOG, NEXT, RETRAIN, SIGNATURE, decided, report,
     week::{Weeks, new_level, scattered, wider},
 };
-use crate::shell::not_run;
+use oddline_testkit::not_run;
 
 const SEEDS: [u64; 2] = [7_001, 7_002];
 

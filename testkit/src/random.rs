@@ -46,6 +46,21 @@ impl Random {
         usize::try_from(self.below(n as u64)).expect("what is below a size is a size")
     }
 
+    /// Fewer than `max` bytes.
+    pub fn bytes_below(&mut self, max: usize) -> Vec<u8> {
+        (0..self.size_below(max)).map(|_| self.byte()).collect()
+    }
+
+    /// Any byte.
+    pub fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[7]
+    }
+
+    /// Between 0 and 1, neither of them.
+    pub fn fraction(&mut self) -> f64 {
+        ((self.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    }
+
     /// True once in `n`.
     pub fn once_in(&mut self, n: u64) -> bool {
         self.below(n) == 0

@@ -39,3 +39,16 @@ pub fn pass(time: Duration) {
         park_timeout(rest);
     }
 }
+
+/// As [`until`], for asynchronous tests; `log` is shown beside what was waited for.
+///
+/// # Panics
+/// When [`PATIENCE`] is over.
+#[cfg(feature = "async")]
+pub async fn until_async(what: &str, log: impl Fn() -> String, mut done: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !done().await {
+        assert!(began.elapsed() < PATIENCE, "waited {} s until {what}\n{}", PATIENCE.as_secs(), log());
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
