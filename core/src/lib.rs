@@ -12,6 +12,7 @@
 pub mod backoff;
 pub mod limits;
 mod room;
+pub mod rotation;
 
 pub mod record;
 pub mod time;

@@ -1,6 +1,6 @@
 //! Event time: when a line says it happened. There is no `now()` here: the wall clock belongs to the callers.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
 
 use jiff::{
     Timestamp,
@@ -95,6 +95,40 @@ impl fmt::Display for EventTime {
         }
     }
 }
+
+/// Seconds east of UTC, written `+01:00` or `-03:30`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UtcOffset(i32);
+
+impl UtcOffset {
+    /// In seconds.
+    #[must_use]
+    pub fn seconds(self) -> i32 {
+        self.0
+    }
+}
+
+impl FromStr for UtcOffset {
+    type Err = BadUtcOffset;
+
+    fn from_str(text: &str) -> Result<Self, BadUtcOffset> {
+        let bad = || BadUtcOffset(text.to_owned());
+        let (sign, rest) = match text.as_bytes().first() {
+            Some(b'+') => (1, &text[1..]),
+            Some(b'-') => (-1, &text[1..]),
+            _ => return Err(bad()),
+        };
+        let (hours, minutes) = rest.split_once(':').ok_or_else(bad)?;
+        let part = |text: &str, max: i32| text.parse().ok().filter(|n| text.len() == 2 && (0..=max).contains(n));
+        let (hours, minutes) = part(hours, 14).zip(part(minutes, 59)).ok_or_else(bad)?;
+        Ok(Self(sign * (hours * 3_600 + minutes * 60)))
+    }
+}
+
+/// A text that is no [`UtcOffset`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no offset from UTC: \"+01:00\" or \"-03:30\" is expected")]
+pub struct BadUtcOffset(String);
 
 #[cfg(test)]
 mod tests {

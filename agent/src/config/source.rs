@@ -1,11 +1,10 @@
 //! One `[[source]]`: what it reads and what its records are called.
 
-use std::{fmt, str::FromStr};
-
 use oddline_config::Section;
 use oddline_core::{
-    format::{Format, Mapping},
+    format::{FIELD_NAMES, Format, Mapping},
     readings::{VALUES, Values},
+    time::UtcOffset,
 };
 
 use crate::source::{discover::Pattern, journal};
@@ -56,35 +55,6 @@ pub enum First {
     End,
 }
 
-/// `+01:00` in seconds.
-struct Offset(i32);
-
-impl FromStr for Offset {
-    type Err = BadOffset;
-
-    fn from_str(text: &str) -> Result<Self, BadOffset> {
-        let bad = || BadOffset(text.to_owned());
-        let (sign, rest) = match text.as_bytes().first() {
-            Some(b'+') => (1, &text[1..]),
-            Some(b'-') => (-1, &text[1..]),
-            _ => return Err(bad()),
-        };
-        let (hours, minutes) = rest.split_once(':').ok_or_else(bad)?;
-        let part = |text: &str, max: i32| text.parse().ok().filter(|n| text.len() == 2 && (0..=max).contains(n));
-        let (hours, minutes) = part(hours, 14).zip(part(minutes, 59)).ok_or_else(bad)?;
-        Ok(Self(sign * (hours * 3_600 + minutes * 60)))
-    }
-}
-
-#[derive(Debug)]
-struct BadOffset(String);
-
-impl fmt::Display for BadOffset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no offset from UTC: \"+01:00\" or \"-03:30\" is expected", self.0)
-    }
-}
-
 /// Reads one; its mistakes are noted.
 pub(super) fn read(section: Section<'_>, server: &str) -> Option<SourceConfig> {
     let found = inner(&section, server);
@@ -96,7 +66,7 @@ fn inner(section: &Section<'_>, server: &str) -> Option<SourceConfig> {
     let what = what(section);
     let format = format(section);
     let values = section.choice("values", &VALUES).unwrap_or_default();
-    let offset_s = section.value::<Offset>("utc_offset").map_or(0, |offset| offset.0);
+    let offset_s = section.value::<UtcOffset>("utc_offset").map_or(0, UtcOffset::seconds);
     let begin = section.choice("begin", &[("start", First::Start), ("end", First::End)]).unwrap_or(First::End);
     let server = section.value("server").unwrap_or_else(|| server.to_owned());
     let component = section.value("component");
@@ -140,20 +110,9 @@ fn format(section: &Section<'_>) -> Format {
     let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
     let mut mapping = Mapping::default();
     for (field, key) in fields {
-        let keys = match field.as_str() {
-            "timestamp" => &mut mapping.timestamp,
-            "server" => &mut mapping.server,
-            "component" => &mut mapping.component,
-            "level" => &mut mapping.level,
-            "message" => &mut mapping.message,
-            "value" => &mut mapping.value,
-            _ => {
-                let known = "timestamp, server, component, level, message and value";
-                section.problem("fields", format!("{field:?} is no field: {known} are"));
-                continue;
-            }
-        };
-        *keys = key.split('|').map(|key| key.trim().to_owned()).collect();
+        if !mapping.set(&field, &key) {
+            section.problem("fields", format!("{field:?} is no field: {FIELD_NAMES} are"));
+        }
     }
     match format {
         Some(Format::Jsonl(_)) | None => {}

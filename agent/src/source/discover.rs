@@ -12,9 +12,10 @@ use std::{
     str::FromStr,
 };
 
+use oddline_core::rotation::{infixed, is_compressed, suffixed};
+
 use super::{
     error::SourceError,
-    generations::{infixed, is_compressed, suffixed},
     identity::{FileId, file_id},
     opener::{Found, Opener},
 };

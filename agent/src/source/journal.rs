@@ -224,7 +224,7 @@ impl Running {
             (None, Begin::After(position)) => position.taken += 1,
             (None, _) => {}
         }
-        if again > 0 || is_own(line.bytes) { Step::Skip } else { Step::Line }
+        if again > 0 || journal::is_own(line.bytes) { Step::Skip } else { Step::Line }
     }
 
     /// Before the first entry nobody knows how much there is to read.
@@ -264,18 +264,6 @@ fn written_us(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
-/// A service is known by its unit, which nobody can claim for himself; what runs outside services by its identifier.
-fn is_own(line: &[u8]) -> bool {
-    let Some(at) = memchr::memmem::find(line, b"\"_SYSTEMD_UNIT\":\"") else { return journal::is_own(line) };
-    let unit = &line[at..];
-    let end = memchr::memchr(b',', unit).unwrap_or(unit.len());
-    let unit = &unit[..end];
-    let value = unit.strip_suffix(b"}").unwrap_or(unit);
-    let is_service = value.ends_with(b".service\"");
-    let is_user_manager = memchr::memmem::find(value, b":\"user@").is_some();
-    journal::is_own(if is_service && !is_user_manager { value } else { line })
-}
-
 /// Keeps the last bytes that the child says.
 fn keep_last(mut stream: impl Read + Send + 'static, said: &Arc<Mutex<Vec<u8>>>) -> std::io::Result<Receiver<()>> {
     let said = Arc::clone(said);
@@ -294,21 +282,4 @@ fn keep_last(mut stream: impl Read + Send + 'static, said: &Arc<Mutex<Vec<u8>>>)
         }
     })?;
     Ok(silent)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn own_entries_are_known_by_their_unit() {
-        assert!(is_own(br#"{"_SYSTEMD_UNIT":"oddline-agent.service","MESSAGE":"x"}"#));
-        assert!(is_own(br#"{"MESSAGE":"x","_SYSTEMD_UNIT":"oddline-collector.service"}"#));
-        assert!(is_own(br#"{"SYSLOG_IDENTIFIER":"oddline-agent","MESSAGE":"x"}"#));
-        assert!(is_own(br#"{"_SYSTEMD_UNIT":"session-3.scope","SYSLOG_IDENTIFIER":"oddline-agent"}"#));
-        assert!(is_own(br#"{"_SYSTEMD_UNIT":"user@1000.service","SYSLOG_IDENTIFIER":"oddline-agent"}"#));
-        // Another service that claims to be us does not hide.
-        assert!(!is_own(br#"{"_SYSTEMD_UNIT":"ssh.service","SYSLOG_IDENTIFIER":"oddline-agent"}"#));
-        assert!(!is_own(br#"{"_SYSTEMD_UNIT":"ssh.service","MESSAGE":"oddline-agent.service"}"#));
-    }
 }

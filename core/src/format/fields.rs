@@ -83,7 +83,25 @@ enum Field {
 }
 const FIELDS: usize = 7;
 
+/// The fields that a mapping may name.
+pub const FIELD_NAMES: &str = "timestamp, server, component, level, message and value";
+
 impl Mapping {
+    /// Looks for the field `field` under these names, `|` between alternatives. False when there is no such field.
+    pub fn set(&mut self, field: &str, names: &str) -> bool {
+        let list = match field {
+            "timestamp" => &mut self.timestamp,
+            "server" => &mut self.server,
+            "component" => &mut self.component,
+            "level" => &mut self.level,
+            "message" => &mut self.message,
+            "value" => &mut self.value,
+            _ => return false,
+        };
+        *list = names.split('|').map(|name| name.trim().to_owned()).collect();
+        true
+    }
+
     /// The field that `key` means, and its place in the list of names.
     fn field(&self, key: &str) -> Option<(Field, usize)> {
         let own = |names: &[String]| names.iter().position(|n| n.eq_ignore_ascii_case(key));

@@ -25,9 +25,21 @@ pub fn cursor(line: &[u8]) -> Option<&str> {
     text_field(line, "\"__CURSOR\"")
 }
 
-/// Whether Oddline wrote this entry.
+/// Whether Oddline wrote this entry. A service is known by its unit, which nobody can claim for himself; what runs outside
+/// services by its identifier.
 #[must_use]
 pub fn is_own(line: &[u8]) -> bool {
+    let Some(at) = memchr::memmem::find(line, b"\"_SYSTEMD_UNIT\":\"") else { return is_named_as_own(line) };
+    let unit = &line[at..];
+    let end = memchr::memchr(b',', unit).unwrap_or(unit.len());
+    let unit = &unit[..end];
+    let value = unit.strip_suffix(b"}").unwrap_or(unit);
+    let is_service = value.ends_with(b".service\"");
+    let is_user_manager = memchr::memmem::find(value, b":\"user@").is_some();
+    is_named_as_own(if is_service && !is_user_manager { value } else { line })
+}
+
+fn is_named_as_own(line: &[u8]) -> bool {
     text_field(line, "\"_SYSTEMD_UNIT\"").is_some_and(|unit| OWN_UNITS.contains(&unit))
         || text_field(line, "\"SYSLOG_IDENTIFIER\"").is_some_and(|name| name.starts_with(OWN_IDENTIFIER))
 }
@@ -191,5 +203,17 @@ mod tests {
         assert_eq!(cut.server.as_deref(), Some("pi-1"));
         assert_eq!(read(r#"{"MESSAGE":"x"}"#).fault, Some(Fault::Time));
         assert!(parse("-- Boot 1234 --").is_none());
+    }
+
+    #[test]
+    fn own_entries_are_known_by_their_unit() {
+        assert!(is_own(br#"{"_SYSTEMD_UNIT":"oddline-agent.service","MESSAGE":"x"}"#));
+        assert!(is_own(br#"{"MESSAGE":"x","_SYSTEMD_UNIT":"oddline-collector.service"}"#));
+        assert!(is_own(br#"{"SYSLOG_IDENTIFIER":"oddline-agent","MESSAGE":"x"}"#));
+        assert!(is_own(br#"{"_SYSTEMD_UNIT":"session-3.scope","SYSLOG_IDENTIFIER":"oddline-agent"}"#));
+        assert!(is_own(br#"{"_SYSTEMD_UNIT":"user@1000.service","SYSLOG_IDENTIFIER":"oddline-agent"}"#));
+        // Another service that claims to be us does not hide.
+        assert!(!is_own(br#"{"_SYSTEMD_UNIT":"ssh.service","SYSLOG_IDENTIFIER":"oddline-agent"}"#));
+        assert!(!is_own(br#"{"_SYSTEMD_UNIT":"ssh.service","MESSAGE":"oddline-agent.service"}"#));
     }
 }

@@ -30,7 +30,7 @@ mod syslog;
 mod tag;
 mod timestamp;
 
-pub use fields::Mapping;
+pub use fields::{FIELD_NAMES, Mapping};
 pub use parser::Parser;
 
 use auto::Kind;

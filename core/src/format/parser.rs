@@ -63,6 +63,12 @@ impl Parser {
         self.format.kind().or(self.decided).map_or("auto", name)
     }
 
+    /// Whether the table under way has a column with the truth.
+    #[must_use]
+    pub fn has_truth(&self) -> bool {
+        self.header.as_ref().is_some_and(|header| header.columns().has_truth())
+    }
+
     /// Reads one line, with or without its line end. `None` only for a table's header and for a line without text.
     #[must_use]
     pub fn parse<'a>(&mut self, line: &'a [u8], context: &Context) -> Option<Record<'a>> {
