@@ -16,7 +16,7 @@ use oddline_detector::Model;
 use crate::{
     calibrate::{Aim, Calibrated, calibrate},
     chart, clock,
-    dataset::{Dataset, Logs},
+    dataset::{Dataset, Logs, ReadArgs, ReadOptions},
     error::{BadData, BadUsage},
     export::{self, Dense, View},
     fit::{self, Outcome},
@@ -32,9 +32,12 @@ const CLOCK_MIN_S: u64 = 1_798_761_600;
 /// Learns what is normal from logs and writes the model
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// Training log: a file, a folder (each file a stream), or - for standard input
-    #[arg(long, value_name = "PATH", default_value = "logs/server_logs.txt")]
-    pub logs: PathBuf,
+    /// Training logs: files, folders (each log a stream), patterns such as 'app.log*', or - for standard input
+    #[arg(long, value_name = "PATH", num_args = 1.., default_value = "logs/server_logs.txt")]
+    pub logs: Vec<String>,
+    /// How they are read
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// The model to write
     #[arg(long, value_name = "FILE", default_value = "models/autoencoder.onnx")]
     pub model: PathBuf,
@@ -151,7 +154,7 @@ struct Fitted {
 /// When the log cannot be used, the model cannot be made, or a file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     check(args)?;
-    let logs = Logs::find(&args.logs)?;
+    let logs = Logs::find(&args.logs, args.read.over(ReadOptions::default())?)?;
     let dataset = Dataset::load(&logs, args.train_part)?;
     say::dataset(&dataset);
     let before = args.warm_start.as_deref().map(warm_start).transpose()?;

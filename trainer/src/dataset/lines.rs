@@ -27,7 +27,11 @@ pub fn next_line(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result<O
         }
         any = true;
         let end = memchr::memchr(b'\n', chunk);
-        let text = &chunk[..end.unwrap_or(chunk.len())];
+        let mut text = &chunk[..end.unwrap_or(chunk.len())];
+        if buffer.is_empty() {
+            // A file cut to nothing under a writer that keeps its offset begins with a hole of NUL bytes.
+            text = &text[text.iter().take_while(|byte| **byte == 0).count()..];
+        }
         let room = LINE_BYTES_MAX - buffer.len();
         cut |= text.len() > room;
         buffer.extend_from_slice(&text[..text.len().min(room)]);

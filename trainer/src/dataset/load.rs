@@ -7,7 +7,7 @@ use oddline_core::{robust::spread, stream::StreamName, time::EventTime};
 
 use super::{
     notes::Notes,
-    read::{Logs, ReadOut},
+    read::{Item, Logs},
 };
 use crate::error::BadData;
 
@@ -59,6 +59,15 @@ impl Dataset {
     /// When the logs cannot be read, or no stream has enough records.
     pub fn load(logs: &Logs, part: f64) -> Result<Self> {
         let dataset = Self::read(logs, part)?;
+        if dataset.streams.is_empty() && dataset.short.is_empty() && dataset.boundless.is_empty() {
+            let message = format!(
+                "there is no number to learn from in {} records: a model learns from values and named numbers (a column or \
+                 key `value`, numbers of JSON lines and logfmt). For text alone --values numbers learns from the length of \
+                 each line, HTTP status and bytes",
+                dataset.notes.lines
+            );
+            return Err(BadData(message).into());
+        }
         if dataset.streams.is_empty() {
             let longest = dataset.short.iter().map(|(_, n)| *n).max().unwrap_or(0);
             let message = format!(
@@ -76,8 +85,9 @@ impl Dataset {
     /// When the logs cannot be read.
     pub fn read(logs: &Logs, part: f64) -> Result<Self> {
         let mut streams: BTreeMap<StreamName, Vec<(EventTime, f64)>> = BTreeMap::new();
-        let read = for_each_value(logs, |name, time, value, _truth| {
-            streams.entry(name).or_default().push((time, value));
+        let read = logs.for_each(|item| {
+            streams.entry(stream_of(&item)).or_default().push((item.time, item.value));
+            Ok(())
         })?;
         let mut dataset = Self {
             streams: Vec::new(),
@@ -177,24 +187,13 @@ fn without_strays(records: &[(EventTime, f64)]) -> Range<usize> {
     start..end
 }
 
-/// Hands out every value with its stream, its time and what the log says about it; a record without a time has that of
-/// the one before.
-///
-/// # Errors
-/// When the logs cannot be read.
-pub fn for_each_value(logs: &Logs, mut each: impl FnMut(StreamName, EventTime, f64, Option<bool>)) -> Result<ReadOut> {
-    let mut last = None;
-    logs.for_each(|item| {
-        let name = StreamName {
-            server: item.record.server.as_deref().unwrap_or(item.names.server).to_owned(),
-            component: item.record.component.as_deref().unwrap_or(item.names.component).to_owned(),
-        };
-        last = item.record.time.or(last);
-        if let (Some(time), Some(value)) = (last, item.record.value) {
-            each(name, time, value, item.record.anomalous);
-        }
-        Ok(())
-    })
+/// The stream that a reading belongs to.
+#[must_use]
+pub fn stream_of(item: &Item<'_>) -> StreamName {
+    StreamName {
+        server: item.record.server.as_deref().unwrap_or(item.names.server).to_owned(),
+        component: item.record.component.as_deref().unwrap_or(item.names.component).to_owned(),
+    }
 }
 
 impl Stream {

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use oddline_core::record::Fault;
+use oddline_core::{format::shown, record::Fault, terminal::tame};
+
+/// Characters shown of the first line of a kind.
+const SHOWN_CHARS_MAX: usize = 80;
 
 /// Faults of the lines read so far.
 #[derive(Debug, Clone, Default)]
@@ -10,7 +13,7 @@ pub struct Notes {
     faults: BTreeMap<Fault, Noted>,
     /// Data lines read.
     pub lines: u64,
-    /// Of these, lines without a value or time to judge.
+    /// Of these, lines without a reading: no number, or no time for it.
     pub unusable: u64,
 }
 
@@ -19,12 +22,16 @@ struct Noted {
     count: u64,
     file: PathBuf,
     line: u64,
+    text: String,
 }
 
 impl Notes {
     /// Counts a fault at `line` (from 1) of `file`.
-    pub fn note(&mut self, fault: Fault, file: &std::path::Path, line: u64) {
-        let noted = self.faults.entry(fault).or_insert_with(|| Noted { count: 0, file: file.to_owned(), line });
+    pub fn note(&mut self, fault: Fault, file: &std::path::Path, line: u64, bytes: &[u8]) {
+        let noted = self.faults.entry(fault).or_insert_with(|| {
+            let text: String = shown(bytes).chars().take(SHOWN_CHARS_MAX).collect();
+            Noted { count: 0, file: file.to_owned(), line, text: tame(&text).into_owned() }
+        });
         noted.count += 1;
     }
 
@@ -47,12 +54,12 @@ impl Notes {
 }
 
 impl fmt::Display for Notes {
-    /// One line a fault.
+    /// One line a fault, with the first line that has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (fault, Noted { count, file, line })) in self.faults.iter().enumerate() {
+        for (i, (fault, Noted { count, file, line, text })) in self.faults.iter().enumerate() {
             let separator = if i == 0 { "" } else { "\n" };
             let place = format!("{}, line {line}", file.display());
-            write!(f, "{separator}{count} x {}, first at {place}", fault.describe())?;
+            write!(f, "{separator}{count} x {}, first at {place}: {text}", fault.describe())?;
         }
         Ok(())
     }

@@ -1,56 +1,49 @@
-//! Which files a `--logs` path means, and their records one after the other, in constant memory.
+//! The readings of all logs one after the other, in constant memory: through the parser and the rules of the agent.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeSet,
-    fs::{self, File},
-    io::{BufReader, Read},
-    path::{Path, PathBuf},
-};
+use std::{io::BufRead, path::Path};
 
 use anyhow::{Context, Result};
 use oddline_core::{
-    format::csv::Csv,
+    format::{Format, csv::Csv, journal},
     record::{Fault, Record},
+    time::EventTime,
 };
 use oddline_detector::Names;
+use oddline_pipeline::reader::{LineReader, each_reading};
 use sha2::{Digest, Sha256};
 
-use super::{lines::next_line, notes::Notes};
-use crate::{
-    error::{BadData, BadUsage},
-    say,
+use super::{
+    files::{self, LogFiles},
+    input::{self, JournalExport, cannot_read},
+    lines::next_line,
+    notes::Notes,
+    options::ReadOptions,
 };
+use crate::{error::BadData, say};
 
-const READ_BYTES: usize = 256 * 1024;
-/// Extensions of the files a folder is searched for.
-const EXTENSIONS: [&str; 3] = ["csv", "txt", "log"];
+/// Component of records that name none where no file does: standard input and the journal, as in the agent.
+const NO_COMPONENT: &str = "-";
+/// Server of records that name none.
+const SERVER: &str = "server";
+const JOURNAL: &str = "the journal";
 
-/// The files that paths mean.
+/// What is read, and how.
 #[derive(Debug, Clone)]
 pub struct Logs {
-    files: Vec<LogFile>,
+    logs: Vec<LogFiles>,
+    options: ReadOptions,
 }
 
-#[derive(Debug, Clone)]
-struct LogFile {
-    /// A pattern meant it: it may have been made a moment ago and be empty.
-    is_matched: bool,
-    path: PathBuf,
-    /// Name of the folder it was found in, where a folder was named.
-    folder: Option<String>,
-}
-
-/// What a reader gets of each record.
+/// What a reader gets of each reading.
 pub struct Item<'a> {
-    /// The record.
+    /// The reading as a record with a time and a value; with the truth where the log says it.
     pub record: &'a Record<'a>,
+    /// When.
+    pub time: EventTime,
+    /// How much.
+    pub value: f64,
     /// What it is called where it does not say.
     pub names: Names<'a>,
-    /// Its file.
-    pub file: &'a Path,
-    /// Its line in it, from 1.
-    pub line: u64,
 }
 
 /// What reading everything gave.
@@ -58,189 +51,184 @@ pub struct Item<'a> {
 pub struct ReadOut {
     /// What was wrong.
     pub notes: Notes,
-    /// SHA-256 of all bytes read, in hexadecimal.
+    /// SHA-256 of all bytes that lines were made of, in hexadecimal.
     pub sha256: String,
-    /// A column holds the truth.
+    /// The logs know the truth.
     pub has_truth: bool,
 }
 
+/// One log under way.
+struct LogReader<'a> {
+    names: Names<'a>,
+    options: &'a ReadOptions,
+    reader: LineReader,
+    /// Time of the last reading: applies to those that follow without.
+    last: Option<EventTime>,
+    /// The first line of the first file, cut.
+    first_line: String,
+    records: u64,
+    readings: u64,
+    sound: u64,
+    name: String,
+}
+
 impl Logs {
-    /// A file, `-` for standard input, or a folder: each of its `.csv`, `.txt` and `.log` files is then a stream of
-    /// its own, named after the file, on a server named after the folder.
+    /// What paths, folders and patterns mean; the journal where the options say so.
     ///
     /// # Errors
-    /// When the path does not exist, cannot be read, or is a folder without such files.
-    pub fn find(path: &Path) -> Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Self::file(path));
-        }
-        let meta = fs::metadata(path).with_context(|| {
-            format!(
-                "cannot read the log {}: generate one with `oddline-trainer generate`, or name yours with --logs",
-                path.display()
-            )
-        })?;
-        if !meta.is_dir() {
-            return Ok(Self::file(path));
-        }
-        let entries = fs::read_dir(path).with_context(|| format!("cannot list the folder {}", path.display()))?;
-        let mut files = Vec::new();
-        for entry in entries {
-            let file = entry.with_context(|| format!("cannot list the folder {}", path.display()))?.path();
-            let known = file.extension().is_some_and(|e| EXTENSIONS.iter().any(|k| e.eq_ignore_ascii_case(k)));
-            if known && file.is_file() {
-                files.push(file);
-            }
-        }
-        files.sort();
-        if files.is_empty() {
-            let message = format!("the folder {} holds no .csv, .txt or .log file", path.display());
-            return Err(BadData(message).into());
-        }
-        let name = fs::canonicalize(path).ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
-        let folder = Some(name.unwrap_or_else(|| "server".to_owned()));
-        Ok(Self {
-            files: files.into_iter().map(|path| LogFile { path, folder: folder.clone(), is_matched: false }).collect(),
-        })
+    /// As [`files::find`].
+    pub fn find(patterns: &[String], options: ReadOptions) -> Result<Self> {
+        let logs = if options.journal.is_some() { Vec::new() } else { files::find(patterns)? };
+        Ok(Self { logs, options })
     }
 
-    fn file(path: &Path) -> Self {
-        Self { files: vec![LogFile { path: path.to_owned(), folder: None, is_matched: false }] }
-    }
-
-    /// All that several paths and patterns (`*`, `?`, `[...]`, `**`) mean, each file once, in the order given.
-    ///
-    /// # Errors
-    /// When a pattern is malformed or means no file, and as [`Logs::find`].
-    pub fn find_all(patterns: &[String]) -> Result<Self> {
-        let (mut files, mut seen) = (Vec::new(), BTreeSet::new());
-        for pattern in patterns {
-            let mut found = Vec::new();
-            let is_pattern = pattern.contains(['*', '?', '[']) && !Path::new(pattern).exists();
-            if !is_pattern {
-                found.push(PathBuf::from(pattern));
-            } else {
-                let bad = |e: glob::PatternError| BadUsage(format!("{pattern}: no pattern of files: {}", e.msg));
-                for path in glob::glob(pattern).map_err(bad)? {
-                    found.push(path.with_context(|| format!("cannot look for {pattern}"))?);
-                }
-            }
-            if found.is_empty() {
-                return Err(BadData(format!("{pattern}: there is no such log, name the logs to learn from")).into());
-            }
-            for path in found {
-                let new = Self::find(&path)?.files.into_iter().filter(|file| seen.insert(file.path.clone()));
-                files.extend(new.map(|file| LogFile { is_matched: is_pattern, ..file }));
-            }
-        }
-        Ok(Self { files })
-    }
-
-    /// Whether the records can be read more than once.
+    /// Whether the same can be read once more.
     #[must_use]
-    pub fn is_standard_input(&self) -> bool {
-        self.files.iter().any(|file| file.path == Path::new("-"))
+    pub fn is_repeatable(&self) -> bool {
+        self.options.journal.is_none() && !self.logs.iter().any(|log| log.live == Path::new("-"))
     }
 
-    /// Reads all records in order.
+    /// Hands out all readings in order.
     ///
     /// # Errors
-    /// When a file cannot be read, is empty, has an unusable header or no record, or `each` fails.
+    /// When a log cannot be read, is empty, or is a table without a usable row, or `each` fails.
     pub fn for_each(&self, mut each: impl FnMut(Item<'_>) -> Result<()>) -> Result<ReadOut> {
         let mut read = ReadOut::default();
         let mut digest = Sha256::new();
-        for LogFile { path: file, folder, is_matched } in &self.files {
-            if *is_matched && is_without_record(file)? {
-                say::note(&format!("{}: no record in it yet, passed over", file.display()));
-                continue;
-            }
-            let input: Box<dyn Read> = if file == Path::new("-") {
-                Box::new(std::io::stdin())
-            } else {
-                Box::new(File::open(file).with_context(|| format!("cannot open the log {}", file.display()))?)
-            };
-            let input = Hashing { input, digest: &mut digest };
-            let input = &mut BufReader::with_capacity(READ_BYTES, input);
-            if !read_file(file, folder.as_deref(), input, &mut read, &mut each)? {
-                if *is_matched {
-                    say::note(&format!("{}: no usable record in it, passed over", file.display()));
-                    continue;
-                }
-                let first = if read.notes.is_clean() { String::new() } else { format!(":\n{}", read.notes) };
-                return Err(BadData(format!("{}: no usable record after the header{first}", file.display())).into());
-            }
+        if let Some(arguments) = &self.options.journal {
+            let mut export = JournalExport::start(arguments)?;
+            let mut log = LogReader::new(SERVER, NO_COMPONENT, &self.options);
+            log.lines(Path::new(JOURNAL), &mut export.entries(&mut digest), None, &mut read, &mut each)?;
+            export.finish()?;
+        }
+        for log in &self.logs {
+            self.read(log, &mut digest, &mut read, &mut each)?;
         }
         read.sha256 = crate::hex(&digest.finalize());
         Ok(read)
     }
-}
 
-/// Whether a file has nothing behind its header, or not even that.
-fn is_without_record(file: &Path) -> Result<bool> {
-    let io = || format!("cannot read the log {}", file.display());
-    let mut lines = BufReader::new(File::open(file).with_context(io)?);
-    let mut buffer = Vec::new();
-    Ok(next_line(&mut lines, &mut buffer).with_context(io)?.is_none()
-        || next_line(&mut lines, &mut buffer).with_context(io)?.is_none())
-}
-
-/// Whether it has a usable record.
-fn read_file(
-    file: &Path,
-    folder: Option<&str>,
-    input: &mut impl std::io::BufRead,
-    read: &mut ReadOut,
-    each: &mut impl FnMut(Item<'_>) -> Result<()>,
-) -> Result<bool> {
-    let stem = file.file_stem().map_or_else(|| "value".into(), |s| s.to_string_lossy());
-    let names = match folder {
-        Some(folder) => Names { server: folder, component: &stem },
-        None => Names { server: "server", component: &stem },
-    };
-    let mut buffer = Vec::new();
-    let io = || format!("cannot read the log {}", file.display());
-    let bad = |what: String| BadData(format!("{}: {what}", file.display()));
-    if next_line(input, &mut buffer).with_context(io)?.is_none() {
-        return Err(bad("the file is empty; a log starts with a header line".to_owned()).into());
-    }
-    let csv = Csv::from_header(&String::from_utf8_lossy(&buffer)).map_err(|e| bad(format!("line 1: {e}")))?;
-    read.has_truth |= csv.has_truth();
-    let (mut number, before) = (1, read.notes.lines - read.notes.unusable);
-    while let Some(line) = next_line(input, &mut buffer).with_context(io)? {
-        number += 1;
-        if buffer.iter().all(u8::is_ascii_whitespace) {
-            continue;
+    fn read(
+        &self,
+        log: &LogFiles,
+        digest: &mut Sha256,
+        read: &mut ReadOut,
+        each: &mut impl FnMut(Item<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let server = log.folder.as_deref().unwrap_or(SERVER);
+        let is_stdin = log.live == Path::new("-");
+        let stem = log.live.file_stem().filter(|_| !is_stdin);
+        let component = stem.map_or_else(|| NO_COMPONENT.into(), |stem| stem.to_string_lossy());
+        let mut under_way = LogReader::new(server, &component, &self.options);
+        let mut is_empty = true;
+        for file in &log.files {
+            let (mut input, modified) = input::open(file, digest)?;
+            is_empty &= input.fill_buf().with_context(|| cannot_read(file))?.is_empty();
+            under_way.lines(file, &mut input, modified, read, each)?;
         }
-        let text = String::from_utf8_lossy(&buffer);
-        let mut record = csv.parse(&text);
-        let bytes_fault = match &text {
-            _ if line.cut => Some(Fault::TooLong),
-            Cow::Owned(_) => Some(Fault::NotUtf8),
-            Cow::Borrowed(_) => None,
+        under_way.judge_itself(log, is_empty, &read.notes)
+    }
+}
+
+impl<'a> LogReader<'a> {
+    fn new(server: &'a str, component: &'a str, options: &'a ReadOptions) -> Self {
+        let server = options.server.as_deref().unwrap_or(server);
+        let component = options.component.as_deref().unwrap_or(component);
+        Self {
+            names: Names { server, component },
+            options,
+            reader: LineReader::new(options.format.clone(), options.utc_offset.seconds()),
+            last: None,
+            first_line: String::new(),
+            records: 0,
+            readings: 0,
+            sound: 0,
+            name: String::new(),
+        }
+    }
+
+    /// Reads one file to its end.
+    fn lines(
+        &mut self,
+        file: &Path,
+        input: &mut impl BufRead,
+        modified: Option<EventTime>,
+        read: &mut ReadOut,
+        each: &mut impl FnMut(Item<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.reader.start_of_file();
+        let (mut buffer, mut number) = (Vec::new(), 0);
+        while let Some(line) = next_line(input, &mut buffer).with_context(|| cannot_read(file))? {
+            number += 1;
+            if number == 1 && self.records == 0 {
+                self.first_line = String::from_utf8_lossy(&buffer).into_owned();
+            }
+            if self.options.journal.is_some() && journal::is_own(&buffer) {
+                continue;
+            }
+            let Some(record) = self.reader.read(&buffer, modified) else { continue };
+            let fault = if line.cut { Some(Fault::TooLong) } else { record.fault };
+            if let Some(fault) = fault {
+                read.notes.note(fault, file, number, &buffer);
+            }
+            self.records += 1;
+            self.sound += u64::from(fault.is_none());
+            read.notes.lines += 1;
+            read.has_truth |= record.anomalous.is_some();
+            let readings = self.readings(&record, each)?;
+            self.readings += readings;
+            read.notes.unusable += u64::from(readings == 0);
+        }
+        read.has_truth |= self.reader.parser().has_truth();
+        Ok(())
+    }
+
+    /// Hands out the readings of a record. How many there were.
+    fn readings(&mut self, record: &Record<'_>, each: &mut impl FnMut(Item<'_>) -> Result<()>) -> Result<u64> {
+        let mut count = 0;
+        let (names, last) = (self.names, &mut self.last);
+        each_reading(record, names.component, self.options.values, &mut self.name, |reading| {
+            let (Some(value), Some(time)) = (reading.value, reading.time.or(*last)) else { return Ok(()) };
+            *last = Some(time);
+            count += 1;
+            if reading.time.is_some() {
+                return each(Item { record: reading, time, value, names });
+            }
+            each(Item { record: &Record { time: Some(time), ..reading.clone() }, time, value, names })
+        })?;
+        Ok(count)
+    }
+
+    /// After the last line: a log that holds nothing to use is passed over where it was only matched, a mistake where it was
+    /// named; text without numbers is neither.
+    fn judge_itself(&self, log: &LogFiles, is_empty: bool, notes: &Notes) -> Result<()> {
+        let name = log.live.display();
+        if self.readings > 0 {
+            return Ok(());
+        }
+        if log.is_matched {
+            let what = if self.records == 0 { "no record in it yet" } else { "no usable record in it" };
+            say::note(&format!("{name}: {what}, passed over"));
+            return Ok(());
+        }
+        if is_empty {
+            return Err(BadData(format!("{name}: the file is empty; a table starts with a header line")).into());
+        }
+        let is_table = self.reader.parser().format_name() == "csv" || log.live.extension().is_some_and(|e| e == "csv");
+        if self.sound > 0 && !is_table {
+            say::note(&format!(
+                "{name}: {} records of the format {}, none of them with a number that is read (--values numbers reads \
+                 lengths, status and bytes too)",
+                self.records,
+                self.reader.parser().format_name()
+            ));
+            return Ok(());
+        }
+        let header = match Csv::from_header(&self.first_line) {
+            Err(error) if is_table || self.options.format == Format::Csv => format!("; line 1: {error}"),
+            Ok(_) | Err(_) => String::new(),
         };
-        record.fault = bytes_fault.or(record.fault);
-        if let Some(fault) = record.fault {
-            read.notes.note(fault, file, number);
-        }
-        read.notes.lines += 1;
-        let usable = record.value.is_some() && (record.time.is_some() || !csv.has_timestamp());
-        read.notes.unusable += u64::from(!usable);
-        if usable {
-            each(Item { record: &record, names, file, line: number })?;
-        }
-    }
-    Ok(read.notes.lines - read.notes.unusable > before)
-}
-
-struct Hashing<'a, R> {
-    input: R,
-    digest: &'a mut Sha256,
-}
-
-impl<R: Read> Read for Hashing<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.input.read(buffer)?;
-        self.digest.update(&buffer[..n]);
-        Ok(n)
+        let faults = if notes.is_clean() { String::new() } else { format!(":\n{notes}") };
+        Err(BadData(format!("{name}: no usable record{header}{faults}")).into())
     }
 }

@@ -47,7 +47,7 @@ pub use self::{
 use crate::{
     calibrate::Aim,
     clock,
-    dataset::{Dataset, Logs, Stream},
+    dataset::{Dataset, Logs, ReadArgs, Stream},
     export, hex, network, output, say,
     sign::{self, Signer},
     train::{self, Before, Made, Recipe},
@@ -59,6 +59,9 @@ pub struct Args {
     /// Logs to learn from: files, folders or patterns such as '/var/log/app/*.csv'
     #[arg(value_name = "LOGS")]
     pub logs: Vec<String>,
+    /// How they are read
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// The model in use; without it the first model is made
     #[arg(long, value_name = "FILE")]
     pub current: Option<PathBuf>,
@@ -136,7 +139,7 @@ pub fn run(args: &Args) -> Result<()> {
     let _held = lock(&settings.out)?;
     let in_use = in_use(&settings.current, args.cold)?;
     let anchor = anchor(&settings.anchor, in_use.as_ref())?;
-    let logs = Logs::find_all(&settings.logs)?;
+    let logs = Logs::find(&settings.logs, settings.read.clone())?;
     let dataset = Dataset::read(&logs, 1.0)?;
     say::dataset(&dataset);
     let cut = cut(dataset);

@@ -6,7 +6,7 @@ use anyhow::Result;
 use oddline_config::{Layers, Problems};
 
 use super::Args;
-use crate::{error::BadUsage, sign};
+use crate::{dataset::ReadOptions, error::BadUsage, sign};
 
 /// Where everything is kept unless another folder is named.
 const FOLDER: &str = "/var/lib/oddline/trainer";
@@ -23,6 +23,8 @@ const OUT: &str = "models/next.onnx";
 pub struct Settings {
     /// Paths and patterns of the logs.
     pub logs: Vec<String>,
+    /// How they are read.
+    pub read: ReadOptions,
     /// The model in use.
     pub current: Current,
     /// A model that a person stands for: what grew since counts, in however many steps.
@@ -63,6 +65,7 @@ pub struct Push {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
     logs: Vec<String>,
+    read: ReadOptions,
     folder: PathBuf,
     current: PathBuf,
     anchor: PathBuf,
@@ -83,7 +86,8 @@ impl Settings {
         } else {
             args.logs.clone()
         };
-        if logs.is_empty() {
+        let read = args.read.over(written.as_ref().map(|written| written.read.clone()).unwrap_or_default())?;
+        if logs.is_empty() && read.journal.is_none() {
             let what = "name the logs to learn from, or a configuration that does: retrain LOGS... or --config FILE";
             return Err(BadUsage(what.to_owned()).into());
         }
@@ -112,7 +116,7 @@ impl Settings {
             return Err(BadUsage(what.to_owned()).into());
         }
         let push = typed_push.or_else(|| written.and_then(|written| written.push));
-        let settings = Self { logs, current, anchor, out, report, key, password_file, push };
+        let settings = Self { logs, read, current, anchor, out, report, key, password_file, push };
         settings.check_files()?;
         Ok(settings)
     }
@@ -184,7 +188,8 @@ pub fn read(file: &Path) -> Result<Written, Problems> {
         let top = reader.top();
         let section = top.section("retrain");
         let logs: Vec<String> = section.list("logs").unwrap_or_default();
-        if logs.is_empty() {
+        let read = ReadOptions::written(&section);
+        if logs.is_empty() && read.journal.is_none() {
             section.problem("logs", "there is none: say what to learn from, such as logs = [\"/var/log/app/*.csv\"]");
         }
         let folder = section.path("folder").unwrap_or_else(|| FOLDER.into());
@@ -199,7 +204,7 @@ pub fn read(file: &Path) -> Result<Written, Problems> {
         let push = section.flag("push").unwrap_or(true).then_some(Push { program, to });
         section.finish();
         top.finish();
-        Written { logs, folder, current, anchor, key, password_file, push }
+        Written { logs, read, folder, current, anchor, key, password_file, push }
     };
     reader.finish()?;
     Ok(written)

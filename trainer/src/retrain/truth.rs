@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use oddline_core::{stream::StreamName, time::EventTime};
 
-use crate::dataset::{Logs, Stream, load::for_each_value};
+use crate::dataset::{Logs, Stream, load::stream_of};
 
 /// One flag a held-out record, stream by stream.
 #[derive(Debug)]
@@ -19,12 +19,16 @@ impl Truth {
     pub fn read(logs: &Logs, held_out: &[Stream], from: EventTime) -> Result<Option<Self>> {
         let mut flags: BTreeMap<StreamName, Vec<(EventTime, bool)>> =
             held_out.iter().map(|stream| (stream.name.clone(), Vec::new())).collect();
-        let read = for_each_value(logs, |name, time, _value, anomalous| {
-            if time >= from
-                && let Some(of_stream) = flags.get_mut(&name)
+        if !logs.is_repeatable() {
+            return Ok(None);
+        }
+        let read = logs.for_each(|item| {
+            if item.time >= from
+                && let Some(of_stream) = flags.get_mut(&stream_of(&item))
             {
-                of_stream.push((time, anomalous.unwrap_or(false)));
+                of_stream.push((item.time, item.record.anomalous.unwrap_or(false)));
             }
+            Ok(())
         })?;
         if !read.has_truth {
             return Ok(None);

@@ -25,7 +25,7 @@ use self::{
 use crate::{
     chart::{self, Errors},
     dataset::{
-        Logs,
+        Logs, ReadArgs, ReadOptions,
         read::{Item, ReadOut},
     },
     error::{BadData, BadUsage},
@@ -37,9 +37,12 @@ use crate::{
 /// Judges unseen logs with a model and reports what is odd
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// Log to judge: a file, a folder (each file a stream), or - for standard input
-    #[arg(long, value_name = "PATH", default_value = "logs/unseen_logs.txt")]
-    pub logs: PathBuf,
+    /// Logs to judge: files, folders (each log a stream), patterns such as 'app.log*', or - for standard input
+    #[arg(long, value_name = "PATH", num_args = 1.., default_value = "logs/unseen_logs.txt")]
+    pub logs: Vec<String>,
+    /// How they are read
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// The model to judge with
     #[arg(long, value_name = "FILE", default_value = "models/autoencoder.onnx")]
     pub model: PathBuf,
@@ -120,9 +123,9 @@ pub fn run(args: &Args) -> Result<()> {
         return Err(BadUsage("--beside can be given once: the table has room for three detectors".to_owned()).into());
     }
     let model = open(&args.model)?;
-    let logs = Logs::find(&args.logs)?;
+    let logs = Logs::find(&args.logs, args.read.over(ReadOptions::default())?)?;
     let skip = skipped_records(&logs, args.skip_part)?;
-    let mut kinds = if args.debug_with_anomaly_flag { Kinds::beside(&args.logs)? } else { None };
+    let mut kinds = if args.debug_with_anomaly_flag { beside(&args.logs)? } else { None };
     let mut run = Run::begin(args, &model)?;
     let mut seen: HashMap<String, u64> = HashMap::new();
     let read = logs.for_each(|item| {
@@ -134,7 +137,7 @@ pub fn run(args: &Args) -> Result<()> {
     run.take_verdicts()?;
     say::notes(&read.notes);
     if args.debug_with_anomaly_flag && !read.has_truth {
-        let message = format!("{} has no column 'anomalous' to compare with", args.logs.display());
+        let message = format!("{} has no column 'anomalous' to compare with", args.logs.join(", "));
         return Err(BadData(message).into());
     }
     run.finish(args, &model, &read)
@@ -144,6 +147,14 @@ fn open(path: &Path) -> Result<Model> {
     let advice = "train one with `oddline-trainer train`, or name yours with --model";
     let bytes = fs::read(path).with_context(|| format!("cannot read the model {}: {advice}", path.display()))?;
     Model::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))
+}
+
+/// The kinds beside the one log that is read.
+fn beside(logs: &[String]) -> Result<Option<Kinds>> {
+    match logs {
+        [log] => Kinds::beside(Path::new(log)),
+        _ => Ok(None),
+    }
 }
 
 fn stream_key(item: &Item<'_>) -> String {
@@ -165,8 +176,9 @@ fn skipped_records(logs: &Logs, part: f64) -> Result<HashMap<String, u64>> {
     if part == 0.0 {
         return Ok(counts);
     }
-    if logs.is_standard_input() {
-        return Err(BadUsage("--skip-part needs files: standard input cannot be read twice".to_owned()).into());
+    if !logs.is_repeatable() {
+        let what = "--skip-part needs files: standard input and the journal cannot be read twice";
+        return Err(BadUsage(what.to_owned()).into());
     }
     logs.for_each(|item| {
         *counts.entry(stream_key(&item)).or_insert(0) += 1;

@@ -1,0 +1,158 @@
+//! How lines are read: the keys of an agent's `[[source]]` that change what a record is, under the same names, typed or in
+//! `trainer.toml`.
+
+use oddline_config::Section;
+use oddline_core::{
+    format::{FIELD_NAMES, Format, Mapping},
+    readings::{VALUES, Values},
+    time::UtcOffset,
+};
+
+use crate::error::BadUsage;
+
+/// How lines are read, as typed.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct ReadArgs {
+    /// The format of the lines: auto, csv, jsonl, syslog, journald, logfmt, access or plain [default: auto]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Which keys of jsonl mean what: timestamp, server, component, level, message, value; may be given again
+    #[arg(long, value_name = "FIELD=KEY[|KEY]")]
+    pub fields: Vec<String>,
+    /// Server of records that name none [default: the name of a folder that was named, else server]
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<String>,
+    /// Component of records that name none [default: the file's name without its ending]
+    #[arg(long, value_name = "NAME")]
+    pub component: Option<String>,
+    /// Which numbers of lines without a value are read: their measurements, or all with length, status and bytes [default: measured]
+    #[arg(long, value_name = "measured|numbers")]
+    pub values: Option<Values>,
+    /// Offset from UTC of times that name no zone, such as +01:00
+    #[arg(long, value_name = "+HH:MM", allow_hyphen_values = true)]
+    pub utc_offset: Option<UtcOffset>,
+    /// Read the journal of this machine instead of files
+    #[arg(long)]
+    pub journal: bool,
+    /// An argument for journalctl, such as --unit=nginx.service; may be given again
+    #[arg(long, value_name = "ARGUMENT", requires = "journal", allow_hyphen_values = true)]
+    pub journal_arguments: Vec<String>,
+}
+
+/// How lines are read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReadOptions {
+    /// Their format.
+    pub format: Format,
+    /// Server of records that name none.
+    pub server: Option<String>,
+    /// Component of records that name none.
+    pub component: Option<String>,
+    /// Which numbers of a record are read.
+    pub values: Values,
+    /// Offset of times without a zone.
+    pub utc_offset: UtcOffset,
+    /// Arguments for journalctl where the journal is read instead of files.
+    pub journal: Option<Vec<String>>,
+}
+
+impl ReadArgs {
+    /// What is typed counts before what is written.
+    ///
+    /// # Errors
+    /// When a field is none, or means nothing to the format.
+    pub fn over(&self, written: ReadOptions) -> Result<ReadOptions, BadUsage> {
+        let mut mapping = Mapping::default();
+        for field in &self.fields {
+            let set = field.split_once('=').is_some_and(|(field, names)| mapping.set(field.trim(), names));
+            if !set {
+                let what = format!("--fields {field}: a field, = and its keys are expected; {FIELD_NAMES} are fields");
+                return Err(BadUsage(what));
+            }
+        }
+        let format = match (self.format.clone(), self.fields.is_empty()) {
+            (format, true) => format.unwrap_or(written.format),
+            (Some(Format::Jsonl(_)) | None, false) => Format::Jsonl(mapping),
+            (Some(other), false) => {
+                return Err(BadUsage(format!("--fields means nothing to the format {other}: it is for jsonl")));
+            }
+        };
+        let journal = if self.journal { Some(self.journal_arguments.clone()) } else { written.journal };
+        Ok(ReadOptions {
+            format: if journal.is_some() && format == Format::Auto { Format::Journal } else { format },
+            server: self.server.clone().or(written.server),
+            component: self.component.clone().or(written.component),
+            values: self.values.unwrap_or(written.values),
+            utc_offset: self.utc_offset.unwrap_or(written.utc_offset),
+            journal,
+        })
+    }
+}
+
+impl ReadOptions {
+    /// Reads the keys of a section of `trainer.toml`; mistakes are noted there.
+    #[must_use]
+    pub fn written(section: &Section<'_>) -> Self {
+        let journal = section.flag("journal").unwrap_or(false);
+        let arguments: Option<Vec<String>> = section.list("journal_arguments");
+        if arguments.is_some() && !journal {
+            section.problem("journal_arguments", "means nothing without journal = true");
+        }
+        Self {
+            format: format(section),
+            server: section.value("server"),
+            component: section.value("component"),
+            values: section.choice("values", &VALUES).unwrap_or_default(),
+            utc_offset: section.value("utc_offset").unwrap_or_default(),
+            journal: journal.then(|| arguments.unwrap_or_default()),
+        }
+    }
+}
+
+fn format(section: &Section<'_>) -> Format {
+    let format: Option<Format> = section.value("format");
+    let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
+    let mut mapping = Mapping::default();
+    for (field, names) in fields {
+        if !mapping.set(&field, &names) {
+            section.problem("fields", format!("{field:?} is no field: {FIELD_NAMES} are"));
+        }
+    }
+    match format {
+        Some(Format::Jsonl(_)) | None => {}
+        Some(other) => section.problem("fields", format!("means nothing to the format {other}: it is for jsonl")),
+    }
+    Format::Jsonl(mapping)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_counts_before_what_is_written() {
+        let written = ReadOptions {
+            component: Some("app".to_owned()),
+            utc_offset: "+01:00".parse().unwrap(),
+            ..ReadOptions::default()
+        };
+        let typed = ReadArgs {
+            fields: vec!["value=took_ms|ms".to_owned()],
+            utc_offset: Some("-03:30".parse().unwrap()),
+            journal: true,
+            ..ReadArgs::default()
+        };
+        let read = typed.over(written.clone()).unwrap();
+        let Format::Jsonl(mapping) = &read.format else { panic!("{read:?}") };
+        assert_eq!(mapping.value, ["took_ms", "ms"]);
+        assert_eq!((read.component.as_deref(), read.utc_offset.seconds()), (Some("app"), -12_600));
+        let journal = ReadArgs { journal: true, ..ReadArgs::default() };
+        assert_eq!(journal.over(written.clone()).unwrap().format, Format::Journal);
+        for wrong in ["value", "values=x"] {
+            let typed = ReadArgs { fields: vec![wrong.to_owned()], ..ReadArgs::default() };
+            assert!(typed.over(written.clone()).unwrap_err().to_string().contains("timestamp, server"), "{wrong}");
+        }
+        let other = ReadArgs { format: Some(Format::Csv), fields: vec!["value=x".to_owned()], ..ReadArgs::default() };
+        assert!(other.over(written).unwrap_err().to_string().contains("it is for jsonl"));
+    }
+}
