@@ -21,7 +21,7 @@ use oddline_collector::{
     subscribe::{Happened, Subscriber},
 };
 use oddline_core::{
-    event::{Entry, Episode, Event, Finite, Kind, Reason, Stamp, Text},
+    event::{Entry, Episode, Event, Extras, Finite, Kind, Reason, Stamp, Text},
     id::{BootId, Epoch},
     time::EventTime,
     topic::{Channel, Topic},
@@ -84,6 +84,7 @@ fn entry(agent: u64, sequence: u64, newest_us: i64) -> Entry {
             .collect(),
         model: 3,
         by_clock: false,
+        extras: Extras::default(),
     };
     let event = match sequence % 3 {
         0 => Event::EpisodeOpened(Box::new(episode)),

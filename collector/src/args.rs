@@ -115,8 +115,8 @@ pub struct Anomalies {
     /// With at least this score
     #[arg(long, value_name = "SCORE")]
     pub min_score: Option<f64>,
-    /// score, range, silence, rate, novelty, not-finite or flood
-    #[arg(long, value_parser = ["score", "range", "silence", "rate", "novelty", "not-finite", "flood"])]
+    /// score, range, silence, rate, novelty, not-finite, flood or other (of a newer agent)
+    #[arg(long, value_parser = ["score", "range", "silence", "rate", "novelty", "not-finite", "flood", "other"])]
     pub kind: Option<String>,
     /// At most so many, the newest
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]

@@ -1,13 +1,16 @@
 //! What a message means. Pure: topic and payload in, value out. A message that means nothing is counted and named; one
 //! whose header can be read is never lost (see [`Body::Unreadable`]).
 
+use std::fmt::Display;
+
 use oddline_core::{
     event::Entry,
     id::Epoch,
     topic::{Channel, Topic, TopicError},
-    wire::{self, JsonError, MAGIC, ModelState, RolloutError, WireError},
+    wire::{self, BodyEntry, JsonBatch, JsonEntry, JsonError, MAGIC, ModelState, RolloutError, WireError},
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     broker::acl::{Denied, Fleets},
@@ -21,8 +24,8 @@ pub const WORD_BYTES_MAX: usize = 64 * 1024;
 /// What a message means.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Incoming {
-    /// Entries of an agent.
-    Batch(Batch),
+    /// Entries of an agent: what can be read and what cannot, in the order of their sequences, one batch at least.
+    Entries(Who, Vec<Batch>),
     /// Something an agent said of itself.
     Heard(Heard),
     /// A retained message about models that the broker still has.
@@ -121,7 +124,7 @@ pub fn read(topic: &str, payload: &[u8], retained: bool) -> Result<Incoming, Ref
         Topic::Model(..) => return Ok(Incoming::Nothing),
     };
     if channel == Channel::Events {
-        return batch(who, payload).map(Incoming::Batch);
+        return batches(&who, payload).map(|batches| Incoming::Entries(who, batches));
     }
     if payload.is_empty() {
         return Ok(Incoming::Nothing);
@@ -143,55 +146,93 @@ pub fn read(topic: &str, payload: &[u8], retained: bool) -> Result<Incoming, Ref
 /// When it is not.
 pub fn served(incoming: Incoming, fleets: &Fleets) -> Result<Incoming, Refusal> {
     match &incoming {
-        Incoming::Batch(Batch { who, .. }) | Incoming::Heard(Heard { who, .. }) if !fleets.serves(&who.fleet) => {
+        Incoming::Entries(who, _) | Incoming::Heard(Heard { who, .. }) if !fleets.serves(&who.fleet) => {
             Err(Denied::Fleet.into())
         }
-        Incoming::Batch(_) | Incoming::Heard(_) | Incoming::Kept(_) | Incoming::Nothing => Ok(incoming),
+        Incoming::Entries(..) | Incoming::Heard(_) | Incoming::Kept(_) | Incoming::Nothing => Ok(incoming),
     }
 }
 
 /// The entries of a batch in either encoding and the sequence of the first; for a dead letter's second chance.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with it, or with the first of its entries that cannot be read.
 pub fn entries(payload: &[u8]) -> Result<(u64, Vec<Entry>), String> {
     if payload.starts_with(&MAGIC) {
         let batch = wire::decode(payload).map_err(|e| e.to_string())?;
-        let entries = wire::decode_body(&batch).map_err(|e| e.to_string())?;
-        return Ok((batch.header.first_sequence, entries));
+        let read = wire::decode_body(&batch).map_err(|e| e.to_string())?;
+        let entry = |read: BodyEntry<'_>| read.entry.map_err(|reason| unreadable(read.sequence, &reason));
+        return Ok((batch.header.first_sequence, read.into_iter().map(entry).collect::<Result<_, _>>()?));
     }
     let batch = wire::decode_json(payload).map_err(|e| e.to_string())?;
-    Ok((batch.header.first_sequence, batch.entries))
+    let entry = |read: JsonEntry| read.entry.map_err(|(reason, _)| unreadable(read.sequence, &reason));
+    Ok((batch.header.first_sequence, batch.entries.into_iter().map(entry).collect::<Result<_, _>>()?))
 }
 
-fn batch(who: Who, payload: &[u8]) -> Result<Batch, Refusal> {
-    // Foreign words may be among those of the reason.
-    let unreadable = |count: u16, reason: String| Body::Unreadable {
-        count: count.into(),
-        payload: payload.to_vec(),
-        reason: line(&reason),
-    };
-    let (header, body) = if payload.first() == Some(&b'{') {
-        match wire::decode_json(payload) {
-            Ok(batch) => (batch.header, Body::Entries(batch.entries)),
-            Err(error) => match &error {
-                JsonError::Entry { header, .. } => (*header, unreadable(header.count, error.to_string())),
-                JsonError::TooLarge(_) | JsonError::Shape(_) | JsonError::Field(_) => {
-                    return Err(Refusal::JsonBatch(error));
-                }
-            },
-        }
+/// Foreign words may be among those of the reason.
+fn unreadable(sequence: u64, reason: &impl Display) -> String {
+    line(&format!("entry {sequence}: {reason}"))
+}
+
+fn batches(who: &Who, payload: &[u8]) -> Result<Vec<Batch>, Refusal> {
+    let (header, bodies) = if payload.first() == Some(&b'{') {
+        let JsonBatch { header, entries } = wire::decode_json(payload).map_err(Refusal::JsonBatch)?;
+        let read = entries.into_iter().map(|read| (read.entry, read.sequence));
+        let read = read.map(|(entry, at)| entry.map_err(|(reason, value)| (unreadable(at, &reason), value)));
+        let pack = |first, values: &[Value]| wire::encode_json_values(header.epoch, first, values);
+        (header, runs(header.first_sequence, read, pack))
     } else {
         let batch = wire::decode(payload)?;
+        let header = batch.header;
         match wire::decode_body(&batch) {
-            Ok(entries) => (batch.header, Body::Entries(entries)),
-            Err(error) => (batch.header, unreadable(batch.header.count, error.to_string())),
+            Ok(entries) => {
+                let read = entries.into_iter().map(|BodyEntry { sequence, bytes, entry }| {
+                    entry.map_err(|reason| (unreadable(sequence, &reason), bytes))
+                });
+                let pack = |first, entries: &[&[u8]]| {
+                    wire::encode_batch(header.epoch, first, entries).expect("a part of a batch is within its bounds")
+                };
+                (header, runs(header.first_sequence, read, pack))
+            }
+            Err(reason) => {
+                let (count, payload, reason) = (header.count.into(), payload.to_vec(), line(&reason.to_string()));
+                (header, vec![(header.first_sequence, Body::Unreadable { count, payload, reason })])
+            }
         }
     };
     if header.last_sequence() > SEQUENCE_MAX {
         return Err(Refusal::Sequence(header.last_sequence()));
     }
-    Ok(Batch { who, epoch: header.epoch, first: header.first_sequence, body })
+    let batch = |(first, body)| Batch { who: who.clone(), epoch: header.epoch, first, body };
+    Ok(bodies.into_iter().map(batch).collect())
+}
+
+/// What can be read and what cannot, each in runs that have no hole; `pack` makes a batch of what cannot.
+fn runs<T>(
+    first: u64,
+    read: impl Iterator<Item = Result<Entry, (String, T)>>,
+    pack: impl Fn(u64, &[T]) -> Vec<u8>,
+) -> Vec<(u64, Body)> {
+    let mut runs = Vec::new();
+    let mut read = (first..).zip(read).peekable();
+    while let Some(first) = read.peek().map(|(sequence, _)| *sequence) {
+        let mut entries = Vec::new();
+        while let Some((_, Ok(entry))) = read.next_if(|(_, read)| read.is_ok()) {
+            entries.push(entry);
+        }
+        if !entries.is_empty() {
+            runs.push((first, Body::Entries(entries)));
+            continue;
+        }
+        let (mut kept, mut reason) = (Vec::new(), None);
+        while let Some((_, Err((why, what)))) = read.next_if(|(_, read)| read.is_err()) {
+            reason.get_or_insert(why);
+            kept.push(what);
+        }
+        let (count, payload) = (kept.len() as u64, pack(first, &kept));
+        runs.push((first, Body::Unreadable { count, payload, reason: reason.unwrap_or_default() }));
+    }
+    runs
 }
 
 fn birth(who: &Who, payload: &[u8]) -> Result<Said, Refusal> {
@@ -224,7 +265,7 @@ fn text(payload: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{SourceFault, Stamp, Text},
+        event::{Extras, SourceFault, Stamp, Text},
         id::BootId,
         time::EventTime,
         wire::{encode_batch, encode_json},
@@ -236,16 +277,22 @@ mod tests {
     const EVENTS: &str = "oddline/v1/home/pi/events";
 
     fn entry() -> Entry {
-        let fault = SourceFault { source: Text::cut("a.log"), cause: Text::cut("gone") };
+        let fault = SourceFault { source: Text::cut("a.log"), cause: Text::cut("gone"), extras: Extras::default() };
         let stamp = Stamp { boot: BootId([1; 16]), monotonic_us: 1, wall: EventTime::from_micros(2) };
         Entry { event: oddline_core::event::Event::SourceFailed(fault), stamp }
     }
 
-    fn taken(payload: &[u8]) -> Batch {
+    fn all(payload: &[u8]) -> Vec<Batch> {
         match read(EVENTS, payload, false).unwrap() {
-            Incoming::Batch(batch) => batch,
+            Incoming::Entries(_, batches) => batches,
             other => panic!("{other:?}"),
         }
+    }
+
+    fn taken(payload: &[u8]) -> Batch {
+        let mut batches = all(payload);
+        assert_eq!(batches.len(), 1, "{batches:?}");
+        batches.remove(0)
     }
 
     #[test]
@@ -264,7 +311,7 @@ mod tests {
         let epoch = Epoch::from_random(5);
         let newer = encode_batch(epoch, 7, &[vec![200, 1], vec![200, 2]]).unwrap();
         let Body::Unreadable { count: 2, payload, reason } = taken(&newer).body else { panic!("it cannot be read") };
-        assert!(payload == newer && reason.contains("event 200"), "{reason}");
+        assert!(payload == newer && reason.starts_with("entry 7: it holds event 200"), "{reason}");
         let text = String::from_utf8(encode_json(epoch, 7, &[entry()])).unwrap().replace("source_failed", "newer");
         assert!(matches!(taken(text.as_bytes()).body, Body::Unreadable { count: 1, .. }));
         for at in 0..newer.len() {
@@ -274,6 +321,32 @@ mod tests {
         }
         let beyond = encode_batch(epoch, SEQUENCE_MAX, &[vec![0], vec![0]]).unwrap();
         assert!(matches!(read(EVENTS, &beyond, false), Err(Refusal::Sequence(_))));
+    }
+
+    #[test]
+    fn what_a_newer_agent_says_is_set_aside_alone() {
+        let epoch = Epoch::from_random(5);
+        let known = postcard::to_stdvec(&entry()).unwrap();
+        let newer = [200, 1];
+        let bytes = [&known[..], &newer, &newer, &known, &known];
+        let packed = encode_batch(epoch, 7, &bytes).unwrap();
+        let text = String::from_utf8(encode_json(epoch, 7, &[entry(), entry(), entry(), entry(), entry()])).unwrap();
+        let mut value: Value = serde_json::from_str(&text).unwrap();
+        for at in [1, 2] {
+            value["entries"][at]["event"] = serde_json::json!({"newer": {}});
+        }
+        for payload in [packed, value.to_string().into_bytes()] {
+            let batches = all(&payload);
+            let bounds: Vec<(u64, u64)> = batches.iter().map(|batch| (batch.first, batch.last())).collect();
+            assert_eq!(bounds, [(7, 7), (8, 9), (10, 11)]);
+            assert_eq!(batches[0].body, Body::Entries(vec![entry()]));
+            assert_eq!(batches[2].body, Body::Entries(vec![entry(), entry()]));
+            let Body::Unreadable { count: 2, payload, reason } = &batches[1].body else { panic!("it cannot be read") };
+            assert!(reason.starts_with("entry 8: "), "{reason}");
+            let again = all(payload);
+            assert_eq!((again.len(), again[0].first, again[0].last()), (1, 8, 9), "it is a batch of its own");
+            assert!(entries(payload).unwrap_err().starts_with("entry 8: "));
+        }
     }
 
     #[test]

@@ -251,16 +251,16 @@ impl Work {
         self.figures.bytes.fetch_add(payload.len() as u64, Relaxed);
         let read = ingest::read(&topic, &payload, retained).and_then(|read| ingest::served(read, &self.fleets));
         let content = match read {
-            Ok(Incoming::Batch(batch)) if self.is_ours(&batch.who.fleet) => {
-                self.meet(&batch.who).await.then_some(Content::Batch(batch))
+            Ok(Incoming::Entries(who, batches)) if self.is_ours(&who.fleet) => {
+                self.meet(&who).await.then_some(Content::Batches(batches))
             }
             Ok(Incoming::Heard(heard)) => {
                 let ours = self.meet(&heard.who).await;
                 ours.then_some(Content::Heard(heard))
             }
-            Ok(Incoming::Batch(batch)) => {
+            Ok(Incoming::Entries(who, _)) => {
                 // Left from a time when the fleet was ours; its collector answers.
-                self.link.unsubscribe(filters_of(&batch.who.fleet)).await;
+                self.link.unsubscribe(filters_of(&who.fleet)).await;
                 None
             }
             Ok(Incoming::Kept(topic)) => {

@@ -50,8 +50,8 @@ pub struct Item {
 /// What is stored.
 #[derive(Debug)]
 pub enum Content {
-    /// Entries.
-    Batch(Batch),
+    /// Entries of one message.
+    Batches(Vec<Batch>),
     /// Words.
     Heard(Heard),
 }
@@ -341,12 +341,13 @@ impl Group {
     fn add(&mut self, item: Item) {
         self.receipts.push(item.receipt);
         match item.content {
-            Some(Content::Batch(batch)) => {
-                self.entries += match &batch.body {
+            Some(Content::Batches(batches)) => {
+                let entries = |batch: &Batch| match &batch.body {
                     Body::Entries(entries) => entries.len(),
                     Body::Unreadable { .. } => 1,
                 };
-                self.batches.push(batch);
+                self.entries += batches.iter().map(entries).sum::<usize>();
+                self.batches.extend(batches);
             }
             Some(Content::Heard(heard)) => {
                 self.entries += 1;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, btree_map::Entry as Slot};
 use oddline_core::{
     event::Event,
     id::{AgentName, Epoch},
-    wire::{Ack, Header, decode, decode_body, decode_json},
+    wire::{Ack, BodyEntry, Header, JsonEntry, decode, decode_body, decode_json},
 };
 
 use crate::heard::Heard;
@@ -135,35 +135,26 @@ type Unpacked = (Header, Vec<(Vec<u8>, Heard)>);
 fn unpack(payload: &[u8]) -> Result<Unpacked, String> {
     if payload.first() == Some(&b'{') {
         let batch = decode_json(payload).map_err(|error| error.to_string())?;
-        let heard = (batch.header.first_sequence..).zip(batch.entries).map(|(sequence, entry)| {
-            let heard = Heard::new(batch.header.epoch, sequence, entry);
-            (serde_json::to_vec(&heard.entry).expect("an entry can always be written"), heard)
+        let heard = batch.entries.into_iter().map(|JsonEntry { sequence, entry }| {
+            let heard = Heard::new(batch.header.epoch, sequence, entry.map_err(|(reason, _)| reason)?);
+            Ok((serde_json::to_vec(&heard.entry).expect("an entry can always be written"), heard))
         });
-        return Ok((batch.header, heard.collect()));
+        return Ok((batch.header, heard.collect::<Result<_, String>>()?));
     }
     let batch = decode(payload).map_err(|error| error.to_string())?;
     let entries = decode_body(&batch).map_err(|error| error.to_string())?;
     let epoch = batch.header.epoch;
-    let heard =
-        (batch.header.first_sequence..).zip(entries).map(|(sequence, entry)| Heard::new(epoch, sequence, entry));
-    Ok((batch.header, pieces(batch.body).into_iter().zip(heard).collect()))
-}
-
-/// Each entry of a body has its length before it, in two bytes.
-fn pieces(mut body: &[u8]) -> Vec<Vec<u8>> {
-    let mut pieces = Vec::new();
-    while let Some((length, rest)) = body.split_first_chunk::<2>() {
-        let (piece, rest) = rest.split_at(usize::from(u16::from_le_bytes(*length)).min(rest.len()));
-        pieces.push(piece.to_vec());
-        body = rest;
-    }
-    pieces
+    let heard = entries.into_iter().map(|BodyEntry { sequence, bytes, entry }| {
+        let entry = entry.map_err(|reason| reason.to_string())?;
+        Ok((bytes.to_vec(), Heard::new(epoch, sequence, entry)))
+    });
+    Ok((batch.header, heard.collect::<Result<_, String>>()?))
 }
 
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{Entry, SourceFault, Stamp, Text},
+        event::{Entry, Extras, SourceFault, Stamp, Text},
         id::BootId,
         time::EventTime,
         wire::encode_json,
@@ -174,7 +165,11 @@ mod tests {
     const EPOCH: Epoch = Epoch::from_random(9);
 
     fn entry(cause: &str) -> Entry {
-        let event = Event::SourceFailed(SourceFault { source: Text::cut("a.log"), cause: Text::cut(cause) });
+        let event = Event::SourceFailed(SourceFault {
+            source: Text::cut("a.log"),
+            cause: Text::cut(cause),
+            extras: Extras::default(),
+        });
         Entry { event, stamp: Stamp { boot: BootId([1; 16]), monotonic_us: 1, wall: EventTime::from_micros(0) } }
     }
 

@@ -190,7 +190,7 @@ mod tests {
     use std::time::Duration;
 
     use oddline_core::{
-        event::{Entry, Event as Told, SourceFault, Stamp, Text},
+        event::{Entry, Event as Told, Extras, SourceFault, Stamp, Text},
         id::{AgentName, BootId, Epoch},
         time::EventTime,
         wire::{decode_ack, encode_json},
@@ -204,7 +204,11 @@ mod tests {
     const EVENTS: &str = "oddline/v1/home/pi/events";
 
     fn batch(first: u64) -> Vec<u8> {
-        let event = Told::SourceFailed(SourceFault { source: Text::cut("a"), cause: Text::cut("b") });
+        let event = Told::SourceFailed(SourceFault {
+            source: Text::cut("a"),
+            cause: Text::cut("b"),
+            extras: Extras::default(),
+        });
         let stamp = Stamp { boot: BootId([1; 16]), monotonic_us: first, wall: EventTime::from_micros(0) };
         encode_json(EPOCH, first, &[Entry { event, stamp }])
     }

@@ -1,7 +1,7 @@
 //! What an episode shows of what was found: figures and a few words. Pure.
 
 use oddline_core::{
-    event::{self, Episode, Finite, Kind, List, Reason, Silence, Text, words::short},
+    event::{self, Episode, Extras, Finite, Kind, List, Reason, Silence, Text, words::short},
     pace::{Silent, rate::Finding},
     profile::RecordView,
     record::Level,
@@ -152,6 +152,7 @@ pub fn first(number: u64, stream: &StreamName, seen: &Seen<'_>, around: Around<'
         samples: around.line.and_then(|line| around.redactor.sample(line)).into_iter().collect(),
         model: around.model,
         by_clock: false,
+        extras: Extras::default(),
     };
     seen.describe(&mut episode);
     episode
@@ -162,7 +163,9 @@ pub fn bytes(episode: &Episode) -> usize {
     let texts = [&*episode.source, &*episode.server, &*episode.component, &*episode.main_reason];
     let texts = texts.into_iter().chain(episode.samples.iter().map(|sample| &**sample));
     let reasons = episode.reasons.iter().map(|reason| weight::block(reason.feature.len())).sum::<usize>();
+    let extras = episode.extras.iter().map(|(name, value)| weight::block(name.len()) + weight::block(value.len()));
     weight::items::<Episode>(1)
+        + extras.sum::<usize>()
         + texts.map(|text| weight::block(text.len())).sum::<usize>()
         + weight::items::<Reason>(episode.reasons.len())
         + weight::items::<event::Sample>(episode.samples.len())
@@ -180,6 +183,7 @@ pub fn silence(silent: &Silent, around: &Around<'_>) -> Silence {
         usual_s: Finite::<f64>::nearest(silent.usual_s),
         model: around.model,
         by_clock: silent.by_clock,
+        extras: Extras::default(),
     }
 }
 
@@ -206,6 +210,7 @@ pub fn silent_episode(number: u64, silent: &Silent, around: Around<'_>) -> Episo
         samples: List::default(),
         model: around.model,
         by_clock: silent.by_clock,
+        extras: Extras::default(),
     }
 }
 

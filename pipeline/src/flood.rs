@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use oddline_core::{
-    event::{FLOOD_COMPONENTS_MAX, FloodSummary, List, Name, SourceName},
+    event::{Extras, FLOOD_COMPONENTS_MAX, FloodSummary, List, Name, SourceName},
     time::EventTime,
     weight,
 };
@@ -121,7 +121,16 @@ impl Held {
             }
         }
         let source = source.clone();
-        FloodSummary { source, from: self.from, to: self.to, suppressed, components, others, by_clock: false }
+        FloodSummary {
+            source,
+            from: self.from,
+            to: self.to,
+            suppressed,
+            components,
+            others,
+            by_clock: false,
+            extras: Extras::default(),
+        }
     }
 }
 

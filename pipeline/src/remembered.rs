@@ -1,7 +1,7 @@
 //! What a source's judging remembers over a restart, and over a change of the model.
 
 use oddline_core::{
-    event::{Event, ModelSwap, SourceName},
+    event::{Event, Extras, ModelSwap, SourceName},
     format::{Format, Parser},
     pace::Pace,
     time::EventTime,
@@ -73,7 +73,13 @@ impl Remembered {
     pub fn adopt(&mut self, source: &SourceName, from: u64, model: &Model) -> Event {
         self.judge.adopt(model);
         let position = self.judge.number();
-        Event::ModelSwap(ModelSwap { source: source.clone(), position, from: Some(from), to: model.version })
+        Event::ModelSwap(ModelSwap {
+            source: source.clone(),
+            position,
+            from: Some(from),
+            to: model.version,
+            extras: Extras::default(),
+        })
     }
 }
 

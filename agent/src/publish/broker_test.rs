@@ -10,7 +10,7 @@ use std::{
 };
 
 use oddline_core::{
-    event::{Entry, Event, SourceFault, Stamp, Text},
+    event::{Entry, Event, Extras, SourceFault, Stamp, Text},
     id::{AgentName, BootId, Epoch, FleetName, ModelHash},
     time::EventTime,
     topic::{Channel, Topic},
@@ -100,7 +100,7 @@ pub(super) fn topic(agent: &str, channel: Channel) -> String {
 
 fn entry(number: u64) -> Vec<u8> {
     let cause = Text::cut(&format!("{number} ").repeat(1 + usize::try_from(number % 60).unwrap()));
-    let event = Event::SourceFailed(SourceFault { source: Text::cut("a.log"), cause });
+    let event = Event::SourceFailed(SourceFault { source: Text::cut("a.log"), cause, extras: Extras::default() });
     let stamp = Stamp { boot: BootId([7; 16]), monotonic_us: number, wall: EventTime::from_micros(0) };
     postcard::to_stdvec(&Entry { event, stamp }).unwrap()
 }
@@ -128,7 +128,8 @@ impl Collector {
             Happened::Refused { why } => panic!("{why}"),
             Happened::Message { topic, payload } if topic.ends_with("/events") => {
                 let batch = decode(&payload).unwrap();
-                for (sequence, entry) in (batch.header.first_sequence..).zip(decode_body(&batch).unwrap()) {
+                for read in decode_body(&batch).unwrap() {
+                    let (sequence, entry) = (read.sequence, read.entry.unwrap());
                     if let Some(known) = self.stored.insert(sequence, entry) {
                         assert_eq!(known, self.stored[&sequence]);
                         self.repeated += 1;

@@ -17,8 +17,8 @@ use oddline_core::{
     event::Entry,
     id::Epoch,
     wire::{
-        Ack, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, ENTRY_PREFIX_BYTES, EncodeError, HEADER_BYTES, encode_batch,
-        encode_json,
+        Ack, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, ENTRY_PREFIX_BYTES, EncodeError, EntryError, HEADER_BYTES,
+        decode_entry, encode_batch, encode_json,
     },
 };
 
@@ -109,13 +109,13 @@ pub enum PackError {
         /// Why.
         reason: EncodeError,
     },
-    /// Unreadable; only noticed where JSON is wanted.
-    #[error("the spool's entry {sequence} cannot be read: {reason}")]
+    /// Unreadable; only noticed where a sink wants to print it.
+    #[error("the spool's entry {sequence} cannot be printed: {reason}")]
     Entry {
         /// Which entry.
         sequence: u64,
         /// Why.
-        reason: String,
+        reason: EntryError,
     },
     /// The spool gave nothing or something else though it should hold this entry.
     #[error("the spool does not hold entry {0}")]
@@ -198,10 +198,12 @@ impl Delivery {
         let entries = in_a_row(first, entries)?;
         let entries = &entries[..fitting(&entries)];
         let payload = match self.encoding {
-            Encoding::Postcard => {
-                encode_batch(self.epoch, first, entries).map_err(|reason| PackError::Encode { first, reason })?
-            }
-            Encoding::Json => encode_json(self.epoch, first, &read(first, entries)?),
+            Encoding::Postcard => self.packed(first, entries)?,
+            // What a newer program has put into the spool goes out as it is: a collector reads both.
+            Encoding::Json => match read(first, entries) {
+                Ok(entries) => encode_json(self.epoch, first, &entries),
+                Err(_) => self.packed(first, entries)?,
+            },
         };
         let last = first + entries.len() as u64 - 1;
         if self.flights.is_empty() {
@@ -276,6 +278,10 @@ impl Delivery {
         self.acked
     }
 
+    fn packed(&self, first: u64, entries: &[&[u8]]) -> Result<Vec<u8>, PackError> {
+        encode_batch(self.epoch, first, entries).map_err(|reason| PackError::Encode { first, reason })
+    }
+
     fn late_ms(&self) -> Option<u64> {
         (!self.flights.is_empty()).then(|| self.since_ms + self.wait_ms)
     }
@@ -309,16 +315,15 @@ pub(super) fn in_a_row(first: u64, entries: &[(u64, Vec<u8>)]) -> Result<Vec<&[u
 
 /// The entries as values; the first has sequence `first`.
 pub(super) fn read(first: u64, entries: &[&[u8]]) -> Result<Vec<Entry>, PackError> {
-    let one = |(sequence, bytes): (u64, &&[u8])| {
-        postcard::from_bytes(bytes).map_err(|e| PackError::Entry { sequence, reason: e.to_string() })
-    };
+    let one =
+        |(sequence, bytes): (u64, &&[u8])| decode_entry(bytes).map_err(|reason| PackError::Entry { sequence, reason });
     (first..).zip(entries).map(one).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{Event, SourceFault, Stamp, Text},
+        event::{Event, Extras, SourceFault, Stamp, Text},
         id::BootId,
         time::EventTime,
         wire::{decode, decode_json},
@@ -452,13 +457,14 @@ mod tests {
 
     #[test]
     fn json_carries_the_same_entries() {
-        let fault = SourceFault { source: Text::cut("a.log"), cause: Text::cut("gone") };
+        let fault = SourceFault { source: Text::cut("a.log"), cause: Text::cut("gone"), extras: Extras::default() };
         let stamp = Stamp { boot: BootId([1; 16]), monotonic_us: 1, wall: EventTime::from_micros(2) };
         let entry = Entry { event: Event::SourceFailed(fault), stamp };
         let mut delivery = Delivery::new(EPOCH, Encoding::Json, 0);
         delivery.connected();
         let packed = delivery.pack(&[(1, postcard::to_stdvec(&entry).unwrap())], 0).unwrap();
-        assert_eq!(decode_json(&packed.payload).unwrap().entries, [entry]);
-        assert!(matches!(delivery.pack(&[(2, vec![255])], 0), Err(PackError::Entry { sequence: 2, .. })));
+        assert_eq!(decode_json(&packed.payload).unwrap().entries[0].entry, Ok(entry));
+        let newer = delivery.pack(&[(2, vec![255])], 0).unwrap();
+        assert_eq!(decode(&newer.payload).unwrap().header.first_sequence, 2, "what a newer program left");
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use oddline_core::event::{Event, Gap, SourceName, Text};
+use oddline_core::event::{Event, Extras, Gap, SourceName, Text};
 use oddline_detector::InferError;
 use oddline_pipeline::{Output, Treatment};
 
@@ -338,7 +338,14 @@ impl Sources {
         if self.past == Past::Lost {
             let cause = Text::cut("the state file was damaged: what was written since it was last used was not read");
             let source = SourceName::cut(source);
-            out.events.push(Event::Gap(Gap { source, bytes: None, records: None, after: None, cause }));
+            out.events.push(Event::Gap(Gap {
+                source,
+                bytes: None,
+                records: None,
+                after: None,
+                cause,
+                extras: Extras::default(),
+            }));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oddline_core::event::{Event, SourceFault, SourceName, Text};
+use oddline_core::event::{Event, Extras, SourceFault, SourceName, Text};
 use oddline_detector::InferError;
 use oddline_pipeline::Output;
 
@@ -67,7 +67,11 @@ impl Sources {
             let scan = self.looks[number].back()?;
             let name = self.name(at);
             say(&Told::SourceWorks { source: name.clone() });
-            let fault = SourceFault { source: SourceName::cut(&name), cause: Text::cut(&does_not_answer(&name)) };
+            let fault = SourceFault {
+                source: SourceName::cut(&name),
+                cause: Text::cut(&does_not_answer(&name)),
+                extras: Extras::default(),
+            };
             out.events.push(Event::SourceRecovered(fault));
             return Some(scan);
         }

@@ -1,6 +1,6 @@
 //! What is said of a source in which something is wrong: why input is gone, that a file system does not answer.
 
-use oddline_core::event::{Event, SourceFault, SourceName, Text};
+use oddline_core::event::{Event, Extras, SourceFault, SourceName, Text};
 
 use super::helper::HANGS_AFTER;
 use crate::{
@@ -17,7 +17,7 @@ pub fn does_not_answer(what: &str) -> String {
 #[must_use]
 pub fn hangs(name: &str, why: &str) -> Event {
     say(&Told::SourceHangs { why: why.to_owned() });
-    Event::SourceFailed(SourceFault { source: SourceName::cut(name), cause: Text::cut(why) })
+    Event::SourceFailed(SourceFault { source: SourceName::cut(name), cause: Text::cut(why), extras: Extras::default() })
 }
 
 /// What happened, in words.

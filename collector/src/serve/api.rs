@@ -39,7 +39,7 @@ pub(super) const COUNTS: &[&str] =
     &["by", "server", "component", "kind", "min_score", "agent", "fleet", "since", "until", "limit", "cursor"];
 
 /// Kinds of anomalies.
-const KINDS: [&str; 7] = ["score", "range", "silence", "rate", "novelty", "not-finite", "flood"];
+const KINDS: [&str; 8] = ["score", "range", "silence", "rate", "novelty", "not-finite", "flood", "other"];
 /// What is shown when nothing else is asked for.
 const DAY_US: i64 = 86_400_000_000;
 /// The longest time of hourly counts: a quarter, for which the rows of all servers are read.

@@ -342,7 +342,7 @@ async fn replay(store: Store, after: Change) -> Result<Vec<Told>, StoreError> {
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{self, Entry, Finite, Silence, Stamp, Text},
+        event::{self, Entry, Extras, Finite, Silence, Stamp, Text},
         id::{BootId, Epoch},
         time::EventTime,
     };
@@ -451,6 +451,7 @@ mod tests {
             usual_s: Finite::<f64>::nearest(1.0),
             model: 1,
             by_clock: true,
+            extras: Extras::default(),
         });
         let stamp = Stamp { boot: BootId([7; 16]), monotonic_us: 5, wall: EventTime::from_micros(1_000) };
         let who = Who { fleet: "home".parse().unwrap(), agent: "pi".parse().unwrap() };

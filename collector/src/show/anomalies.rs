@@ -153,6 +153,9 @@ pub fn detail(anomaly: &Anomaly, verdicts: &[VerdictRow], zone: &Zone) -> String
     for sample in anomaly.samples.as_array().into_iter().flatten().filter_map(Value::as_str) {
         line("line", tamed(sample));
     }
+    for (name, value) in anomaly.extras.as_object().into_iter().flatten() {
+        line(&shown(name), tamed(&value.to_string()));
+    }
     for verdict in verdicts {
         let note = verdict.note.as_ref().map(|note| format!(": {}", shown(note))).unwrap_or_default();
         let by = verdict.author.as_ref().map(|by| format!(" by {}", shown(by))).unwrap_or_default();

@@ -18,7 +18,7 @@ const NAMES_MAX: i64 = 1_000;
 
 const COLUMNS: &str = "id, fleet, agent, source, server, component, kind, state, first_us, last_us, records, peak, \
                        threshold, main_reason, reasons, value, expected, learning, by_clock, samples, model, \
-                       received_us, updated_us, verdict";
+                       received_us, updated_us, verdict, extras";
 
 /// The three statements differ in the index that finds their rows; what else is asked is looked at row by row.
 fn statement(lead: &str) -> String {
@@ -87,7 +87,7 @@ pub struct Anomaly {
     pub server: String,
     /// The component.
     pub component: String,
-    /// `score`, `range`, `silence`, `rate`, `novelty`, `not-finite` or `flood`.
+    /// `score`, `range`, `silence`, `rate`, `novelty`, `not-finite`, `flood`, or `other` of a newer agent.
     pub kind: String,
     /// `open`, `ended` or `new-level`.
     pub state: String,
@@ -123,6 +123,8 @@ pub struct Anomaly {
     pub updated_us: i64,
     /// What a person said of it last.
     pub verdict: Option<String>,
+    /// What its agent says beyond all this, by name.
+    pub extras: serde_json::Value,
 }
 
 /// Anomalies of one hour.
@@ -231,10 +233,11 @@ impl Store {
 }
 
 fn anomaly(row: &Row) -> Result<Anomaly, StoreError> {
-    let json = |at: usize| -> Result<serde_json::Value, StoreError> {
+    let parsed = |text: &str| -> Result<serde_json::Value, StoreError> {
         let what = |e: serde_json::Error| StoreError::Field { table: "episodes", what: format!("JSON: {e}") };
-        serde_json::from_str(&row.text(at)?).map_err(what)
+        serde_json::from_str(text).map_err(what)
     };
+    let json = |at: usize| parsed(&row.text(at)?);
     Ok(Anomaly {
         id: row.text(0)?,
         fleet: row.text(1)?,
@@ -260,5 +263,6 @@ fn anomaly(row: &Row) -> Result<Anomaly, StoreError> {
         received_us: row.int(21)?,
         updated_us: row.int(22)?,
         verdict: row.text_or(23)?,
+        extras: parsed(row.text_or(24)?.as_deref().unwrap_or("{}"))?,
     })
 }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use oddline_core::event::{Entry, Event};
+use oddline_core::{event::Event, wire::decode_entry};
 use serde::Serialize;
 
 use super::{Filter, Model, Store, StoreError, sql::Row, values};
@@ -291,7 +291,7 @@ fn group(row: &Row) -> Result<GroupCount, StoreError> {
 /// `None` for another anomaly of the same source.
 fn step(row: &Row, number: i64) -> Result<Option<Step>, StoreError> {
     let field = |what: String| StoreError::Field { table: "events", what };
-    let entry: Entry = postcard::from_bytes(&row.bytes(3)?).map_err(|e| field(format!("entry: {e}")))?;
+    let entry = decode_entry(&row.bytes(3)?).map_err(|e| field(format!("entry: {e}")))?;
     let episode = match &entry.event {
         Event::EpisodeOpened(e) | Event::EpisodeUpdated(e) | Event::EpisodeEnded(e) | Event::NewLevel(e) => e,
         Event::Gap(_)

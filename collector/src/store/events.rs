@@ -1,6 +1,6 @@
 //! Events as they came: for whoever compares them with a replay.
 
-use oddline_core::{event::Entry, id::Epoch};
+use oddline_core::{event::Entry, id::Epoch, wire::decode_entry};
 
 use super::{
     Store, StoreError, Who, agents,
@@ -42,11 +42,7 @@ impl Store {
         let field = |what: String| StoreError::Field { table: "events", what };
         let mut events = Vec::new();
         for row in self.pool.rows(sql, from).await? {
-            let bytes = row.bytes(5)?;
-            let (entry, rest) = postcard::take_from_bytes(&bytes).map_err(|e| field(format!("entry: {e}")))?;
-            if !rest.is_empty() {
-                return Err(field(format!("entry with {} bytes behind it", rest.len())));
-            }
+            let entry = decode_entry(&row.bytes(5)?).map_err(|e| field(format!("entry: {e}")))?;
             let epoch = unsigned("events", row.int(2)?)?;
             events.push(StoredEvent {
                 who: agents::who(&row, 0)?,

@@ -1,4 +1,5 @@
-//! From an address to an open database with the right schema. A newer schema is refused before anything is written.
+//! From an address to an open database with the right schema. A newer schema is refused before anything is written, unless
+//! it says itself (`oldest_schema` in `meta`) that this program may use it.
 
 use std::{
     fmt,
@@ -6,6 +7,7 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     str::FromStr,
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -18,7 +20,12 @@ use sqlx::{
 
 use super::{StoreError, sql::Pool, values};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("./migrations");
+    // Those of a newer program; whether its database may be used was looked at before.
+    migrations.set_ignore_missing(true);
+    migrations
+});
 const VIEWS_SQLITE: &str = include_str!("views/sqlite.sql");
 const VIEWS_POSTGRES: &str = include_str!("views/postgres.sql");
 
@@ -206,10 +213,18 @@ async fn check_schema(pool: &Pool, place: &str, mode: Mode) -> Result<(), StoreE
     };
     let place = place.to_owned();
     match mode {
+        _ if found > known && oldest_schema(pool).await? <= known => Ok(()),
         _ if found > known => Err(StoreError::Newer { place, found, known }),
         Mode::Use if found < known => Err(StoreError::Older { place }),
         Mode::Use | Mode::Serve => Ok(()),
     }
+}
+
+/// The oldest program, by the schema it knows, that a newer one lets use its database.
+async fn oldest_schema(pool: &Pool) -> Result<i64, StoreError> {
+    let row = pool.row("SELECT value FROM meta WHERE name = 'oldest_schema'", Vec::new()).await?;
+    let said = row.map(|row| row.text(0)).transpose()?;
+    Ok(said.and_then(|text| text.parse().ok()).unwrap_or(i64::MAX))
 }
 
 async fn migrate(pool: &Pool, place: &str) -> Result<(), StoreError> {

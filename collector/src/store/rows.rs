@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use oddline_core::{
-    event::{Entry, Episode, Event, Finite, FloodSummary, Kind, Silence},
+    event::{Entry, Episode, Event, Extras, Finite, FloodSummary, Kind, Silence},
     id::Epoch,
     time::EventTime,
 };
@@ -57,6 +57,7 @@ pub(super) const EPISODE_COLUMNS: &[&str] = &[
     "model",
     "received_us",
     "updated_us",
+    "extras",
 ];
 
 /// The row of `events`.
@@ -100,11 +101,16 @@ pub(super) fn clean(text: &str) -> Arc<str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
+/// One JSON object; nothing where there is nothing.
+fn extras(extras: &Extras) -> Option<String> {
+    (!extras.is_empty()).then(|| extras.to_json())
+}
+
 fn of_episode(owner: &Owner, sequence: i64, episode: &Episode, state: &str) -> EpisodeRow {
     let id = match episode.kind {
         // The end of a silence: no record opened it, so no number names it.
         Kind::Silence => silence_id(owner, &episode.source, [&episode.server, &episode.component], episode.first),
-        Kind::Score | Kind::Range | Kind::Rate | Kind::Novelty | Kind::NotFinite => {
+        Kind::Score | Kind::Range | Kind::Rate | Kind::Novelty | Kind::NotFinite | Kind::Other(_) => {
             own_id(owner, &episode.source, episode.number)
         }
     };
@@ -137,7 +143,8 @@ fn of_episode(owner: &Owner, sequence: i64, episode: &Episode, state: &str) -> E
         samples,
         signed(episode.model),
         owner.received_us,
-        owner.received_us
+        owner.received_us,
+        extras(&episode.extras)
     ];
     EpisodeRow { id, sequence, values }
 }
@@ -175,7 +182,8 @@ fn of_silence(owner: &Owner, sequence: i64, silence: &Silence) -> EpisodeRow {
         "[]",
         signed(silence.model),
         owner.received_us,
-        owner.received_us
+        owner.received_us,
+        extras(&silence.extras)
     ];
     EpisodeRow { id, sequence, values }
 }
@@ -211,7 +219,8 @@ fn of_flood(owner: &Owner, sequence: i64, summary: &FloodSummary) -> EpisodeRow 
         "[]",
         0_i64,
         owner.received_us,
-        owner.received_us
+        owner.received_us,
+        extras(&summary.extras)
     ];
     EpisodeRow { id, sequence, values }
 }
@@ -256,6 +265,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::Rate => "rate",
         Kind::Novelty => "novelty",
         Kind::NotFinite => "not-finite",
+        Kind::Other(_) => "other",
     }
 }
 

@@ -2,7 +2,9 @@
 
 use oddline_collector::store::{Address, Batch, Body, Mode, Store, Who};
 use oddline_core::{
-    event::{Entry, Episode, Event, Finite, FloodSummary, Gap, Kind, List, Reason, Silence, SourceFault, Stamp, Text},
+    event::{
+        Entry, Episode, Event, Extras, Finite, FloodSummary, Gap, Kind, List, Reason, Silence, SourceFault, Stamp, Text,
+    },
     id::{BootId, Epoch},
     time::EventTime,
 };
@@ -46,6 +48,7 @@ pub fn episode(number: u64, records: u64, last_us: i64) -> Episode {
         samples: [Text::cut("Jan  5 cron[1]: took 9300 ms")].into_iter().collect(),
         model: 3,
         by_clock: false,
+        extras: Extras::default(),
     }
 }
 
@@ -61,8 +64,9 @@ pub fn entry(sequence: u64) -> Entry {
             records: None,
             after: None,
             cause: Text::cut("rotated away\0 with 'quotes'"),
+            extras: Extras::default(),
         }),
-        1 => Event::SourceFailed(SourceFault { source, cause: Text::cut("gone \u{1f980}") }),
+        1 => Event::SourceFailed(SourceFault { source, cause: Text::cut("gone \u{1f980}"), extras: Extras::default() }),
         2 => Event::Silence(Silence {
             source,
             server: Text::cut("web-1"),
@@ -72,6 +76,7 @@ pub fn entry(sequence: u64) -> Entry {
             usual_s: Finite::<f64>::nearest(0.0),
             model: u64::MAX,
             by_clock: true,
+            extras: Extras::default(),
         }),
         3 => Event::FloodSummary(FloodSummary {
             source,
@@ -81,6 +86,7 @@ pub fn entry(sequence: u64) -> Entry {
             components: [(Text::cut("cpu"), 4), (Text::cut("disk"), 3)].into_iter().collect(),
             others: 0,
             by_clock: false,
+            extras: Extras::default(),
         }),
         4 | 7 | 10 => Event::EpisodeOpened(Box::new(episode(number, 1, 2_000_000))),
         5 | 8 => Event::EpisodeUpdated(Box::new(episode(number, 2, 3_000_000 + sequence as i64))),

@@ -8,6 +8,7 @@ mod disk;
 mod entries;
 mod fleet;
 mod fleets;
+mod growth;
 mod letters;
 mod locks;
 mod packaged;

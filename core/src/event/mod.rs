@@ -2,25 +2,30 @@
 //! [`crate::wire`]'s.
 //!
 //! [`Event`] is append-only: postcard knows variants by their number and fields by their place. A new kind of event is a
-//! new variant at the end; a variant's fields never change. Texts, lists and numbers are bounded types: what can be
-//! decoded is within [`ENTRY_BYTES_MAX`].
+//! new variant at the end; a variant's fields never change, what an event says in addition is one of its [`Extras`].
+//! Texts, lists and numbers are bounded types: what can be decoded is within [`ENTRY_BYTES_MAX`].
 //!
 //! In JSON the same types give `{"event":{"episode_opened":{...}},"stamp":{...}}`, instants as RFC 3339.
 
 mod bounded;
+mod extras;
 mod instant;
+mod kind;
 mod stamp;
 #[cfg(test)]
 pub(crate) mod tests;
+mod variants;
 pub mod words;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     bounded::{Finite, List, Text},
+    extras::{EXTRA_NAME_BYTES_MAX, EXTRAS_BYTES_MAX, EXTRAS_MAX, Extras, ExtrasError},
+    kind::Kind,
     stamp::Stamp,
 };
-use crate::{limits::NAME_BYTES_MAX, score::Cause, time::EventTime, verdict};
+use crate::{limits::NAME_BYTES_MAX, time::EventTime, verdict};
 
 /// Bytes of a source's name: paths are longer than names, and one longer than this is recognisable by its start.
 pub const SOURCE_BYTES_MAX: usize = 256;
@@ -50,11 +55,16 @@ const EPISODE_BYTES: usize = STREAM_BYTES
     + REASONS_MAX * (FEATURE_BYTES_MAX + TEXT + 8 + 9 + 4)
     + SAMPLES_MAX * (SAMPLE_BYTES_MAX + TEXT)
     + 6 * VARINT
-    + 64;
-const FLOOD_BYTES: usize = SOURCE_BYTES_MAX + FLOOD_COMPONENTS_MAX * (NAME_BYTES_MAX + TEXT + VARINT) + 5 * VARINT + 64;
+    + 64
+    + EXTRAS_BYTES_MAX;
+const FLOOD_BYTES: usize =
+    SOURCE_BYTES_MAX + FLOOD_COMPONENTS_MAX * (NAME_BYTES_MAX + TEXT + VARINT) + 5 * VARINT + 64 + EXTRAS_BYTES_MAX;
 const _: () = assert!(EPISODE_BYTES <= ENTRY_BYTES_MAX, "every episode fits one entry");
 const _: () = assert!(FLOOD_BYTES <= ENTRY_BYTES_MAX, "every summary fits one entry");
-const _: () = assert!(SOURCE_BYTES_MAX + FAULT_BYTES_MAX + 128 <= ENTRY_BYTES_MAX, "every fault fits one entry");
+const _: () = assert!(
+    SOURCE_BYTES_MAX + FAULT_BYTES_MAX + EXTRAS_BYTES_MAX + 128 <= ENTRY_BYTES_MAX,
+    "every fault fits one entry"
+);
 
 /// Name of a source: a path, `journal` or `stdin`.
 pub type SourceName = Text<SOURCE_BYTES_MAX>;
@@ -114,8 +124,11 @@ pub enum Event {
 }
 
 impl Event {
-    /// How many variants this program knows.
-    pub const VARIANTS: u32 = 10;
+    /// Names of the variants that this program knows, by number, as JSON has them.
+    #[must_use]
+    pub fn names() -> &'static [&'static str] {
+        variants::variant_names::<Self>()
+    }
 
     /// Whether a replay of the same log gives it too.
     #[must_use]
@@ -184,34 +197,9 @@ pub struct Episode {
     pub model: u64,
     /// The wall clock said so, not a record: not in a replay.
     pub by_clock: bool,
-}
-
-/// What opened an episode. Append-only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// The score of its features.
-    Score,
-    /// A value outside the range seen.
-    Range,
-    /// No record for too long.
-    Silence,
-    /// Too many or too few records.
-    Rate,
-    /// A pattern never seen.
-    Novelty,
-    /// The model's output was no number.
-    NotFinite,
-}
-
-impl From<Cause> for Kind {
-    fn from(cause: Cause) -> Self {
-        match cause {
-            Cause::Unexpected(_) | Cause::Extreme(_) => Self::Score,
-            Cause::Range => Self::Range,
-            Cause::NotFinite => Self::NotFinite,
-        }
-    }
+    /// What else it says.
+    #[serde(default)]
+    pub extras: Extras,
 }
 
 /// One feature's part in a score.
@@ -252,6 +240,9 @@ pub struct Gap {
     pub after: Option<EventTime>,
     /// What happened to the input.
     pub cause: Text<FAULT_BYTES_MAX>,
+    /// What else it says.
+    #[serde(default)]
+    pub extras: Extras,
 }
 
 /// Episodes that the flood limit held back.
@@ -273,6 +264,9 @@ pub struct FloodSummary {
     pub others: u64,
     /// The wall clock said so, not a record: not in a replay.
     pub by_clock: bool,
+    /// What else it says.
+    #[serde(default)]
+    pub extras: Extras,
 }
 
 /// What is wrong with a source, or was.
@@ -282,6 +276,9 @@ pub struct SourceFault {
     pub source: SourceName,
     /// What was wrong.
     pub cause: Text<FAULT_BYTES_MAX>,
+    /// What else it says.
+    #[serde(default)]
+    pub extras: Extras,
 }
 
 /// Where in a source the model changed.
@@ -295,6 +292,9 @@ pub struct ModelSwap {
     pub from: Option<u64>,
     /// Version after.
     pub to: u64,
+    /// What else it says.
+    #[serde(default)]
+    pub extras: Extras,
 }
 
 /// A stream that has stopped, or with an empty `component` a server of which all streams have.
@@ -322,4 +322,7 @@ pub struct Silence {
     pub model: u64,
     /// The wall clock said so, not a record: not in a replay.
     pub by_clock: bool,
+    /// What else it says.
+    #[serde(default)]
+    pub extras: Extras,
 }

@@ -33,7 +33,8 @@ fn kind() -> impl Strategy<Value = Kind> {
         Just(Kind::Silence),
         Just(Kind::Rate),
         Just(Kind::Novelty),
-        Just(Kind::NotFinite)
+        Just(Kind::NotFinite),
+        (6..u32::MAX).prop_map(Kind::Other)
     ]
 }
 
@@ -46,15 +47,24 @@ fn reason() -> impl Strategy<Value = Reason> {
     })
 }
 
+fn extras() -> impl Strategy<Value = Extras> {
+    let value = prop_oneof![any::<i64>().prop_map(serde_json::Value::from), "\\PC{0,12}".prop_map(Into::into)];
+    vec(("[a-z]{1,8}", value), 0..3).prop_map(|pairs| {
+        let mut extras = Extras::default();
+        pairs.iter().for_each(|(name, value)| extras.set(name, value).unwrap());
+        extras
+    })
+}
+
 fn episode() -> impl Strategy<Value = Box<Episode>> {
     let who = (text(), any::<u64>(), text(), text(), kind(), instant(), instant(), any::<u64>());
     let why = (single(), single(), text(), vec(reason(), 0..4), double(), option::of(double()));
-    let rest = (any::<bool>(), vec(text(), 0..4), any::<u64>(), any::<bool>());
+    let rest = (any::<bool>(), vec(text(), 0..4), any::<u64>(), any::<bool>(), extras());
     (who, why, rest).prop_map(
         |(
             (source, number, server, component, kind, first, last, records),
             (peak, threshold, main_reason, reasons, value, expected),
-            (learning, samples, model, by_clock),
+            (learning, samples, model, by_clock, extras),
         )| {
             Box::new(Episode {
                 source,
@@ -75,22 +85,26 @@ fn episode() -> impl Strategy<Value = Box<Episode>> {
                 samples: samples.into_iter().collect(),
                 model,
                 by_clock,
+                extras,
             })
         },
     )
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let gap = (text(), option::of(any::<u64>()), option::of(any::<u64>()), option::of(instant()), text())
-        .prop_map(|(source, bytes, records, after, cause)| Gap { source, bytes, records, after, cause });
+    let gap =
+        (text(), option::of(any::<u64>()), option::of(any::<u64>()), option::of(instant()), text(), extras()).prop_map(
+            |(source, bytes, records, after, cause, extras)| Gap { source, bytes, records, after, cause, extras },
+        );
     let flood =
         (text(), instant(), instant(), any::<u64>(), vec((text(), any::<u64>()), 0..4), any::<u64>(), any::<bool>())
             .prop_map(|(source, from, to, suppressed, components, others, by_clock)| {
                 let components = components.into_iter().collect();
-                FloodSummary { source, from, to, suppressed, components, others, by_clock }
+                let extras = Extras::default();
+                FloodSummary { source, from, to, suppressed, components, others, by_clock, extras }
             });
     let swap = (text(), any::<u64>(), option::of(any::<u64>()), any::<u64>())
-        .prop_map(|(source, position, from, to)| ModelSwap { source, position, from, to });
+        .prop_map(|(source, position, from, to)| ModelSwap { source, position, from, to, extras: Extras::default() });
     let silence = (text(), text(), text(), instant(), instant(), double(), any::<u64>(), any::<bool>()).prop_map(
         |(source, server, component, last, until, usual_s, model, by_clock)| Silence {
             source,
@@ -101,9 +115,10 @@ fn event() -> impl Strategy<Value = Event> {
             usual_s,
             model,
             by_clock,
+            extras: Extras::default(),
         },
     );
-    let fault = || (text(), text()).prop_map(|(source, cause)| SourceFault { source, cause });
+    let fault = || (text(), text(), extras()).prop_map(|(source, cause, extras)| SourceFault { source, cause, extras });
     prop_oneof![
         episode().prop_map(Event::EpisodeOpened),
         episode().prop_map(Event::EpisodeUpdated),
@@ -124,6 +139,18 @@ pub(crate) fn entry() -> impl Strategy<Value = Entry> {
         event,
         stamp: Stamp { boot: BootId(boot), monotonic_us, wall },
     })
+}
+
+/// As many and as large as there may be.
+fn largest_extras() -> Extras {
+    let mut extras = Extras::default();
+    for i in 1..EXTRAS_MAX {
+        extras.set(&format!("{i:02}{}", "n".repeat(EXTRA_NAME_BYTES_MAX - 2)), &1).unwrap();
+    }
+    let left = EXTRAS_BYTES_MAX - (EXTRAS_MAX - 1) * (EXTRA_NAME_BYTES_MAX + 4) - 4;
+    extras.set("x", &"x".repeat(left - 2)).unwrap();
+    assert!(extras.clone().set("y", &1).is_err());
+    extras
 }
 
 fn largest_episode() -> Episode {
@@ -153,6 +180,7 @@ fn largest_episode() -> Episode {
         samples: core::iter::repeat_n(Text::cut(&"x".repeat(SAMPLE_BYTES_MAX)), SAMPLES_MAX).collect(),
         model: u64::MAX,
         by_clock: true,
+        extras: largest_extras(),
     }
 }
 
@@ -171,24 +199,20 @@ fn the_largest_entries_fit() {
         components: core::iter::repeat_n((name, u64::MAX), FLOOD_COMPONENTS_MAX).collect(),
         others: u64::MAX,
         by_clock: true,
+        extras: largest_extras(),
     }));
     assert!(flood <= FLOOD_BYTES, "{flood} of {FLOOD_BYTES}");
 }
 
 #[test]
-fn the_number_of_variants_is_true() {
-    let silence = Silence {
-        source: Text::default(),
-        server: Text::default(),
-        component: Text::default(),
-        last: EventTime::from_micros(0),
-        until: EventTime::from_micros(0),
-        usual_s: Finite::<f64>::nearest(0.0),
-        model: 0,
-        by_clock: false,
-    };
-    let last = postcard::to_stdvec(&Event::Silence(silence)).unwrap();
-    assert_eq!(u32::from(last[0]) + 1, Event::VARIANTS, "the last variant's number");
+fn the_names_of_events_are_those_that_serde_writes() {
+    let names = Event::names();
+    assert_eq!(names.len(), 10, "{names:?}");
+    let swap = ModelSwap { source: Text::default(), position: 0, from: None, to: 1, extras: Extras::default() };
+    let event = Event::ModelSwap(swap);
+    let number = usize::from(postcard::to_stdvec(&event).unwrap()[0]);
+    let json = serde_json::to_value(&event).unwrap();
+    assert_eq!(json.as_object().unwrap().keys().next().unwrap(), names[number]);
 }
 
 #[test]
@@ -216,7 +240,7 @@ fn identity_is_the_event_alone_and_only_of_what_a_replay_meets() {
     episode.by_clock = false;
     assert_ne!(entry(&episode, 1), entry(&episode, 2));
     assert_eq!(entry(&episode, 1).identity(), entry(&episode, 2).identity());
-    let fault = SourceFault { source: Text::cut("a"), cause: Text::cut("b") };
+    let fault = SourceFault { source: Text::cut("a"), cause: Text::cut("b"), extras: Extras::default() };
     assert_eq!(Entry { event: Event::SourceFailed(fault), stamp: stamp(1) }.identity(), None);
 }
 

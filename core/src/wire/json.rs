@@ -2,7 +2,7 @@
 //! own way of being broken.
 //!
 //! ```text
-//!  batch  {"oddline":1,"epoch":"81985529216486895","first_sequence":7,"entries":[{"event":{..},"stamp":{..}},..]}
+//!  batch  {"oddline":2,"epoch":"81985529216486895","first_sequence":7,"entries":[{"event":{..},"stamp":{..}},..]}
 //!  line   {"epoch":"81985529216486895","sequence":7,"event":{..},"stamp":{..}}
 //! ```
 
@@ -24,8 +24,17 @@ pub const JSON_BYTES_MAX: usize = 256 * 1024;
 pub struct JsonBatch {
     /// Which sequences it holds.
     pub header: Header,
-    /// They.
-    pub entries: Vec<Entry>,
+    /// Its entries in their order.
+    pub entries: Vec<JsonEntry>,
+}
+
+/// One entry of a JSON batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JsonEntry {
+    /// Its sequence.
+    pub sequence: u64,
+    /// It, or why this program cannot read it with what came instead.
+    pub entry: Result<Entry, (String, Value)>,
 }
 
 /// Why bytes are no JSON batch.
@@ -40,16 +49,6 @@ pub enum JsonError {
     /// A number that cannot be.
     #[error("the JSON batch holds an impossible {0}")]
     Field(&'static str),
-    /// An entry this program does not know: the batch becomes a dead letter for its sequences.
-    #[error("entry {sequence} cannot be read: {reason}")]
-    Entry {
-        /// The batch's header.
-        header: Header,
-        /// Which entry.
-        sequence: u64,
-        /// What is wrong with it.
-        reason: serde_json::Error,
-    },
 }
 
 /// One line of the file sink.
@@ -75,11 +74,11 @@ impl JsonLine {
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct Written<'a, T> {
     oddline: u8,
     epoch: Epoch,
     first_sequence: u64,
-    entries: &'a [Entry],
+    entries: &'a [T],
 }
 
 #[derive(Deserialize)]
@@ -97,10 +96,17 @@ pub fn encode_json(epoch: Epoch, first_sequence: u64, entries: &[Entry]) -> Vec<
     serde_json::to_vec(&batch).expect("finite numbers and text keys can always be written")
 }
 
-/// Reads a batch.
+/// The same of entries that this program could not read, as they came.
+#[must_use]
+pub fn encode_json_values(epoch: Epoch, first_sequence: u64, entries: &[Value]) -> Vec<u8> {
+    let batch = Written { oddline: WIRE_VERSION, epoch, first_sequence, entries };
+    serde_json::to_vec(&batch).expect("JSON can always be written again")
+}
+
+/// Reads a batch. One entry that cannot be read is no reason to lose the others.
 ///
 /// # Errors
-/// When the bytes are something else, or hold an entry that cannot be read.
+/// When the bytes are something else.
 pub fn decode_json(bytes: &[u8]) -> Result<JsonBatch, JsonError> {
     if bytes.len() > JSON_BYTES_MAX {
         return Err(JsonError::TooLarge(bytes.len()));
@@ -116,11 +122,11 @@ pub fn decode_json(bytes: &[u8]) -> Result<JsonBatch, JsonError> {
         return Err(JsonError::Field("sequence"));
     }
     let header = Header { epoch: read.epoch, first_sequence, count };
-    let entry = |(sequence, value)| {
-        serde_json::from_value(value).map_err(|reason| JsonError::Entry { header, sequence, reason })
+    let entry = |(sequence, value): (u64, Value)| {
+        let entry = Entry::deserialize(&value).map_err(|reason| (reason.to_string(), value));
+        JsonEntry { sequence, entry }
     };
-    let entries = (first_sequence..).zip(read.entries).map(entry).collect::<Result<_, _>>()?;
-    Ok(JsonBatch { header, entries })
+    Ok(JsonBatch { header, entries: (first_sequence..).zip(read.entries).map(entry).collect() })
 }
 
 #[cfg(test)]
@@ -133,10 +139,20 @@ mod tests {
     const EPOCH: Epoch = Epoch::from_random(17);
 
     #[test]
-    fn a_newer_event_keeps_its_header() {
-        let text = br#"{"oddline":1,"epoch":"17","first_sequence":3,"entries":[{"event":{"dream":{}},"stamp":{}}]}"#;
-        let Err(JsonError::Entry { header, sequence: 3, .. }) = decode_json(text) else { panic!() };
-        assert_eq!(header, Header { epoch: EPOCH, first_sequence: 3, count: 1 });
+    fn a_newer_event_is_kept_and_its_neighbours_are_read() {
+        let known = r#"{"event":{"source_failed":{"source":"a","cause":"b","newer":1}},"stamp":{"boot":"BOOT","monotonic_us":1,"wall":"2026-01-01T00:00:00Z"}}"#;
+        let known = known.replace("BOOT", &"0".repeat(32));
+        let newer = r#"{"event":{"dream":{}},"stamp":{}}"#;
+        let text = format!(r#"{{"oddline":2,"epoch":"17","first_sequence":3,"entries":[{known},{newer}],"newer":[]}}"#);
+        let batch = decode_json(text.as_bytes()).unwrap();
+        assert_eq!(batch.header, Header { epoch: EPOCH, first_sequence: 3, count: 2 });
+        assert_eq!((batch.entries[0].sequence, batch.entries[1].sequence), (3, 4));
+        let Event::SourceFailed(fault) = &batch.entries[0].entry.as_ref().unwrap().event else { panic!() };
+        assert!(fault.extras.is_empty(), "a field that nobody knows is no extra");
+        let (reason, value) = batch.entries[1].entry.clone().unwrap_err();
+        assert!(reason.contains("dream"), "{reason}");
+        let kept = decode_json(&encode_json_values(EPOCH, 4, &[value])).unwrap();
+        assert_eq!((kept.header.first_sequence, &kept.entries[0]), (4, &batch.entries[1]));
     }
 
     #[test]
@@ -145,10 +161,10 @@ mod tests {
             format!(r#"{{"oddline":{version},"epoch":"17","first_sequence":{first},"entries":[{entries}]}}"#)
         };
         for (bad, field) in [
-            (text(2, 1, "{}"), "version"),
-            (text(1, 0, "{}"), "sequence"),
-            (text(1, u64::MAX, "{}"), "sequence"),
-            (text(1, 1, ""), "count"),
+            (text(3, 1, "{}"), "version"),
+            (text(2, 0, "{}"), "sequence"),
+            (text(2, u64::MAX, "{}"), "sequence"),
+            (text(2, 1, ""), "count"),
         ] {
             assert!(matches!(decode_json(bad.as_bytes()), Err(JsonError::Field(f)) if f == field), "{bad}");
         }
@@ -162,7 +178,8 @@ mod tests {
             let bytes = encode_json(EPOCH, first, &entries);
             let batch = decode_json(&bytes).unwrap();
             prop_assert_eq!(batch.header.last_sequence(), first + entries.len() as u64 - 1);
-            prop_assert_eq!(&batch.entries, &entries);
+            let read: Vec<Entry> = batch.entries.into_iter().map(|read| read.entry.unwrap()).collect();
+            prop_assert_eq!(&read, &entries);
             for cut in [bytes.len() / 2, bytes.len() - 1] {
                 prop_assert!(decode_json(&bytes[..cut]).is_err());
             }

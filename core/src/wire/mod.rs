@@ -4,7 +4,7 @@
 //! ```text
 //!  offset  size  little endian
 //!       0     4  magic "ODDB"
-//!       4     1  wire version, 1
+//!       4     1  wire version, 2
 //!       5     1  reserved, 0
 //!       6     2  count of entries, 1..=4096
 //!       8     8  epoch, below 2^63
@@ -18,11 +18,12 @@
 //!
 //! The header stands outside postcard: a collector that cannot read a newer entry still knows which sequences the batch
 //! holds, keeps its bytes as a dead letter and acknowledges them. The CRC covers the header too, so a flipped bit never
-//! moves a batch to other sequences. Each entry has a length of its own: an entry that a newer agent made longer is an
-//! error here, not a shift of what follows.
+//! moves a batch to other sequences. Each entry has a length of its own: one that only a newer program can read becomes a
+//! dead letter alone, and the others are stored. How all of this grows is written in
+//! docs/decisions/2026-11-26-growth.md.
 //!
 //! ```text
-//!  ack: postcard of `FromCollector`, remainder empty:   00  varint epoch  varint acked
+//!  ack: postcard of `FromCollector`:   00  varint epoch  varint acked  what a newer collector adds, not read here
 //! ```
 
 mod ack;
@@ -33,8 +34,11 @@ mod rollout;
 
 pub use self::{
     ack::{Ack, AckError, FromCollector, decode_ack, encode_ack},
-    batch::{Batch, BodyError, EncodeError, Header, WireError, decode, decode_body, decode_header, encode_batch},
-    json::{JSON_BYTES_MAX, JsonBatch, JsonError, JsonLine, decode_json, encode_json},
+    batch::{
+        Batch, BodyEntry, BodyError, EncodeError, EntryError, Header, WireError, decode, decode_body, decode_entry,
+        decode_header, encode_batch,
+    },
+    json::{JSON_BYTES_MAX, JsonBatch, JsonEntry, JsonError, JsonLine, decode_json, encode_json, encode_json_values},
     model::{
         FrameError, MODEL_FRAME_VERSION, MODEL_MAGIC, SIGNATURE_BYTES_MAX, SignedModel, decode_model, encode_model,
     },
@@ -44,7 +48,7 @@ pub use self::{
 /// First bytes of a batch.
 pub const MAGIC: [u8; 4] = *b"ODDB";
 /// Version of the header and of how entries stand in the body.
-pub const WIRE_VERSION: u8 = 1;
+pub const WIRE_VERSION: u8 = 2;
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 32;
 /// Bytes of a batch with its header: what may be in flight at once, and less than any broker's packet limit.

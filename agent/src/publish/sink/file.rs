@@ -237,7 +237,7 @@ fn last_line(file: &mut File, bytes: u64) -> io::Result<(u64, Option<(Epoch, u64
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{Event, SourceFault, Stamp, Text},
+        event::{Event, Extras, SourceFault, Stamp, Text},
         id::BootId,
         time::EventTime,
     };
@@ -251,7 +251,11 @@ mod tests {
 
     fn lines(sequences: impl IntoIterator<Item = u64>) -> impl Iterator<Item = JsonLine> {
         sequences.into_iter().map(|sequence| {
-            let event = Event::SourceFailed(SourceFault { source: Text::cut("a.log"), cause: Text::cut("gone") });
+            let event = Event::SourceFailed(SourceFault {
+                source: Text::cut("a.log"),
+                cause: Text::cut("gone"),
+                extras: Extras::default(),
+            });
             let stamp = Stamp { boot: BootId([0; 16]), monotonic_us: sequence, wall: EventTime::from_micros(0) };
             JsonLine { epoch: EPOCH, sequence, event, stamp }
         })

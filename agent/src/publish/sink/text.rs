@@ -72,7 +72,7 @@ fn figures(e: &Episode) -> String {
         Kind::Score | Kind::Range => {
             reason_with_value(&e.main_reason, e.value.get(), e.expected.map(Finite::<f64>::get))
         }
-        Kind::Silence | Kind::Rate | Kind::Novelty | Kind::NotFinite => e.main_reason.to_string(),
+        Kind::Silence | Kind::Rate | Kind::Novelty | Kind::NotFinite | Kind::Other(_) => e.main_reason.to_string(),
     };
     format!("{why}, score {peak:.2} of {threshold:.2}, {} records{learning}{sample}", e.records)
 }
@@ -86,7 +86,7 @@ pub fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{List, Name, Sample, SourceFault, Text},
+        event::{Extras, List, Name, Sample, SourceFault, Text},
         time::EventTime,
     };
 
@@ -113,6 +113,7 @@ mod tests {
             samples: std::iter::once(Sample::cut("cpu 93.25")).collect(),
             model: 1,
             by_clock: false,
+            extras: Extras::default(),
         }
     }
 
@@ -127,7 +128,8 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
-        let fault = SourceFault { source: Text::cut("a\u{1b}[2J\nb\u{202e}"), cause: Text::cut("gone") };
+        let (source, cause) = (Text::cut("a\u{1b}[2J\nb\u{202e}"), Text::cut("gone"));
+        let fault = SourceFault { source, cause, extras: Extras::default() };
         let text = line(&Event::SourceFailed(fault), Marks::Plain);
         assert_eq!(text, "a\u{fffd}[2J\u{fffd}b\u{fffd} cannot be read: gone");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use oddline_core::event::{Event, SourceFault, SourceName, Text};
+use oddline_core::event::{Event, Extras, SourceFault, SourceName, Text};
 use oddline_pipeline::Output;
 
 use super::{Followed, SOUND_AFTER};
@@ -40,7 +40,8 @@ impl Followed {
         // The same fault is told once, however often it is met.
         if self.failed.is_none() {
             say(&Told::SourceFails { why: why.clone(), retry_in: wait });
-            let fault = SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why) };
+            let fault =
+                SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why), extras: Extras::default() };
             out.events.push(Event::SourceFailed(fault));
         }
         self.failed = Some(why);
@@ -51,7 +52,8 @@ impl Followed {
         self.works_since.get_or_insert(now);
         if let Some(why) = self.failed.take() {
             say(&Told::SourceWorks { source: self.name.clone() });
-            let fault = SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why) };
+            let fault =
+                SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why), extras: Extras::default() };
             out.events.push(Event::SourceRecovered(fault));
         }
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use oddline_core::{
-    event::{Event, Gap, SourceName, Text},
+    event::{Event, Extras, Gap, SourceName, Text},
     wire::ModelId,
 };
 use oddline_detector::{InferError, Model};
@@ -359,6 +359,7 @@ impl Followed {
             records: None,
             after: self.pipeline.last_time(),
             cause: Text::cut(cause),
+            extras: Extras::default(),
         }));
     }
 
