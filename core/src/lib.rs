@@ -32,6 +32,7 @@ pub mod episode;
 
 pub mod profile;
 pub mod seal;
+pub mod sections;
 
 pub mod event;
 pub mod id;

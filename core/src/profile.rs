@@ -1,4 +1,7 @@
-//! What a model file's metadata says about judging: baselines, quantiles, threshold. Checked once, here.
+//! What a model file's metadata says about judging: baselines, quantiles, threshold. Checked once, here. Fields that this
+//! program does not know are left, unless the profile `requires` them.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +27,13 @@ pub mod key {
 /// The file format this code reads and writes.
 pub const FORMAT: &str = "1";
 
+/// What a profile may require: each is something that changes verdicts, named when it came. None yet.
+pub const UNDERSTOOD: &[&str] = &[];
+/// The view every model has: one record.
+pub const RECORD: &str = "record";
+
 /// Everything beside the weights that judging needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Names of the record vector's features, in order.
     pub features: Vec<String>,
@@ -38,11 +45,20 @@ pub struct Profile {
     pub baselines: Vec<StreamBaseline>,
     /// What is usual for a component on any server, sorted by component.
     pub priors: Vec<Prior>,
+    /// What a program must know (see [`UNDERSTOOD`]) to judge as meant; it refuses the model where it does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
+}
+
+/// Read before everything else: a profile that is otherwise too new still says why it is.
+#[derive(Deserialize)]
+struct Requirements {
+    #[serde(default)]
+    requires: Vec<String>,
 }
 
 /// Scoring of the record view. Arrays follow [`FEATURES`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RecordView {
     /// Training mean of each feature.
     pub center: [f32; RECORD_FEATURES],
@@ -62,7 +78,6 @@ pub struct RecordView {
 
 /// A score at and above which a record is odd, and what it was chosen for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Threshold {
     /// The score.
     pub value: f32,
@@ -78,7 +93,6 @@ pub struct Threshold {
 
 /// One fitted stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct StreamBaseline {
     /// The server.
     pub server: String,
@@ -90,7 +104,6 @@ pub struct StreamBaseline {
 
 /// The middle of one component's baselines over the servers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Prior {
     /// The component.
     pub component: String,
@@ -119,12 +132,8 @@ pub struct Provenance {
     pub warm_start: Option<String>,
 }
 
-/// Inputs and the outputs a runtime must give, per view.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Golden {
-    /// The record view.
-    pub record: GoldenView,
-}
+/// Inputs and the outputs a runtime must give, by the name of the view.
+pub type Golden = BTreeMap<String, GoldenView>;
 
 /// Rows of one view.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,6 +150,9 @@ pub enum ProfileError {
     /// No valid JSON of this shape.
     #[error("oddline.profile is not readable: {0}")]
     Json(#[from] serde_json::Error),
+    /// Made for a newer program.
+    #[error("the model requires {0:?}, which this program does not know: install a newer version")]
+    Requires(String),
     /// Made for another record vector.
     #[error(
         "the model was made for features {found} (revision {revision}), this program computes {expected} \
@@ -178,6 +190,10 @@ impl Profile {
     /// # Errors
     /// When the JSON is unreadable, made for other features, or holds a number that cannot be.
     pub fn from_json(text: &str) -> Result<Self, ProfileError> {
+        let Requirements { requires } = serde_json::from_str(text)?;
+        if let Some(unknown) = requires.into_iter().find(|word| !UNDERSTOOD.contains(&word.as_str())) {
+            return Err(ProfileError::Requires(unknown));
+        }
         let profile: Self = serde_json::from_str(text)?;
         profile.check()?;
         Ok(profile)

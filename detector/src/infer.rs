@@ -1,14 +1,11 @@
-//! Running the graph, at one fixed shape.
+//! Running a view's part of the graph, at one fixed shape.
 //!
 //! Always [`BLOCK`] rows, unused ones zero: a row's residual then depends neither on how many rows wait nor on what
 //! stands beside it, so a live agent and a replay agree to the last bit.
 
 use std::sync::Arc;
 
-use oddline_core::{
-    limits::{BLOCK, RECORD_FEATURES},
-    stream::Vector,
-};
+use oddline_core::limits::BLOCK;
 use tract_onnx::{
     Onnx,
     pb::{GraphProto, ModelProto},
@@ -20,47 +17,76 @@ use crate::{error::InferError, shape::Tensors, wire};
 /// ONNX's schema, for those who look into a file before it runs.
 pub(crate) use tract_onnx::pb;
 
-/// Name of the record view's input; its output has `_residual` appended.
-pub(crate) const RECORD: &str = "record";
-
 /// A runnable graph, cheap to share.
-pub(crate) type Plan = Arc<TypedRunnableModel>;
+type Plan = Arc<TypedRunnableModel>;
+
+/// One input of the graph with what it leads to: rows of numbers in, a residual for each number out.
+#[derive(Clone)]
+pub struct ViewModel {
+    /// Name of the graph's input; its output has `_residual` appended.
+    pub name: String,
+    /// Numbers of a row.
+    pub width: usize,
+    plan: Plan,
+}
 
 /// Reads the protobuf of an ONNX file.
 pub(crate) fn decode(mut bytes: &[u8]) -> Result<ModelProto, String> {
     Onnx::default().proto_model_for_read(&mut bytes).map_err(|e| e.root_cause().to_string())
 }
 
-/// Optimises the record view's part of a checked graph for the fixed shape.
-pub(crate) fn plan(graph: &GraphProto, tensors: &Tensors<'_>) -> Result<Plan, String> {
-    let build = || wire::record_view(graph, tensors)?.into_optimized()?.into_runnable();
-    build().map_err(|e| format!("{e:#}"))
+impl ViewModel {
+    /// Optimises a view's part of a checked graph for the fixed shape.
+    pub(crate) fn plan(graph: &GraphProto, tensors: &Tensors<'_>, name: &str) -> Result<Self, String> {
+        let width = match tensors.shape(name) {
+            [BLOCK, width] => *width,
+            shape => return Err(format!("its view {name:?} has the shape {shape:?}, not rows of numbers")),
+        };
+        let build = || wire::view(graph, tensors, name, width)?.into_optimized()?.into_runnable();
+        let plan = build().map_err(|e| format!("{e:#}"))?;
+        Ok(Self { name: name.to_owned(), width, plan })
+    }
+
+    /// A way to run it, one per thread.
+    ///
+    /// # Errors
+    /// When the runtime cannot allocate its state.
+    pub fn infer(&self) -> Result<Infer, InferError> {
+        Ok(Infer { state: self.plan.spawn().map_err(|e| InferError(format!("{e:#}")))?, width: self.width })
+    }
 }
 
-/// One thread's way to run a model.
+/// One thread's way to run a view.
 pub struct Infer {
     state: TypedSimpleState,
+    width: usize,
 }
 
 impl Infer {
-    pub(crate) fn new(plan: &Plan) -> Result<Self, InferError> {
-        Ok(Self { state: plan.spawn().map_err(|e| InferError(format!("{e:#}")))? })
-    }
-
     /// Residuals of a full block, row by row.
     ///
     /// # Errors
     /// When the runtime fails or gives another shape.
-    pub fn residuals(&mut self, rows: &[Vector; BLOCK]) -> Result<[Vector; BLOCK], InferError> {
+    pub fn residuals<const WIDTH: usize>(
+        &mut self,
+        rows: &[[f32; WIDTH]; BLOCK],
+    ) -> Result<[[f32; WIDTH]; BLOCK], InferError> {
+        let mut residuals = [[0.0; WIDTH]; BLOCK];
+        self.block(rows.as_flattened(), residuals.as_flattened_mut())?;
+        Ok(residuals)
+    }
+
+    /// The same where the width is known to the file only: the rows one behind the other.
+    pub(crate) fn block(&mut self, rows: &[f32], residuals: &mut [f32]) -> Result<(), InferError> {
         let fail = |e: TractError| InferError(format!("{e:#}"));
-        let input = Tensor::from_shape(&[BLOCK, RECORD_FEATURES], rows.as_flattened()).map_err(fail)?;
+        let input = Tensor::from_shape(&[BLOCK, self.width], rows).map_err(fail)?;
         let output = self.state.run(tvec!(input.into())).map_err(fail)?;
         let view = output[0].to_plain_array_view::<f32>().map_err(fail)?;
         let flat = view.as_slice().ok_or_else(|| InferError("the output is not contiguous".to_owned()))?;
-        let (rows, rest) = flat.as_chunks::<RECORD_FEATURES>();
-        match <&[Vector; BLOCK]>::try_from(rows) {
-            Ok(rows) if rest.is_empty() => Ok(*rows),
-            _ => Err(InferError(format!("the output has shape {:?}", view.shape()))),
+        if flat.len() != residuals.len() {
+            return Err(InferError(format!("the output has shape {:?}", view.shape())));
         }
+        residuals.copy_from_slice(flat);
+        Ok(())
     }
 }

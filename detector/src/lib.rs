@@ -17,6 +17,6 @@ mod shape;
 mod wire;
 
 pub use error::{InferError, OpenError};
-pub use infer::Infer;
+pub use infer::{Infer, ViewModel};
 pub use judge::{Intake, Judge, Judged, Names, State};
 pub use open::{Model, OPERATORS};

@@ -7,21 +7,22 @@ use std::{
 };
 
 use oddline_core::{
-    limits::{BLOCK, GOLDEN_MAX, MODEL_BYTES_MAX, RECORD_FEATURES},
-    profile::{FORMAT, Golden, GoldenView, Profile, Provenance, key},
+    limits::{BLOCK, GOLDEN_MAX, MODEL_BYTES_MAX},
+    profile::{FORMAT, Golden, GoldenView, Profile, Provenance, RECORD, key},
     seal::is_intact,
-    stream::Vector,
 };
 
 use crate::{
     error::{InferError, OpenError},
-    infer::{Infer, Plan, decode, plan},
+    infer::{Infer, ViewModel, decode},
     shape,
 };
 
 /// The operators a model may use. Short on purpose: each one is code that runs on foreign bytes.
 pub const OPERATORS: [&str; 7] = ["Div", "Gemm", "Mul", "Reshape", "Sub", "Tanh", "Tile"];
 
+/// Views of one model: each is planned when the file is opened.
+const VIEWS_MAX: usize = 4;
 /// Golden rows must be met this closely; CPUs differ in the last bits.
 const GOLDEN_TOLERANCE: f32 = 1e-5;
 
@@ -34,9 +35,10 @@ pub struct Model {
     pub profile: Arc<Profile>,
     /// Where it comes from.
     pub provenance: Provenance,
-    /// Rows with expected residuals.
+    /// Rows with expected residuals, by view.
     pub golden: Golden,
-    plan: Plan,
+    /// The record view first, then others that the golden rows name.
+    views: Arc<[ViewModel]>,
 }
 
 impl Model {
@@ -52,12 +54,18 @@ impl Model {
         catch_unwind(AssertUnwindSafe(|| checked(bytes))).unwrap_or(Err(OpenError::Panicked))
     }
 
-    /// A way to run the model, one per thread.
+    /// A way to run the record view, one per thread.
     ///
     /// # Errors
     /// When the runtime cannot allocate its state.
     pub fn infer(&self) -> Result<Infer, InferError> {
-        Infer::new(&self.plan)
+        self.views[0].infer()
+    }
+
+    /// Another view, where the model has it.
+    #[must_use]
+    pub fn view(&self, name: &str) -> Option<&ViewModel> {
+        self.views.iter().find(|view| view.name == name)
     }
 
     /// The same model judging by another profile: for calibration, before a threshold is known.
@@ -93,39 +101,51 @@ fn checked(bytes: &[u8]) -> Result<Model, OpenError> {
         return Err(OpenError::Operator { operator: node.op_type.clone(), node: node.name.clone() });
     }
     let tensors = shape::check(graph).map_err(OpenError::Graph)?;
-    let plan = plan(graph, &tensors).map_err(OpenError::Graph)?;
-    let model = Model { version, profile: Arc::new(profile), provenance, golden, plan };
-    check_golden(&model)?;
+    if golden.len() > VIEWS_MAX {
+        return Err(unreadable(
+            key::GOLDEN,
+            format!("there are {} views, at most {VIEWS_MAX} are allowed", golden.len()),
+        ));
+    }
+    let others = golden.keys().filter(|name| *name != RECORD);
+    let names = core::iter::once(RECORD).chain(others.map(String::as_str));
+    let views = names.map(|name| ViewModel::plan(graph, &tensors, name)).collect::<Result<_, _>>();
+    let views = views.map_err(OpenError::Graph)?;
+    let model = Model { version, profile: Arc::new(profile), provenance, golden, views };
+    model.views.iter().try_for_each(|view| check_golden(view, model.golden.get(&view.name)))?;
     Ok(model)
 }
 
-fn check_golden(model: &Model) -> Result<(), OpenError> {
-    let (inputs, expected) = golden_rows(&model.golden.record)
+fn check_golden(view: &ViewModel, golden: Option<&GoldenView>) -> Result<(), OpenError> {
+    let width = view.width;
+    let (inputs, expected) = golden
+        .ok_or("there are no golden rows of the record view")
+        .and_then(|golden| golden_rows(golden, width))
         .map_err(|reason| OpenError::Metadata { key: key::GOLDEN, reason: reason.to_owned() })?;
     let run = |e: InferError| OpenError::Graph(e.to_string());
-    let found = model.infer().and_then(|mut infer| infer.residuals(&inputs)).map_err(run)?;
-    for (row, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        for (feature, (f, e)) in found.iter().zip(expected).enumerate() {
-            // Residuals of clipped inputs reach a few hundred scales: relative beyond one.
-            let met = (f - e).abs() <= GOLDEN_TOLERANCE * e.abs().max(1.0);
-            if !met {
-                return Err(OpenError::Golden { row, feature, found: *f, expected: *e });
-            }
+    let mut found = vec![0.0; BLOCK * width];
+    view.infer().and_then(|mut infer| infer.block(&inputs, &mut found)).map_err(run)?;
+    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        // Residuals of clipped inputs reach a few hundred scales: relative beyond one.
+        let met = (found - expected).abs() <= GOLDEN_TOLERANCE * expected.abs().max(1.0);
+        if !met {
+            let (row, feature) = (at / width, at % width);
+            return Err(OpenError::Golden { row, feature, found: *found, expected: *expected });
         }
     }
     Ok(())
 }
 
-fn golden_rows(view: &GoldenView) -> Result<([Vector; BLOCK], Vec<Vector>), &'static str> {
+/// The inputs filled up to a block, and the outputs, each one row behind the other.
+fn golden_rows(view: &GoldenView, width: usize) -> Result<(Vec<f32>, Vec<f32>), &'static str> {
     if view.inputs.is_empty() || view.inputs.len() > GOLDEN_MAX || view.inputs.len() != view.outputs.len() {
         return Err("there must be 1 to 16 golden rows, each with its output");
     }
-    let row = |row: &Vec<f32>| Vector::try_from(row.as_slice()).ok().filter(|r| r.iter().all(|x| x.is_finite()));
-    let wrong = "a golden row is not made of finite numbers, one a feature";
-    let mut inputs = [[0.0; RECORD_FEATURES]; BLOCK];
-    for (slot, input) in inputs.iter_mut().zip(&view.inputs) {
-        *slot = row(input).ok_or(wrong)?;
+    let is_row = |row: &Vec<f32>| row.len() == width && row.iter().all(|x| x.is_finite());
+    if !view.inputs.iter().chain(&view.outputs).all(is_row) {
+        return Err("a golden row is not made of finite numbers, one a feature");
     }
-    let outputs = view.outputs.iter().map(|o| row(o).ok_or(wrong)).collect::<Result<_, _>>()?;
-    Ok((inputs, outputs))
+    let mut inputs = view.inputs.concat();
+    inputs.resize(BLOCK * width, 0.0);
+    Ok((inputs, view.outputs.concat()))
 }

@@ -4,14 +4,14 @@
 
 use std::collections::HashMap;
 
-use oddline_core::limits::{BLOCK, RECORD_FEATURES};
+use oddline_core::{
+    limits::{BLOCK, RECORD_FEATURES},
+    profile::RECORD,
+};
 
-use crate::infer::{
-    RECORD,
-    pb::{
-        GraphProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::dimension,
-        type_proto,
-    },
+use crate::infer::pb::{
+    GraphProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::dimension,
+    type_proto,
 };
 
 /// Values of all tensors together, at a full block: 16 MiB. The widest view planned (128 features) takes half of it.
@@ -130,7 +130,7 @@ fn integers(tensor: &TensorProto) -> Vec<i64> {
     tensor.int64_data.iter().copied().chain(raw).collect()
 }
 
-/// The record view's shape is ours; of another view a dimension without a number is the block.
+/// The record view's shape is ours; of another view a dimension without a number is the block, as rows are.
 fn input_shape(input: &ValueInfoProto) -> Result<Shape, String> {
     if input.name == RECORD {
         return Ok(vec![BLOCK, RECORD_FEATURES]);

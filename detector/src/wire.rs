@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use oddline_core::limits::{BLOCK, RECORD_FEATURES};
+use oddline_core::limits::BLOCK;
 use tract_onnx::{
     pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType},
     prelude::{Datum, OutletId, SpecialOps, TVec, Tensor, ToDim, TractResult, TypedFact, TypedModel},
@@ -21,13 +21,13 @@ use tract_onnx::{
     },
 };
 
-use crate::{infer::RECORD, shape::Tensors};
+use crate::shape::Tensors;
 
-/// Wires what the record view's input reaches; another view's nodes are left out.
-pub(crate) fn record_view(graph: &GraphProto, tensors: &Tensors<'_>) -> TractResult<TypedModel> {
+/// Wires what a view's input reaches; another view's nodes are left out.
+pub(crate) fn view(graph: &GraphProto, tensors: &Tensors<'_>, name: &str, width: usize) -> TractResult<TypedModel> {
     let mut model = TypedModel::default();
-    let input = model.add_source(RECORD, TypedFact::dt_shape(f32::datum_type(), [BLOCK, RECORD_FEATURES]))?;
-    let mut wiring = Wiring { model, outlets: HashMap::from([(RECORD, input)]), tensors };
+    let input = model.add_source(name, TypedFact::dt_shape(f32::datum_type(), [BLOCK, width]))?;
+    let mut wiring = Wiring { model, outlets: HashMap::from([(name, input)]), tensors };
     for tensor in graph.initializer.iter().filter(|t| t.data_type == DataType::Float as i32) {
         let constant = Tensor::from_shape(tensors.shape(&tensor.name), &floats(tensor))?;
         let outlet = wiring.model.add_const(tensor.name.as_str(), constant)?;
@@ -35,8 +35,8 @@ pub(crate) fn record_view(graph: &GraphProto, tensors: &Tensors<'_>) -> TractRes
     }
     graph.node.iter().try_for_each(|node| wiring.add(node))?;
     let Wiring { mut model, outlets, .. } = wiring;
-    let output =
-        outlets.get(format!("{RECORD}_residual").as_str()).context("nothing makes the record view's residual")?;
+    let residual = format!("{name}_residual");
+    let output = outlets.get(residual.as_str()).with_context(|| format!("nothing makes {residual:?}"))?;
     model.select_output_outlets(&[*output])?;
     Ok(model)
 }

@@ -2,7 +2,7 @@
 //! event time only.
 
 use oddline_core::time::EventTime;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 /// Without a name too many for so long, in seconds, the next one is another incident.
 const OVER_S: f64 = 86_400.0;
@@ -10,7 +10,7 @@ const OVER_S: f64 = 86_400.0;
 const DOUBTFUL_S: f64 = 7.0 * 86_400.0;
 
 /// When a name had to go last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Crowd(Option<EventTime>);
 
@@ -26,13 +26,6 @@ impl Crowd {
     #[must_use]
     pub fn is_doubtful(&self, now: EventTime) -> bool {
         self.0.is_some_and(|last| now.seconds_since(last) < DOUBTFUL_S)
-    }
-}
-
-/// What was stored before there was one ends before it.
-impl<'de> Deserialize<'de> for Crowd {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Option::deserialize(deserializer).unwrap_or_default()))
     }
 }
 

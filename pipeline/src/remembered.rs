@@ -1,9 +1,12 @@
-//! What a source's judging remembers over a restart, and over a change of the model.
+//! What a source's judging remembers over a restart, and over a change of the model. In the state file each part has a tag,
+//! see [`oddline_core::sections`]: a part that is added later gets the next one and is read with `find`, a part that changes
+//! gets another one.
 
 use oddline_core::{
     event::{Event, Extras, ModelSwap, SourceName},
     format::{Format, Parser},
     pace::Pace,
+    sections::{SectionError, SectionWriter, Sections},
     time::EventTime,
 };
 use oddline_detector::{Model, State};
@@ -11,8 +14,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{crowd::Crowd, episodes::Episodes};
 
+/// Tags of the parts. 1 is the caller's.
+mod tag {
+    pub const PARSER: u8 = 2;
+    pub const JUDGE: u8 = 3;
+    pub const PACE: u8 = 4;
+    pub const EPISODES: u8 = 5;
+    pub const PREVIOUS: u8 = 6;
+    pub const COUNTS: u8 = 7;
+    pub const CROWD: u8 = 8;
+}
+
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.
-#[derive(Serialize, Deserialize)]
 pub struct Remembered {
     pub(super) parser: Parser,
     pub(super) judge: State,
@@ -20,12 +33,10 @@ pub struct Remembered {
     pub(super) episodes: Episodes,
     pub(super) previous: Option<EventTime>,
     pub(super) counts: Counts,
-    /// Stays the last: see its reading.
     pub(super) crowd: Crowd,
 }
 
-/// The same where it is, to be written without a copy. Field by field as [`Remembered`], which reads it.
-#[derive(Serialize)]
+/// The same where it is, to be written without a copy.
 pub struct Remembers<'a> {
     pub(super) parser: &'a Parser,
     pub(super) judge: &'a State,
@@ -36,7 +47,36 @@ pub struct Remembers<'a> {
     pub(super) crowd: Crowd,
 }
 
+impl Remembers<'_> {
+    /// Appends all parts; [`Remembered::read`] reads them.
+    pub fn write(&self, out: &mut SectionWriter) {
+        out.add(tag::PARSER, self.parser);
+        out.add(tag::JUDGE, self.judge);
+        out.add(tag::PACE, self.pace);
+        out.add(tag::EPISODES, self.episodes);
+        out.add(tag::PREVIOUS, &self.previous);
+        out.add(tag::COUNTS, &self.counts);
+        out.add(tag::CROWD, &self.crowd);
+    }
+}
+
 impl Remembered {
+    /// What was written, by this program or by another version of it.
+    ///
+    /// # Errors
+    /// When a part without which nothing can go on is missing or something else.
+    pub fn read(sections: &Sections<'_>) -> Result<Self, SectionError> {
+        Ok(Self {
+            parser: sections.need(tag::PARSER)?,
+            judge: sections.need(tag::JUDGE)?,
+            pace: sections.need(tag::PACE)?,
+            episodes: sections.need(tag::EPISODES)?,
+            previous: sections.need(tag::PREVIOUS)?,
+            counts: sections.need(tag::COUNTS)?,
+            crowd: sections.find(tag::CROWD)?.unwrap_or_default(),
+        })
+    }
+
     /// Nothing yet.
     pub(super) fn new(format: &Format, flood_limit: u32) -> Self {
         Self {

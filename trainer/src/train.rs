@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use anyhow::{Context, Result};
 use oddline_core::{
     limits::{GOLDEN_MAX, RECORD_FEATURES},
-    profile::{FORMAT, Golden, GoldenView, Profile, Provenance, RecordView, Threshold, key},
+    profile::{FORMAT, Golden, GoldenView, Profile, Provenance, RECORD, RecordView, Threshold, key},
     robust::{median, quantile},
     score::score,
     stream::{FEATURES, JUDGED, REVISION, Vector},
@@ -325,7 +325,7 @@ fn measure_loudness(dataset: &Dataset, rows: &mut [Rows], keep: &Keep, view: &Vi
 fn profile(dataset: &Dataset, fitted: &Fitted) -> Profile {
     let (baselines, priors) = vectors::catalogue(dataset, &fitted.rows);
     let features = FEATURES.map(str::to_owned).to_vec();
-    Profile { features, revision: REVISION, record: fitted.record.clone(), baselines, priors }
+    Profile { features, revision: REVISION, record: fitted.record.clone(), baselines, priors, requires: Vec::new() }
 }
 
 fn provenance(recipe: &Recipe, dataset: &Dataset, keep: &Keep, fitted: &Fitted, before: Option<&Before>) -> Provenance {
@@ -356,7 +356,8 @@ fn encode(fitted: &Fitted, profile: &Profile, provenance: &Provenance, version: 
     let inputs: Vec<Vector> = all.step_by(every).take(GOLDEN_MAX).copied().collect();
     let outputs = plain::residuals(&fitted.view, &inputs);
     let lists = |rows: &[Vector]| rows.iter().map(|row| row.to_vec()).collect();
-    let golden = Golden { record: GoldenView { inputs: lists(&inputs), outputs: lists(&outputs) } };
+    let view = GoldenView { inputs: lists(&inputs), outputs: lists(&outputs) };
+    let golden = Golden::from([(RECORD.to_owned(), view)]);
     let metadata = [
         (key::FORMAT, FORMAT.to_owned()),
         (key::VERSION, version.to_string()),

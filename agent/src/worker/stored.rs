@@ -1,8 +1,10 @@
-//! What the state file holds of a source, read back.
+//! What the state file holds of a source, written and read back.
 
-use oddline_core::wire::ModelId;
+use oddline_core::{
+    sections::{SectionError, SectionWriter, Sections},
+    wire::ModelId,
+};
 use oddline_pipeline::{Remembered, Remembers};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     events::{Told, say},
@@ -10,8 +12,10 @@ use crate::{
     state::StoredSource,
 };
 
+/// Tag of the model that judged; those above it are the pipeline's.
+const MODEL: u8 = 1;
+
 /// What the state file holds of a source's judging.
-#[derive(Deserialize)]
 pub struct Stored {
     /// The model that judged.
     pub model: ModelId,
@@ -19,38 +23,31 @@ pub struct Stored {
     pub remembered: Remembered,
 }
 
-/// Writes [`Stored`] without a copy of it.
-#[derive(Serialize)]
-pub struct Stores<'a> {
-    /// The model that judges.
-    pub model: ModelId,
-    /// What it goes on from.
-    pub remembered: Remembers<'a>,
+/// The bytes of [`Stored`], written without a copy of it.
+#[must_use]
+pub fn stored_bytes(model: ModelId, remembers: &Remembers<'_>) -> Vec<u8> {
+    let mut out = SectionWriter::default();
+    out.add(MODEL, &model);
+    remembers.write(&mut out);
+    out.finish()
 }
 
 /// What a source goes on from; said and `None` when it cannot be read.
 #[must_use]
 pub fn remembered(stored: &StoredSource, name: &str) -> Option<Stored> {
     let bytes = stored.chunks.concat();
-    let forgotten = |why: String| say(&Told::Forgotten { source: name.to_owned(), why });
-    match postcard::take_from_bytes::<Stored>(&bytes) {
-        Ok((stored, [])) => Some(stored),
-        Ok((_, rest)) => {
-            forgotten(format!("{} bytes too many", rest.len()));
-            None
-        }
-        Err(error) => {
-            forgotten(error.to_string());
-            None
-        }
-    }
+    let read = || -> Result<Stored, SectionError> {
+        let sections = Sections::split(&bytes)?;
+        Ok(Stored { model: sections.need(MODEL)?, remembered: Remembered::read(&sections)? })
+    };
+    read().inspect_err(|why| say(&Told::Forgotten { source: name.to_owned(), why: why.to_string() })).ok()
 }
 
-/// A stored position, when it can be read.
+/// A stored position, when it can be read. What a newer program put behind it is left.
 #[must_use]
 pub fn position(stored: &StoredSource) -> Option<Position> {
     match postcard::take_from_bytes(&stored.position) {
-        Ok((position, [])) => Some(position),
-        Ok(_) | Err(_) => None,
+        Ok((position, _newer)) => Some(position),
+        Err(_) => None,
     }
 }

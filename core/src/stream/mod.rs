@@ -367,7 +367,14 @@ mod tests {
             novelty: true,
             threshold,
         };
-        Profile { features: Vec::new(), revision: REVISION, record, baselines: Vec::new(), priors: Vec::new() }
+        Profile {
+            features: Vec::new(),
+            revision: REVISION,
+            record,
+            baselines: Vec::new(),
+            priors: Vec::new(),
+            requires: Vec::new(),
+        }
     }
 
     #[test]

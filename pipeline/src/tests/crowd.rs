@@ -67,20 +67,9 @@ fn a_flood_that_is_cut_by_restarts_is_judged_the_same() {
         pipeline.line(line.as_bytes(), None, &mut out).unwrap();
         if i % 1_999 == 7 {
             pipeline.idle(&mut out).unwrap();
-            let bytes = postcard::to_stdvec(&pipeline.remembered()).unwrap();
-            let remembered = postcard::from_bytes::<Remembered>(&bytes).unwrap();
-            pipeline = Pipeline::new("log", treatment(10_000), model(), Some(remembered)).unwrap();
+            pipeline = Pipeline::new("log", treatment(10_000), model(), Some(read(&written(&pipeline)))).unwrap();
         }
     }
     pipeline.finish(&mut out).unwrap();
     assert_eq!(out.events, whole.events);
-}
-
-#[test]
-fn what_was_stored_before_floods_were_told_of_is_read() {
-    let (pipeline, _) = run(60, table(".........."));
-    let bytes = postcard::to_stdvec(&pipeline.remembered()).unwrap();
-    let (remembered, rest) = postcard::take_from_bytes::<Remembered>(&bytes[..bytes.len() - 1]).unwrap();
-    assert!(rest.is_empty());
-    assert_eq!(postcard::to_stdvec(&remembered).unwrap(), bytes);
 }

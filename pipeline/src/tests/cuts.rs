@@ -41,11 +41,10 @@ fn line(step: &Step, now: i64) -> String {
 }
 
 fn stored(pipeline: &Pipeline) -> Pipeline {
-    let bytes = postcard::to_stdvec(&pipeline.remembered()).unwrap();
-    let (remembered, rest) = postcard::take_from_bytes::<Remembered>(&bytes).unwrap();
-    assert!(rest.is_empty());
-    assert_eq!(postcard::to_stdvec(&remembered).unwrap(), bytes, "what is remembered is read as it was written");
-    Pipeline::new("log", treatment(FLOOD_LIMIT), model(), Some(remembered)).unwrap()
+    let bytes = written(pipeline);
+    let again = Pipeline::new("log", treatment(FLOOD_LIMIT), model(), Some(read(&bytes))).unwrap();
+    assert_eq!(written(&again), bytes, "what is remembered is read as it was written");
+    again
 }
 
 fn compare(steps: &[Step], store_always: bool) {

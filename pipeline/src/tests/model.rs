@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use oddline_core::{
     limits::RECORD_FEATURES,
-    profile::{Golden, GoldenView, Profile, Provenance, RecordView, StreamBaseline, Threshold, key},
+    profile::{Golden, GoldenView, Profile, Provenance, RECORD, RecordView, StreamBaseline, Threshold, key},
     seal::seal,
     stream::{FEATURES, REVISION, baseline::Baseline},
 };
@@ -41,7 +41,7 @@ fn file() -> Vec<u8> {
         (key::VERSION, VERSION.to_string()),
         (key::PROFILE, serde_json::to_string(&profile()).unwrap()),
         (key::PROVENANCE, serde_json::to_string(&provenance()).unwrap()),
-        (key::GOLDEN, serde_json::to_string(&Golden { record: golden }).unwrap()),
+        (key::GOLDEN, serde_json::to_string(&Golden::from([(RECORD.to_owned(), golden)])).unwrap()),
     ];
     for (key, value) in metadata {
         model.extend(bytes(14, &[text(1, key), text(2, &value)].concat()));
@@ -91,6 +91,7 @@ fn profile() -> Profile {
         },
         baselines: vec![of("a"), of("b")],
         priors: Vec::new(),
+        requires: Vec::new(),
     }
 }
 

@@ -16,7 +16,7 @@ use oddline_detector::{InferError, Model};
 use oddline_pipeline::{Output, Pipeline, Treatment};
 
 use super::{
-    stored::{Stored, Stores, remembered},
+    stored::{Stored, remembered, stored_bytes},
     words::cause,
 };
 use crate::{
@@ -259,8 +259,7 @@ impl Followed {
         }
         let position =
             position.map_or_else(Vec::new, |at| postcard::to_stdvec(&at).expect("a position can always be written"));
-        let stored = Stores { model: active.id, remembered: self.pipeline.remembers() };
-        let bytes = postcard::to_stdvec(&stored).expect("what a source remembers can always be written");
+        let bytes = stored_bytes(active.id, &self.pipeline.remembers());
         let chunks: Vec<(u32, Vec<u8>)> = (0..).zip(bytes.chunks(CHUNK_BYTES_MAX).map(<[u8]>::to_vec)).collect();
         let chunk_count = u32::try_from(chunks.len()).expect("a source is bounded");
         Some(SourceChange { key: self.key.clone(), position, chunks, chunk_count })
