@@ -124,6 +124,16 @@ pub fn judge_all(entries: &[Entry]) -> (Vec<Judged>, Judge) {
     go_on(State::default(), entries)
 }
 
+/// Judges all records with another model.
+pub fn judge_with(model: &Model, entries: &[Entry]) -> Vec<Judged> {
+    let (mut judge, mut out) = (Judge::new(model).unwrap(), Vec::new());
+    for entry in entries {
+        judge.push(&entry.record(), NAMES, &mut out).unwrap();
+    }
+    judge.flush(&mut out).unwrap();
+    out
+}
+
 /// Judges all records from a state on.
 pub fn go_on(state: State, entries: &[Entry]) -> (Vec<Judged>, Judge) {
     let (mut judge, mut out) = (Judge::with_state(model(), state).unwrap(), Vec::new());
@@ -132,36 +142,6 @@ pub fn go_on(state: State, entries: &[Entry]) -> (Vec<Judged>, Judge) {
     }
     judge.flush(&mut out).unwrap();
     (out, judge)
-}
-
-/// Everything of a verdict, each number by its bits.
-pub fn bits(judged: &Judged) -> String {
-    let v = &judged.verdict;
-    let floats = |row: &[f32]| row.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    format!(
-        "{} {} {:?} {:x} {:x?} {:x} {:?} {} {} {:x?} {:x?} {:?}",
-        v.number,
-        v.time.micros(),
-        v.stream,
-        v.value.to_bits(),
-        v.expected.map(f64::to_bits),
-        v.score.value.to_bits(),
-        v.score.cause,
-        v.anomalous,
-        v.learning,
-        floats(&v.vector),
-        floats(&v.residual),
-        judged.step,
-    )
-}
-
-/// Fails at the first verdict that differs in any bit.
-#[track_caller]
-pub fn assert_same(found: &[Judged], expected: &[Judged], how: &str) {
-    assert_eq!(found.len(), expected.len(), "{how}: number of verdicts");
-    if let Some((f, e)) = found.iter().zip(expected).find(|(f, e)| bits(f) != bits(e)) {
-        panic!("{how}: record {} differs:\n  {}\n  {}", e.verdict.number, bits(f), bits(e));
-    }
 }
 
 /// A stream that the model knows, behaving as it learnt: its daily curve under noise of its own scale, a record a

@@ -1,82 +1,14 @@
-//! Editing a model file as a vandal with tools would: decoded, changed, written and sealed again.
+//! A model file's protobuf, to compare two of them.
 
-use oddline_core::seal::seal;
-use oddline_detector::{Model, OpenError};
-use serde_json::Value;
-
+#[allow(dead_code, reason = "files are read here, not written")]
 #[path = "../../src/export/proto.rs"]
 mod proto;
 
-pub use proto::{FLOAT, GraphProto, INT64, ModelProto, NodeProto, TensorProto};
-
-use crate::fixture::model_bytes;
-
-/// The model without its checksum.
-pub fn decoded() -> ModelProto {
-    decode(model_bytes())
-}
+pub use proto::ModelProto;
 
 /// A model file without its checksum.
 pub fn decode(bytes: &[u8]) -> ModelProto {
     let mut model = proto::from_bytes(bytes).unwrap();
     model.metadata_props.retain(|p| p.key != "oddline.checksum");
     model
-}
-
-pub fn sealed(model: &ModelProto) -> Vec<u8> {
-    sealed_with(model, &[])
-}
-
-/// With bytes appended to the protobuf, which merge into it.
-pub fn sealed_with(model: &ModelProto, appended: &[u8]) -> Vec<u8> {
-    let mut bytes = proto::to_bytes(model);
-    bytes.extend_from_slice(appended);
-    seal(&mut bytes);
-    bytes
-}
-
-/// The model after a change.
-pub fn edited(change: impl FnOnce(&mut ModelProto)) -> Vec<u8> {
-    let mut model = decoded();
-    change(&mut model);
-    sealed(&model)
-}
-
-/// The model with another graph.
-pub fn regraphed(change: impl FnOnce(&mut GraphProto)) -> Vec<u8> {
-    edited(|model| change(model.graph.as_mut().unwrap()))
-}
-
-/// The model with the text of one metadata entry replaced.
-pub fn with_metadata(key: &str, text: impl FnOnce(&str) -> String) -> Vec<u8> {
-    edited(|model| {
-        let entry = model.metadata_props.iter_mut().find(|p| p.key == key).unwrap();
-        entry.value = text(&entry.value);
-    })
-}
-
-/// The same for an entry that holds JSON.
-pub fn with_json(key: &str, change: impl FnOnce(&mut Value)) -> Vec<u8> {
-    with_metadata(key, |text| {
-        let mut value = serde_json::from_str(text).unwrap();
-        change(&mut value);
-        value.to_string()
-    })
-}
-
-/// Why it is refused; a panic inside is no reason.
-#[track_caller]
-pub fn refusal(bytes: &[u8], what: &str) -> OpenError {
-    match Model::open(bytes) {
-        Ok(_) => panic!("{what}: opened"),
-        Err(OpenError::Panicked) => panic!("{what}: the runtime panicked on it"),
-        Err(error) => error,
-    }
-}
-
-#[test]
-fn what_is_not_changed_opens() {
-    Model::open(&sealed(&decoded())).unwrap();
-    Model::open(&with_json("oddline.profile", |_| {})).unwrap();
-    assert_eq!(sealed(&decoded()), model_bytes(), "nothing in the file is lost on the way");
 }

@@ -4,21 +4,11 @@ use std::{fs, time::Instant};
 
 use oddline_detector::OpenError;
 
-use crate::onnx::{FLOAT, GraphProto, INT64, NodeProto, TensorProto, decoded, refusal, regraphed, sealed_with};
+use crate::onnx::{FLOAT, GraphProto, INT64, TensorProto, decoded, floats, node, refusal, regraphed, sealed_with};
 
 /// Far more than any refusal takes, far less than what these graphs ask for.
 const SECONDS_MAX: f64 = 5.0;
 const MEMORY_KIB_MAX: u64 = 1 << 20;
-
-fn floats(name: &str, dims: &[i64], values: usize) -> TensorProto {
-    TensorProto {
-        dims: dims.to_vec(),
-        data_type: FLOAT,
-        name: name.to_owned(),
-        raw_data: vec![0; 4 * values],
-        ..TensorProto::default()
-    }
-}
 
 fn integers(name: &str, values: &[i64]) -> TensorProto {
     TensorProto {
@@ -27,15 +17,6 @@ fn integers(name: &str, values: &[i64]) -> TensorProto {
         name: name.to_owned(),
         int64_data: values.to_vec(),
         ..TensorProto::default()
-    }
-}
-
-fn node(operator: &str, output: &str, inputs: &[&str]) -> NodeProto {
-    NodeProto {
-        input: inputs.iter().map(|i| (*i).to_owned()).collect(),
-        output: vec![output.to_owned()],
-        name: output.to_owned(),
-        op_type: operator.to_owned(),
     }
 }
 

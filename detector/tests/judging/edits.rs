@@ -58,7 +58,6 @@ const IMPOSSIBLE: &[Change] = &[
     ("null", |p| p["record"]["threshold"]["value"] = Value::Null),
     ("invalid length 7", |p| drop(p["record"]["center"].as_array_mut().unwrap().pop())),
     ("missing field", |p| drop(p["record"].as_object_mut().unwrap().remove("novelty"))),
-    ("unknown field", |p| p["weights"] = json!(1)),
     ("baseline of", |p| p["baselines"][0]["baseline"]["residual_scale"] = json!(-1.0)),
     ("baseline of", |p| p["baselines"][0]["baseline"]["step_scale"] = json!(0.0)),
     ("baseline of", |p| p["baselines"][0]["baseline"]["gap_s"] = json!(-60.0)),
