@@ -133,7 +133,7 @@ async fn what_a_newer_agent_adds_is_kept_and_shown() {
         let grown = Entry { event: Event::EpisodeOpened(Box::new(grown)), stamp: stamp() };
         let known = postcard::to_stdvec(&grown).unwrap();
         let newer = [200_u8, 1, 7, 7];
-        let packed = encode_batch(epoch(1), 1, &[&known[..], &newer, &postcard::to_stdvec(&entry(4)).unwrap()]);
+        let packed = encode_batch(epoch(1), 1, &[&known[..], &newer, &postcard::to_stdvec(&entry(1)).unwrap()]);
         let done = store.append(&taken(&packed.unwrap()), 3_000_000).await.unwrap();
         let outcomes: Vec<Outcome> = done.batches.iter().map(|batch| batch.outcome).collect();
         assert_eq!(outcomes, [Outcome::Stored(1), Outcome::DeadLetter(1), Outcome::Stored(1)], "{address}");
