@@ -1,7 +1,6 @@
 //! Exit codes.
 
-use std::io::ErrorKind;
-
+use oddline_cli::exit;
 use oddline_config::Problems;
 use oddline_detector::OpenError;
 
@@ -12,20 +11,20 @@ use crate::{model::store::StoreError, source::SourceError, state::StateError};
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return if io.kind() == ErrorKind::PermissionDenied { 77 } else { 74 };
+            return exit::of_io(io);
         }
         if cause.is::<Problems>() {
-            return 78;
+            return exit::CONFIG;
         }
         if cause.is::<OpenError>() {
-            return 65;
+            return exit::DATA;
         }
         if let Some(StateError::Io { error, .. }) = cause.downcast_ref() {
-            return if error.kind() == ErrorKind::PermissionDenied { 77 } else { 74 };
+            return exit::of_io(error);
         }
         if cause.is::<StoreError>() || cause.is::<SourceError>() {
-            return 74;
+            return exit::IO;
         }
     }
-    1
+    exit::FAILED
 }

@@ -24,5 +24,4 @@ pub mod run;
 pub mod source;
 pub mod spool;
 pub mod state;
-pub mod supervisor;
 pub mod worker;

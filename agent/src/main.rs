@@ -73,7 +73,7 @@ fn main() -> ExitCode {
         Command::Status { config, json } => command::status::run(&config.config, json, out),
         Command::Model { config, json, what } => command::model::run(&config.config, &what, json, out),
         Command::Pages { dir } => {
-            oddline_pages::write(Cli::command(), pages::SECTIONS, &dir).with_context(|| dir.display().to_string())
+            oddline_cli::pages::write(Cli::command(), pages::SECTIONS, &dir).with_context(|| dir.display().to_string())
         }
     };
     let done = done.and_then(|()| Ok(out.flush()?));

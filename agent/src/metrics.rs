@@ -1,13 +1,13 @@
 //! The agent's figures in Prometheus' text format. Pure.
 
-use std::fmt::Write;
+use oddline_cli::metrics::MetricsPage;
 
 use crate::{figures::Reading, publish::ports::LinkFigures};
 
 /// The metrics' text; `link` is missing where no broker is configured.
 #[must_use]
 pub fn text(reading: &Reading, link: Option<&LinkFigures>) -> String {
-    let mut page = Page(String::new());
+    let mut page = MetricsPage::default();
     let total = reading.total();
     page.one("oddline_lines_total", "counter", "Lines read.", total.lines);
     page.one("oddline_records_judged_total", "counter", "Records judged.", total.judged);
@@ -33,29 +33,39 @@ pub fn text(reading: &Reading, link: Option<&LinkFigures>) -> String {
         "Sources that learn no further streams for want of memory.",
         reading.full(),
     );
-    page.each(reading, "oddline_source_lag_bytes", "Bytes that wait to be read.", |source| source.lag_bytes);
-    page.each(reading, "oddline_source_clock_set_back_total", "Times its event time went back for good.", |source| {
-        Some(source.pace.set_back)
-    });
-    page.each(
+    each(&mut page, reading, "oddline_source_lag_bytes", "Bytes that wait to be read.", |source| source.lag_bytes);
+    each(
+        &mut page,
+        reading,
+        "oddline_source_clock_set_back_total",
+        "Times its event time went back for good.",
+        |source| Some(source.pace.set_back),
+    );
+    each(
+        &mut page,
         reading,
         "oddline_source_streams_evicted_total",
         "Streams and counters dropped because there were too many.",
         |source| Some(source.judging.evicted + source.pace.evicted),
     );
-    page.each(
+    each(
+        &mut page,
         reading,
         "oddline_source_judged_by_range_total",
         "Records judged by nothing but their stream's range, because too many streams learn.",
         |source| Some(source.judging.by_range),
     );
-    page.each(reading, "oddline_source_new_levels_total", "Times a stream's values settled elsewhere.", |source| {
-        Some(source.judging.new_levels)
-    });
-    page.each(reading, "oddline_source_episodes_forgotten_total", "Open episodes dropped likewise.", |source| {
+    each(
+        &mut page,
+        reading,
+        "oddline_source_new_levels_total",
+        "Times a stream's values settled elsewhere.",
+        |source| Some(source.judging.new_levels),
+    );
+    each(&mut page, reading, "oddline_source_episodes_forgotten_total", "Open episodes dropped likewise.", |source| {
         Some(source.forgotten)
     });
-    page.each(reading, "oddline_source_failed", "1 while it cannot be read.", |source| {
+    each(&mut page, reading, "oddline_source_failed", "1 while it cannot be read.", |source| {
         Some(u64::from(source.failed.is_some()))
     });
     if let Some(link) = link {
@@ -66,41 +76,23 @@ pub fn text(reading: &Reading, link: Option<&LinkFigures>) -> String {
         page.one("oddline_batch_bytes_total", "counter", "Bytes of batches sent.", link.bytes);
         page.one("oddline_acks_overdue_total", "counter", "Acknowledgements that did not come in time.", link.overdue);
     }
-    page.0
+    page.into_text()
 }
 
-struct Page(String);
-
-impl Page {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a String cannot fail.
-        let _: std::fmt::Result = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
-        self.head(name, kind, help);
-        let _: std::fmt::Result = writeln!(self.0, "{name} {value}");
-    }
-
-    fn each(
-        &mut self,
-        reading: &Reading,
-        name: &str,
-        help: &str,
-        value: impl Fn(&crate::figures::SourceFigures) -> Option<u64>,
-    ) {
-        self.head(name, if name.ends_with("_total") { "counter" } else { "gauge" }, help);
-        for source in &reading.sources {
-            if let Some(value) = value(source) {
-                let label = escaped(&source.name);
-                let _: std::fmt::Result = writeln!(self.0, "{name}{{source=\"{label}\"}} {value}");
-            }
+fn each(
+    page: &mut MetricsPage,
+    reading: &Reading,
+    name: &str,
+    help: &str,
+    value: impl Fn(&crate::figures::SourceFigures) -> Option<u64>,
+) {
+    let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+    page.head(name, kind, help);
+    for source in &reading.sources {
+        if let Some(value) = value(source) {
+            page.add(name, kind, help, &[("source", &source.name)], value);
         }
     }
-}
-
-fn escaped(label: &str) -> String {
-    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the agent's man page says beyond its arguments: files, environment, exit codes.
 
-use oddline_pages::Section;
+use oddline_cli::pages::Section;
 
 /// The parts, in their order.
 pub const SECTIONS: &[Section] = &[

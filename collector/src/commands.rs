@@ -212,7 +212,7 @@ async fn check_names(store: &Store, args: &Anomalies) -> Result<(), CommandError
             _ => agents().await?,
         };
         if !known.contains(name) && !known.is_empty() {
-            let hint = show::suggestion(name, known.iter().map(String::as_str));
+            let hint = oddline_config::closest(name, known.iter().map(String::as_str));
             let hint = hint.map(|hint| format!("; did you mean {hint:?}?")).unwrap_or_default();
             let kind = if what == "agent" { "is known" } else { "has ever had an anomaly" };
             return Err(CommandError::Name(format!("no {what} {name:?} {kind}{hint}")));

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use oddline_cli::exit;
 use oddline_config::Problems;
 use tokio::task::JoinError;
 
@@ -63,19 +64,19 @@ impl CommandError {
             Self::Push(PushError::Read { reason, .. })
             | Self::Enroll(EnrollError::File { reason, .. })
             | Self::Output(reason)
-            | Self::System(reason) => of_io(reason),
+            | Self::System(reason) => exit::of_io(reason),
             Self::Broker(BrokerError::Listen { reason, .. }) | Self::Api(ServeError::Listen { reason, .. })
                 if reason.kind() == io::ErrorKind::PermissionDenied =>
             {
-                77
+                exit::PERMISSION
             }
             Self::Broker(BrokerError::Listen { .. } | BrokerError::System { .. })
-            | Self::Api(ServeError::Listen { .. }) => 69,
-            Self::Config(_) | Self::Broker(_) | Self::Api(ServeError::Token(_)) => 78,
-            Self::Push(_) => 65,
-            Self::Backup(BackupError::Exists(_) | BackupError::Unfinished(_) | BackupError::Path(_)) => 74,
-            Self::Backup(BackupError::Postgres(_)) | Self::Name(_) => 2,
-            Self::Enroll(_) | Self::Run(RunError::Writer(_)) => 1,
+            | Self::Api(ServeError::Listen { .. }) => exit::UNAVAILABLE,
+            Self::Config(_) | Self::Broker(_) | Self::Api(ServeError::Token(_)) => exit::CONFIG,
+            Self::Push(_) => exit::DATA,
+            Self::Backup(BackupError::Exists(_) | BackupError::Unfinished(_) | BackupError::Path(_)) => exit::IO,
+            Self::Backup(BackupError::Postgres(_)) | Self::Name(_) => exit::USAGE,
+            Self::Enroll(_) | Self::Run(RunError::Writer(_)) => exit::FAILED,
         }
     }
 }
@@ -99,8 +100,4 @@ pub fn writer_ended(ended: Result<Result<(), StoreError>, JoinError>) -> RunErro
         Ok(Err(error)) => RunError::Store(error),
         Err(error) => RunError::Writer(error.to_string()),
     }
-}
-
-fn of_io(error: &io::Error) -> u8 {
-    if error.kind() == io::ErrorKind::PermissionDenied { 77 } else { 74 }
 }

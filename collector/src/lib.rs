@@ -21,7 +21,6 @@ pub mod fleets;
 pub mod ingest;
 pub mod link;
 pub mod membership;
-pub mod notify;
 pub mod pages;
 pub mod patience;
 pub mod process;

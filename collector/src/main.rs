@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 fn act(cli: &Cli) -> Result<(), CommandError> {
     if let Command::Pages { dir } = &cli.command {
-        return oddline_pages::write(Cli::command(), pages::SECTIONS, dir).map_err(CommandError::Output);
+        return oddline_cli::pages::write(Cli::command(), pages::SECTIONS, dir).map_err(CommandError::Output);
     }
     let config = commands::configured(cli)?;
     match &cli.command {

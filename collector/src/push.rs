@@ -94,7 +94,7 @@ pub fn read(model: &Path, report: Option<&Path>) -> Result<ModelFile, PushError>
         Ok(value.to_string())
     });
     Ok(ModelFile {
-        sha256: Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: oddline_core::id::hex(&Sha256::digest(&bytes)),
         version,
         file: model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         bytes,
@@ -117,7 +117,7 @@ pub fn agents(names: &[String], known: &[Who]) -> Result<Target, TargetError> {
         match matches.as_slice() {
             [] => {
                 let short = known.iter().map(|who| who.agent.as_str());
-                let suggestion = crate::show::suggestion(name, short.chain(full.iter().map(String::as_str)));
+                let suggestion = oddline_config::closest(name, short.chain(full.iter().map(String::as_str)));
                 return Err(TargetError::Unknown { name: name.clone(), suggestion: suggestion.map(str::to_owned) });
             }
             [one] if !found.contains(one) => found.push((*one).clone()),

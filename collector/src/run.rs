@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use oddline_cli::notify;
 use oddline_core::{id::FleetName, topic::Channel};
 use tokio::{
     sync::{Notify, mpsc},
@@ -30,7 +31,6 @@ use crate::{
     fleets::{FLEETS_MAX, KnownFleets, Met},
     ingest::{self, Incoming},
     link::settings::Settings,
-    notify::{Notifier, watchdog_interval},
     store::{Leases, Mode, Store, StoreError, Who},
     subscribe::{Happened, Link, Message, Subscriber},
     told::Told,
@@ -94,7 +94,6 @@ impl Collector {
     /// When the database has failed for too long.
     pub async fn run(self, link: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let Shared { store, figures, live } = self.shared.clone();
-        let notifier = Notifier::from_env();
         let mut leases = store.leases();
         let fleets = Fleets::these(self.config.fleets.clone());
         let mut before = store.fleets_heard(FLEETS_MAX).await?;
@@ -142,9 +141,9 @@ impl Collector {
             is_full: false,
             say: self.say,
         };
-        notifier.say("READY=1");
-        let ended = work.until(stop, writer, &notifier).await;
-        notifier.say("STOPPING=1");
+        notify::ready();
+        let ended = work.until(stop, writer).await;
+        notify::stopping();
         trimmer.abort();
         store.close().await;
         (self.say)("INFO  stopped");
@@ -177,10 +176,9 @@ impl Work {
         mut self,
         stop: impl Future<Output = ()>,
         mut writer: JoinHandle<Result<(), StoreError>>,
-        notifier: &Notifier,
     ) -> Result<(), RunError> {
         let (mut tick, mut quiet) = (interval(TICK), interval(QUIET_TICK));
-        let mut alive = interval(watchdog_interval().unwrap_or(QUIET_TICK));
+        let mut alive = interval(notify::watchdog_interval().unwrap_or(QUIET_TICK));
         for timer in [&mut tick, &mut quiet, &mut alive] {
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
@@ -199,10 +197,10 @@ impl Work {
                 () = newcomer.notified() => self.tell().await,
                 _ = tick.tick() => self.tick().await,
                 _ = quiet.tick() => self.look_for_quiet().await,
-                _ = alive.tick() => notifier.say("WATCHDOG=1"),
+                _ = alive.tick() => notify::alive(),
             }
         }
-        notifier.say("STOPPING=1");
+        notify::stopping();
         let Self { queue: other, subscriber, leases, say, .. } = self;
         // What is not queued yet was not acknowledged: it comes again.
         drop((queue, other));

@@ -16,7 +16,7 @@ mod tree;
 
 pub use layer::Layers;
 pub use problem::{Origin, Problem, Problems};
-pub use reader::{Reader, Section};
+pub use reader::{Reader, Section, closest};
 
 /// Bytes of one configuration file: longer ones were not written by hand.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;

@@ -64,7 +64,7 @@ impl Reader {
     pub fn strange_variables(&self) -> Vec<(String, Option<String>)> {
         let asked = self.asked.borrow();
         let strange = self.environment.keys().filter(|name| !asked.contains(*name));
-        strange.map(|name| (name.clone(), closest(name, asked.iter().map(String::as_str)))).collect()
+        strange.map(|name| (name.clone(), closest(name, asked.iter().map(String::as_str)).map(str::to_owned))).collect()
     }
 
     /// All mistakes; ask everything first.
@@ -290,7 +290,7 @@ impl<'a> Section<'a> {
             if known.contains(&key.as_str()) {
                 continue;
             }
-            let meant = closest(key, known.iter().copied());
+            let meant = closest(key, known.iter().copied()).map(str::to_owned);
             let hint = meant.map_or_else(
                 || format!("known here: {}", known.join(", ")),
                 |meant| format!("did you mean {meant:?}?"),
@@ -343,10 +343,11 @@ impl Node {
 }
 
 /// What was probably meant by a name that nobody knows.
-fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let alike = known.map(|other| (strsim::jaro_winkler(name, other), other));
+#[must_use]
+pub fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let alike = known.into_iter().map(|other| (strsim::jaro_winkler(name, other), other));
     let best = alike.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 >= SUGGESTION_SIMILARITY_MIN).then(|| best.1.to_owned())
+    (best.0 >= SUGGESTION_SIMILARITY_MIN).then_some(best.1)
 }
 
 fn span_seconds(text: &str) -> Option<u64> {

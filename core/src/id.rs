@@ -186,6 +186,12 @@ impl<'de> Deserialize<'de> for Epoch {
     }
 }
 
+/// Bytes as lowercase hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Bytes shown as lowercase hexadecimal digits; raw in postcard.
 macro_rules! hex {
     ($(#[$doc:meta])* $type:ident, $bytes:literal, $what:literal) => {
@@ -195,7 +201,7 @@ macro_rules! hex {
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(&hex(&self.0))
             }
         }
 

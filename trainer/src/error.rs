@@ -1,7 +1,6 @@
 //! Exit codes, and the two errors of the trainer's own that choose one.
 
-use std::io::ErrorKind;
-
+use oddline_cli::exit;
 use oddline_config::Problems;
 use oddline_detector::OpenError;
 
@@ -27,22 +26,22 @@ pub struct BadUsage(pub String);
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return if io.kind() == ErrorKind::PermissionDenied { 77 } else { 74 };
+            return exit::of_io(io);
         }
         if cause.is::<Problems>() {
-            return 78;
+            return exit::CONFIG;
         }
         if cause.is::<BadOptions>() || cause.is::<BadUsage>() {
-            return 2;
+            return exit::USAGE;
         }
         if cause.is::<BadData>() || cause.is::<OpenError>() || are_bad_labels(cause) {
-            return 65;
+            return exit::DATA;
         }
         if matches!(cause.downcast_ref(), Some(ChartError::Write { .. })) {
-            return 74;
+            return exit::IO;
         }
     }
-    1
+    exit::FAILED
 }
 
 /// Labels that were read and cannot be used; those that cannot be read have their I/O error within.

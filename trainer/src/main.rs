@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Command::Keygen(args) => sign::keygen(&args),
         Command::Sign(args) => sign::sign(&args),
         Command::Pages { dir } => {
-            oddline_pages::write(Cli::command(), pages::SECTIONS, &dir).with_context(|| dir.display().to_string())
+            oddline_cli::pages::write(Cli::command(), pages::SECTIONS, &dir).with_context(|| dir.display().to_string())
         }
     };
     match done {

@@ -1,6 +1,6 @@
 //! What the trainer's man page says beyond its arguments: files, environment, exit codes.
 
-use oddline_pages::Section;
+use oddline_cli::pages::Section;
 
 pub const SECTIONS: &[Section] = &[
     Section {

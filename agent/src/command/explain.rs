@@ -14,12 +14,12 @@ use oddline_core::{
 use oddline_detector::Model;
 use oddline_pipeline::{Output, Pipeline, Wanted};
 
-use super::table::table;
 use crate::{
     publish::sink::{self, Marks, clean},
     replay::{self, Log},
     source::Item,
 };
+use oddline_cli::table::table;
 
 /// Says why a line of a log is odd, or why it is not
 #[derive(clap::Args, Clone, Debug)]

@@ -3,5 +3,4 @@
 pub mod explain;
 pub mod model;
 pub mod status;
-pub mod table;
 pub mod validate;

@@ -11,7 +11,9 @@ use clap::Subcommand;
 use oddline_core::limits::MODEL_BYTES_MAX;
 use oddline_detector::Model;
 
-use super::{status::ask, table::table};
+use oddline_cli::table::table;
+
+use super::status::ask;
 use crate::{
     config,
     control::RollbackAnswer,

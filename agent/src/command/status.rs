@@ -4,13 +4,13 @@ use std::{io::Write, path::Path};
 
 use anyhow::{Context, Result};
 
-use super::table::table;
 use crate::{
     config,
     control::{self, StatusAnswer},
     figures::SourceFigures,
     publish::sink::clean,
 };
+use oddline_cli::table::table;
 
 /// Asks the running agent and prints its answer.
 ///

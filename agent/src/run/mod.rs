@@ -19,6 +19,7 @@ mod signals;
 use std::{path::Path, sync::Arc, sync::mpsc as std_mpsc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
+use oddline_cli::notify;
 use oddline_core::{id::Epoch, topic::Channel};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
@@ -47,7 +48,6 @@ use crate::{
     },
     spool::SharedState,
     state::StateError,
-    supervisor,
     worker::{Board, Order, Parts, Past, WorkerError},
 };
 
@@ -120,10 +120,10 @@ async fn live(file: &Path, config: &Config, signals: &mut Signals) -> Result<End
     let version = kept.active.id.version;
     let mut agent = Agent::start(config, kept, state.clone(), past, sink).await?;
     say(&Told::Ready { model: version });
-    supervisor::ready();
+    notify::ready();
     let ended = agent.until(file, signals).await;
     if matches!(ended, Ok(End::Stop) | Err(_)) {
-        supervisor::stopping();
+        notify::stopping();
         say(&Told::Stopping);
     }
     let waiting = agent.stop().await;
@@ -230,7 +230,7 @@ impl Agent {
                     let now = self.board.beats();
                     if now != beats {
                         beats = now;
-                        supervisor::alive();
+                        notify::alive();
                     }
                     if Instant::now() >= status_at {
                         status_at = Instant::now() + STATUS_EVERY;
@@ -354,7 +354,7 @@ fn reload(file: &Path) -> Option<Config> {
             wrong.extend(config::check_access(&loaded.config));
             if wrong.is_empty() {
                 say(&Told::Reloading);
-                supervisor::reloading();
+                notify::reloading();
                 return Some(loaded.config);
             }
             wrong.join("\n")

@@ -353,7 +353,7 @@ fn secret() -> Result<String, BrokerError> {
         .secure_random
         .fill(&mut bytes)
         .map_err(|_| BrokerError::System { what: "random bytes", reason: "the system gives none".to_owned() })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(oddline_core::id::hex(&bytes))
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ impl Signer {
 
 fn name(key: &KeyPair) -> String {
     let digest: [u8; 32] = Sha256::digest(key.public_key_raw()).into();
-    let start: String = digest[..NAME_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+    let start = oddline_core::id::hex(&digest[..NAME_BYTES]);
     format!("oddline authority {start}")
 }
 

@@ -25,8 +25,7 @@ impl Serial {
     /// From the big-endian bytes in a certificate.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(shortest(&text))
+        Self(shortest(&oddline_core::id::hex(bytes)))
     }
 
     /// Its big-endian bytes.

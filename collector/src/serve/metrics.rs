@@ -1,7 +1,6 @@
 //! `/metrics` in Prometheus' text format, and `/healthz`.
 
 use std::{
-    fmt::{Display, Write as _},
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
@@ -11,6 +10,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use oddline_cli::metrics::{CONTENT_TYPE, MetricsPage};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -51,7 +51,7 @@ pub(super) struct Written {
 pub(super) async fn metrics(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     Query::read(request.uri(), &[], now_us())?;
     let slow = slow(&app).await?;
-    let mut text = Text::default();
+    let mut text = MetricsPage::default();
     ingest(&mut text, &app);
     for (state, count) in &slow.agents {
         text.add("oddline_agents", "gauge", "Agents by state.", &[("state", state)], *count);
@@ -68,13 +68,13 @@ pub(super) async fn metrics(State(app): State<App>, request: Request) -> Result<
     let too_slow = inside.too_slow.load(Relaxed);
     text.one("oddline_http_too_slow_total", "counter", "Connections closed for keeping us waiting.", too_slow);
     text.one("oddline_http_listeners", "gauge", "Clients of the live stream.", app.hub.count());
-    let mut response = text.0.into_response();
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let mut response = text.into_text().into_response();
+    let kind = HeaderValue::from_static(CONTENT_TYPE);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     Ok(response)
 }
 
-fn ingest(text: &mut Text, app: &App) {
+fn ingest(text: &mut MetricsPage, app: &App) {
     let figures = &app.sources.figures;
     let counters = [
         ("oddline_messages_total", "Messages taken from the broker.", &figures.messages),
@@ -109,27 +109,6 @@ async fn slow(app: &App) -> Result<Slow, Problem> {
     let asked = app.ask(|store| async move { Ok((store.agent_states().await?, store.bytes_used().await?)) }).await?;
     let slow = Slow { at: Instant::now(), agents: asked.0, store_bytes: asked.1 };
     Ok(kept.insert(slow).clone())
-}
-
-/// The format: a head before the first figure of a name.
-#[derive(Default)]
-struct Text(String);
-
-impl Text {
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
-        self.add(name, kind, help, &[], value);
-    }
-
-    fn add(&mut self, name: &str, kind: &str, help: &str, labels: &[(&str, &str)], value: impl Display) {
-        let head = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
-        if !self.0.contains(&head) {
-            self.0 += &head;
-        }
-        // Label values here are our own words: no quotes or line ends.
-        let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        writeln!(self.0, "{name}{labels} {value}").expect("a string takes everything");
-    }
 }
 
 /// `GET /healthz`: 200 or 503; what is wrong only for who may know.

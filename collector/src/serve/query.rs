@@ -7,11 +7,10 @@ use axum::{extract::Query as Pairs, http::Uri};
 
 use super::error::Problem;
 use crate::show::time::{When, Zone};
+use oddline_config::closest;
 
 /// Bytes of a name: longer ones are not stored.
 const NAME_BYTES_MAX: usize = 256;
-/// Farthest that a misspelt name may be from the right one to be suggested.
-const SUGGEST_DISTANCE_MAX: usize = 3;
 
 /// The parameters of one request.
 #[derive(Debug)]
@@ -147,11 +146,10 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 fn suggestion(name: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|known| (strsim::damerau_levenshtein(&shown(name), known), *known)).min();
-    match near {
-        Some((distance, near)) if distance <= SUGGEST_DISTANCE_MAX => format!("did you mean {near:?}?"),
-        Some(_) => format!("one of {} is expected", known.join(", ")),
-        None => "none is expected here".to_owned(),
+    match closest(&shown(name), known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if known.is_empty() => "none is expected here".to_owned(),
+        None => format!("one of {} is expected", known.join(", ")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A table of texts, and the same as CSV.
 
+use oddline_cli::table::aligned;
 use oddline_core::terminal::{csv_field, is_hidden};
 
 /// Characters of a cell; the rest is cut with a sign. A reason in a few words fits.
@@ -52,23 +53,8 @@ impl Table {
         let head: Vec<String> = used.iter().map(|&at| self.columns[at].0.to_uppercase()).collect();
         let body = self.rows.iter().map(|row| used.iter().map(|&at| shown(&row[at])).collect());
         let lines: Vec<Vec<String>> = std::iter::once(head).chain(body).collect();
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
-        let widths: Vec<usize> = (0..used.len()).map(width).collect();
-        let mut text = String::new();
-        for line in &lines {
-            let mut out = String::new();
-            for (column, cell) in line.iter().enumerate() {
-                let pad = " ".repeat(widths[column] - cell.chars().count());
-                let between = if column == 0 { "" } else { "  " };
-                match self.columns[used[column]].1 {
-                    Lean::Left => out.extend([between, cell, &pad]),
-                    Lean::Right => out.extend([between, &pad, cell]),
-                }
-            }
-            text.push_str(out.trim_end());
-            text.push('\n');
-        }
-        text
+        let is_right = |at: usize| self.columns[used[at]].1 == Lean::Right;
+        aligned(&lines, is_right).into_iter().map(|line| line + "\n").collect()
     }
 
     /// RFC 4180, lines end with CR LF as it says. A cell stays on its line, and is no formula.

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use oddline_cli::exit;
 use sqlx::error::DatabaseError;
 
 /// Why the store cannot do what it was asked.
@@ -107,12 +108,12 @@ impl StoreError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Address(_) => 78,
-            Self::Newer { .. } | Self::Older { .. } | Self::Schema { .. } | Self::Field { .. } => 65,
-            Self::Unavailable(_) | Self::Conflict => 69,
-            Self::Missing(_) | Self::Full(_) | Self::Disk(_) => 74,
-            Self::Permission(_) => 77,
-            Self::Refused(_) | Self::Unknown(_) => 1,
+            Self::Address(_) => exit::CONFIG,
+            Self::Newer { .. } | Self::Older { .. } | Self::Schema { .. } | Self::Field { .. } => exit::DATA,
+            Self::Unavailable(_) | Self::Conflict => exit::UNAVAILABLE,
+            Self::Missing(_) | Self::Full(_) | Self::Disk(_) => exit::IO,
+            Self::Permission(_) => exit::PERMISSION,
+            Self::Refused(_) | Self::Unknown(_) => exit::FAILED,
         }
     }
 

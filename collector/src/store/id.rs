@@ -7,8 +7,6 @@
 //! Any unique beginning of at least [`ID_PREFIX_MIN`] characters will do. With ten million anomalies two ids are equal
 //! with a chance of 4 in 10^11.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 /// Characters of an id.
@@ -45,10 +43,7 @@ pub fn is_prefix(text: &str) -> bool {
 /// SHA-256 as hexadecimal digits.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes everything");
-        text
-    })
+    oddline_core::id::hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Plain text tables: the first columns to the left, figures to the right.
 
+use oddline_cli::table::aligned;
+
 /// A table under construction. Column widths follow the longest cell.
 pub(super) struct Table {
     /// This many columns are names and stand to the left.
@@ -34,18 +36,8 @@ impl Table {
             })
             .collect();
         let mut text = self.group_line(&widths);
-        for (number, row) in self.rows.iter().enumerate() {
-            let cells: Vec<String> = row
-                .iter()
-                .zip(&widths)
-                .enumerate()
-                .map(
-                    |(column, (cell, width))| {
-                        if column < self.names { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-                    },
-                )
-                .collect();
-            text += format!("  {}", cells.join("  ")).trim_end();
+        for (number, line) in aligned(&self.rows, |column| column >= self.names).iter().enumerate() {
+            text += format!("  {line}").trim_end();
             text.push('\n');
             if number == 0 {
                 let width = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
