@@ -39,6 +39,7 @@ pub use self::{
     limits::Limits,
     openapi::document,
     proxy::{Network, NetworkError},
+    query::is_query,
     settings::Settings,
 };
 use self::{

@@ -19,6 +19,20 @@ pub(super) struct Query {
     now_us: i64,
 }
 
+/// Whether a query can be read, with a value of each kind in it: for those who try what nobody sends.
+#[must_use]
+pub fn is_query(text: &str) -> bool {
+    let Ok(uri) = format!("/?{text}").parse::<Uri>() else { return false };
+    let Ok(query) = Query::read(&uri, super::api::COUNTS, 0) else { return false };
+    query.name("server").is_ok()
+        && query.choice("kind", &["score"]).is_ok()
+        && query.choices("by", &["server"]).is_ok()
+        && query.number("limit", 1..=10, 5).is_ok()
+        && query.time("since").is_ok()
+        && query.score("min_score").is_ok()
+        && query.cursor::<2>().is_ok()
+}
+
 impl Query {
     /// Those that a route knows.
     pub(super) fn read(uri: &Uri, known: &'static [&'static str], now_us: i64) -> Result<Self, Problem> {

@@ -46,6 +46,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     run.step("pipeline: generate, train, test", steps::pipeline);
     if args.long {
         run.step("kills: 200, and 50 on each other pairing", steps::kills);
+        run.step("fuzzing: a minute for each decoder", steps::fuzzing);
         run.step("the agent's memory with 400 files", steps::memory_of_files);
         run.step("advisories", steps::advisories);
         run.step("conformance: Burn reads our model", steps::conformance);
@@ -58,7 +59,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         run.step("packages in a booted system", booted::booted);
     } else {
         println!(
-            "\nWith --long also: 200 kills, advisories, conformance, memory, quality, ten million anomalies, other \
+            "\nWith --long also: 200 kills, fuzzing, advisories, conformance, memory, quality, ten million anomalies, other \
              processors, containers, a booted system."
         );
     }

@@ -65,6 +65,11 @@ pub fn kills(not_run: &mut NotRun) -> Result<Outcome> {
     tests_with(&which, &[("ODDLINE_KILLS", "200"), ("ODDLINE_KILLS_OTHERS", "50")], not_run)
 }
 
+/// Every decoder of foreign bytes on inputs that nobody has seen; the tests do the same for a moment.
+pub fn fuzzing(not_run: &mut NotRun) -> Result<Outcome> {
+    tests_with(&["--package", "oddline-fuzz"], &[("ODDLINE_FUZZ_S", "60")], not_run)
+}
+
 /// As many files as one source may name, in the memory of the packaged unit.
 pub fn memory_of_files(not_run: &mut NotRun) -> Result<Outcome> {
     tests_with(&["--package", "oddline-e2e", "--test", "memory"], &[("ODDLINE_MEMORY_FILES", "400")], not_run)

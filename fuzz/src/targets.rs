@@ -1,0 +1,104 @@
+//! The decoders. Each says more than that it did not panic where there is more to say: what was read can be written again.
+
+use std::{fs, path::PathBuf, sync::LazyLock};
+
+use oddline_collector::{
+    broker::acl::{Fleets, Rules, Who},
+    ingest,
+    serve::is_query,
+};
+use oddline_config::Layers;
+use oddline_core::{
+    format::{Context, Format, Parser},
+    seal::seal,
+    sections::Sections,
+    topic::Topic,
+    wire,
+};
+use oddline_detector::{Model, OpenError};
+use oddline_pipeline::Remembered;
+
+/// Bytes of the checksum that ends a model file.
+const SEAL: usize = 30;
+
+/// Lines of a log, in every format; each parser sees them one after the other, as a source does.
+pub fn lines(bytes: &[u8]) {
+    for name in ["auto", "csv", "jsonl", "syslog", "journald", "logfmt", "access", "plain"] {
+        let mut parser = Parser::new(name.parse::<Format>().expect("a name of the configuration"));
+        for line in bytes.split(|byte| *byte == b'\n') {
+            drop(parser.parse(line, &Context::default()));
+        }
+    }
+}
+
+/// What comes from a broker, on each side.
+pub fn messages(bytes: &[u8]) {
+    for channel in ["events", "birth", "status", "model/state", "model/desired", "ack"] {
+        drop(ingest::read(&format!("oddline/v1/home/pi/{channel}"), bytes, bytes.len().is_multiple_of(2)));
+    }
+    drop(ingest::entries(bytes));
+    drop(wire::decode_ack(bytes));
+    drop(wire::decode_model(bytes));
+    drop(wire::Desired::from_json(bytes));
+    drop(wire::ModelState::from_json(bytes));
+    if let Ok(entry) = wire::decode_entry(bytes) {
+        let epoch = oddline_core::id::Epoch::from_random(1);
+        let again = wire::decode_json(&wire::encode_json(epoch, 1, std::slice::from_ref(&entry)));
+        assert!(again.is_ok_and(|batch| batch.entries.len() == 1), "what was read can be written as JSON");
+        let packed = wire::encode_batch(epoch, 1, &[bytes]).expect("what was read is within its bounds");
+        let batch = wire::decode(&packed).expect("just packed");
+        assert!(wire::decode_body(&batch).is_ok_and(|read| read[0].entry == Ok(entry)));
+    }
+}
+
+/// What the state file holds of a source.
+pub fn states(bytes: &[u8]) {
+    if let Ok(sections) = Sections::split(bytes) {
+        drop(Remembered::read(&sections));
+    }
+}
+
+/// A model file, as it is and with its checksum made good.
+pub fn models(bytes: &[u8]) {
+    let mut sealed = bytes[..bytes.len().saturating_sub(SEAL)].to_vec();
+    seal(&mut sealed);
+    for bytes in [bytes, &sealed] {
+        assert!(!matches!(Model::open(bytes), Err(OpenError::Panicked)), "the runtime panicked on it");
+    }
+}
+
+/// Topics, filters and names at the broker's gate.
+pub fn topics(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let rules = Rules { fleets: Fleets::Every };
+    let whos = [
+        Who::by_word(Some(&text), &text),
+        Who::by_word(None, &text),
+        Who::by_word(Some("home/pi"), "pi"),
+        Who::by_certificate(&text, Some(&text)),
+    ];
+    for who in whos.into_iter().flatten() {
+        drop(rules.publish(&who, &text, true));
+        drop(rules.subscribe(&who, &text));
+        drop(who.may_be_client(&text, &rules.fleets));
+    }
+    if let Ok(topic) = text.parse::<Topic>() {
+        assert_eq!(topic.to_string(), text, "a topic is written as it was read");
+    }
+}
+
+/// What stands behind `?` of the API.
+pub fn queries(bytes: &[u8]) {
+    let _: bool = is_query(&String::from_utf8_lossy(bytes));
+}
+
+/// Configuration files of agent and collector.
+pub fn configurations(bytes: &[u8]) {
+    static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
+        tempfile::Builder::new().prefix("oddline-fuzz").tempdir().expect("a folder").keep().join("some.toml")
+    });
+    fs::write(&*FILE, bytes).expect("a file in a temporary folder");
+    drop(oddline_agent::config::load(&FILE));
+    let layers = Layers { environment: Vec::new(), ..Layers::of(&FILE) };
+    drop(oddline_collector::config::from(&layers));
+}
