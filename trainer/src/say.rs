@@ -71,8 +71,9 @@ pub fn dataset(dataset: &Dataset) {
             dataset.short.iter().take(5).map(|(n, _)| format!("{}/{}", n.server, n.component)).collect();
         let more = if dataset.short.len() > names.len() { ", ..." } else { "" };
         let count = dataset.short.len();
+        let records: usize = dataset.short.iter().map(|(_, records)| records).sum();
         note(&format!(
-            "{count} streams are too short to fit and left to learn where they are judged: {}{more}",
+            "{count} streams are too short to fit and left to learn where they are judged: {}{more} ({records} records)",
             names.join(", ")
         ));
     }
