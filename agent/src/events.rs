@@ -1,20 +1,12 @@
 //! Every line that an operator sees on standard error. INFO: an expected change. WARN: strange, nothing lost. ERROR:
 //! something is lost or a person must act. What happens once a line of a log is a counter, not a line here.
 
-use std::{fmt, io::Write, path::PathBuf, time::Duration};
+use std::{fmt, panic::Location, path::PathBuf, time::Duration};
+
+use log::Level;
+use oddline_logging::LISTING;
 
 use crate::publish::ports::Report;
-
-/// How much a line matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
-    /// An expected change.
-    Info,
-    /// Strange; nothing is lost.
-    Warn,
-    /// Something is lost, or a person must act.
-    Error,
-}
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,9 +203,20 @@ pub enum Told {
 }
 
 impl Told {
+    /// Logs it. Lines from one place in the code are of one kind: where they repeat too often they are limited together.
+    #[track_caller]
+    pub fn emit(&self) {
+        let at = Location::caller();
+        // Every mistake of a configuration has its line.
+        let target = if matches!(self, Self::ReloadRefused { .. }) { LISTING } else { module_path!() };
+        let mut record = log::Record::builder();
+        record.level(self.level()).target(target).file_static(Some(at.file())).line(Some(at.line()));
+        log::logger().log(&record.args(format_args!("{self}")).build());
+    }
+
     /// How much it matters.
     #[must_use]
-    pub fn weight(&self) -> Weight {
+    pub fn level(&self) -> Level {
         match self {
             Self::Starting { .. }
             | Self::Ready { .. }
@@ -229,9 +232,9 @@ impl Told {
             | Self::Reloading
             | Self::Stopping
             | Self::Stopped { .. }
-            | Self::Link(Report::Connected | Report::SpoolWorks) => Weight::Info,
+            | Self::Link(Report::Connected | Report::SpoolWorks) => Level::Info,
             Self::SetAside { .. } | Self::Gap { .. } | Self::OldCopy { .. } | Self::ReloadRefused { .. } => {
-                Weight::Error
+                Level::Error
             }
             Self::StrangeVariable { .. }
             | Self::StateFails { .. }
@@ -249,7 +252,7 @@ impl Told {
             | Self::ModelStore { .. }
             | Self::Uncommitted { .. }
             | Self::Control { .. }
-            | Self::Link(_) => Weight::Warn,
+            | Self::Link(_) => Level::Warn,
         }
     }
 }
@@ -350,24 +353,6 @@ fn seconds(wait: Duration) -> String {
     format!("{:.1} s", wait.as_secs_f64())
 }
 
-/// Says it on standard error; with the journal's priority marks where that is what standard error is.
-pub fn say(told: &Told) {
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let (mark, word) = match told.weight() {
-        Weight::Info => ("<6>", "INFO"),
-        Weight::Warn => ("<4>", "WARN"),
-        Weight::Error => ("<3>", "ERROR"),
-    };
-    let text = told.to_string();
-    let mut lines = String::new();
-    for line in text.lines() {
-        let line = crate::publish::sink::clean(line);
-        lines += &if journal { format!("{mark}{line}\n") } else { format!("{word} {line}\n") };
-    }
-    // Nobody reads standard error: then nobody misses it.
-    let _: std::io::Result<()> = std::io::stderr().lock().write_all(lines.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -375,8 +360,8 @@ mod tests {
     #[test]
     fn what_needs_a_person_is_an_error() {
         let gap = Told::Gap { source: "/a".into(), bytes: 7, cause: "deleted".into() };
-        assert_eq!((gap.weight(), gap.to_string()), (Weight::Error, "/a: 7 bytes are lost: deleted".to_owned()));
+        assert_eq!((gap.level(), gap.to_string()), (Level::Error, "/a: 7 bytes are lost: deleted".to_owned()));
         let lost = Told::Link(Report::Lost { why: "refused".into(), retry_in: Duration::from_millis(1_500) });
-        assert_eq!((lost.weight(), lost.to_string()), (Weight::Warn, "broker: refused; tried again in 1.5 s".into()));
+        assert_eq!((lost.level(), lost.to_string()), (Level::Warn, "broker: refused; tried again in 1.5 s".into()));
     }
 }

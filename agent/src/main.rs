@@ -9,12 +9,16 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use oddline_agent::{command, config, error::exit_code, pages, replay, run};
+use oddline_logging::LogFilter;
 use oddline_pipeline::Counts;
 
 /// Reads local logs and tells only what is odd in them
 #[derive(Parser)]
 #[command(name = "oddline-agent", version)]
 struct Cli {
+    /// What is logged: off, error, warn, info, debug or trace; with TARGET=LEVEL also of a library [default: info]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<LogFilter>,
     #[command(subcommand)]
     command: Command,
 }
@@ -63,7 +67,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let out = &mut BufWriter::new(std::io::stdout());
-    let done = match Cli::parse().command {
+    let Cli { log_level, command } = Cli::parse();
+    oddline_logging::start(log_level);
+    let done = match command {
         Command::Run(Config { config }) => run::run(&config),
         Command::Validate(Config { config }) => command::validate::run(&config, out),
         Command::Replay(args) => replay::run(&args, out).map(|counts| {

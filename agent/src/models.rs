@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::Config,
-    events::{Told, say},
+    events::Told,
     model::{
         intake::{Action, Intake},
         slots::Slots,
@@ -49,7 +49,7 @@ pub fn begin(config: &Config) -> Result<Kept> {
     let factory = factory(&config.factory);
     let (known, wrong) = store.slots();
     for error in &wrong {
-        say(&Told::ModelStore { why: error.to_string() });
+        Told::ModelStore { why: error.to_string() }.emit();
     }
     let factory_id = factory.as_ref().ok().map(|(active, _)| active.id);
     let mut slots = known.unwrap_or_else(|| from_files(&store, &config.trusted_keys));
@@ -68,11 +68,11 @@ pub fn begin(config: &Config) -> Result<Kept> {
         match opened {
             Ok(active) => {
                 if let Some(why) = failed.take() {
-                    say(&Told::ModelUnusable { why, instead: id.version });
+                    Told::ModelUnusable { why, instead: id.version }.emit();
                 }
                 // Its files are read again at the next start; being unable to note that is no reason to stop.
                 if let Err(error) = store.set_slots(&slots) {
-                    say(&Told::ModelStore { why: error.to_string() });
+                    Told::ModelStore { why: error.to_string() }.emit();
                 }
                 return Ok(Kept { store, slots, active });
             }
@@ -207,7 +207,7 @@ impl Keeper {
         }
         let said = self.intake.mark_good();
         self.keep_slots();
-        say(&Told::ModelGood { version: current.version });
+        Told::ModelGood { version: current.version }.emit();
         self.act(vec![said]).await;
     }
 
@@ -226,7 +226,7 @@ impl Keeper {
                     if let Some(refused) = state.refused.as_ref().filter(|refused| self.told.as_ref() != Some(refused))
                     {
                         let why = refused.reason.to_string();
-                        say(&Told::ModelRefused { version: refused.model.version, why });
+                        Told::ModelRefused { version: refused.model.version, why }.emit();
                     }
                     self.told.clone_from(&state.refused);
                     self.send(Outbound::Retain(Channel::ModelState, state.to_json())).await;
@@ -294,7 +294,7 @@ impl Keeper {
 
     async fn fail_with(&mut self, id: ModelId, why: &str) -> Result<(), String> {
         if let Action::<Model>::Say(state) = self.intake.failed(id, why) {
-            say(&Told::ModelRefused { version: id.version, why: why.to_owned() });
+            Told::ModelRefused { version: id.version, why: why.to_owned() }.emit();
             self.told.clone_from(&state.refused);
             self.send(Outbound::Retain(Channel::ModelState, state.to_json())).await;
         }
@@ -307,7 +307,7 @@ impl Keeper {
             Ok(()) => self.unkept = false,
             Err(error) => {
                 if !std::mem::replace(&mut self.unkept, true) {
-                    say(&Told::ModelStore { why: error.to_string() });
+                    Told::ModelStore { why: error.to_string() }.emit();
                 }
             }
         }

@@ -20,6 +20,7 @@ pub const SECTIONS: &[Section] = &[
         title: "ENVIRONMENT",
         entries: &[
             ("ODDLINE_*", "settings laid over the files: ODDLINE_BROKER_ADDRESS is address in [broker]"),
+            ("ODDLINE_LOG", "what is logged, unless --log-level says it: info, or warn,rustls=debug"),
             ("CREDENTIALS_DIRECTORY", "systemd's folder of secrets, where a setting names it"),
             ("NOTIFY_SOCKET, WATCHDOG_USEC", "systemd's, when it started the agent"),
         ],

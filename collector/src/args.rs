@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use oddline_core::id::{AgentName, FleetName};
+use oddline_logging::LogFilter;
 
 use crate::{
     show::{Format, time::When},
@@ -20,6 +21,9 @@ pub struct Cli {
     /// Database instead of the configured one: a file or a postgres:// URL
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub store: Option<Address>,
+    /// What is logged: off, error, warn, info, debug or trace; with TARGET=LEVEL also of a library [default: info]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<LogFilter>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,

@@ -16,7 +16,7 @@ use crate::{
     ingest, membership, push,
     show::{
         self, Format,
-        table::shown,
+        table::{line, shown},
         time::{When, Zone},
     },
     store::{Address, Anomaly, Filter, ID_PREFIX_MIN, Mode, ModelFile, Store, Target, Who},
@@ -28,11 +28,11 @@ const ROLLOUTS_MAX: u32 = 20;
 const LETTERS_MAX: u32 = 1_000;
 const DAY_US: i64 = 86_400_000_000;
 
-/// Does everything but `run`; `out` is where the answer goes, `say` where remarks go.
+/// Does everything but `run`; `out` is where the answer goes.
 ///
 /// # Errors
 /// What went wrong, with its exit code.
-pub fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&str)) -> Result<(), CommandError> {
+pub fn answer(cli: &Cli, config: &Config, out: &mut impl Write) -> Result<(), CommandError> {
     let text = match &cli.command {
         Command::Enroll(args) => membership::enroll(config, args)?,
         Command::EnrollBroker { names, out } => membership::enroll_broker(config, names, out)?,
@@ -41,15 +41,21 @@ pub fn answer(cli: &Cli, config: &Config, out: &mut impl Write, say: fn(&str)) -
         Command::Push(args) => {
             // Read before: the file is the caller's, the database the collector's.
             let model = push::read(&args.model, args.report.as_deref())?;
-            at_home(address(cli, config), || of_store(cli, config, Some(&model), say))?
+            at_home(address(cli, config), || of_store(cli, config, Some(&model)))?
         }
-        _ => at_home(address(cli, config), || of_store(cli, config, None, say))?,
+        _ => at_home(address(cli, config), || of_store(cli, config, None))?,
     };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever read it has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done.map_err(CommandError::Output),
     }
+}
+
+/// Beside the answer, on standard error: one line, whatever foreign text is in it. Nobody reads standard error: then nobody
+/// misses it.
+pub fn remark(text: &str) {
+    drop(writeln!(io::stderr(), "{}", line(text)));
 }
 
 /// Waits for work on a database, with everything that it opens and starts, as the owner of the folder that the database
@@ -75,12 +81,7 @@ where
 }
 
 /// Commands that need the database; `model` is the one to be pushed.
-async fn of_store(
-    cli: &Cli,
-    config: &Config,
-    model: Option<&ModelFile>,
-    say: fn(&str),
-) -> Result<String, CommandError> {
+async fn of_store(cli: &Cli, config: &Config, model: Option<&ModelFile>) -> Result<String, CommandError> {
     let store = Store::open(address(cli, config), Mode::Use).await?;
     let answer = match &cli.command {
         Command::Run
@@ -90,10 +91,10 @@ async fn of_store(
         | Command::Enrolled(_)
         | Command::Pages { .. } => String::new(),
         Command::Agents(output) => agents(&store, *output).await?,
-        Command::Anomalies(args) => anomalies(&store, args, say).await?,
+        Command::Anomalies(args) => anomalies(&store, args).await?,
         Command::Verdict(args) => verdict(&store, args).await?,
         Command::Push(args) => match model {
-            Some(model) => push_model(&store, config, model, args, say).await?,
+            Some(model) => push_model(&store, config, model, args).await?,
             None => String::new(),
         },
         Command::Rollouts(output) => {
@@ -156,7 +157,7 @@ async fn agents(store: &Store, output: Output) -> Result<String, CommandError> {
     Ok(or_empty(text, agents.is_empty(), output, "no agent was heard of yet\n"))
 }
 
-async fn anomalies(store: &Store, args: &Anomalies, say: fn(&str)) -> Result<String, CommandError> {
+async fn anomalies(store: &Store, args: &Anomalies) -> Result<String, CommandError> {
     let zone = zone(args.output);
     if let Some(id) = &args.id {
         let anomaly = one(store, id).await?;
@@ -188,7 +189,7 @@ async fn anomalies(store: &Store, args: &Anomalies, say: fn(&str)) -> Result<Str
         check_names(store, args).await?;
     }
     if page.next.is_some() {
-        say(&format!("the newest {}; more with --limit, older ones with --until", page.anomalies.len()));
+        remark(&format!("the newest {}; more with --limit, older ones with --until", page.anomalies.len()));
     }
     let text = show::anomalies::list(&page.anomalies, args.output.format(), &zone);
     let words = match &args.since {
@@ -240,13 +241,7 @@ async fn one(store: &Store, id: &str) -> Result<Anomaly, CommandError> {
     }
 }
 
-async fn push_model(
-    store: &Store,
-    config: &Config,
-    model: &ModelFile,
-    args: &Push,
-    say: fn(&str),
-) -> Result<String, CommandError> {
+async fn push_model(store: &Store, config: &Config, model: &ModelFile, args: &Push) -> Result<String, CommandError> {
     let known: Vec<Who> = store.agents().await?.into_iter().map(|agent| agent.who).collect();
     let target = if args.to == ["all"] {
         let fleets: BTreeSet<FleetName> = match &args.fleet {
@@ -264,7 +259,7 @@ async fn push_model(
     if let Some(newest) =
         earlier.first().filter(|newest| newest.version.unsigned_abs() >= model.version && newest.sha256 != model.sha256)
     {
-        say(&format!(
+        remark(&format!(
             "note: version {} was pushed before; agents that have seen it will refuse version {}",
             newest.version, model.version
         ));

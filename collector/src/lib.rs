@@ -30,7 +30,6 @@ pub mod serve;
 pub mod show;
 pub mod store;
 pub mod subscribe;
-pub mod told;
 pub mod trim;
 pub mod wishes;
 pub mod writer;

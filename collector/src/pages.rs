@@ -17,6 +17,7 @@ pub const SECTIONS: &[Section] = &[
         title: "ENVIRONMENT",
         entries: &[
             ("ODDLINE_*", "settings laid over the files: ODDLINE_EMBEDDED_LISTEN is listen in [embedded]"),
+            ("ODDLINE_LOG", "what is logged, unless --log-level says it: info, or warn,rmqtt=debug"),
             ("CREDENTIALS_DIRECTORY", "systemd's folder of secrets, where a setting names it"),
             ("NOTIFY_SOCKET, WATCHDOG_USEC", "systemd's, when it started the collector"),
             ("PGPASSFILE", "the file of PostgreSQL passwords"),

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use log::{info, warn};
 use oddline_core::id::FleetName;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -38,7 +39,7 @@ const ROOM_TICK: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// What ended it before.
-pub async fn run(config: Config, say: fn(&str)) -> Result<(), CommandError> {
+pub async fn run(config: Config) -> Result<(), CommandError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::System)?;
     let stop = async move {
@@ -51,14 +52,14 @@ pub async fn run(config: Config, say: fn(&str)) -> Result<(), CommandError> {
     let (name, fleets, state) = (config.name.clone(), config.fleets.clone(), config.state.clone());
     let (broker, store, api) = (config.broker.clone(), config.store.clone(), config.api.clone());
     let collector = tokio::select! {
-        collector = open(&config, say) => collector?,
+        collector = open(&config) => collector?,
         () = &mut stop => return Ok(()),
     };
     let server = match api {
-        Some(settings) => Some(open_api(settings, &store, collector.shared(), say).await?),
+        Some(settings) => Some(open_api(settings, &store, collector.shared()).await?),
         None => None,
     };
-    let done = work(collector, broker, Who { name, fleets, state }, stop, say).await;
+    let done = work(collector, broker, Who { name, fleets, state }, stop).await;
     if let Some(server) = server {
         server.stop().await;
     }
@@ -66,13 +67,13 @@ pub async fn run(config: Config, say: fn(&str)) -> Result<(), CommandError> {
 }
 
 /// Opens the store, as soon as its disk has room.
-async fn open(config: &Config, say: fn(&str)) -> Result<Collector, StoreError> {
+async fn open(config: &Config) -> Result<Collector, StoreError> {
     let mut is_told = false;
     loop {
-        match Collector::open(config.clone(), say).await {
+        match Collector::open(config.clone()).await {
             Err(StoreError::Full(_)) if is_told => {}
             Err(error @ StoreError::Full(_)) => {
-                say(&format!("WARN  {error}; it begins as soon as there is some"));
+                warn!("{error}; it begins as soon as there is some");
                 is_told = true;
             }
             opened => return opened,
@@ -89,12 +90,7 @@ struct Who {
 }
 
 /// The API beside it, with connections of its own to the database.
-async fn open_api(
-    settings: api::Settings,
-    store: &Address,
-    shared: Shared,
-    say: fn(&str),
-) -> Result<Server, CommandError> {
+async fn open_api(settings: api::Settings, store: &Address, shared: Shared) -> Result<Server, CommandError> {
     let store = Store::open(store, Mode::Use).await?;
     let figures = Arc::clone(&shared.figures);
     let pulse = Arc::new(move || Pulse {
@@ -105,7 +101,7 @@ async fn open_api(
     });
     let sources = Sources { store, figures: shared.figures, live: shared.live, pulse };
     let server = Server::start(settings, sources).await?;
-    say(&format!("INFO  the API is at http://{}/api/v1/", server.local_addr()));
+    info!("the API is at http://{}/api/v1/", server.local_addr());
     Ok(server)
 }
 
@@ -114,7 +110,6 @@ async fn work(
     broker: config::Broker,
     who: Who,
     stop: impl Future<Output = ()>,
-    say: fn(&str),
 ) -> Result<(), CommandError> {
     let Who { name, fleets, state } = who;
     match broker {
@@ -128,15 +123,15 @@ async fn work(
             Ok(collector.run(link, stop).await?)
         }
         config::Broker::Embedded(embedded) => {
-            let broker = Broker::start(settings(&embedded, fleets, &state, say)?).await?;
-            say(&format!("INFO  agents connect to {}", broker.local_addr()));
+            let broker = Broker::start(settings(&embedded, fleets, &state)?).await?;
+            info!("agents connect to {}", broker.local_addr());
             let login = broker.login();
             let address =
                 link::address::Address { host: login.address.ip().to_string(), port: login.address.port(), tls: false };
             let access = Access::Login { user: login.user.clone(), password: login.password.clone().into_bytes() };
             let link = Settings { broker: address, client_id: client_id(&name), access, jitter_seed: 1 };
             let own_tls = embedded.tls.is_some() || embedded.names.is_empty();
-            let renewal = (!own_tls).then(|| tokio::spawn(renew(state.clone(), embedded.names.clone(), say)));
+            let renewal = (!own_tls).then(|| tokio::spawn(renew(state.clone(), embedded.names.clone())));
             let done = collector.run(link, stop).await;
             if let Some(renewal) = renewal {
                 renewal.abort();
@@ -152,7 +147,6 @@ fn settings(
     embedded: &config::Embedded,
     fleets: Vec<FleetName>,
     state: &Path,
-    say: fn(&str),
 ) -> Result<broker::Settings, CommandError> {
     let tls = match &embedded.tls {
         Some((certificate, key, client_ca)) => Some(Tls {
@@ -165,10 +159,10 @@ fn settings(
         None => {
             let authority = authority(state)?;
             if authority.is_new() {
-                say(&format!("WARN  {}", new_authority(state)));
+                warn!("{}", new_authority(state));
             }
             let files = authority.server(&embedded.names, now())?;
-            say(&format!("INFO  the broker's certificate counts until {}", files.expires));
+            info!("the broker's certificate counts until {}", files.expires);
             Some(Tls {
                 certificate: files.certificate,
                 key: files.key,
@@ -181,7 +175,7 @@ fn settings(
 }
 
 /// Renews the broker's certificate before it ends; the broker notices the new files by itself.
-async fn renew(state: PathBuf, names: Vec<String>, say: fn(&str)) {
+async fn renew(state: PathBuf, names: Vec<String>) {
     let mut day = interval(RENEWAL_TICK);
     // The first tick comes at once, and the certificate was just looked at.
     day.tick().await;
@@ -189,10 +183,10 @@ async fn renew(state: PathBuf, names: Vec<String>, say: fn(&str)) {
         day.tick().await;
         match authority(&state).and_then(|authority| Ok(authority.server(&names, now())?)) {
             Ok(files) if files.is_new => {
-                say(&format!("INFO  the broker's certificate was renewed and counts until {}", files.expires));
+                info!("the broker's certificate was renewed and counts until {}", files.expires);
             }
             Ok(_) => {}
-            Err(error) => say(&format!("WARN  the broker's certificate cannot be renewed: {error}")),
+            Err(error) => warn!("the broker's certificate cannot be renewed: {error}"),
         }
     }
 }

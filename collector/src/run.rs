@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use log::{error, info, warn};
 use oddline_cli::notify;
 use oddline_core::{id::FleetName, topic::Channel};
 use tokio::{
@@ -33,7 +34,6 @@ use crate::{
     link::settings::Settings,
     store::{Leases, Mode, Store, StoreError, Who},
     subscribe::{Happened, Link, Message, Subscriber},
-    told::Told,
     trim,
     wishes::Wishes,
     writer::{self, Content, Figures, Item, Live, QUEUE_MAX, Writer},
@@ -46,8 +46,6 @@ const QUIET_TICK: Duration = Duration::from_secs(30);
 /// At the end what is queued is stored, unless the database takes nothing: then it comes again. Less than a supervisor
 /// waits.
 const DRAIN_WAIT: Duration = Duration::from_secs(10);
-/// Refused messages that are told one by one; the rest is counted.
-const REFUSALS_TOLD_MAX: u64 = 20;
 /// Bytes of a refused message's topic that are told: every one of ours, and some.
 const TOPIC_SHOWN_BYTES: usize = 256;
 
@@ -67,7 +65,6 @@ pub struct Shared {
 pub struct Collector {
     config: Config,
     shared: Shared,
-    say: fn(&str),
 }
 
 impl Collector {
@@ -75,11 +72,11 @@ impl Collector {
     ///
     /// # Errors
     /// When it cannot be used.
-    pub async fn open(config: Config, say: fn(&str)) -> Result<Self, StoreError> {
+    pub async fn open(config: Config) -> Result<Self, StoreError> {
         let store = Store::open(&config.store, Mode::Serve).await?;
-        say(&format!("INFO  store {}", config.store));
+        info!("store {}", config.store);
         let shared = Shared { store, figures: Arc::default(), live: writer::live() };
-        Ok(Self { config, shared, say })
+        Ok(Self { config, shared })
     }
 
     /// What others may look at.
@@ -100,7 +97,7 @@ impl Collector {
         before.retain(|(fleet, _)| fleets.serves(fleet));
         let known = KnownFleets::new(self.config.fleets.iter().cloned(), before, FLEETS_MAX);
         let filters = if leases.are_shared() { vec![Channel::Birth.of_all()] } else { all_filters(&known.names()) };
-        (self.say)(&format!("INFO  broker {}", link.broker));
+        info!("broker {}", link.broker);
         let subscriber = Subscriber::start(link, filters);
         let newcomer = Arc::new(Notify::new());
         let (queue, items) = mpsc::channel(QUEUE_MAX);
@@ -110,17 +107,13 @@ impl Collector {
             figures: Arc::clone(&figures),
             live,
             newcomer: Arc::clone(&newcomer),
-            turns: Told::default(),
-            losses: Told::default(),
-            strangers: Told::default(),
-            say: self.say,
         };
         let writer = tokio::spawn(writer.run(items));
-        let trimmer = tokio::spawn(trim::run(store.clone(), self.config.keep_s, self.config.keep_bytes, self.say));
+        let trimmer = tokio::spawn(trim::run(store.clone(), self.config.keep_s, self.config.keep_bytes));
         if !leases.are_shared() {
             leases.tend(&known.names()).await?;
             if let Err(error) = store.doubt(None, now_us()).await {
-                (self.say)(&format!("WARN  agents are shown as they were: {error}"));
+                warn!("agents are shown as they were: {error}");
             }
         }
         let work = Work {
@@ -139,14 +132,13 @@ impl Collector {
             changes: 0,
             connected: false,
             is_full: false,
-            say: self.say,
         };
         notify::ready();
         let ended = work.until(stop, writer).await;
         notify::stopping();
         trimmer.abort();
         store.close().await;
-        (self.say)("INFO  stopped");
+        info!("stopped");
         ended
     }
 }
@@ -168,7 +160,6 @@ struct Work {
     connected: bool,
     /// Whether it was told that no further fleet is taken.
     is_full: bool,
-    say: fn(&str),
 }
 
 impl Work {
@@ -201,13 +192,13 @@ impl Work {
             }
         }
         notify::stopping();
-        let Self { queue: other, subscriber, leases, say, .. } = self;
+        let Self { queue: other, subscriber, leases, .. } = self;
         // What is not queued yet was not acknowledged: it comes again.
         drop((queue, other));
         let ended = timeout(DRAIN_WAIT, &mut writer).await;
         if ended.is_err() {
             writer.abort();
-            say("WARN  what was just received is not stored, as the database takes nothing: it comes again");
+            warn!("what was just received is not stored, as the database takes nothing: it comes again");
         }
         subscriber.stop().await;
         leases.release().await?;
@@ -222,7 +213,7 @@ impl Work {
     async fn happened(&mut self, happened: Happened) -> Option<Item> {
         match happened {
             Happened::Connected => {
-                (self.say)("INFO  connected to the broker");
+                info!("connected to the broker");
                 self.connected = true;
                 self.figures.connections.fetch_add(1, Relaxed);
                 self.figures.connected.store(1, Relaxed);
@@ -232,12 +223,9 @@ impl Work {
             Happened::Lost { why, retry_in } => {
                 self.connected = false;
                 self.figures.connected.store(0, Relaxed);
-                (self.say)(&format!(
-                    "WARN  no connection to the broker: {why}; next attempt in {:.1} s",
-                    retry_in.as_secs_f64()
-                ));
+                warn!("no connection to the broker: {why}; next attempt in {:.1} s", retry_in.as_secs_f64());
             }
-            Happened::Refused { why } => (self.say)(&format!("WARN  {why}")),
+            Happened::Refused { why } => warn!("{why}"),
             Happened::Message(message) => return self.message(message).await,
         }
         None
@@ -267,14 +255,9 @@ impl Work {
             }
             Ok(Incoming::Nothing) => None,
             Err(refusal) => {
-                let count = self.figures.refused.fetch_add(1, Relaxed) + 1;
-                if count <= REFUSALS_TOLD_MAX {
-                    let topic = &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)];
-                    (self.say)(&format!("WARN  {topic}: {refusal}"));
-                }
-                if count == REFUSALS_TOLD_MAX {
-                    (self.say)("WARN  further messages of this kind are only counted");
-                }
+                self.figures.refused.fetch_add(1, Relaxed);
+                let topic = &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)];
+                warn!("{topic}: {refusal}");
                 None
             }
         };
@@ -287,9 +270,7 @@ impl Work {
         match self.known.meet(&who.fleet, now_us()) {
             Met::NoRoom => {
                 if !self.is_full {
-                    (self.say)(&format!(
-                        "ERROR {FLEETS_MAX} fleets are known: agents of further ones are not heard until some are silent"
-                    ));
+                    error!("{FLEETS_MAX} fleets are known: agents of further ones are not heard until some are silent");
                 }
                 self.is_full = true;
                 self.figures.refused.fetch_add(1, Relaxed);
@@ -324,25 +305,25 @@ impl Work {
                 self.tell().await;
             }
             Ok(_) => {}
-            Err(error) => (self.say)(&format!("WARN  {error}")),
+            Err(error) => warn!("{error}"),
         }
     }
 
     async fn tend(&mut self) {
         let lease = match self.leases.tend(&self.known.names()).await {
             Ok(lease) => lease,
-            Err(error) => return (self.say)(&format!("WARN  no fleet can be taken: {error}")),
+            Err(error) => return warn!("no fleet can be taken: {error}"),
         };
         for fleet in lease.lost {
-            (self.say)(&format!("INFO  fleet {fleet} is no longer ours"));
+            info!("fleet {fleet} is no longer ours");
             self.link.unsubscribe(filters_of(&fleet)).await;
         }
         let gained = !lease.gained.is_empty();
         if gained && let Err(error) = self.store.doubt(Some(&lease.gained), now_us()).await {
-            (self.say)(&format!("WARN  {error}"));
+            warn!("{error}");
         }
         for fleet in lease.gained {
-            (self.say)(&format!("INFO  fleet {fleet} is ours"));
+            info!("fleet {fleet} is ours");
             self.link.subscribe(filters_of(&fleet)).await;
         }
         if gained {
@@ -357,7 +338,7 @@ impl Work {
         }
         let (leases, shared) = (self.leases.held(), self.leases.are_shared());
         if let Err(error) = self.wishes.tell(|fleet| !shared || leases.contains(fleet)).await {
-            (self.say)(&format!("WARN  models cannot be published: {error}"));
+            warn!("models cannot be published: {error}");
             // The next tick tries again.
             self.changes = -1;
         }
@@ -372,13 +353,10 @@ impl Work {
         match self.store.mark_quiet(now_us - self.quiet_after_us, now_us).await {
             Ok(quiet) => {
                 for who in quiet {
-                    (self.say)(&format!(
-                        "WARN  agent {who} has said nothing for {} s",
-                        self.quiet_after_us / 1_000_000
-                    ));
+                    warn!("agent {who} has said nothing for {} s", self.quiet_after_us / 1_000_000);
                 }
             }
-            Err(error) => (self.say)(&format!("WARN  {error}")),
+            Err(error) => warn!("{error}"),
         }
     }
 }

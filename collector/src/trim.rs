@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use log::{info, warn};
 use tokio::time::sleep;
 
 use crate::{
@@ -15,7 +16,7 @@ const TICK: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Removes rows older than `keep_s` seconds, and the oldest beyond `bytes_max`, for ever.
-pub async fn run(store: Store, keep_s: u64, bytes_max: Option<u64>, say: fn(&str)) {
+pub async fn run(store: Store, keep_s: u64, bytes_max: Option<u64>) {
     let keep_us = i64::try_from(keep_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     loop {
         let keep = Keep { since_us: now_us().saturating_sub(keep_us), bytes_max };
@@ -32,20 +33,20 @@ pub async fn run(store: Store, keep_s: u64, bytes_max: Option<u64>, say: fn(&str
                     }
                 }
                 Err(error) => {
-                    say(&format!("WARN  old rows stay for now: {error}"));
+                    warn!("old rows stay for now: {error}");
                     break;
                 }
             }
             sleep(PAUSE).await;
         }
         if events + anomalies > 0 {
-            say(&format!("INFO  {events} old events and {anomalies} old anomalies removed"));
+            info!("{events} old events and {anomalies} old anomalies removed");
         }
         if verdicts > 0 {
-            say(&format!("WARN  {verdicts} old verdicts removed: their share of the size is full"));
+            warn!("{verdicts} old verdicts removed: their share of the size is full");
         }
         if agents > 0 {
-            say(&format!("INFO  {agents} agents forgotten that were not heard for long"));
+            info!("{agents} agents forgotten that were not heard for long");
         }
         sleep(TICK).await;
     }

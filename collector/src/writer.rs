@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use log::{error, info, warn};
 use oddline_core::{
     event::Entry,
     id::Epoch,
@@ -26,15 +27,12 @@ use crate::{
     show::table::line,
     store::{Batch, Body, Committed, Heard, HeardDone, Outcome, Store, StoreError, Who},
     subscribe::{Link, Receipt},
-    told::Told,
 };
 
 /// Messages that wait for the writer; the broker sends no more ahead.
 pub const QUEUE_MAX: usize = 2 * crate::subscribe::UNSETTLED_MAX as usize;
 /// Entries of one transaction: at 20,000 a second it takes a fifth of one.
 const GROUP_ENTRIES_MAX: usize = 4_096;
-/// Dead letters that are told one by one: an agent gone mad must not fill the log.
-const DEAD_LETTERS_TOLD_MAX: u64 = 20;
 /// Transactions that a slow listener may be behind before it misses some.
 const LIVE_MAX: usize = 256;
 
@@ -78,14 +76,6 @@ pub struct Writer {
     pub live: Live,
     /// Wakes whoever publishes wishes, when a new agent came.
     pub newcomer: Arc<tokio::sync::Notify>,
-    /// Agents that come and go.
-    pub turns: Told,
-    /// Entries that are not in the store.
-    pub losses: Told,
-    /// Agents that there is no room for, or two of.
-    pub strangers: Told,
-    /// Says a line.
-    pub say: fn(&str),
 }
 
 impl Writer {
@@ -173,8 +163,7 @@ impl Writer {
             match self.hear_surely(std::slice::from_ref(word)).await {
                 Err(StoreError::Refused(reason)) => {
                     self.figures.refused.fetch_add(1, Relaxed);
-                    let line = line(&format!("WARN  the database refused what {} says of itself: {reason}", word.who));
-                    self.losses.say(self.say, Instant::now(), &line);
+                    warn!("the database refused what {} says of itself: {reason}", word.who);
                     all.push(HeardDone::default());
                 }
                 done => all.extend(done?),
@@ -216,10 +205,7 @@ impl Writer {
                 self.figures.failing.store(1, Relaxed);
                 let wait = patience.next_wait();
                 if patience.is_told() {
-                    (self.say)(&format!(
-                        "WARN  {error}; nothing is acknowledged meanwhile, next attempt in {:.1} s",
-                        wait.as_secs_f64()
-                    ));
+                    warn!("{error}; nothing is acknowledged meanwhile, next attempt in {:.1} s", wait.as_secs_f64());
                 }
                 sleep(wait).await;
                 None
@@ -230,7 +216,7 @@ impl Writer {
                     self.figures.stored_us.store(now_us(), Relaxed);
                     self.figures.failing.store(0, Relaxed);
                     if let Some(took) = patience.took() {
-                        (self.say)(&format!("INFO  the database takes entries again after {} s", took.as_secs()));
+                        info!("the database takes entries again after {} s", took.as_secs());
                     }
                 }
                 let us = u64::try_from(at.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -247,28 +233,26 @@ impl Writer {
                 continue;
             }
             if done.is_contested {
-                let line = format!(
-                    "WARN  two agents run under the name {}: each ends the connection of the other; give one another name",
+                warn!(
+                    "two agents run under the name {}: each ends the connection of the other; give one another name",
                     word.who
                 );
-                self.strangers.say(self.say, Instant::now(), &line);
             }
             if done.is_new {
-                self.turns.say(self.say, Instant::now(), &format!("INFO  new agent {}", word.who));
+                info!("new agent {}", word.who);
                 self.newcomer.notify_one();
             } else if done.turned && !word.retained {
                 let state =
                     if matches!(word.said, crate::store::Said::Status { up: true, .. }) { "up" } else { "down" };
-                self.turns.say(self.say, Instant::now(), &format!("INFO  agent {} is {state}", word.who));
+                info!("agent {} is {state}", word.who);
             }
             if done.missing > 0 {
                 self.figures.missing.fetch_add(done.missing, Relaxed);
-                let line = format!(
-                    "ERROR {} entries of {} were acknowledged by a collector before and are not in this store: it was \
+                error!(
+                    "{} entries of {} were acknowledged by a collector before and are not in this store: it was \
                      set back to a backup, or is new",
                     done.missing, word.who
                 );
-                self.losses.say(self.say, Instant::now(), &line);
             }
             if let Some((epoch, acked)) = done.acked.filter(|(_, acked)| *acked > 0) {
                 acks.insert((word.who.clone(), epoch), acked);
@@ -278,10 +262,7 @@ impl Writer {
 
     fn no_room(&self, who: &Who) {
         self.figures.refused.fetch_add(1, Relaxed);
-        let line = format!(
-            "ERROR there are too many agents to know one more, {who}: it is not heard until silent ones are gone"
-        );
-        self.strangers.say(self.say, Instant::now(), &line);
+        error!("there are too many agents to know one more, {who}: it is not heard until silent ones are gone");
     }
 
     fn count(&self, batch: &Batch, outcome: Outcome) {
@@ -299,18 +280,12 @@ impl Writer {
                     Body::Unreadable { reason, .. } => reason.as_str(),
                     Body::Entries(_) => "",
                 };
-                let told = figures.dead_letters.fetch_add(1, Relaxed);
-                if told < DEAD_LETTERS_TOLD_MAX {
-                    (self.say)(&format!(
-                        "WARN  {entries} entries of {} from {} on cannot be read and are kept: {reason}; try \
-                         `oddline-collector dead-letters retry` after an upgrade",
-                        batch.who, batch.first
-                    ));
-                }
-                if told + 1 == DEAD_LETTERS_TOLD_MAX {
-                    (self.say)("WARN  further entries that cannot be read are kept without a word each");
-                }
-                told
+                warn!(
+                    "{entries} entries of {} from {} on cannot be read and are kept: {reason}; try \
+                     `oddline-collector dead-letters retry` after an upgrade",
+                    batch.who, batch.first
+                );
+                figures.dead_letters.fetch_add(1, Relaxed)
             }
         };
     }

@@ -10,7 +10,7 @@ use std::{
 use toml::de::DeTable;
 
 use crate::{
-    ENVIRONMENT_PREFIX, FILE_BYTES_MAX, FILES_MAX,
+    ENVIRONMENT_PREFIX, FILE_BYTES_MAX, FILES_MAX, LOG_VARIABLE,
     problem::{Origin, Problem},
     reader::Reader,
     tree::{self, Table},
@@ -56,8 +56,9 @@ impl Layers {
                 Err(found) => problems.extend(found),
             }
         }
+        let is_key = |name: &str| name.starts_with(ENVIRONMENT_PREFIX) && name != LOG_VARIABLE;
         let environment: BTreeMap<String, String> =
-            self.environment.iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).cloned().collect();
+            self.environment.iter().filter(|(name, _)| is_key(name)).cloned().collect();
         Reader::new(table, environment, problems)
     }
 }

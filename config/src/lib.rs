@@ -24,3 +24,5 @@ pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub const FILES_MAX: usize = 256;
 /// First part of each environment variable that means a key.
 pub const ENVIRONMENT_PREFIX: &str = "ODDLINE_";
+/// A variable that means no key: which records are logged.
+const LOG_VARIABLE: &str = "ODDLINE_LOG";

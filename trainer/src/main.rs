@@ -4,12 +4,17 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
+use oddline_logging::LogFilter;
 use oddline_trainer::{error::exit_code, generate, inspect, pages, retrain, say, sign, test, train};
 
 /// Learns what is normal in logs, writes it as one ONNX file, and tests it
 #[derive(Parser)]
 #[command(name = "oddline-trainer", version)]
 struct Cli {
+    /// What is logged beside the report: off, error, warn, info, debug or trace; with TARGET=LEVEL of a library
+    /// [default: info]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<LogFilter>,
     #[command(subcommand)]
     command: Command,
 }
@@ -32,7 +37,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let Cli { log_level, command } = Cli::parse();
+    oddline_logging::start(log_level);
+    let done = match command {
         Command::Generate(args) => generate::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Test(args) => test::run(&args),

@@ -28,6 +28,7 @@ pub const SECTIONS: &[Section] = &[
         entries: &[
             ("DEBUG_WITH_ANOMALY_FLAG", "true does the same as test --debug-with-anomaly-flag"),
             ("ODDLINE_RETRAIN_FOLDER, ODDLINE_RETRAIN_...", "laid over the settings of trainer.toml"),
+            ("ODDLINE_LOG", "what is logged, unless --log-level says it: info, or warn,burn=debug"),
             ("CREDENTIALS_DIRECTORY", "where systemd puts oddline.key, the key that signs what is promoted"),
         ],
     },

@@ -37,7 +37,7 @@ use crate::{
     clock::{self, Clock},
     config::{self, Config, Destination, What},
     control::{self, Desk, Who},
-    events::{Told, say},
+    events::Told,
     models::{self, Ask, Keeper, Kept},
     publish::{
         announce::{Birth, Figures, Status, json},
@@ -82,7 +82,7 @@ enum End {
 pub fn run(file: &Path) -> Result<()> {
     let loaded = config::load(file)?;
     for (name, meant) in loaded.strange {
-        say(&Told::StrangeVariable { name, meant });
+        Told::StrangeVariable { name, meant }.emit();
     }
     config::check_owner(&loaded.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -105,11 +105,12 @@ async fn lives(file: &Path, mut config: Config) -> Result<()> {
 
 /// From a configuration to the end of what it started.
 async fn live(file: &Path, config: &Config, signals: &mut Signals) -> Result<End> {
-    say(&Told::Starting {
+    Told::Starting {
         version: env!("CARGO_PKG_VERSION"),
         name: format!("{} of fleet {}", config.name, config.fleet),
         destination: destination(config),
-    });
+    }
+    .emit();
     let Some(kept) = patiently(signals, || models::begin(config).map_err(Hindrance::of)).await? else {
         return Ok(End::Stop);
     };
@@ -119,19 +120,19 @@ async fn live(file: &Path, config: &Config, signals: &mut Signals) -> Result<End
     };
     let version = kept.active.id.version;
     let mut agent = Agent::start(config, kept, state.clone(), past, sink).await?;
-    say(&Told::Ready { model: version });
+    Told::Ready { model: version }.emit();
     notify::ready();
     let ended = agent.until(file, signals).await;
     if matches!(ended, Ok(End::Stop) | Err(_)) {
         notify::stopping();
-        say(&Told::Stopping);
+        Told::Stopping.emit();
     }
     let waiting = agent.stop().await;
     let end = ended?;
     match waiting {
-        Ok(waiting) => say(&Told::Stopped { waiting }),
+        Ok(waiting) => Told::Stopped { waiting }.emit(),
         Err(error) if is_uncommitted(&error) && !matches!(end, End::Stop) => {
-            say(&Told::Uncommitted { why: error.to_string() });
+            Told::Uncommitted { why: error.to_string() }.emit();
         }
         Err(error) => return Err(error),
     }
@@ -246,7 +247,7 @@ impl Agent {
         match ended {
             Ok(()) => Err(anyhow!("the delivery ended by itself")),
             Err(DriveError::Ahead { acked, last }) => {
-                say(&Told::OldCopy { acked, last });
+                Told::OldCopy { acked, last }.emit();
                 Ok(End::OldCopy)
             }
             Err(error) => Err(error).context("delivering events"),
@@ -301,7 +302,7 @@ async fn open_desk(config: &Config, desk: Desk, tasks: &mut JoinSet<()>) -> Opti
             Ok(listener) => {
                 drop(tasks.spawn(control::serve_metrics(listener, config.metrics_hosts.clone(), desk.clone())));
             }
-            Err(error) => say(&Told::Control { why: format!("no metrics: {address}: {error}") }),
+            Err(error) => Told::Control { why: format!("no metrics: {address}: {error}") }.emit(),
         }
     }
     let path = config.control.clone()?;
@@ -311,7 +312,7 @@ async fn open_desk(config: &Config, desk: Desk, tasks: &mut JoinSet<()>) -> Opti
             Some(path)
         }
         Err(error) => {
-            say(&Told::Control { why: format!("no local socket: {}: {error}", path.display()) });
+            Told::Control { why: format!("no local socket: {}: {error}", path.display()) }.emit();
             None
         }
     }
@@ -353,7 +354,7 @@ fn reload(file: &Path) -> Option<Config> {
             // This is the user who will write.
             wrong.extend(config::check_access(&loaded.config));
             if wrong.is_empty() {
-                say(&Told::Reloading);
+                Told::Reloading.emit();
                 notify::reloading();
                 return Some(loaded.config);
             }
@@ -361,6 +362,6 @@ fn reload(file: &Path) -> Option<Config> {
         }
         Err(problems) => problems.to_string(),
     };
-    say(&Told::ReloadRefused { why: wrong });
+    Told::ReloadRefused { why: wrong }.emit();
     None
 }

@@ -13,7 +13,7 @@ use tokio::{
 use super::QUEUE_MAX;
 use crate::{
     config::{Config, Destination},
-    events::{Told, say},
+    events::Told,
     publish::{
         delivery::Delivery,
         drive::{DriveError, drive},
@@ -104,7 +104,7 @@ fn deliver(
     let (end, ended) = oneshot::channel();
     let ports = Ports { wake, outbound: said, inbound: tell, figures: shown, stop: stopped };
     tasks.spawn(async move {
-        let done = drive(link, delivery, &mut spool, ports, |report| say(&Told::Link(report))).await;
+        let done = drive(link, delivery, &mut spool, ports, |report| Told::Link(report).emit()).await;
         let _: Result<(), _> = end.send(done);
     });
     DeliveryEnd { inbound, outbound, figures, stop: Some(stop), ended }

@@ -10,7 +10,7 @@ use super::signals::{Signalled, Signals};
 use crate::{
     clock,
     config::{Config, Destination},
-    events::{Told, say},
+    events::Told,
     model::store::StoreError,
     publish::sink::OpenError,
     source::backoff::Backoff,
@@ -70,7 +70,7 @@ pub async fn patiently<T>(
             Err(Hindrance::Lasting(error)) => return Err(error),
         };
         let retry_in = backoff.failed(clock::random_u32());
-        say(&Told::StateFails { why, retry_in });
+        Told::StateFails { why, retry_in }.emit();
         tokio::select! {
             () = sleep(retry_in) => {}
             signalled = signals.next() => {
@@ -98,7 +98,7 @@ pub fn open_state(config: &Config) -> Result<(SharedState, Past), Hindrance> {
     let (began, state, opened) = opened.map_err(Hindrance::of_state)?;
     let past = match opened {
         Opened::SetAside { to, why } => {
-            say(&Told::SetAside { to, why });
+            Told::SetAside { to, why }.emit();
             Past::Lost
         }
         Opened::Fresh | Opened::Resumed if began => Past::Known,

@@ -5,11 +5,7 @@ use std::time::{Duration, Instant};
 use oddline_core::event::{ENTRY_BYTES_MAX, Entry, Event, SourceName};
 
 use super::{Followed, Outlet, Worker, noted::Noted};
-use crate::{
-    clock,
-    events::{Told, say},
-    state::Commit,
-};
+use crate::{clock, events::Told, state::Commit};
 
 /// Without an event what was read is committed after this long: one sync a half minute does not wear out an SD card.
 const COMMIT_EVERY: Duration = Duration::from_secs(30);
@@ -108,7 +104,7 @@ impl Worker {
             Ok(_) => {
                 if self.commit_backoff.failures() > 0 {
                     self.commit_backoff.succeeded();
-                    say(&Told::StateWorks);
+                    Told::StateWorks.emit();
                     self.figures.stopped = None;
                 }
                 self.set_committed();
@@ -126,7 +122,7 @@ impl Worker {
                 let retry_in = self.commit_backoff.failed(clock::random_u32());
                 self.commit_at = now + retry_in;
                 if is_first {
-                    say(&Told::StateFails { why: error.to_string(), retry_in });
+                    Told::StateFails { why: error.to_string(), retry_in }.emit();
                 }
                 self.figures.stopped = Some(error.to_string());
                 self.pending = Some(commit);

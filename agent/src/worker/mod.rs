@@ -52,7 +52,7 @@ pub use self::{
 use crate::{
     clock::{self, Clock},
     config::Config,
-    events::{Told, say},
+    events::Told,
     figures::Reading,
     publish::sink,
     source::backoff::Backoff,
@@ -249,7 +249,7 @@ impl Worker {
         };
         if is_full != self.is_full {
             self.is_full = is_full;
-            say(&if is_full { Told::SpoolFull { bytes } } else { Told::SpoolDrained });
+            (if is_full { Told::SpoolFull { bytes } } else { Told::SpoolDrained }).emit();
             self.figures.stopped = is_full.then(|| "the spool is full: nothing is delivered".to_owned());
         }
         is_full
@@ -267,7 +267,7 @@ impl Worker {
                 self.acked = acked;
                 if self.sink_backoff.failures() > 0 {
                     self.sink_backoff.succeeded();
-                    say(&Told::SinkWorks);
+                    Told::SinkWorks.emit();
                 }
             }
             Err(error) => {
@@ -276,7 +276,7 @@ impl Worker {
                 let retry_in = self.sink_backoff.failed(clock::random_u32());
                 self.sink_at = now + retry_in;
                 if is_first {
-                    say(&Told::SinkFails { why: error.to_string(), retry_in });
+                    Told::SinkFails { why: error.to_string(), retry_in }.emit();
                 }
             }
         }
@@ -293,7 +293,7 @@ impl Worker {
             source.swap(&self.active, &mut self.out)?;
         }
         self.judged_before = self.judged();
-        say(&Told::Model { version: self.active.id.version });
+        Told::Model { version: self.active.id.version }.emit();
         // Whoever asked may be gone.
         let _: Result<(), _> = answer.send(Ok(()));
         Ok(())

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     config::{Config, Destination, First, SourceConfig, What},
-    events::{Told, say},
+    events::Told,
     figures::SourceFigures,
     memory::Budget,
     redact::Rules,
@@ -324,7 +324,7 @@ impl Sources {
             redactor,
             flood_limit,
         };
-        say(&Told::Follows { source: identity.name.clone() });
+        Told::Follows { source: identity.name.clone() }.emit();
         let stored = match self.stored.remove(&identity.key) {
             Some(_) => self.state.lock().source(&identity.key)?,
             None => None,

@@ -6,11 +6,7 @@ use oddline_core::{
 };
 use oddline_pipeline::{Remembered, Remembers};
 
-use crate::{
-    events::{Told, say},
-    source::Position,
-    state::StoredSource,
-};
+use crate::{events::Told, source::Position, state::StoredSource};
 
 /// Tag of the model that judged; those above it are the pipeline's.
 const MODEL: u8 = 1;
@@ -40,7 +36,7 @@ pub fn remembered(stored: &StoredSource, name: &str) -> Option<Stored> {
         let sections = Sections::split(&bytes)?;
         Ok(Stored { model: sections.need(MODEL)?, remembered: Remembered::read(&sections)? })
     };
-    read().inspect_err(|why| say(&Told::Forgotten { source: name.to_owned(), why: why.to_string() })).ok()
+    read().inspect_err(|why| Told::Forgotten { source: name.to_owned(), why: why.to_string() }.emit()).ok()
 }
 
 /// A stored position, when it can be read. What a newer program put behind it is left.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clock,
-    events::{Told, say},
+    events::Told,
     source::discover::{Pattern, Scan},
 };
 
@@ -54,7 +54,7 @@ impl Sources {
             }
         }
         if is_first && self.left_out > 0 {
-            say(&Told::TooManyFiles { left_out: self.left_out });
+            Told::TooManyFiles { left_out: self.left_out }.emit();
         }
         self.leave(now);
         Ok(())
@@ -66,7 +66,7 @@ impl Sources {
         if self.looks[number].is_hanging() {
             let scan = self.looks[number].back()?;
             let name = self.name(at);
-            say(&Told::SourceWorks { source: name.clone() });
+            Told::SourceWorks { source: name.clone() }.emit();
             let fault = SourceFault {
                 source: SourceName::cut(&name),
                 cause: Text::cut(&does_not_answer(&name)),
@@ -109,7 +109,7 @@ impl Sources {
         let refused = scan.refused.into_iter().map(|(path, error)| (path, Told::FileLeft { why: error.to_string() }));
         for (path, told) in failed.chain(refused) {
             if self.complained.len() < COMPLAINTS_MAX && self.complained.insert(path) {
-                say(&told);
+                told.emit();
             }
         }
         self.left_out += scan.left_out + usize::from(scan.cut);
@@ -171,10 +171,10 @@ impl Sources {
         let bytes = self.bytes();
         if full > 0 && !self.is_full {
             self.is_full = true;
-            say(&Told::MemoryFull { sources: full, bytes });
+            Told::MemoryFull { sources: full, bytes }.emit();
         } else if self.is_full && full == 0 && bytes <= self.budget.pool() / 4 * 3 {
             self.is_full = false;
-            say(&Told::MemoryFree { bytes });
+            Told::MemoryFree { bytes }.emit();
         }
     }
 
@@ -275,7 +275,7 @@ impl Sources {
             if !followed.is_gone(now, patience) {
                 return true;
             }
-            say(&Told::Leaves { source: followed.name().to_owned(), why });
+            Told::Leaves { source: followed.name().to_owned(), why }.emit();
             for look in looks.iter_mut() {
                 followed.path().into_iter().for_each(|path| look.forget(path));
             }

@@ -3,10 +3,7 @@
 use oddline_core::event::{Event, Extras, SourceFault, SourceName, Text};
 
 use super::helper::HANGS_AFTER;
-use crate::{
-    events::{Told, say},
-    source::Cause,
-};
+use crate::{events::Told, source::Cause};
 
 /// What is wrong with what hangs.
 pub fn does_not_answer(what: &str) -> String {
@@ -16,7 +13,7 @@ pub fn does_not_answer(what: &str) -> String {
 /// What is told of a source whose file system does not answer.
 #[must_use]
 pub fn hangs(name: &str, why: &str) -> Event {
-    say(&Told::SourceHangs { why: why.to_owned() });
+    Told::SourceHangs { why: why.to_owned() }.emit();
     Event::SourceFailed(SourceFault { source: SourceName::cut(name), cause: Text::cut(why), extras: Extras::default() })
 }
 

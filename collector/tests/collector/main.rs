@@ -11,6 +11,7 @@ mod fleets;
 mod growth;
 mod letters;
 mod locks;
+mod logging;
 mod packaged;
 mod plans;
 mod program;

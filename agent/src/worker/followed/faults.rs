@@ -6,12 +6,7 @@ use oddline_core::event::{Event, Extras, SourceFault, SourceName, Text};
 use oddline_pipeline::Output;
 
 use super::{Followed, SOUND_AFTER};
-use crate::{
-    clock,
-    events::{Told, say},
-    source::SourceError,
-    worker::words::hangs,
-};
+use crate::{clock, events::Told, source::SourceError, worker::words::hangs};
 
 impl Followed {
     /// Its file system does not answer, or a call to it came back late. Told once, like any other fault.
@@ -39,7 +34,7 @@ impl Followed {
         let why = error.to_string();
         // The same fault is told once, however often it is met.
         if self.failed.is_none() {
-            say(&Told::SourceFails { why: why.clone(), retry_in: wait });
+            Told::SourceFails { why: why.clone(), retry_in: wait }.emit();
             let fault =
                 SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why), extras: Extras::default() };
             out.events.push(Event::SourceFailed(fault));
@@ -51,7 +46,7 @@ impl Followed {
         self.retry_at = None;
         self.works_since.get_or_insert(now);
         if let Some(why) = self.failed.take() {
-            say(&Told::SourceWorks { source: self.name.clone() });
+            Told::SourceWorks { source: self.name.clone() }.emit();
             let fault =
                 SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why), extras: Extras::default() };
             out.events.push(Event::SourceRecovered(fault));

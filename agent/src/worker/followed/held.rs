@@ -5,7 +5,7 @@ use oddline_pipeline::Pipeline;
 
 use super::{Active, Followed};
 use crate::{
-    events::{Told, say},
+    events::Told,
     memory::{Budget, SOURCE_BYTES},
 };
 
@@ -29,7 +29,7 @@ impl Followed {
     pub fn fit(&mut self, budget: &Budget, used: u64, active: &Active) -> Result<(), InferError> {
         if !budget.fits(self.bytes, used) {
             let why = "it needs more memory than is allowed".to_owned();
-            say(&Told::Forgotten { source: self.name.clone(), why });
+            Told::Forgotten { source: self.name.clone(), why }.emit();
             self.pipeline = Pipeline::new(&self.name, self.pipeline.treatment().clone(), &active.model, None)?;
             self.is_dirty = true;
             self.weigh();

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clock,
-    events::{Told, say},
+    events::Told,
     figures::SourceFigures,
     source::{Gap as SourceGap, Item, Source, backoff::Backoff},
     state::{CHUNK_BYTES_MAX, SourceChange, StoredSource},
@@ -350,7 +350,7 @@ impl Followed {
         self.is_dirty = true;
         self.gaps = (self.gaps.0 + 1, self.gaps.1 + gap.bytes);
         let cause = cause(gap.cause);
-        say(&Told::Gap { source: self.name.clone(), bytes: gap.bytes, cause: cause.to_owned() });
+        Told::Gap { source: self.name.clone(), bytes: gap.bytes, cause: cause.to_owned() }.emit();
         out.events.push(Event::Gap(Gap {
             source: SourceName::cut(&self.name),
             // Known to be missing; there may have been more.

@@ -1,0 +1,56 @@
+//! What libraries warn of reaches the log of the program, with where it comes from; a filter chooses.
+
+use std::{io::Write as _, net::TcpStream, time::Duration};
+
+use oddline_collector::store::Address;
+use oddline_core::topic::Channel;
+use tokio::time::Instant;
+
+use crate::{
+    entries::{epoch, who},
+    fleet::Agent,
+    mosquitto::free_port,
+    program::{Program, config, until},
+};
+
+/// Longer than sqlx finds a statement slow, shorter than the store waits for a lock.
+const HELD: Duration = Duration::from_millis(2_500);
+
+/// A broker's warning (rmqtt, with the words of rustls in it) and the database's.
+#[tokio::test(flavor = "multi_thread")]
+async fn warnings_of_broker_tls_and_sql_are_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("collector.db");
+    let (tls, plain) = (free_port(), free_port());
+    let text = |port: u16, more: &str| {
+        config(&Address::Sqlite(file.clone()), &format!("[embedded]\nlisten = '127.0.0.1:{port}'\n{more}"))
+    };
+    let state = folder.path().join("state");
+    let mut program =
+        Program::new(folder.path(), &format!("state = '{}'\n{}", state.display(), text(tls, "names = ['localhost']")));
+    program.up();
+    until("it is at work", || program.log(), async || program.log().contains("connected to the broker")).await;
+    let told = async || {
+        // No TLS at all.
+        let mut stranger = TcpStream::connect(("127.0.0.1", tls)).unwrap();
+        stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        let told = |line: &str| line.starts_with("WARN rmqtt") && line.contains("TLS accept error");
+        program.log().lines().any(told)
+    };
+    until("the broker's warning is told", || program.log(), told).await;
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+
+    let mut program = Program::new(folder.path(), &text(plain, ""));
+    program.up();
+    let mut pi = Agent::connect(who("home", "pi"), epoch(1), plain, false);
+    pi.connected().await;
+    let other = rusqlite::Connection::open(&file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    pi.say(Channel::Status, r#"{"state":"up"}"#.to_owned()).await;
+    let began = Instant::now();
+    until("it is slow", || program.log(), async || began.elapsed() > HELD).await;
+    other.execute_batch("ROLLBACK").unwrap();
+    let slow = async || program.log().lines().any(|line| line.starts_with("WARN sqlx::query: slow statement"));
+    until("the slow statement is told", || program.log(), slow).await;
+    assert_eq!(program.terminate().await, 0, "{}", program.log());
+}
