@@ -7,8 +7,9 @@ use oddline_core::id::{AgentName, FleetName};
 use oddline_logging::LogFilter;
 
 use crate::{
-    show::{Format, time::When},
+    show::Format,
     store::{Address, Verdict},
+    time::When,
 };
 
 /// Keeps what all servers found, answers questions about it and hands out models

@@ -14,12 +14,10 @@ use crate::{
     config::{self, Config},
     error::CommandError,
     ingest, membership, push,
-    show::{
-        self, Format,
-        table::{line, shown},
-        time::{When, Zone},
-    },
+    show::{self, Format},
     store::{Address, Anomaly, Filter, ID_PREFIX_MIN, Mode, ModelFile, Store, Target, Who},
+    text::{line, shown},
+    time::{When, Zone},
 };
 
 /// Roll-outs that are shown.

@@ -13,13 +13,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    broker::acl::{Denied, Fleets},
-    show::table::{line, shown},
+    broker::acl::Denied,
+    fleet::{Fleets, WORD_BYTES_MAX},
     store::{Batch, Birth, Body, Heard, SEQUENCE_MAX, Said, Who},
+    text::{line, shown},
 };
-
-/// Bytes of a birth or status: a few hundred sources with long names.
-pub const WORD_BYTES_MAX: usize = 64 * 1024;
 
 /// What a message means.
 #[derive(Debug, Clone, PartialEq)]

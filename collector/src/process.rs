@@ -14,11 +14,12 @@ use tokio::{
 };
 
 use crate::{
-    broker::{self, Broker, COLLECTOR, Fleets, Limits, Tls},
+    broker::{self, Broker, Limits, Tls},
     clock::{now, now_us},
     config::{self, Config},
     enroll::Authority,
     error::CommandError,
+    fleet::{COLLECTOR, Fleets},
     link::{
         self,
         settings::{Access, Settings},

@@ -24,12 +24,12 @@ use tokio::{
 };
 
 use crate::{
-    broker::acl::{Fleets, models_of},
+    broker::acl::models_of,
     clock::now_us,
     config::Config,
     error::{RunError, writer_ended},
     filters::{all_filters, filters_of},
-    fleets::{FLEETS_MAX, KnownFleets, Met},
+    fleet::{FLEETS_MAX, Fleets, KnownFleets, Met},
     ingest::{self, Incoming},
     link::settings::Settings,
     store::{Leases, Mode, Store, StoreError, Who},

@@ -24,9 +24,9 @@ pub use crate::figures::Figures;
 use crate::{
     clock::now_us,
     patience::Patience,
-    show::table::line,
     store::{Batch, Body, Committed, Heard, HeardDone, Outcome, Store, StoreError, Who},
     subscribe::{Link, Receipt},
+    text::line,
 };
 
 /// Messages that wait for the writer; the broker sends no more ahead.

@@ -45,7 +45,7 @@ const IMPORTERS: &[Importer] = &[
     Importer { folder: "collector", library: "sqlx", files: &["store/"] },
     Importer { folder: "collector", library: "axum", files: &["serve/"] },
     Importer { folder: "collector", library: "rcgen", files: &["enroll/certificate.rs"] },
-    Importer { folder: "collector", library: "jiff", files: &["show/time.rs"] },
+    Importer { folder: "collector", library: "jiff", files: &["time.rs"] },
     Importer { folder: "collector", library: "futures_util", files: &["serve/live.rs"] },
 ];
 

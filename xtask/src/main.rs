@@ -22,6 +22,8 @@ mod importers;
 #[cfg(test)]
 mod manifests;
 #[cfg(test)]
+mod modules;
+#[cfg(test)]
 mod sources;
 
 use std::process::ExitCode;

@@ -14,8 +14,6 @@
 //! of [`Channel::of_fleet`] and [`Channel::of_all`] and [`models_of`]. It reads what it wrote itself to find wishes and
 //! models that an earlier life of its database left behind.
 
-use std::collections::BTreeSet;
-
 use oddline_core::{
     id::{AgentName, FleetName, IdError, ModelHash},
     topic::{Channel, Topic},
@@ -24,10 +22,7 @@ use oddline_core::{
 
 use oddline_link::client_id;
 
-use crate::ingest::WORD_BYTES_MAX;
-
-/// User name of the collector; no agent can have it.
-pub const COLLECTOR: &str = "collector";
+use crate::fleet::{COLLECTOR, Fleets, WORD_BYTES_MAX};
 
 /// Somebody the broker has let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,32 +73,6 @@ pub enum Denied {
     /// More than the collector reads there.
     #[error("{0} bytes, at most {1} are taken here")]
     TooLarge(usize, usize),
-}
-
-/// Which fleets are served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fleets {
-    /// All.
-    Every,
-    /// These.
-    Only(BTreeSet<FleetName>),
-}
-
-impl Fleets {
-    /// These, or all when none is named.
-    #[must_use]
-    pub fn these(fleets: Vec<FleetName>) -> Self {
-        if fleets.is_empty() { Self::Every } else { Self::Only(fleets.into_iter().collect()) }
-    }
-
-    /// Whether this one is.
-    #[must_use]
-    pub fn serves(&self, fleet: &FleetName) -> bool {
-        match self {
-            Self::Every => true,
-            Self::Only(fleets) => fleets.contains(fleet),
-        }
-    }
 }
 
 /// What is done with a topic.

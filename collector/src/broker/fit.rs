@@ -14,7 +14,8 @@ use rmqtt::{
     types::{ConnectInfo, Disconnect, FitterType, Id, ListenerConfig},
 };
 
-use super::{acl::COLLECTOR, settings::Limits};
+use super::settings::Limits;
+use crate::fleet::COLLECTOR;
 
 /// Publishes on their way to the collector, if it takes as many: batches of all agents in one go to the store.
 const COLLECTOR_INFLIGHT: NonZeroU16 = NonZeroU16::new(1024).expect("not zero");

@@ -34,12 +34,13 @@ use rmqtt::{
 };
 
 use super::{
-    acl::{COLLECTOR, Rules, Who},
+    acl::{Rules, Who},
     fit::Fit,
     gate::{Door, Lead, Way},
     retain::{Shelf, Store},
     settings::{BrokerError, Limits, Tls},
 };
+use crate::fleet::COLLECTOR;
 
 /// Plain TCP on loopback: the collector's own way in and, without TLS, what the gate leads to. With TLS nobody else is
 /// let in here: a name would be a mere word.

@@ -36,6 +36,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use self::settings::{BrokerError, FileError, Limits, Settings, Tls};
 use self::{
     acl::Rules,
     gate::{Bounds, Door, Lead},
@@ -43,11 +44,11 @@ use self::{
     reload::{Bad, Certificate, Renewal, stamp, stamps, watch_revoked},
     retain::Shelf,
 };
-pub use self::{
-    acl::{COLLECTOR, Fleets},
-    settings::{BrokerError, FileError, Limits, Settings, Tls},
+pub use crate::fleet::Fleets;
+use crate::{
+    enroll::revoked::{Revoked, RevokedError},
+    fleet::COLLECTOR,
 };
-use crate::enroll::revoked::{Revoked, RevokedError};
 
 /// Threads of the broker: it moves bytes.
 const THREADS: usize = 2;

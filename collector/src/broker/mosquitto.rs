@@ -13,9 +13,10 @@ use oddline_core::{
 };
 
 use super::{
-    acl::{Access, COLLECTOR, Fleets, Rules, Who},
+    acl::{Access, Rules, Who},
     settings::Limits,
 };
+use crate::fleet::{COLLECTOR, Fleets};
 
 /// Where things are on the machine that runs mosquitto.
 #[derive(Debug, Clone)]

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use super::acl::Fleets;
 use crate::enroll::revoked::RevokedError;
+use crate::fleet::Fleets;
 
 /// Settings of the embedded broker.
 #[derive(Debug, Clone)]

@@ -216,7 +216,7 @@ impl Authority {
     /// # Errors
     /// When the authority cannot sign.
     pub fn collector(&self, now: SystemTime) -> Result<(String, String), EnrollError> {
-        let holder = Holder::Client { name: crate::broker::COLLECTOR, fleet: None };
+        let holder = Holder::Client { name: crate::fleet::COLLECTOR, fleet: None };
         let pair = self.signer()?.sign(holder, now, LIFE)?;
         Ok((pair.certificate, pair.key))
     }

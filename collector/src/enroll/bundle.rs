@@ -66,7 +66,7 @@ impl Request {
     /// # Errors
     /// What no agent could use.
     pub(super) fn check(&self) -> Result<(), EnrollError> {
-        if self.agent.as_str() == crate::broker::COLLECTOR {
+        if self.agent.as_str() == crate::fleet::COLLECTOR {
             return Err(EnrollError::Reserved(self.agent.clone()));
         }
         if !is_address(&self.broker) {

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::{
     ingest::{Figures, Status},
-    show::time::Zone,
     store::{Agent, Anomaly, GroupCount, Model, RolloutState, Step, VerdictRow},
+    time::Zone,
 };
 
 /// An hour in microseconds.

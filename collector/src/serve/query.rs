@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 use axum::{extract::Query as Pairs, http::Uri};
 
 use super::error::Problem;
-use crate::show::time::{When, Zone};
 use oddline_config::closest;
+
+use crate::time::{When, Zone};
 
 /// Bytes of a name: longer ones are not stored.
 const NAME_BYTES_MAX: usize = 256;

@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use super::{
     Format,
     table::{Lean, Table},
+};
+use crate::{
+    ingest::Status,
+    store::Agent,
     time::{Span, Zone},
 };
-use crate::{ingest::Status, store::Agent};
 
 /// Anomalies of the last day by fleet and agent.
 pub type Counts = HashMap<(String, String), i64>;

@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 
 use super::{
     Format,
-    table::{Lean, Table, line as tamed, shown},
+    table::{Lean, Table},
+};
+use crate::{
+    store::{Anomaly, ID_SHOWN, VerdictRow},
+    text::{line as tamed, shown},
     time::{Span, Zone},
 };
-use crate::store::{Anomaly, ID_SHOWN, VerdictRow};
 
 /// A list of anomalies.
 #[must_use]

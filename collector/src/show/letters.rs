@@ -3,9 +3,8 @@
 use super::{
     Format,
     table::{Lean, Table},
-    time::Zone,
 };
-use crate::store::DeadLetter;
+use crate::{store::DeadLetter, time::Zone};
 
 /// All of them.
 #[must_use]

@@ -5,7 +5,6 @@ pub mod anomalies;
 pub mod letters;
 pub mod rollouts;
 pub mod table;
-pub mod time;
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 use super::{
     Format,
     table::{Lean, Table},
-    time::Zone,
 };
-use crate::store::Rollout;
+use crate::{store::Rollout, time::Zone};
 
 /// All roll-outs.
 #[must_use]

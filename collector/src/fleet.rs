@@ -1,4 +1,7 @@
-//! The fleets that are known, each of which costs a subscription or a lease. With a broker that does not check names an
+//! The fleets of this collector: which are served, and which are known. What its parts agree on about a fleet's members is
+//! here too, so that none of them has to ask another.
+//!
+//! A fleet that is known costs a subscription or a lease. With a broker that does not check names an
 //! agent can invent any number: at the ceiling the fleet that was silent for longest makes room, but none that was heard
 //! just now. Pure: when it is, is an argument.
 
@@ -6,11 +9,41 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oddline_core::id::FleetName;
 
+/// User name of the collector; no agent can have it.
+pub const COLLECTOR: &str = "collector";
+/// Bytes of a birth or status: a few hundred sources with long names.
+pub const WORD_BYTES_MAX: usize = 64 * 1024;
 /// Fleets that are known.
 pub const FLEETS_MAX: usize = 512;
 /// Agents say something each minute. Fleets whose agents are all silent for so long can be forgotten: the next word makes
 /// them known again.
 const SILENT_US: i64 = 600_000_000;
+
+/// Which fleets are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fleets {
+    /// All.
+    Every,
+    /// These.
+    Only(BTreeSet<FleetName>),
+}
+
+impl Fleets {
+    /// These, or all when none is named.
+    #[must_use]
+    pub fn these(fleets: Vec<FleetName>) -> Self {
+        if fleets.is_empty() { Self::Every } else { Self::Only(fleets.into_iter().collect()) }
+    }
+
+    /// Whether this one is.
+    #[must_use]
+    pub fn serves(&self, fleet: &FleetName) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Only(fleets) => fleets.contains(fleet),
+        }
+    }
+}
 
 /// What becomes of a fleet that is heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
