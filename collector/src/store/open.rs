@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use log::LevelFilter;
 use sqlx::{
     ConnectOptions as _, Connection as _, Executor as _,
     migrate::{MigrateError, Migrator},
@@ -31,6 +32,8 @@ const VIEWS_POSTGRES: &str = include_str!("views/postgres.sql");
 
 /// How long a statement waits for another program that writes (a backup, a verdict), before it is an error.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// A statement that took so long is logged.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
 /// Readers of one process: the API, the pages and a command at a time.
 const READERS_MAX: u32 = 4;
 /// Connections to PostgreSQL: a writer, its reads, a lease, the API.
@@ -114,7 +117,7 @@ fn without_password(url: &str) -> String {
 pub(super) async fn open(address: &Address, mode: Mode) -> Result<Pool, StoreError> {
     let pool = match address {
         Address::Sqlite(path) => sqlite(path, mode).await?,
-        Address::Postgres(url) => postgres(url).await?,
+        Address::Postgres(url) => postgres(url, mode).await?,
     };
     let place = address.to_string();
     check_schema(&pool, &place, mode).await?;
@@ -138,7 +141,7 @@ async fn sqlite(path: &Path, mode: Mode) -> Result<Pool, StoreError> {
         .busy_timeout(BUSY_WAIT)
         .statement_cache_capacity(STATEMENTS_MAX)
         .foreign_keys(false)
-        .disable_statement_logging()
+        .log_slow_statements(slow_level(mode), SLOW_AFTER)
         // What the pages of one transaction of many agents take; the default of 2 MB spills.
         .pragma("cache_size", "-32768")
         .pragma("temp_store", "memory");
@@ -172,7 +175,12 @@ fn make_folder(database: &Path) -> Result<(), StoreError> {
     made.map_err(|reason| StoreError::from_io(folder, &reason))
 }
 
-async fn postgres(url: &str) -> Result<Pool, StoreError> {
+/// A collector at work must not be slow; a command, as a backup, may take its time.
+fn slow_level(mode: Mode) -> LevelFilter {
+    if mode == Mode::Serve { LevelFilter::Warn } else { LevelFilter::Info }
+}
+
+async fn postgres(url: &str, mode: Mode) -> Result<Pool, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(|error| match error {
         sqlx::Error::Configuration(reason) => StoreError::Address(reason.to_string()),
         _ => StoreError::Address("it cannot be read".to_owned()),
@@ -180,7 +188,7 @@ async fn postgres(url: &str) -> Result<Pool, StoreError> {
     let options = options
         .application_name("oddline-collector")
         .statement_cache_capacity(STATEMENTS_MAX)
-        .disable_statement_logging();
+        .log_slow_statements(slow_level(mode), SLOW_AFTER);
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(BUSY_WAIT);
     let pool = pool.after_connect(|connection, _| Box::pin(async move { connection.execute(PATIENT).await.map(drop) }));
     Ok(Pool::Postgres(pool.connect_with(options).await.map_err(StoreError::from_sqlx)?))
