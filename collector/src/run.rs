@@ -3,8 +3,8 @@
 //! ```text
 //!  open the store -> connect -> READY
 //!     message -> ingest -> queue -> writer (a task of its own)
-//!     each second: a push by a command?  a fleet to take over?  the watchdog
-//!     each half minute: who is quiet?    beside it: what is too old
+//!     each with its own tick, see `tasks`: a push by a command?  a fleet to take over?  who is quiet?  what is too old?
+//!     the watchdog
 //!  SIGTERM -> stop taking -> the writer empties the queue -> acknowledge -> goodbye
 //! ```
 
@@ -14,9 +14,9 @@ use std::{
     time::Duration,
 };
 
-use log::{error, info, warn};
+use log::{info, warn};
 use oddline_cli::notify;
-use oddline_core::{id::FleetName, topic::Channel};
+use oddline_core::topic::Channel;
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
@@ -24,25 +24,21 @@ use tokio::{
 };
 
 use crate::{
-    broker::acl::models_of,
     clock::now_us,
     config::Config,
     error::{RunError, writer_ended},
     filters::{all_filters, filters_of},
-    fleet::{FLEETS_MAX, Fleets, KnownFleets, Met},
+    fleet::{FLEETS_MAX, Fleets, KnownFleets},
     ingest::{self, Incoming},
     link::settings::Settings,
-    store::{Leases, Mode, Store, StoreError, Who},
+    store::{Mode, Store, StoreError},
     subscribe::{Happened, Link, Message, Subscriber},
-    trim,
-    wishes::Wishes,
+    tasks::{desired::DesiredModels, lease::FleetLeases, quiet, retention},
     writer::{self, Content, Figures, Item, Live, QUEUE_MAX, Writer},
 };
 
-/// How often a push of another process and a lease are looked for.
-const TICK: Duration = Duration::from_secs(1);
-/// How often quiet agents are looked for.
-const QUIET_TICK: Duration = Duration::from_secs(30);
+/// Where systemd names no watchdog.
+const ALIVE_TICK: Duration = Duration::from_secs(30);
 /// At the end what is queued is stored, unless the database takes nothing: then it comes again. Less than a supervisor
 /// waits.
 const DRAIN_WAIT: Duration = Duration::from_secs(10);
@@ -91,12 +87,12 @@ impl Collector {
     /// When the database has failed for too long.
     pub async fn run(self, link: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let Shared { store, figures, live } = self.shared.clone();
-        let mut leases = store.leases();
-        let fleets = Fleets::these(self.config.fleets.clone());
+        let is_shared = store.leases().are_shared();
+        let served = Fleets::these(self.config.fleets.clone());
         let mut before = store.fleets_heard(FLEETS_MAX).await?;
-        before.retain(|(fleet, _)| fleets.serves(fleet));
+        before.retain(|(fleet, _)| served.serves(fleet));
         let known = KnownFleets::new(self.config.fleets.iter().cloned(), before, FLEETS_MAX);
-        let filters = if leases.are_shared() { vec![Channel::Birth.of_all()] } else { all_filters(&known.names()) };
+        let filters = if is_shared { vec![Channel::Birth.of_all()] } else { all_filters(&known.names()) };
         info!("broker {}", link.broker);
         let subscriber = Subscriber::start(link, filters);
         let newcomer = Arc::new(Notify::new());
@@ -109,34 +105,18 @@ impl Collector {
             newcomer: Arc::clone(&newcomer),
         };
         let writer = tokio::spawn(writer.run(items));
-        let trimmer = tokio::spawn(trim::run(store.clone(), self.config.keep_s, self.config.keep_bytes));
-        if !leases.are_shared() {
-            leases.tend(&known.names()).await?;
-            if let Err(error) = store.doubt(None, now_us()).await {
-                warn!("agents are shown as they were: {error}");
-            }
-        }
-        let work = Work {
-            wishes: Wishes::new(store.clone(), subscriber.link()),
-            link: subscriber.link(),
-            store: store.clone(),
-            figures,
-            leases,
-            fleets,
-            known,
-            queue,
-            subscriber,
-            newcomer,
-            quiet_after_us: i64::try_from(self.config.quiet_after_s).unwrap_or(i64::MAX).saturating_mul(1_000_000),
-            began_us: now_us(),
-            changes: 0,
-            connected: false,
-            is_full: false,
-        };
+        let fleets = FleetLeases::begin(store.clone(), subscriber.link(), Arc::clone(&figures), known).await?;
+        let beside = [
+            tokio::spawn(retention::run(store.clone(), self.config.keep_s, self.config.keep_bytes)),
+            tokio::spawn(quiet::run(store.clone(), Arc::clone(&figures), self.config.quiet_after_s)),
+        ];
+        let link = subscriber.link();
+        let desired = DesiredModels::new(store.clone(), subscriber.link());
+        let work = Work { figures, served, fleets, desired, queue, subscriber, link, newcomer };
         notify::ready();
         let ended = work.until(stop, writer).await;
         notify::stopping();
-        trimmer.abort();
+        beside.iter().for_each(JoinHandle::abort);
         store.close().await;
         info!("stopped");
         ended
@@ -144,22 +124,15 @@ impl Collector {
 }
 
 struct Work {
-    store: Store,
     figures: Arc<Figures>,
-    leases: Leases,
-    fleets: Fleets,
-    known: KnownFleets,
+    /// Which fleets the configuration serves.
+    served: Fleets,
+    fleets: FleetLeases,
+    desired: DesiredModels,
     queue: mpsc::Sender<Item>,
     subscriber: Subscriber,
     link: Link,
-    wishes: Wishes,
     newcomer: Arc<Notify>,
-    quiet_after_us: i64,
-    began_us: i64,
-    changes: i64,
-    connected: bool,
-    /// Whether it was told that no further fleet is taken.
-    is_full: bool,
 }
 
 impl Work {
@@ -168,11 +141,8 @@ impl Work {
         stop: impl Future<Output = ()>,
         mut writer: JoinHandle<Result<(), StoreError>>,
     ) -> Result<(), RunError> {
-        let (mut tick, mut quiet) = (interval(TICK), interval(QUIET_TICK));
-        let mut alive = interval(notify::watchdog_interval().unwrap_or(QUIET_TICK));
-        for timer in [&mut tick, &mut quiet, &mut alive] {
-            timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        }
+        let mut alive = interval(notify::watchdog_interval().unwrap_or(ALIVE_TICK));
+        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(stop);
         let (queue, newcomer) = (self.queue.clone(), Arc::clone(&self.newcomer));
         let mut waiting: Option<Item> = None;
@@ -186,13 +156,13 @@ impl Work {
                 }
                 happened = self.subscriber.next(), if waiting.is_none() => waiting = self.happened(happened).await,
                 () = newcomer.notified() => self.tell().await,
-                _ = tick.tick() => self.tick().await,
-                _ = quiet.tick() => self.look_for_quiet().await,
+                () = self.fleets.tick() => if self.fleets.look().await { self.tell().await; },
+                () = self.desired.tick() => self.desired.look(self.fleets.held()).await,
                 _ = alive.tick() => notify::alive(),
             }
         }
         notify::stopping();
-        let Self { queue: other, subscriber, leases, .. } = self;
+        let Self { queue: other, subscriber, fleets, .. } = self;
         // What is not queued yet was not acknowledged: it comes again.
         drop((queue, other));
         let ended = timeout(DRAIN_WAIT, &mut writer).await;
@@ -201,7 +171,7 @@ impl Work {
             warn!("what was just received is not stored, as the database takes nothing: it comes again");
         }
         subscriber.stop().await;
-        leases.release().await?;
+        fleets.release().await?;
         match ended {
             Err(_) => Ok(()),
             Ok(Ok(done)) => Ok(done?),
@@ -214,14 +184,13 @@ impl Work {
         match happened {
             Happened::Connected => {
                 info!("connected to the broker");
-                self.connected = true;
                 self.figures.connections.fetch_add(1, Relaxed);
                 self.figures.connected.store(1, Relaxed);
-                self.wishes.connected();
+                self.desired.connected();
                 self.tell().await;
             }
             Happened::Lost { why, retry_in } => {
-                self.connected = false;
+                self.desired.lost();
                 self.figures.connected.store(0, Relaxed);
                 warn!("no connection to the broker: {why}; next attempt in {:.1} s", retry_in.as_secs_f64());
             }
@@ -235,13 +204,13 @@ impl Work {
         let Message { topic, payload, retained, receipt } = message;
         self.figures.messages.fetch_add(1, Relaxed);
         self.figures.bytes.fetch_add(payload.len() as u64, Relaxed);
-        let read = ingest::read(&topic, &payload, retained).and_then(|read| ingest::served(read, &self.fleets));
+        let read = ingest::read(&topic, &payload, retained).and_then(|read| ingest::served(read, &self.served));
         let content = match read {
-            Ok(Incoming::Entries(who, batches)) if self.is_ours(&who.fleet) => {
-                self.meet(&who).await.then_some(Content::Batches(batches))
+            Ok(Incoming::Entries(who, batches)) if self.fleets.is_ours(&who.fleet) => {
+                self.fleets.meet(&who.fleet).await.then_some(Content::Batches(batches))
             }
             Ok(Incoming::Heard(heard)) => {
-                let ours = self.meet(&heard.who).await;
+                let ours = self.fleets.meet(&heard.who.fleet).await;
                 ours.then_some(Content::Heard(heard))
             }
             Ok(Incoming::Entries(who, _)) => {
@@ -250,7 +219,7 @@ impl Work {
                 None
             }
             Ok(Incoming::Kept(topic)) => {
-                self.wishes.kept(topic);
+                self.desired.kept(topic);
                 None
             }
             Ok(Incoming::Nothing) => None,
@@ -264,99 +233,8 @@ impl Work {
         Some(Item { content, receipt })
     }
 
-    /// Whether an agent's fleet is ours; with one collector every fleet is, up to the bound.
-    async fn meet(&mut self, who: &Who) -> bool {
-        let shared = self.leases.are_shared();
-        match self.known.meet(&who.fleet, now_us()) {
-            Met::NoRoom => {
-                if !self.is_full {
-                    error!("{FLEETS_MAX} fleets are known: agents of further ones are not heard until some are silent");
-                }
-                self.is_full = true;
-                self.figures.refused.fetch_add(1, Relaxed);
-                return false;
-            }
-            met @ (Met::New | Met::InsteadOf(_)) if !shared => {
-                if let Met::InsteadOf(gone) = met {
-                    self.link.unsubscribe(vec![models_of(&gone)]).await;
-                }
-                self.link.subscribe(vec![models_of(&who.fleet)]).await;
-            }
-            // Of several collectors the next look at the leases takes it, and gives back what is not known any more.
-            Met::Known | Met::New | Met::InsteadOf(_) => {}
-        }
-        self.is_ours(&who.fleet)
-    }
-
-    fn is_ours(&self, fleet: &FleetName) -> bool {
-        !self.leases.are_shared() || self.leases.held().contains(fleet)
-    }
-
-    async fn tick(&mut self) {
-        if self.leases.are_shared() {
-            self.tend().await;
-        }
-        if self.wishes.has_leftovers() {
-            self.tell().await;
-        }
-        match self.store.changes().await {
-            Ok(changes) if changes != self.changes => {
-                self.changes = changes;
-                self.tell().await;
-            }
-            Ok(_) => {}
-            Err(error) => warn!("{error}"),
-        }
-    }
-
-    async fn tend(&mut self) {
-        let lease = match self.leases.tend(&self.known.names()).await {
-            Ok(lease) => lease,
-            Err(error) => return warn!("no fleet can be taken: {error}"),
-        };
-        for fleet in lease.lost {
-            info!("fleet {fleet} is no longer ours");
-            self.link.unsubscribe(filters_of(&fleet)).await;
-        }
-        let gained = !lease.gained.is_empty();
-        if gained && let Err(error) = self.store.doubt(Some(&lease.gained), now_us()).await {
-            warn!("{error}");
-        }
-        for fleet in lease.gained {
-            info!("fleet {fleet} is ours");
-            self.link.subscribe(filters_of(&fleet)).await;
-        }
-        if gained {
-            self.tell().await;
-        }
-    }
-
     /// Tells the broker what agents should run.
     async fn tell(&mut self) {
-        if !self.connected {
-            return;
-        }
-        let (leases, shared) = (self.leases.held(), self.leases.are_shared());
-        if let Err(error) = self.wishes.tell(|fleet| !shared || leases.contains(fleet)).await {
-            warn!("models cannot be published: {error}");
-            // The next tick tries again.
-            self.changes = -1;
-        }
-    }
-
-    async fn look_for_quiet(&mut self) {
-        let now_us = now_us();
-        // Nobody could be heard while this collector was away.
-        if !self.connected || now_us - self.began_us < self.quiet_after_us {
-            return;
-        }
-        match self.store.mark_quiet(now_us - self.quiet_after_us, now_us).await {
-            Ok(quiet) => {
-                for who in quiet {
-                    warn!("agent {who} has said nothing for {} s", self.quiet_after_us / 1_000_000);
-                }
-            }
-            Err(error) => warn!("{error}"),
-        }
+        self.desired.tell(self.fleets.held()).await;
     }
 }

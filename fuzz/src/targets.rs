@@ -3,7 +3,8 @@
 use std::{fs, path::PathBuf, sync::LazyLock};
 
 use oddline_collector::{
-    broker::acl::{Fleets, Rules, Who},
+    broker::acl::{Rules, Who},
+    fleet::Fleets,
     ingest,
     serve::is_query,
 };

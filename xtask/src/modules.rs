@@ -22,7 +22,7 @@ const COLLECTOR: &[&str] = &[
     "ingest",
     "show",
     "wishes",
-    "trim",
+    "tasks",
     "writer",
     "serve",
     "push",

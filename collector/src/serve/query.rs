@@ -4,10 +4,9 @@
 use std::ops::RangeInclusive;
 
 use axum::{extract::Query as Pairs, http::Uri};
-
-use super::error::Problem;
 use oddline_config::closest;
 
+use super::error::Problem;
 use crate::time::{When, Zone};
 
 /// Bytes of a name: longer ones are not stored.

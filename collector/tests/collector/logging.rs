@@ -4,12 +4,12 @@ use std::{io::Write as _, net::TcpStream};
 
 use oddline_collector::store::Address;
 use oddline_core::topic::Channel;
+use oddline_testkit::{free_port, waiting::until_async};
 
 use crate::{
     entries::{epoch, who},
     fleet::Agent,
-    mosquitto::free_port,
-    program::{Program, config, until},
+    program::{Program, config},
 };
 
 /// A broker's warning (rmqtt, with the words of rustls in it) and the database's.
@@ -25,7 +25,7 @@ async fn warnings_of_broker_tls_and_sql_are_in_the_log() {
     let mut program =
         Program::new(folder.path(), &format!("state = '{}'\n{}", state.display(), text(tls, "names = ['localhost']")));
     program.up();
-    until("it is at work", || program.log(), async || program.log().contains("connected to the broker")).await;
+    until_async("it is at work", || program.log(), async || program.log().contains("connected to the broker")).await;
     let told = async || {
         // No TLS at all.
         let mut stranger = TcpStream::connect(("127.0.0.1", tls)).unwrap();
@@ -33,7 +33,7 @@ async fn warnings_of_broker_tls_and_sql_are_in_the_log() {
         let told = |line: &str| line.starts_with("WARN rmqtt") && line.contains("TLS accept error");
         program.log().lines().any(told)
     };
-    until("the broker's warning is told", || program.log(), told).await;
+    until_async("the broker's warning is told", || program.log(), told).await;
     assert_eq!(program.terminate().await, 0, "{}", program.log());
 
     let mut program = Program::new(folder.path(), &text(plain, ""));
@@ -49,6 +49,6 @@ async fn warnings_of_broker_tls_and_sql_are_in_the_log() {
     other.execute_batch(slow).unwrap();
     pi.say(Channel::Status, r#"{"state":"down"}"#.to_owned()).await;
     let slow = async || program.log().lines().any(|line| line.starts_with("WARN sqlx::query: slow statement"));
-    until("the slow statement is told", || program.log(), slow).await;
+    until_async("the slow statement is told", || program.log(), slow).await;
     assert_eq!(program.terminate().await, 0, "{}", program.log());
 }
