@@ -1,7 +1,7 @@
 //! Which model judges, kept on this host: what is used at the start, and what becomes of a wish that arrives while the
 //! agent runs. Decisions are [`crate::model`]'s; this drives them.
 
-use std::{path::Path, sync::mpsc::Sender};
+use std::{path::Path, sync::mpsc::SyncSender};
 
 use anyhow::{Context, Result, bail};
 use oddline_core::{
@@ -138,7 +138,7 @@ pub struct Keeper {
     intake: Intake,
     store: ModelStore,
     factory: std::path::PathBuf,
-    orders: Sender<Order>,
+    orders: SyncSender<Order>,
     outbound: Option<mpsc::Sender<Outbound>>,
     board: Board,
     /// The refusal that an operator was told of last.
@@ -156,7 +156,7 @@ impl Keeper {
         config: &Config,
         store: ModelStore,
         slots: Slots,
-        orders: Sender<Order>,
+        orders: SyncSender<Order>,
         outbound: Option<mpsc::Sender<Outbound>>,
         board: Board,
     ) -> Result<Self> {

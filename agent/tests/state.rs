@@ -402,11 +402,9 @@ fn a_full_disk_loses_nothing_and_passes() {
 
 const CHILD: &str = "ODDLINE_STATE_CHILD";
 
-/// Not a test by itself: commits for ever, telling the last sequence of each, when another test starts it.
-#[test]
-fn child() {
-    let Some(path) = std::env::var_os(CHILD) else { return };
-    let mut state = open(Path::new(&path));
+/// Commits for ever, telling the last sequence of each: what the test below does in the process that it starts.
+fn commit_for_ever(path: &Path) -> ! {
+    let mut state = open(path);
     loop {
         let n = state.last() + 1;
         let source = SourceChange {
@@ -428,13 +426,16 @@ fn child() {
 #[test]
 fn a_killed_writer_loses_nothing_it_has_told() {
     const KILLS: u64 = 20;
+    if let Some(path) = std::env::var_os(CHILD) {
+        commit_for_ever(Path::new(&path));
+    }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state");
     let mut random = Random::new(17);
     let mut told = 0;
     for _ in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture"])
+            .args(["--exact", "a_killed_writer_loses_nothing_it_has_told", "--nocapture"])
             .env(CHILD, &path)
             .stdout(Stdio::piped())
             .spawn()

@@ -55,6 +55,9 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(6);
 /// How long the reading thread may take to commit and end. One that writes to a pipe that nobody reads never does.
 const READING_ENDS: Duration = Duration::from_secs(6);
+/// Orders that the reading thread has not taken yet. The next model waits for the answer to the one before, and the end comes
+/// once: a few never fill it.
+const ORDERS_MAX: usize = 4;
 /// How long threads that block, such as one that asks for a name, are waited for at the end.
 const THREADS_END: Duration = Duration::from_secs(1);
 /// The status topic is told the figures this often.
@@ -162,7 +165,7 @@ fn destination(config: &Config) -> String {
 struct Agent {
     state: SharedState,
     board: Board,
-    orders: std_mpsc::Sender<Order>,
+    orders: std_mpsc::SyncSender<Order>,
     /// How the reading thread ended.
     worker: Option<oneshot::Receiver<Result<(), WorkerError>>>,
     delivery: Option<DeliveryEnd>,
@@ -175,7 +178,7 @@ struct Agent {
 impl Agent {
     async fn start(config: &Config, kept: Kept, state: SharedState, past: Past, sink: Option<Sink>) -> Result<Self> {
         let (board, wake) = (Board::default(), Arc::new(Notify::new()));
-        let (orders, taken) = std_mpsc::channel();
+        let (orders, taken) = std_mpsc::sync_channel(ORDERS_MAX);
         let (outlet, delivery, mut tasks) = outlet(config, sink, &state, &wake);
         let outbound = delivery.as_ref().map(|delivery| delivery.outbound.clone());
         let mut keeper = Keeper::new(config, kept.store, kept.slots, orders.clone(), outbound, board.clone())?;
