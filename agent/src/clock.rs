@@ -6,16 +6,16 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use oddline_core::{event::Stamp, id::BootId, time::EventTime};
+use oddline_core::{event::ClockStamp, id::BootId, time::EventTime};
 use rustix::time::{ClockId, clock_gettime};
 
 /// The clocks of one boot.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
+pub struct BootClock {
     boot: BootId,
 }
 
-impl Clock {
+impl BootClock {
     /// Reads which boot this is; zeros where the kernel does not tell.
     #[must_use]
     pub fn of_this_boot() -> Self {
@@ -32,11 +32,11 @@ impl Clock {
 
     /// The clocks now. The monotonic one counts while the machine sleeps.
     #[must_use]
-    pub fn stamp(&self) -> Stamp {
+    pub fn stamp(&self) -> ClockStamp {
         let since_boot = clock_gettime(ClockId::Boottime);
         let seconds = u64::try_from(since_boot.tv_sec).unwrap_or(0);
         let micros = u64::try_from(since_boot.tv_nsec / 1_000).unwrap_or(0);
-        Stamp { boot: self.boot, monotonic_us: seconds * 1_000_000 + micros, wall: wall() }
+        ClockStamp { boot: self.boot, monotonic_us: seconds * 1_000_000 + micros, wall: wall() }
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn clocks_tell() {
-        let clock = Clock::of_this_boot();
+        let clock = BootClock::of_this_boot();
         let (first, second) = (clock.stamp(), clock.stamp());
         assert_ne!(clock.boot(), BootId([0; 16]));
         assert!(second.monotonic_us >= first.monotonic_us && first.monotonic_us > 0);

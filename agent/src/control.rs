@@ -31,7 +31,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{figures::Reading, metrics, models::Ask, publish::ports::LinkFigures, worker::Board};
+use crate::{figures::AgentFigures, metrics, models::ModelRequest, publish::ports::LinkFigures, worker::StatusHandle};
 
 /// A question and its answer take no longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,20 +44,20 @@ const ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What is asked of, and what answers.
 #[derive(Clone)]
-pub struct Desk {
+pub struct ControlServer {
     /// Who this is.
-    pub who: Who,
+    pub who: AgentInfo,
     /// What the reading thread shows.
-    pub board: Board,
+    pub board: StatusHandle,
     /// What the delivery shows, where there is one.
     pub link: Option<watch::Receiver<LinkFigures>>,
     /// Who knows about models.
-    pub models: mpsc::Sender<Ask>,
+    pub models: mpsc::Sender<ModelRequest>,
 }
 
 /// Who this agent is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Who {
+pub struct AgentInfo {
     /// Its program's version.
     pub version: String,
     /// Its name.
@@ -73,9 +73,9 @@ pub struct Who {
 pub struct StatusAnswer {
     /// Who this is.
     #[serde(flatten)]
-    pub who: Who,
+    pub who: AgentInfo,
     /// What is read.
-    pub reading: Reading,
+    pub reading: AgentFigures,
     /// Whether the connection stands, where one is configured.
     pub connected: Option<bool>,
     /// The highest sequence that the collector has.
@@ -112,7 +112,7 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers on the local socket for ever.
-pub async fn serve(listener: UnixListener, desk: Desk) {
+pub async fn serve(listener: UnixListener, desk: ControlServer) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
@@ -127,7 +127,7 @@ pub async fn serve(listener: UnixListener, desk: Desk) {
 }
 
 /// Serves metrics over HTTP for ever; `hosts` are names under which it may be asked, besides addresses.
-pub async fn serve_metrics(listener: TcpListener, hosts: Vec<String>, desk: Desk) {
+pub async fn serve_metrics(listener: TcpListener, hosts: Vec<String>, desk: ControlServer) {
     let hosts: Arc<[String]> = hosts.into();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -155,7 +155,7 @@ pub async fn listen_metrics(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-impl Desk {
+impl ControlServer {
     async fn answer(&self, stream: UnixStream) -> io::Result<()> {
         let (read, mut write) = stream.into_split();
         let mut question = String::new();
@@ -176,7 +176,7 @@ impl Desk {
 
     async fn status(&self) -> StatusAnswer {
         let (answer, answered) = oneshot::channel();
-        let models = match self.models.send(Ask::Show(answer)).await {
+        let models = match self.models.send(ModelRequest::Show(answer)).await {
             Ok(()) => answered.await.ok(),
             Err(_) => None,
         };
@@ -192,7 +192,7 @@ impl Desk {
 
     async fn roll_back(&self, version: Option<u64>) -> RollbackAnswer {
         let (answer, answered) = oneshot::channel();
-        let asked = self.models.send(Ask::Rollback(version, answer)).await;
+        let asked = self.models.send(ModelRequest::Rollback(version, answer)).await;
         match (asked, answered.await) {
             (Ok(()), Ok(Ok(version))) => RollbackAnswer::Ok(version),
             (Ok(()), Ok(Err(why))) => RollbackAnswer::Error(why),

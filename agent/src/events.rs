@@ -6,11 +6,11 @@ use std::{fmt, panic::Location, path::PathBuf, time::Duration};
 use log::Level;
 use oddline_logging::LISTING;
 
-use crate::publish::ports::Report;
+use crate::publish::ports::LinkReport;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum LogEvent {
     /// The daemon begins.
     Starting {
         /// Its version.
@@ -146,7 +146,7 @@ pub enum Told {
     /// They can again.
     SinkWorks,
     /// News of the connection.
-    Link(Report),
+    Link(LinkReport),
     /// Another model judges.
     Model {
         /// Its version.
@@ -202,7 +202,7 @@ pub enum Told {
     },
 }
 
-impl Told {
+impl LogEvent {
     /// Logs it. Lines from one place in the code are of one kind: where they repeat too often they are limited together.
     #[track_caller]
     pub fn emit(&self) {
@@ -232,7 +232,7 @@ impl Told {
             | Self::Reloading
             | Self::Stopping
             | Self::Stopped { .. }
-            | Self::Link(Report::Connected | Report::SpoolWorks) => Level::Info,
+            | Self::Link(LinkReport::Connected | LinkReport::SpoolWorks) => Level::Info,
             Self::SetAside { .. } | Self::Gap { .. } | Self::OldCopy { .. } | Self::ReloadRefused { .. } => {
                 Level::Error
             }
@@ -257,7 +257,7 @@ impl Told {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for LogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Starting { version, name, destination } => {
@@ -331,21 +331,21 @@ impl fmt::Display for Told {
     }
 }
 
-fn link(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+fn link(f: &mut fmt::Formatter<'_>, report: &LinkReport) -> fmt::Result {
     match report {
-        Report::Connected => write!(f, "connected to the broker"),
-        Report::Lost { why, retry_in } => write!(f, "broker: {why}; tried again in {}", seconds(*retry_in)),
-        Report::Refused { why } => write!(f, "the broker refuses: {why}"),
-        Report::Unheard => write!(f, "nobody listens to the events: is the collector running?"),
-        Report::Overdue { acked } => {
+        LinkReport::Connected => write!(f, "connected to the broker"),
+        LinkReport::Lost { why, retry_in } => write!(f, "broker: {why}; tried again in {}", seconds(*retry_in)),
+        LinkReport::Refused { why } => write!(f, "the broker refuses: {why}"),
+        LinkReport::Unheard => write!(f, "nobody listens to the events: is the collector running?"),
+        LinkReport::Overdue { acked } => {
             write!(f, "no acknowledgement came in time: what follows event {acked} is sent again")
         }
-        Report::SpoolFails { why, retry_in } => {
+        LinkReport::SpoolFails { why, retry_in } => {
             write!(f, "{why}; what is delivered waits in it, tried again in {}", seconds(*retry_in))
         }
-        Report::SpoolWorks => write!(f, "what is delivered can be taken out of the state file again"),
-        Report::OtherEpoch(epoch) => write!(f, "an acknowledgement for another state file came (epoch {epoch})"),
-        Report::Unreadable { topic, why } => write!(f, "a message on {topic} cannot be read: {why}"),
+        LinkReport::SpoolWorks => write!(f, "what is delivered can be taken out of the state file again"),
+        LinkReport::OtherEpoch(epoch) => write!(f, "an acknowledgement for another state file came (epoch {epoch})"),
+        LinkReport::Unreadable { topic, why } => write!(f, "a message on {topic} cannot be read: {why}"),
     }
 }
 
@@ -359,9 +359,9 @@ mod tests {
 
     #[test]
     fn what_needs_a_person_is_an_error() {
-        let gap = Told::Gap { source: "/a".into(), bytes: 7, cause: "deleted".into() };
+        let gap = LogEvent::Gap { source: "/a".into(), bytes: 7, cause: "deleted".into() };
         assert_eq!((gap.level(), gap.to_string()), (Level::Error, "/a: 7 bytes are lost: deleted".to_owned()));
-        let lost = Told::Link(Report::Lost { why: "refused".into(), retry_in: Duration::from_millis(1_500) });
+        let lost = LogEvent::Link(LinkReport::Lost { why: "refused".into(), retry_in: Duration::from_millis(1_500) });
         assert_eq!((lost.level(), lost.to_string()), (Level::Warn, "broker: refused; tried again in 1.5 s".into()));
     }
 }

@@ -3,7 +3,7 @@
 use oddline_core::{pace, stream};
 use serde::{Deserialize, Serialize};
 
-use oddline_pipeline::Counts;
+use oddline_pipeline::PipelineCounts;
 
 /// One source as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,11 +20,11 @@ pub struct SourceFigures {
     pub learning: u64,
     /// What came of its lines since it is known.
     #[serde(flatten)]
-    pub counts: Counts,
+    pub counts: PipelineCounts,
     /// What did not go as usual with its streams of values.
-    pub judging: stream::Counts,
+    pub judging: stream::StreamCounts,
     /// What did not go as usual with its times.
-    pub pace: pace::Counts,
+    pub pace: pace::ActivityCounts,
     /// Open episodes dropped because there were too many.
     pub forgotten: u64,
     /// Memory that what is learnt of it takes.
@@ -35,7 +35,7 @@ pub struct SourceFigures {
 
 /// What the reading side knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reading {
+pub struct AgentFigures {
     /// Every source that is followed, by name.
     pub sources: Vec<SourceFigures>,
     /// Memory that all of them may take.
@@ -66,11 +66,11 @@ pub struct Reading {
     pub stopped: Option<String>,
 }
 
-impl Reading {
+impl AgentFigures {
     /// Over all sources.
     #[must_use]
-    pub fn total(&self) -> Counts {
-        let mut total = Counts::default();
+    pub fn total(&self) -> PipelineCounts {
+        let mut total = PipelineCounts::default();
         for SourceFigures { counts, .. } in &self.sources {
             total.lines += counts.lines;
             total.judged += counts.judged;

@@ -10,39 +10,39 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use oddline_agent::{command, config, error::exit_code, pages, replay, run};
 use oddline_logging::LogFilter;
-use oddline_pipeline::Counts;
+use oddline_pipeline::PipelineCounts;
 
 /// Reads local logs and tells only what is odd in them
 #[derive(Parser)]
 #[command(name = "oddline-agent", version)]
-struct Cli {
+struct AgentCli {
     /// What is logged: off, error, warn, info, debug or trace; with TARGET=LEVEL also of a library [default: info]
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<LogFilter>,
     #[command(subcommand)]
-    command: Command,
+    command: AgentCommand,
 }
 
 #[derive(clap::Args)]
-struct Config {
+struct ConfigArg {
     /// The configuration; *.toml in the folder of the same name ending in .d are laid over it
     #[arg(long, value_name = "FILE", default_value = config::FILE, global = true)]
     config: PathBuf,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum AgentCommand {
     /// Follows the configured logs until it is stopped
-    Run(Config),
+    Run(ConfigArg),
     /// Says everything that is wrong with a configuration
-    Validate(Config),
+    Validate(ConfigArg),
     /// Prints what a log would have been told of, judged as the daemon judges
     Replay(replay::Args),
     Explain(command::explain::Args),
     /// Asks the running agent how it is
     Status {
         #[command(flatten)]
-        config: Config,
+        config: ConfigArg,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -50,12 +50,12 @@ enum Command {
     /// Shows, checks and takes back models
     Model {
         #[command(flatten)]
-        config: Config,
+        config: ConfigArg,
         /// Print JSON
         #[arg(long, global = true)]
         json: bool,
         #[command(subcommand)]
-        what: command::model::What,
+        what: command::model::ModelAction,
     },
     /// Writes man pages and shell completions
     #[command(hide = true)]
@@ -67,20 +67,19 @@ enum Command {
 
 fn main() -> ExitCode {
     let out = &mut BufWriter::new(std::io::stdout());
-    let Cli { log_level, command } = Cli::parse();
+    let AgentCli { log_level, command } = AgentCli::parse();
     oddline_logging::start(log_level);
     let done = match command {
-        Command::Run(Config { config }) => run::run(&config),
-        Command::Validate(Config { config }) => command::validate::run(&config, out),
-        Command::Replay(args) => replay::run(&args, out).map(|counts| {
+        AgentCommand::Run(ConfigArg { config }) => run::run(&config),
+        AgentCommand::Validate(ConfigArg { config }) => command::validate::run(&config, out),
+        AgentCommand::Replay(args) => replay::run(&args, out).map(|counts| {
             say(&summary(&counts));
         }),
-        Command::Explain(args) => command::explain::run(&args, out),
-        Command::Status { config, json } => command::status::run(&config.config, json, out),
-        Command::Model { config, json, what } => command::model::run(&config.config, &what, json, out),
-        Command::Pages { dir } => {
-            oddline_cli::pages::write(Cli::command(), pages::SECTIONS, &dir).with_context(|| dir.display().to_string())
-        }
+        AgentCommand::Explain(args) => command::explain::run(&args, out),
+        AgentCommand::Status { config, json } => command::status::run(&config.config, json, out),
+        AgentCommand::Model { config, json, what } => command::model::run(&config.config, &what, json, out),
+        AgentCommand::Pages { dir } => oddline_cli::pages::write(AgentCli::command(), pages::SECTIONS, &dir)
+            .with_context(|| dir.display().to_string()),
     };
     let done = done.and_then(|()| Ok(out.flush()?));
     match done {
@@ -93,8 +92,8 @@ fn main() -> ExitCode {
 }
 
 /// What a replay read. A line without a value is no line that was passed over.
-fn summary(counts: &Counts) -> String {
-    let Counts { lines, judged, anomalous, unjudged, .. } = counts;
+fn summary(counts: &PipelineCounts) -> String {
+    let PipelineCounts { lines, judged, anomalous, unjudged, .. } = counts;
     let text = format!("{lines} lines, {judged} values judged, {anomalous} odd");
     match unjudged {
         0 => text,

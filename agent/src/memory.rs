@@ -27,7 +27,7 @@ const MIB: u64 = 1024 * 1024;
 
 /// Where a limit is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Origin {
+enum LimitOrigin {
     Configured,
     Group(PathBuf),
     Default,
@@ -35,12 +35,12 @@ enum Origin {
 
 /// The bytes that the process may take, and who gets them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Budget {
+pub struct MemoryBudget {
     limit: u64,
-    origin: Origin,
+    origin: LimitOrigin,
 }
 
-impl Budget {
+impl MemoryBudget {
     /// By the configured number of MiB, if there is one, and the control group that this process is in.
     ///
     /// # Errors
@@ -58,9 +58,9 @@ impl Budget {
                     file.display()
                 ));
             }
-            (Some(mib), _) => (mib * MIB, Origin::Configured),
-            (None, Some((bytes, file))) => (bytes, Origin::Group(file)),
-            (None, None) => (LIMIT_MIB * MIB, Origin::Default),
+            (Some(mib), _) => (mib * MIB, LimitOrigin::Configured),
+            (None, Some((bytes, file))) => (bytes, LimitOrigin::Group(file)),
+            (None, None) => (LIMIT_MIB * MIB, LimitOrigin::Default),
         };
         Ok(Self { limit, origin })
     }
@@ -95,15 +95,15 @@ impl Budget {
 
     fn origin(&self) -> String {
         match &self.origin {
-            Origin::Configured => "memory_mib".to_owned(),
-            Origin::Group(file) => file.display().to_string(),
-            Origin::Default => "as the packaged unit allows".to_owned(),
+            LimitOrigin::Configured => "memory_mib".to_owned(),
+            LimitOrigin::Group(file) => file.display().to_string(),
+            LimitOrigin::Default => "as the packaged unit allows".to_owned(),
         }
     }
 }
 
 /// For people: the worst case of whatever is read.
-impl std::fmt::Display for Budget {
+impl std::fmt::Display for MemoryBudget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (limit, pool) = (self.limit / MIB, self.pool() / MIB);
         let (origin, sources) = (self.origin(), self.sources_max());
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_limit_is_configured_within_the_groups_or_refused() {
         let group = |mib: u64| Some((mib * MIB, PathBuf::from("memory.max")));
-        let limit = |mib, group| Budget::within(mib, group).map(|budget| budget.limit / MIB);
+        let limit = |mib, group| MemoryBudget::within(mib, group).map(|budget| budget.limit / MIB);
         assert_eq!(limit(None, None), Ok(128));
         assert_eq!(limit(None, group(96)), Ok(96));
         assert_eq!(limit(Some(96), group(128)), Ok(96));
@@ -185,12 +185,12 @@ mod tests {
         let refused = limit(Some(512), group(128)).unwrap_err();
         assert!(refused.contains("512 MiB are more than the 128 MiB"), "{refused}");
         // Of less than the fixed part a quarter is left.
-        assert_eq!(Budget::within(None, group(40)).unwrap().pool(), 10 * MIB);
+        assert_eq!(MemoryBudget::within(None, group(40)).unwrap().pool(), 10 * MIB);
     }
 
     #[test]
     fn the_last_eighth_is_for_those_with_less_than_half_their_share() {
-        let budget = Budget::within(Some(128), None).unwrap();
+        let budget = MemoryBudget::within(Some(128), None).unwrap();
         let pool = budget.pool();
         assert!(budget.has_room(0, 0, 1));
         let nearly = pool / 8 * 7;

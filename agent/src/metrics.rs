@@ -2,11 +2,11 @@
 
 use oddline_cli::metrics::MetricsPage;
 
-use crate::{figures::Reading, publish::ports::LinkFigures};
+use crate::{figures::AgentFigures, publish::ports::LinkFigures};
 
 /// The metrics' text; `link` is missing where no broker is configured.
 #[must_use]
-pub fn text(reading: &Reading, link: Option<&LinkFigures>) -> String {
+pub fn text(reading: &AgentFigures, link: Option<&LinkFigures>) -> String {
     let mut page = MetricsPage::default();
     let total = reading.total();
     page.one("oddline_lines_total", "counter", "Lines read.", total.lines);
@@ -81,7 +81,7 @@ pub fn text(reading: &Reading, link: Option<&LinkFigures>) -> String {
 
 fn each(
     page: &mut MetricsPage,
-    reading: &Reading,
+    reading: &AgentFigures,
     name: &str,
     help: &str,
     value: impl Fn(&crate::figures::SourceFigures) -> Option<u64>,
@@ -100,7 +100,7 @@ mod tests {
     use oddline_core::{pace, stream};
 
     use super::*;
-    use oddline_pipeline::Counts;
+    use oddline_pipeline::PipelineCounts;
 
     use crate::figures::SourceFigures;
 
@@ -112,15 +112,15 @@ mod tests {
             lag_bytes,
             streams: 1,
             learning: 1,
-            counts: Counts { lines: 2, ..Counts::default() },
-            judging: stream::Counts::default(),
-            pace: pace::Counts::default(),
+            counts: PipelineCounts { lines: 2, ..PipelineCounts::default() },
+            judging: stream::StreamCounts::default(),
+            pace: pace::ActivityCounts::default(),
             forgotten: 0,
             memory_bytes: 0,
             is_full: false,
         };
         let sources = vec![source("/a \"b\"\n", Some(7)), source("journal", None)];
-        let page = text(&Reading { sources, ..Reading::default() }, None);
+        let page = text(&AgentFigures { sources, ..AgentFigures::default() }, None);
         assert!(page.contains("oddline_source_lag_bytes{source=\"/a \\\"b\\\"\\n\"} 7\n"), "{page}");
         assert!(!page.contains("oddline_source_lag_bytes{source=\"journal\"}"));
         assert!(page.contains("# TYPE oddline_lines_total counter\noddline_lines_total 4\n"));

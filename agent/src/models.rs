@@ -9,20 +9,20 @@ use oddline_core::{
     topic::Channel,
     wire::{ModelId, ModelState, Refused},
 };
-use oddline_detector::Model;
+use oddline_detector::OpenModel;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    config::Config,
-    events::Told,
+    config::AgentConfig,
+    events::LogEvent,
     model::{
-        intake::{Action, Intake},
-        slots::Slots,
+        intake::{IntakeAction, ModelIntake},
+        slots::ModelSlots,
         store::ModelStore,
         verify::{TrustedKeys, hash},
     },
-    publish::ports::{Inbound, Outbound},
-    worker::{Active, Board, Order},
+    publish::ports::{InboundMessage, OutboundMessage},
+    worker::{ActiveModel, StatusHandle, WorkerCommand},
 };
 
 /// Records that a model judges before it counts as good.
@@ -31,25 +31,25 @@ const GOOD_AFTER_RECORDS: u64 = 5_000;
 pub const FOLDER: &str = "models";
 
 /// The models of this host, and the one to begin with.
-pub struct Kept {
+pub struct KeptModels {
     /// Their files.
     pub store: ModelStore,
     /// Their places.
-    pub slots: Slots,
+    pub slots: ModelSlots,
     /// The one that judges.
-    pub active: Active,
+    pub active: ActiveModel,
 }
 
 /// Opens what this host has: the model in use, else the newest good one, else the factory's.
 ///
 /// # Errors
 /// When no model can be used at all.
-pub fn begin(config: &Config) -> Result<Kept> {
+pub fn begin(config: &AgentConfig) -> Result<KeptModels> {
     let store = ModelStore::open(&config.state_dir.join(FOLDER))?;
     let factory = factory(&config.factory);
     let (known, wrong) = store.slots();
     for error in &wrong {
-        Told::ModelStore { why: error.to_string() }.emit();
+        LogEvent::ModelStore { why: error.to_string() }.emit();
     }
     let factory_id = factory.as_ref().ok().map(|(active, _)| active.id);
     let mut slots = known.unwrap_or_else(|| from_files(&store, &config.trusted_keys));
@@ -68,13 +68,13 @@ pub fn begin(config: &Config) -> Result<Kept> {
         match opened {
             Ok(active) => {
                 if let Some(why) = failed.take() {
-                    Told::ModelUnusable { why, instead: id.version }.emit();
+                    LogEvent::ModelUnusable { why, instead: id.version }.emit();
                 }
                 // Its files are read again at the next start; being unable to note that is no reason to stop.
                 if let Err(error) = store.set_slots(&slots) {
-                    Told::ModelStore { why: error.to_string() }.emit();
+                    LogEvent::ModelStore { why: error.to_string() }.emit();
                 }
-                return Ok(Kept { store, slots, active });
+                return Ok(KeptModels { store, slots, active });
             }
             Err(error) => failed = Some(format!("{error:#}")),
         }
@@ -88,13 +88,13 @@ pub fn begin(config: &Config) -> Result<Kept> {
 
 /// The slots that the stored models tell of: the highest version among those with a good signature was in use. Without
 /// any of them, as at the very first start, there is nothing.
-fn from_files(store: &ModelStore, keys: &[String]) -> Slots {
-    let mut slots = Slots::default();
+fn from_files(store: &ModelStore, keys: &[String]) -> ModelSlots {
+    let mut slots = ModelSlots::default();
     // The configuration has been checked for its keys.
     let Ok(keys) = TrustedKeys::parse(keys) else { return slots };
     let signed = store.found().into_iter().filter(|(bytes, signature)| keys.check(bytes, signature).is_ok());
     let opened = signed.filter_map(|(bytes, _)| {
-        let version = Model::open(&bytes).ok()?.version;
+        let version = OpenModel::open(&bytes).ok()?.version;
         Some(ModelId { sha256: hash(&bytes), version })
     });
     if let Some(newest) = opened.max_by_key(|model| model.version) {
@@ -107,26 +107,26 @@ fn from_files(store: &ModelStore, keys: &[String]) -> Slots {
 ///
 /// # Errors
 /// When it cannot be read or is refused.
-pub fn factory(path: &Path) -> Result<(Active, Vec<u8>)> {
+pub fn factory(path: &Path) -> Result<(ActiveModel, Vec<u8>)> {
     let bytes = std::fs::read(path)
         .with_context(|| format!("cannot read the model {}: name one with model.factory", path.display()))?;
-    let model = Model::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))?;
+    let model = OpenModel::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))?;
     let id = ModelId { sha256: hash(&bytes), version: model.version };
-    Ok((Active { id, model }, bytes))
+    Ok((ActiveModel { id, model }, bytes))
 }
 
 /// A stored model.
 ///
 /// # Errors
 /// When its file is not what was stored, or refused.
-pub fn open(store: &ModelStore, id: ModelId) -> Result<Active> {
+pub fn open(store: &ModelStore, id: ModelId) -> Result<ActiveModel> {
     let bytes = store.get(id)?;
-    let model = Model::open(&bytes).with_context(|| format!("the stored model {} is refused", id.version))?;
-    Ok(Active { id, model })
+    let model = OpenModel::open(&bytes).with_context(|| format!("the stored model {} is refused", id.version))?;
+    Ok(ActiveModel { id, model })
 }
 
 /// What is asked of the keeper.
-pub enum Ask {
+pub enum ModelRequest {
     /// The state, for people.
     Show(oneshot::Sender<ModelState>),
     /// Go back to a good model, by its version; the newest good one but the one in use when `None`.
@@ -134,59 +134,59 @@ pub enum Ask {
 }
 
 /// Follows wishes while the agent runs.
-pub struct Keeper {
-    intake: Intake,
+pub struct ModelManager {
+    intake: ModelIntake,
     store: ModelStore,
     factory: std::path::PathBuf,
-    orders: SyncSender<Order>,
-    outbound: Option<mpsc::Sender<Outbound>>,
-    board: Board,
+    orders: SyncSender<WorkerCommand>,
+    outbound: Option<mpsc::Sender<OutboundMessage>>,
+    board: StatusHandle,
     /// The refusal that an operator was told of last.
     told: Option<Refused>,
     /// The slots could not be written.
     unkept: bool,
 }
 
-impl Keeper {
+impl ModelManager {
     /// A keeper of what [`begin`] found.
     ///
     /// # Errors
     /// When a trusted key is none; the configuration has been checked for that.
     pub fn new(
-        config: &Config,
+        config: &AgentConfig,
         store: ModelStore,
-        slots: Slots,
-        orders: SyncSender<Order>,
-        outbound: Option<mpsc::Sender<Outbound>>,
-        board: Board,
+        slots: ModelSlots,
+        orders: SyncSender<WorkerCommand>,
+        outbound: Option<mpsc::Sender<OutboundMessage>>,
+        board: StatusHandle,
     ) -> Result<Self> {
         let keys = TrustedKeys::parse(&config.trusted_keys);
         let keys = keys.map_err(|errors| anyhow::anyhow!("{}", errors[0]))?;
-        let intake = Intake::new(keys, slots);
+        let intake = ModelIntake::new(keys, slots);
         Ok(Self { intake, store, factory: config.factory.clone(), orders, outbound, board, told: None, unkept: false })
     }
 
     /// Says what runs; once at the start.
     pub async fn announce(&mut self) {
         let state = self.intake.state();
-        self.send(Outbound::Retain(Channel::ModelState, state.to_json())).await;
+        self.send(OutboundMessage::Retain(Channel::ModelState, state.to_json())).await;
     }
 
     /// A message about models.
-    pub async fn heard(&mut self, inbound: Inbound) {
+    pub async fn heard(&mut self, inbound: InboundMessage) {
         let actions = match inbound {
-            Inbound::Desired(payload) => self.intake.desired(&payload),
-            Inbound::Model(sha256, payload) => self.fetched(sha256, &payload),
+            InboundMessage::Desired(payload) => self.intake.desired(&payload),
+            InboundMessage::Model(sha256, payload) => self.fetched(sha256, &payload),
         };
         self.act(actions).await;
     }
 
     /// A question from this host.
-    pub async fn asked(&mut self, ask: Ask) {
+    pub async fn asked(&mut self, ask: ModelRequest) {
         match ask {
             // Whoever asked may be gone.
-            Ask::Show(answer) => drop(answer.send(self.intake.state())),
-            Ask::Rollback(version, answer) => {
+            ModelRequest::Show(answer) => drop(answer.send(self.intake.state())),
+            ModelRequest::Rollback(version, answer) => {
                 let done = self.roll_back(version).await;
                 drop(answer.send(done));
             }
@@ -207,33 +207,33 @@ impl Keeper {
         }
         let said = self.intake.mark_good();
         self.keep_slots();
-        Told::ModelGood { version: current.version }.emit();
+        LogEvent::ModelGood { version: current.version }.emit();
         self.act(vec![said]).await;
     }
 
-    fn fetched(&mut self, sha256: ModelHash, payload: &[u8]) -> Vec<Action<Model>> {
+    fn fetched(&mut self, sha256: ModelHash, payload: &[u8]) -> Vec<IntakeAction<OpenModel>> {
         self.intake.fetched(sha256, payload, |bytes| {
-            Model::open(bytes).map(|model| (model.version, model)).map_err(|error| error.to_string())
+            OpenModel::open(bytes).map(|model| (model.version, model)).map_err(|error| error.to_string())
         })
     }
 
-    async fn act(&mut self, actions: Vec<Action<Model>>) {
+    async fn act(&mut self, actions: Vec<IntakeAction<OpenModel>>) {
         for action in actions {
             match action {
-                Action::Fetch(sha256) => self.send(Outbound::Fetch(sha256)).await,
-                Action::FetchEnded => self.send(Outbound::FetchEnded).await,
-                Action::Say(state) => {
+                IntakeAction::Fetch(sha256) => self.send(OutboundMessage::Fetch(sha256)).await,
+                IntakeAction::FetchEnded => self.send(OutboundMessage::FetchEnded).await,
+                IntakeAction::Say(state) => {
                     if let Some(refused) = state.refused.as_ref().filter(|refused| self.told.as_ref() != Some(refused))
                     {
                         let why = refused.reason.to_string();
-                        Told::ModelRefused { version: refused.model.version, why }.emit();
+                        LogEvent::ModelRefused { version: refused.model.version, why }.emit();
                     }
                     self.told.clone_from(&state.refused);
-                    self.send(Outbound::Retain(Channel::ModelState, state.to_json())).await;
+                    self.send(OutboundMessage::Retain(Channel::ModelState, state.to_json())).await;
                 }
-                Action::Install(install) => {
+                IntakeAction::Install(install) => {
                     let stored = self.store.put(install.id, &install.file, &install.signature);
-                    let active = Active { id: install.id, model: install.model };
+                    let active = ActiveModel { id: install.id, model: install.model };
                     match stored {
                         Ok(()) => drop(self.take(active).await),
                         Err(error) => self.fail(install.id, &error.to_string()).await,
@@ -269,10 +269,10 @@ impl Keeper {
     }
 
     /// Hands a model to the reading thread and notes that it is in use.
-    async fn take(&mut self, active: Active) -> Result<(), String> {
+    async fn take(&mut self, active: ActiveModel) -> Result<(), String> {
         let id = active.id;
         let (answer, answered) = oneshot::channel();
-        if self.orders.send(Order::Judge(Box::new(active), answer)).is_err() {
+        if self.orders.send(WorkerCommand::Judge(Box::new(active), answer)).is_err() {
             return self.fail_with(id, "the agent is stopping").await;
         }
         match answered.await {
@@ -280,10 +280,10 @@ impl Keeper {
             Ok(Err(why)) => return self.fail_with(id, &why).await,
             Err(_) => return self.fail_with(id, "the agent is stopping").await,
         }
-        let said: Action<Model> = self.intake.installed(id);
+        let said: IntakeAction<OpenModel> = self.intake.installed(id);
         self.keep_slots();
-        if let Action::Say(state) = said {
-            self.send(Outbound::Retain(Channel::ModelState, state.to_json())).await;
+        if let IntakeAction::Say(state) = said {
+            self.send(OutboundMessage::Retain(Channel::ModelState, state.to_json())).await;
         }
         Ok(())
     }
@@ -293,10 +293,10 @@ impl Keeper {
     }
 
     async fn fail_with(&mut self, id: ModelId, why: &str) -> Result<(), String> {
-        if let Action::<Model>::Say(state) = self.intake.failed(id, why) {
-            Told::ModelRefused { version: id.version, why: why.to_owned() }.emit();
+        if let IntakeAction::<OpenModel>::Say(state) = self.intake.failed(id, why) {
+            LogEvent::ModelRefused { version: id.version, why: why.to_owned() }.emit();
             self.told.clone_from(&state.refused);
-            self.send(Outbound::Retain(Channel::ModelState, state.to_json())).await;
+            self.send(OutboundMessage::Retain(Channel::ModelState, state.to_json())).await;
         }
         Err(why.to_owned())
     }
@@ -307,13 +307,13 @@ impl Keeper {
             Ok(()) => self.unkept = false,
             Err(error) => {
                 if !std::mem::replace(&mut self.unkept, true) {
-                    Told::ModelStore { why: error.to_string() }.emit();
+                    LogEvent::ModelStore { why: error.to_string() }.emit();
                 }
             }
         }
     }
 
-    async fn send(&self, outbound: Outbound) {
+    async fn send(&self, outbound: OutboundMessage) {
         if let Some(to) = &self.outbound {
             // A delivery that has ended says nothing any more.
             let _: Result<(), _> = to.send(outbound).await;

@@ -1,10 +1,10 @@
 //! What the agent's man page says beyond its arguments: files, environment, exit codes.
 
-use oddline_cli::pages::Section;
+use oddline_cli::pages::ManSection;
 
 /// The parts, in their order.
-pub const SECTIONS: &[Section] = &[
-    Section {
+pub const SECTIONS: &[ManSection] = &[
+    ManSection {
         title: "FILES",
         entries: &[
             ("/etc/oddline/agent.toml", "the configuration; agent.toml in the examples has every setting"),
@@ -16,7 +16,7 @@ pub const SECTIONS: &[Section] = &[
             ("/run/oddline-agent/control.sock", "where status and model ask the running agent"),
         ],
     },
-    Section {
+    ManSection {
         title: "ENVIRONMENT",
         entries: &[
             ("ODDLINE_*", "settings laid over the files: ODDLINE_BROKER_ADDRESS is address in [broker]"),
@@ -25,14 +25,14 @@ pub const SECTIONS: &[Section] = &[
             ("NOTIFY_SOCKET, WATCHDOG_USEC", "systemd's, when it started the agent"),
         ],
     },
-    Section {
+    ManSection {
         title: "SIGNALS",
         entries: &[
             ("SIGTERM, SIGINT", "reads no more, commits, delivers what can be delivered within seconds, ends"),
             ("SIGHUP", "reads the configuration again; one with mistakes changes nothing"),
         ],
     },
-    Section {
+    ManSection {
         title: "EXIT STATUS",
         entries: &[
             ("0", "done"),
@@ -44,7 +44,7 @@ pub const SECTIONS: &[Section] = &[
             ("78", "the configuration has mistakes; all of them are listed"),
         ],
     },
-    Section {
+    ManSection {
         title: "SEE ALSO",
         entries: &[("oddline-collector(1), oddline-trainer(1), journalctl(1), systemd.service(5)", "")],
     },

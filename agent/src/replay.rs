@@ -7,15 +7,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use oddline_core::{format::Format, readings::Values, terminal, verdict::CSV_HEADER};
-use oddline_detector::Model;
-use oddline_pipeline::{Counts, Output, Pipeline, Treatment, Wanted};
+use oddline_core::{format::LogFormat, readings::ValueSelection, terminal, verdict::CSV_HEADER};
+use oddline_detector::OpenModel;
+use oddline_pipeline::{OutputWanted, Pipeline, PipelineCounts, PipelineOutput, SourceOptions};
 
 use crate::{
     config::FLOOD_LIMIT,
     publish::sink::clean,
-    redact::{Addresses, Rules, Samples},
-    source::{Begin, Item, Opener, Source, Stdin},
+    redact::{AddressPolicy, RedactionRules, SamplePolicy},
+    source::{LogSource, Opener, SourceItem, StartPosition, Stdin},
     worker::{self, stem},
 };
 
@@ -30,7 +30,7 @@ pub struct Args {
     pub model: PathBuf,
     /// The format of its lines
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
-    pub format: Format,
+    pub format: LogFormat,
     /// Server of records that name none
     #[arg(long, value_name = "NAME")]
     pub server: Option<String>,
@@ -39,13 +39,13 @@ pub struct Args {
     pub component: Option<String>,
     /// Which numbers of lines without a value are judged: their measurements, or all with length, status and bytes
     #[arg(long, value_name = "measured|numbers", default_value_t)]
-    pub values: Values,
+    pub values: ValueSelection,
     /// Go on as a copy of an agent's state file says: where it stopped in this file, with what it had learnt
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
     /// Judge with another model from this record on, as a live agent did that took it; may be given again
     #[arg(long, value_name = "NUMBER=FILE", value_parser = change)]
-    pub then: Vec<Change>,
+    pub then: Vec<ModelChange>,
     /// Print each odd record as a row of anomalies.csv instead of events as JSON lines
     #[arg(long)]
     pub csv: bool,
@@ -53,16 +53,16 @@ pub struct Args {
 
 /// A change of the model.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct ModelChange {
     /// The first record that it judges.
     position: u64,
     model: PathBuf,
 }
 
-fn change(text: &str) -> Result<Change, String> {
+fn change(text: &str) -> Result<ModelChange, String> {
     let parts = text.split_once('=').and_then(|(position, model)| Some((position.parse().ok()?, model)));
     let (position, model) = parts.ok_or_else(|| format!("{text:?}: a record's number, = and a file are expected"))?;
-    Ok(Change { position, model: model.into() })
+    Ok(ModelChange { position, model: model.into() })
 }
 
 /// Component of records of standard input that name none.
@@ -72,35 +72,35 @@ const POLL: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// A log that is judged offline.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub struct ReplayLog {
     path: PathBuf,
-    format: Format,
+    format: LogFormat,
     /// Server of records that name none.
     server: String,
     /// Component of records that name none.
     component: String,
     /// Which numbers of its records are judged.
-    values: Values,
+    values: ValueSelection,
 }
 
-impl Log {
+impl ReplayLog {
     /// A file, or standard input for `-`; records that name nothing are called after it.
     #[must_use]
-    pub fn new(path: &Path, format: Format, values: Values) -> Self {
+    pub fn new(path: &Path, format: LogFormat, values: ValueSelection) -> Self {
         let component = if path == Path::new("-") { STDIN_COMPONENT.to_owned() } else { stem(path) };
         Self { path: path.to_owned(), format, server: "server".to_owned(), component, values }
     }
 
     /// How it is treated: as the daemon treats its own, by default.
     #[must_use]
-    pub fn treatment(&self) -> Treatment {
-        Treatment {
+    pub fn treatment(&self) -> SourceOptions {
+        SourceOptions {
             format: self.format.clone(),
             server: self.server.clone(),
             component: self.component.clone(),
             values: self.values,
             offset_s: 0,
-            redactor: Arc::new(Rules { samples: Samples::Redacted, addresses: Addresses::Keep }),
+            redactor: Arc::new(RedactionRules { samples: SamplePolicy::Redacted, addresses: AddressPolicy::Keep }),
             flood_limit: FLOOD_LIMIT,
         }
     }
@@ -115,14 +115,14 @@ impl Log {
     ///
     /// # Errors
     /// When it is not there.
-    pub fn open(&self) -> Result<Source> {
+    pub fn open(&self) -> Result<LogSource> {
         if self.is_stdin() {
-            return Ok(Source::Stdin(Stdin::new(std::io::stdin())?));
+            return Ok(LogSource::Stdin(Stdin::new(std::io::stdin())?));
         }
         // A path that does not exist yet is nothing to wait for here.
         std::fs::metadata(&self.path)
             .with_context(|| format!("cannot read the log {}", clean(&self.path.to_string_lossy())))?;
-        Ok(Source::file(&self.path, Begin::Start, Opener::following_links()))
+        Ok(LogSource::file(&self.path, StartPosition::Start, Opener::following_links()))
     }
 }
 
@@ -130,31 +130,36 @@ impl Log {
 ///
 /// # Errors
 /// When the model is refused, the file cannot be read, or nobody reads the output.
-pub fn run(args: &Args, out: &mut impl Write) -> Result<Counts> {
+pub fn run(args: &Args, out: &mut impl Write) -> Result<PipelineCounts> {
     let model = open(&args.model)?;
-    let mut log = Log::new(&args.log, args.format.clone(), args.values);
+    let mut log = ReplayLog::new(&args.log, args.format.clone(), args.values);
     log.server = args.server.clone().unwrap_or(log.server);
     log.component = args.component.clone().unwrap_or(log.component);
     let (mut source, mut pipeline) = begin(args, &log, &model)?;
     let name = args.log.to_string_lossy();
     let mut changes = changes(args)?.into_iter().peekable();
-    let mut told = Output { wanted: if args.csv { Wanted::Odd } else { Wanted::None }, ..Output::default() };
+    let mut told = PipelineOutput {
+        wanted: if args.csv { OutputWanted::Odd } else { OutputWanted::None },
+        ..PipelineOutput::default()
+    };
     if args.csv {
         writeln!(out, "{CSV_HEADER}")?;
     }
     loop {
         match source.next()? {
-            Item::File => pipeline.start_of_file(),
-            Item::Line(line) => {
+            SourceItem::File => pipeline.start_of_file(),
+            SourceItem::Line(line) => {
                 while let Some((_, model)) = changes.next_if(|(position, _)| *position <= pipeline.number()) {
                     pipeline.judge_with(&model, &mut told)?;
                 }
                 pipeline.line(line.bytes, line.modified, &mut told)?;
             }
-            Item::Gap(gap) => bail!("{}: the file changed while it was read ({gap:?}): replay it again", clean(&name)),
-            Item::Wait => pause(),
-            Item::End if log.is_stdin() => pause(),
-            Item::End | Item::Closed => break,
+            SourceItem::Gap(gap) => {
+                bail!("{}: the file changed while it was read ({gap:?}): replay it again", clean(&name))
+            }
+            SourceItem::Wait => pause(),
+            SourceItem::End if log.is_stdin() => pause(),
+            SourceItem::End | SourceItem::Closed => break,
         }
         print(args, &mut told, out)?;
     }
@@ -165,9 +170,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Counts> {
 }
 
 /// The models that follow, in the order of their records.
-fn changes(args: &Args) -> Result<Vec<(u64, Model)>> {
+fn changes(args: &Args) -> Result<Vec<(u64, OpenModel)>> {
     let mut changes = Vec::new();
-    for Change { position, model } in &args.then {
+    for ModelChange { position, model } in &args.then {
         changes.push((*position, open(model)?));
     }
     changes.sort_by_key(|(position, _)| *position);
@@ -180,7 +185,7 @@ pub fn pause() {
 }
 
 /// A fresh source, or one that goes on as a copy of a state file says.
-fn begin(args: &Args, log: &Log, model: &Model) -> Result<(Source, Pipeline)> {
+fn begin(args: &Args, log: &ReplayLog, model: &OpenModel) -> Result<(LogSource, Pipeline)> {
     let name = args.log.to_string_lossy();
     let Some(snapshot) = &args.state else {
         return Ok((log.open()?, Pipeline::new(&name, log.treatment(), model, None)?));
@@ -188,16 +193,16 @@ fn begin(args: &Args, log: &Log, model: &Model) -> Result<(Source, Pipeline)> {
     let stored = worker::snapshot(snapshot, &args.log)?;
     let position = worker::position(&stored);
     let remembered = worker::remembered(&stored, &name).map(|stored| stored.remembered);
-    let begin = position.map_or(Begin::Start, Begin::After);
+    let begin = position.map_or(StartPosition::Start, StartPosition::After);
     let mut treatment = log.treatment();
     if let Some(remembered) = &remembered {
         // As the agent treated it, unless this command says otherwise.
         treatment.flood_limit = remembered.flood_limit();
-        if treatment.format == Format::Auto {
+        if treatment.format == LogFormat::Auto {
             treatment.format = remembered.format().clone();
         }
     }
-    let source = Source::file(&args.log, begin, Opener::following_links());
+    let source = LogSource::file(&args.log, begin, Opener::following_links());
     Ok((source, Pipeline::new(&name, treatment, model, remembered)?))
 }
 
@@ -205,13 +210,13 @@ fn begin(args: &Args, log: &Log, model: &Model) -> Result<(Source, Pipeline)> {
 ///
 /// # Errors
 /// When it cannot be read, or is refused.
-pub fn open(path: &Path) -> Result<Model> {
+pub fn open(path: &Path) -> Result<OpenModel> {
     let bytes = std::fs::read(path)
         .with_context(|| format!("cannot read the model {}: name yours with --model", path.display()))?;
-    Model::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))
+    OpenModel::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))
 }
 
-fn print(args: &Args, told: &mut Output, out: &mut impl Write) -> Result<()> {
+fn print(args: &Args, told: &mut PipelineOutput, out: &mut impl Write) -> Result<()> {
     for judged in told.judged.drain(..) {
         judged.verdict.write_csv(out).context("cannot print")?;
     }

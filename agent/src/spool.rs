@@ -4,22 +4,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
     publish::Spool,
-    state::{State, StateError},
+    state::{StateError, StateFile},
 };
 
 /// The one state file of the process. Each call holds it for one transaction.
 #[derive(Debug, Clone)]
-pub struct SharedState(Arc<Mutex<State>>);
+pub struct SharedState(Arc<Mutex<StateFile>>);
 
 impl SharedState {
     /// Shares an open state file.
     #[must_use]
-    pub fn new(state: State) -> Self {
+    pub fn new(state: StateFile) -> Self {
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// The file, for one call. A thread that died while it held it has left it as its last commit did.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
+    pub fn lock(&self) -> MutexGuard<'_, StateFile> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

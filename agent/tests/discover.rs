@@ -11,7 +11,7 @@ use std::{
 use oddline_agent::source::{
     Opener,
     discover::{Discover, Pattern, PatternError, Scan},
-    opener::Own,
+    opener::OwnFiles,
 };
 
 struct Folder(tempfile::TempDir);
@@ -40,7 +40,7 @@ impl Folder {
 
     fn discover(&self, include: &[&str], exclude: &[&str]) -> Discover {
         let all = |patterns: &[&str]| patterns.iter().map(|p| self.pattern(p)).collect();
-        Discover::new(all(include), all(exclude), Opener::guarded(Own::default()))
+        Discover::new(all(include), all(exclude), Opener::guarded(OwnFiles::default()))
     }
 
     fn names(&self, scan: &Scan) -> String {
@@ -128,7 +128,7 @@ fn what_cannot_be_meant_is_refused_and_what_is_not_there_is_nothing() {
     assert!(matches!(error("/var/../log"), PatternError::Malformed { .. }));
     assert!(error("/var/log/a***").to_string().contains("/var/log/a***"));
     let mut discover =
-        Discover::new(vec!["/nowhere/at/all/*".parse().unwrap()], Vec::new(), Opener::guarded(Own::default()));
+        Discover::new(vec!["/nowhere/at/all/*".parse().unwrap()], Vec::new(), Opener::guarded(OwnFiles::default()));
     assert!(discover.scan().appeared.is_empty() && discover.scan().failed.is_empty());
     assert!(!discover.means(Path::new("relative")));
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use oddline_agent::config::{self, Destination};
+use oddline_agent::config::{self, EventDestination};
 
 #[test]
 fn the_annotated_configuration_has_no_mistake() {
@@ -18,7 +18,9 @@ fn what_packages_and_images_bring_runs_as_it_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for (file, source) in [("packaging/etc/agent.toml", "Journal"), ("docker/etc/agent.toml", "Files")] {
         let config = config::load(&root.join(file)).unwrap().config;
-        let Destination::File(path, _) = &config.destination else { panic!("{file}: without a broker into a file") };
+        let EventDestination::File(path, _) = &config.destination else {
+            panic!("{file}: without a broker into a file")
+        };
         assert_eq!(path, Path::new("/var/lib/oddline/agent/anomalies.jsonl"));
         assert_eq!(config.factory, Path::new("/usr/share/oddline/factory.onnx"));
         let [only] = &config.sources[..] else { panic!("{file}: one source") };
@@ -35,7 +37,7 @@ fn what_is_commented_out_in_the_package_s_configuration_is_right_too() {
     let lines: Vec<&str> = text.lines().map(|line| setting(line).unwrap_or(line)).collect();
     std::fs::write(&file, lines.join("\n")).unwrap();
     let config = config::load(&file).unwrap().config;
-    assert!(matches!(config.destination, Destination::Broker(..)) && config.sources.len() == 2);
+    assert!(matches!(config.destination, EventDestination::Broker(..)) && config.sources.len() == 2);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oddline_agent::source::{Begin, Cause, Item, Journal, JournalPosition, SourceError, journal::Reader};
+use oddline_agent::source::{
+    GapCause, Journal, JournalPosition, SourceError, SourceItem, StartPosition, journal::JournalCommand,
+};
 use oddline_testkit::not_run;
 
 /// Prints the entries of a file from the cursor's on, or all where there is none, and waits to be killed.
@@ -41,9 +43,9 @@ impl StandIn {
         Self(dir)
     }
 
-    fn open(&self, begin: Begin<JournalPosition>) -> Journal {
+    fn open(&self, begin: StartPosition<JournalPosition>) -> Journal {
         let program = self.0.path().join("journalctl").to_str().unwrap().to_owned();
-        Journal::new(Reader { program, arguments: vec!["--directory=/nowhere".to_owned()] }, begin)
+        Journal::new(JournalCommand { program, arguments: vec!["--directory=/nowhere".to_owned()] }, begin)
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -62,32 +64,32 @@ fn read(journal: &mut Journal, count: usize) -> Result<Vec<String>, SourceError>
     let mut found = Vec::new();
     while Instant::now() < deadline {
         match journal.next()? {
-            Item::Line(line) => {
+            SourceItem::Line(line) => {
                 let text = String::from_utf8_lossy(line.bytes).into_owned();
                 let message = text.split_once("\"MESSAGE\":\"").map_or("", |(_, rest)| rest);
                 found.push(message.split('"').next().unwrap_or_default().chars().take(20).collect());
             }
-            Item::Gap(gap) => {
-                assert_eq!(gap.cause, Cause::Vacuumed);
+            SourceItem::Gap(gap) => {
+                assert_eq!(gap.cause, GapCause::Vacuumed);
                 found.push("GAP".to_owned());
             }
-            Item::End if found.len() >= count => return Ok(found),
-            Item::End | Item::Wait => std::thread::yield_now(),
+            SourceItem::End if found.len() >= count => return Ok(found),
+            SourceItem::End | SourceItem::Wait => std::thread::yield_now(),
             item => panic!("{item:?}"),
         }
     }
     panic!("never read to its end, but {found:?}");
 }
 
-fn stored(journal: &Journal) -> Begin<JournalPosition> {
+fn stored(journal: &Journal) -> StartPosition<JournalPosition> {
     let bytes = postcard::to_stdvec(&journal.position().unwrap()).unwrap();
-    Begin::After(postcard::from_bytes(&bytes).unwrap())
+    StartPosition::After(postcard::from_bytes(&bytes).unwrap())
 }
 
 #[test]
 fn reading_goes_on_after_the_entry_taken_last() {
     let journalctl = StandIn::new(&(entry(1, "one") + &entry(2, "two")));
-    let mut journal = journalctl.open(Begin::Start);
+    let mut journal = journalctl.open(StartPosition::Start);
     assert_eq!(read(&mut journal, 2).unwrap(), ["one", "two"]);
     let begin = stored(&journal);
     drop(journal);
@@ -100,7 +102,7 @@ fn reading_goes_on_after_the_entry_taken_last() {
 #[test]
 fn from_the_end_nothing_old_is_read_and_the_place_is_known() {
     let journalctl = StandIn::new(&(entry(1, "one") + &entry(2, "two")));
-    let mut journal = journalctl.open(Begin::End);
+    let mut journal = journalctl.open(StartPosition::End);
     assert_eq!(read(&mut journal, 0).unwrap(), [""; 0]);
     let begin = stored(&journal);
     journalctl.write("entries", &entry(3, "three"));
@@ -111,20 +113,20 @@ fn from_the_end_nothing_old_is_read_and_the_place_is_known() {
 fn from_the_end_an_entry_that_is_new_is_read_although_it_is_the_first() {
     let new = entry(1, "new").replace("\"1\"}", "\"9999999999999999\"}");
     let journalctl = StandIn::new(&new);
-    assert_eq!(read(&mut journalctl.open(Begin::End), 1).unwrap(), ["new"]);
+    assert_eq!(read(&mut journalctl.open(StartPosition::End), 1).unwrap(), ["new"]);
 }
 
 #[test]
 fn a_vacuumed_journal_is_a_gap_told_once() {
     let journalctl = StandIn::new(&entry(1, "one"));
-    let mut journal = journalctl.open(Begin::Start);
+    let mut journal = journalctl.open(StartPosition::Start);
     assert_eq!(read(&mut journal, 1).unwrap(), ["one"]);
     let begin = stored(&journal);
     fs::write(journalctl.0.path().join("entries"), entry(5, "five") + &entry(6, "six")).unwrap();
     assert_eq!(read(&mut journalctl.open(begin.clone()), 3).unwrap(), ["GAP", "five", "six"]);
     // Killed between the gap and the entry after it.
     let mut journal = journalctl.open(begin);
-    while !matches!(journal.next().unwrap(), Item::Gap(_)) {}
+    while !matches!(journal.next().unwrap(), SourceItem::Gap(_)) {}
     let begin = stored(&journal);
     assert_eq!(read(&mut journalctl.open(begin), 2).unwrap(), ["five", "six"]);
 }
@@ -133,7 +135,7 @@ fn a_vacuumed_journal_is_a_gap_told_once() {
 fn an_entry_too_long_to_show_its_cursor_is_not_repeated() {
     let long = "x".repeat(300 * 1024);
     let journalctl = StandIn::new(&(entry(1, "one") + &entry(2, &long) + &entry(3, &long)));
-    let mut journal = journalctl.open(Begin::Start);
+    let mut journal = journalctl.open(StartPosition::Start);
     assert_eq!(read(&mut journal, 3).unwrap().len(), 3);
     let begin = stored(&journal);
     journalctl.write("entries", &entry(4, "four"));
@@ -144,7 +146,7 @@ fn an_entry_too_long_to_show_its_cursor_is_not_repeated() {
 fn own_entries_are_passed_over_and_count_as_taken() {
     let own = "{\"__CURSOR\":\"i=2\",\"MESSAGE\":\"own\",\"_SYSTEMD_UNIT\":\"oddline-agent.service\"}\n";
     let journalctl = StandIn::new(&(entry(1, "one") + own));
-    let mut journal = journalctl.open(Begin::Start);
+    let mut journal = journalctl.open(StartPosition::Start);
     assert_eq!(read(&mut journal, 1).unwrap(), ["one"]);
     let begin = stored(&journal);
     fs::write(journalctl.0.path().join("entries"), own.to_owned() + &entry(3, "three")).unwrap();
@@ -155,11 +157,11 @@ fn own_entries_are_passed_over_and_count_as_taken() {
 fn a_child_that_ends_is_an_error_and_another_takes_over() {
     let journalctl = StandIn::new(&entry(1, "one"));
     journalctl.write("fail", "");
-    let mut journal = journalctl.open(Begin::Start);
+    let mut journal = journalctl.open(StartPosition::Start);
     let mut found = 0;
     let error = loop {
         match journal.next() {
-            Ok(Item::Line(_)) => found += 1,
+            Ok(SourceItem::Line(_)) => found += 1,
             Ok(_) => std::thread::yield_now(),
             Err(error) => break error.to_string(),
         }
@@ -169,8 +171,8 @@ fn a_child_that_ends_is_an_error_and_another_takes_over() {
     fs::remove_file(journalctl.0.path().join("fail")).unwrap();
     journalctl.write("entries", &entry(2, "two"));
     assert_eq!(read(&mut journal, 1).unwrap(), ["two"]);
-    let nobody = Reader { program: "/nowhere/journalctl".to_owned(), arguments: Vec::new() };
-    let error = Journal::new(nobody, Begin::Start).next().unwrap_err();
+    let nobody = JournalCommand { program: "/nowhere/journalctl".to_owned(), arguments: Vec::new() };
+    let error = Journal::new(nobody, StartPosition::Start).next().unwrap_err();
     assert!(matches!(error, SourceError::Start { .. }), "{error}");
 }
 
@@ -201,8 +203,8 @@ fn the_real_journal_is_read() {
     };
     write("a.journal", 0);
     let arguments = vec![format!("--directory={}", dir.path().display())];
-    let reader = Reader { program: "journalctl".to_owned(), arguments };
-    let mut journal = Journal::new(reader.clone(), Begin::Start);
+    let reader = JournalCommand { program: "journalctl".to_owned(), arguments };
+    let mut journal = Journal::new(reader.clone(), StartPosition::Start);
     let messages = |range: std::ops::Range<u64>| range.map(|n| format!("entry {n} ")).collect::<Vec<_>>();
     let short = |found: Vec<String>| found.iter().map(|m| m.trim_end_matches('x').to_owned()).collect::<Vec<_>>();
     let found = short(read(&mut journal, 20).unwrap());

@@ -11,9 +11,9 @@ use std::{
 };
 
 use oddline_agent::source::{
-    Begin, Opener, SourceError, Tail,
+    FileTail, Opener, SourceError, StartPosition,
     discover::{Discover, Pattern},
-    opener::Own,
+    opener::OwnFiles,
 };
 use oddline_testkit::not_run;
 
@@ -47,7 +47,7 @@ impl Folder {
         path
     }
 
-    fn discover(&self, pattern: &str, own: Own) -> Discover {
+    fn discover(&self, pattern: &str, own: OwnFiles) -> Discover {
         let pattern: Pattern = self.path(pattern).to_str().unwrap().parse().unwrap();
         Discover::new(vec![pattern], Vec::new(), Opener::guarded(own))
     }
@@ -77,7 +77,7 @@ fn a_link_is_followed_by_the_right_of_its_maker() {
     folder.write("secret/auth.log.1", VICTIM);
     let own = folder.write("home/own.log", MALLORY);
     folder.write("logs/plain.log", VICTIM);
-    let opener = Opener::guarded(Own::default());
+    let opener = Opener::guarded(OwnFiles::default());
     let refused = |path: &Path| matches!(opener.open(path), Err(SourceError::Link { .. }));
     assert!(refused(&folder.link("logs/evil.log", &secret, MALLORY)));
     assert!(refused(&folder.link("logs/relative.log", Path::new("../secret/auth.log"), MALLORY)));
@@ -97,7 +97,7 @@ fn a_link_is_followed_by_the_right_of_its_maker() {
     // Whoever names a file on the command line means it.
     assert_eq!(text(&Opener::following_links(), &folder.path("logs/evil.log")).unwrap(), "secret/auth.log\n");
 
-    let mut discover = folder.discover("logs/*.log", Own::default());
+    let mut discover = folder.discover("logs/*.log", OwnFiles::default());
     let scan = discover.scan();
     let found: Vec<_> = scan.appeared.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
     // The victim's link and root's lead to one file.
@@ -116,7 +116,7 @@ fn a_link_that_sorts_first_leaves_a_log_to_its_own_name() {
     for (name, maker) in [("logs/0.log", MALLORY), ("logs/1.log", 0), ("logs/2.log", VICTIM)] {
         folder.link(name, &log, maker);
     }
-    let mut discover = folder.discover("logs/*.log", Own::default());
+    let mut discover = folder.discover("logs/*.log", OwnFiles::default());
     let scan = discover.scan();
     assert_eq!(scan.appeared, [log]);
     // It is read under its own name: nothing to complain of.
@@ -141,9 +141,9 @@ fn a_log_that_becomes_a_link_is_not_followed_into_what_its_maker_may_not_read() 
     let folder = Folder::new();
     let (log, secret) = (folder.write("logs/app.log", MALLORY), folder.write("secret/auth.log", VICTIM));
     folder.write("secret/auth.log.1", VICTIM);
-    let mut tail = Tail::new(&log, Begin::Start, Opener::guarded(Own::default()));
+    let mut tail = FileTail::new(&log, StartPosition::Start, Opener::guarded(OwnFiles::default()));
     let mut now = std::time::Instant::now();
-    let mut step = |tail: &mut Tail| {
+    let mut step = |tail: &mut FileTail| {
         now += std::time::Duration::from_secs(1);
         tail.next(now).map(|item| format!("{item:?}"))
     };
@@ -154,7 +154,7 @@ fn a_log_that_becomes_a_link_is_not_followed_into_what_its_maker_may_not_read() 
     assert!(matches!(last.last(), Some(Err(SourceError::Link { .. }))), "{last:?}");
     // After a restart just the same, from the position.
     let position = tail.position().unwrap();
-    let mut tail = Tail::new(&log, Begin::After(position), Opener::guarded(Own::default()));
+    let mut tail = FileTail::new(&log, StartPosition::After(position), Opener::guarded(OwnFiles::default()));
     assert!((0..10).all(|_| step(&mut tail).is_err()));
 }
 
@@ -169,7 +169,7 @@ fn the_agents_own_files_are_no_logs() {
     }
     folder.link("logs/z", &folder.path("state/anomalies.jsonl"), owner);
     let error = oddline_agent::source::identity::file_id(&fs::metadata(folder.path("logs/err")).unwrap());
-    let own = || Own {
+    let own = || OwnFiles {
         folders: vec![folder.path("state")],
         files: vec![folder.path("logs/../logs/odd.jsonl")],
         ids: vec![error],
@@ -188,7 +188,7 @@ fn what_is_no_regular_file_is_not_opened() {
     let folder = Folder::new();
     let fifo = folder.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    for opener in [Opener::following_links(), Opener::guarded(Own::default())] {
+    for opener in [Opener::following_links(), Opener::guarded(OwnFiles::default())] {
         for path in [fifo.as_path(), folder.0.path(), Path::new("/dev/zero")] {
             assert!(matches!(opener.open(path), Err(SourceError::NotAFile { .. })), "{}", path.display());
         }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use oddline_agent::redact::{Addresses, Rules, Samples};
-use oddline_core::{event::Event, format::Format, readings::Values, time::EventTime};
-use oddline_pipeline::{Output, Pipeline, Treatment};
+use oddline_agent::redact::{AddressPolicy, RedactionRules, SamplePolicy};
+use oddline_core::{event::Event, format::LogFormat, readings::ValueSelection, time::EventTime};
+use oddline_pipeline::{Pipeline, PipelineOutput, SourceOptions};
 
 #[path = "../../pipeline/src/tests/model.rs"]
 mod model;
@@ -13,14 +13,14 @@ use model::{LEVEL, model};
 
 const MINUTE: i64 = 60;
 
-fn treatment(samples: Samples) -> Treatment {
-    Treatment {
-        format: Format::Auto,
+fn treatment(samples: SamplePolicy) -> SourceOptions {
+    SourceOptions {
+        format: LogFormat::Auto,
         server: "host".to_owned(),
         component: "log".to_owned(),
-        values: Values::Numbers,
+        values: ValueSelection::Numbers,
         offset_s: 0,
-        redactor: Arc::new(Rules { samples, addresses: Addresses::Keep }),
+        redactor: Arc::new(RedactionRules { samples, addresses: AddressPolicy::Keep }),
         flood_limit: 60,
     }
 }
@@ -36,13 +36,13 @@ fn samples_are_redacted_or_not_given() {
         format!(r#"{{"time":"{}","host":"a","service":"cpu","value":{level},"note":"{secret}"}}"#, at(60))
     };
     for (samples, expected) in [
-        (Samples::None, None),
-        (Samples::Redacted, Some(line("mail [email]"))),
-        (Samples::Full, Some(line("mail ann@example.org"))),
+        (SamplePolicy::None, None),
+        (SamplePolicy::Redacted, Some(line("mail [email]"))),
+        (SamplePolicy::Full, Some(line("mail ann@example.org"))),
     ] {
         let treatment = treatment(samples);
         let mut pipeline = Pipeline::new("log", treatment, model(), None).unwrap();
-        let mut out = Output::default();
+        let mut out = PipelineOutput::default();
         pipeline.line(line("mail ann@example.org").as_bytes(), None, &mut out).unwrap();
         pipeline.idle(&mut out).unwrap();
         let Event::EpisodeOpened(episode) = &out.events[0] else { panic!("{:?}", out.events) };
@@ -59,11 +59,11 @@ fn names_are_redacted_in_events_and_streams_stay_apart() {
     let mut lines: Vec<String> = (0..60).flat_map(|m| names.map(|name| line(m, name, (m % 5) as f64))).collect();
     lines.extend(names.map(|name| line(60, name, 100.0)));
     for (samples, expected) in [
-        (Samples::None, ["[email]", "[email]", "cd\u{fffd}"]),
-        (Samples::Full, ["ann@example.org", "bob@example.org", "cd\u{fffd}"]),
+        (SamplePolicy::None, ["[email]", "[email]", "cd\u{fffd}"]),
+        (SamplePolicy::Full, ["ann@example.org", "bob@example.org", "cd\u{fffd}"]),
     ] {
         let mut pipeline = Pipeline::new("log", treatment(samples), model(), None).unwrap();
-        let mut out = Output::default();
+        let mut out = PipelineOutput::default();
         for line in &lines {
             pipeline.line(line.as_bytes(), None, &mut out).unwrap();
         }
@@ -79,9 +79,9 @@ fn names_are_redacted_in_events_and_streams_stay_apart() {
 
 #[test]
 fn a_sample_of_the_journal_is_its_message() {
-    let treatment = Treatment { format: Format::Journal, ..treatment(Samples::Redacted) };
+    let treatment = SourceOptions { format: LogFormat::Journal, ..treatment(SamplePolicy::Redacted) };
     let mut pipeline = Pipeline::new("journal", treatment, model(), None).unwrap();
-    let mut out = Output::default();
+    let mut out = PipelineOutput::default();
     let coloured = "\u{1b}[36mpassword\u{1b}[0m=hunter2".repeat(50);
     for i in 0..120 {
         let text = if i == 119 { &coloured } else { "ok" };

@@ -13,8 +13,8 @@ use std::{
 };
 
 use oddline_agent::state::{
-    CHUNK_BYTES_MAX, Commit, ENTRY_BYTES_MAX, Opened, SPOOL_BYTES_MAX, SourceChange, State, StateError, StoredSource,
-    VALUE_BYTES_MAX,
+    CHUNK_BYTES_MAX, ENTRY_BYTES_MAX, OpenedState, SPOOL_BYTES_MAX, SourceChange, StateCommit, StateError, StateFile,
+    StoredSource, VALUE_BYTES_MAX,
 };
 use oddline_testkit::{Random, not_run};
 
@@ -31,7 +31,7 @@ struct Model {
 }
 
 impl Model {
-    fn commit(&mut self, commit: &Commit) {
+    fn commit(&mut self, commit: &StateCommit) {
         for source in &commit.sources {
             let (position, chunks) = self.sources.entry(source.key.clone()).or_default();
             position.clone_from(&source.position);
@@ -59,7 +59,7 @@ impl Model {
         self.spool.retain(|sequence, _| *sequence > up_to);
     }
 
-    fn of(state: &mut State) -> Self {
+    fn of(state: &mut StateFile) -> Self {
         let sources = state.sources().unwrap().into_iter();
         let names = (0..4).map(|n| format!("value{n}"));
         Self {
@@ -77,8 +77,8 @@ impl Model {
         acked == *self
     }
 
-    fn random_commit(&self, random: &mut Random) -> Commit {
-        let mut commit = Commit::default();
+    fn random_commit(&self, random: &mut Random) -> StateCommit {
+        let mut commit = StateCommit::default();
         for n in 0..random.below(3) {
             let key = format!("source{n}").into_bytes();
             let old = self.sources.get(&key).map_or(0, |(_, chunks)| u32::try_from(chunks.len()).unwrap());
@@ -100,9 +100,9 @@ impl Model {
     }
 }
 
-fn open(path: &Path) -> State {
-    let (state, opened) = State::open(path, 7).unwrap();
-    assert!(!matches!(opened, Opened::SetAside { .. }), "{opened:?}");
+fn open(path: &Path) -> StateFile {
+    let (state, opened) = StateFile::open(path, 7).unwrap();
+    assert!(!matches!(opened, OpenedState::SetAside { .. }), "{opened:?}");
     state
 }
 
@@ -178,16 +178,16 @@ fn random_actions_agree_with_the_model() {
 fn is_all_there(bytes: &[u8], dir: &Path, allowed: &[&Model]) -> bool {
     let path = dir.join("damaged");
     fs::write(&path, bytes).unwrap();
-    let (mut state, opened) = State::open(&path, 5).unwrap();
+    let (mut state, opened) = StateFile::open(&path, 5).unwrap();
     let found = Model::of(&mut state);
     match opened {
-        Opened::SetAside { to, why } => {
+        OpenedState::SetAside { to, why } => {
             assert_eq!((found, state.set_aside() > 0), (Model::default(), true));
             assert_eq!(fs::read(to).unwrap().len(), bytes.len());
             assert!(!why.is_empty());
             false
         }
-        Opened::Fresh | Opened::Resumed => {
+        OpenedState::Fresh | OpenedState::Resumed => {
             assert!(allowed.contains(&&found), "silently another state");
             true
         }
@@ -235,7 +235,7 @@ fn a_torn_commit_is_there_or_not_there() {
         let mut model = before.clone();
         let mut state = open(&path);
         let old = fs::read(&path).unwrap();
-        let commit = Commit { entries: vec![random.bytes_below(900)], ..before.random_commit(&mut random) };
+        let commit = StateCommit { entries: vec![random.bytes_below(900)], ..before.random_commit(&mut random) };
         state.commit(&commit).unwrap();
         model.commit(&commit);
         let new = fs::read(&path).unwrap();
@@ -270,8 +270,8 @@ fn a_file_that_is_set_aside_is_counted_and_the_newest_are_kept() {
     let first = open(&path).epoch();
     for n in 1..=4 {
         fs::write(&path, "no database").unwrap();
-        let (state, opened) = State::open(&path, 1 << 40 | n).unwrap();
-        assert!(matches!(opened, Opened::SetAside { .. }));
+        let (state, opened) = StateFile::open(&path, 1 << 40 | n).unwrap();
+        assert!(matches!(opened, OpenedState::SetAside { .. }));
         assert_eq!((state.set_aside(), state.last()), (n, 0));
         assert_ne!(state.epoch(), first);
     }
@@ -290,12 +290,12 @@ fn an_unfinished_new_file_is_begun_again_and_a_busy_one_is_left_alone() {
     fs::write(dir.path().join("state.new"), "half").unwrap();
     let mut state = open(&path);
     assert!(!dir.path().join("state.new").exists());
-    assert!(matches!(State::open(&path, 1), Err(StateError::Busy { .. })));
-    assert!(matches!(State::open(&dir.path().join("none/state"), 1), Err(StateError::Io { .. })));
-    state.commit(&Commit { entries: vec![b"still here".to_vec()], ..Commit::default() }).unwrap();
+    assert!(matches!(StateFile::open(&path, 1), Err(StateError::Busy { .. })));
+    assert!(matches!(StateFile::open(&dir.path().join("none/state"), 1), Err(StateError::Io { .. })));
+    state.commit(&StateCommit { entries: vec![b"still here".to_vec()], ..StateCommit::default() }).unwrap();
     drop(state);
-    let (mut state, opened) = State::open(&path, 1).unwrap();
-    assert_eq!((opened, state.peek(1, 0).unwrap()), (Opened::Resumed, vec![(1, b"still here".to_vec())]));
+    let (mut state, opened) = StateFile::open(&path, 1).unwrap();
+    assert_eq!((opened, state.peek(1, 0).unwrap()), (OpenedState::Resumed, vec![(1, b"still here".to_vec())]));
 }
 
 #[test]
@@ -305,15 +305,15 @@ fn bounds_are_kept_and_leave_the_state_as_it_was() {
     let source =
         |bytes| SourceChange { key: b"s".to_vec(), position: Vec::new(), chunks: vec![(0, bytes)], chunk_count: 1 };
     let too_large = [
-        Commit { entries: vec![vec![0; ENTRY_BYTES_MAX + 1]], ..Commit::default() },
-        Commit { sources: vec![source(vec![0; CHUNK_BYTES_MAX + 1])], ..Commit::default() },
-        Commit { values: vec![("v".to_owned(), Some(vec![0; VALUE_BYTES_MAX + 1]))], ..Commit::default() },
+        StateCommit { entries: vec![vec![0; ENTRY_BYTES_MAX + 1]], ..StateCommit::default() },
+        StateCommit { sources: vec![source(vec![0; CHUNK_BYTES_MAX + 1])], ..StateCommit::default() },
+        StateCommit { values: vec![("v".to_owned(), Some(vec![0; VALUE_BYTES_MAX + 1]))], ..StateCommit::default() },
     ];
     for commit in too_large {
         assert!(matches!(state.commit(&commit), Err(StateError::TooLarge { .. })));
     }
     let entries = vec![vec![7; ENTRY_BYTES_MAX]; 32];
-    let full = Commit { entries, ..Commit::default() };
+    let full = StateCommit { entries, ..StateCommit::default() };
     while !state.is_spool_full() {
         state.commit(&full).unwrap();
     }
@@ -321,7 +321,7 @@ fn bounds_are_kept_and_leave_the_state_as_it_was() {
     while state.commit(&full).is_ok() {}
     assert!(matches!(state.commit(&full), Err(StateError::SpoolFull { bytes, .. }) if bytes > SPOOL_BYTES_MAX));
     // Without entries there is always room.
-    state.commit(&Commit { sources: vec![source(vec![1])], ..Commit::default() }).unwrap();
+    state.commit(&StateCommit { sources: vec![source(vec![1])], ..StateCommit::default() }).unwrap();
     state.ack(u64::MAX).unwrap();
     assert_eq!((state.spool_bytes(), state.first()), (0, state.last() + 1));
     state.commit(&full).unwrap();
@@ -413,7 +413,8 @@ fn commit_for_ever(path: &Path) -> ! {
             chunks: vec![(0, vec![u8::try_from(n % 251).unwrap(); 25_600])],
             chunk_count: 1,
         };
-        let commit = Commit { sources: vec![source], entries: vec![n.to_string().into_bytes()], ..Commit::default() };
+        let commit =
+            StateCommit { sources: vec![source], entries: vec![n.to_string().into_bytes()], ..StateCommit::default() };
         state.commit(&commit).unwrap();
         // Whoever reads may be killed between; a line is whole or not there.
         println!("\ncommitted {n}");

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oddline_agent::source::{Begin, FilePosition, Gap, Item, Opener, SourceError, Tail};
+use oddline_agent::source::{FilePosition, FileTail, Opener, SourceError, SourceGap, SourceItem, StartPosition};
 
 struct Log {
     dir: tempfile::TempDir,
@@ -18,14 +18,14 @@ struct Log {
 }
 
 /// A tail that is asked once a second.
-struct Slow(Tail, Instant);
+struct Slow(FileTail, Instant);
 
 impl Slow {
-    fn new(path: &Path, begin: Begin<FilePosition>) -> Self {
-        Self(Tail::new(path, begin, Opener::following_links()), Instant::now())
+    fn new(path: &Path, begin: StartPosition<FilePosition>) -> Self {
+        Self(FileTail::new(path, begin, Opener::following_links()), Instant::now())
     }
 
-    fn next(&mut self) -> Result<Item<'_>, SourceError> {
+    fn next(&mut self) -> Result<SourceItem<'_>, SourceError> {
         self.1 += Duration::from_secs(1);
         self.0.next(self.1)
     }
@@ -36,7 +36,7 @@ impl Log {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("app.log");
         fs::write(&path, begin).unwrap();
-        Self { tail: Slow::new(&path, Begin::Start), dir }
+        Self { tail: Slow::new(&path, StartPosition::Start), dir }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -51,8 +51,9 @@ impl Log {
     /// Restarts from the position.
     fn restart(&mut self) {
         let position = self.tail.0.position().unwrap();
-        let begin =
-            Begin::After(postcard::from_bytes::<FilePosition>(&postcard::to_stdvec(&position).unwrap()).unwrap());
+        let begin = StartPosition::After(
+            postcard::from_bytes::<FilePosition>(&postcard::to_stdvec(&position).unwrap()).unwrap(),
+        );
         self.tail = Slow::new(&self.path("app.log"), begin);
     }
 
@@ -65,11 +66,11 @@ fn read(tail: &mut Slow) -> Vec<String> {
     let mut found = Vec::new();
     for _ in 0..1_000_000 {
         match tail.next().unwrap() {
-            Item::File => found.push("FILE".to_owned()),
-            Item::Line(line) => found.push(String::from_utf8_lossy(line.bytes).into_owned()),
-            Item::Gap(Gap { cause, bytes, exact }) => found.push(format!("{cause:?} {bytes} {exact}")),
-            Item::Wait => {}
-            Item::End | Item::Closed => break,
+            SourceItem::File => found.push("FILE".to_owned()),
+            SourceItem::Line(line) => found.push(String::from_utf8_lossy(line.bytes).into_owned()),
+            SourceItem::Gap(SourceGap { cause, bytes, exact }) => found.push(format!("{cause:?} {bytes} {exact}")),
+            SourceItem::Wait => {}
+            SourceItem::End | SourceItem::Closed => break,
         }
     }
     found
@@ -78,9 +79,9 @@ fn read(tail: &mut Slow) -> Vec<String> {
 #[test]
 fn lines_carry_their_place() {
     let mut log = Log::new("one\r\ntwo\npart");
-    assert!(matches!(log.tail.next().unwrap(), Item::File));
+    assert!(matches!(log.tail.next().unwrap(), SourceItem::File));
     for (number, offset, bytes) in [(1, 0, "one"), (2, 5, "two")] {
-        let Item::Line(line) = log.tail.next().unwrap() else { panic!("a line") };
+        let SourceItem::Line(line) = log.tail.next().unwrap() else { panic!("a line") };
         assert_eq!((line.number, line.offset, line.bytes), (number, offset, bytes.as_bytes()));
         assert!(line.modified.is_some());
         let position = log.tail.0.position().unwrap();
@@ -88,7 +89,7 @@ fn lines_carry_their_place() {
     }
     assert_eq!(log.tail.0.position().unwrap().offset(), 9);
     assert_eq!(log.tail.0.lag_bytes(), 4);
-    assert!(matches!(log.tail.next().unwrap(), Item::End));
+    assert!(matches!(log.tail.next().unwrap(), SourceItem::End));
     log.append("app.log", "ly\n");
     assert_eq!(log.read(), ["partly"]);
 }
@@ -168,10 +169,10 @@ fn a_writer_has_three_polls_to_follow_a_rotation() {
     log.append("app.log", "two\n");
     for late in ["late\n", "later\n", "last\n"] {
         for _ in 0..3 {
-            assert!(matches!(log.tail.next().unwrap(), Item::Wait));
+            assert!(matches!(log.tail.next().unwrap(), SourceItem::Wait));
         }
         log.append("app.log.1", late);
-        assert!(matches!(log.tail.next().unwrap(), Item::Line(_)));
+        assert!(matches!(log.tail.next().unwrap(), SourceItem::Line(_)));
     }
     assert_eq!(log.read(), ["FILE", "two"]);
 }
@@ -184,7 +185,7 @@ fn a_writer_has_as_long_while_other_sources_keep_the_reader_busy() {
     log.append("app.log", "two\n");
     let now = log.tail.1 + Duration::from_secs(1);
     for _ in 0..1_000 {
-        assert!(matches!(log.tail.0.next(now).unwrap(), Item::Wait));
+        assert!(matches!(log.tail.0.next(now).unwrap(), SourceItem::Wait));
     }
     log.append("app.log.1", "late\n");
     assert_eq!(log.read(), ["late", "FILE", "two"]);
@@ -254,7 +255,7 @@ fn links_are_followed_and_their_old_target_is_read_to_its_end() {
     let (link, old, new) = (dir.path().join("current.log"), dir.path().join("monday"), dir.path().join("tuesday"));
     fs::write(&old, "one\n").unwrap();
     symlink(&old, &link).unwrap();
-    let mut tail = Slow::new(&link, Begin::Start);
+    let mut tail = Slow::new(&link, StartPosition::Start);
     assert_eq!(read(&mut tail), ["FILE", "one"]);
     let position = tail.0.position().unwrap();
     OpenOptions::new().append(true).open(&old).unwrap().write_all(b"two\n").unwrap();
@@ -262,7 +263,7 @@ fn links_are_followed_and_their_old_target_is_read_to_its_end() {
     fs::remove_file(&link).unwrap();
     symlink(&new, &link).unwrap();
     assert_eq!(read(&mut tail), ["two", "FILE", "three"]);
-    assert_eq!(read(&mut Slow::new(&link, Begin::After(position))), ["two", "FILE", "three"]);
+    assert_eq!(read(&mut Slow::new(&link, StartPosition::After(position))), ["two", "FILE", "three"]);
 }
 
 #[test]
@@ -279,27 +280,27 @@ fn a_log_that_was_rotated_before_it_was_seen_begins_with_its_first_generation() 
     at("app.log.3", 900);
     at("app.log.2", 1_100);
     at("app.log.1", 1_200);
-    log.tail = Slow::new(&log.path("app.log"), Begin::Since(since));
+    log.tail = Slow::new(&log.path("app.log"), StartPosition::Since(since));
     assert_eq!(log.read(), ["FILE", "one", "part", "FILE", "two", "FILE", "three"]);
     log.append("app.log", "four\n");
     assert_eq!(log.read(), ["four"]);
     // Packed before it was seen: a gap.
     fs::rename(log.path("app.log.2"), log.path("app.log.2.gz")).unwrap();
-    log.tail = Slow::new(&log.path("app.log"), Begin::Since(since));
+    log.tail = Slow::new(&log.path("app.log"), StartPosition::Since(since));
     assert_eq!(log.read(), ["Compressed 0 false", "FILE", "two", "FILE", "three", "four"]);
     // Nothing of it was rotated.
-    log.tail = Slow::new(&log.path("app.log"), Begin::Since(since + Duration::from_secs(1 << 40)));
+    log.tail = Slow::new(&log.path("app.log"), StartPosition::Since(since + Duration::from_secs(1 << 40)));
     assert_eq!(log.read(), ["FILE", "three", "four"]);
 }
 
 #[test]
 fn from_the_end_only_whole_new_lines_are_read() {
     let mut log = Log::new("one\ntwo\nhal");
-    log.tail = Slow::new(&log.path("app.log"), Begin::End);
+    log.tail = Slow::new(&log.path("app.log"), StartPosition::End);
     assert_eq!(log.read(), ["FILE"]);
     log.append("app.log", "f\nthree\n");
     assert_eq!(log.read(), ["half", "three"]);
-    log.tail = Slow::new(&log.path("none.log"), Begin::End);
+    log.tail = Slow::new(&log.path("none.log"), StartPosition::End);
     assert_eq!(log.read(), [""; 0]);
     assert_eq!(log.tail.0.position(), None);
 }
@@ -312,7 +313,7 @@ fn a_line_without_end_keeps_nobody_waiting() {
         log.append("app.log", &piece);
     }
     log.tail.next().unwrap();
-    assert!(matches!(log.tail.next().unwrap(), Item::Wait));
+    assert!(matches!(log.tail.next().unwrap(), SourceItem::Wait));
     assert_eq!(log.read(), [""; 0]);
     log.append("app.log", "\nnext\n");
     let found = log.read();

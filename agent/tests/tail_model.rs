@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use oddline_agent::source::{Begin, Cause, FilePosition, Gap, Item, Opener, Tail};
+use oddline_agent::source::{FilePosition, FileTail, GapCause, Opener, SourceGap, SourceItem, StartPosition};
 use oddline_testkit::Random;
 
 /// Generations that the rotation keeps.
@@ -42,7 +42,7 @@ enum Action {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Event {
     Line(String),
-    Gap(Gap),
+    Gap(SourceGap),
 }
 
 /// What was written between two moments at which the live path became empty.
@@ -61,7 +61,7 @@ struct World {
     written: Vec<Written>,
     /// The generation that the writer writes to.
     writer: Option<(usize, File)>,
-    tail: Tail,
+    tail: FileTail,
     /// A second passes with each call.
     now: Instant,
     events: Vec<Event>,
@@ -74,7 +74,7 @@ struct World {
 impl World {
     fn new(dir: &Path, seed: u64) -> Self {
         let live = dir.join("app.log");
-        let tail = Tail::new(&live, Begin::Start, Opener::following_links());
+        let tail = FileTail::new(&live, StartPosition::Start, Opener::following_links());
         let mut world = Self {
             dir: dir.to_owned(),
             live,
@@ -211,9 +211,10 @@ impl World {
                 let (position, events, seen) = self.committed.clone();
                 self.events.truncate(events);
                 self.seen = seen;
-                let begin =
-                    position.map_or(Begin::Start, |p| Begin::After(postcard::from_bytes::<FilePosition>(&p).unwrap()));
-                self.tail = Tail::new(&self.live, begin, Opener::following_links());
+                let begin = position.map_or(StartPosition::Start, |p| {
+                    StartPosition::After(postcard::from_bytes::<FilePosition>(&p).unwrap())
+                });
+                self.tail = FileTail::new(&self.live, begin, Opener::following_links());
             }
         }
     }
@@ -237,17 +238,17 @@ impl World {
     fn next(&mut self) -> Option<bool> {
         self.now += Duration::from_secs(1);
         match self.tail.next(self.now).unwrap() {
-            Item::File => {}
-            Item::Line(line) => self.events.push(Event::Line(String::from_utf8(line.bytes.to_vec()).unwrap())),
-            Item::Gap(gap) => self.events.push(Event::Gap(gap)),
-            Item::Wait => return Some(false),
-            Item::End => {
+            SourceItem::File => {}
+            SourceItem::Line(line) => self.events.push(Event::Line(String::from_utf8(line.bytes.to_vec()).unwrap())),
+            SourceItem::Gap(gap) => self.events.push(Event::Gap(gap)),
+            SourceItem::Wait => return Some(false),
+            SourceItem::End => {
                 if self.written.last().is_some_and(|w| !w.bytes.is_empty() && !w.removed) {
                     self.seen.insert(self.written.len() - 1);
                 }
                 return Some(true);
             }
-            Item::Closed => panic!("a file is never closed"),
+            SourceItem::Closed => panic!("a file is never closed"),
         }
         None
     }
@@ -310,7 +311,7 @@ impl World {
         lost
     }
 
-    fn gaps(&self) -> impl Iterator<Item = Gap> {
+    fn gaps(&self) -> impl Iterator<Item = SourceGap> {
         self.events.iter().filter_map(|e| if let Event::Gap(gap) = e { Some(*gap) } else { None })
     }
 }
@@ -433,7 +434,7 @@ fn what_is_written_after_a_rotation_is_read_or_counted() {
             }
         });
         late.set(late.get() + world.gaps().count());
-        assert!(world.gaps().all(|g| g.cause == Cause::Late && g.exact));
+        assert!(world.gaps().all(|g| g.cause == GapCause::Late && g.exact));
         assert_eq!(world.check(true), world.gaps().map(|g| g.bytes).sum::<u64>());
     });
     assert!(late.get() > 0, "nobody was late");

@@ -1,5 +1,5 @@
 //! Man pages and shell completions of a program, drawn from the arguments it really takes, so that they cannot say
-//! anything else. What clap does not know (files, environment, exit codes) the program adds as [`Section`]s.
+//! anything else. What clap does not know (files, environment, exit codes) the program adds as [`ManSection`]s.
 //! Knows no program and no option; writes only into the folder it is given.
 //!
 //! ```text
@@ -18,7 +18,7 @@ use clap_mangen::{
 
 /// One part of the program's own page.
 #[derive(Debug, Clone, Copy)]
-pub struct Section {
+pub struct ManSection {
     /// Its heading, in capitals.
     pub title: &'static str,
     /// What is explained, and how.
@@ -29,7 +29,7 @@ pub struct Section {
 ///
 /// # Errors
 /// When a file or folder cannot be written.
-pub fn write(command: Command, sections: &[Section], dir: &Path) -> io::Result<()> {
+pub fn write(command: Command, sections: &[ManSection], dir: &Path) -> io::Result<()> {
     let man = dir.join("man");
     let completions = dir.join("completions");
     fs::create_dir_all(&man)?;
@@ -37,7 +37,7 @@ pub fn write(command: Command, sections: &[Section], dir: &Path) -> io::Result<(
     let mut command = shown(&command).disable_help_subcommand(true);
     command.build();
     let name = command.get_name().to_owned();
-    pages_of(&command, &Further::Sections(sections), &man)?;
+    pages_of(&command, &ExtraSection::Sections(sections), &man)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut command, &name, &completions)?;
     }
@@ -61,17 +61,17 @@ fn shown(command: &Command) -> Command {
 }
 
 /// What follows clap's part of a page.
-enum Further<'a> {
+enum ExtraSection<'a> {
     /// On the program's own page.
-    Sections(&'a [Section]),
+    Sections(&'a [ManSection]),
     /// On a command's page: the program.
     SeeAlso(&'a Command),
 }
 
-fn pages_of(command: &Command, further: &Further<'_>, dir: &Path) -> io::Result<()> {
+fn pages_of(command: &Command, further: &ExtraSection<'_>, dir: &Path) -> io::Result<()> {
     let program = match further {
-        Further::Sections(_) => command,
-        Further::SeeAlso(program) => program,
+        ExtraSection::Sections(_) => command,
+        ExtraSection::SeeAlso(program) => program,
     };
     let source = format!("{} {}", program.get_name(), program.get_version().unwrap_or_default());
     let page = Man::new(command.clone()).manual("Oddline").source(source);
@@ -88,18 +88,20 @@ fn pages_of(command: &Command, further: &Further<'_>, dir: &Path) -> io::Result<
         page.render_subcommands_section(&mut text)?;
     }
     match further {
-        Further::Sections(sections) => sections.iter().try_for_each(|section| section.draw().to_writer(&mut text))?,
-        Further::SeeAlso(program) => {
+        ExtraSection::Sections(sections) => {
+            sections.iter().try_for_each(|section| section.draw().to_writer(&mut text))?
+        }
+        ExtraSection::SeeAlso(program) => {
             let mut roff = Roff::new();
             roff.control("SH", ["SEE ALSO"]).text([bold(program.get_name()), roman("(1)")]);
             roff.to_writer(&mut text)?;
         }
     }
     fs::write(dir.join(page.get_filename()), text)?;
-    commands.into_iter().try_for_each(|command| pages_of(command, &Further::SeeAlso(program), dir))
+    commands.into_iter().try_for_each(|command| pages_of(command, &ExtraSection::SeeAlso(program), dir))
 }
 
-impl Section {
+impl ManSection {
     fn draw(&self) -> Roff {
         let mut roff = Roff::new();
         roff.control("SH", [self.title]);
@@ -116,7 +118,8 @@ mod tests {
 
     use super::*;
 
-    const EXIT: Section = Section { title: "EXIT STATUS", entries: &[("0", "done"), ("78", "bad configuration")] };
+    const EXIT: ManSection =
+        ManSection { title: "EXIT STATUS", entries: &[("0", "done"), ("78", "bad configuration")] };
 
     fn program() -> Command {
         let look = Command::new("look").about("Looks").arg(Arg::new("file").help("What to look at"));

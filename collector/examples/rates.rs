@@ -15,16 +15,16 @@ use std::{
 use oddline_collector::{
     link::{
         client_id,
-        settings::{Access, Files, Settings},
+        settings::{BrokerAccess, LinkSettings, SecretFiles},
     },
-    store::{Address, Batch, Body, Filter, Mode, Store, Who},
-    subscribe::{Happened, Subscriber},
+    store::{AgentKey, AnomalyFilter, BatchBody, DatabaseAddress, OpenMode, ReceivedBatch, Store},
+    subscribe::{Subscriber, SubscriptionEvent},
 };
 use oddline_core::{
-    event::{Entry, Episode, Event, Extras, Finite, Kind, Reason, Stamp, Text},
+    event::{BoundedText, ClockStamp, Episode, EpisodeKind, EpisodeReason, Event, Extras, Finite, SpoolEntry},
     id::{BootId, Epoch},
     time::EventTime,
-    topic::{Channel, Topic},
+    topic::{Channel, MqttTopic},
     wire::{decode_ack, encode_batch},
 };
 
@@ -54,32 +54,32 @@ fn main() {
 }
 
 /// Every third entry ends an episode, every third opens one.
-fn entry(agent: u64, sequence: u64, newest_us: i64) -> Entry {
+fn entry(agent: u64, sequence: u64, newest_us: i64) -> SpoolEntry {
     let number = sequence / 3;
-    let reason = |feature: &str| Reason {
-        feature: Text::cut(feature),
+    let reason = |feature: &str| EpisodeReason {
+        feature: BoundedText::cut(feature),
         observed: Finite::<f64>::nearest(9.25),
         expected: Finite::<f64>::new(4.5),
         share: Finite::<f32>::nearest(3.5),
     };
     let last = EventTime::from_micros(newest_us - i64::try_from(sequence % 1_000_000).unwrap() * 1_000_000);
     let episode = Episode {
-        source: Text::cut("/var/log/syslog"),
+        source: BoundedText::cut("/var/log/syslog"),
         number,
-        server: Text::cut(&format!("server-{agent:04}")),
-        component: Text::cut(["cpu", "disk", "memory", "requests"][usize::try_from(number % 4).unwrap()]),
-        kind: if number.is_multiple_of(7) { Kind::Range } else { Kind::Score },
+        server: BoundedText::cut(&format!("server-{agent:04}")),
+        component: BoundedText::cut(["cpu", "disk", "memory", "requests"][usize::try_from(number % 4).unwrap()]),
+        kind: if number.is_multiple_of(7) { EpisodeKind::Range } else { EpisodeKind::Score },
         first: last,
         last,
         records: 1 + sequence % 3,
         peak: Finite::<f32>::nearest((1 + number % 90) as f32),
         threshold: Finite::<f32>::nearest(1.0),
-        main_reason: Text::cut("value far from its usual level"),
+        main_reason: BoundedText::cut("value far from its usual level"),
         reasons: ["value", "change", "spread"].into_iter().map(reason).collect(),
         value: Finite::<f64>::nearest(9_300.0),
         expected: Finite::<f64>::new(120.5),
         learning: false,
-        samples: [Text::cut("Jan  5 00:00:07 server cron[1234]: backup of volume 7 took 9300 ms")]
+        samples: [BoundedText::cut("Jan  5 00:00:07 server cron[1234]: backup of volume 7 took 9300 ms")]
             .into_iter()
             .collect(),
         model: 3,
@@ -91,27 +91,27 @@ fn entry(agent: u64, sequence: u64, newest_us: i64) -> Entry {
         1 => Event::EpisodeUpdated(Box::new(episode)),
         _ => Event::EpisodeEnded(Box::new(episode)),
     };
-    let stamp = Stamp { boot: BootId([7; 16]), monotonic_us: sequence, wall: EventTime::from_micros(newest_us) };
-    Entry { event, stamp }
+    let stamp = ClockStamp { boot: BootId([7; 16]), monotonic_us: sequence, wall: EventTime::from_micros(newest_us) };
+    SpoolEntry { event, stamp }
 }
 
-fn who(agent: u64) -> Who {
-    Who { fleet: "bench".parse().unwrap(), agent: format!("agent-{agent}").parse().unwrap() }
+fn who(agent: u64) -> AgentKey {
+    AgentKey { fleet: "bench".parse().unwrap(), agent: format!("agent-{agent}").parse().unwrap() }
 }
 
 /// Batches of 20 agents.
-fn batches(events: u64) -> Vec<Batch> {
+fn batches(events: u64) -> Vec<ReceivedBatch> {
     let now_us = oddline_collector::clock::now_us();
     let batch = |at: u64| {
         let (agent, first) = (at % 20, 1 + at / 20 * BATCH);
         let entries = (first..first + BATCH).map(|sequence| entry(agent, sequence, now_us)).collect();
-        Batch { who: who(agent), epoch: Epoch::from_random(agent), first, body: Body::Entries(entries) }
+        ReceivedBatch { who: who(agent), epoch: Epoch::from_random(agent), first, body: BatchBody::Entries(entries) }
     };
     (0..events / BATCH).map(batch).collect()
 }
 
-async fn append(address: &Address, batches: &[Batch]) {
-    let store = Store::open(address, Mode::Serve).await.unwrap();
+async fn append(address: &DatabaseAddress, batches: &[ReceivedBatch]) {
+    let store = Store::open(address, OpenMode::Serve).await.unwrap();
     let began = Instant::now();
     for group in batches.chunks(80) {
         store.append(group, oddline_collector::clock::now_us()).await.unwrap();
@@ -124,7 +124,7 @@ async fn ingest(folder: &Path, events: u64) {
     let path = folder.join("store.db");
     let batches = batches(events);
     let rows = batches.len() as u64 * BATCH;
-    append(&Address::Sqlite(path.clone()), &batches).await;
+    append(&DatabaseAddress::Sqlite(path.clone()), &batches).await;
     let bare = bare(&path, &folder.join("bare.db"));
     report("the same rows of events, bare SQLite", rows, bare.0);
     report("the same rows of events and episodes, bare SQLite", rows, bare.1);
@@ -144,7 +144,9 @@ fn bare(from: &Path, to: &Path) -> (Duration, Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let made = async { Store::open(&Address::Sqlite(to.to_owned()), Mode::Serve).await.unwrap().close().await };
+            let made = async {
+                Store::open(&DatabaseAddress::Sqlite(to.to_owned()), OpenMode::Serve).await.unwrap().close().await
+            };
             runtime.unwrap().block_on(made);
         });
     });
@@ -273,7 +275,7 @@ fn ms(wait: Duration) -> f64 {
 }
 
 struct Agent {
-    who: Who,
+    who: AgentKey,
     epoch: Epoch,
     link: Subscriber,
     entries: Vec<Vec<u8>>,
@@ -284,13 +286,13 @@ struct Agent {
 impl Agent {
     fn connect(number: u64, port: u16, each: u64) -> Self {
         let who = who(number);
-        let settings = Settings {
+        let settings = LinkSettings {
             broker: format!("mqtt://127.0.0.1:{port}").parse().unwrap(),
             client_id: client_id::of(&who.fleet, &who.agent),
-            access: Access::Files(Files::default()),
+            access: BrokerAccess::Files(SecretFiles::default()),
             jitter_seed: number,
         };
-        let ack = Topic::Agent(who.fleet.clone(), who.agent.clone(), Channel::Ack).to_string();
+        let ack = MqttTopic::Agent(who.fleet.clone(), who.agent.clone(), Channel::Ack).to_string();
         let now_us = oddline_collector::clock::now_us();
         // A few more, for what is sent one by one.
         let packed = |sequence| postcard::to_stdvec(&entry(number, sequence, now_us)).unwrap();
@@ -306,11 +308,11 @@ impl Agent {
     }
 
     async fn connected(&mut self) {
-        while !matches!(self.link.next().await, Happened::Connected) {}
+        while !matches!(self.link.next().await, SubscriptionEvent::Connected) {}
     }
 
     async fn deliver(&mut self, last: u64) {
-        let topic = Topic::Agent(self.who.fleet.clone(), self.who.agent.clone(), Channel::Events).to_string();
+        let topic = MqttTopic::Agent(self.who.fleet.clone(), self.who.agent.clone(), Channel::Events).to_string();
         while self.acked < last {
             while self.next <= last && self.next < self.acked + 1 + FLIGHT * BATCH {
                 let end = last.min(self.next + BATCH - 1);
@@ -320,11 +322,14 @@ impl Agent {
                 self.next = end + 1;
             }
             match tokio::time::timeout(Duration::from_secs(30), self.link.next()).await {
-                Ok(Happened::Message(message)) => {
+                Ok(SubscriptionEvent::Message(message)) => {
                     self.acked = self.acked.max(decode_ack(&message.payload).unwrap().acked);
                     self.link.link().settle(message.receipt).await;
                 }
-                Ok(Happened::Connected | Happened::Lost { .. } | Happened::Refused { .. }) | Err(_) => {
+                Ok(
+                    SubscriptionEvent::Connected | SubscriptionEvent::Lost { .. } | SubscriptionEvent::Refused { .. },
+                )
+                | Err(_) => {
                     println!("  {}: sends again from {}", self.who, self.acked + 1);
                     self.next = self.acked + 1;
                 }
@@ -336,15 +341,20 @@ impl Agent {
 /// Answers on a large store: how long each question takes.
 async fn queries(folder: &Path, anomalies: u64) {
     let now_us = oddline_collector::clock::now_us();
-    let store = Store::open(&Address::Sqlite(folder.join("store.db")), Mode::Serve).await.unwrap();
+    let store = Store::open(&DatabaseAddress::Sqlite(folder.join("store.db")), OpenMode::Serve).await.unwrap();
     let began = Instant::now();
     let mut first = 1;
     while first <= anomalies {
-        let batches: Vec<Batch> = (0..20)
+        let batches: Vec<ReceivedBatch> = (0..20)
             .map(|agent| {
                 let opened = |sequence| entry(agent, 3 * sequence, now_us);
                 let entries = (first..first + 200).map(opened).collect();
-                Batch { who: who(agent), epoch: Epoch::from_random(agent), first, body: Body::Entries(entries) }
+                ReceivedBatch {
+                    who: who(agent),
+                    epoch: Epoch::from_random(agent),
+                    first,
+                    body: BatchBody::Entries(entries),
+                }
             })
             .collect();
         store.append(&batches, now_us).await.unwrap();
@@ -354,7 +364,7 @@ async fn queries(folder: &Path, anomalies: u64) {
         }
     }
     report("anomalies stored", (first - 1) * 20, began.elapsed());
-    let all = Filter {
+    let all = AnomalyFilter {
         since_us: now_us - 24 * HOUR_US,
         until_us: i64::MAX,
         server: None,
@@ -367,15 +377,18 @@ async fn queries(folder: &Path, anomalies: u64) {
     let named = |name: &str| Some(name.to_owned());
     let questions = [
         ("the newest 50 of a day", all.clone()),
-        ("of one server", Filter { server: named("server-0007"), ..all.clone() }),
-        ("of one component", Filter { component: named("disk"), ..all.clone() }),
-        ("of a server and component", Filter { server: named("server-0007"), component: named("cpu"), ..all.clone() }),
-        ("with a score of 85 or more", Filter { min_score: Some(85.0), ..all.clone() }),
-        ("of a kind, of one agent", Filter { kind: named("range"), agent: named("agent-3"), ..all.clone() }),
-        ("with a score that none has, in a day", Filter { min_score: Some(1e6), ..all.clone() }),
+        ("of one server", AnomalyFilter { server: named("server-0007"), ..all.clone() }),
+        ("of one component", AnomalyFilter { component: named("disk"), ..all.clone() }),
+        (
+            "of a server and component",
+            AnomalyFilter { server: named("server-0007"), component: named("cpu"), ..all.clone() },
+        ),
+        ("with a score of 85 or more", AnomalyFilter { min_score: Some(85.0), ..all.clone() }),
+        ("of a kind, of one agent", AnomalyFilter { kind: named("range"), agent: named("agent-3"), ..all.clone() }),
+        ("with a score that none has, in a day", AnomalyFilter { min_score: Some(1e6), ..all.clone() }),
         (
             "of two hours a week ago",
-            Filter { since_us: now_us - 170 * HOUR_US, until_us: now_us - 168 * HOUR_US, ..all },
+            AnomalyFilter { since_us: now_us - 170 * HOUR_US, until_us: now_us - 168 * HOUR_US, ..all },
         ),
     ];
     let mut slowest = Duration::ZERO;

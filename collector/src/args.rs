@@ -7,49 +7,49 @@ use oddline_core::id::{AgentName, FleetName};
 use oddline_logging::LogFilter;
 
 use crate::{
-    show::Format,
-    store::{Address, Verdict},
-    time::When,
+    show::OutputFormat,
+    store::{DatabaseAddress, PersonVerdict},
+    time::TimeArgument,
 };
 
 /// Keeps what all servers found, answers questions about it and hands out models
 #[derive(Debug, Parser)]
 #[command(name = "oddline-collector", version)]
-pub struct Cli {
+pub struct CollectorCli {
     /// Configuration [default: /etc/oddline/collector.toml where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Database instead of the configured one: a file or a postgres:// URL
     #[arg(long, global = true, value_name = "ADDRESS")]
-    pub store: Option<Address>,
+    pub store: Option<DatabaseAddress>,
     /// What is logged: off, error, warn, info, debug or trace; with TARGET=LEVEL also of a library [default: info]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<LogFilter>,
     /// What to do
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CollectorCommand,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CollectorCommand {
     /// Take in, store and acknowledge what agents send, until SIGTERM
     Run,
     /// Who is there, and how they are
-    Agents(Output),
+    Agents(OutputArgs),
     /// What was found, newest first; with an id, one anomaly in full
-    Anomalies(Anomalies),
+    Anomalies(AnomaliesArgs),
     /// Say what an anomaly is
-    Verdict(Judgement),
+    Verdict(VerdictArgs),
     /// Store a signed model and tell agents to run it
-    Push(Push),
+    Push(PushArgs),
     /// Who took which model, who refused it and why
-    Rollouts(Output),
+    Rollouts(OutputArgs),
     /// Batches that could not be read
     #[command(subcommand)]
-    DeadLetters(Letters),
+    DeadLetters(DeadLettersArgs),
     /// Make an agent's certificate and configuration, ready to be copied to its server
-    Enroll(Enroll),
+    Enroll(EnrollArgs),
     /// Make the certificates of a broker that runs elsewhere, and the collector's own to connect to it
     EnrollBroker {
         /// Host names and addresses under which the broker is reached
@@ -65,7 +65,7 @@ pub enum Command {
         agent: AgentName,
     },
     /// Who is enrolled, and until when
-    Enrolled(Output),
+    Enrolled(OutputArgs),
     /// Copy a SQLite database while it is in use
     Backup {
         /// A new file
@@ -81,7 +81,7 @@ pub enum Command {
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Output {
+pub struct OutputArgs {
     /// As JSON
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
@@ -98,7 +98,7 @@ pub struct Output {
 
 /// Which anomalies.
 #[derive(Debug, Args)]
-pub struct Anomalies {
+pub struct AnomaliesArgs {
     /// One anomaly: its id, or the beginning of it
     #[arg(conflicts_with_all = ["server", "component", "kind", "min_score", "agent"])]
     pub id: Option<String>,
@@ -113,10 +113,10 @@ pub struct Anomalies {
     pub agent: Option<String>,
     /// Last seen at or after: 30m, 2h, 7d (ago), a date, a date and time
     #[arg(long, default_value = "24h")]
-    pub since: When,
+    pub since: TimeArgument,
     /// And before
     #[arg(long)]
-    pub until: Option<When>,
+    pub until: Option<TimeArgument>,
     /// With at least this score
     #[arg(long, value_name = "SCORE")]
     pub min_score: Option<f64>,
@@ -128,17 +128,17 @@ pub struct Anomalies {
     pub limit: u32,
     /// How it is written
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputArgs,
 }
 
 /// What a person says.
 #[derive(Debug, Args)]
-pub struct Judgement {
+pub struct VerdictArgs {
     /// The anomaly: its id, or the beginning of it
     pub id: String,
     /// normal-here, normal-everywhere, real or unsure
-    #[arg(value_parser = |text: &str| text.parse::<Verdict>())]
-    pub verdict: Verdict,
+    #[arg(value_parser = |text: &str| text.parse::<PersonVerdict>())]
+    pub verdict: PersonVerdict,
     /// Why
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
@@ -146,7 +146,7 @@ pub struct Judgement {
 
 /// Which model for whom.
 #[derive(Debug, Args)]
-pub struct Push {
+pub struct PushArgs {
     /// The ONNX file; its signature is beside it as FILE.minisig
     pub model: PathBuf,
     /// The trainer's report on it, JSON
@@ -162,7 +162,7 @@ pub struct Push {
 
 /// Who is to be enrolled.
 #[derive(Debug, Clone, Args)]
-pub struct Enroll {
+pub struct EnrollArgs {
     /// Its name: a-z, 0-9 and -
     pub agent: AgentName,
     /// Its fleet [default: home; with `--renew` the one it is in]
@@ -184,21 +184,21 @@ pub struct Enroll {
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
-pub enum Letters {
+pub enum DeadLettersArgs {
     /// Show them
-    List(Output),
+    List(OutputArgs),
     /// Read them again, after an upgrade
     Retry,
 }
 
-impl Output {
+impl OutputArgs {
     /// The format asked for.
     #[must_use]
-    pub fn format(self) -> Format {
+    pub fn format(self) -> OutputFormat {
         match self {
-            Self { json: true, .. } => Format::Json,
-            Self { csv: true, .. } => Format::Csv,
-            Self { .. } => Format::Table,
+            Self { json: true, .. } => OutputFormat::Json,
+            Self { csv: true, .. } => OutputFormat::Csv,
+            Self { .. } => OutputFormat::Table,
         }
     }
 }

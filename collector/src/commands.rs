@@ -9,15 +9,17 @@ use std::{
 use oddline_core::id::FleetName;
 
 use crate::{
-    args::{Anomalies, Cli, Command, Judgement, Letters, Output, Push},
+    args::{AnomaliesArgs, CollectorCli, CollectorCommand, DeadLettersArgs, OutputArgs, PushArgs, VerdictArgs},
     clock::now_us,
-    config::{self, Config},
+    config::{self, CollectorConfig},
     error::CommandError,
     ingest, membership, push,
-    show::{self, Format},
-    store::{Address, Anomaly, Filter, ID_PREFIX_MIN, Mode, ModelFile, Store, Target, Who},
+    show::{self, OutputFormat},
+    store::{
+        AgentKey, AnomalyFilter, AnomalyRow, DatabaseAddress, ID_PREFIX_MIN, ModelFile, OpenMode, RolloutTarget, Store,
+    },
     text::{line, shown},
-    time::{When, Zone},
+    time::{TimeArgument, TimeZoneChoice},
 };
 
 /// Roll-outs that are shown.
@@ -30,13 +32,13 @@ const DAY_US: i64 = 86_400_000_000;
 ///
 /// # Errors
 /// What went wrong, with its exit code.
-pub fn answer(cli: &Cli, config: &Config, out: &mut impl Write) -> Result<(), CommandError> {
+pub fn answer(cli: &CollectorCli, config: &CollectorConfig, out: &mut impl Write) -> Result<(), CommandError> {
     let text = match &cli.command {
-        Command::Enroll(args) => membership::enroll(config, args)?,
-        Command::EnrollBroker { names, out } => membership::enroll_broker(config, names, out)?,
-        Command::Revoke { agent } => membership::revoke(config, agent)?,
-        Command::Enrolled(output) => membership::enrolled(config, *output)?,
-        Command::Push(args) => {
+        CollectorCommand::Enroll(args) => membership::enroll(config, args)?,
+        CollectorCommand::EnrollBroker { names, out } => membership::enroll_broker(config, names, out)?,
+        CollectorCommand::Revoke { agent } => membership::revoke(config, agent)?,
+        CollectorCommand::Enrolled(output) => membership::enrolled(config, *output)?,
+        CollectorCommand::Push(args) => {
             // Read before: the file is the caller's, the database the collector's.
             let model = push::read(&args.model, args.report.as_deref())?;
             at_home(address(cli, config), || of_store(cli, config, Some(&model)))?
@@ -61,7 +63,7 @@ pub fn remark(text: &str) {
 ///
 /// # Errors
 /// The work's, or when root cannot become the owner.
-pub fn at_home<T, F>(store: &Address, work: impl FnOnce() -> F + Send) -> Result<T, CommandError>
+pub fn at_home<T, F>(store: &DatabaseAddress, work: impl FnOnce() -> F + Send) -> Result<T, CommandError>
 where
     T: Send,
     F: Future<Output = Result<T, CommandError>>,
@@ -71,48 +73,52 @@ where
         runtime.map_err(CommandError::System)?.block_on(work())
     };
     let folder = match store {
-        Address::Sqlite(file) => file.parent().filter(|folder| !folder.as_os_str().is_empty()),
+        DatabaseAddress::Sqlite(file) => file.parent().filter(|folder| !folder.as_os_str().is_empty()),
         // Not of this machine's files.
-        Address::Postgres(_) => return waited(),
+        DatabaseAddress::Postgres(_) => return waited(),
     };
     oddline_owner::of(folder.unwrap_or(Path::new(".")), waited).map_err(CommandError::System)?
 }
 
 /// Commands that need the database; `model` is the one to be pushed.
-async fn of_store(cli: &Cli, config: &Config, model: Option<&ModelFile>) -> Result<String, CommandError> {
-    let store = Store::open(address(cli, config), Mode::Use).await?;
+async fn of_store(
+    cli: &CollectorCli,
+    config: &CollectorConfig,
+    model: Option<&ModelFile>,
+) -> Result<String, CommandError> {
+    let store = Store::open(address(cli, config), OpenMode::Use).await?;
     let answer = match &cli.command {
-        Command::Run
-        | Command::Enroll(_)
-        | Command::EnrollBroker { .. }
-        | Command::Revoke { .. }
-        | Command::Enrolled(_)
-        | Command::Pages { .. } => String::new(),
-        Command::Agents(output) => agents(&store, *output).await?,
-        Command::Anomalies(args) => anomalies(&store, args).await?,
-        Command::Verdict(args) => verdict(&store, args).await?,
-        Command::Push(args) => match model {
+        CollectorCommand::Run
+        | CollectorCommand::Enroll(_)
+        | CollectorCommand::EnrollBroker { .. }
+        | CollectorCommand::Revoke { .. }
+        | CollectorCommand::Enrolled(_)
+        | CollectorCommand::Pages { .. } => String::new(),
+        CollectorCommand::Agents(output) => agents(&store, *output).await?,
+        CollectorCommand::Anomalies(args) => anomalies(&store, args).await?,
+        CollectorCommand::Verdict(args) => verdict(&store, args).await?,
+        CollectorCommand::Push(args) => match model {
             Some(model) => push_model(&store, config, model, args).await?,
             None => String::new(),
         },
-        Command::Rollouts(output) => {
+        CollectorCommand::Rollouts(output) => {
             let rollouts = store.rollouts(ROLLOUTS_MAX).await?;
             let text = show::rollouts::list(&rollouts, output.format(), &zone(*output));
             or_empty(text, rollouts.is_empty(), *output, "no model was pushed yet\n")
         }
-        Command::DeadLetters(Letters::List(output)) => {
+        CollectorCommand::DeadLetters(DeadLettersArgs::List(output)) => {
             let letters = store.dead_letters(i64::MIN, LETTERS_MAX).await?;
             let text = show::letters::list(&letters, output.format(), &zone(*output));
             or_empty(text, letters.is_empty(), *output, "no dead letters\n")
         }
-        Command::DeadLetters(Letters::Retry) => {
+        CollectorCommand::DeadLetters(DeadLettersArgs::Retry) => {
             let done = store.retry(ingest::entries, now_us()).await?;
             format!(
                 "{} batches with {} entries stored, {} still cannot be read\n",
                 done.letters, done.entries, done.left
             )
         }
-        Command::Backup { file } => {
+        CollectorCommand::Backup { file } => {
             store.backup(file).await?;
             format!("{} written\n", file.display())
         }
@@ -125,7 +131,7 @@ async fn of_store(cli: &Cli, config: &Config, model: Option<&ModelFile>) -> Resu
 ///
 /// # Errors
 /// All its mistakes.
-pub fn configured(cli: &Cli) -> Result<Config, CommandError> {
+pub fn configured(cli: &CollectorCli) -> Result<CollectorConfig, CommandError> {
     let mut config = config::read(cli.config.as_deref())?;
     if let Some(store) = &cli.store {
         config.store = store.clone();
@@ -133,20 +139,20 @@ pub fn configured(cli: &Cli) -> Result<Config, CommandError> {
     Ok(config)
 }
 
-fn address<'a>(cli: &'a Cli, config: &'a Config) -> &'a Address {
+fn address<'a>(cli: &'a CollectorCli, config: &'a CollectorConfig) -> &'a DatabaseAddress {
     cli.store.as_ref().unwrap_or(&config.store)
 }
 
-fn zone(output: Output) -> Zone {
-    if output.local { Zone::local() } else { Zone::utc() }
+fn zone(output: OutputArgs) -> TimeZoneChoice {
+    if output.local { TimeZoneChoice::local() } else { TimeZoneChoice::utc() }
 }
 
 /// People are told in words that there is nothing; programs get an empty list.
-fn or_empty(text: String, is_empty: bool, output: Output, words: &str) -> String {
-    if is_empty && output.format() == Format::Table { words.to_owned() } else { text }
+fn or_empty(text: String, is_empty: bool, output: OutputArgs, words: &str) -> String {
+    if is_empty && output.format() == OutputFormat::Table { words.to_owned() } else { text }
 }
 
-async fn agents(store: &Store, output: Output) -> Result<String, CommandError> {
+async fn agents(store: &Store, output: OutputArgs) -> Result<String, CommandError> {
     let now_us = now_us();
     let agents = store.agents().await?;
     let counts = store.anomaly_counts(now_us - DAY_US).await?;
@@ -155,14 +161,14 @@ async fn agents(store: &Store, output: Output) -> Result<String, CommandError> {
     Ok(or_empty(text, agents.is_empty(), output, "no agent was heard of yet\n"))
 }
 
-async fn anomalies(store: &Store, args: &Anomalies) -> Result<String, CommandError> {
+async fn anomalies(store: &Store, args: &AnomaliesArgs) -> Result<String, CommandError> {
     let zone = zone(args.output);
     if let Some(id) = &args.id {
         let anomaly = one(store, id).await?;
         return Ok(match args.output.format() {
-            Format::Table => show::anomalies::detail(&anomaly, &store.verdicts(&anomaly.id).await?, &zone),
-            Format::Json => show::json(&show::anomalies::json(&anomaly, &zone)),
-            Format::Csv => show::anomalies::list(&[anomaly], Format::Csv, &zone),
+            OutputFormat::Table => show::anomalies::detail(&anomaly, &store.verdicts(&anomaly.id).await?, &zone),
+            OutputFormat::Json => show::json(&show::anomalies::json(&anomaly, &zone)),
+            OutputFormat::Csv => show::anomalies::list(&[anomaly], OutputFormat::Csv, &zone),
         });
     }
     let now_us = now_us();
@@ -172,7 +178,7 @@ async fn anomalies(store: &Store, args: &Anomalies) -> Result<String, CommandErr
     if until_us <= since_us {
         return Err(CommandError::Name("--until is not after --since".to_owned()));
     }
-    let filter = Filter {
+    let filter = AnomalyFilter {
         since_us,
         until_us,
         server: args.server.clone(),
@@ -191,14 +197,14 @@ async fn anomalies(store: &Store, args: &Anomalies) -> Result<String, CommandErr
     }
     let text = show::anomalies::list(&page.anomalies, args.output.format(), &zone);
     let words = match &args.since {
-        When::Ago(_) => format!("nothing odd since {}\n", zone.show(since_us)),
-        When::At(_) | When::Local(_) => "nothing odd in that time\n".to_owned(),
+        TimeArgument::Ago(_) => format!("nothing odd since {}\n", zone.show(since_us)),
+        TimeArgument::At(_) | TimeArgument::Local(_) => "nothing odd in that time\n".to_owned(),
     };
     Ok(or_empty(text, page.anomalies.is_empty(), args.output, &words))
 }
 
 /// An empty answer because of a name that never occurred is a mistake, not an answer.
-async fn check_names(store: &Store, args: &Anomalies) -> Result<(), CommandError> {
+async fn check_names(store: &Store, args: &AnomaliesArgs) -> Result<(), CommandError> {
     let agents = || async {
         let agents = store.agents().await?;
         Ok::<Vec<String>, CommandError>(agents.into_iter().map(|agent| agent.who.agent.to_string()).collect())
@@ -220,7 +226,7 @@ async fn check_names(store: &Store, args: &Anomalies) -> Result<(), CommandError
     Ok(())
 }
 
-async fn verdict(store: &Store, args: &Judgement) -> Result<String, CommandError> {
+async fn verdict(store: &Store, args: &VerdictArgs) -> Result<String, CommandError> {
     let anomaly = one(store, &args.id).await?;
     let author = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok();
     store.judge(&anomaly.id, args.verdict, args.note.as_deref(), author.as_deref(), now_us()).await?;
@@ -228,7 +234,7 @@ async fn verdict(store: &Store, args: &Judgement) -> Result<String, CommandError
 }
 
 /// The one anomaly whose id begins so.
-async fn one(store: &Store, id: &str) -> Result<Anomaly, CommandError> {
+async fn one(store: &Store, id: &str) -> Result<AnomalyRow, CommandError> {
     let mut found = store.anomaly(id).await?;
     match (found.pop(), found.pop()) {
         (Some(one), None) => Ok(one),
@@ -239,8 +245,13 @@ async fn one(store: &Store, id: &str) -> Result<Anomaly, CommandError> {
     }
 }
 
-async fn push_model(store: &Store, config: &Config, model: &ModelFile, args: &Push) -> Result<String, CommandError> {
-    let known: Vec<Who> = store.agents().await?.into_iter().map(|agent| agent.who).collect();
+async fn push_model(
+    store: &Store,
+    config: &CollectorConfig,
+    model: &ModelFile,
+    args: &PushArgs,
+) -> Result<String, CommandError> {
+    let known: Vec<AgentKey> = store.agents().await?.into_iter().map(|agent| agent.who).collect();
     let target = if args.to == ["all"] {
         let fleets: BTreeSet<FleetName> = match &args.fleet {
             Some(fleet) => BTreeSet::from([fleet.clone()]),
@@ -249,7 +260,7 @@ async fn push_model(store: &Store, config: &Config, model: &ModelFile, args: &Pu
         if fleets.is_empty() {
             return Err(CommandError::Name("no agent is known yet: name the fleet with --fleet".to_owned()));
         }
-        Target::Everyone(fleets.into_iter().collect())
+        RolloutTarget::Everyone(fleets.into_iter().collect())
     } else {
         push::agents(&args.to, &known).map_err(|error| CommandError::Name(error.to_string()))?
     };
@@ -265,11 +276,11 @@ async fn push_model(store: &Store, config: &Config, model: &ModelFile, args: &Pu
     let rollouts = store.push(model, &target, now_us()).await?;
     let rollouts = rollouts.iter().map(|id| format!("roll-out {id}")).collect::<Vec<_>>().join(", ");
     let to = match &target {
-        Target::Everyone(fleets) => {
+        RolloutTarget::Everyone(fleets) => {
             let fleets: Vec<&str> = fleets.iter().map(FleetName::as_str).collect();
             format!("everyone in {}", fleets.join(", "))
         }
-        Target::Agents(agents) => agents.iter().map(Who::to_string).collect::<Vec<_>>().join(", "),
+        RolloutTarget::Agents(agents) => agents.iter().map(AgentKey::to_string).collect::<Vec<_>>().join(", "),
     };
     let short: String = model.sha256.chars().take(12).collect();
     Ok(format!("model {} ({short}) for {to}: {rollouts}; see `oddline-collector rollouts`\n", model.version))

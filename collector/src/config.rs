@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use oddline_config::{Layers, Problems, Section};
+use oddline_config::{ConfigProblems, ConfigSection, Layers};
 use oddline_core::id::FleetName;
 
 use crate::{
-    link::{address::Address, settings::Files},
+    link::{address::BrokerAddress, settings::SecretFiles},
     serve as api, store,
 };
 
@@ -30,13 +30,13 @@ const YEAR_S: u64 = 366 * DAY_S;
 
 /// The configuration.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct CollectorConfig {
     /// Name of this collector among those that share a broker or a database.
     pub name: String,
     /// Folder of what is not in the database: the authority of the agents' certificates.
     pub state: PathBuf,
     /// The database.
-    pub store: store::Address,
+    pub store: store::DatabaseAddress,
     /// The only fleets that are served; with none named, those that agents come from.
     pub fleets: Vec<FleetName>,
     /// Seconds without a word after which an agent is quiet.
@@ -46,23 +46,23 @@ pub struct Config {
     /// Bytes of the database beyond which the oldest rows go.
     pub keep_bytes: Option<u64>,
     /// The broker.
-    pub broker: Broker,
+    pub broker: BrokerConfig,
     /// The HTTP API; `None` when it is switched off.
-    pub api: Option<api::Settings>,
+    pub api: Option<api::ApiSettings>,
 }
 
 /// Which broker.
 #[derive(Debug, Clone)]
-pub enum Broker {
+pub enum BrokerConfig {
     /// Another program.
-    Outside(Address, Files),
+    Outside(BrokerAddress, SecretFiles),
     /// In this process.
-    Embedded(Embedded),
+    Embedded(EmbeddedConfig),
 }
 
 /// The embedded broker.
 #[derive(Debug, Clone)]
-pub struct Embedded {
+pub struct EmbeddedConfig {
     /// Where it listens.
     pub listen: SocketAddr,
     /// Names under which agents reach it: then its certificate comes from the authority that enrolls them.
@@ -77,7 +77,7 @@ pub struct Embedded {
 ///
 /// # Errors
 /// All mistakes.
-pub fn read(file: Option<&Path>) -> Result<Config, Problems> {
+pub fn read(file: Option<&Path>) -> Result<CollectorConfig, ConfigProblems> {
     let layers = match file {
         Some(file) => Layers::of(file),
         None if Path::new(FILE).exists() => Layers::of(Path::new(FILE)),
@@ -91,7 +91,7 @@ pub fn read(file: Option<&Path>) -> Result<Config, Problems> {
 ///
 /// # Errors
 /// All mistakes.
-pub fn from(layers: &Layers) -> Result<Config, Problems> {
+pub fn from(layers: &Layers) -> Result<CollectorConfig, ConfigProblems> {
     let reader = layers.read();
     let config = {
         let top = reader.top();
@@ -103,13 +103,13 @@ pub fn from(layers: &Layers) -> Result<Config, Problems> {
     Ok(config)
 }
 
-fn all(top: &Section<'_>) -> Config {
+fn all(top: &ConfigSection<'_>) -> CollectorConfig {
     let keep = top.section("keep");
     let mib = keep.number("size_mib", 16..=1_i64 << 30).and_then(|mib| u64::try_from(mib).ok());
     let state = top.path("state").unwrap_or_else(|| STATE.into());
-    let config = Config {
+    let config = CollectorConfig {
         name: name(top),
-        store: top.value("store").unwrap_or_else(|| store::Address::Sqlite(state.join(STORE))),
+        store: top.value("store").unwrap_or_else(|| store::DatabaseAddress::Sqlite(state.join(STORE))),
         state,
         fleets: top.list("fleets").unwrap_or_default(),
         quiet_after_s: top.seconds("quiet_after", 30..=30 * DAY_S).unwrap_or(QUIET_AFTER_S),
@@ -122,14 +122,14 @@ fn all(top: &Section<'_>) -> Config {
     config
 }
 
-fn api(top: &Section<'_>) -> Option<api::Settings> {
+fn api(top: &ConfigSection<'_>) -> Option<api::ApiSettings> {
     let section = top.section("api");
-    let settings = api::Settings::read(&section);
+    let settings = api::ApiSettings::read(&section);
     section.finish();
     settings
 }
 
-fn name(top: &Section<'_>) -> String {
+fn name(top: &ConfigSection<'_>) -> String {
     let Some(name) = top.value::<String>("name") else { return "collector".to_owned() };
     // The same letters as everywhere: it becomes part of a client identifier.
     if let Err(error) = name.parse::<oddline_core::id::AgentName>() {
@@ -138,10 +138,10 @@ fn name(top: &Section<'_>) -> String {
     name
 }
 
-fn broker(top: &Section<'_>) -> Broker {
+fn broker(top: &ConfigSection<'_>) -> BrokerConfig {
     let (outside, embedded) = (top.section("broker"), top.section("embedded"));
-    let url: Option<Address> = outside.value("url");
-    let files = Files {
+    let url: Option<BrokerAddress> = outside.value("url");
+    let files = SecretFiles {
         ca: outside.path("ca"),
         identity: both(&outside, "certificate", "key"),
         user: outside.value::<String>("user").zip(outside.path("password_file")),
@@ -161,7 +161,7 @@ fn broker(top: &Section<'_>) -> Broker {
     if outside.has("url") && embedded.is_there() {
         embedded.problem("listen", "[broker] names an outside broker: take [embedded] out");
     }
-    let settings = Embedded {
+    let settings = EmbeddedConfig {
         names: embedded.list("names").unwrap_or_default(),
         listen: embedded.value("listen").unwrap_or_else(|| LISTEN.parse().expect("it is an address")),
         tls: both(&embedded, "certificate", "key").zip(embedded.path("client_ca")).map(|((c, k), ca)| (c, k, ca)),
@@ -183,12 +183,12 @@ fn broker(top: &Section<'_>) -> Broker {
     outside.finish();
     embedded.finish();
     match url {
-        Some(url) => Broker::Outside(url, files),
-        None => Broker::Embedded(settings),
+        Some(url) => BrokerConfig::Outside(url, files),
+        None => BrokerConfig::Embedded(settings),
     }
 }
 
-fn both(section: &Section<'_>, first: &'static str, second: &'static str) -> Option<(PathBuf, PathBuf)> {
+fn both(section: &ConfigSection<'_>, first: &'static str, second: &'static str) -> Option<(PathBuf, PathBuf)> {
     let paths = section.path(first).zip(section.path(second));
     if section.has(first) != section.has(second) {
         section.problem(first, format!("{first} and {second} belong together"));

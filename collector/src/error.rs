@@ -4,7 +4,7 @@
 use std::io;
 
 use oddline_cli::exit;
-use oddline_config::Problems;
+use oddline_config::ConfigProblems;
 use tokio::task::JoinError;
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 pub enum CommandError {
     /// The configuration.
     #[error(transparent)]
-    Config(#[from] Problems),
+    Config(#[from] ConfigProblems),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),

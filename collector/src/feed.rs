@@ -1,12 +1,12 @@
 //! What is new in the store: anomalies as they are stored or changed, each once, for whoever follows them. Times are
 //! arguments. How it is told is left to others.
 //!
-//! A place in the feed is a [`Change`]: a time and an id. Several collectors may write one database, and a transaction may
+//! A place in the feed is a [`StoreChange`]: a time and an id. Several collectors may write one database, and a transaction may
 //! become visible after a younger one: then the last seconds are read again, and what is known of them left out.
 
 use std::collections::BTreeSet;
 
-use crate::store::{Anomaly, Change, ID_CHARS, Store, StoreError};
+use crate::store::{AnomalyRow, ID_CHARS, Store, StoreChange, StoreError};
 
 /// Anomalies of one look that are read one by one: what a person can see passing.
 const SHOWN_MAX: usize = 200;
@@ -23,11 +23,11 @@ const OVERLAP_US: i64 = 5_000_000;
 #[derive(Debug, Default)]
 pub struct Changes {
     /// New and changed ones, oldest first.
-    pub anomalies: Vec<Anomaly>,
+    pub anomalies: Vec<AnomalyRow>,
     /// So many more changed.
     pub skipped: usize,
     /// Where the look ended; `None` when nothing changed.
-    pub last: Option<Change>,
+    pub last: Option<StoreChange>,
 }
 
 /// How far the store was looked at.
@@ -37,9 +37,9 @@ pub struct ChangeFeed {
     overlap_us: i64,
     /// Changes that are read at once.
     page: u32,
-    newest: Change,
+    newest: StoreChange,
     /// Those of the overlap.
-    known: BTreeSet<Change>,
+    known: BTreeSet<StoreChange>,
 }
 
 impl ChangeFeed {
@@ -59,7 +59,7 @@ impl ChangeFeed {
         let updated_us = store.newest_change().await?.min(now_us);
         let mut known = BTreeSet::new();
         if overlap_us > 0 {
-            let mut from = Change { updated_us: updated_us.saturating_sub(overlap_us), id: String::new() };
+            let mut from = StoreChange { updated_us: updated_us.saturating_sub(overlap_us), id: String::new() };
             for _ in 0..PAGES_MAX {
                 let changes = store.changed(&from, page).await?;
                 let Some(last) = changes.last().filter(|_| changes.len() >= page as usize) else {
@@ -100,16 +100,16 @@ impl ChangeFeed {
     }
 
     /// What is not known, a page or a little more; known ones alone do not fill it.
-    async fn unknown(&self, ahead_us: i64) -> Result<Vec<Change>, StoreError> {
+    async fn unknown(&self, ahead_us: i64) -> Result<Vec<StoreChange>, StoreError> {
         let mut from = match self.overlap_us {
             0 => self.newest.clone(),
-            overlap => Change { updated_us: self.newest.updated_us.saturating_sub(overlap), id: String::new() },
+            overlap => StoreChange { updated_us: self.newest.updated_us.saturating_sub(overlap), id: String::new() },
         };
         let (mut found, page) = (Vec::new(), self.page as usize);
         for _ in 0..PAGES_MAX {
             let changes = self.store.changed(&from, self.page).await?;
             let next = changes.last().filter(|last| changes.len() >= page && last.updated_us <= ahead_us).cloned();
-            let is_news = |change: &Change| change.updated_us <= ahead_us && !self.known.contains(change);
+            let is_news = |change: &StoreChange| change.updated_us <= ahead_us && !self.known.contains(change);
             found.extend(changes.into_iter().filter(is_news));
             match next {
                 Some(next) if found.len() < page => from = next,
@@ -122,27 +122,27 @@ impl ChangeFeed {
 
 /// Behind every id of that time.
 #[must_use]
-pub fn behind(updated_us: i64) -> Change {
-    Change { updated_us, id: "z".repeat(ID_CHARS + 1) }
+pub fn behind(updated_us: i64) -> StoreChange {
+    StoreChange { updated_us, id: "z".repeat(ID_CHARS + 1) }
 }
 
 /// The place of an anomaly among the changes.
 #[must_use]
-pub fn place(anomaly: &Anomaly) -> Change {
-    Change { updated_us: anomaly.updated_us, id: anomaly.id.clone() }
+pub fn place(anomaly: &AnomalyRow) -> StoreChange {
+    StoreChange { updated_us: anomaly.updated_us, id: anomaly.id.clone() }
 }
 
 /// What changed behind a place: the first of it, and how much more.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn since(store: &Store, after: &Change) -> Result<Changes, StoreError> {
+pub async fn since(store: &Store, after: &StoreChange) -> Result<Changes, StoreError> {
     let changes = store.changed(after, LOOK_MAX).await?;
     read(store, &changes, REPLAY_MAX).await
 }
 
 /// The anomalies of at most `max` changes.
-async fn read(store: &Store, changes: &[Change], max: usize) -> Result<Changes, StoreError> {
+async fn read(store: &Store, changes: &[StoreChange], max: usize) -> Result<Changes, StoreError> {
     let mut anomalies = Vec::new();
     for change in changes.iter().take(max) {
         anomalies.extend(store.anomaly(&change.id).await?.into_iter().next());
@@ -153,13 +153,13 @@ async fn read(store: &Store, changes: &[Change], max: usize) -> Result<Changes, 
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{self, Entry, Extras, Finite, Silence, Stamp, Text},
+        event::{self, BoundedText, ClockStamp, Extras, Finite, Silence, SpoolEntry},
         id::{BootId, Epoch},
         time::EventTime,
     };
 
     use super::*;
-    use crate::store::{Address, Batch, Body, Mode, Who};
+    use crate::store::{AgentKey, BatchBody, DatabaseAddress, OpenMode, ReceivedBatch};
 
     /// The ids of what a look finds.
     async fn ids(feed: &mut ChangeFeed, now_us: i64) -> Vec<String> {
@@ -171,8 +171,8 @@ mod tests {
     #[tokio::test]
     async fn a_full_page_of_known_ones_and_a_clock_set_back_do_not_end_it() {
         let folder = tempfile::tempdir().unwrap();
-        let address = Address::Sqlite(folder.path().join("collector.db"));
-        let store = Store::open(&address, Mode::Serve).await.unwrap();
+        let address = DatabaseAddress::Sqlite(folder.path().join("collector.db"));
+        let store = Store::open(&address, OpenMode::Serve).await.unwrap();
         let now = 1_000_000_000;
         let mut feed = ChangeFeed { overlap_us: OVERLAP_US, page: 4, ..ChangeFeed::new(store.clone(), now) };
         let mut number = 0;
@@ -203,11 +203,11 @@ mod tests {
     }
 
     /// A batch with one anomaly that no other has.
-    fn silence(number: u64) -> Batch {
+    fn silence(number: u64) -> ReceivedBatch {
         let event = event::Event::Silence(Silence {
-            source: Text::cut("a.log"),
-            server: Text::cut("web-1"),
-            component: Text::cut("cron"),
+            source: BoundedText::cut("a.log"),
+            server: BoundedText::cut("web-1"),
+            component: BoundedText::cut("cron"),
             last: EventTime::from_micros(1_000 + number as i64),
             until: EventTime::from_micros(9_000_000),
             usual_s: Finite::<f64>::nearest(1.0),
@@ -215,8 +215,13 @@ mod tests {
             by_clock: true,
             extras: Extras::default(),
         });
-        let stamp = Stamp { boot: BootId([7; 16]), monotonic_us: 5, wall: EventTime::from_micros(1_000) };
-        let who = Who { fleet: "home".parse().unwrap(), agent: "pi".parse().unwrap() };
-        Batch { who, epoch: Epoch::from_random(1), first: number, body: Body::Entries(vec![Entry { event, stamp }]) }
+        let stamp = ClockStamp { boot: BootId([7; 16]), monotonic_us: 5, wall: EventTime::from_micros(1_000) };
+        let who = AgentKey { fleet: "home".parse().unwrap(), agent: "pi".parse().unwrap() };
+        ReceivedBatch {
+            who,
+            epoch: Epoch::from_random(1),
+            first: number,
+            body: BatchBody::Entries(vec![SpoolEntry { event, stamp }]),
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 /// What was done since the start.
 #[derive(Debug, Default)]
-pub struct Figures {
+pub struct CollectorFigures {
     /// Messages taken from the broker.
     pub messages: AtomicU64,
     /// Bytes of them.
@@ -44,7 +44,7 @@ pub struct Figures {
     pub moved_us: AtomicI64,
 }
 
-impl Figures {
+impl CollectorFigures {
     /// One more message waits; said before it does.
     pub fn queue(&self, now_us: i64) {
         if self.queued.fetch_add(1, Relaxed) == 0 {
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_was_settled_waits_no_longer() {
-        let figures = Figures::default();
+        let figures = CollectorFigures::default();
         assert_eq!(figures.stands_for(9_000_000), Duration::ZERO);
         for _ in 0..128 {
             figures.queue(1_000_000);

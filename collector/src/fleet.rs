@@ -21,14 +21,14 @@ const SILENT_US: i64 = 600_000_000;
 
 /// Which fleets are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fleets {
+pub enum ServedFleets {
     /// All.
     Every,
     /// These.
     Only(BTreeSet<FleetName>),
 }
 
-impl Fleets {
+impl ServedFleets {
     /// These, or all when none is named.
     #[must_use]
     pub fn these(fleets: Vec<FleetName>) -> Self {
@@ -47,7 +47,7 @@ impl Fleets {
 
 /// What becomes of a fleet that is heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Met {
+pub enum FleetMet {
     /// It was known.
     Known,
     /// It is known from now on.
@@ -79,23 +79,23 @@ impl KnownFleets {
     }
 
     /// One is heard.
-    pub fn meet(&mut self, fleet: &FleetName, now_us: i64) -> Met {
+    pub fn meet(&mut self, fleet: &FleetName, now_us: i64) -> FleetMet {
         if self.named.contains(fleet) {
-            return Met::Known;
+            return FleetMet::Known;
         }
         if let Some(heard_us) = self.heard_us.get_mut(fleet) {
             *heard_us = now_us;
-            return Met::Known;
+            return FleetMet::Known;
         }
-        let mut met = Met::New;
+        let mut met = FleetMet::New;
         if self.named.len() + self.heard_us.len() >= self.max {
             let oldest = self.heard_us.iter().min_by_key(|(_, heard_us)| **heard_us);
             // Heard in the future: the clock was set back.
             let silent = oldest.filter(|(_, heard_us)| now_us.abs_diff(**heard_us) >= SILENT_US.unsigned_abs());
-            let Some((gone, _)) = silent else { return Met::NoRoom };
+            let Some((gone, _)) = silent else { return FleetMet::NoRoom };
             let gone = gone.clone();
             self.heard_us.remove(&gone);
-            met = Met::InsteadOf(gone);
+            met = FleetMet::InsteadOf(gone);
         }
         self.heard_us.insert(fleet.clone(), now_us);
         met
@@ -119,14 +119,14 @@ mod tests {
     #[test]
     fn who_was_silent_for_longest_makes_room_and_comes_back_with_a_word() {
         let mut known = KnownFleets::new([fleet("named")], Vec::new(), 3);
-        assert_eq!(known.meet(&fleet("named"), 0), Met::Known);
-        assert_eq!(known.meet(&fleet("invented"), 0), Met::New);
-        assert_eq!(known.meet(&fleet("home"), 1), Met::New);
-        assert_eq!(known.meet(&fleet("work"), 2), Met::NoRoom, "all were heard just now");
-        assert_eq!(known.meet(&fleet("home"), SILENT_US), Met::Known);
-        assert_eq!(known.meet(&fleet("work"), SILENT_US), Met::InsteadOf(fleet("invented")));
-        assert_eq!(known.meet(&fleet("invented"), SILENT_US + 1), Met::NoRoom);
-        assert_eq!(known.meet(&fleet("invented"), 3 * SILENT_US), Met::InsteadOf(fleet("home")));
+        assert_eq!(known.meet(&fleet("named"), 0), FleetMet::Known);
+        assert_eq!(known.meet(&fleet("invented"), 0), FleetMet::New);
+        assert_eq!(known.meet(&fleet("home"), 1), FleetMet::New);
+        assert_eq!(known.meet(&fleet("work"), 2), FleetMet::NoRoom, "all were heard just now");
+        assert_eq!(known.meet(&fleet("home"), SILENT_US), FleetMet::Known);
+        assert_eq!(known.meet(&fleet("work"), SILENT_US), FleetMet::InsteadOf(fleet("invented")));
+        assert_eq!(known.meet(&fleet("invented"), SILENT_US + 1), FleetMet::NoRoom);
+        assert_eq!(known.meet(&fleet("invented"), 3 * SILENT_US), FleetMet::InsteadOf(fleet("home")));
         assert_eq!(known.names(), ["invented", "named", "work"].map(fleet).into());
     }
 
@@ -140,6 +140,6 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_blocks_nobody() {
         let mut known = KnownFleets::new([], vec![(fleet("old"), i64::MAX)], 1);
-        assert_eq!(known.meet(&fleet("new"), 5), Met::InsteadOf(fleet("old")));
+        assert_eq!(known.meet(&fleet("new"), 5), FleetMet::InsteadOf(fleet("old")));
     }
 }

@@ -4,37 +4,37 @@
 use std::fmt::Display;
 
 use oddline_core::{
-    event::Entry,
+    event::SpoolEntry,
     id::Epoch,
-    topic::{Channel, Topic, TopicError},
+    topic::{Channel, MqttTopic, TopicError},
     wire::{self, BodyEntry, JsonBatch, JsonEntry, JsonError, MAGIC, ModelState, RolloutError, WireError},
 };
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    broker::acl::Denied,
-    fleet::{Fleets, WORD_BYTES_MAX},
-    store::{Batch, Birth, Body, Heard, SEQUENCE_MAX, Said, Who},
+    broker::acl::AccessDenied,
+    fleet::{ServedFleets, WORD_BYTES_MAX},
+    store::{AgentBirth, AgentKey, AgentReport, BatchBody, ReceivedBatch, ReportBody, SEQUENCE_MAX},
     text::{line, shown},
 };
 
 /// What a message means.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Incoming {
+pub enum IncomingMessage {
     /// Entries of an agent: what can be read and what cannot, in the order of their sequences, one batch at least.
-    Entries(Who, Vec<Batch>),
+    Entries(AgentKey, Vec<ReceivedBatch>),
     /// Something an agent said of itself.
-    Heard(Heard),
+    Heard(AgentReport),
     /// A retained message about models that the broker still has.
-    Kept(Topic),
+    Kept(MqttTopic),
     /// Nothing to do: a retained word was cleared.
     Nothing,
 }
 
 /// Why a message means nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum IngestRefusal {
     /// Not one of our topics.
     #[error(transparent)]
     Topic(#[from] TopicError),
@@ -61,7 +61,7 @@ pub enum Refusal {
     Model(#[from] RolloutError),
     /// A fleet that this collector does not serve, or one too many.
     #[error(transparent)]
-    Fleet(#[from] Denied),
+    Fleet(#[from] AccessDenied),
     /// A birth that names somebody else.
     #[error("the birth says {said}")]
     Name {
@@ -85,18 +85,18 @@ struct ReadBirth {
 
 /// An agent's status, as far as it is used here.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct Status {
+pub struct ReportedStatus {
     /// `up` or `down`.
     pub state: String,
     /// Its figures while it is up.
     #[serde(default)]
-    pub figures: Option<Figures>,
+    pub figures: Option<ReportedFigures>,
 }
 
 /// An agent's figures; an older or newer agent may lack some.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Figures {
+pub struct ReportedFigures {
     /// Version of the model in use.
     pub model: Option<u64>,
     /// Records judged since its start.
@@ -115,26 +115,26 @@ pub struct Figures {
 ///
 /// # Errors
 /// When it means nothing.
-pub fn read(topic: &str, payload: &[u8], retained: bool) -> Result<Incoming, Refusal> {
+pub fn read(topic: &str, payload: &[u8], retained: bool) -> Result<IncomingMessage, IngestRefusal> {
     let (who, channel) = match topic.parse()? {
-        Topic::Agent(fleet, agent, channel) => (Who { fleet, agent }, channel),
-        model @ Topic::Model(..) if retained && !payload.is_empty() => return Ok(Incoming::Kept(model)),
-        Topic::Model(..) => return Ok(Incoming::Nothing),
+        MqttTopic::Agent(fleet, agent, channel) => (AgentKey { fleet, agent }, channel),
+        model @ MqttTopic::Model(..) if retained && !payload.is_empty() => return Ok(IncomingMessage::Kept(model)),
+        MqttTopic::Model(..) => return Ok(IncomingMessage::Nothing),
     };
     if channel == Channel::Events {
-        return batches(&who, payload).map(|batches| Incoming::Entries(who, batches));
+        return batches(&who, payload).map(|batches| IncomingMessage::Entries(who, batches));
     }
     if payload.is_empty() {
-        return Ok(Incoming::Nothing);
+        return Ok(IncomingMessage::Nothing);
     }
-    let heard = |said| Ok(Incoming::Heard(Heard { who: who.clone(), said, retained }));
+    let heard = |said| Ok(IncomingMessage::Heard(AgentReport { who: who.clone(), said, retained }));
     match channel {
         Channel::Birth => heard(birth(&who, payload)?),
         Channel::Status => heard(status(payload)?),
-        Channel::ModelState => heard(Said::Model(ModelState::from_json(payload)?, text(payload))),
-        Channel::ModelDesired if retained => Ok(Incoming::Kept(Topic::Agent(who.fleet, who.agent, channel))),
-        Channel::ModelDesired => Ok(Incoming::Nothing),
-        Channel::Ack | Channel::Training | Channel::Events => Err(Refusal::Direction),
+        Channel::ModelState => heard(ReportBody::Model(ModelState::from_json(payload)?, text(payload))),
+        Channel::ModelDesired if retained => Ok(IncomingMessage::Kept(MqttTopic::Agent(who.fleet, who.agent, channel))),
+        Channel::ModelDesired => Ok(IncomingMessage::Nothing),
+        Channel::Ack | Channel::Training | Channel::Events => Err(IngestRefusal::Direction),
     }
 }
 
@@ -142,12 +142,17 @@ pub fn read(topic: &str, payload: &[u8], retained: bool) -> Result<Incoming, Ref
 ///
 /// # Errors
 /// When it is not.
-pub fn served(incoming: Incoming, fleets: &Fleets) -> Result<Incoming, Refusal> {
+pub fn served(incoming: IncomingMessage, fleets: &ServedFleets) -> Result<IncomingMessage, IngestRefusal> {
     match &incoming {
-        Incoming::Entries(who, _) | Incoming::Heard(Heard { who, .. }) if !fleets.serves(&who.fleet) => {
-            Err(Denied::Fleet.into())
+        IncomingMessage::Entries(who, _) | IncomingMessage::Heard(AgentReport { who, .. })
+            if !fleets.serves(&who.fleet) =>
+        {
+            Err(AccessDenied::Fleet.into())
         }
-        Incoming::Entries(..) | Incoming::Heard(_) | Incoming::Kept(_) | Incoming::Nothing => Ok(incoming),
+        IncomingMessage::Entries(..)
+        | IncomingMessage::Heard(_)
+        | IncomingMessage::Kept(_)
+        | IncomingMessage::Nothing => Ok(incoming),
     }
 }
 
@@ -155,7 +160,7 @@ pub fn served(incoming: Incoming, fleets: &Fleets) -> Result<Incoming, Refusal> 
 ///
 /// # Errors
 /// What is wrong with it, or with the first of its entries that cannot be read.
-pub fn entries(payload: &[u8]) -> Result<(u64, Vec<Entry>), String> {
+pub fn entries(payload: &[u8]) -> Result<(u64, Vec<SpoolEntry>), String> {
     if payload.starts_with(&MAGIC) {
         let batch = wire::decode(payload).map_err(|e| e.to_string())?;
         let read = wire::decode_body(&batch).map_err(|e| e.to_string())?;
@@ -172,9 +177,9 @@ fn unreadable(sequence: u64, reason: &impl Display) -> String {
     line(&format!("entry {sequence}: {reason}"))
 }
 
-fn batches(who: &Who, payload: &[u8]) -> Result<Vec<Batch>, Refusal> {
+fn batches(who: &AgentKey, payload: &[u8]) -> Result<Vec<ReceivedBatch>, IngestRefusal> {
     let (header, bodies) = if payload.first() == Some(&b'{') {
-        let JsonBatch { header, entries } = wire::decode_json(payload).map_err(Refusal::JsonBatch)?;
+        let JsonBatch { header, entries } = wire::decode_json(payload).map_err(IngestRefusal::JsonBatch)?;
         let read = entries.into_iter().map(|read| (read.entry, read.sequence));
         let read = read.map(|(entry, at)| entry.map_err(|(reason, value)| (unreadable(at, &reason), value)));
         let pack = |first, values: &[Value]| wire::encode_json_values(header.epoch, first, values);
@@ -194,23 +199,23 @@ fn batches(who: &Who, payload: &[u8]) -> Result<Vec<Batch>, Refusal> {
             }
             Err(reason) => {
                 let (count, payload, reason) = (header.count.into(), payload.to_vec(), line(&reason.to_string()));
-                (header, vec![(header.first_sequence, Body::Unreadable { count, payload, reason })])
+                (header, vec![(header.first_sequence, BatchBody::Unreadable { count, payload, reason })])
             }
         }
     };
     if header.last_sequence() > SEQUENCE_MAX {
-        return Err(Refusal::Sequence(header.last_sequence()));
+        return Err(IngestRefusal::Sequence(header.last_sequence()));
     }
-    let batch = |(first, body)| Batch { who: who.clone(), epoch: header.epoch, first, body };
+    let batch = |(first, body)| ReceivedBatch { who: who.clone(), epoch: header.epoch, first, body };
     Ok(bodies.into_iter().map(batch).collect())
 }
 
 /// What can be read and what cannot, each in runs that have no hole; `pack` makes a batch of what cannot.
 fn runs<T>(
     first: u64,
-    read: impl Iterator<Item = Result<Entry, (String, T)>>,
+    read: impl Iterator<Item = Result<SpoolEntry, (String, T)>>,
     pack: impl Fn(u64, &[T]) -> Vec<u8>,
-) -> Vec<(u64, Body)> {
+) -> Vec<(u64, BatchBody)> {
     let mut runs = Vec::new();
     let mut read = (first..).zip(read).peekable();
     while let Some(first) = read.peek().map(|(sequence, _)| *sequence) {
@@ -219,7 +224,7 @@ fn runs<T>(
             entries.push(entry);
         }
         if !entries.is_empty() {
-            runs.push((first, Body::Entries(entries)));
+            runs.push((first, BatchBody::Entries(entries)));
             continue;
         }
         let (mut kept, mut reason) = (Vec::new(), None);
@@ -228,29 +233,29 @@ fn runs<T>(
             kept.push(what);
         }
         let (count, payload) = (kept.len() as u64, pack(first, &kept));
-        runs.push((first, Body::Unreadable { count, payload, reason: reason.unwrap_or_default() }));
+        runs.push((first, BatchBody::Unreadable { count, payload, reason: reason.unwrap_or_default() }));
     }
     runs
 }
 
-fn birth(who: &Who, payload: &[u8]) -> Result<Said, Refusal> {
+fn birth(who: &AgentKey, payload: &[u8]) -> Result<ReportBody, IngestRefusal> {
     let read: ReadBirth = word(payload)?;
     if read.fleet != who.fleet.as_str() || read.agent != who.agent.as_str() {
-        return Err(Refusal::Name { said: shown(&format!("{}/{}", read.fleet, read.agent)) });
+        return Err(IngestRefusal::Name { said: shown(&format!("{}/{}", read.fleet, read.agent)) });
     }
     let ReadBirth { epoch, oldest, boot, version, .. } = read;
-    Ok(Said::Birth(Birth { epoch, oldest, boot, version }, text(payload)))
+    Ok(ReportBody::Birth(AgentBirth { epoch, oldest, boot, version }, text(payload)))
 }
 
-fn status(payload: &[u8]) -> Result<Said, Refusal> {
-    let read: Status = word(payload)?;
+fn status(payload: &[u8]) -> Result<ReportBody, IngestRefusal> {
+    let read: ReportedStatus = word(payload)?;
     let model = read.figures.as_ref().and_then(|figures| figures.model);
-    Ok(Said::Status { up: read.state == "up", model, text: text(payload) })
+    Ok(ReportBody::Status { up: read.state == "up", model, text: text(payload) })
 }
 
-fn word<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {
+fn word<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, IngestRefusal> {
     if payload.len() > WORD_BYTES_MAX {
-        return Err(Refusal::TooLarge(payload.len()));
+        return Err(IngestRefusal::TooLarge(payload.len()));
     }
     Ok(serde_json::from_slice(payload)?)
 }
@@ -263,7 +268,7 @@ fn text(payload: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{Extras, SourceFault, Stamp, Text},
+        event::{BoundedText, ClockStamp, Extras, SourceFault},
         id::BootId,
         time::EventTime,
         wire::{encode_batch, encode_json},
@@ -274,20 +279,24 @@ mod tests {
 
     const EVENTS: &str = "oddline/v1/home/pi/events";
 
-    fn entry() -> Entry {
-        let fault = SourceFault { source: Text::cut("a.log"), cause: Text::cut("gone"), extras: Extras::default() };
-        let stamp = Stamp { boot: BootId([1; 16]), monotonic_us: 1, wall: EventTime::from_micros(2) };
-        Entry { event: oddline_core::event::Event::SourceFailed(fault), stamp }
+    fn entry() -> SpoolEntry {
+        let fault = SourceFault {
+            source: BoundedText::cut("a.log"),
+            cause: BoundedText::cut("gone"),
+            extras: Extras::default(),
+        };
+        let stamp = ClockStamp { boot: BootId([1; 16]), monotonic_us: 1, wall: EventTime::from_micros(2) };
+        SpoolEntry { event: oddline_core::event::Event::SourceFailed(fault), stamp }
     }
 
-    fn all(payload: &[u8]) -> Vec<Batch> {
+    fn all(payload: &[u8]) -> Vec<ReceivedBatch> {
         match read(EVENTS, payload, false).unwrap() {
-            Incoming::Entries(_, batches) => batches,
+            IncomingMessage::Entries(_, batches) => batches,
             other => panic!("{other:?}"),
         }
     }
 
-    fn taken(payload: &[u8]) -> Batch {
+    fn taken(payload: &[u8]) -> ReceivedBatch {
         let mut batches = all(payload);
         assert_eq!(batches.len(), 1, "{batches:?}");
         batches.remove(0)
@@ -308,17 +317,19 @@ mod tests {
     fn a_body_of_a_newer_agent_is_kept_whole_and_a_bad_header_is_refused() {
         let epoch = Epoch::from_random(5);
         let newer = encode_batch(epoch, 7, &[vec![200, 1], vec![200, 2]]).unwrap();
-        let Body::Unreadable { count: 2, payload, reason } = taken(&newer).body else { panic!("it cannot be read") };
+        let BatchBody::Unreadable { count: 2, payload, reason } = taken(&newer).body else {
+            panic!("it cannot be read")
+        };
         assert!(payload == newer && reason.starts_with("entry 7: it holds event 200"), "{reason}");
         let text = String::from_utf8(encode_json(epoch, 7, &[entry()])).unwrap().replace("source_failed", "newer");
-        assert!(matches!(taken(text.as_bytes()).body, Body::Unreadable { count: 1, .. }));
+        assert!(matches!(taken(text.as_bytes()).body, BatchBody::Unreadable { count: 1, .. }));
         for at in 0..newer.len() {
             let mut flipped = newer.clone();
             flipped[at] ^= 1;
             assert!(read(EVENTS, &flipped, false).is_err(), "byte {at}");
         }
         let beyond = encode_batch(epoch, SEQUENCE_MAX, &[vec![0], vec![0]]).unwrap();
-        assert!(matches!(read(EVENTS, &beyond, false), Err(Refusal::Sequence(_))));
+        assert!(matches!(read(EVENTS, &beyond, false), Err(IngestRefusal::Sequence(_))));
     }
 
     #[test]
@@ -337,9 +348,11 @@ mod tests {
             let batches = all(&payload);
             let bounds: Vec<(u64, u64)> = batches.iter().map(|batch| (batch.first, batch.last())).collect();
             assert_eq!(bounds, [(7, 7), (8, 9), (10, 11)]);
-            assert_eq!(batches[0].body, Body::Entries(vec![entry()]));
-            assert_eq!(batches[2].body, Body::Entries(vec![entry(), entry()]));
-            let Body::Unreadable { count: 2, payload, reason } = &batches[1].body else { panic!("it cannot be read") };
+            assert_eq!(batches[0].body, BatchBody::Entries(vec![entry()]));
+            assert_eq!(batches[2].body, BatchBody::Entries(vec![entry(), entry()]));
+            let BatchBody::Unreadable { count: 2, payload, reason } = &batches[1].body else {
+                panic!("it cannot be read")
+            };
             assert!(reason.starts_with("entry 8: "), "{reason}");
             let again = all(payload);
             assert_eq!((again.len(), again[0].first, again[0].last()), (1, 8, 9), "it is a batch of its own");
@@ -350,7 +363,7 @@ mod tests {
     #[test]
     fn words_are_read_and_liars_are_not() {
         let birth = r#"{"fleet":"home","agent":"pi","epoch":"1","oldest":1,"new":{}}"#;
-        assert!(matches!(read("oddline/v1/home/pi/birth", birth.as_bytes(), true), Ok(Incoming::Heard(_))));
+        assert!(matches!(read("oddline/v1/home/pi/birth", birth.as_bytes(), true), Ok(IncomingMessage::Heard(_))));
         let refusal = read("oddline/v1/home/web/birth", birth.as_bytes(), true).unwrap_err().to_string();
         assert_eq!(refusal, "the birth says home/pi");
         let liar = birth.replace("home", "x\\nINFO ok");
@@ -358,26 +371,26 @@ mod tests {
         assert_eq!(refusal, "the birth says x\u{fffd}INFO ok/pi");
         let long = birth.replace("home", &"x".repeat(60_000));
         assert!(read("oddline/v1/home/pi/birth", long.as_bytes(), true).unwrap_err().to_string().len() < 200);
-        assert_eq!(read("oddline/v1/home/pi/birth", b"", true).unwrap(), Incoming::Nothing);
+        assert_eq!(read("oddline/v1/home/pi/birth", b"", true).unwrap(), IncomingMessage::Nothing);
         let long = format!("\"{}\"", "x".repeat(WORD_BYTES_MAX));
-        assert!(matches!(read("oddline/v1/home/pi/status", long.as_bytes(), true), Err(Refusal::TooLarge(_))));
+        assert!(matches!(read("oddline/v1/home/pi/status", long.as_bytes(), true), Err(IngestRefusal::TooLarge(_))));
         for (topic, payload) in [("oddline/v1/home/pi/ack", "x"), ("oddline/v1/home/pi/training", "x"), ("other", "x")]
         {
             assert!(read(topic, payload.as_bytes(), false).is_err(), "{topic}");
         }
-        let down = Said::Status { up: false, model: None, text: r#"{"state":"down","figures":null}"#.to_owned() };
+        let down = ReportBody::Status { up: false, model: None, text: r#"{"state":"down","figures":null}"#.to_owned() };
         let heard = read("oddline/v1/home/pi/status", br#"{"state":"down","figures":null}"#, false).unwrap();
-        assert!(matches!(heard, Incoming::Heard(Heard { said, .. }) if said == down));
+        assert!(matches!(heard, IncomingMessage::Heard(AgentReport { said, .. }) if said == down));
     }
 
     #[test]
     fn only_fleets_that_are_served_are_heard() {
-        let fleets = Fleets::Only(["home".parse().unwrap()].into());
+        let fleets = ServedFleets::Only(["home".parse().unwrap()].into());
         let down = br#"{"state":"down","figures":null}"#;
         for (fleet, is_served) in [("home", true), ("shop", false)] {
             let heard = read(&format!("oddline/v1/{fleet}/pi/status"), down, false).unwrap();
             assert_eq!(served(heard.clone(), &fleets).is_ok(), is_served, "{fleet}");
-            assert!(served(heard, &Fleets::Every).is_ok());
+            assert!(served(heard, &ServedFleets::Every).is_ok());
             let packed = encode_json(Epoch::from_random(5), 7, &[entry()]);
             let batch = read(&format!("oddline/v1/{fleet}/pi/events"), &packed, false).unwrap();
             assert_eq!(served(batch, &fleets).is_ok(), is_served, "{fleet}");
@@ -388,8 +401,8 @@ mod tests {
         #[test]
         fn random_bytes_are_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0..6_usize) {
             let topics = ["events", "birth", "status", "model/state", "model/desired", "ack"];
-            let _: Result<Incoming, Refusal> = read(&format!("oddline/v1/home/pi/{}", topics[at]), &bytes, false);
-            let _: Result<(u64, Vec<Entry>), String> = entries(&bytes);
+            let _: Result<IncomingMessage, IngestRefusal> = read(&format!("oddline/v1/home/pi/{}", topics[at]), &bytes, false);
+            let _: Result<(u64, Vec<SpoolEntry>), String> = entries(&bytes);
         }
     }
 }

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use oddline_collector::{
-    args::{Cli, Command},
+    args::{CollectorCli, CollectorCommand},
     commands::{self, remark},
     error::CommandError,
     pages, process,
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = CollectorCli::parse();
     oddline_logging::start(cli.log_level.clone());
     // Two providers are linked in: the broker brings another than the rest.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -28,13 +28,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn act(cli: &Cli) -> Result<(), CommandError> {
-    if let Command::Pages { dir } = &cli.command {
-        return oddline_cli::pages::write(Cli::command(), pages::SECTIONS, dir).map_err(CommandError::Output);
+fn act(cli: &CollectorCli) -> Result<(), CommandError> {
+    if let CollectorCommand::Pages { dir } = &cli.command {
+        return oddline_cli::pages::write(CollectorCli::command(), pages::SECTIONS, dir).map_err(CommandError::Output);
     }
     let config = commands::configured(cli)?;
     match &cli.command {
-        Command::Run => commands::at_home(&config.store.clone(), || process::run(config)),
+        CollectorCommand::Run => commands::at_home(&config.store.clone(), || process::run(config)),
         _ => commands::answer(cli, &config, &mut std::io::stdout().lock()),
     }
 }

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use crate::{
-    args::{Enroll, Output},
+    args::{EnrollArgs, OutputArgs},
     clock::now,
-    config::Config,
-    enroll::{Authority, EnrollError, Renewal, Request},
+    config::CollectorConfig,
+    enroll::{Authority, BundleRenewal, EnrollError, Request},
     error::CommandError,
     process::{authority, new_authority},
     show::{
-        Format,
-        table::{Lean, Table},
+        OutputFormat,
+        table::{ColumnAlign, OutputTable},
     },
 };
 
@@ -22,11 +22,11 @@ const DEFAULT_FLEET: &str = "home";
 ///
 /// # Errors
 /// When the name is taken, or a file cannot be written.
-pub fn enroll(config: &Config, args: &Enroll) -> Result<String, CommandError> {
+pub fn enroll(config: &CollectorConfig, args: &EnrollArgs) -> Result<String, CommandError> {
     let authority = authority(&config.state)?;
-    let Enroll { agent, fleet, broker, trusted_key, out, renew } = args.clone();
+    let EnrollArgs { agent, fleet, broker, trusted_key, out, renew } = args.clone();
     let bundle = if renew {
-        authority.renew(&Renewal { agent, fleet, broker, trusted_keys: trusted_key }, &out, now())?
+        authority.renew(&BundleRenewal { agent, fleet, broker, trusted_keys: trusted_key }, &out, now())?
     } else {
         let fleet = fleet.unwrap_or_else(|| DEFAULT_FLEET.parse().expect("the name of a fleet"));
         let broker = broker.unwrap_or_default();
@@ -45,7 +45,7 @@ pub fn enroll(config: &Config, args: &Enroll) -> Result<String, CommandError> {
 ///
 /// # Errors
 /// When a name is none, or a file cannot be written.
-pub fn enroll_broker(config: &Config, names: &[String], out: &Path) -> Result<String, CommandError> {
+pub fn enroll_broker(config: &CollectorConfig, names: &[String], out: &Path) -> Result<String, CommandError> {
     let authority = authority(&config.state)?;
     let expires = authority.outside(names, out, now())?;
     Ok(format!(
@@ -57,12 +57,12 @@ pub fn enroll_broker(config: &Config, names: &[String], out: &Path) -> Result<St
 }
 
 /// A new authority is worth a word: somebody may have lost the one before.
-fn note(authority: &Authority, config: &Config) -> String {
+fn note(authority: &Authority, config: &CollectorConfig) -> String {
     if authority.is_new() { format!("{}\n", new_authority(&config.state)) } else { String::new() }
 }
 
 /// The authority, if there is one, in a folder that must be there: a path with a mistake in it is not an empty fleet.
-fn existing(config: &Config) -> Result<Option<Authority>, CommandError> {
+fn existing(config: &CollectorConfig) -> Result<Option<Authority>, CommandError> {
     if !config.state.is_dir() {
         return Err(CommandError::Name(format!(
             "there is no folder {}: is that the `state` of this collector? `enroll` makes it at its first use",
@@ -76,7 +76,7 @@ fn existing(config: &Config) -> Result<Option<Authority>, CommandError> {
 ///
 /// # Errors
 /// When it has none, or a file cannot be written.
-pub fn revoke(config: &Config, agent: &oddline_core::id::AgentName) -> Result<String, CommandError> {
+pub fn revoke(config: &CollectorConfig, agent: &oddline_core::id::AgentName) -> Result<String, CommandError> {
     // Where there is no authority nobody has a certificate, and none is made by asking.
     if existing(config)?.is_none() {
         return Err(EnrollError::NotEnrolled(agent.clone()).into());
@@ -89,14 +89,14 @@ pub fn revoke(config: &Config, agent: &oddline_core::id::AgentName) -> Result<St
 ///
 /// # Errors
 /// When a record cannot be read.
-pub fn enrolled(config: &Config, output: Output) -> Result<String, CommandError> {
+pub fn enrolled(config: &CollectorConfig, output: OutputArgs) -> Result<String, CommandError> {
     let agents = existing(config)?.map_or(Ok(Vec::new()), |authority| authority.agents(now()))?;
-    let mut table = Table::new(&[
-        ("agent", Lean::Left),
-        ("fleet", Lean::Left),
-        ("certificates", Lean::Right),
-        ("until", Lean::Left),
-        ("note", Lean::Left),
+    let mut table = OutputTable::new(&[
+        ("agent", ColumnAlign::Left),
+        ("fleet", ColumnAlign::Left),
+        ("certificates", ColumnAlign::Right),
+        ("until", ColumnAlign::Left),
+        ("note", ColumnAlign::Left),
     ]);
     let note = |is_due: bool| if is_due { "renew it" } else { "" };
     for agent in &agents {
@@ -109,10 +109,10 @@ pub fn enrolled(config: &Config, output: Output) -> Result<String, CommandError>
         ]);
     }
     Ok(match output.format() {
-        Format::Table if table.is_empty() => "nobody is enrolled yet\n".to_owned(),
-        Format::Table => table.to_text(),
-        Format::Csv => table.to_csv(),
-        Format::Json => {
+        OutputFormat::Table if table.is_empty() => "nobody is enrolled yet\n".to_owned(),
+        OutputFormat::Table => table.to_text(),
+        OutputFormat::Csv => table.to_csv(),
+        OutputFormat::Json => {
             let all = agents.iter().map(|agent| {
                 let serials: Vec<&str> = agent.serials.iter().map(crate::enroll::revoked::Serial::as_str).collect();
                 serde_json::json!({

@@ -1,10 +1,10 @@
 //! What the collector's man page says beyond its arguments: files, environment, exit codes.
 
-use oddline_cli::pages::Section;
+use oddline_cli::pages::ManSection;
 
 /// The parts, in their order.
-pub const SECTIONS: &[Section] = &[
-    Section {
+pub const SECTIONS: &[ManSection] = &[
+    ManSection {
         title: "FILES",
         entries: &[
             ("/etc/oddline/collector.toml", "the configuration; without it a broker on 127.0.0.1 and SQLite"),
@@ -13,7 +13,7 @@ pub const SECTIONS: &[Section] = &[
             ("/var/lib/oddline/collector/", "beside it the authority that signs the agents' certificates"),
         ],
     },
-    Section {
+    ManSection {
         title: "ENVIRONMENT",
         entries: &[
             ("ODDLINE_*", "settings laid over the files: ODDLINE_EMBEDDED_LISTEN is listen in [embedded]"),
@@ -23,11 +23,11 @@ pub const SECTIONS: &[Section] = &[
             ("PGPASSFILE", "the file of PostgreSQL passwords"),
         ],
     },
-    Section {
+    ManSection {
         title: "SIGNALS",
         entries: &[("SIGTERM, SIGINT", "takes no more messages, stores and acknowledges what it has, ends")],
     },
-    Section {
+    ManSection {
         title: "EXIT STATUS",
         entries: &[
             ("0", "done"),
@@ -40,7 +40,7 @@ pub const SECTIONS: &[Section] = &[
             ("78", "the configuration has mistakes; all of them are listed"),
         ],
     },
-    Section {
+    ManSection {
         title: "SEE ALSO",
         entries: &[("oddline-agent(1), oddline-trainer(1), mosquitto(8), systemd.service(5)", "")],
     },

@@ -16,19 +16,19 @@ const ATTEMPTS_TOLD_MAX: u32 = 8;
 const ATTEMPTS_PER_LINE: u32 = 30;
 /// How long the database has been failing.
 #[derive(Debug)]
-pub struct Patience {
+pub struct RetryState {
     began: Instant,
     wait: Duration,
     attempts: u32,
 }
 
-impl Default for Patience {
+impl Default for RetryState {
     fn default() -> Self {
         Self { began: Instant::now(), wait: RETRY_MIN, attempts: 0 }
     }
 }
 
-impl Patience {
+impl RetryState {
     /// Whether the same is to be tried again after this error.
     #[must_use]
     pub fn lasts(&self, error: &StoreError) -> bool {
@@ -63,22 +63,22 @@ mod tests {
     #[test]
     fn a_full_disk_is_waited_for_and_others_for_five_minutes() {
         let long_ago = Instant::now().checked_sub(GIVE_UP_AFTER).unwrap();
-        let patience = Patience { began: long_ago, ..Patience::default() };
+        let patience = RetryState { began: long_ago, ..RetryState::default() };
         assert!(patience.lasts(&StoreError::Full(String::new())));
         assert!(
-            !patience.lasts(&StoreError::Unknown(String::new())) && Patience::default().lasts(&StoreError::Conflict)
+            !patience.lasts(&StoreError::Unknown(String::new())) && RetryState::default().lasts(&StoreError::Conflict)
         );
-        assert!(!Patience::default().lasts(&StoreError::Refused(String::new())));
+        assert!(!RetryState::default().lasts(&StoreError::Refused(String::new())));
     }
 
     #[test]
     fn waits_grow_and_lines_become_few() {
-        let mut patience = Patience::default();
+        let mut patience = RetryState::default();
         let told = (0..300).filter(|_| {
             assert!(patience.next_wait() <= RETRY_MAX);
             patience.is_told()
         });
         assert_eq!(told.count(), 8 + 10);
-        assert!(patience.took().is_some() && Patience::default().took().is_none());
+        assert!(patience.took().is_some() && RetryState::default().took().is_none());
     }
 }

@@ -14,19 +14,19 @@ use tokio::{
 };
 
 use crate::{
-    broker::{self, Broker, Limits, Tls},
+    broker::{self, BrokerLimits, EmbeddedBroker, Tls},
     clock::{now, now_us},
-    config::{self, Config},
+    config::{self, CollectorConfig},
     enroll::Authority,
     error::CommandError,
-    fleet::{COLLECTOR, Fleets},
+    fleet::{COLLECTOR, ServedFleets},
     link::{
         self,
-        settings::{Access, Settings},
+        settings::{BrokerAccess, LinkSettings},
     },
-    run::{Collector, Shared},
-    serve::{self as api, Pulse, Server, Sources},
-    store::{Address, Mode, Store, StoreError},
+    run::{RunningCollector, SharedParts},
+    serve::{self as api, HealthStatus, HttpServer, ServeSources},
+    store::{DatabaseAddress, OpenMode, Store, StoreError},
     subscribe::UNSETTLED_MAX,
 };
 
@@ -40,7 +40,7 @@ const ROOM_TICK: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// What ended it before.
-pub async fn run(config: Config) -> Result<(), CommandError> {
+pub async fn run(config: CollectorConfig) -> Result<(), CommandError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::System)?;
     let stop = async move {
@@ -60,7 +60,7 @@ pub async fn run(config: Config) -> Result<(), CommandError> {
         Some(settings) => Some(open_api(settings, &store, collector.shared()).await?),
         None => None,
     };
-    let done = work(collector, broker, Who { name, fleets, state }, stop).await;
+    let done = work(collector, broker, ListenNames { name, fleets, state }, stop).await;
     if let Some(server) = server {
         server.stop().await;
     }
@@ -68,10 +68,10 @@ pub async fn run(config: Config) -> Result<(), CommandError> {
 }
 
 /// Opens the store, as soon as its disk has room.
-async fn open(config: &Config) -> Result<Collector, StoreError> {
+async fn open(config: &CollectorConfig) -> Result<RunningCollector, StoreError> {
     let mut is_told = false;
     loop {
-        match Collector::open(config.clone()).await {
+        match RunningCollector::open(config.clone()).await {
             Err(StoreError::Full(_)) if is_told => {}
             Err(error @ StoreError::Full(_)) => {
                 warn!("{error}; it begins as soon as there is some");
@@ -84,53 +84,61 @@ async fn open(config: &Config) -> Result<Collector, StoreError> {
 }
 
 /// Whose collector it is, for the broker.
-struct Who {
+struct ListenNames {
     name: String,
     fleets: Vec<FleetName>,
     state: PathBuf,
 }
 
 /// The API beside it, with connections of its own to the database.
-async fn open_api(settings: api::Settings, store: &Address, shared: Shared) -> Result<Server, CommandError> {
-    let store = Store::open(store, Mode::Use).await?;
+async fn open_api(
+    settings: api::ApiSettings,
+    store: &DatabaseAddress,
+    shared: SharedParts,
+) -> Result<HttpServer, CommandError> {
+    let store = Store::open(store, OpenMode::Use).await?;
     let figures = Arc::clone(&shared.figures);
-    let pulse = Arc::new(move || Pulse {
+    let pulse = Arc::new(move || HealthStatus {
         connected: figures.connected.load(Relaxed) == 1,
         queued: usize::try_from(figures.queued.load(Relaxed)).unwrap_or(usize::MAX),
         queue_max: UNSETTLED_MAX.into(),
         stands_for: figures.stands_for(now_us()),
     });
-    let sources = Sources { store, figures: shared.figures, live: shared.live, pulse };
-    let server = Server::start(settings, sources).await?;
+    let sources = ServeSources { store, figures: shared.figures, live: shared.live, pulse };
+    let server = HttpServer::start(settings, sources).await?;
     info!("the API is at http://{}/api/v1/", server.local_addr());
     Ok(server)
 }
 
 async fn work(
-    collector: Collector,
-    broker: config::Broker,
-    who: Who,
+    collector: RunningCollector,
+    broker: config::BrokerConfig,
+    who: ListenNames,
     stop: impl Future<Output = ()>,
 ) -> Result<(), CommandError> {
-    let Who { name, fleets, state } = who;
+    let ListenNames { name, fleets, state } = who;
     match broker {
-        config::Broker::Outside(broker, files) => {
-            let link = Settings {
+        config::BrokerConfig::Outside(broker, files) => {
+            let link = LinkSettings {
                 broker,
                 client_id: client_id(&name),
-                access: Access::Files(files),
+                access: BrokerAccess::Files(files),
                 jitter_seed: now_us().unsigned_abs(),
             };
             Ok(collector.run(link, stop).await?)
         }
-        config::Broker::Embedded(embedded) => {
-            let broker = Broker::start(settings(&embedded, fleets, &state)?).await?;
+        config::BrokerConfig::Embedded(embedded) => {
+            let broker = EmbeddedBroker::start(settings(&embedded, fleets, &state)?).await?;
             info!("agents connect to {}", broker.local_addr());
             let login = broker.login();
-            let address =
-                link::address::Address { host: login.address.ip().to_string(), port: login.address.port(), tls: false };
-            let access = Access::Login { user: login.user.clone(), password: login.password.clone().into_bytes() };
-            let link = Settings { broker: address, client_id: client_id(&name), access, jitter_seed: 1 };
+            let address = link::address::BrokerAddress {
+                host: login.address.ip().to_string(),
+                port: login.address.port(),
+                tls: false,
+            };
+            let access =
+                BrokerAccess::Login { user: login.user.clone(), password: login.password.clone().into_bytes() };
+            let link = LinkSettings { broker: address, client_id: client_id(&name), access, jitter_seed: 1 };
             let own_tls = embedded.tls.is_some() || embedded.names.is_empty();
             let renewal = (!own_tls).then(|| tokio::spawn(renew(state.clone(), embedded.names.clone())));
             let done = collector.run(link, stop).await;
@@ -145,10 +153,10 @@ async fn work(
 
 /// What the embedded broker is told. Names mean that its certificate comes from the authority of the agents.
 fn settings(
-    embedded: &config::Embedded,
+    embedded: &config::EmbeddedConfig,
     fleets: Vec<FleetName>,
     state: &Path,
-) -> Result<broker::Settings, CommandError> {
+) -> Result<broker::BrokerSettings, CommandError> {
     let tls = match &embedded.tls {
         Some((certificate, key, client_ca)) => Some(Tls {
             certificate: certificate.clone(),
@@ -172,7 +180,12 @@ fn settings(
             })
         }
     };
-    Ok(broker::Settings { listen: embedded.listen, tls, fleets: Fleets::these(fleets), limits: Limits::default() })
+    Ok(broker::BrokerSettings {
+        listen: embedded.listen,
+        tls,
+        fleets: ServedFleets::these(fleets),
+        limits: BrokerLimits::default(),
+    })
 }
 
 /// Renews the broker's certificate before it ends; the broker notices the new files by itself.

@@ -10,7 +10,7 @@ use std::{
 use oddline_core::{limits::MODEL_BYTES_MAX, profile::key, seal, wire::SIGNATURE_BYTES_MAX};
 use sha2::{Digest as _, Sha256};
 
-use crate::store::{ModelFile, Target, TargetError, Who};
+use crate::store::{AgentKey, ModelFile, RolloutTarget, TargetError};
 
 /// Bytes of a report that is kept with a model.
 const REPORT_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -108,11 +108,11 @@ pub fn read(model: &Path, report: Option<&Path>) -> Result<ModelFile, PushError>
 ///
 /// # Errors
 /// The first name that means none, or several.
-pub fn agents(names: &[String], known: &[Who]) -> Result<Target, TargetError> {
-    let full: Vec<String> = known.iter().map(Who::to_string).collect();
-    let mut found: Vec<Who> = Vec::new();
+pub fn agents(names: &[String], known: &[AgentKey]) -> Result<RolloutTarget, TargetError> {
+    let full: Vec<String> = known.iter().map(AgentKey::to_string).collect();
+    let mut found: Vec<AgentKey> = Vec::new();
     for name in names {
-        let matches: Vec<&Who> =
+        let matches: Vec<&AgentKey> =
             known.iter().filter(|who| who.agent.as_str() == name || who.to_string() == *name).collect();
         match matches.as_slice() {
             [] => {
@@ -128,7 +128,7 @@ pub fn agents(names: &[String], known: &[Who]) -> Result<Target, TargetError> {
             }
         }
     }
-    Ok(Target::Agents(found))
+    Ok(RolloutTarget::Agents(found))
 }
 
 fn signature(model: &Path) -> Result<String, PushError> {
@@ -272,12 +272,12 @@ mod tests {
 
     #[test]
     fn names_mean_agents() {
-        let who = |fleet: &str, agent: &str| Who { fleet: fleet.parse().unwrap(), agent: agent.parse().unwrap() };
+        let who = |fleet: &str, agent: &str| AgentKey { fleet: fleet.parse().unwrap(), agent: agent.parse().unwrap() };
         let known = [who("home", "pi"), who("work", "pi"), who("home", "web-1")];
         let names = |names: &[&str]| agents(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), &known);
         assert_eq!(
             names(&["web-1", "work/pi", "web-1"]).unwrap(),
-            Target::Agents(vec![who("home", "web-1"), who("work", "pi")])
+            RolloutTarget::Agents(vec![who("home", "web-1"), who("work", "pi")])
         );
         assert_eq!(names(&["web1"]).unwrap_err().to_string(), "no agent is called \"web1\": did you mean \"web-1\"?");
         assert_eq!(names(&["pi"]).unwrap_err().to_string(), "\"pi\" is in several fleets: say one of home/pi, work/pi");

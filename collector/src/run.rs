@@ -25,16 +25,16 @@ use tokio::{
 
 use crate::{
     clock::now_us,
-    config::Config,
+    config::CollectorConfig,
     error::{RunError, writer_ended},
     filters::{all_filters, filters_of},
-    fleet::{FLEETS_MAX, Fleets, KnownFleets},
-    ingest::{self, Incoming},
-    link::settings::Settings,
-    store::{Mode, Store, StoreError},
-    subscribe::{Happened, Link, Message, Subscriber},
+    fleet::{FLEETS_MAX, KnownFleets, ServedFleets},
+    ingest::{self, IncomingMessage},
+    link::settings::LinkSettings,
+    store::{OpenMode, Store, StoreError},
+    subscribe::{CollectorLink, ReceivedMessage, Subscriber, SubscriptionEvent},
     tasks::{desired::DesiredModels, lease::FleetLeases, quiet, retention},
-    writer::{self, Content, Figures, Item, Live, QUEUE_MAX, Writer},
+    writer::{self, BatchWriter, CollectorFigures, LiveStatus, QUEUE_MAX, WriteContent, WriterItem},
 };
 
 /// Where systemd names no watchdog.
@@ -47,37 +47,37 @@ const TOPIC_SHOWN_BYTES: usize = 256;
 
 /// What others (the API) may look at while it runs.
 #[derive(Debug, Clone)]
-pub struct Shared {
+pub struct SharedParts {
     /// The database.
     pub store: Store,
     /// What was done.
-    pub figures: Arc<Figures>,
+    pub figures: Arc<CollectorFigures>,
     /// Anomalies as they are stored.
-    pub live: Live,
+    pub live: LiveStatus,
 }
 
 /// A collector that is open and not yet at work.
 #[derive(Debug)]
-pub struct Collector {
-    config: Config,
-    shared: Shared,
+pub struct RunningCollector {
+    config: CollectorConfig,
+    shared: SharedParts,
 }
 
-impl Collector {
+impl RunningCollector {
     /// Opens the store.
     ///
     /// # Errors
     /// When it cannot be used.
-    pub async fn open(config: Config) -> Result<Self, StoreError> {
-        let store = Store::open(&config.store, Mode::Serve).await?;
+    pub async fn open(config: CollectorConfig) -> Result<Self, StoreError> {
+        let store = Store::open(&config.store, OpenMode::Serve).await?;
         info!("store {}", config.store);
-        let shared = Shared { store, figures: Arc::default(), live: writer::live() };
+        let shared = SharedParts { store, figures: Arc::default(), live: writer::live() };
         Ok(Self { config, shared })
     }
 
     /// What others may look at.
     #[must_use]
-    pub fn shared(&self) -> Shared {
+    pub fn shared(&self) -> SharedParts {
         self.shared.clone()
     }
 
@@ -85,10 +85,10 @@ impl Collector {
     ///
     /// # Errors
     /// When the database has failed for too long.
-    pub async fn run(self, link: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Shared { store, figures, live } = self.shared.clone();
+    pub async fn run(self, link: LinkSettings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let SharedParts { store, figures, live } = self.shared.clone();
         let is_shared = store.leases().are_shared();
-        let served = Fleets::these(self.config.fleets.clone());
+        let served = ServedFleets::these(self.config.fleets.clone());
         let mut before = store.fleets_heard(FLEETS_MAX).await?;
         before.retain(|(fleet, _)| served.serves(fleet));
         let known = KnownFleets::new(self.config.fleets.iter().cloned(), before, FLEETS_MAX);
@@ -97,7 +97,7 @@ impl Collector {
         let subscriber = Subscriber::start(link, filters);
         let newcomer = Arc::new(Notify::new());
         let (queue, items) = mpsc::channel(QUEUE_MAX);
-        let writer = Writer {
+        let writer = BatchWriter {
             store: store.clone(),
             link: subscriber.link(),
             figures: Arc::clone(&figures),
@@ -112,7 +112,7 @@ impl Collector {
         ];
         let link = subscriber.link();
         let desired = DesiredModels::new(store.clone(), subscriber.link());
-        let work = Work { figures, served, fleets, desired, queue, subscriber, link, newcomer };
+        let work = CollectorTasks { figures, served, fleets, desired, queue, subscriber, link, newcomer };
         notify::ready();
         let ended = work.until(stop, writer).await;
         notify::stopping();
@@ -123,19 +123,19 @@ impl Collector {
     }
 }
 
-struct Work {
-    figures: Arc<Figures>,
+struct CollectorTasks {
+    figures: Arc<CollectorFigures>,
     /// Which fleets the configuration serves.
-    served: Fleets,
+    served: ServedFleets,
     fleets: FleetLeases,
     desired: DesiredModels,
-    queue: mpsc::Sender<Item>,
+    queue: mpsc::Sender<WriterItem>,
     subscriber: Subscriber,
-    link: Link,
+    link: CollectorLink,
     newcomer: Arc<Notify>,
 }
 
-impl Work {
+impl CollectorTasks {
     async fn until(
         mut self,
         stop: impl Future<Output = ()>,
@@ -145,7 +145,7 @@ impl Work {
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(stop);
         let (queue, newcomer) = (self.queue.clone(), Arc::clone(&self.newcomer));
-        let mut waiting: Option<Item> = None;
+        let mut waiting: Option<WriterItem> = None;
         loop {
             tokio::select! {
                 () = &mut stop => break,
@@ -180,49 +180,49 @@ impl Work {
     }
 
     /// What goes into the queue because of it.
-    async fn happened(&mut self, happened: Happened) -> Option<Item> {
+    async fn happened(&mut self, happened: SubscriptionEvent) -> Option<WriterItem> {
         match happened {
-            Happened::Connected => {
+            SubscriptionEvent::Connected => {
                 info!("connected to the broker");
                 self.figures.connections.fetch_add(1, Relaxed);
                 self.figures.connected.store(1, Relaxed);
                 self.desired.connected();
                 self.tell().await;
             }
-            Happened::Lost { why, retry_in } => {
+            SubscriptionEvent::Lost { why, retry_in } => {
                 self.desired.lost();
                 self.figures.connected.store(0, Relaxed);
                 warn!("no connection to the broker: {why}; next attempt in {:.1} s", retry_in.as_secs_f64());
             }
-            Happened::Refused { why } => warn!("{why}"),
-            Happened::Message(message) => return self.message(message).await,
+            SubscriptionEvent::Refused { why } => warn!("{why}"),
+            SubscriptionEvent::Message(message) => return self.message(message).await,
         }
         None
     }
 
-    async fn message(&mut self, message: Message) -> Option<Item> {
-        let Message { topic, payload, retained, receipt } = message;
+    async fn message(&mut self, message: ReceivedMessage) -> Option<WriterItem> {
+        let ReceivedMessage { topic, payload, retained, receipt } = message;
         self.figures.messages.fetch_add(1, Relaxed);
         self.figures.bytes.fetch_add(payload.len() as u64, Relaxed);
         let read = ingest::read(&topic, &payload, retained).and_then(|read| ingest::served(read, &self.served));
         let content = match read {
-            Ok(Incoming::Entries(who, batches)) if self.fleets.is_ours(&who.fleet) => {
-                self.fleets.meet(&who.fleet).await.then_some(Content::Batches(batches))
+            Ok(IncomingMessage::Entries(who, batches)) if self.fleets.is_ours(&who.fleet) => {
+                self.fleets.meet(&who.fleet).await.then_some(WriteContent::Batches(batches))
             }
-            Ok(Incoming::Heard(heard)) => {
+            Ok(IncomingMessage::Heard(heard)) => {
                 let ours = self.fleets.meet(&heard.who.fleet).await;
-                ours.then_some(Content::Heard(heard))
+                ours.then_some(WriteContent::Heard(heard))
             }
-            Ok(Incoming::Entries(who, _)) => {
+            Ok(IncomingMessage::Entries(who, _)) => {
                 // Left from a time when the fleet was ours; its collector answers.
                 self.link.unsubscribe(filters_of(&who.fleet)).await;
                 None
             }
-            Ok(Incoming::Kept(topic)) => {
+            Ok(IncomingMessage::Kept(topic)) => {
                 self.desired.kept(topic);
                 None
             }
-            Ok(Incoming::Nothing) => None,
+            Ok(IncomingMessage::Nothing) => None,
             Err(refusal) => {
                 self.figures.refused.fetch_add(1, Relaxed);
                 let topic = &topic[..topic.floor_char_boundary(TOPIC_SHOWN_BYTES)];
@@ -230,7 +230,7 @@ impl Work {
                 None
             }
         };
-        Some(Item { content, receipt })
+        Some(WriterItem { content, receipt })
     }
 
     /// Tells the broker what agents should run.

@@ -8,9 +8,9 @@ const SECOND_US: i64 = 1_000_000;
 
 /// The zone that times are shown and read in.
 #[derive(Debug, Clone)]
-pub struct Zone(TimeZone);
+pub struct TimeZoneChoice(TimeZone);
 
-impl Zone {
+impl TimeZoneChoice {
     /// UTC.
     #[must_use]
     pub fn utc() -> Self {
@@ -45,7 +45,7 @@ impl Zone {
 
 /// A point in time as it was typed: `2h` (ago), `now`, a date, a date and a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum When {
+pub enum TimeArgument {
     /// So many microseconds ago.
     Ago(i64),
     /// Exactly then, microseconds.
@@ -59,7 +59,7 @@ pub enum When {
 #[error("{0:?} is no time: say 30m, 2h, 7d or 4w (ago), now, 2026-01-05, \"2026-01-05 13:00\" or RFC 3339")]
 pub struct WhenError(String);
 
-impl FromStr for When {
+impl FromStr for TimeArgument {
     type Err = WhenError;
 
     fn from_str(text: &str) -> Result<Self, WhenError> {
@@ -88,10 +88,10 @@ impl FromStr for When {
     }
 }
 
-impl When {
+impl TimeArgument {
     /// Microseconds since 1970.
     #[must_use]
-    pub fn resolve(&self, now_us: i64, zone: &Zone) -> i64 {
+    pub fn resolve(&self, now_us: i64, zone: &TimeZoneChoice) -> i64 {
         match self {
             Self::Ago(us) => now_us.saturating_sub(*us),
             Self::At(us) => *us,
@@ -106,9 +106,9 @@ impl When {
 
 /// A span as `5 s`, `12 min`, `3 h`, `4 d`.
 #[derive(Debug, Clone, Copy)]
-pub struct Span(pub i64);
+pub struct TimeSpan(pub i64);
 
-impl fmt::Display for Span {
+impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / SECOND_US;
         match seconds.abs() {
@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn what_people_type_is_understood() {
-        let (now, utc) = (at("2026-01-05T12:00:00Z"), Zone::utc());
-        let resolve = |text: &str| text.parse::<When>().unwrap().resolve(now, &utc);
+        let (now, utc) = (at("2026-01-05T12:00:00Z"), TimeZoneChoice::utc());
+        let resolve = |text: &str| text.parse::<TimeArgument>().unwrap().resolve(now, &utc);
         assert_eq!(resolve("2h"), at("2026-01-05T10:00:00Z"));
         assert_eq!(resolve("0s"), now);
         assert_eq!(resolve("now"), now);
@@ -139,25 +139,28 @@ mod tests {
         assert_eq!(resolve("2026-01-04"), at("2026-01-04T00:00:00Z"));
         assert_eq!(resolve("2026-01-04 07:30"), at("2026-01-04T07:30:00Z"));
         assert_eq!(resolve("2026-01-04T07:30:00+02:00"), at("2026-01-04T05:30:00Z"));
-        let berlin = Zone(TimeZone::fixed(jiff::tz::offset(2)));
-        assert_eq!("2026-01-04 07:30".parse::<When>().unwrap().resolve(now, &berlin), at("2026-01-04T05:30:00Z"));
+        let berlin = TimeZoneChoice(TimeZone::fixed(jiff::tz::offset(2)));
+        assert_eq!(
+            "2026-01-04 07:30".parse::<TimeArgument>().unwrap().resolve(now, &berlin),
+            at("2026-01-04T05:30:00Z")
+        );
         for bad in ["", "2x", "h", "-2h", "yesterday", "99999999999999999w", "2026-13-01"] {
-            assert!(bad.parse::<When>().is_err(), "{bad}");
+            assert!(bad.parse::<TimeArgument>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn times_are_shown_in_their_zone() {
         let us = at("2026-01-05T12:00:00.5Z");
-        assert_eq!(Zone::utc().show(us), "2026-01-05 12:00:00");
-        assert_eq!(Zone::utc().exact(us), "2026-01-05T12:00:00.5Z");
-        let zone = Zone(TimeZone::fixed(jiff::tz::offset(2)));
+        assert_eq!(TimeZoneChoice::utc().show(us), "2026-01-05 12:00:00");
+        assert_eq!(TimeZoneChoice::utc().exact(us), "2026-01-05T12:00:00.5Z");
+        let zone = TimeZoneChoice(TimeZone::fixed(jiff::tz::offset(2)));
         assert_eq!(
             (zone.show(us), zone.exact(us)),
             ("2026-01-05 14:00:00".into(), "2026-01-05T14:00:00.5+02:00".into())
         );
-        assert_eq!(Zone::utc().show(i64::MIN), "-9223372036854775808us");
-        assert_eq!(Span(119 * SECOND_US).to_string(), "119 s");
-        assert_eq!(Span(3 * 86_400 * SECOND_US).to_string(), "3 d");
+        assert_eq!(TimeZoneChoice::utc().show(i64::MIN), "-9223372036854775808us");
+        assert_eq!(TimeSpan(119 * SECOND_US).to_string(), "119 s");
+        assert_eq!(TimeSpan(3 * 86_400 * SECOND_US).to_string(), "3 d");
     }
 }

@@ -5,34 +5,34 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use oddline_core::{
-    event::Text,
+    event::BoundedText,
     id::{AgentName, FleetName, ModelHash},
-    topic::{Channel, Topic},
-    wire::{Desired, ModelId, SignedModel, encode_model},
+    topic::{Channel, MqttTopic},
+    wire::{DesiredModel, ModelId, SignedModel, encode_model},
 };
 
 use crate::{
-    store::{Store, StoreError, Wish},
-    subscribe::Link,
+    store::{DesiredRow, Store, StoreError},
+    subscribe::CollectorLink,
 };
 
 /// What the broker was told on this connection.
 #[derive(Debug)]
-pub struct Wishes {
+pub struct DesiredPublisher {
     store: Store,
-    link: Link,
-    told: BTreeMap<Key, Told>,
+    link: CollectorLink,
+    told: BTreeMap<DesiredKey, PublishedDesire>,
 }
 
 /// A retained topic, in an order: models before wishes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+enum DesiredKey {
     Model(FleetName, ModelHash),
     Desired(FleetName, AgentName),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Told {
+enum PublishedDesire {
     /// The broker kept something from before; what, is not looked at.
     Before,
     /// The bytes that the topic's hash names, with this signature.
@@ -41,10 +41,10 @@ enum Told {
     Desired(Vec<u8>),
 }
 
-impl Wishes {
+impl DesiredPublisher {
     /// Nothing is told yet.
     #[must_use]
-    pub fn new(store: Store, link: Link) -> Self {
+    pub fn new(store: Store, link: CollectorLink) -> Self {
         Self { store, link, told: BTreeMap::new() }
     }
 
@@ -54,16 +54,16 @@ impl Wishes {
     }
 
     /// The broker still has a message there.
-    pub fn kept(&mut self, topic: Topic) {
-        if let Some(key) = Key::of(topic) {
-            self.told.entry(key).or_insert(Told::Before);
+    pub fn kept(&mut self, topic: MqttTopic) {
+        if let Some(key) = DesiredKey::of(topic) {
+            self.told.entry(key).or_insert(PublishedDesire::Before);
         }
     }
 
     /// Whether the broker has something that was not looked at yet.
     #[must_use]
     pub fn has_leftovers(&self) -> bool {
-        self.told.values().any(|told| *told == Told::Before)
+        self.told.values().any(|told| *told == PublishedDesire::Before)
     }
 
     /// Tells what is new and clears what nobody wishes, in the fleets that `is_ours` names.
@@ -73,29 +73,29 @@ impl Wishes {
     pub async fn tell(&mut self, is_ours: impl Fn(&FleetName) -> bool) -> Result<(), StoreError> {
         self.told.retain(|key, _| is_ours(key.fleet()));
         let wishes = self.store.wishes().await?.into_iter().filter(|wish| is_ours(&wish.who.fleet));
-        let mut wanted: BTreeMap<Key, Told> = BTreeMap::new();
+        let mut wanted: BTreeMap<DesiredKey, PublishedDesire> = BTreeMap::new();
         for wish in wishes {
             let model = ModelId { sha256: wish.hash()?, version: wish.version };
-            let Wish { who, rollback, signature, .. } = wish;
+            let DesiredRow { who, rollback, signature, .. } = wish;
             // In the wish too: an agent that has refused a model looks at it again when its wish changes.
-            let newest = (!signature.is_empty()).then(|| Text::cut(&signature));
-            let desired = Desired { model, rollback, signature: newest };
-            wanted.insert(Key::Model(who.fleet.clone(), model.sha256), Told::Model(signature));
-            wanted.insert(Key::Desired(who.fleet, who.agent), Told::Desired(desired.to_json()));
+            let newest = (!signature.is_empty()).then(|| BoundedText::cut(&signature));
+            let desired = DesiredModel { model, rollback, signature: newest };
+            wanted.insert(DesiredKey::Model(who.fleet.clone(), model.sha256), PublishedDesire::Model(signature));
+            wanted.insert(DesiredKey::Desired(who.fleet, who.agent), PublishedDesire::Desired(desired.to_json()));
         }
         for (key, told) in &wanted {
             if self.told.get(key) == Some(told) {
                 continue;
             }
             let payload = match (key, told) {
-                (Key::Model(_, hash), _) => self.bytes(*hash).await?,
-                (Key::Desired(..), Told::Desired(json)) => json.clone(),
-                (Key::Desired(..), Told::Before | Told::Model(_)) => continue,
+                (DesiredKey::Model(_, hash), _) => self.bytes(*hash).await?,
+                (DesiredKey::Desired(..), PublishedDesire::Desired(json)) => json.clone(),
+                (DesiredKey::Desired(..), PublishedDesire::Before | PublishedDesire::Model(_)) => continue,
             };
             self.link.publish(key.topic(), payload, true).await;
             self.told.insert(key.clone(), told.clone());
         }
-        let gone: BTreeSet<Key> = self.told.keys().filter(|key| !wanted.contains_key(*key)).cloned().collect();
+        let gone: BTreeSet<DesiredKey> = self.told.keys().filter(|key| !wanted.contains_key(*key)).cloned().collect();
         for key in gone {
             // An empty retained message takes the one before away.
             self.link.publish(key.topic(), Vec::new(), true).await;
@@ -112,12 +112,12 @@ impl Wishes {
     }
 }
 
-impl Key {
-    fn of(topic: Topic) -> Option<Self> {
+impl DesiredKey {
+    fn of(topic: MqttTopic) -> Option<Self> {
         match topic {
-            Topic::Model(fleet, hash) => Some(Self::Model(fleet, hash)),
-            Topic::Agent(fleet, agent, Channel::ModelDesired) => Some(Self::Desired(fleet, agent)),
-            Topic::Agent(..) => None,
+            MqttTopic::Model(fleet, hash) => Some(Self::Model(fleet, hash)),
+            MqttTopic::Agent(fleet, agent, Channel::ModelDesired) => Some(Self::Desired(fleet, agent)),
+            MqttTopic::Agent(..) => None,
         }
     }
 
@@ -129,8 +129,8 @@ impl Key {
 
     fn topic(&self) -> String {
         match self.clone() {
-            Self::Model(fleet, hash) => Topic::Model(fleet, hash).to_string(),
-            Self::Desired(fleet, agent) => Topic::Agent(fleet, agent, Channel::ModelDesired).to_string(),
+            Self::Model(fleet, hash) => MqttTopic::Model(fleet, hash).to_string(),
+            Self::Desired(fleet, agent) => MqttTopic::Agent(fleet, agent, Channel::ModelDesired).to_string(),
         }
     }
 }

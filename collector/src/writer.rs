@@ -10,9 +10,9 @@ use std::{
 
 use log::{error, info, warn};
 use oddline_core::{
-    event::Entry,
+    event::SpoolEntry,
     id::Epoch,
-    topic::{Channel, Topic},
+    topic::{Channel, MqttTopic},
     wire::{Ack, encode_ack, encode_batch, encode_json},
 };
 use tokio::{
@@ -20,12 +20,15 @@ use tokio::{
     time::sleep,
 };
 
-pub use crate::figures::Figures;
+pub use crate::figures::CollectorFigures;
 use crate::{
     clock::now_us,
-    patience::Patience,
-    store::{Batch, Body, Committed, Heard, HeardDone, Outcome, Store, StoreError, Who},
-    subscribe::{Link, Receipt},
+    patience::RetryState,
+    store::{
+        AgentKey, AgentReport, AppendOutcome, BatchBody, CommittedProgress, ReceivedBatch, Store, StoreError,
+        StoredReport,
+    },
+    subscribe::{CollectorLink, MessageReceipt},
     text::line,
 };
 
@@ -38,52 +41,52 @@ const LIVE_MAX: usize = 256;
 
 /// One message on its way to the store.
 #[derive(Debug)]
-pub struct Item {
+pub struct WriterItem {
     /// What it holds; `None` when there is nothing to store.
-    pub content: Option<Content>,
+    pub content: Option<WriteContent>,
     /// What settles it.
-    pub receipt: Receipt,
+    pub receipt: MessageReceipt,
 }
 
 /// What is stored.
 #[derive(Debug)]
-pub enum Content {
+pub enum WriteContent {
     /// Entries of one message.
-    Batches(Vec<Batch>),
+    Batches(Vec<ReceivedBatch>),
     /// Words.
-    Heard(Heard),
+    Heard(AgentReport),
 }
 
 /// Ids of anomalies that one transaction made or changed.
-pub type Live = broadcast::Sender<Arc<[Arc<str>]>>;
+pub type LiveStatus = broadcast::Sender<Arc<[Arc<str>]>>;
 
-/// A channel for [`Live`].
+/// A channel for [`LiveStatus`].
 #[must_use]
-pub fn live() -> Live {
+pub fn live() -> LiveStatus {
     broadcast::channel(LIVE_MAX).0
 }
 
 /// What the writer works with.
 #[derive(Debug)]
-pub struct Writer {
+pub struct BatchWriter {
     /// Where it stores.
     pub store: Store,
     /// Where it acknowledges.
-    pub link: Link,
+    pub link: CollectorLink,
     /// What it counts.
-    pub figures: Arc<Figures>,
+    pub figures: Arc<CollectorFigures>,
     /// Whom it tells.
-    pub live: Live,
+    pub live: LiveStatus,
     /// Wakes whoever publishes wishes, when a new agent came.
     pub newcomer: Arc<tokio::sync::Notify>,
 }
 
-impl Writer {
+impl BatchWriter {
     /// Stores until the queue is closed and empty.
     ///
     /// # Errors
     /// When the database has failed for five minutes, or refuses what cannot be set aside.
-    pub async fn run(self, mut queue: mpsc::Receiver<Item>) -> Result<(), StoreError> {
+    pub async fn run(self, mut queue: mpsc::Receiver<WriterItem>) -> Result<(), StoreError> {
         let mut waiting = Vec::with_capacity(QUEUE_MAX);
         while queue.recv_many(&mut waiting, QUEUE_MAX).await > 0 {
             for group in groups(std::mem::replace(&mut waiting, Vec::with_capacity(QUEUE_MAX))) {
@@ -93,9 +96,9 @@ impl Writer {
         Ok(())
     }
 
-    async fn store_group(&self, group: Group) -> Result<(), StoreError> {
-        let Group { heard, mut batches, receipts, .. } = group;
-        let mut acks: BTreeMap<(Who, Epoch), u64> = BTreeMap::new();
+    async fn store_group(&self, group: CommitGroup) -> Result<(), StoreError> {
+        let CommitGroup { heard, mut batches, receipts, .. } = group;
+        let mut acks: BTreeMap<(AgentKey, Epoch), u64> = BTreeMap::new();
         // Births first: they may say that what seems to be missing never comes.
         if !heard.is_empty() {
             let done = self.hear(&heard).await?;
@@ -105,7 +108,7 @@ impl Writer {
             let done = self.append(&mut batches).await?;
             for (batch, appended) in batches.iter().zip(&done.batches) {
                 self.count(batch, appended.outcome);
-                if appended.outcome == Outcome::NoRoom {
+                if appended.outcome == AppendOutcome::NoRoom {
                     continue;
                 }
                 let acked = acks.entry((batch.who.clone(), batch.epoch)).or_default();
@@ -118,7 +121,7 @@ impl Writer {
         }
         // At most once, and before the message is settled: when it is lost with the connection the batch comes again.
         for ((who, epoch), acked) in acks {
-            let topic = Topic::Agent(who.fleet, who.agent, Channel::Ack).to_string();
+            let topic = MqttTopic::Agent(who.fleet, who.agent, Channel::Ack).to_string();
             self.link.answer(topic, encode_ack(Ack { epoch, acked })).await;
         }
         let settled = receipts.len();
@@ -130,12 +133,12 @@ impl Writer {
     }
 
     /// Appends; a batch that the database refuses for its content is found and set aside as a dead letter.
-    async fn append(&self, batches: &mut [Batch]) -> Result<Committed, StoreError> {
+    async fn append(&self, batches: &mut [ReceivedBatch]) -> Result<CommittedProgress, StoreError> {
         match self.append_surely(batches).await {
             Err(StoreError::Refused(_)) => {}
             done => return done,
         }
-        let mut all = Committed::default();
+        let mut all = CommittedProgress::default();
         for batch in batches {
             let one = std::slice::from_ref(batch);
             let done = match self.append_surely(one).await {
@@ -153,7 +156,7 @@ impl Writer {
     }
 
     /// Hears; a word that the database refuses for its content is left out, as if it had not been said.
-    async fn hear(&self, heard: &[Heard]) -> Result<Vec<HeardDone>, StoreError> {
+    async fn hear(&self, heard: &[AgentReport]) -> Result<Vec<StoredReport>, StoreError> {
         match self.hear_surely(heard).await {
             Err(StoreError::Refused(_)) => {}
             done => return done,
@@ -164,7 +167,7 @@ impl Writer {
                 Err(StoreError::Refused(reason)) => {
                     self.figures.refused.fetch_add(1, Relaxed);
                     warn!("the database refused what {} says of itself: {reason}", word.who);
-                    all.push(HeardDone::default());
+                    all.push(StoredReport::default());
                 }
                 done => all.extend(done?),
             }
@@ -172,8 +175,8 @@ impl Writer {
         Ok(all)
     }
 
-    async fn append_surely(&self, batches: &[Batch]) -> Result<Committed, StoreError> {
-        let mut patience = Patience::default();
+    async fn append_surely(&self, batches: &[ReceivedBatch]) -> Result<CommittedProgress, StoreError> {
+        let mut patience = RetryState::default();
         loop {
             let at = Instant::now();
             let done = self.store.append(batches, now_us()).await;
@@ -182,8 +185,8 @@ impl Writer {
         }
     }
 
-    async fn hear_surely(&self, heard: &[Heard]) -> Result<Vec<HeardDone>, StoreError> {
-        let mut patience = Patience::default();
+    async fn hear_surely(&self, heard: &[AgentReport]) -> Result<Vec<StoredReport>, StoreError> {
+        let mut patience = RetryState::default();
         loop {
             let at = Instant::now();
             let done = self.store.hear(heard, now_us()).await;
@@ -197,7 +200,7 @@ impl Writer {
         &self,
         done: Result<T, StoreError>,
         at: Instant,
-        patience: &mut Patience,
+        patience: &mut RetryState,
     ) -> Option<Result<T, StoreError>> {
         match done {
             Err(error) if patience.lasts(&error) => {
@@ -226,7 +229,7 @@ impl Writer {
         }
     }
 
-    fn heard(&self, heard: &[Heard], done: &[HeardDone], acks: &mut BTreeMap<(Who, Epoch), u64>) {
+    fn heard(&self, heard: &[AgentReport], done: &[StoredReport], acks: &mut BTreeMap<(AgentKey, Epoch), u64>) {
         for (word, done) in heard.iter().zip(done) {
             if done.no_room {
                 self.no_room(&word.who);
@@ -243,7 +246,7 @@ impl Writer {
                 self.newcomer.notify_one();
             } else if done.turned && !word.retained {
                 let state =
-                    if matches!(word.said, crate::store::Said::Status { up: true, .. }) { "up" } else { "down" };
+                    if matches!(word.said, crate::store::ReportBody::Status { up: true, .. }) { "up" } else { "down" };
                 info!("agent {} is {state}", word.who);
             }
             if done.missing > 0 {
@@ -260,25 +263,25 @@ impl Writer {
         }
     }
 
-    fn no_room(&self, who: &Who) {
+    fn no_room(&self, who: &AgentKey) {
         self.figures.refused.fetch_add(1, Relaxed);
         error!("there are too many agents to know one more, {who}: it is not heard until silent ones are gone");
     }
 
-    fn count(&self, batch: &Batch, outcome: Outcome) {
+    fn count(&self, batch: &ReceivedBatch, outcome: AppendOutcome) {
         let figures = &self.figures;
         match outcome {
-            Outcome::Stored(entries) => figures.entries.fetch_add(entries, Relaxed),
-            Outcome::Repeated => figures.repeated.fetch_add(1, Relaxed),
-            Outcome::Gap => figures.gaps.fetch_add(1, Relaxed),
-            Outcome::NoRoom => {
+            AppendOutcome::Stored(entries) => figures.entries.fetch_add(entries, Relaxed),
+            AppendOutcome::Repeated => figures.repeated.fetch_add(1, Relaxed),
+            AppendOutcome::Gap => figures.gaps.fetch_add(1, Relaxed),
+            AppendOutcome::NoRoom => {
                 self.no_room(&batch.who);
                 0
             }
-            Outcome::DeadLetter(entries) => {
+            AppendOutcome::DeadLetter(entries) => {
                 let reason = match &batch.body {
-                    Body::Unreadable { reason, .. } => reason.as_str(),
-                    Body::Entries(_) => "",
+                    BatchBody::Unreadable { reason, .. } => reason.as_str(),
+                    BatchBody::Entries(_) => "",
                 };
                 warn!(
                     "{entries} entries of {} from {} on cannot be read and are kept: {reason}; try \
@@ -293,38 +296,38 @@ impl Writer {
 
 /// What goes into one transaction.
 #[derive(Default)]
-struct Group {
-    heard: Vec<Heard>,
-    batches: Vec<Batch>,
-    receipts: Vec<Receipt>,
+struct CommitGroup {
+    heard: Vec<AgentReport>,
+    batches: Vec<ReceivedBatch>,
+    receipts: Vec<MessageReceipt>,
     entries: usize,
 }
 
 /// Cut where the bound is passed: a message more, rather than none.
-fn groups(items: Vec<Item>) -> Vec<Group> {
-    let mut groups = vec![Group::default()];
+fn groups(items: Vec<WriterItem>) -> Vec<CommitGroup> {
+    let mut groups = vec![CommitGroup::default()];
     for item in items {
         if groups.last().is_none_or(|group| group.entries >= GROUP_ENTRIES_MAX) {
-            groups.push(Group::default());
+            groups.push(CommitGroup::default());
         }
         groups.last_mut().expect("there is one").add(item);
     }
     groups
 }
 
-impl Group {
-    fn add(&mut self, item: Item) {
+impl CommitGroup {
+    fn add(&mut self, item: WriterItem) {
         self.receipts.push(item.receipt);
         match item.content {
-            Some(Content::Batches(batches)) => {
-                let entries = |batch: &Batch| match &batch.body {
-                    Body::Entries(entries) => entries.len(),
-                    Body::Unreadable { .. } => 1,
+            Some(WriteContent::Batches(batches)) => {
+                let entries = |batch: &ReceivedBatch| match &batch.body {
+                    BatchBody::Entries(entries) => entries.len(),
+                    BatchBody::Unreadable { .. } => 1,
                 };
                 self.entries += batches.iter().map(entries).sum::<usize>();
                 self.batches.extend(batches);
             }
-            Some(Content::Heard(heard)) => {
+            Some(WriteContent::Heard(heard)) => {
                 self.entries += 1;
                 self.heard.push(heard);
             }
@@ -334,13 +337,13 @@ impl Group {
 }
 
 /// Makes a dead letter of a batch: its entries as they were, packed again.
-fn set_aside(batch: &mut Batch, reason: String) {
-    let Body::Entries(entries) = &batch.body else { return };
+fn set_aside(batch: &mut ReceivedBatch, reason: String) {
+    let BatchBody::Entries(entries) = &batch.body else { return };
     let payload = pack(batch.epoch, batch.first, entries);
-    batch.body = Body::Unreadable { count: entries.len() as u64, payload, reason };
+    batch.body = BatchBody::Unreadable { count: entries.len() as u64, payload, reason };
 }
 
-fn pack(epoch: Epoch, first: u64, entries: &[Entry]) -> Vec<u8> {
+fn pack(epoch: Epoch, first: u64, entries: &[SpoolEntry]) -> Vec<u8> {
     let bytes: Result<Vec<Vec<u8>>, _> = entries.iter().map(postcard::to_stdvec).collect();
     let packed = bytes.ok().and_then(|bytes| encode_batch(epoch, first, &bytes).ok());
     // What came as JSON may be too long for the other.

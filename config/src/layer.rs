@@ -11,9 +11,9 @@ use toml::de::DeTable;
 
 use crate::{
     ENVIRONMENT_PREFIX, FILE_BYTES_MAX, FILES_MAX, LOG_VARIABLE,
-    problem::{Origin, Problem},
-    reader::Reader,
-    tree::{self, Table},
+    problem::{ConfigOrigin, ConfigProblem},
+    reader::ConfigReader,
+    tree::{self, TreeTable},
 };
 
 /// What a configuration is read from.
@@ -45,8 +45,8 @@ impl Layers {
 
     /// Reads all of it. What cannot be read is a problem of the reader like any other.
     #[must_use]
-    pub fn read(&self) -> Reader {
-        let mut table = Table::new();
+    pub fn read(&self) -> ConfigReader {
+        let mut table = TreeTable::new();
         let mut problems = Vec::new();
         let (folder_files, more) = self.folder.as_deref().map(list).unwrap_or_default();
         problems.extend(more);
@@ -59,11 +59,11 @@ impl Layers {
         let is_key = |name: &str| name.starts_with(ENVIRONMENT_PREFIX) && name != LOG_VARIABLE;
         let environment: BTreeMap<String, String> =
             self.environment.iter().filter(|(name, _)| is_key(name)).cloned().collect();
-        Reader::new(table, environment, problems)
+        ConfigReader::new(table, environment, problems)
     }
 }
 
-fn list(folder: &Path) -> (Vec<PathBuf>, Vec<Problem>) {
+fn list(folder: &Path) -> (Vec<PathBuf>, Vec<ConfigProblem>) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Default::default(),
@@ -78,7 +78,7 @@ fn list(folder: &Path) -> (Vec<PathBuf>, Vec<Problem>) {
     (files, Vec::new())
 }
 
-fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {
+fn read_file(path: &Path) -> Result<TreeTable, Vec<ConfigProblem>> {
     let cannot = |error: io::Error| {
         let hint = match error.kind() {
             io::ErrorKind::NotFound => ": write one, or name yours with --config",
@@ -94,7 +94,7 @@ fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {
     let text = String::from_utf8(fs::read(path).map_err(cannot)?)
         .map_err(|error| vec![whole(path, &format!("is not UTF-8 at byte {}", error.utf8_error().valid_up_to()))])?;
     let name: Arc<str> = path.display().to_string().into();
-    let at = |offset: usize| Origin::File {
+    let at = |offset: usize| ConfigOrigin::File {
         path: Arc::clone(&name),
         line: 1 + text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count(),
     };
@@ -103,7 +103,7 @@ fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {
     if errors.is_empty() {
         return Ok(tree::from_toml(table.get_ref(), &at));
     }
-    let problem = |error: toml::de::Error| Problem {
+    let problem = |error: toml::de::Error| ConfigProblem {
         origin: at(error.span().map_or(0, |span| span.start)),
         key: String::new(),
         what: format!("no TOML: {}", error.message()),
@@ -111,6 +111,6 @@ fn read_file(path: &Path) -> Result<Table, Vec<Problem>> {
     Err(errors.into_iter().map(problem).collect())
 }
 
-fn whole(path: &Path, what: &str) -> Problem {
-    Problem { origin: Origin::Missing, key: String::new(), what: format!("{}: {what}", path.display()) }
+fn whole(path: &Path, what: &str) -> ConfigProblem {
+    ConfigProblem { origin: ConfigOrigin::Missing, key: String::new(), what: format!("{}: {what}", path.display()) }
 }

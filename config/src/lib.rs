@@ -15,8 +15,8 @@ mod reader;
 mod tree;
 
 pub use layer::Layers;
-pub use problem::{Origin, Problem, Problems};
-pub use reader::{Reader, Section, closest};
+pub use problem::{ConfigOrigin, ConfigProblem, ConfigProblems};
+pub use reader::{ConfigReader, ConfigSection, closest};
 
 /// Bytes of one configuration file: longer ones were not written by hand.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum ConfigOrigin {
     /// In a file.
     File {
         /// Its path.
@@ -20,9 +20,9 @@ pub enum Origin {
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// Where.
-    pub origin: Origin,
+    pub origin: ConfigOrigin,
     /// The key with its sections, such as `broker.address`; empty for a whole file.
     pub key: String,
     /// What is wrong and what to do.
@@ -31,9 +31,9 @@ pub struct Problem {
 
 /// All mistakes of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(pub Vec<Problem>);
+pub struct ConfigProblems(pub Vec<ConfigProblem>);
 
-impl fmt::Display for Origin {
+impl fmt::Display for ConfigOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } => write!(f, "{path}:{line}: "),
@@ -43,14 +43,14 @@ impl fmt::Display for Origin {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { origin, key, what } = self;
         if key.is_empty() { write!(f, "{origin}{what}") } else { write!(f, "{origin}{key}: {what}") }
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for ConfigProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.len() {
             1 => write!(f, "the configuration has a mistake:")?,
@@ -60,4 +60,4 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for ConfigProblems {}

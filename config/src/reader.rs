@@ -12,8 +12,8 @@ use std::{
 
 use crate::{
     ENVIRONMENT_PREFIX,
-    problem::{Origin, Problem, Problems},
-    tree::{Item, Node, Table},
+    problem::{ConfigOrigin, ConfigProblem, ConfigProblems},
+    tree::{Node, TreeItem, TreeTable},
 };
 
 /// How many letters may differ for a key to be what was probably meant.
@@ -23,39 +23,45 @@ const CREDENTIALS: &str = "$CREDENTIALS_DIRECTORY";
 
 /// A configuration that is being read.
 #[derive(Debug)]
-pub struct Reader {
-    table: Table,
+pub struct ConfigReader {
+    table: TreeTable,
     environment: BTreeMap<String, String>,
-    problems: RefCell<Vec<Problem>>,
+    problems: RefCell<Vec<ConfigProblem>>,
     asked: RefCell<BTreeSet<String>>,
 }
 
-/// One table of it. A key is known once it was asked for; [`Section::finish`] notes the others.
+/// One table of it. A key is known once it was asked for; [`ConfigSection::finish`] notes the others.
 #[derive(Debug)]
-pub struct Section<'a> {
-    reader: &'a Reader,
-    table: Option<&'a Table>,
+pub struct ConfigSection<'a> {
+    reader: &'a ConfigReader,
+    table: Option<&'a TreeTable>,
     /// `broker`, `source.2`; empty for the top.
     path: String,
     /// Sections of a list have no variables: which one would be meant?
     in_list: bool,
-    origin: Origin,
+    origin: ConfigOrigin,
     known: RefCell<Vec<&'static str>>,
 }
 
-impl Reader {
-    pub(crate) fn new(table: Table, environment: BTreeMap<String, String>, problems: Vec<Problem>) -> Self {
+impl ConfigReader {
+    pub(crate) fn new(table: TreeTable, environment: BTreeMap<String, String>, problems: Vec<ConfigProblem>) -> Self {
         Self { table, environment, problems: RefCell::new(problems), asked: RefCell::default() }
     }
 
     /// The top table.
     #[must_use]
-    pub fn top(&self) -> Section<'_> {
-        self.sub(Some(&self.table), String::new(), false, Origin::Missing)
+    pub fn top(&self) -> ConfigSection<'_> {
+        self.sub(Some(&self.table), String::new(), false, ConfigOrigin::Missing)
     }
 
-    fn sub<'a>(&'a self, table: Option<&'a Table>, path: String, in_list: bool, origin: Origin) -> Section<'a> {
-        Section { reader: self, table, path, in_list, origin, known: RefCell::default() }
+    fn sub<'a>(
+        &'a self,
+        table: Option<&'a TreeTable>,
+        path: String,
+        in_list: bool,
+        origin: ConfigOrigin,
+    ) -> ConfigSection<'a> {
+        ConfigSection { reader: self, table, path, in_list, origin, known: RefCell::default() }
     }
 
     /// Environment variables that begin like ours and that nobody asked for, with what was probably meant. They may
@@ -71,14 +77,14 @@ impl Reader {
     ///
     /// # Errors
     /// When there are any.
-    pub fn finish(self) -> Result<(), Problems> {
+    pub fn finish(self) -> Result<(), ConfigProblems> {
         let mut problems = self.problems.into_inner();
         problems.dedup();
-        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigProblems(problems)) }
     }
 }
 
-impl<'a> Section<'a> {
+impl<'a> ConfigSection<'a> {
     /// Whether the key was written anywhere.
     #[must_use]
     pub fn has(&self, key: &'static str) -> bool {
@@ -185,9 +191,9 @@ impl<'a> Section<'a> {
     #[must_use]
     pub fn list<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<Vec<T>> {
         let item = self.find(key)?;
-        let texts: Vec<(Origin, &str)> = match &item.node {
+        let texts: Vec<(ConfigOrigin, &str)> = match &item.node {
             Node::List(list) => {
-                let text = |item: &'_ Item| match &item.node {
+                let text = |item: &'_ TreeItem| match &item.node {
                     Node::Text(_) => true,
                     other => {
                         self.note(item.origin.clone(), key, format!("a list of texts has {} in it", other.kind()));
@@ -196,7 +202,7 @@ impl<'a> Section<'a> {
                 };
                 list.iter().filter(|item| text(item)).filter_map(|i| Some((i.origin.clone(), i.node.text()?))).collect()
             }
-            Node::Text(text) if matches!(item.origin, Origin::Environment(_)) => {
+            Node::Text(text) if matches!(item.origin, ConfigOrigin::Environment(_)) => {
                 let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 parts.map(|part| (item.origin.clone(), part)).collect()
             }
@@ -237,7 +243,7 @@ impl<'a> Section<'a> {
 
     /// A section; one that was not written has no key, except those of the environment.
     #[must_use]
-    pub fn section(&self, key: &'static str) -> Section<'a> {
+    pub fn section(&self, key: &'static str) -> ConfigSection<'a> {
         self.known.borrow_mut().push(key);
         let item = self.table.and_then(|table| table.get(key));
         let table = match item.map(|item| (&item.node, &item.origin)) {
@@ -249,13 +255,13 @@ impl<'a> Section<'a> {
             }
             None => None,
         };
-        let origin = item.map_or(Origin::Missing, |item| item.origin.clone());
+        let origin = item.map_or(ConfigOrigin::Missing, |item| item.origin.clone());
         self.reader.sub(table, self.name(key), self.in_list, origin)
     }
 
     /// The sections of a list, `[[key]]`.
     #[must_use]
-    pub fn sections(&self, key: &'static str) -> Vec<Section<'a>> {
+    pub fn sections(&self, key: &'static str) -> Vec<ConfigSection<'a>> {
         self.known.borrow_mut().push(key);
         let Some(item) = self.table.and_then(|table| table.get(key)) else { return Vec::new() };
         let expected =
@@ -311,7 +317,7 @@ impl<'a> Section<'a> {
     }
 
     /// The value that counts: the environment's, else the files'.
-    fn find(&self, key: &'static str) -> Option<Item> {
+    fn find(&self, key: &'static str) -> Option<TreeItem> {
         let mut known = self.known.borrow_mut();
         if !known.contains(&key) {
             known.push(key);
@@ -321,7 +327,7 @@ impl<'a> Section<'a> {
             let text = self.reader.environment.get(&name).cloned();
             self.reader.asked.borrow_mut().insert(name.clone());
             if let Some(text) = text {
-                return Some(Item { origin: Origin::Environment(name), node: Node::Text(text) });
+                return Some(TreeItem { origin: ConfigOrigin::Environment(name), node: Node::Text(text) });
             }
         }
         self.table?.get(key).cloned()
@@ -331,8 +337,8 @@ impl<'a> Section<'a> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    fn note(&self, origin: Origin, key: &str, what: String) {
-        self.reader.problems.borrow_mut().push(Problem { origin, key: self.name(key), what });
+    fn note(&self, origin: ConfigOrigin, key: &str, what: String) {
+        self.reader.problems.borrow_mut().push(ConfigProblem { origin, key: self.name(key), what });
     }
 }
 

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::problem::Origin;
+use crate::problem::ConfigOrigin;
 
 /// Tables, lists and values, each with where it was written.
 #[derive(Debug, Clone)]
-pub struct Item {
-    pub origin: Origin,
+pub struct TreeItem {
+    pub origin: ConfigOrigin,
     pub node: Node,
 }
 
 #[derive(Debug, Clone)]
 pub enum Node {
-    Table(Table),
-    List(Vec<Item>),
+    Table(TreeTable),
+    List(Vec<TreeItem>),
     Text(String),
     Integer(i64),
     Float,
@@ -25,7 +25,7 @@ pub enum Node {
     Other,
 }
 
-pub type Table = BTreeMap<String, Item>;
+pub type TreeTable = BTreeMap<String, TreeItem>;
 
 impl Node {
     /// What it is, in a sentence.
@@ -43,15 +43,15 @@ impl Node {
 }
 
 /// A parsed table with the lines of its values.
-pub fn from_toml(table: &DeTable<'_>, at: &impl Fn(usize) -> Origin) -> Table {
+pub fn from_toml(table: &DeTable<'_>, at: &impl Fn(usize) -> ConfigOrigin) -> TreeTable {
     let entry = |(key, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
-        let item = Item { origin: at(key.span().start), node: node(value.get_ref(), at) };
+        let item = TreeItem { origin: at(key.span().start), node: node(value.get_ref(), at) };
         (key.get_ref().clone().into_owned(), item)
     };
     table.iter().map(entry).collect()
 }
 
-fn node(value: &DeValue<'_>, at: &impl Fn(usize) -> Origin) -> Node {
+fn node(value: &DeValue<'_>, at: &impl Fn(usize) -> ConfigOrigin) -> Node {
     match value {
         DeValue::String(text) => Node::Text(text.clone().into_owned()),
         DeValue::Integer(number) => {
@@ -61,7 +61,7 @@ fn node(value: &DeValue<'_>, at: &impl Fn(usize) -> Origin) -> Node {
         DeValue::Boolean(flag) => Node::Flag(*flag),
         DeValue::Datetime(_) => Node::Other,
         DeValue::Array(array) => {
-            let item = |value: &toml::Spanned<DeValue<'_>>| Item {
+            let item = |value: &toml::Spanned<DeValue<'_>>| TreeItem {
                 origin: at(value.span().start),
                 node: node(value.get_ref(), at),
             };
@@ -72,7 +72,7 @@ fn node(value: &DeValue<'_>, at: &impl Fn(usize) -> Origin) -> Node {
 }
 
 /// Lays `upper` over `lower`.
-pub fn merge(lower: &mut Table, upper: Table) {
+pub fn merge(lower: &mut TreeTable, upper: TreeTable) {
     for (key, item) in upper {
         match (lower.get_mut(&key).map(|below| &mut below.node), item.node) {
             (Some(Node::Table(below)), Node::Table(above)) => merge(below, above),
@@ -80,12 +80,12 @@ pub fn merge(lower: &mut Table, upper: Table) {
                 below.extend(above);
             }
             (_, node) => {
-                lower.insert(key, Item { origin: item.origin, node });
+                lower.insert(key, TreeItem { origin: item.origin, node });
             }
         }
     }
 }
 
-fn is_tables(list: &[Item]) -> bool {
+fn is_tables(list: &[TreeItem]) -> bool {
     list.iter().all(|item| matches!(item.node, Node::Table(_)))
 }

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use oddline_config::{Layers, Problems, Section};
+use oddline_config::{ConfigProblems, ConfigSection, Layers};
 
 #[derive(Debug, PartialEq, Eq)]
 struct Read {
@@ -16,12 +16,12 @@ struct Read {
     sources: Vec<(Option<u32>, Option<u8>)>,
 }
 
-fn read(folder: &Path, environment: &[(&str, &str)]) -> Result<Read, Problems> {
+fn read(folder: &Path, environment: &[(&str, &str)]) -> Result<Read, ConfigProblems> {
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let reader = Layers { file: Some(folder.join("a.toml")), folder: Some(folder.join("a.d")), environment }.read();
     let top = reader.top();
     let broker = top.section("broker");
-    let source = |section: Section<'_>| {
+    let source = |section: ConfigSection<'_>| {
         let found = (section.number("limit", 1..=100_u32), section.choice("kind", &[("one", 1_u8), ("two", 2)]));
         section.finish();
         found

@@ -16,7 +16,7 @@ pub mod key {
     pub const FORMAT: &str = "oddline.format";
     /// Version of the model, a u64 in decimal that grows.
     pub const VERSION: &str = "oddline.version";
-    /// [`super::Profile`] as JSON.
+    /// [`super::ModelProfile`] as JSON.
     pub const PROFILE: &str = "oddline.profile";
     /// Where the model comes from, as JSON ([`super::Provenance`]).
     pub const PROVENANCE: &str = "oddline.provenance";
@@ -34,7 +34,7 @@ pub const RECORD: &str = "record";
 
 /// Everything beside the weights that judging needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Profile {
+pub struct ModelProfile {
     /// Names of the record vector's features, in order.
     pub features: Vec<String>,
     /// Revision of their definitions.
@@ -184,7 +184,7 @@ pub enum ProfileError {
     Order(&'static str),
 }
 
-impl Profile {
+impl ModelProfile {
     /// Reads and checks a profile.
     ///
     /// # Errors

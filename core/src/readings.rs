@@ -12,7 +12,7 @@ use crate::record::Record;
 
 /// Which numbers of a record that has no value of its own are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-pub enum Values {
+pub enum ValueSelection {
     /// Its named numbers, without HTTP status and bytes.
     #[default]
     Measured,
@@ -20,8 +20,9 @@ pub enum Values {
     Numbers,
 }
 
-/// The names of [`Values`].
-pub const VALUES: [(&str, Values); 2] = [("measured", Values::Measured), ("numbers", Values::Numbers)];
+/// The names of [`ValueSelection`].
+pub const VALUES: [(&str, ValueSelection); 2] =
+    [("measured", ValueSelection::Measured), ("numbers", ValueSelection::Numbers)];
 
 /// Names of numbers that say which request it was. Of a nested name (`http.response.status_code`) the last part counts,
 /// and in `http.response.body.bytes` it is the same.
@@ -41,7 +42,7 @@ const OF_REQUESTS: [&str; 13] = [
     "content_length",
 ];
 
-impl FromStr for Values {
+impl FromStr for ValueSelection {
     type Err = UnknownValues;
 
     fn from_str(text: &str) -> Result<Self, UnknownValues> {
@@ -50,7 +51,7 @@ impl FromStr for Values {
     }
 }
 
-impl fmt::Display for Values {
+impl fmt::Display for ValueSelection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Measured => "measured",
@@ -59,20 +60,20 @@ impl fmt::Display for Values {
     }
 }
 
-/// A word that is no [`Values`].
+/// A word that is no [`ValueSelection`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not valid here: expected \"measured\" or \"numbers\"")]
 pub struct UnknownValues(String);
 
 /// The numbers of a record that are judged, in its order. The name is what is appended to the component's; `None` is
 /// the record's own value, which stands alone.
-pub fn readings<'r>(record: &'r Record<'_>, values: Values) -> impl Iterator<Item = (Option<&'r str>, f64)> {
+pub fn readings<'r>(record: &'r Record<'_>, values: ValueSelection) -> impl Iterator<Item = (Option<&'r str>, f64)> {
     let own = record.value.map(|value| (None, value));
     #[expect(clippy::cast_precision_loss, reason = "a line's length")]
     let length = record.message.as_ref().map(|message| (Some("length"), message.len() as f64));
-    let length = length.filter(|_| own.is_none() && values == Values::Numbers);
+    let length = length.filter(|_| own.is_none() && values == ValueSelection::Numbers);
     let numbers: &[_] = if own.is_none() { &record.numbers } else { &[] };
-    let counts = move |name: &str| values == Values::Numbers || !is_of_a_request(name);
+    let counts = move |name: &str| values == ValueSelection::Numbers || !is_of_a_request(name);
     let numbers = numbers.iter().filter(move |(name, _)| counts(name)).map(|(name, value)| (Some(&**name), *value));
     own.into_iter().chain(length).chain(numbers)
 }
@@ -95,15 +96,15 @@ mod tests {
         Record { value, message: Some("hello".into()), numbers, ..Record::default() }
     }
 
-    fn names(record: &Record<'_>, values: Values) -> Vec<String> {
+    fn names(record: &Record<'_>, values: ValueSelection) -> Vec<String> {
         readings(record, values).map(|(name, _)| name.unwrap_or("-").to_owned()).collect()
     }
 
     #[test]
     fn length_status_and_bytes_are_values_only_where_asked_for() {
-        assert_eq!(names(&record(None), Values::Measured), ["took_ms", "disk.used_bytes"]);
+        assert_eq!(names(&record(None), ValueSelection::Measured), ["took_ms", "disk.used_bytes"]);
         let all = ["length", "took_ms", "Status", "http.response.status_code", "bytes", "disk.used_bytes"];
-        assert_eq!(names(&record(None), Values::Numbers), all);
+        assert_eq!(names(&record(None), ValueSelection::Numbers), all);
     }
 
     #[test]
@@ -118,6 +119,6 @@ mod tests {
         for (name, values) in VALUES {
             assert_eq!((name.parse(), values.to_string()), (Ok(values), name.to_owned()));
         }
-        assert!("lengths".parse::<Values>().unwrap_err().to_string().contains("\"measured\" or \"numbers\""));
+        assert!("lengths".parse::<ValueSelection>().unwrap_err().to_string().contains("\"measured\" or \"numbers\""));
     }
 }

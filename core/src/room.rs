@@ -14,7 +14,7 @@ const SEEN_MAX: u64 = 256;
 
 /// What stands behind a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub(crate) struct EvictionClaim {
     /// Something would have to be learnt again.
     pub learnt: bool,
     /// Records seen so far.
@@ -24,8 +24,8 @@ pub(crate) struct Claim {
 }
 
 /// The place to be given up, the first of equals. `worth` is what each record seen counts for, in the unit of
-/// [`Claim::last`].
-pub(crate) fn loser(claims: impl Iterator<Item = Claim>, worth: i64) -> usize {
+/// [`EvictionClaim::last`].
+pub(crate) fn loser(claims: impl Iterator<Item = EvictionClaim>, worth: i64) -> usize {
     let mut learnt: Option<(i64, usize)> = None;
     let mut newcomer: Option<(i64, usize)> = None;
     let (mut count, mut newcomers) = (0, 0);
@@ -50,8 +50,8 @@ pub(crate) fn loser(claims: impl Iterator<Item = Claim>, worth: i64) -> usize {
 mod tests {
     use super::*;
 
-    fn claim(learnt: bool, seen: u64, last: i64) -> Claim {
-        Claim { learnt, seen, last }
+    fn claim(learnt: bool, seen: u64, last: i64) -> EvictionClaim {
+        EvictionClaim { learnt, seen, last }
     }
 
     #[test]

@@ -17,7 +17,7 @@ const NUMBER_DIGITS_MAX: usize = 4;
 
 /// What a generation's name says about its age.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mark {
+pub enum RotationMark {
     /// A number that grows with age: `.1`, `.2`.
     Number(u32),
     /// A date that shrinks with age.
@@ -35,7 +35,7 @@ pub fn is_compressed(name: &OsStr) -> bool {
 
 /// What makes `name` a generation of `live`, if it is one.
 #[must_use]
-pub fn mark(name: &OsStr, live: &OsStr) -> Option<Mark> {
+pub fn mark(name: &OsStr, live: &OsStr) -> Option<RotationMark> {
     let (name, live) = (name.to_str()?, live.to_str()?);
     let name = COMPRESSED.iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name);
     if let Some(rest) = name.strip_prefix(live) {
@@ -70,35 +70,35 @@ fn bases(text: &str) -> Vec<&str> {
 
 /// `worker-1.log` is another worker's log, not an older one of `worker.log`.
 fn is_infix(mark: &str) -> bool {
-    mark.starts_with('.') || matches!(read_mark(mark), Some(Mark::Date(_)))
+    mark.starts_with('.') || matches!(read_mark(mark), Some(RotationMark::Date(_)))
 }
 
 /// A separator and what follows it.
-fn read_mark(text: &str) -> Option<Mark> {
+fn read_mark(text: &str) -> Option<RotationMark> {
     let body = text.strip_prefix(SEPARATORS)?;
     let digits = body.bytes().filter(u8::is_ascii_digit).count();
     if body.len() == digits && (1..=NUMBER_DIGITS_MAX).contains(&digits) {
-        return body.parse().ok().map(Mark::Number);
+        return body.parse().ok().map(RotationMark::Number);
     }
     if digits >= 6 && body.bytes().all(|b| b.is_ascii_digit() || b"-_.:TZ".contains(&b)) {
-        return Some(Mark::Date(body.to_owned()));
+        return Some(RotationMark::Date(body.to_owned()));
     }
-    WORDS.contains(&body).then_some(Mark::Word)
+    WORDS.contains(&body).then_some(RotationMark::Word)
 }
 
 /// Oldest first by what the names say; `None` marks the live file. Names that do not agree on a kind of mark stand in the
 /// order words, dates, numbers.
 #[must_use]
-pub fn by_age(a: Option<&Mark>, b: Option<&Mark>) -> Ordering {
-    let kind = |mark: Option<&Mark>| match mark {
-        Some(Mark::Word) => 0,
-        Some(Mark::Date(_)) => 1,
-        Some(Mark::Number(_)) => 2,
+pub fn by_age(a: Option<&RotationMark>, b: Option<&RotationMark>) -> Ordering {
+    let kind = |mark: Option<&RotationMark>| match mark {
+        Some(RotationMark::Word) => 0,
+        Some(RotationMark::Date(_)) => 1,
+        Some(RotationMark::Number(_)) => 2,
         None => 3,
     };
     kind(a).cmp(&kind(b)).then_with(|| match (a, b) {
-        (Some(Mark::Number(a)), Some(Mark::Number(b))) => b.cmp(a),
-        (Some(Mark::Date(a)), Some(Mark::Date(b))) => a.cmp(b),
+        (Some(RotationMark::Number(a)), Some(RotationMark::Number(b))) => b.cmp(a),
+        (Some(RotationMark::Date(a)), Some(RotationMark::Date(b))) => a.cmp(b),
         _ => Ordering::Equal,
     })
 }
@@ -110,13 +110,13 @@ mod tests {
     #[test]
     fn names_of_generations() {
         let of = |name: &str| mark(OsStr::new(name), OsStr::new("app.log"));
-        assert_eq!(of("app.log.1"), Some(Mark::Number(1)));
-        assert_eq!(of("app.log.12.gz"), Some(Mark::Number(12)));
-        assert_eq!(of("app.1.log"), Some(Mark::Number(1)));
-        assert_eq!(of("app.log-20260105"), Some(Mark::Date("20260105".into())));
-        assert_eq!(of("app-2026-01-05T10.log.zst"), Some(Mark::Date("2026-01-05T10".into())));
-        assert_eq!(of("app.log.1767571200"), Some(Mark::Date("1767571200".into())));
-        assert_eq!(of("app.log.old"), Some(Mark::Word));
+        assert_eq!(of("app.log.1"), Some(RotationMark::Number(1)));
+        assert_eq!(of("app.log.12.gz"), Some(RotationMark::Number(12)));
+        assert_eq!(of("app.1.log"), Some(RotationMark::Number(1)));
+        assert_eq!(of("app.log-20260105"), Some(RotationMark::Date("20260105".into())));
+        assert_eq!(of("app-2026-01-05T10.log.zst"), Some(RotationMark::Date("2026-01-05T10".into())));
+        assert_eq!(of("app.log.1767571200"), Some(RotationMark::Date("1767571200".into())));
+        assert_eq!(of("app.log.old"), Some(RotationMark::Word));
         for other in [
             "app.log",
             "app.log.errors",

@@ -24,12 +24,12 @@ pub struct Score {
     /// The largest share; about 1 at the training quantile, at most [`SCORE_MAX`].
     pub value: f32,
     /// What made it.
-    pub cause: Cause,
+    pub cause: ScoreCause,
 }
 
 /// What made a score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Cause {
+pub enum ScoreCause {
     /// The autoencoder expected another value of this feature beside the others.
     Unexpected(u8),
     /// This feature is further out than training ever was.
@@ -44,7 +44,7 @@ pub enum Cause {
 /// stream, which divides what the features say.
 #[must_use]
 pub fn score(view: &RecordView, vector: &Vector, residual: &Vector, novelty: f32, loudness: f32) -> Score {
-    let mut best = Score { value: 0.0, cause: Cause::Range };
+    let mut best = Score { value: 0.0, cause: ScoreCause::Range };
     if view.novelty && novelty > 0.0 {
         best.value = novelty;
     }
@@ -52,13 +52,13 @@ pub fn score(view: &RecordView, vector: &Vector, residual: &Vector, novelty: f32
         let feature = feature_number(j);
         let share = Share { unexpected: share.unexpected / loudness, extreme: share.extreme / loudness };
         if !share.unexpected.is_finite() {
-            return Score { value: SCORE_MAX, cause: Cause::NotFinite };
+            return Score { value: SCORE_MAX, cause: ScoreCause::NotFinite };
         }
         if share.unexpected > best.value {
-            best = Score { value: share.unexpected, cause: Cause::Unexpected(feature) };
+            best = Score { value: share.unexpected, cause: ScoreCause::Unexpected(feature) };
         }
         if share.extreme > best.value {
-            best = Score { value: share.extreme, cause: Cause::Extreme(feature) };
+            best = Score { value: share.extreme, cause: ScoreCause::Extreme(feature) };
         }
     }
     best.value = best.value.min(SCORE_MAX);

@@ -23,7 +23,7 @@ const MODELS: &str = "_models";
 
 /// One topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Topic {
+pub enum MqttTopic {
     /// Of one agent.
     Agent(FleetName, AgentName, Channel),
     /// The bytes of one model.
@@ -115,7 +115,7 @@ impl Channel {
     }
 }
 
-impl fmt::Display for Topic {
+impl fmt::Display for MqttTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Agent(fleet, agent, channel) => write!(f, "{ROOT}/{VERSION}/{fleet}/{agent}/{}", channel.as_str()),
@@ -124,7 +124,7 @@ impl fmt::Display for Topic {
     }
 }
 
-impl FromStr for Topic {
+impl FromStr for MqttTopic {
     type Err = TopicError;
 
     fn from_str(text: &str) -> Result<Self, TopicError> {
@@ -157,12 +157,12 @@ mod tests {
     fn every_topic_is_read_as_it_is_built() {
         let (fleet, agent): (FleetName, AgentName) = ("home".parse().unwrap(), "pi-4".parse().unwrap());
         for channel in Channel::ALL {
-            let topic = Topic::Agent(fleet.clone(), agent.clone(), channel);
+            let topic = MqttTopic::Agent(fleet.clone(), agent.clone(), channel);
             let text = topic.to_string();
             assert_eq!(text, format!("oddline/v1/home/pi-4/{}", channel.as_str()));
             assert_eq!(text.parse(), Ok(topic));
         }
-        let topic = Topic::Model(fleet.clone(), ModelHash([0xab; 32]));
+        let topic = MqttTopic::Model(fleet.clone(), ModelHash([0xab; 32]));
         assert_eq!(topic.to_string(), format!("oddline/v1/home/_models/{}", "ab".repeat(32)));
         assert_eq!(topic.to_string().parse(), Ok(topic));
         assert_eq!(Channel::Events.of_fleet(&fleet), "oddline/v1/home/+/events");
@@ -186,14 +186,14 @@ mod tests {
             "oddline/v1/home/_models/abc",
             "oddline/v1/home/_model/events",
         ] {
-            assert!(bad.parse::<Topic>().is_err(), "{bad}");
+            assert!(bad.parse::<MqttTopic>().is_err(), "{bad}");
         }
     }
 
     proptest! {
         #[test]
         fn what_parses_prints_the_same(text in "(oddline/v1/[a-z0-9-]{1,4}/[a-z_]{1,3}/[a-z/]{1,14})|\\PC{0,40}") {
-            if let Ok(topic) = text.parse::<Topic>() {
+            if let Ok(topic) = text.parse::<MqttTopic>() {
                 prop_assert_eq!(topic.to_string(), text);
             }
         }

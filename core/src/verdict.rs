@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     profile::RecordView,
-    score::{Cause, SCORE_MAX, Score, shares},
+    score::{SCORE_MAX, Score, ScoreCause, shares},
     stream::{FEATURES, StreamName, Vector},
     terminal::csv_field,
     time::EventTime,
@@ -41,7 +41,7 @@ pub struct Verdict {
 
 /// One feature's part in a score.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reason {
+pub struct VerdictReason {
     /// The feature, or `range`.
     pub feature: &'static str,
     /// What it was.
@@ -55,11 +55,11 @@ pub struct Reason {
 impl Verdict {
     /// The reasons, strongest first: each feature with a share of at least half the score.
     #[must_use]
-    pub fn reasons(&self, view: &RecordView) -> Vec<Reason> {
-        let mut reasons: Vec<Reason> = shares(view, &self.vector, &self.residual)
+    pub fn reasons(&self, view: &RecordView) -> Vec<VerdictReason> {
+        let mut reasons: Vec<VerdictReason> = shares(view, &self.vector, &self.residual)
             .iter()
             .enumerate()
-            .map(|(j, share)| Reason {
+            .map(|(j, share)| VerdictReason {
                 feature: FEATURES[j],
                 observed: f64::from(self.vector[j]),
                 expected: f64::from(if share.unexpected >= share.extreme {
@@ -72,9 +72,9 @@ impl Verdict {
             .filter(|r| r.share >= self.score.value / 2.0)
             .collect();
         reasons.sort_by(|a, b| b.share.total_cmp(&a.share));
-        if matches!(self.score.cause, Cause::Range) {
+        if matches!(self.score.cause, ScoreCause::Range) {
             let expected = self.expected.unwrap_or(f64::NAN);
-            let range = Reason { feature: "range", observed: self.value, expected, share: self.score.value };
+            let range = VerdictReason { feature: "range", observed: self.value, expected, share: self.score.value };
             reasons.insert(0, range);
         }
         reasons
@@ -85,10 +85,10 @@ impl Verdict {
     #[must_use]
     pub fn main_reason(&self) -> String {
         match self.score.cause {
-            Cause::Unexpected(j) => format!("unexpected {}", FEATURES[usize::from(j)]),
-            Cause::Extreme(j) => format!("extreme {}", FEATURES[usize::from(j)]),
-            Cause::Range => "outside the seen range".to_owned(),
-            Cause::NotFinite => "model output not finite".to_owned(),
+            ScoreCause::Unexpected(j) => format!("unexpected {}", FEATURES[usize::from(j)]),
+            ScoreCause::Extreme(j) => format!("extreme {}", FEATURES[usize::from(j)]),
+            ScoreCause::Range => "outside the seen range".to_owned(),
+            ScoreCause::NotFinite => "model output not finite".to_owned(),
         }
     }
 }

@@ -8,13 +8,13 @@ use std::{env, fmt::Write as _, fs, path::PathBuf};
 
 use oddline_core::{
     event::{
-        Entry, Episode, Event, Extras, Finite, FloodSummary, Gap, Kind, ModelSwap, Reason, Silence, SourceFault, Stamp,
-        Text,
+        BoundedText, ClockStamp, Episode, EpisodeKind, EpisodeReason, Event, Extras, Finite, FloodSummary, Gap,
+        ModelSwap, Silence, SourceFault, SpoolEntry,
     },
     id::{BootId, Epoch, ModelHash},
     time::EventTime,
     wire::{
-        self, Ack, Desired, EntryError, ModelId, ModelState, Refused, decode_ack, decode_body, decode_entry,
+        self, Ack, DesiredModel, EntryError, ModelId, ModelState, Refused, decode_ack, decode_body, decode_entry,
         decode_json, encode_ack, encode_batch, encode_json,
     },
 };
@@ -60,46 +60,47 @@ fn extras() -> Extras {
 }
 
 fn episode(extras: Extras) -> Box<Episode> {
-    let reason = Reason {
-        feature: Text::cut("residual"),
+    let reason = EpisodeReason {
+        feature: BoundedText::cut("residual"),
         observed: Finite::<f64>::nearest(7.5),
         expected: Finite::<f64>::new(1.25),
         share: Finite::<f32>::nearest(3.5),
     };
     Box::new(Episode {
-        source: Text::cut("/var/log/app.log"),
+        source: BoundedText::cut("/var/log/app.log"),
         number: 70_000,
-        server: Text::cut("web-1"),
-        component: Text::cut("latency"),
-        kind: Kind::Score,
+        server: BoundedText::cut("web-1"),
+        component: BoundedText::cut("latency"),
+        kind: EpisodeKind::Score,
         first: at(0),
         last: at(60_000_000),
         records: 3,
         peak: Finite::<f32>::nearest(5.5),
         threshold: Finite::<f32>::nearest(2.0),
-        main_reason: Text::cut("unexpected residual"),
+        main_reason: BoundedText::cut("unexpected residual"),
         reasons: [reason].into_iter().collect(),
         value: Finite::<f64>::nearest(42.0),
         expected: Finite::<f64>::new(10.5),
         learning: true,
-        samples: [Text::cut("took 42 ms")].into_iter().collect(),
+        samples: [BoundedText::cut("took 42 ms")].into_iter().collect(),
         model: 7,
         by_clock: false,
         extras,
     })
 }
 
-fn stamp() -> Stamp {
-    Stamp { boot: BootId([0xab; 16]), monotonic_us: 5_000_000, wall: at(61_000_000) }
+fn stamp() -> ClockStamp {
+    ClockStamp { boot: BootId([0xab; 16]), monotonic_us: 5_000_000, wall: at(61_000_000) }
 }
 
 /// One of each, in the order of their numbers.
 fn events() -> Vec<Event> {
-    let (source, none) = (Text::cut("journal"), Extras::default());
-    let fault = SourceFault { source: source.clone(), cause: Text::cut("permission denied"), extras: none.clone() };
-    let (after, cause) = (Some(at(-1)), Text::cut("deleted"));
-    let components = [(Text::cut("disk"), 9)].into_iter().collect();
-    let (server, component) = (Text::cut("pi"), Text::cut("cron"));
+    let (source, none) = (BoundedText::cut("journal"), Extras::default());
+    let fault =
+        SourceFault { source: source.clone(), cause: BoundedText::cut("permission denied"), extras: none.clone() };
+    let (after, cause) = (Some(at(-1)), BoundedText::cut("deleted"));
+    let components = [(BoundedText::cut("disk"), 9)].into_iter().collect();
+    let (server, component) = (BoundedText::cut("pi"), BoundedText::cut("cron"));
     vec![
         Event::EpisodeOpened(episode(none.clone())),
         Event::EpisodeUpdated(episode(extras())),
@@ -133,8 +134,8 @@ fn events() -> Vec<Event> {
     ]
 }
 
-fn entries() -> Vec<Entry> {
-    events().into_iter().map(|event| Entry { event, stamp: stamp() }).collect()
+fn entries() -> Vec<SpoolEntry> {
+    events().into_iter().map(|event| SpoolEntry { event, stamp: stamp() }).collect()
 }
 
 #[test]
@@ -158,12 +159,12 @@ fn batches() {
     let bytes = unhex(&pinned("batch.hex"));
     let batch = wire::decode(&bytes).unwrap();
     assert_eq!((batch.header.epoch, batch.header.first_sequence, batch.header.count), (EPOCH, 40, 3));
-    let read: Vec<Entry> = decode_body(&batch).unwrap().into_iter().map(|read| read.entry.unwrap()).collect();
+    let read: Vec<SpoolEntry> = decode_body(&batch).unwrap().into_iter().map(|read| read.entry.unwrap()).collect();
     assert_eq!(read, entries()[4..7]);
     let json = encode_json(EPOCH, 40, &entries());
     assert_pinned("batch.json", &String::from_utf8(json).unwrap());
     let batch = decode_json(pinned("batch.json").as_bytes()).unwrap();
-    let read: Vec<Entry> = batch.entries.into_iter().map(|read| read.entry.unwrap()).collect();
+    let read: Vec<SpoolEntry> = batch.entries.into_iter().map(|read| read.entry.unwrap()).collect();
     assert_eq!(read, entries());
 }
 
@@ -171,13 +172,13 @@ fn batches() {
 fn words_beside_the_events() {
     let ack = Ack { epoch: EPOCH, acked: 300 };
     let model = ModelId { sha256: ModelHash([0x5a; 32]), version: 7 };
-    let desired = Desired { model, rollback: true, signature: Some(Text::cut("untrusted comment: x")) };
+    let desired = DesiredModel { model, rollback: true, signature: Some(BoundedText::cut("untrusted comment: x")) };
     let state = ModelState {
         current: Some(model),
         good: [model].into_iter().collect(),
         factory: None,
         fetching: None,
-        refused: Some(Refused { model, reason: Text::cut("version 6 is not newer") }),
+        refused: Some(Refused { model, reason: BoundedText::cut("version 6 is not newer") }),
     };
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     assert_pinned("ack.hex", &hex(&encode_ack(ack)));
@@ -187,7 +188,7 @@ fn words_beside_the_events() {
     // A newer program says more.
     let more = |name: &str| pinned(name).replacen('{', r#"{"newer":{"deep":[1]},"#, 1).into_bytes();
     assert_eq!(decode_ack(&[encode_ack(ack), vec![1, 2, 3]].concat()), Ok(ack));
-    assert_eq!(Desired::from_json(&more("desired.json")).unwrap(), desired);
+    assert_eq!(DesiredModel::from_json(&more("desired.json")).unwrap(), desired);
     assert_eq!(ModelState::from_json(&more("model_state.json")).unwrap(), state);
 }
 
@@ -196,14 +197,14 @@ fn words_beside_the_events() {
 fn an_old_reader_of_newer_entries() {
     let mut more = Extras::default();
     more.set("never-heard-of", &[[1, 2], [3, 4]]).unwrap();
-    let grown = Entry { event: Event::EpisodeOpened(episode(more.clone())), stamp: stamp() };
+    let grown = SpoolEntry { event: Event::EpisodeOpened(episode(more.clone())), stamp: stamp() };
     let mut bytes = postcard::to_stdvec(&grown).unwrap();
     let Event::EpisodeOpened(read) = decode_entry(&bytes).unwrap().event else { panic!("it is one") };
     assert_eq!(read.extras.iter().collect::<Vec<_>>(), [("never-heard-of", "[[1,2],[3,4]]")], "kept as it is");
     assert_eq!(postcard::to_stdvec(&grown).unwrap(), bytes, "and written again as it was");
     let mut newer = *episode(Extras::default());
-    newer.kind = Kind::Other(40);
-    let newer = Entry { event: Event::EpisodeOpened(Box::new(newer)), stamp: stamp() };
+    newer.kind = EpisodeKind::Other(40);
+    let newer = SpoolEntry { event: Event::EpisodeOpened(Box::new(newer)), stamp: stamp() };
     let read = decode_entry(&postcard::to_stdvec(&newer).unwrap()).unwrap();
     assert_eq!(read, newer, "a kind without a name is still one");
     bytes[0] = 10;

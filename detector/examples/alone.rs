@@ -6,10 +6,10 @@
 use std::{env, error::Error, fs, process::ExitCode};
 
 use oddline_core::{
-    format::{Context, Format, Parser},
+    format::{Context, LogFormat, Parser},
     record::Record,
 };
-use oddline_detector::{Judge, Model, Names};
+use oddline_detector::{DefaultNames, Judge, OpenModel};
 
 /// The kernel's clock tick.
 const TICKS_PER_S: f64 = 100.0;
@@ -34,14 +34,14 @@ fn main() -> ExitCode {
 
 #[expect(clippy::cast_precision_loss, reason = "a count of records")]
 fn measure(model: &str, log: &str) -> Result<f64, Box<dyn Error>> {
-    let model = Model::open(&fs::read(model)?)?;
+    let model = OpenModel::open(&fs::read(model)?)?;
     let text = fs::read_to_string(log)?;
-    let mut parser = Parser::new(Format::Csv);
+    let mut parser = Parser::new(LogFormat::Csv);
     let context = Context::default();
     let records: Vec<Record<'static>> =
         text.lines().filter_map(|line| parser.parse(line.as_bytes(), &context).map(Record::into_owned)).collect();
     let mut judge = Judge::new(&model)?;
-    let (mut judged, names) = (Vec::new(), Names { server: "server", component: "-" });
+    let (mut judged, names) = (Vec::new(), DefaultNames { server: "server", component: "-" });
     let before = cpu_s()?;
     for record in &records {
         judge.push(record, names, &mut judged)?;

@@ -5,7 +5,7 @@ use oddline_core::profile::ProfileError;
 /// A model file that is not used, with the reason. The model that was in use stays.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each message says what its fields are")]
-pub enum OpenError {
+pub enum ModelOpenError {
     #[error("the model file has {found} bytes, at most {limit} are allowed")]
     TooLarge { found: usize, limit: usize },
     #[error("this is no complete ONNX file ({0}): it may be truncated or edited; copy it again or train a new one")]

@@ -18,7 +18,7 @@ use crate::{error::InferError, shape::Tensors, wire};
 pub(crate) use tract_onnx::pb;
 
 /// A runnable graph, cheap to share.
-type Plan = Arc<TypedRunnableModel>;
+type InferencePlan = Arc<TypedRunnableModel>;
 
 /// One input of the graph with what it leads to: rows of numbers in, a residual for each number out.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub struct ViewModel {
     pub name: String,
     /// Numbers of a row.
     pub width: usize,
-    plan: Plan,
+    plan: InferencePlan,
 }
 
 /// Reads the protobuf of an ONNX file.

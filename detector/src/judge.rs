@@ -7,21 +7,21 @@
 use std::sync::Arc;
 
 use oddline_core::{
-    episode::Step,
+    episode::EpisodeStep,
     limits::{BLOCK, NAME_BYTES_MAX, RECORD_FEATURES},
     record::Record,
-    score::{Cause, score},
-    stream::{Counts, Observed, Slot, StreamName, Streams},
+    score::{ScoreCause, score},
+    stream::{ObservedValue, StreamCounts, StreamName, StreamSlot, StreamTable},
     time::EventTime,
     verdict::Verdict,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{error::InferError, infer::Infer, open::Model};
+use crate::{error::InferError, infer::Infer, open::OpenModel};
 
 /// What a source calls records that name neither server nor component.
 #[derive(Debug, Clone, Copy)]
-pub struct Names<'a> {
+pub struct DefaultNames<'a> {
     /// Server of records without one.
     pub server: &'a str,
     /// Component of records without one.
@@ -30,7 +30,7 @@ pub struct Names<'a> {
 
 /// What came of a record on its way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Intake {
+pub enum RecordIntake {
     /// It will be judged; its number.
     Judged(u64),
     /// It carries no value: nothing to judge.
@@ -41,30 +41,30 @@ pub enum Intake {
 
 /// A verdict and what it did to its stream's episode.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
+pub struct JudgedRow {
     /// The verdict.
     pub verdict: Verdict,
     /// The stream's episode after it.
-    pub step: Step,
+    pub step: EpisodeStep,
 }
 
 /// Everything a judge knows; goes to the agent's state file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct State {
-    streams: Streams,
-    settled: Vec<Settled>,
+pub struct JudgeState {
+    streams: StreamTable,
+    settled: Vec<SettledRow>,
     number: u64,
     last_time: Option<EventTime>,
 }
 
-impl State {
+impl JudgeState {
     /// Goes over to another model: what it knows of the streams takes the place of what was learnt here. Call it
     /// between two records, before [`Judge::with_state`] with that model.
-    pub fn adopt(&mut self, model: &Model) {
+    pub fn adopt(&mut self, model: &OpenModel) {
         self.streams.adopt(&model.profile);
         // What the block under way would still do belongs to the baselines that are gone.
         for settled in &mut self.settled {
-            settled.what = Effect::Nothing;
+            settled.what = StreamEffect::Nothing;
         }
     }
 
@@ -84,22 +84,22 @@ impl State {
 
 /// A scored record of the block under way, as far as it matters when the block ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Settled {
-    slot: Slot,
+struct SettledRow {
+    slot: StreamSlot,
     name: Arc<StreamName>,
-    what: Effect,
+    what: StreamEffect,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-enum Effect {
+enum StreamEffect {
     Follow(f64),
     Widen(f64),
     NewLevel,
     Nothing,
 }
 
-struct Row {
-    observed: Observed,
+struct BlockRow {
+    observed: ObservedValue,
     number: u64,
     time: EventTime,
     value: f64,
@@ -107,10 +107,10 @@ struct Row {
 
 /// Judges one source's records with one model.
 pub struct Judge {
-    model: Model,
+    model: OpenModel,
     infer: Infer,
-    state: State,
-    waiting: Vec<Row>,
+    state: JudgeState,
+    waiting: Vec<BlockRow>,
 }
 
 impl Judge {
@@ -118,15 +118,15 @@ impl Judge {
     ///
     /// # Errors
     /// When the model runtime cannot allocate.
-    pub fn new(model: &Model) -> Result<Self, InferError> {
-        Self::with_state(model, State::default())
+    pub fn new(model: &OpenModel) -> Result<Self, InferError> {
+        Self::with_state(model, JudgeState::default())
     }
 
     /// A judge that goes on from a state.
     ///
     /// # Errors
     /// When the model runtime cannot allocate.
-    pub fn with_state(model: &Model, state: State) -> Result<Self, InferError> {
+    pub fn with_state(model: &OpenModel, state: JudgeState) -> Result<Self, InferError> {
         Ok(Self { infer: model.infer()?, model: model.clone(), state, waiting: Vec::with_capacity(BLOCK) })
     }
 
@@ -134,28 +134,33 @@ impl Judge {
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn push(&mut self, record: &Record<'_>, names: Names<'_>, out: &mut Vec<Judged>) -> Result<Intake, InferError> {
-        let Some(value) = record.value else { return Ok(Intake::NoValue) };
-        let Some(time) = record.time.or(self.state.last_time) else { return Ok(Intake::NoTime) };
+    pub fn push(
+        &mut self,
+        record: &Record<'_>,
+        names: DefaultNames<'_>,
+        out: &mut Vec<JudgedRow>,
+    ) -> Result<RecordIntake, InferError> {
+        let Some(value) = record.value else { return Ok(RecordIntake::NoValue) };
+        let Some(time) = record.time.or(self.state.last_time) else { return Ok(RecordIntake::NoTime) };
         self.state.last_time = Some(time);
         let server = cut(record.server.as_deref().unwrap_or(names.server));
         let component = cut(record.component.as_deref().unwrap_or(names.component));
         let observed = self.state.streams.observe(&self.model.profile, server, component, time, value);
         let number = self.state.number;
         self.state.number += 1;
-        self.waiting.push(Row { observed, number, time, value });
+        self.waiting.push(BlockRow { observed, number, time, value });
         if self.state.settled.len() + self.waiting.len() == BLOCK {
             self.flush(out)?;
             self.end_block();
         }
-        Ok(Intake::Judged(number))
+        Ok(RecordIntake::Judged(number))
     }
 
     /// Scores the records that wait for their block to fill; appends their verdicts to `out`.
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn flush(&mut self, out: &mut Vec<Judged>) -> Result<(), InferError> {
+    pub fn flush(&mut self, out: &mut Vec<JudgedRow>) -> Result<(), InferError> {
         if self.waiting.is_empty() {
             return Ok(());
         }
@@ -175,7 +180,7 @@ impl Judge {
 
     /// The state, with nothing waiting: flush first.
     #[must_use]
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &JudgeState {
         debug_assert!(self.waiting.is_empty(), "records that wait are not part of the state");
         &self.state
     }
@@ -205,19 +210,19 @@ impl Judge {
 
     /// What happened to the streams so far.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> StreamCounts {
         self.state.streams.counts()
     }
 
     /// The model in use.
     #[must_use]
-    pub fn model(&self) -> &Model {
+    pub fn model(&self) -> &OpenModel {
         &self.model
     }
 
-    fn conclude(&mut self, row: Row, residual: &[f32; RECORD_FEATURES]) -> Judged {
+    fn conclude(&mut self, row: BlockRow, residual: &[f32; RECORD_FEATURES]) -> JudgedRow {
         let view = &self.model.profile.record;
-        let Row { observed, number, time, value } = row;
+        let BlockRow { observed, number, time, value } = row;
         // Without a vector only the range speaks.
         let zero = [0.0; RECORD_FEATURES];
         let (vector, residual, loudness) =
@@ -228,14 +233,14 @@ impl Judge {
             .state
             .streams
             .tracker(observed.slot, &observed.name)
-            .map_or(Step::Quiet, |tracker| tracker.push(time, anomalous, score.value));
+            .map_or(EpisodeStep::Quiet, |tracker| tracker.push(time, anomalous, score.value));
         let what = match (step, observed.reading) {
-            (Step::NewLevel(_), _) => Effect::NewLevel,
-            (Step::Quiet, Some(reading)) => Effect::Follow(reading.residual),
-            _ if anomalous && score.cause == Cause::Range => Effect::Widen(value),
-            _ => Effect::Nothing,
+            (EpisodeStep::NewLevel(_), _) => StreamEffect::NewLevel,
+            (EpisodeStep::Quiet, Some(reading)) => StreamEffect::Follow(reading.residual),
+            _ if anomalous && score.cause == ScoreCause::Range => StreamEffect::Widen(value),
+            _ => StreamEffect::Nothing,
         };
-        self.state.settled.push(Settled { slot: observed.slot, name: Arc::clone(&observed.name), what });
+        self.state.settled.push(SettledRow { slot: observed.slot, name: Arc::clone(&observed.name), what });
         let verdict = Verdict {
             number,
             time,
@@ -250,16 +255,16 @@ impl Judge {
             residual: *residual,
             loudness,
         };
-        Judged { verdict, step }
+        JudgedRow { verdict, step }
     }
 
     fn end_block(&mut self) {
-        for Settled { slot, name, what } in self.state.settled.drain(..) {
+        for SettledRow { slot, name, what } in self.state.settled.drain(..) {
             match what {
-                Effect::Follow(residual) => self.state.streams.settle(slot, &name, residual),
-                Effect::Widen(value) => self.state.streams.widen(slot, &name, value),
-                Effect::NewLevel => self.state.streams.relearn(slot, &name),
-                Effect::Nothing => {}
+                StreamEffect::Follow(residual) => self.state.streams.settle(slot, &name, residual),
+                StreamEffect::Widen(value) => self.state.streams.widen(slot, &name, value),
+                StreamEffect::NewLevel => self.state.streams.relearn(slot, &name),
+                StreamEffect::Nothing => {}
             }
         }
     }

@@ -16,7 +16,7 @@ mod open;
 mod shape;
 mod wire;
 
-pub use error::{InferError, OpenError};
+pub use error::{InferError, ModelOpenError};
 pub use infer::{Infer, ViewModel};
-pub use judge::{Intake, Judge, Judged, Names, State};
-pub use open::{Model, OPERATORS};
+pub use judge::{DefaultNames, Judge, JudgeState, JudgedRow, RecordIntake};
+pub use open::{OPERATORS, OpenModel};

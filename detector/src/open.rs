@@ -8,12 +8,12 @@ use std::{
 
 use oddline_core::{
     limits::{BLOCK, GOLDEN_MAX, MODEL_BYTES_MAX},
-    profile::{FORMAT, Golden, GoldenView, Profile, Provenance, RECORD, key},
+    profile::{FORMAT, Golden, GoldenView, ModelProfile, Provenance, RECORD, key},
     seal::is_intact,
 };
 
 use crate::{
-    error::{InferError, OpenError},
+    error::{InferError, ModelOpenError},
     infer::{Infer, ViewModel, decode},
     shape,
 };
@@ -28,11 +28,11 @@ const GOLDEN_TOLERANCE: f32 = 1e-5;
 
 /// An opened model: everything judging needs. Cheap to share between threads.
 #[derive(Clone)]
-pub struct Model {
+pub struct OpenModel {
     /// Grows from model to model.
     pub version: u64,
     /// How to score and what is usual.
-    pub profile: Arc<Profile>,
+    pub profile: Arc<ModelProfile>,
     /// Where it comes from.
     pub provenance: Provenance,
     /// Rows with expected residuals, by view.
@@ -41,17 +41,17 @@ pub struct Model {
     views: Arc<[ViewModel]>,
 }
 
-impl Model {
+impl OpenModel {
     /// Opens a model file's bytes.
     ///
     /// # Errors
-    /// Everything that makes the file unfit, see [`OpenError`].
-    pub fn open(bytes: &[u8]) -> Result<Self, OpenError> {
+    /// Everything that makes the file unfit, see [`ModelOpenError`].
+    pub fn open(bytes: &[u8]) -> Result<Self, ModelOpenError> {
         if bytes.len() > MODEL_BYTES_MAX {
-            return Err(OpenError::TooLarge { found: bytes.len(), limit: MODEL_BYTES_MAX });
+            return Err(ModelOpenError::TooLarge { found: bytes.len(), limit: MODEL_BYTES_MAX });
         }
         // The runtime has panicked on malformed tensors before: foreign bytes must not take the process down.
-        catch_unwind(AssertUnwindSafe(|| checked(bytes))).unwrap_or(Err(OpenError::Panicked))
+        catch_unwind(AssertUnwindSafe(|| checked(bytes))).unwrap_or(Err(ModelOpenError::Panicked))
     }
 
     /// A way to run the record view, one per thread.
@@ -70,37 +70,37 @@ impl Model {
 
     /// The same model judging by another profile: for calibration, before a threshold is known.
     #[must_use]
-    pub fn with_profile(&self, profile: Profile) -> Self {
+    pub fn with_profile(&self, profile: ModelProfile) -> Self {
         Self { profile: Arc::new(profile), ..self.clone() }
     }
 }
 
-fn checked(bytes: &[u8]) -> Result<Model, OpenError> {
-    let proto = decode(bytes).map_err(OpenError::NotOnnx)?;
+fn checked(bytes: &[u8]) -> Result<OpenModel, ModelOpenError> {
+    let proto = decode(bytes).map_err(ModelOpenError::NotOnnx)?;
     let metadata = |key: &'static str| {
         let mut entries = proto.metadata_props.iter().filter(|e| e.key == key);
-        entries.next_back().map(|e| e.value.as_str()).ok_or(OpenError::NoMetadata(key))
+        entries.next_back().map(|e| e.value.as_str()).ok_or(ModelOpenError::NoMetadata(key))
     };
     let format = metadata(key::FORMAT)?;
     if format != FORMAT {
-        return Err(OpenError::Format { found: format.to_owned(), expected: FORMAT });
+        return Err(ModelOpenError::Format { found: format.to_owned(), expected: FORMAT });
     }
     if !is_intact(bytes) {
-        return Err(OpenError::Edited);
+        return Err(ModelOpenError::Edited);
     }
-    let unreadable = |key, reason: String| OpenError::Metadata { key, reason };
+    let unreadable = |key, reason: String| ModelOpenError::Metadata { key, reason };
     let version = metadata(key::VERSION)?;
     let version: u64 = version.parse().map_err(|_| unreadable(key::VERSION, format!("{version:?} is no number")))?;
-    let profile = Profile::from_json(metadata(key::PROFILE)?)?;
+    let profile = ModelProfile::from_json(metadata(key::PROFILE)?)?;
     let provenance =
         serde_json::from_str(metadata(key::PROVENANCE)?).map_err(|e| unreadable(key::PROVENANCE, e.to_string()))?;
     let golden: Golden =
         serde_json::from_str(metadata(key::GOLDEN)?).map_err(|e| unreadable(key::GOLDEN, e.to_string()))?;
-    let graph = proto.graph.as_ref().ok_or_else(|| OpenError::Graph("the file holds no graph".to_owned()))?;
+    let graph = proto.graph.as_ref().ok_or_else(|| ModelOpenError::Graph("the file holds no graph".to_owned()))?;
     if let Some(node) = graph.node.iter().find(|n| !OPERATORS.contains(&n.op_type.as_str())) {
-        return Err(OpenError::Operator { operator: node.op_type.clone(), node: node.name.clone() });
+        return Err(ModelOpenError::Operator { operator: node.op_type.clone(), node: node.name.clone() });
     }
-    let tensors = shape::check(graph).map_err(OpenError::Graph)?;
+    let tensors = shape::check(graph).map_err(ModelOpenError::Graph)?;
     if golden.len() > VIEWS_MAX {
         return Err(unreadable(
             key::GOLDEN,
@@ -110,19 +110,19 @@ fn checked(bytes: &[u8]) -> Result<Model, OpenError> {
     let others = golden.keys().filter(|name| *name != RECORD);
     let names = core::iter::once(RECORD).chain(others.map(String::as_str));
     let views = names.map(|name| ViewModel::plan(graph, &tensors, name)).collect::<Result<_, _>>();
-    let views = views.map_err(OpenError::Graph)?;
-    let model = Model { version, profile: Arc::new(profile), provenance, golden, views };
+    let views = views.map_err(ModelOpenError::Graph)?;
+    let model = OpenModel { version, profile: Arc::new(profile), provenance, golden, views };
     model.views.iter().try_for_each(|view| check_golden(view, model.golden.get(&view.name)))?;
     Ok(model)
 }
 
-fn check_golden(view: &ViewModel, golden: Option<&GoldenView>) -> Result<(), OpenError> {
+fn check_golden(view: &ViewModel, golden: Option<&GoldenView>) -> Result<(), ModelOpenError> {
     let width = view.width;
     let (inputs, expected) = golden
         .ok_or("there are no golden rows of the record view")
         .and_then(|golden| golden_rows(golden, width))
-        .map_err(|reason| OpenError::Metadata { key: key::GOLDEN, reason: reason.to_owned() })?;
-    let run = |e: InferError| OpenError::Graph(e.to_string());
+        .map_err(|reason| ModelOpenError::Metadata { key: key::GOLDEN, reason: reason.to_owned() })?;
+    let run = |e: InferError| ModelOpenError::Graph(e.to_string());
     let mut found = vec![0.0; BLOCK * width];
     view.infer().and_then(|mut infer| infer.block(&inputs, &mut found)).map_err(run)?;
     for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
@@ -130,7 +130,7 @@ fn check_golden(view: &ViewModel, golden: Option<&GoldenView>) -> Result<(), Ope
         let met = (found - expected).abs() <= GOLDEN_TOLERANCE * expected.abs().max(1.0);
         if !met {
             let (row, feature) = (at / width, at % width);
-            return Err(OpenError::Golden { row, feature, found: *found, expected: *expected });
+            return Err(ModelOpenError::Golden { row, feature, found: *found, expected: *expected });
         }
     }
     Ok(())

@@ -19,12 +19,12 @@ const VALUES_MAX: usize = 1 << 22;
 /// Two views have 40; the runtime's optimiser takes its time over each.
 const NODES_MAX: usize = 256;
 
-type Shape = Vec<usize>;
+type TensorShape = Vec<usize>;
 
 /// What is known of a graph's tensors.
 #[derive(Default)]
 pub(crate) struct Tensors<'a> {
-    shapes: HashMap<&'a str, Shape>,
+    shapes: HashMap<&'a str, TensorShape>,
     integers: HashMap<&'a str, Vec<i64>>,
     values: usize,
 }
@@ -71,7 +71,7 @@ impl<'a> Tensors<'a> {
         graph.input.iter().try_for_each(|input| self.add(&input.name, input_shape(input)?))
     }
 
-    fn add(&mut self, name: &'a str, shape: Shape) -> Result<(), String> {
+    fn add(&mut self, name: &'a str, shape: TensorShape) -> Result<(), String> {
         let count = count(&shape).ok_or_else(|| format!("the tensor {name:?} has the impossible shape {shape:?}"))?;
         self.values = self.values.saturating_add(count);
         if self.values > VALUES_MAX {
@@ -83,13 +83,13 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    fn output_shape(&self, node: &NodeProto) -> Result<Shape, String> {
+    fn output_shape(&self, node: &NodeProto) -> Result<TensorShape, String> {
         if !node.attribute.is_empty() {
             return Err("attributes are not allowed".to_owned());
         }
         let shape =
             |name: &String| self.shapes.get(name.as_str()).ok_or_else(|| format!("no tensor {name:?} before it"));
-        let inputs: Vec<&Shape> = node.input.iter().map(shape).collect::<Result<_, _>>()?;
+        let inputs: Vec<&TensorShape> = node.input.iter().map(shape).collect::<Result<_, _>>()?;
         let integers = |at: usize| self.integers.get(node.input[at].as_str()).ok_or("its second input is no constant");
         match (node.op_type.as_str(), inputs.as_slice()) {
             ("Div" | "Mul" | "Sub", [a, b]) => broadcast(a, b),
@@ -108,9 +108,9 @@ fn count(shape: &[usize]) -> Option<usize> {
 }
 
 /// A stored tensor's shape, when its bytes are as many as the shape says.
-fn stored_shape(tensor: &TensorProto) -> Result<Shape, String> {
+fn stored_shape(tensor: &TensorProto) -> Result<TensorShape, String> {
     let wrong = || format!("the tensor {:?} does not hold what its shape {:?} says", tensor.name, tensor.dims);
-    let shape: Shape =
+    let shape: TensorShape =
         tensor.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<_, _>>().map_err(|_| wrong())?;
     let typed = |size: usize, values: usize| match tensor.raw_data.len() {
         0 => Some(values),
@@ -131,7 +131,7 @@ fn integers(tensor: &TensorProto) -> Vec<i64> {
 }
 
 /// The record view's shape is ours; of another view a dimension without a number is the block, as rows are.
-fn input_shape(input: &ValueInfoProto) -> Result<Shape, String> {
+fn input_shape(input: &ValueInfoProto) -> Result<TensorShape, String> {
     if input.name == RECORD {
         return Ok(vec![BLOCK, RECORD_FEATURES]);
     }
@@ -145,7 +145,7 @@ fn input_shape(input: &ValueInfoProto) -> Result<Shape, String> {
     Ok(tensor.shape.iter().flat_map(|s| &s.dim).map(|d| dim(&d.value)).collect())
 }
 
-fn broadcast(a: &[usize], b: &[usize]) -> Result<Shape, String> {
+fn broadcast(a: &[usize], b: &[usize]) -> Result<TensorShape, String> {
     let rank = a.len().max(b.len());
     let at = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
     let dim = |i| match (at(a, i), at(b, i)) {
@@ -156,7 +156,7 @@ fn broadcast(a: &[usize], b: &[usize]) -> Result<Shape, String> {
     (0..rank).map(dim).collect()
 }
 
-fn gemm(a: &[usize], b: &[usize], c: &[usize]) -> Result<Shape, String> {
+fn gemm(a: &[usize], b: &[usize], c: &[usize]) -> Result<TensorShape, String> {
     match (a, b) {
         ([rows, k], [l, columns]) if k == l => {
             let shape = vec![*rows, *columns];
@@ -166,9 +166,9 @@ fn gemm(a: &[usize], b: &[usize], c: &[usize]) -> Result<Shape, String> {
     }
 }
 
-fn reshaped(x: &[usize], to: &[i64]) -> Result<Shape, String> {
+fn reshaped(x: &[usize], to: &[i64]) -> Result<TensorShape, String> {
     let wrong = || format!("{x:?} cannot take the shape {to:?}");
-    let known: Shape = to.iter().filter_map(|d| usize::try_from(*d).ok()).collect();
+    let known: TensorShape = to.iter().filter_map(|d| usize::try_from(*d).ok()).collect();
     let (all, known_count) = (count(x).ok_or_else(wrong)?, count(&known).ok_or_else(wrong)?);
     let open = to.len() - known.len();
     let fits = if open == 0 { all == known_count } else { open == 1 && all.is_multiple_of(known_count) };
@@ -178,7 +178,7 @@ fn reshaped(x: &[usize], to: &[i64]) -> Result<Shape, String> {
     Ok(to.iter().map(|d| usize::try_from(*d).unwrap_or(all / known_count)).collect())
 }
 
-fn tiled(x: &[usize], repeats: &[i64]) -> Result<Shape, String> {
+fn tiled(x: &[usize], repeats: &[i64]) -> Result<TensorShape, String> {
     let wrong = || format!("{x:?} cannot be repeated {repeats:?} times");
     if x.len() != repeats.len() {
         return Err(wrong());

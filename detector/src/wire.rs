@@ -27,14 +27,14 @@ use crate::shape::Tensors;
 pub(crate) fn view(graph: &GraphProto, tensors: &Tensors<'_>, name: &str, width: usize) -> TractResult<TypedModel> {
     let mut model = TypedModel::default();
     let input = model.add_source(name, TypedFact::dt_shape(f32::datum_type(), [BLOCK, width]))?;
-    let mut wiring = Wiring { model, outlets: HashMap::from([(name, input)]), tensors };
+    let mut wiring = GraphWiring { model, outlets: HashMap::from([(name, input)]), tensors };
     for tensor in graph.initializer.iter().filter(|t| t.data_type == DataType::Float as i32) {
         let constant = Tensor::from_shape(tensors.shape(&tensor.name), &floats(tensor))?;
         let outlet = wiring.model.add_const(tensor.name.as_str(), constant)?;
         wiring.outlets.insert(&tensor.name, outlet);
     }
     graph.node.iter().try_for_each(|node| wiring.add(node))?;
-    let Wiring { mut model, outlets, .. } = wiring;
+    let GraphWiring { mut model, outlets, .. } = wiring;
     let residual = format!("{name}_residual");
     let output = outlets.get(residual.as_str()).with_context(|| format!("nothing makes {residual:?}"))?;
     model.select_output_outlets(&[*output])?;
@@ -42,13 +42,13 @@ pub(crate) fn view(graph: &GraphProto, tensors: &Tensors<'_>, name: &str, width:
 }
 
 /// The model so far, with the outlet of every tensor in it.
-struct Wiring<'a> {
+struct GraphWiring<'a> {
     model: TypedModel,
     outlets: HashMap<&'a str, OutletId>,
     tensors: &'a Tensors<'a>,
 }
 
-impl<'a> Wiring<'a> {
+impl<'a> GraphWiring<'a> {
     /// Adds a node whose tensors are there.
     fn add(&mut self, node: &'a NodeProto) -> TractResult<()> {
         let outlets: TVec<Option<OutletId>> =

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use oddline_collector::store::{Address, Keep, Mode, Store, StoredEvent};
+use oddline_collector::store::{DatabaseAddress, OpenMode, RetentionPolicy, Store, StoredEvent};
 use oddline_core::id::AgentName;
 use oddline_testkit::TestProcess;
 
@@ -26,7 +26,7 @@ const PAGE: u32 = 20_000;
 pub struct Collector {
     folder: PathBuf,
     program: PathBuf,
-    address: Address,
+    address: DatabaseAddress,
     process: TestProcess,
 }
 
@@ -46,11 +46,11 @@ pub fn behind(broker: &Mosquitto) -> String {
 impl Collector {
     /// Writes its configuration, of which `broker` is a part; does not start it.
     #[must_use]
-    pub fn new(folder: &Path, address: Address, broker: &str) -> Self {
+    pub fn new(folder: &Path, address: DatabaseAddress, broker: &str) -> Self {
         fs::create_dir_all(folder).expect("the test's folder can be written");
         let store = match &address {
-            Address::Sqlite(path) => path.display().to_string(),
-            Address::Postgres(url) => url.clone(),
+            DatabaseAddress::Sqlite(path) => path.display().to_string(),
+            DatabaseAddress::Postgres(url) => url.clone(),
         };
         let text = format!("state = {folder:?}\nstore = {store:?}\n{broker}\n[api]\nenabled = false\n");
         fs::write(folder.join("collector.toml"), text).expect("the test's folder can be written");
@@ -139,7 +139,7 @@ impl Collector {
             let mut gone = 0;
             loop {
                 // A bite that meets a lock is tried again.
-                let Ok(bite) = store.trim(Keep { since_us, bytes_max: None }).await else { continue };
+                let Ok(bite) = store.trim(RetentionPolicy { since_us, bytes_max: None }).await else { continue };
                 gone += bite.events;
                 if !bite.more {
                     return gone;
@@ -152,7 +152,7 @@ impl Collector {
     fn with_store<T>(&self, work: impl AsyncFnOnce(&Store) -> T) -> Option<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime can be made").block_on(async {
-            let store = Store::open(&self.address, Mode::Use).await.ok()?;
+            let store = Store::open(&self.address, OpenMode::Use).await.ok()?;
             let done = work(&store).await;
             store.close().await;
             Some(done)

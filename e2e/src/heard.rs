@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use oddline_core::{
-    event::{Entry, Event},
+    event::{Event, SpoolEntry},
     id::Epoch,
     wire::JsonLine,
 };
@@ -18,13 +18,13 @@ pub struct Heard {
     /// The event as JSON, digit for digit.
     pub text: String,
     /// The entry.
-    pub entry: Entry,
+    pub entry: SpoolEntry,
 }
 
 impl Heard {
     /// Of an entry that came in postcard, where numbers are exact.
     #[must_use]
-    pub fn new(epoch: Epoch, sequence: u64, entry: Entry) -> Self {
+    pub fn new(epoch: Epoch, sequence: u64, entry: SpoolEntry) -> Self {
         let text = serde_json::to_string(&entry.event).expect("an event can always be written");
         Self { epoch, sequence, text, entry }
     }
@@ -73,6 +73,6 @@ fn of_line(line: &str) -> Heard {
         epoch: read.epoch,
         sequence: read.sequence,
         text: line[from + "\"event\":".len()..to].to_owned(),
-        entry: Entry { event: read.event, stamp: read.stamp },
+        entry: SpoolEntry { event: read.event, stamp: read.stamp },
     }
 }

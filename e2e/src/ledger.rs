@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, btree_map::Entry as Slot};
 use oddline_core::{
     event::Event,
     id::{AgentName, Epoch},
-    wire::{Ack, BodyEntry, Header, JsonEntry, decode, decode_body, decode_json},
+    wire::{Ack, BatchHeader, BodyEntry, JsonEntry, decode, decode_body, decode_json},
 };
 
 use crate::heard::Heard;
@@ -95,7 +95,7 @@ impl Ledger {
         self.kept.iter().filter(move |((name, _), _)| name == agent).map(|(_, kept)| kept)
     }
 
-    fn store(&mut self, agent: &AgentName, header: Header, entries: Vec<(Vec<u8>, Heard)>) -> Ack {
+    fn store(&mut self, agent: &AgentName, header: BatchHeader, entries: Vec<(Vec<u8>, Heard)>) -> Ack {
         let kept = self.kept.entry((agent.clone(), header.epoch)).or_default();
         let mut faults = Vec::new();
         for (bytes, heard) in entries {
@@ -129,7 +129,7 @@ impl Ledger {
     }
 }
 
-type Unpacked = (Header, Vec<(Vec<u8>, Heard)>);
+type Unpacked = (BatchHeader, Vec<(Vec<u8>, Heard)>);
 
 /// The entries with the bytes they came in.
 fn unpack(payload: &[u8]) -> Result<Unpacked, String> {
@@ -154,7 +154,7 @@ fn unpack(payload: &[u8]) -> Result<Unpacked, String> {
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{Entry, Extras, SourceFault, Stamp, Text},
+        event::{BoundedText, ClockStamp, Extras, SourceFault, SpoolEntry},
         id::BootId,
         time::EventTime,
         wire::encode_json,
@@ -164,13 +164,16 @@ mod tests {
 
     const EPOCH: Epoch = Epoch::from_random(9);
 
-    fn entry(cause: &str) -> Entry {
+    fn entry(cause: &str) -> SpoolEntry {
         let event = Event::SourceFailed(SourceFault {
-            source: Text::cut("a.log"),
-            cause: Text::cut(cause),
+            source: BoundedText::cut("a.log"),
+            cause: BoundedText::cut(cause),
             extras: Extras::default(),
         });
-        Entry { event, stamp: Stamp { boot: BootId([1; 16]), monotonic_us: 1, wall: EventTime::from_micros(0) } }
+        SpoolEntry {
+            event,
+            stamp: ClockStamp { boot: BootId([1; 16]), monotonic_us: 1, wall: EventTime::from_micros(0) },
+        }
     }
 
     fn batch(first: u64, causes: &[&str]) -> Vec<u8> {

@@ -11,12 +11,12 @@ use std::{
 };
 
 use oddline_collector::{
-    link::settings::{Access, Files, Settings},
-    subscribe::{Happened, Subscriber},
+    link::settings::{BrokerAccess, LinkSettings, SecretFiles},
+    subscribe::{Subscriber, SubscriptionEvent},
 };
 use oddline_core::{
     id::{AgentName, Epoch, FleetName},
-    topic::{Channel, Topic},
+    topic::{Channel, MqttTopic},
     wire::{decode_ack, encode_batch},
 };
 use tokio::time::{sleep, timeout};
@@ -46,16 +46,16 @@ impl Poison {
     /// # Panics
     /// When `broker` is no address.
     #[must_use]
-    pub fn begin(fleet: &FleetName, agent: &AgentName, broker: &str, files: Files, seed: u64) -> Self {
+    pub fn begin(fleet: &FleetName, agent: &AgentName, broker: &str, files: SecretFiles, seed: u64) -> Self {
         // Made before, it stays.
         let _: Result<(), _> = rustls::crypto::ring::default_provider().install_default();
-        let settings = Settings {
+        let settings = LinkSettings {
             broker: broker.parse().expect("a test's broker has an address"),
             client_id: format!("oddline_{fleet}_{agent}"),
-            access: Access::Files(files),
+            access: BrokerAccess::Files(files),
             jitter_seed: seed,
         };
-        let topic = |channel| Topic::Agent(fleet.clone(), agent.clone(), channel).to_string();
+        let topic = |channel| MqttTopic::Agent(fleet.clone(), agent.clone(), channel).to_string();
         let (events, ack) = (topic(Channel::Events), topic(Channel::Ack));
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
@@ -102,10 +102,10 @@ async fn send(mut subscriber: Subscriber, topic: &str, epoch: Epoch, shared: &Sh
         let answered = async {
             loop {
                 match subscriber.next().await {
-                    Happened::Connected => return Some(true),
-                    Happened::Lost { .. } => return Some(false),
-                    Happened::Refused { why } => panic!("{why}"),
-                    Happened::Message(message) => {
+                    SubscriptionEvent::Connected => return Some(true),
+                    SubscriptionEvent::Lost { .. } => return Some(false),
+                    SubscriptionEvent::Refused { why } => panic!("{why}"),
+                    SubscriptionEvent::Message(message) => {
                         let ack = decode_ack(&message.payload).expect("an acknowledgement can be read");
                         subscriber.link().settle(message.receipt).await;
                         if ack.epoch == epoch && ack.acked > acked {

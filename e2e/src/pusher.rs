@@ -4,8 +4,8 @@ use std::{path::Path, process::Command, time::Duration};
 
 use oddline_core::{
     id::{AgentName, FleetName, ModelHash},
-    topic::{Channel, Topic},
-    wire::{Desired, SignedModel, encode_model},
+    topic::{Channel, MqttTopic},
+    wire::{DesiredModel, SignedModel, encode_model},
 };
 use rumqttc::{AsyncClient, Event, Packet, PubAckReason, PublishOptions, QoS};
 use tokio::time::timeout;
@@ -18,12 +18,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Publishes a model's bytes with their signature.
 pub fn publish_model(broker: &Mosquitto, fleet: &FleetName, sha256: ModelHash, model: &[u8], signature: &str) {
     let payload = encode_model(SignedModel { model, signature }).expect("a test's model is within the bounds");
-    retain(broker, Topic::Model(fleet.clone(), sha256).to_string(), payload);
+    retain(broker, MqttTopic::Model(fleet.clone(), sha256).to_string(), payload);
 }
 
 /// Says which model an agent is to run.
-pub fn desire(broker: &Mosquitto, fleet: &FleetName, agent: &AgentName, desired: &Desired) {
-    let topic = Topic::Agent(fleet.clone(), agent.clone(), Channel::ModelDesired);
+pub fn desire(broker: &Mosquitto, fleet: &FleetName, agent: &AgentName, desired: &DesiredModel) {
+    let topic = MqttTopic::Agent(fleet.clone(), agent.clone(), Channel::ModelDesired);
     retain(broker, topic.to_string(), desired.to_json());
 }
 

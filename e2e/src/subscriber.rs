@@ -14,7 +14,7 @@ use std::{
 };
 
 use oddline_core::{
-    topic::{Channel, Topic},
+    topic::{Channel, MqttTopic},
     wire::encode_ack,
 };
 use oddline_testkit::waiting::until;
@@ -165,7 +165,7 @@ fn subscribe(client: &AsyncClient) {
 
 fn take(client: &AsyncClient, shared: &Shared, topic: String, payload: &[u8]) {
     let mut stored = lock(shared);
-    let Ok(Topic::Agent(fleet, agent, channel)) = topic.parse::<Topic>() else {
+    let Ok(MqttTopic::Agent(fleet, agent, channel)) = topic.parse::<MqttTopic>() else {
         stored.strange.push(topic);
         return;
     };
@@ -175,7 +175,7 @@ fn take(client: &AsyncClient, shared: &Shared, topic: String, payload: &[u8]) {
     }
     let Some(ack) = stored.ledger.take(&agent, payload) else { return };
     if !shared.silent.load(Ordering::Relaxed) {
-        let ack_topic = Topic::Agent(fleet, agent, Channel::Ack).to_string();
+        let ack_topic = MqttTopic::Agent(fleet, agent, Channel::Ack).to_string();
         // One that finds no room is made up for by the next, or by the agent sending again.
         let _: Result<_, _> = client.try_publish(ack_topic, encode_ack(ack), PublishOptions::new(QoS::AtLeastOnce));
     }
@@ -190,7 +190,7 @@ mod tests {
     use std::time::Duration;
 
     use oddline_core::{
-        event::{Entry, Event as Told, Extras, SourceFault, Stamp, Text},
+        event::{BoundedText, ClockStamp, Event as Told, Extras, SourceFault, SpoolEntry},
         id::{AgentName, BootId, Epoch},
         time::EventTime,
         wire::{decode_ack, encode_json},
@@ -205,12 +205,12 @@ mod tests {
 
     fn batch(first: u64) -> Vec<u8> {
         let event = Told::SourceFailed(SourceFault {
-            source: Text::cut("a"),
-            cause: Text::cut("b"),
+            source: BoundedText::cut("a"),
+            cause: BoundedText::cut("b"),
             extras: Extras::default(),
         });
-        let stamp = Stamp { boot: BootId([1; 16]), monotonic_us: first, wall: EventTime::from_micros(0) };
-        encode_json(EPOCH, first, &[Entry { event, stamp }])
+        let stamp = ClockStamp { boot: BootId([1; 16]), monotonic_us: first, wall: EventTime::from_micros(0) };
+        encode_json(EPOCH, first, &[SpoolEntry { event, stamp }])
     }
 
     /// Publishes as an agent does; what is acknowledged.

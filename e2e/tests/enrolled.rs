@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use oddline_collector::store::Address;
+use oddline_collector::store::DatabaseAddress;
 use oddline_core::id::AgentName;
 use oddline_e2e::{
     agent::{Agent, Link, Setup},
@@ -36,7 +36,7 @@ fn an_enrolled_agent_is_heard_until_it_is_revoked() {
     let folder = TempDir::new().unwrap();
     let port = free_port();
     let settings = format!("[embedded]\nlisten = \"127.0.0.1:{port}\"\nnames = [\"localhost\"]\n");
-    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let address = DatabaseAddress::Sqlite(folder.path().join("collector.db"));
     let mut collector = Collector::new(&folder.path().join("collector"), address, &settings);
     collector.start();
     let out = folder.path().join("bundles");

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use oddline_collector::{clock::now_us, link::settings::Files, store::Address};
+use oddline_collector::{clock::now_us, link::settings::SecretFiles, store::DatabaseAddress};
 use oddline_core::id::AgentName;
 use oddline_e2e::{
     agent::{Agent, Link, Setup},
@@ -103,7 +103,7 @@ impl Fleet {
     fn begin(
         test: &'static str,
         folder: TempDir,
-        address: Address,
+        address: DatabaseAddress,
         broker: Option<Mosquitto>,
         kills: u32,
         disks: Disks,
@@ -314,13 +314,13 @@ fn merge(ranges: &mut Vec<(u64, u64)>, more: Vec<(u64, u64)>) {
 
 fn poison(broker: Option<&Mosquitto>, port: u16, seed: u64) -> Poison {
     let (address, files) = match broker {
-        None => (format!("mqtt://127.0.0.1:{port}"), Files::default()),
+        None => (format!("mqtt://127.0.0.1:{port}"), SecretFiles::default()),
         Some(broker) => {
             let file = |name: String| broker.folder().join(name);
             broker.authority().issue(MAD, Validity::Valid, broker.folder(), MAD);
             let identity = Some((file(format!("{MAD}.pem")), file(format!("{MAD}.key"))));
             let ca = Some(file(format!("{AUTHORITY}.pem")));
-            (format!("mqtts://localhost:{}", broker.port()), Files { ca, identity, user: None })
+            (format!("mqtts://localhost:{}", broker.port()), SecretFiles { ca, identity, user: None })
         }
     };
     Poison::begin(&"home".parse().unwrap(), &MAD.parse().unwrap(), &address, files, seed)
@@ -362,8 +362,8 @@ impl Server {
     }
 }
 
-fn sqlite(folder: &TempDir) -> Address {
-    Address::Sqlite(folder.path().join("collector.db"))
+fn sqlite(folder: &TempDir) -> DatabaseAddress {
+    DatabaseAddress::Sqlite(folder.path().join("collector.db"))
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn disks_that_fill_up() {
     };
     let database = disks.of_collector.as_ref().map(|disk| disk.disk.folder().join("collector.db"));
     let kills = kills(KILLS);
-    let mut fleet = Fleet::begin(test, folder, Address::Sqlite(database.unwrap()), None, kills, disks);
+    let mut fleet = Fleet::begin(test, folder, DatabaseAddress::Sqlite(database.unwrap()), None, kills, disks);
     fleet.rage(kills);
     fleet.settle();
 }

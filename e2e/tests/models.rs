@@ -12,7 +12,7 @@ use std::{
 use oddline_core::{
     event::Event,
     id::{AgentName, FleetName},
-    wire::{Desired, ModelId, ModelState},
+    wire::{DesiredModel, ModelId, ModelState},
 };
 use oddline_e2e::{
     agent::{Agent, Link, Setup},
@@ -81,7 +81,7 @@ impl Scene {
     fn push(&self, model: &Path, version: u64, signature: &str) -> ModelId {
         let id = ModelId { sha256: hash_of(model), version };
         publish_model(&self.broker, &self.fleet, id.sha256, &fs::read(model).unwrap(), signature);
-        desire(&self.broker, &self.fleet, &self.name, &Desired { model: id, rollback: false, signature: None });
+        desire(&self.broker, &self.fleet, &self.name, &DesiredModel { model: id, rollback: false, signature: None });
         id
     }
 
@@ -228,16 +228,16 @@ fn whatever_is_wrong_with_a_model_is_said_and_the_old_one_stays() {
     // Bytes that were changed on the way.
     let id = ModelId { sha256: hash_of(&model), version: version + 3 };
     publish_model(&scene.broker, &scene.fleet, id.sha256, b"other bytes", &good);
-    desire(&scene.broker, &scene.fleet, &scene.name, &Desired { model: id, rollback: false, signature: None });
+    desire(&scene.broker, &scene.fleet, &scene.name, &DesiredModel { model: id, rollback: false, signature: None });
     scene.refuses(id, "they are not the model that is desired");
     // An older one, however good its signature.
     let old = ModelId { sha256: id.sha256, version: 1 };
-    desire(&scene.broker, &scene.fleet, &scene.name, &Desired { model: old, rollback: false, signature: None });
+    desire(&scene.broker, &scene.fleet, &scene.name, &DesiredModel { model: old, rollback: false, signature: None });
     scene.refuses(old, "not higher than");
     // Back to the package's model, which whoever has the broker can ask for.
     scene.push(&model, version, &good);
     scene.says("it does not take the model", |state| state.current.is_some_and(|id| id.version == version));
-    desire(&scene.broker, &scene.fleet, &scene.name, &Desired { model: first, rollback: true, signature: None });
+    desire(&scene.broker, &scene.fleet, &scene.name, &DesiredModel { model: first, rollback: true, signature: None });
     scene.refuses(first, "by hand on the host");
     let good = scene.state().unwrap().current;
     assert!(good.is_some_and(|id| id.version == version), "{good:?}");

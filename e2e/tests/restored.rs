@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use oddline_collector::store::Address;
+use oddline_collector::store::DatabaseAddress;
 use oddline_e2e::{
     agent::{Agent, Link, Setup},
     authority::Validity,
@@ -27,7 +27,7 @@ fn what_a_backup_lacks_is_said_and_the_rest_goes_on() {
     let database = folder.path().join("collector.db");
     let mut collector = Collector::new(
         &folder.path().join("collector"),
-        Address::Sqlite(database.clone()),
+        DatabaseAddress::Sqlite(database.clone()),
         &collector::behind(&broker),
     );
     collector.start();

@@ -3,21 +3,21 @@
 use std::{fs, path::PathBuf, sync::LazyLock};
 
 use oddline_collector::{
-    broker::acl::{Rules, Who},
-    fleet::Fleets,
+    broker::acl::{AccessRules, Principal},
+    fleet::ServedFleets,
     ingest,
     serve::is_query,
 };
 use oddline_config::Layers;
 use oddline_core::{
-    format::{Context, Format, Parser},
+    format::{Context, LogFormat, Parser},
     seal::seal,
     sections::Sections,
-    topic::Topic,
+    topic::MqttTopic,
     wire,
 };
-use oddline_detector::{Model, OpenError};
-use oddline_pipeline::Remembered;
+use oddline_detector::{ModelOpenError, OpenModel};
+use oddline_pipeline::PipelineState;
 
 /// Bytes of the checksum that ends a model file.
 const SEAL: usize = 30;
@@ -28,7 +28,7 @@ fn done<T>(_: T) {}
 /// Lines of a log, in every format; each parser sees them one after the other, as a source does.
 pub fn lines(bytes: &[u8]) {
     for name in ["auto", "csv", "jsonl", "syslog", "journald", "logfmt", "access", "plain"] {
-        let mut parser = Parser::new(name.parse::<Format>().expect("a name of the configuration"));
+        let mut parser = Parser::new(name.parse::<LogFormat>().expect("a name of the configuration"));
         for line in bytes.split(|byte| *byte == b'\n') {
             done(parser.parse(line, &Context::default()));
         }
@@ -43,7 +43,7 @@ pub fn messages(bytes: &[u8]) {
     done(ingest::entries(bytes));
     done(wire::decode_ack(bytes));
     done(wire::decode_model(bytes));
-    done(wire::Desired::from_json(bytes));
+    done(wire::DesiredModel::from_json(bytes));
     done(wire::ModelState::from_json(bytes));
     if let Ok(entry) = wire::decode_entry(bytes) {
         let epoch = oddline_core::id::Epoch::from_random(1);
@@ -58,7 +58,7 @@ pub fn messages(bytes: &[u8]) {
 /// What the state file holds of a source.
 pub fn states(bytes: &[u8]) {
     if let Ok(sections) = Sections::split(bytes) {
-        done(Remembered::read(&sections));
+        done(PipelineState::read(&sections));
     }
 }
 
@@ -67,26 +67,26 @@ pub fn models(bytes: &[u8]) {
     let mut sealed = bytes[..bytes.len().saturating_sub(SEAL)].to_vec();
     seal(&mut sealed);
     for bytes in [bytes, &sealed] {
-        assert!(!matches!(Model::open(bytes), Err(OpenError::Panicked)), "the runtime panicked on it");
+        assert!(!matches!(OpenModel::open(bytes), Err(ModelOpenError::Panicked)), "the runtime panicked on it");
     }
 }
 
 /// Topics, filters and names at the broker's gate.
 pub fn topics(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let rules = Rules { fleets: Fleets::Every };
+    let rules = AccessRules { fleets: ServedFleets::Every };
     let whos = [
-        Who::by_word(Some(&text), &text),
-        Who::by_word(None, &text),
-        Who::by_word(Some("home/pi"), "pi"),
-        Who::by_certificate(&text, Some(&text)),
+        Principal::by_word(Some(&text), &text),
+        Principal::by_word(None, &text),
+        Principal::by_word(Some("home/pi"), "pi"),
+        Principal::by_certificate(&text, Some(&text)),
     ];
     for who in whos.into_iter().flatten() {
         done(rules.publish(&who, &text, true));
         done(rules.subscribe(&who, &text));
         done(who.may_be_client(&text, &rules.fleets));
     }
-    if let Ok(topic) = text.parse::<Topic>() {
+    if let Ok(topic) = text.parse::<MqttTopic>() {
         assert_eq!(topic.to_string(), text, "a topic is written as it was read");
     }
 }

@@ -8,7 +8,7 @@ const PORT_TLS: u16 = 8883;
 
 /// A broker's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub struct BrokerAddress {
     /// Host name or IP address, without brackets.
     pub host: String,
     /// TCP port.
@@ -34,7 +34,7 @@ pub enum AddressError {
     Credentials,
 }
 
-impl FromStr for Address {
+impl FromStr for BrokerAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
@@ -73,7 +73,7 @@ impl FromStr for Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for BrokerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "mqtts" } else { "mqtt" };
         let Self { host, port, .. } = self;
@@ -94,7 +94,7 @@ mod tests {
             ("mqtt://[::1]:1884", "mqtt://[::1]:1884"),
             ("mqtts://[fe80::1%eth0]", "mqtts://[fe80::1%eth0]:8883"),
         ] {
-            let address: Address = text.parse().unwrap();
+            let address: BrokerAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), printed);
             assert_eq!(printed.parse(), Ok(address));
         }
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_with_its_reason() {
-        let refusal = |text: &str| text.parse::<Address>().unwrap_err();
+        let refusal = |text: &str| text.parse::<BrokerAddress>().unwrap_err();
         for text in ["", "broker", "broker:1883", "http://broker", "MQTT://broker"] {
             assert!(matches!(refusal(text), AddressError::Scheme(_)), "{text}");
         }

@@ -12,12 +12,12 @@ pub const GOOD_AFTER: Duration = Duration::from_secs(30);
 
 /// A sequence of waits.
 #[derive(Debug)]
-pub struct Backoff {
+pub struct ReconnectBackoff {
     random: u64,
     waits: oddline_core::backoff::Backoff,
 }
 
-impl Backoff {
+impl ReconnectBackoff {
     /// Starts from `seed`, which differs between programs; no wait is longer than [`WAIT_MAX`].
     #[must_use]
     pub fn new(seed: u64) -> Self {
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn waits_grow_to_a_minute_and_start_again_after_a_good_connection() {
-        let mut backoff = Backoff::new(3);
+        let mut backoff = ReconnectBackoff::new(3);
         let mut step = WAIT_MIN;
         for _ in 0..100 {
             let wait = backoff.next_wait(Duration::ZERO);
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn two_agents_wait_differently() {
         let waits = |seed| -> Vec<Duration> {
-            let mut backoff = Backoff::new(seed);
+            let mut backoff = ReconnectBackoff::new(seed);
             (0..5).map(|_| backoff.next_wait(Duration::ZERO)).collect()
         };
         assert_ne!(waits(1), waits(2));

@@ -8,7 +8,7 @@ use rumqttc::{
 };
 use tokio::net::TcpStream;
 
-use crate::{address::Address, secrets::Secrets, tls};
+use crate::{address::BrokerAddress, secrets::Secrets, tls};
 
 /// Bytes of a packet either way: a model of 512 KiB with its signature, a batch of events as JSON.
 const PACKET_BYTES_MAX: u32 = 1024 * 1024;
@@ -24,7 +24,7 @@ const REASON_CHARS_MAX: usize = 200;
 ///
 /// # Errors
 /// When the broker wants TLS, and the authority, the certificate or the key cannot be used.
-pub fn options(broker: &Address, client_id: String, secrets: Secrets) -> Result<MqttOptions, String> {
+pub fn options(broker: &BrokerAddress, client_id: String, secrets: Secrets) -> Result<MqttOptions, String> {
     let (host, port) = (broker.host.clone(), broker.port);
     let mut options = MqttOptions::new(client_id, Broker::tcp(host.clone(), port));
     options

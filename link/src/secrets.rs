@@ -12,7 +12,7 @@ pub const SECRET_BYTES_MAX: u64 = 256 * 1024;
 /// Files that say whom we trust and who we are; read when a connection is made, so that a renewed certificate is taken
 /// up without a restart.
 #[derive(Debug, Clone, Default)]
-pub struct Files {
+pub struct SecretFiles {
     /// PEM certificates of the authority that signed the broker's.
     pub ca: Option<PathBuf>,
     /// PEM certificate chain and PEM key that name this program.
@@ -23,7 +23,7 @@ pub struct Files {
 
 /// Contents of the files.
 pub struct Secrets {
-    /// See [`Files::ca`].
+    /// See [`SecretFiles::ca`].
     pub ca: Option<Vec<u8>>,
     /// Certificate chain and key.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
@@ -74,7 +74,7 @@ impl fmt::Debug for Secrets {
     }
 }
 
-impl Files {
+impl SecretFiles {
     /// Reads them.
     ///
     /// # Errors

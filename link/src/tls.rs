@@ -31,7 +31,7 @@ pub(crate) fn config(secrets: &Secrets) -> Result<Arc<ClientConfig>, String> {
     if trusted.is_empty() {
         return Err("CA certificate: there is none that can be read".to_owned());
     }
-    let time = Arc::new(Clock { wall: DefaultTimeProvider, known: newest_known(secrets.written) });
+    let time = Arc::new(TlsClock { wall: DefaultTimeProvider, known: newest_known(secrets.written) });
     let config = ClientConfig::builder_with_details(Arc::new(ring::default_provider()), time);
     let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
     let config = config.with_root_certificates(trusted);
@@ -76,13 +76,13 @@ pub(crate) fn about_time(error: &(dyn StdError + 'static)) -> Option<String> {
 }
 
 #[derive(Debug)]
-struct Clock<W> {
+struct TlsClock<W> {
     wall: W,
     /// It is not earlier than this.
     known: UnixTime,
 }
 
-impl<W: TimeProvider> TimeProvider for Clock<W> {
+impl<W: TimeProvider> TimeProvider for TlsClock<W> {
     fn current_time(&self) -> Option<UnixTime> {
         let wall = self.wall.current_time()?;
         // A clock that may be right is: files have odd dates too.
@@ -124,7 +124,7 @@ mod tests {
             (program + day, files(program + 90 * day), program + day),
             (program + 400 * day, files(0), program + 400 * day),
         ] {
-            let clock = Clock { wall: Shows(wall), known: newest_known(file) };
+            let clock = TlsClock { wall: Shows(wall), known: newest_known(file) };
             assert_eq!(clock.current_time().unwrap().as_secs(), time, "{wall} {file:?}");
         }
     }

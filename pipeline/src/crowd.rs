@@ -12,9 +12,9 @@ const DOUBTFUL_S: f64 = 7.0 * 86_400.0;
 /// When a name had to go last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Crowd(Option<EventTime>);
+pub struct NameOverflow(Option<EventTime>);
 
-impl Crowd {
+impl NameOverflow {
     /// A name had to go at this event time; whether that is to be told.
     pub fn evicted(&mut self, now: EventTime) -> bool {
         let is_new = self.0.is_none_or(|last| now.seconds_since(last).abs() >= OVER_S);
@@ -36,10 +36,10 @@ mod tests {
     #[test]
     fn a_day_without_makes_another_incident() {
         let at = |hours: i64| EventTime::from_micros(hours * 3_600_000_000);
-        let mut crowd = Crowd::default();
+        let mut crowd = NameOverflow::default();
         let told: Vec<bool> = [0, 1, 24, 47, 71, 100].map(|hours| crowd.evicted(at(hours))).into();
         assert_eq!(told, [true, false, false, false, true, true]);
         assert!(crowd.is_doubtful(at(200)) && !crowd.is_doubtful(at(300)));
-        assert!(!Crowd::default().is_doubtful(at(0)));
+        assert!(!NameOverflow::default().is_doubtful(at(0)));
     }
 }

@@ -1,8 +1,8 @@
 //! What an episode shows of what was found: figures and a few words. Pure.
 
 use oddline_core::{
-    event::{self, Episode, Extras, Finite, Kind, List, Reason, Silence, Text, words::short},
-    pace::{Silent, rate::Finding},
+    event::{self, BoundedText, Episode, EpisodeKind, EpisodeReason, Extras, Finite, List, Silence, words::short},
+    pace::{SilentStream, rate::RateFinding},
     profile::RecordView,
     record::Level,
     score::bounded,
@@ -12,14 +12,14 @@ use oddline_core::{
     weight,
 };
 
-use super::episodes::Around;
+use super::episodes::EpisodeContext;
 
 /// What was found at one record or interval.
-pub enum Seen<'a> {
+pub enum PipelineFinding<'a> {
     /// A verdict, and how its model scores.
     Verdict(&'a Verdict, &'a RecordView),
     /// An interval's count.
-    Rate(&'a Finding),
+    Rate(&'a RateFinding),
     /// A component never seen.
     Component(EventTime),
     /// A level never seen.
@@ -47,7 +47,7 @@ fn new_level(level: Level) -> f32 {
     }
 }
 
-impl Seen<'_> {
+impl PipelineFinding<'_> {
     /// When.
     pub fn time(&self) -> EventTime {
         match self {
@@ -85,11 +85,11 @@ impl Seen<'_> {
         }
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> EpisodeKind {
         match self {
             Self::Verdict(verdict, _) => verdict.score.cause.into(),
-            Self::Rate(_) => Kind::Rate,
-            Self::Component(_) | Self::Level(..) | Self::Crowd(_) => Kind::Novelty,
+            Self::Rate(_) => EpisodeKind::Rate,
+            Self::Component(_) | Self::Level(..) | Self::Crowd(_) => EpisodeKind::Novelty,
         }
     }
 
@@ -107,32 +107,32 @@ impl Seen<'_> {
             Self::Verdict(verdict, view) => {
                 episode.value = Finite::<f64>::nearest(verdict.value);
                 episode.expected = verdict.expected.and_then(Finite::<f64>::new);
-                episode.main_reason = Text::cut(&verdict.main_reason());
-                episode.reasons = verdict.reasons(view).iter().map(Reason::from).collect();
+                episode.main_reason = BoundedText::cut(&verdict.main_reason());
+                episode.reasons = verdict.reasons(view).iter().map(EpisodeReason::from).collect();
             }
             Self::Rate(finding) => {
                 let count = f64::from(finding.count);
                 episode.value = Finite::<f64>::nearest(count);
                 episode.expected = Finite::<f64>::new(finding.expected);
-                episode.main_reason = Text::cut(&rate_in_words(count, finding.expected));
+                episode.main_reason = BoundedText::cut(&rate_in_words(count, finding.expected));
                 episode.reasons = one_reason("rate", count, finding.expected, finding.score);
             }
             Self::Crowd(_) => {
-                episode.main_reason = Text::cut(
+                episode.main_reason = BoundedText::cut(
                     "more names of streams than there is room for: some are forgotten, first those seen least",
                 );
             }
-            Self::Component(_) => episode.main_reason = Text::cut("component never seen before"),
+            Self::Component(_) => episode.main_reason = BoundedText::cut("component never seen before"),
             Self::Level(_, level) => {
                 let level = format!("{level:?}").to_lowercase();
-                episode.main_reason = Text::cut(&format!("level {level} never seen here before"));
+                episode.main_reason = BoundedText::cut(&format!("level {level} never seen here before"));
             }
         }
     }
 }
 
 /// An episode as it opens.
-pub fn first(number: u64, stream: &StreamName, seen: &Seen<'_>, around: Around<'_>) -> Episode {
+pub fn first(number: u64, stream: &StreamName, seen: &PipelineFinding<'_>, around: EpisodeContext<'_>) -> Episode {
     let mut episode = Episode {
         source: around.source.clone(),
         number,
@@ -144,11 +144,11 @@ pub fn first(number: u64, stream: &StreamName, seen: &Seen<'_>, around: Around<'
         records: 1,
         peak: Finite::<f32>::nearest(0.0),
         threshold: Finite::<f32>::nearest(seen.threshold()),
-        main_reason: Text::default(),
+        main_reason: BoundedText::default(),
         reasons: List::default(),
         value: Finite::<f64>::nearest(0.0),
         expected: None,
-        learning: matches!(seen, Seen::Verdict(verdict, _) if verdict.learning),
+        learning: matches!(seen, PipelineFinding::Verdict(verdict, _) if verdict.learning),
         samples: around.line.and_then(|line| around.redactor.sample(line)).into_iter().collect(),
         model: around.model,
         by_clock: false,
@@ -167,13 +167,13 @@ pub fn bytes(episode: &Episode) -> usize {
     weight::items::<Episode>(1)
         + extras.sum::<usize>()
         + texts.map(|text| weight::block(text.len())).sum::<usize>()
-        + weight::items::<Reason>(episode.reasons.len())
+        + weight::items::<EpisodeReason>(episode.reasons.len())
         + weight::items::<event::Sample>(episode.samples.len())
         + reasons
 }
 
 /// The event that tells of a silence.
-pub fn silence(silent: &Silent, around: &Around<'_>) -> Silence {
+pub fn silence(silent: &SilentStream, around: &EpisodeContext<'_>) -> Silence {
     Silence {
         source: around.source.clone(),
         server: around.redactor.name(&silent.stream.server),
@@ -189,20 +189,20 @@ pub fn silence(silent: &Silent, around: &Around<'_>) -> Silence {
 
 /// The episode that a silence is while it lasts: no records, from the stream's last one on. Its value is the pause in
 /// seconds, expected is the longest usual one; scores are pauses in usual ones.
-pub fn silent_episode(number: u64, silent: &Silent, around: Around<'_>) -> Episode {
+pub fn silent_episode(number: u64, silent: &SilentStream, around: EpisodeContext<'_>) -> Episode {
     let threshold = bounded(silent.too_long_s / silent.usual_s);
     Episode {
         source: around.source.clone(),
         number,
         server: around.redactor.name(&silent.stream.server),
         component: around.redactor.name(&silent.stream.component),
-        kind: Kind::Silence,
+        kind: EpisodeKind::Silence,
         first: silent.last,
         last: silent.last,
         records: 0,
         peak: Finite::<f32>::nearest(threshold),
         threshold: Finite::<f32>::nearest(threshold),
-        main_reason: Text::default(),
+        main_reason: BoundedText::default(),
         reasons: List::default(),
         value: Finite::<f64>::nearest(silent.too_long_s),
         expected: Finite::<f64>::new(silent.usual_s),
@@ -222,7 +222,7 @@ pub fn spoke(mut episode: Box<Episode>, time: EventTime) -> Box<Episode> {
     episode.last = time;
     episode.peak = Finite::<f32>::nearest(score);
     episode.value = Finite::<f64>::nearest(pause);
-    episode.main_reason = Text::cut(&format!("silent for {pause:.0} s"));
+    episode.main_reason = BoundedText::cut(&format!("silent for {pause:.0} s"));
     episode.reasons = one_reason("pause", pause, usual, score);
     episode
 }
@@ -241,9 +241,9 @@ fn rate_in_words(count: f64, expected: f64) -> String {
     }
 }
 
-fn one_reason(feature: &str, observed: f64, expected: f64, share: f32) -> List<Reason, { event::REASONS_MAX }> {
-    let reason = Reason {
-        feature: Text::cut(feature),
+fn one_reason(feature: &str, observed: f64, expected: f64, share: f32) -> List<EpisodeReason, { event::REASONS_MAX }> {
+    let reason = EpisodeReason {
+        feature: BoundedText::cut(feature),
         observed: Finite::<f64>::nearest(observed),
         expected: Finite::<f64>::new(expected),
         share: Finite::<f32>::nearest(share),

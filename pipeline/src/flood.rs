@@ -23,7 +23,7 @@ const NODE: usize = 2;
 
 /// A token bucket and what it held back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Flood {
+pub struct FloodLimit {
     per_hour: u32,
     tokens: f64,
     filled: Option<EventTime>,
@@ -38,7 +38,7 @@ struct Held {
     others: u64,
 }
 
-impl Flood {
+impl FloodLimit {
     /// A full bucket.
     #[must_use]
     pub fn new(per_hour: u32) -> Self {
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn the_bucket_empties_refills_and_says_what_it_held() {
         let source = SourceName::cut("log");
-        let mut flood = Flood::new(60);
+        let mut flood = FloodLimit::new(60);
         let admitted = (0..100).filter(|i| flood.admit(at(0), if i % 2 == 0 { "a" } else { "b" })).count();
         assert_eq!(admitted, 60);
         assert!(flood.due(&source, at(3_599), &Unredacted).is_none());
@@ -182,7 +182,7 @@ mod tests {
     }
     #[test]
     fn a_summary_names_nobody() {
-        let mut flood = Flood::new(0);
+        let mut flood = FloodLimit::new(0);
         for component in ["ann@example.org", "web", "bob@example.org"] {
             assert!(!flood.admit(at(0), component));
         }

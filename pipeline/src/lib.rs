@@ -25,41 +25,41 @@ mod waiting;
 use std::sync::Arc;
 
 use oddline_core::{
-    episode::Step,
+    episode::EpisodeStep,
     event::SourceName,
-    format::Format,
+    format::LogFormat,
     limits::NAME_BYTES_MAX,
-    pace::{self, Heard, Notice, Pace},
-    readings::Values,
+    pace::{self, ActivityNotice, ObservedRecord, SourceActivity},
+    readings::ValueSelection,
     record::Record,
     stream,
     time::EventTime,
 };
-use oddline_detector::{InferError, Intake, Judge, Judged, Model, Names};
+use oddline_detector::{DefaultNames, InferError, Judge, JudgedRow, OpenModel, RecordIntake};
 
 use self::{
-    crowd::Crowd,
-    episodes::{Around, Episodes},
+    crowd::NameOverflow,
+    episodes::{EpisodeContext, EpisodeTracker},
     reader::{LineReader, each_reading, is_no_row},
-    waiting::{Item, Span, Waiting},
+    waiting::{LineSpan, PendingItem, PendingQueue},
 };
 pub use self::{
-    output::{Output, Wanted},
+    output::{OutputWanted, PipelineOutput},
     redactor::{Redactor, Unredacted},
-    remembered::{Counts, Remembered, Remembers},
+    remembered::{PipelineCounts, PipelineState, PipelineStateRef},
 };
 
 /// How one source is treated.
 #[derive(Debug, Clone)]
-pub struct Treatment {
+pub struct SourceOptions {
     /// The format of its lines.
-    pub format: Format,
+    pub format: LogFormat,
     /// What records are called that name no server.
     pub server: String,
     /// What records are called that name no component.
     pub component: String,
     /// Which numbers of its records are judged.
-    pub values: Values,
+    pub values: ValueSelection,
     /// Seconds east of UTC of times without a zone.
     pub offset_s: i32,
     /// What events show of lines and names.
@@ -71,17 +71,17 @@ pub struct Treatment {
 /// One source.
 pub struct Pipeline {
     source: SourceName,
-    treatment: Treatment,
+    treatment: SourceOptions,
     reader: LineReader,
     judge: Judge,
-    pace: Pace,
-    episodes: Episodes,
-    counts: Counts,
-    crowd: Crowd,
-    waiting: Waiting,
+    pace: SourceActivity,
+    episodes: EpisodeTracker,
+    counts: PipelineCounts,
+    crowd: NameOverflow,
+    waiting: PendingQueue,
     // Taken, filled and emptied at each line: they keep their memory.
-    judged: Vec<Judged>,
-    notices: Vec<Notice>,
+    judged: Vec<JudgedRow>,
+    notices: Vec<ActivityNotice>,
     component: String,
 }
 
@@ -92,13 +92,13 @@ impl Pipeline {
     /// When the model runtime cannot allocate.
     pub fn new(
         source: &str,
-        treatment: Treatment,
-        model: &Model,
-        remembered: Option<Remembered>,
+        treatment: SourceOptions,
+        model: &OpenModel,
+        remembered: Option<PipelineState>,
     ) -> Result<Self, InferError> {
         let remembered = match remembered {
             Some(remembered) => remembered.treated(&treatment.format, treatment.flood_limit),
-            None => Remembered::new(&treatment.format, treatment.flood_limit),
+            None => PipelineState::new(&treatment.format, treatment.flood_limit),
         };
         Ok(Self {
             source: SourceName::cut(source),
@@ -109,7 +109,7 @@ impl Pipeline {
             episodes: remembered.episodes,
             counts: remembered.counts,
             crowd: remembered.crowd,
-            waiting: Waiting::default(),
+            waiting: PendingQueue::default(),
             judged: Vec::new(),
             notices: Vec::new(),
             component: String::new(),
@@ -120,7 +120,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// When either model cannot be run.
-    pub fn judge_with(&mut self, model: &Model, out: &mut Output) -> Result<(), InferError> {
+    pub fn judge_with(&mut self, model: &OpenModel, out: &mut PipelineOutput) -> Result<(), InferError> {
         self.idle(out)?;
         let from = self.judge.model().version;
         let mut remembered = self.remembered();
@@ -139,7 +139,12 @@ impl Pipeline {
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn line(&mut self, bytes: &[u8], modified: Option<EventTime>, out: &mut Output) -> Result<(), InferError> {
+    pub fn line(
+        &mut self,
+        bytes: &[u8],
+        modified: Option<EventTime>,
+        out: &mut PipelineOutput,
+    ) -> Result<(), InferError> {
         self.counts.lines += 1;
         let Some(record) = self.reader.read(bytes, modified) else { return Ok(()) };
         self.counts.faults += u64::from(record.fault.is_some());
@@ -155,7 +160,7 @@ impl Pipeline {
             && let Some(now) = self.pace.watermark().or(self.reader.last_time())
             && self.crowd.evicted(now)
         {
-            self.waiting.push(Item::Crowd(now), &line, self.pace.watermark());
+            self.waiting.push(PendingItem::Crowd(now), &line, self.pace.watermark());
         }
         self.counts.judged += judged;
         self.counts.unjudged += u64::from(judged == 0);
@@ -167,7 +172,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn idle(&mut self, out: &mut Output) -> Result<(), InferError> {
+    pub fn idle(&mut self, out: &mut PipelineOutput) -> Result<(), InferError> {
         self.judge.flush(&mut self.judged)?;
         self.tell(out);
         Ok(())
@@ -179,10 +184,10 @@ impl Pipeline {
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn clock(&mut self, now: EventTime, out: &mut Output) -> Result<(), InferError> {
+    pub fn clock(&mut self, now: EventTime, out: &mut PipelineOutput) -> Result<(), InferError> {
         self.idle(out)?;
         let until = self.pace.clock(now, &mut self.notices);
-        self.queue_notices(&Span::default());
+        self.queue_notices(&LineSpan::default());
         self.tell(out);
         if let Some(until) = until {
             self.episodes.clock(until, &self.source, &*self.treatment.redactor, &mut out.events);
@@ -194,7 +199,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn finish(&mut self, out: &mut Output) -> Result<(), InferError> {
+    pub fn finish(&mut self, out: &mut PipelineOutput) -> Result<(), InferError> {
         self.idle(out)?;
         self.episodes.rest(&self.source, &*self.treatment.redactor, &mut out.events);
         Ok(())
@@ -202,16 +207,16 @@ impl Pipeline {
 
     /// Everything to go on from, to be written. Call [`Pipeline::idle`] first: what waits is not part of it.
     #[must_use]
-    pub fn remembers(&self) -> Remembers<'_> {
+    pub fn remembers(&self) -> PipelineStateRef<'_> {
         let Self { reader, pace, episodes, counts, crowd, .. } = self;
         let (judge, previous) = (self.judge.state(), reader.last_time());
-        Remembers { parser: reader.parser(), judge, pace, episodes, previous, counts: *counts, crowd: *crowd }
+        PipelineStateRef { parser: reader.parser(), judge, pace, episodes, previous, counts: *counts, crowd: *crowd }
     }
 
     /// A copy of it.
     #[must_use]
-    pub fn remembered(&self) -> Remembered {
-        Remembered {
+    pub fn remembered(&self) -> PipelineState {
+        PipelineState {
             parser: self.reader.parser().clone(),
             judge: self.judge.state().clone(),
             pace: self.pace.clone(),
@@ -224,13 +229,13 @@ impl Pipeline {
 
     /// How it is treated.
     #[must_use]
-    pub fn treatment(&self) -> &Treatment {
+    pub fn treatment(&self) -> &SourceOptions {
         &self.treatment
     }
 
     /// What came of the lines so far.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> PipelineCounts {
         self.counts
     }
 
@@ -249,7 +254,7 @@ impl Pipeline {
 
     /// What did not go as usual with times, streams and counters.
     #[must_use]
-    pub fn pace_counts(&self) -> pace::Counts {
+    pub fn pace_counts(&self) -> pace::ActivityCounts {
         self.pace.counts()
     }
 
@@ -267,7 +272,7 @@ impl Pipeline {
 
     /// Streams known, how many of them are still being learnt, and what happened to them.
     #[must_use]
-    pub fn streams(&self) -> (usize, usize, stream::Counts) {
+    pub fn streams(&self) -> (usize, usize, stream::StreamCounts) {
         let (known, learning) = self.judge.streams();
         (known, learning, self.judge.counts())
     }
@@ -279,9 +284,9 @@ impl Pipeline {
     }
 
     /// Lets [`Pace`] hear the record.
-    fn hear(&mut self, record: &Record<'_>, line: &Span) {
+    fn hear(&mut self, record: &Record<'_>, line: &LineSpan) {
         let Some(time) = self.reader.last_time() else { return };
-        let heard = Heard {
+        let heard = ObservedRecord {
             server: cut(record.server.as_deref().unwrap_or(&self.treatment.server)),
             component: cut(record.component.as_deref().unwrap_or(&self.treatment.component)),
             time: record.time.unwrap_or(time),
@@ -297,24 +302,24 @@ impl Pipeline {
         self.judge.counts().evicted + self.pace.counts().evicted
     }
 
-    fn queue_notices(&mut self, line: &Span) {
+    fn queue_notices(&mut self, line: &LineSpan) {
         for notice in self.notices.drain(..) {
-            if matches!(&notice, Notice::NewComponent { time, .. } if self.crowd.is_doubtful(*time)) {
+            if matches!(&notice, ActivityNotice::NewComponent { time, .. } if self.crowd.is_doubtful(*time)) {
                 continue;
             }
-            self.waiting.push(Item::Notice(notice), line, self.pace.watermark());
+            self.waiting.push(PendingItem::Notice(notice), line, self.pace.watermark());
         }
     }
 
     /// Judges the values of a record. How many there were.
-    fn judge(&mut self, record: &Record<'_>, line: &Span) -> Result<u64, InferError> {
-        let names = Names { server: &self.treatment.server, component: &self.treatment.component };
+    fn judge(&mut self, record: &Record<'_>, line: &LineSpan) -> Result<u64, InferError> {
+        let names = DefaultNames { server: &self.treatment.server, component: &self.treatment.component };
         let passed = self.pace.watermark();
         let mut judged = 0;
         each_reading(record, names.component, self.treatment.values, &mut self.component, |reading| {
             // The verdict on this very record may come back with the push that fills its block.
-            self.waiting.push(Item::Record, line, passed);
-            if matches!(self.judge.push(reading, names, &mut self.judged)?, Intake::Judged(_)) {
+            self.waiting.push(PendingItem::Record, line, passed);
+            if matches!(self.judge.push(reading, names, &mut self.judged)?, RecordIntake::Judged(_)) {
                 judged += 1;
             } else {
                 self.waiting.take_back();
@@ -325,31 +330,31 @@ impl Pipeline {
     }
 
     /// Tells what has its turn: verdicts that are there, and notices that no missing verdict stands before.
-    fn tell(&mut self, out: &mut Output) {
+    fn tell(&mut self, out: &mut PipelineOutput) {
         let redactor = &*self.treatment.redactor;
         let model = self.judge.model();
         let mut judged = self.judged.drain(..);
         while let Some((item, passed)) = self.waiting.front() {
             let around = |line| {
                 let (source, view) = (&self.source, &model.profile.record);
-                Around { source, view, model: model.version, passed, line, redactor }
+                EpisodeContext { source, view, model: model.version, passed, line, redactor }
             };
             match item {
-                Item::Notice(notice) => {
-                    let shown = matches!(notice, Notice::NewComponent { .. } | Notice::NewLevel { .. });
+                PendingItem::Notice(notice) => {
+                    let shown = matches!(notice, ActivityNotice::NewComponent { .. } | ActivityNotice::NewLevel { .. });
                     let line = shown.then(|| self.waiting.front_line()).flatten();
                     self.episodes.note(notice, around(line), &mut out.events);
                 }
-                Item::Crowd(time) => {
+                PendingItem::Crowd(time) => {
                     self.episodes.crowd(*time, &self.treatment.server, around(None), &mut out.events);
                 }
-                Item::Record => {
+                PendingItem::Record => {
                     let Some(judged) = judged.next() else { break };
                     let odd = judged.verdict.anomalous;
                     self.counts.anomalous += u64::from(odd);
-                    let line = if judged.step == Step::Opened { self.waiting.front_line() } else { None };
+                    let line = if judged.step == EpisodeStep::Opened { self.waiting.front_line() } else { None };
                     self.episodes.take(&judged, around(line), &mut out.events);
-                    if out.wanted == Wanted::All || (odd && out.wanted == Wanted::Odd) {
+                    if out.wanted == OutputWanted::All || (odd && out.wanted == OutputWanted::Odd) {
                         out.judged.push(judged);
                     }
                 }

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use oddline_core::{
-    format::{Context, Format, Parser},
-    readings::{Values, readings},
+    format::{Context, LogFormat, Parser},
+    readings::{ValueSelection, readings},
     record::{Fault, Record},
     time::EventTime,
 };
@@ -21,7 +21,7 @@ pub struct LineReader {
 impl LineReader {
     /// Before a source's first line. `offset_s`: seconds east of UTC of times without a zone.
     #[must_use]
-    pub fn new(format: Format, offset_s: i32) -> Self {
+    pub fn new(format: LogFormat, offset_s: i32) -> Self {
         Self::resumed(Parser::new(format), None, offset_s)
     }
 
@@ -66,7 +66,7 @@ impl LineReader {
 pub fn each_reading<E>(
     record: &Record<'_>,
     component: &str,
-    values: Values,
+    values: ValueSelection,
     buffer: &mut String,
     mut each: impl FnMut(&Record<'_>) -> Result<(), E>,
 ) -> Result<(), E> {

@@ -4,15 +4,15 @@
 
 use oddline_core::{
     event::{Event, Extras, ModelSwap, SourceName},
-    format::{Format, Parser},
-    pace::Pace,
+    format::{LogFormat, Parser},
+    pace::SourceActivity,
     sections::{SectionError, SectionWriter, Sections},
     time::EventTime,
 };
-use oddline_detector::{Model, State};
+use oddline_detector::{JudgeState, OpenModel};
 use serde::{Deserialize, Serialize};
 
-use super::{crowd::Crowd, episodes::Episodes};
+use super::{crowd::NameOverflow, episodes::EpisodeTracker};
 
 /// Tags of the parts. 1 is the caller's.
 mod tag {
@@ -26,29 +26,29 @@ mod tag {
 }
 
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.
-pub struct Remembered {
+pub struct PipelineState {
     pub(super) parser: Parser,
-    pub(super) judge: State,
-    pub(super) pace: Pace,
-    pub(super) episodes: Episodes,
+    pub(super) judge: JudgeState,
+    pub(super) pace: SourceActivity,
+    pub(super) episodes: EpisodeTracker,
     pub(super) previous: Option<EventTime>,
-    pub(super) counts: Counts,
-    pub(super) crowd: Crowd,
+    pub(super) counts: PipelineCounts,
+    pub(super) crowd: NameOverflow,
 }
 
 /// The same where it is, to be written without a copy.
-pub struct Remembers<'a> {
+pub struct PipelineStateRef<'a> {
     pub(super) parser: &'a Parser,
-    pub(super) judge: &'a State,
-    pub(super) pace: &'a Pace,
-    pub(super) episodes: &'a Episodes,
+    pub(super) judge: &'a JudgeState,
+    pub(super) pace: &'a SourceActivity,
+    pub(super) episodes: &'a EpisodeTracker,
     pub(super) previous: Option<EventTime>,
-    pub(super) counts: Counts,
-    pub(super) crowd: Crowd,
+    pub(super) counts: PipelineCounts,
+    pub(super) crowd: NameOverflow,
 }
 
-impl Remembers<'_> {
-    /// Appends all parts; [`Remembered::read`] reads them.
+impl PipelineStateRef<'_> {
+    /// Appends all parts; [`PipelineState::read`] reads them.
     pub fn write(&self, out: &mut SectionWriter) {
         out.add(tag::PARSER, self.parser);
         out.add(tag::JUDGE, self.judge);
@@ -60,7 +60,7 @@ impl Remembers<'_> {
     }
 }
 
-impl Remembered {
+impl PipelineState {
     /// What was written, by this program or by another version of it.
     ///
     /// # Errors
@@ -78,20 +78,20 @@ impl Remembered {
     }
 
     /// Nothing yet.
-    pub(super) fn new(format: &Format, flood_limit: u32) -> Self {
+    pub(super) fn new(format: &LogFormat, flood_limit: u32) -> Self {
         Self {
             parser: Parser::new(format.clone()),
-            judge: State::default(),
-            pace: Pace::default(),
-            episodes: Episodes::new(flood_limit),
+            judge: JudgeState::default(),
+            pace: SourceActivity::default(),
+            episodes: EpisodeTracker::new(flood_limit),
             previous: None,
-            counts: Counts::default(),
-            crowd: Crowd::default(),
+            counts: PipelineCounts::default(),
+            crowd: NameOverflow::default(),
         }
     }
 
     /// Goes on as it is configured now.
-    pub(super) fn treated(mut self, format: &Format, flood_limit: u32) -> Self {
+    pub(super) fn treated(mut self, format: &LogFormat, flood_limit: u32) -> Self {
         self.parser.read_as(format);
         self.episodes.limit(flood_limit);
         self
@@ -99,7 +99,7 @@ impl Remembered {
 
     /// The format it was read in, as configured then.
     #[must_use]
-    pub fn format(&self) -> &Format {
+    pub fn format(&self) -> &LogFormat {
         self.parser.format()
     }
 
@@ -110,7 +110,7 @@ impl Remembered {
     }
 
     /// Goes over from the model of version `from` to another, before [`Pipeline::new`] with it. The event to be told.
-    pub fn adopt(&mut self, source: &SourceName, from: u64, model: &Model) -> Event {
+    pub fn adopt(&mut self, source: &SourceName, from: u64, model: &OpenModel) -> Event {
         self.judge.adopt(model);
         let position = self.judge.number();
         Event::ModelSwap(ModelSwap {
@@ -125,7 +125,7 @@ impl Remembered {
 
 /// What came of a source's lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counts {
+pub struct PipelineCounts {
     /// Lines read.
     pub lines: u64,
     /// Records judged.

@@ -4,45 +4,45 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-use oddline_core::{limits::LINE_BYTES_MAX, pace::Notice, time::EventTime, weight};
+use oddline_core::{limits::LINE_BYTES_MAX, pace::ActivityNotice, time::EventTime, weight};
 
 /// Bytes of text the buffer keeps for the next lines; what long lines took beyond it is given back.
 const KEPT_BYTES: usize = 64 * 1024;
 
 /// Where a line's text stands, counted from the first line of all.
-pub type Span = Range<u64>;
+pub type LineSpan = Range<u64>;
 
 /// Something that waits.
 #[derive(Debug)]
-pub enum Item {
+pub enum PendingItem {
     /// A record that is being judged.
     Record,
     /// Something that needs no verdict.
-    Notice(Notice),
+    Notice(ActivityNotice),
     /// There were more names than places, at this event time.
     Crowd(EventTime),
 }
 
 /// The queue. At most a block of records waits, and with each what was noticed at its line.
 #[derive(Debug, Default)]
-pub struct Waiting {
+pub struct PendingQueue {
     /// With its line, and how far event time had come there.
-    items: VecDeque<(Item, Span, Option<EventTime>)>,
+    items: VecDeque<(PendingItem, LineSpan, Option<EventTime>)>,
     text: Vec<u8>,
     /// Where `text` begins.
     begin: u64,
 }
 
-impl Waiting {
+impl PendingQueue {
     /// Keeps a line's text while anything of it waits.
-    pub fn keep(&mut self, line: &[u8]) -> Span {
+    pub fn keep(&mut self, line: &[u8]) -> LineSpan {
         let start = self.end();
         self.text.extend_from_slice(&line[..line.len().min(LINE_BYTES_MAX)]);
         start..self.end()
     }
 
     /// Appends an item of the line, at which event time has come to `passed`.
-    pub fn push(&mut self, item: Item, line: &Span, passed: Option<EventTime>) {
+    pub fn push(&mut self, item: PendingItem, line: &LineSpan, passed: Option<EventTime>) {
         self.items.push_back((item, line.clone(), passed));
     }
 
@@ -52,12 +52,12 @@ impl Waiting {
     }
 
     /// The item whose turn it is, and where event time stood.
-    pub fn front(&self) -> Option<(&Item, Option<EventTime>)> {
+    pub fn front(&self) -> Option<(&PendingItem, Option<EventTime>)> {
         self.items.front().map(|(item, _, passed)| (item, *passed))
     }
 
     /// Takes the item whose turn it is.
-    pub fn pop(&mut self) -> Option<Item> {
+    pub fn pop(&mut self) -> Option<PendingItem> {
         self.items.pop_front().map(|(item, ..)| item)
     }
 
@@ -68,10 +68,11 @@ impl Waiting {
 
     /// What it weighs in memory, in bytes.
     pub fn weight(&self) -> usize {
-        weight::block(self.text.capacity()) + weight::items::<(Item, Span, Option<EventTime>)>(self.items.capacity())
+        weight::block(self.text.capacity())
+            + weight::items::<(PendingItem, LineSpan, Option<EventTime>)>(self.items.capacity())
     }
 
-    fn bytes(&self, line: &Span) -> &[u8] {
+    fn bytes(&self, line: &LineSpan) -> &[u8] {
         let at = |place: u64| usize::try_from(place - self.begin).expect("a place in memory");
         &self.text[at(line.start)..at(line.end)]
     }
@@ -104,17 +105,17 @@ mod tests {
 
     #[test]
     fn text_lives_as_long_as_something_of_its_line_waits() {
-        let mut waiting = Waiting::default();
+        let mut waiting = PendingQueue::default();
         let first = waiting.keep(b"first");
-        waiting.push(Item::Record, &first, None);
+        waiting.push(PendingItem::Record, &first, None);
         let unjudged = waiting.keep(b"nothing in it");
-        waiting.push(Item::Record, &unjudged, None);
+        waiting.push(PendingItem::Record, &unjudged, None);
         waiting.take_back();
         waiting.forget();
         assert_eq!(waiting.text, b"first");
         let second = waiting.keep(b"caf\xe9");
-        waiting.push(Item::Record, &second, None);
-        waiting.push(Item::Record, &second, None);
+        waiting.push(PendingItem::Record, &second, None);
+        waiting.push(PendingItem::Record, &second, None);
         waiting.pop().unwrap();
         waiting.forget();
         assert_eq!((waiting.bytes(&second), waiting.text.len()), (&b"caf\xe9"[..], 4));
@@ -128,12 +129,12 @@ mod tests {
 
     #[test]
     fn the_buffer_stays_small() {
-        let mut waiting = Waiting::default();
+        let mut waiting = PendingQueue::default();
         let long = vec![b'x'; 3 * LINE_BYTES_MAX];
         for i in 0..100 {
             let line = waiting.keep(&long);
             assert_eq!(line.end - line.start, LINE_BYTES_MAX as u64);
-            waiting.push(Item::Record, &line, None);
+            waiting.push(PendingItem::Record, &line, None);
             if i % 10 == 9 {
                 (0..10).for_each(|_| drop(waiting.pop()));
             }

@@ -12,15 +12,15 @@ use anyhow::Result;
 use std::ops::Range;
 
 use oddline_core::{
-    episode::Step,
-    profile::{Profile, Threshold},
+    episode::EpisodeStep,
+    profile::{ModelProfile, Threshold},
     robust::quantile,
 };
-use oddline_detector::Model;
+use oddline_detector::OpenModel;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 use rand_distr::{Distribution, Poisson};
 
-use crate::{dataset::Dataset, error::BadData, evaluate::histogram::ScoreHistogram, judged, trim::Keep};
+use crate::{dataset::Dataset, error::DataError, evaluate::histogram::ScoreHistogram, judged, trim::KeepMask};
 
 /// Where the first pass assumes odd to begin; scores are in training quantiles.
 const FIRST_THRESHOLD: f32 = 1.2;
@@ -44,7 +44,7 @@ const THRESHOLD_MIN: f64 = 0.5;
 
 /// What the threshold should meet.
 #[derive(Debug, Clone, Copy)]
-pub enum Aim {
+pub enum ThresholdTarget {
     /// False episodes per server and day.
     Budget(f64),
     /// Quantile of the scores of normal held-out records.
@@ -53,7 +53,7 @@ pub enum Aim {
 
 /// What calibration found.
 #[derive(Debug, Clone)]
-pub struct Calibrated {
+pub struct CalibratedModel {
     /// The threshold with its expectation.
     pub threshold: Threshold,
     /// Scores of all training records as they will be judged.
@@ -68,15 +68,21 @@ pub struct Calibrated {
 ///
 /// # Errors
 /// When the model cannot be run, or nothing normal was held out.
-pub fn calibrate(dataset: &Dataset, keep: &Keep, model: &Model, from: f64, aim: Aim) -> Result<Calibrated> {
+pub fn calibrate(
+    dataset: &Dataset,
+    keep: &KeepMask,
+    model: &OpenModel,
+    from: f64,
+    aim: ThresholdTarget,
+) -> Result<CalibratedModel> {
     let mut threshold =
         Threshold { value: FIRST_THRESHOLD, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) };
     let mut calibrated = None;
     for _ in 0..PASSES {
-        let profile = Profile { record: with_threshold(model, threshold), ..(*model.profile).clone() };
+        let profile = ModelProfile { record: with_threshold(model, threshold), ..(*model.profile).clone() };
         let found = evidence(dataset, keep, &model.with_profile(profile), from)?;
         threshold = found.threshold(aim);
-        calibrated = Some(Calibrated {
+        calibrated = Some(CalibratedModel {
             threshold,
             server_days: found.server_days,
             peaks: found.peaks.len(),
@@ -86,18 +92,18 @@ pub fn calibrate(dataset: &Dataset, keep: &Keep, model: &Model, from: f64, aim: 
     Ok(calibrated.expect("there is at least one pass"))
 }
 
-fn with_threshold(model: &Model, threshold: Threshold) -> oddline_core::profile::RecordView {
+fn with_threshold(model: &OpenModel, threshold: Threshold) -> oddline_core::profile::RecordView {
     oddline_core::profile::RecordView { threshold, ..model.profile.record.clone() }
 }
 
 /// Scores of one part of the log, a list a stream.
-struct Part {
+struct CalibrationSplit {
     series: Vec<Vec<f64>>,
     server_days: f64,
 }
 
 /// What the threshold is found from.
-struct Evidence {
+struct CalibrationEvidence {
     /// Scores of the held-out records not found odd while fitting.
     normal: Vec<f64>,
     /// Peak of each run of scores above the base.
@@ -107,11 +113,11 @@ struct Evidence {
     scores: ScoreHistogram,
 }
 
-fn evidence(dataset: &Dataset, keep: &Keep, model: &Model, from: f64) -> Result<Evidence> {
+fn evidence(dataset: &Dataset, keep: &KeepMask, model: &OpenModel, from: f64) -> Result<CalibrationEvidence> {
     let mut scores = ScoreHistogram::default();
     let mut normal = Vec::new();
-    let mut past = Part { series: Vec::new(), server_days: server_days(dataset, keep, 0.0, from) };
-    let mut held = Part { series: Vec::new(), server_days: server_days(dataset, keep, from, 1.0) };
+    let mut past = CalibrationSplit { series: Vec::new(), server_days: server_days(dataset, keep, 0.0, from) };
+    let mut held = CalibrationSplit { series: Vec::new(), server_days: server_days(dataset, keep, from, 1.0) };
     for (stream, keep) in dataset.streams.iter().zip(keep) {
         let judged = judged::stream(stream, model)?;
         judged.iter().for_each(|j| scores.push(j.verdict.score.value));
@@ -126,21 +132,22 @@ fn evidence(dataset: &Dataset, keep: &Keep, model: &Model, from: f64) -> Result<
         held.series.push(masked(part));
     }
     if normal.is_empty() {
-        return Err(BadData("no normal records are left to calibrate the threshold on".to_owned()).into());
+        return Err(DataError("no normal records are left to calibrate the threshold on".to_owned()).into());
     }
     let (peaks, base, server_days) = trusted_peaks(&past, &held);
-    Ok(Evidence { normal, peaks, base, server_days, scores })
+    Ok(CalibrationEvidence { normal, peaks, base, server_days, scores })
 }
 
 /// Peaks above a base, that base, and the days they come from: of the whole log, or of the held-out part when it shows
 /// significantly more.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-fn trusted_peaks(past: &Part, held: &Part) -> (Vec<f64>, f64, f64) {
+fn trusted_peaks(past: &CalibrationSplit, held: &CalibrationSplit) -> (Vec<f64>, f64, f64) {
     let whole: Vec<Vec<f64>> = past.series.iter().chain(&held.series).cloned().collect();
     let days = past.server_days + held.server_days;
     let base_of_whole = base(&whole, PEAKS_PER_STREAM * held.series.len());
-    let above =
-        |part: &Part, base: f64| -> Vec<f64> { part.series.iter().flat_map(|s| peaks_above(s, base)).collect() };
+    let above = |part: &CalibrationSplit, base: f64| -> Vec<f64> {
+        part.series.iter().flat_map(|s| peaks_above(s, base)).collect()
+    };
     let held_peaks = above(held, base_of_whole);
     let mut peaks = above(past, base_of_whole);
     // In the share of the days that is held out, chance puts so many of the peaks.
@@ -159,7 +166,7 @@ fn trusted_peaks(past: &Part, held: &Part) -> (Vec<f64>, f64, f64) {
 /// Normal days of each server, added up: the kept share of its days. A server's day is as long as its streams are on average: those of a folder of files
 /// need not overlap.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-fn server_days(dataset: &Dataset, keep: &Keep, from: f64, to: f64) -> f64 {
+fn server_days(dataset: &Dataset, keep: &KeepMask, from: f64, to: f64) -> f64 {
     let mut servers: std::collections::BTreeMap<&str, (f64, usize)> = std::collections::BTreeMap::new();
     for (stream, keep) in dataset.streams.iter().zip(keep) {
         let server = servers.entry(&stream.name.server).or_default();
@@ -185,16 +192,16 @@ fn base(series: &[Vec<f64>], wanted: usize) -> f64 {
 
 /// Highest score of each episode at the threshold `base`: the very merging the judge does.
 fn peaks_above(scores: &[f64], base: f64) -> Vec<f64> {
-    let mut tracker = oddline_core::episode::Tracker::default();
+    let mut tracker = oddline_core::episode::EpisodeRun::default();
     let mut peaks = Vec::new();
     let mut peak: f64 = 0.0;
     let time = oddline_core::time::EventTime::from_micros(0);
     for score in scores {
         match tracker.push(time, *score >= base, 0.0) {
-            Step::Opened => peak = *score,
-            Step::Goes => peak = peak.max(*score),
-            Step::Closed(_) | Step::NewLevel(_) => peaks.push(peak),
-            Step::Quiet => {}
+            EpisodeStep::Opened => peak = *score,
+            EpisodeStep::Goes => peak = peak.max(*score),
+            EpisodeStep::Closed(_) | EpisodeStep::NewLevel(_) => peaks.push(peak),
+            EpisodeStep::Quiet => {}
         }
     }
     if tracker.open().is_some() {
@@ -203,17 +210,17 @@ fn peaks_above(scores: &[f64], base: f64) -> Vec<f64> {
     peaks
 }
 
-impl Evidence {
-    fn threshold(&self, aim: Aim) -> Threshold {
-        let tail = Tail::fit(&self.peaks, self.base);
+impl CalibrationEvidence {
+    fn threshold(&self, aim: ThresholdTarget) -> Threshold {
+        let tail = ScoreTail::fit(&self.peaks, self.base);
         let value = match aim {
-            Aim::Budget(budget) => tail.score_at(budget * self.server_days),
-            Aim::Quantile(q) => quantile(&mut self.normal.clone(), q),
+            ThresholdTarget::Budget(budget) => tail.score_at(budget * self.server_days),
+            ThresholdTarget::Quantile(q) => quantile(&mut self.normal.clone(), q),
         };
         let value = value.max(THRESHOLD_MIN);
         let (alert_budget, quantile) = match aim {
-            Aim::Budget(budget) => (Some(budget), None),
-            Aim::Quantile(q) => (None, Some(q)),
+            ThresholdTarget::Budget(budget) => (Some(budget), None),
+            ThresholdTarget::Quantile(q) => (None, Some(q)),
         };
         let expected = tail.episodes_above(value) / self.server_days;
         #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
@@ -230,7 +237,7 @@ impl Evidence {
         let mut rates: Vec<f64> = (0..RESAMPLES)
             .map(|_| {
                 let draw: Vec<f64> = (0..n).map(|_| self.peaks[random.random_range(0..n)]).collect();
-                let expected = Tail::fit(&draw, self.base).episodes_above(value);
+                let expected = ScoreTail::fit(&draw, self.base).episodes_above(value);
                 (poisson(expected, &mut random) / self.server_days).min(most)
             })
             .collect();
@@ -245,7 +252,7 @@ fn poisson(expected: f64, random: &mut Xoshiro256PlusPlus) -> f64 {
 
 /// How peaks thin out: exponentially in one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+enum TailShape {
     /// The score squared, as beyond a normal distribution's shoulder.
     Normal,
     /// The score.
@@ -254,7 +261,7 @@ enum Shape {
     Pareto,
 }
 
-impl Shape {
+impl TailShape {
     fn measure(self, score: f64) -> f64 {
         match self {
             Self::Normal => score * score,
@@ -271,7 +278,7 @@ impl Shape {
         }
     }
 
-    /// Logarithm of the derivative of [`Shape::measure`]: makes likelihoods of the shapes comparable.
+    /// Logarithm of the derivative of [`TailShape::measure`]: makes likelihoods of the shapes comparable.
     fn ln_slope(self, score: f64) -> f64 {
         match self {
             Self::Normal => libm::log(2.0 * score),
@@ -283,26 +290,26 @@ impl Shape {
 
 /// Normal episodes above the base and how their peaks thin out.
 #[derive(Debug, Clone, Copy)]
-struct Tail {
+struct ScoreTail {
     base: f64,
     episodes: f64,
     decay: f64,
-    shape: Shape,
+    shape: TailShape,
 }
 
-impl Tail {
+impl ScoreTail {
     /// Fits the peaks between base and cap: exponential unless another shape is clearly likelier.
     fn fit(peaks: &[f64], base: f64) -> Self {
         let inside: Vec<f64> = peaks.iter().copied().filter(|p| *p < CAP).collect();
-        let plain = Self::fit_shape(&inside, base, Shape::Exponential);
-        let others = [Shape::Normal, Shape::Pareto].map(|shape| Self::fit_shape(&inside, base, shape));
+        let plain = Self::fit_shape(&inside, base, TailShape::Exponential);
+        let others = [TailShape::Normal, TailShape::Pareto].map(|shape| Self::fit_shape(&inside, base, shape));
         let better = |fit: &(Self, f64)| (fit.1 - plain.1) * inside.len() as f64 > EVIDENCE;
         others.into_iter().find(better).unwrap_or(plain).0
     }
 
     /// The tail of one shape and its mean log-likelihood.
     #[expect(clippy::cast_precision_loss, reason = "a count")]
-    fn fit_shape(inside: &[f64], base: f64, shape: Shape) -> (Self, f64) {
+    fn fit_shape(inside: &[f64], base: f64, shape: TailShape) -> (Self, f64) {
         let n = inside.len().max(1) as f64;
         let start = shape.measure(base);
         let width = shape.measure(CAP) - start;
@@ -349,8 +356,8 @@ mod tests {
     fn the_tail_is_found_under_true_anomalies() {
         let mut peaks = exponential(2000, 0.8, 10.0);
         peaks.extend((0..40).map(|i| 2.0 + f64::from(i)));
-        let tail = Tail::fit(&peaks, 0.8);
-        assert_eq!(tail.shape, Shape::Exponential);
+        let tail = ScoreTail::fit(&peaks, 0.8);
+        assert_eq!(tail.shape, TailShape::Exponential);
         assert!((tail.decay - 10.0).abs() < 0.7, "{tail:?}");
         assert!((tail.episodes - 2000.0).abs() < 30.0, "{tail:?}");
         let ten = tail.score_at(10.0);
@@ -361,8 +368,8 @@ mod tests {
     #[test]
     fn a_heavy_tail_is_recognised() {
         let peaks: Vec<f64> = exponential(20_000, 0.0, 6.0).iter().map(|x| 0.6 * x.exp()).collect();
-        let tail = Tail::fit(&peaks, 0.6);
-        assert!(tail.shape == Shape::Pareto && (tail.decay - 6.0).abs() < 0.4, "{tail:?}");
+        let tail = ScoreTail::fit(&peaks, 0.6);
+        assert!(tail.shape == TailShape::Pareto && (tail.decay - 6.0).abs() < 0.4, "{tail:?}");
     }
 
     #[test]

@@ -39,7 +39,7 @@ const VALIDATION_ROWS: usize = 8_192;
 
 /// What to fit with.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct FitPlan {
     /// Epochs at most.
     pub epochs: usize,
     /// Seed of all randomness.
@@ -50,7 +50,7 @@ pub struct Plan {
 
 /// What came of it.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub struct FitOutcome {
     /// Weights of the best epoch.
     pub weights: Vec<Dense>,
     /// Mean squared error of each epoch on the rows fitted, as corrupted.
@@ -63,7 +63,7 @@ pub struct Outcome {
 
 /// Fits an autoencoder to `rows`, stopping by `validation`. Both standardised.
 #[must_use]
-pub fn fit(rows: &[Vector], validation: &[Vector], plan: &Plan) -> Outcome {
+pub fn fit(rows: &[Vector], validation: &[Vector], plan: &FitPlan) -> FitOutcome {
     let device = Device::flex().autodiff();
     let mut random = Xoshiro256PlusPlus::seed_from_u64(plan.seed);
     let start = plan.start.clone().unwrap_or_else(|| random_weights(RECORD_FEATURES, &mut random));
@@ -71,7 +71,7 @@ pub fn fit(rows: &[Vector], validation: &[Vector], plan: &Plan) -> Outcome {
     let mut optimizer = AdamConfig::new().init();
     let validation = spread_out(validation, VALIDATION_ROWS);
     let bar = progress(plan);
-    let mut outcome = Outcome { weights: start, train: Vec::new(), validation: Vec::new(), best_epoch: 0 };
+    let mut outcome = FitOutcome { weights: start, train: Vec::new(), validation: Vec::new(), best_epoch: 0 };
     let (mut best, mut rate, mut stale) = (f64::INFINITY, LEARNING_RATE, 0);
     let mut order: Vec<usize> = (0..rows.len()).collect();
     for epoch in 1..=plan.epochs {
@@ -106,7 +106,7 @@ pub fn fit(rows: &[Vector], validation: &[Vector], plan: &Plan) -> Outcome {
     outcome
 }
 
-fn progress(plan: &Plan) -> ProgressBar {
+fn progress(plan: &FitPlan) -> ProgressBar {
     let bar = ProgressBar::new(plan.epochs as u64);
     let style = "fitting [{bar:30}] epoch {pos}/{len}, at most {eta} to go; {msg}";
     let style = ProgressStyle::with_template(style).expect("the template is constant");

@@ -4,7 +4,7 @@ use std::{fmt::Write, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use oddline_core::stream::FEATURES;
-use oddline_detector::Model;
+use oddline_detector::OpenModel;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -27,7 +27,7 @@ pub struct Args {
 /// When the model is refused or cannot be read.
 pub fn run(args: &Args) -> Result<()> {
     let bytes = fs::read(&args.model).with_context(|| format!("cannot read the model {}", args.model.display()))?;
-    let model = Model::open(&bytes).with_context(|| format!("the model {} is refused", args.model.display()))?;
+    let model = OpenModel::open(&bytes).with_context(|| format!("the model {} is refused", args.model.display()))?;
     let sha256 = crate::hex(&Sha256::digest(&bytes));
     if args.json {
         let (profile, provenance) = (&*model.profile, &model.provenance);

@@ -10,24 +10,24 @@ use oddline_trainer::{error::exit_code, generate, inspect, pages, retrain, say, 
 /// Learns what is normal in logs, writes it as one ONNX file, and tests it
 #[derive(Parser)]
 #[command(name = "oddline-trainer", version)]
-struct Cli {
+struct TrainerCli {
     /// What is logged beside the report: off, error, warn, info, debug or trace; with TARGET=LEVEL of a library
     /// [default: info]
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<LogFilter>,
     #[command(subcommand)]
-    command: Command,
+    command: TrainerCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum TrainerCommand {
     Generate(generate::Args),
     Train(train::Args),
     Test(test::Args),
     Inspect(inspect::Args),
     Retrain(retrain::Args),
-    Keygen(sign::Keygen),
-    Sign(sign::Sign),
+    Keygen(sign::KeygenArgs),
+    Sign(sign::SignArgs),
     /// Writes man pages and shell completions
     #[command(hide = true)]
     Pages {
@@ -37,19 +37,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Cli { log_level, command } = Cli::parse();
+    let TrainerCli { log_level, command } = TrainerCli::parse();
     oddline_logging::start(log_level);
     let done = match command {
-        Command::Generate(args) => generate::run(&args),
-        Command::Train(args) => train::run(&args),
-        Command::Test(args) => test::run(&args),
-        Command::Inspect(args) => inspect::run(&args),
-        Command::Retrain(args) => retrain::run(&args),
-        Command::Keygen(args) => sign::keygen(&args),
-        Command::Sign(args) => sign::sign(&args),
-        Command::Pages { dir } => {
-            oddline_cli::pages::write(Cli::command(), pages::SECTIONS, &dir).with_context(|| dir.display().to_string())
-        }
+        TrainerCommand::Generate(args) => generate::run(&args),
+        TrainerCommand::Train(args) => train::run(&args),
+        TrainerCommand::Test(args) => test::run(&args),
+        TrainerCommand::Inspect(args) => inspect::run(&args),
+        TrainerCommand::Retrain(args) => retrain::run(&args),
+        TrainerCommand::Keygen(args) => sign::keygen(&args),
+        TrainerCommand::Sign(args) => sign::sign(&args),
+        TrainerCommand::Pages { dir } => oddline_cli::pages::write(TrainerCli::command(), pages::SECTIONS, &dir)
+            .with_context(|| dir.display().to_string()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

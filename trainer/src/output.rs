@@ -17,13 +17,13 @@ use crate::say;
 const LINKS_MAX: usize = 40;
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// A file under way. Dropped before [`Output::finish`], a regular file never was.
-pub struct Output {
-    target: Target,
+/// A file under way. Dropped before [`OutputFiles::finish`], a regular file never was.
+pub struct OutputFiles {
+    target: OutputTarget,
     path: PathBuf,
 }
 
-enum Target {
+enum OutputTarget {
     /// Renamed to this path when whole.
     Aside(BufWriter<NamedTempFile>, PathBuf),
     InPlace(BufWriter<Box<dyn Write + Send>>),
@@ -31,7 +31,7 @@ enum Target {
 
 /// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+enum OutputPlace {
     /// A regular file, or nothing yet; without links.
     File(PathBuf),
     /// Anything else that can be written to.
@@ -39,7 +39,7 @@ enum Place {
     StandardOutput,
 }
 
-impl Output {
+impl OutputFiles {
     /// Begins a file, making its folder.
     ///
     /// # Errors
@@ -52,20 +52,20 @@ impl Output {
     /// The same, with the bare error.
     ///
     /// # Errors
-    /// As [`Output::create`].
+    /// As [`OutputFiles::create`].
     pub fn open(path: &Path) -> io::Result<Self> {
-        let target = match Place::of(path)? {
-            Place::File(file) => {
+        let target = match OutputPlace::of(path)? {
+            OutputPlace::File(file) => {
                 let aside = tempfile::Builder::new()
                     .prefix(".oddline-")
                     .permissions_like_any_file()
                     .tempfile_in(folder_of(&file))?;
-                Target::Aside(BufWriter::with_capacity(BUFFER_BYTES, aside), file)
+                OutputTarget::Aside(BufWriter::with_capacity(BUFFER_BYTES, aside), file)
             }
-            Place::Other(place) => Target::in_place(OpenOptions::new().append(true).open(place)?),
-            Place::StandardOutput => {
+            OutputPlace::Other(place) => OutputTarget::in_place(OpenOptions::new().append(true).open(place)?),
+            OutputPlace::StandardOutput => {
                 say::leave_standard_output();
-                Target::in_place(io::stdout())
+                OutputTarget::in_place(io::stdout())
             }
         };
         Ok(Self { target, path: path.to_owned() })
@@ -89,26 +89,26 @@ impl Output {
     /// The same, with the bare error.
     ///
     /// # Errors
-    /// As [`Output::finish`].
+    /// As [`OutputFiles::finish`].
     pub fn complete(self) -> io::Result<()> {
         match self.target {
-            Target::Aside(file, path) => {
+            OutputTarget::Aside(file, path) => {
                 let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
                 file.as_file().sync_all()?;
                 file.persist(path).map_err(|failed| failed.error).map(drop)
             }
-            Target::InPlace(mut file) => file.flush(),
+            OutputTarget::InPlace(mut file) => file.flush(),
         }
     }
 }
 
-impl Target {
+impl OutputTarget {
     fn in_place(to: impl Write + Send + 'static) -> Self {
         Self::InPlace(BufWriter::with_capacity(BUFFER_BYTES, Box::new(to)))
     }
 }
 
-impl Place {
+impl OutputPlace {
     fn of(path: &Path) -> io::Result<Self> {
         if path == Path::new("-") {
             return Ok(Self::StandardOutput);
@@ -152,18 +152,18 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-impl Write for Output {
+impl Write for OutputFiles {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.target {
-            Target::Aside(file, _) => file.write(bytes),
-            Target::InPlace(file) => file.write(bytes),
+            OutputTarget::Aside(file, _) => file.write(bytes),
+            OutputTarget::InPlace(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.target {
-            Target::Aside(file, _) => file.flush(),
-            Target::InPlace(file) => file.flush(),
+            OutputTarget::Aside(file, _) => file.flush(),
+            OutputTarget::InPlace(file) => file.flush(),
         }
     }
 }
@@ -183,9 +183,9 @@ impl AnyFile for tempfile::Builder<'_, '_> {
 /// Writes a whole file.
 ///
 /// # Errors
-/// As [`Output`].
+/// As [`OutputFiles`].
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut output = Output::create(path)?;
+    let mut output = OutputFiles::create(path)?;
     output.write_all(bytes).with_context(|| output.trouble())?;
     output.finish()
 }
@@ -206,7 +206,7 @@ mod tests {
     fn a_file_appears_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/report.json");
-        let mut output = Output::create(&path).unwrap();
+        let mut output = OutputFiles::create(&path).unwrap();
         output.write_all(b"half").unwrap();
         assert!(!path.exists());
         drop(output);
@@ -263,7 +263,7 @@ mod tests {
         write(Path::new(&descriptor), b"one").unwrap();
         write(Path::new(&descriptor), b"two").unwrap();
         assert_eq!(fs::read(folder.path().join("open")).unwrap(), b"onetwo");
-        assert_eq!(Place::of(Path::new("-")).unwrap(), Place::StandardOutput);
-        assert_eq!(Place::of(Path::new("/dev/stdout")).unwrap(), Place::StandardOutput);
+        assert_eq!(OutputPlace::of(Path::new("-")).unwrap(), OutputPlace::StandardOutput);
+        assert_eq!(OutputPlace::of(Path::new("/dev/stdout")).unwrap(), OutputPlace::StandardOutput);
     }
 }

@@ -1,9 +1,9 @@
 //! What the trainer's man page says beyond its arguments: files, environment, exit codes.
 
-use oddline_cli::pages::Section;
+use oddline_cli::pages::ManSection;
 
-pub const SECTIONS: &[Section] = &[
-    Section {
+pub const SECTIONS: &[ManSection] = &[
+    ManSection {
         title: "FILES",
         entries: &[
             ("logs/server_logs.txt, logs/unseen_logs.txt", "what generate writes, train and test read"),
@@ -23,7 +23,7 @@ pub const SECTIONS: &[Section] = &[
             ("charts/", "loss_curves.png, error_distribution.png, unseen_data_errors.png"),
         ],
     },
-    Section {
+    ManSection {
         title: "ENVIRONMENT",
         entries: &[
             ("DEBUG_WITH_ANOMALY_FLAG", "true does the same as test --debug-with-anomaly-flag"),
@@ -32,7 +32,7 @@ pub const SECTIONS: &[Section] = &[
             ("CREDENTIALS_DIRECTORY", "where systemd puts oddline.key, the key that signs what is promoted"),
         ],
     },
-    Section {
+    ManSection {
         title: "EXIT STATUS",
         entries: &[
             ("0", "done"),
@@ -44,5 +44,5 @@ pub const SECTIONS: &[Section] = &[
             ("78", "a configuration with mistakes"),
         ],
     },
-    Section { title: "SEE ALSO", entries: &[("oddline-agent(1), oddline-collector(1), minisign(1)", "")] },
+    ManSection { title: "SEE ALSO", entries: &[("oddline-agent(1), oddline-collector(1), minisign(1)", "")] },
 ];

@@ -99,8 +99,8 @@ pub fn promise(threshold: &Threshold) -> String {
 ///
 /// # Errors
 /// When it cannot be printed.
-pub fn trained(args: &train::Args, made: &train::Made) -> Result<()> {
-    let train::Made { model, calibrated, outcome, .. } = made;
+pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
+    let train::TrainedModel { model, calibrated, outcome, .. } = made;
     let bytes = made.bytes.len();
     let threshold = &calibrated.threshold;
     let provenance = &model.provenance;

@@ -9,10 +9,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use minisign::{KeyPair, PublicKey, SecretKey, SecretKeyBox};
-use oddline_detector::Model;
+use oddline_detector::OpenModel;
 
 use crate::{
-    error::{BadData, BadUsage},
+    error::{DataError, UsageError},
     output, say,
 };
 
@@ -20,7 +20,7 @@ const KEY: &str = "keys/oddline.key";
 
 /// Makes a pair of keys: one signs models, the other is trusted by agents
 #[derive(clap::Args, Clone, Debug)]
-pub struct Keygen {
+pub struct KeygenArgs {
     /// Where the secret key goes; the public one goes beside it, ending in .pub
     #[arg(long, value_name = "FILE", default_value = KEY)]
     pub key: PathBuf,
@@ -31,7 +31,7 @@ pub struct Keygen {
 
 /// Signs a model, so that agents that trust the key take it
 #[derive(clap::Args, Clone, Debug)]
-pub struct Sign {
+pub struct SignArgs {
     /// The model; the signature goes beside it, ending in .minisig
     #[arg(value_name = "FILE", default_value = "models/autoencoder.onnx")]
     pub model: PathBuf,
@@ -47,13 +47,13 @@ pub struct Sign {
 ///
 /// # Errors
 /// When a key is there already, or the files cannot be written.
-pub fn keygen(args: &Keygen) -> Result<()> {
+pub fn keygen(args: &KeygenArgs) -> Result<()> {
     let public = args.key.with_extension("pub");
     for path in [&args.key, &public] {
         if path.exists() {
             let what =
                 "is there already: agents that trust it would no longer take your models; name another with --key";
-            return Err(BadUsage(format!("{} {what}", path.display())).into());
+            return Err(UsageError(format!("{} {what}", path.display())).into());
         }
     }
     let password = args.password_file.as_deref().map(password).transpose()?;
@@ -83,10 +83,10 @@ pub fn keygen(args: &Keygen) -> Result<()> {
 ///
 /// # Errors
 /// When the model is refused, the key cannot be used, or the signature not be written.
-pub fn sign(args: &Sign) -> Result<()> {
+pub fn sign(args: &SignArgs) -> Result<()> {
     let bytes = fs::read(&args.model).with_context(|| format!("cannot read the model {}", args.model.display()))?;
-    let model = Model::open(&bytes).with_context(|| format!("the model {} is refused", args.model.display()))?;
-    let signer = Signer::open(&args.key, args.password_file.as_deref())?;
+    let model = OpenModel::open(&bytes).with_context(|| format!("the model {} is refused", args.model.display()))?;
+    let signer = ModelSigner::open(&args.key, args.password_file.as_deref())?;
     let path = signature_path(&args.model);
     output::write(&path, signer.sign(&bytes, model.version)?.as_bytes())?;
     say::out(&format!(
@@ -105,12 +105,12 @@ pub fn signature_path(model: &Path) -> PathBuf {
 }
 
 /// A secret key at hand.
-pub struct Signer {
+pub struct ModelSigner {
     secret: SecretKey,
     public: PublicKey,
 }
 
-impl Signer {
+impl ModelSigner {
     /// Reads a secret key.
     ///
     /// # Errors
@@ -139,7 +139,7 @@ fn secret(path: &Path, password_file: Option<&Path>) -> Result<SecretKey> {
     let named =
         || format!("cannot read the secret key {}: make one with keygen, or name yours with --key", path.display());
     let text = fs::read_to_string(path).with_context(named)?;
-    let bad = |why: String| BadData(format!("{} is no secret key: {why}", path.display()));
+    let bad = |why: String| DataError(format!("{} is no secret key: {why}", path.display()));
     let boxed = SecretKeyBox::from_string(&text).map_err(|error| bad(error.to_string()))?;
     match password_file {
         Some(file) => {
@@ -158,7 +158,7 @@ fn password(path: &Path) -> Result<String> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read the password {}", path.display()))?;
     let password = text.trim_end_matches(['\r', '\n']).to_owned();
     if password.is_empty() {
-        return Err(BadUsage(format!("the password file {} is empty", path.display())).into());
+        return Err(UsageError(format!("the password file {} is empty", path.display())).into());
     }
     Ok(password)
 }

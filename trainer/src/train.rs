@@ -5,24 +5,24 @@ use std::{fs, path::PathBuf, sync::Arc};
 use anyhow::{Context, Result};
 use oddline_core::{
     limits::{GOLDEN_MAX, RECORD_FEATURES},
-    profile::{FORMAT, Golden, GoldenView, Profile, Provenance, RECORD, RecordView, Threshold, key},
+    profile::{FORMAT, Golden, GoldenView, ModelProfile, Provenance, RECORD, RecordView, Threshold, key},
     robust::{median, quantile},
     score::score,
     stream::{FEATURES, JUDGED, REVISION, Vector},
     time::EventTime,
 };
-use oddline_detector::Model;
+use oddline_detector::OpenModel;
 
 use crate::{
-    calibrate::{Aim, Calibrated, calibrate},
+    calibrate::{CalibratedModel, ThresholdTarget, calibrate},
     chart, clock,
-    dataset::{Dataset, Logs, ReadArgs, ReadOptions},
-    error::{BadData, BadUsage},
+    dataset::{Dataset, InputLogs, ReadArgs, ReadOptions},
+    error::{DataError, UsageError},
     export::{self, Dense, View},
-    fit::{self, Outcome},
+    fit::{self, FitOutcome},
     network::TANH,
     output, plain, say,
-    trim::{self, Keep},
+    trim::{self, KeepMask},
     vectors::{self, Rows},
 };
 
@@ -67,7 +67,7 @@ pub struct Args {
     pub model_version: Option<u64>,
     /// Leave a part out, to see what it is worth
     #[arg(long, value_enum)]
-    pub without: Option<Without>,
+    pub without: Option<AblatedPart>,
     /// Print the summary as JSON
     #[arg(long)]
     pub json: bool,
@@ -75,7 +75,7 @@ pub struct Args {
 
 /// Parts that can be left out.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Without {
+pub enum AblatedPart {
     /// Scores from the features alone
     Autoencoder,
     /// No check of the seen range
@@ -103,20 +103,20 @@ const LOUD: f64 = 1.3;
 
 /// How to learn, whatever the records are.
 #[derive(Debug, Clone, Copy)]
-pub struct Recipe {
+pub struct TrainingRecipe {
     /// What the threshold should meet.
-    pub aim: Aim,
+    pub aim: ThresholdTarget,
     /// Seed of all randomness.
     pub seed: u64,
     /// Epochs at most.
     pub epochs: usize,
     /// A part to leave out.
-    pub without: Option<Without>,
+    pub without: Option<AblatedPart>,
 }
 
 /// The model that another one follows.
 #[derive(Debug, Clone)]
-pub struct Before {
+pub struct ParentModel {
     /// Weights to start from; without them the start is cold.
     pub weights: Option<Vec<Dense>>,
     /// Its version, which the next one must exceed.
@@ -124,27 +124,27 @@ pub struct Before {
     /// SHA-256 of its file.
     pub sha256: String,
     /// Its baselines and priors stay in the next model where the records say nothing of them.
-    pub keep: Option<Arc<Profile>>,
+    pub keep: Option<Arc<ModelProfile>>,
 }
 
 /// A calibrated model in memory.
-pub struct Made {
+pub struct TrainedModel {
     /// Its file.
     pub bytes: Vec<u8>,
     /// The file opened.
-    pub model: Model,
+    pub model: OpenModel,
     /// Its threshold and how it was found.
-    pub calibrated: Calibrated,
+    pub calibrated: CalibratedModel,
     /// How the fit went.
-    pub outcome: Outcome,
+    pub outcome: FitOutcome,
 }
 
 /// Fitted, not yet calibrated.
-struct Fitted {
+struct FittedModel {
     rows: Vec<Rows>,
     view: View,
     record: RecordView,
-    outcome: Outcome,
+    outcome: FitOutcome,
     rows_fitted: u64,
 }
 
@@ -154,11 +154,11 @@ struct Fitted {
 /// When the log cannot be used, the model cannot be made, or a file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     check(args)?;
-    let logs = Logs::find(&args.logs, args.read.over(ReadOptions::default())?)?;
+    let logs = InputLogs::find(&args.logs, args.read.over(ReadOptions::default())?)?;
     let dataset = Dataset::load(&logs, args.train_part)?;
     say::dataset(&dataset);
     let before = args.warm_start.as_deref().map(warm_start).transpose()?;
-    let recipe = Recipe { aim: aim(args), seed: args.seed, epochs: args.epochs, without: args.without };
+    let recipe = TrainingRecipe { aim: aim(args), seed: args.seed, epochs: args.epochs, without: args.without };
     let made = make(&recipe, &dataset, before.as_ref(), args.model_version, clock::now())?;
     output::write(&args.model, &made.bytes)?;
     draw(args, &made)?;
@@ -171,13 +171,13 @@ pub fn run(args: &Args) -> Result<()> {
 /// # Errors
 /// When the records do not suffice or the model cannot be made of them.
 pub fn make(
-    recipe: &Recipe,
+    recipe: &TrainingRecipe,
     dataset: &Dataset,
-    before: Option<&Before>,
+    before: Option<&ParentModel>,
     version: Option<u64>,
     now: EventTime,
-) -> Result<Made> {
-    let keep = if recipe.without == Some(Without::Trimming) {
+) -> Result<TrainedModel> {
+    let keep = if recipe.without == Some(AblatedPart::Trimming) {
         trim::keep_all(dataset)
     } else {
         trim::keep_normal(dataset, FIT_SHARE)?
@@ -189,16 +189,16 @@ pub fn make(
     if let Some(old) = before.and_then(|before| before.keep.as_deref()) {
         vectors::keep_absent(&mut profile, old);
     }
-    let model = Model::open(&encode(&fitted, &profile, &provenance, version)?).context("the model just made")?;
+    let model = OpenModel::open(&encode(&fitted, &profile, &provenance, version)?).context("the model just made")?;
     let calibrated = calibrate(dataset, &keep, &model, FIT_SHARE, recipe.aim)?;
     profile.record.threshold = calibrated.threshold;
     let bytes = encode(&fitted, &profile, &provenance, version)?;
-    let model = Model::open(&bytes).context("the model just made")?;
-    Ok(Made { bytes, model, calibrated, outcome: fitted.outcome })
+    let model = OpenModel::open(&bytes).context("the model just made")?;
+    Ok(TrainedModel { bytes, model, calibrated, outcome: fitted.outcome })
 }
 
-fn check(args: &Args) -> Result<(), BadUsage> {
-    let bad = |what: &str| Err(BadUsage(what.to_owned()));
+fn check(args: &Args) -> Result<(), UsageError> {
+    let bad = |what: &str| Err(UsageError(what.to_owned()));
     if !(args.train_part > 0.0 && args.train_part <= 1.0) {
         return bad("--train-part must be more than 0 and at most 1");
     }
@@ -213,35 +213,40 @@ fn check(args: &Args) -> Result<(), BadUsage> {
 ///
 /// # Errors
 /// When it does not.
-pub fn check_budget(budget: f64) -> Result<(), BadUsage> {
+pub fn check_budget(budget: f64) -> Result<(), UsageError> {
     let is_right = budget > 0.0 && budget <= 1e6;
     let what = "--alert-budget must be more than 0 and at most 1000000";
-    is_right.then_some(()).ok_or_else(|| BadUsage(what.to_owned()))
+    is_right.then_some(()).ok_or_else(|| UsageError(what.to_owned()))
 }
 
 /// Whether `--epochs` makes sense.
 ///
 /// # Errors
 /// When it does not.
-pub fn check_epochs(epochs: usize) -> Result<(), BadUsage> {
-    (1..=10_000).contains(&epochs).then_some(()).ok_or_else(|| BadUsage("--epochs must be 1 to 10000".to_owned()))
+pub fn check_epochs(epochs: usize) -> Result<(), UsageError> {
+    (1..=10_000).contains(&epochs).then_some(()).ok_or_else(|| UsageError("--epochs must be 1 to 10000".to_owned()))
 }
 
-fn aim(args: &Args) -> Aim {
-    args.quantile.map_or(Aim::Budget(args.alert_budget), Aim::Quantile)
+fn aim(args: &Args) -> ThresholdTarget {
+    args.quantile.map_or(ThresholdTarget::Budget(args.alert_budget), ThresholdTarget::Quantile)
 }
 
-fn warm_start(path: &std::path::Path) -> Result<Before> {
+fn warm_start(path: &std::path::Path) -> Result<ParentModel> {
     use sha2::{Digest, Sha256};
     let bytes = fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
     let named = || format!("cannot start from {}", path.display());
-    let model = Model::open(&bytes).with_context(named)?;
-    let view = export::decode_weights(&bytes, "record").map_err(|e| BadData(e.to_string())).with_context(named)?;
+    let model = OpenModel::open(&bytes).with_context(named)?;
+    let view = export::decode_weights(&bytes, "record").map_err(|e| DataError(e.to_string())).with_context(named)?;
     let sha256 = crate::hex(&Sha256::digest(&bytes));
-    Ok(Before { weights: Some(view.layers), version: model.version, sha256, keep: None })
+    Ok(ParentModel { weights: Some(view.layers), version: model.version, sha256, keep: None })
 }
 
-fn fit(recipe: &Recipe, dataset: &Dataset, keep: &Keep, before: Option<&Before>) -> Result<Fitted> {
+fn fit(
+    recipe: &TrainingRecipe,
+    dataset: &Dataset,
+    keep: &KeepMask,
+    before: Option<&ParentModel>,
+) -> Result<FittedModel> {
     let mut rows = vectors::all(dataset, keep, FIT_SHARE)?;
     let learnt = kept_part(dataset, &rows, keep, 0.0, FIT_SHARE);
     let held = kept_part(dataset, &rows, keep, FIT_SHARE, 1.0);
@@ -252,7 +257,7 @@ fn fit(recipe: &Recipe, dataset: &Dataset, keep: &Keep, before: Option<&Before>)
         rows.iter().map(z).collect()
     };
     let start = before.and_then(|before| before.weights.clone());
-    let plan = fit::Plan { epochs: recipe.epochs, seed: recipe.seed, start };
+    let plan = fit::FitPlan { epochs: recipe.epochs, seed: recipe.seed, start };
     let outcome = fit::fit(&standard(&all), &standard(&held.concat()), &plan);
     let view = View {
         name: "record".to_owned(),
@@ -264,10 +269,10 @@ fn fit(recipe: &Recipe, dataset: &Dataset, keep: &Keep, before: Option<&Before>)
     };
     let record = measures(recipe.without, &view, &learnt, center, scale);
     measure_loudness(dataset, &mut rows, keep, &view, &record);
-    Ok(Fitted { rows, view, record, outcome, rows_fitted: all.len() as u64 })
+    Ok(FittedModel { rows, view, record, outcome, rows_fitted: all.len() as u64 })
 }
 
-fn kept_part(dataset: &Dataset, rows: &[Rows], keep: &Keep, from: f64, to: f64) -> Vec<Vec<Vector>> {
+fn kept_part(dataset: &Dataset, rows: &[Rows], keep: &KeepMask, from: f64, to: f64) -> Vec<Vec<Vector>> {
     let mut kept = Vec::new();
     for ((stream, rows), keep) in dataset.streams.iter().zip(rows).zip(keep) {
         let part = stream.part(from, to);
@@ -280,7 +285,7 @@ fn kept_part(dataset: &Dataset, rows: &[Rows], keep: &Keep, from: f64, to: f64) 
 /// What each feature and its residual are measured in: the middle of what the streams themselves would choose, so that a
 /// few spiky ones do not make all others deaf.
 fn measures(
-    without: Option<Without>,
+    without: Option<AblatedPart>,
     view: &View,
     learnt: &[Vec<Vector>],
     center: Vector,
@@ -297,8 +302,8 @@ fn measures(
         scale,
         residual_quantile,
         value_quantile,
-        autoencoder: without != Some(Without::Autoencoder),
-        novelty: without != Some(Without::Novelty),
+        autoencoder: without != Some(AblatedPart::Autoencoder),
+        novelty: without != Some(AblatedPart::Novelty),
         threshold: Threshold { value: 1.0, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) },
     }
 }
@@ -311,7 +316,7 @@ fn measure(values: impl Iterator<Item = f32>) -> f64 {
 }
 
 /// Streams whose own scores reach beyond the common measure are judged by their own.
-fn measure_loudness(dataset: &Dataset, rows: &mut [Rows], keep: &Keep, view: &View, record: &RecordView) {
+fn measure_loudness(dataset: &Dataset, rows: &mut [Rows], keep: &KeepMask, view: &View, record: &RecordView) {
     for ((stream, rows), keep) in dataset.streams.iter().zip(rows).zip(keep) {
         let part = stream.part(0.0, FIT_SHARE);
         let residuals = plain::residuals(view, &rows.vectors[part.clone()]);
@@ -322,13 +327,26 @@ fn measure_loudness(dataset: &Dataset, rows: &mut [Rows], keep: &Keep, view: &Vi
     }
 }
 
-fn profile(dataset: &Dataset, fitted: &Fitted) -> Profile {
+fn profile(dataset: &Dataset, fitted: &FittedModel) -> ModelProfile {
     let (baselines, priors) = vectors::catalogue(dataset, &fitted.rows);
     let features = FEATURES.map(str::to_owned).to_vec();
-    Profile { features, revision: REVISION, record: fitted.record.clone(), baselines, priors, requires: Vec::new() }
+    ModelProfile {
+        features,
+        revision: REVISION,
+        record: fitted.record.clone(),
+        baselines,
+        priors,
+        requires: Vec::new(),
+    }
 }
 
-fn provenance(recipe: &Recipe, dataset: &Dataset, keep: &Keep, fitted: &Fitted, before: Option<&Before>) -> Provenance {
+fn provenance(
+    recipe: &TrainingRecipe,
+    dataset: &Dataset,
+    keep: &KeepMask,
+    fitted: &FittedModel,
+    before: Option<&ParentModel>,
+) -> Provenance {
     let best = fitted.outcome.best_epoch.checked_sub(1).and_then(|i| fitted.outcome.validation.get(i));
     Provenance {
         trainer: concat!("oddline-trainer ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -350,7 +368,7 @@ fn next_version(newest: Option<EventTime>, before: Option<u64>, now: EventTime) 
     before.map_or(newest, |before| newest.max(before.saturating_add(1)))
 }
 
-fn encode(fitted: &Fitted, profile: &Profile, provenance: &Provenance, version: u64) -> Result<Vec<u8>> {
+fn encode(fitted: &FittedModel, profile: &ModelProfile, provenance: &Provenance, version: u64) -> Result<Vec<u8>> {
     let every = (fitted.rows.iter().map(|r| r.vectors.len()).sum::<usize>() / GOLDEN_MAX).max(1);
     let all = fitted.rows.iter().flat_map(|r| &r.vectors);
     let inputs: Vec<Vector> = all.step_by(every).take(GOLDEN_MAX).copied().collect();
@@ -366,12 +384,12 @@ fn encode(fitted: &Fitted, profile: &Profile, provenance: &Provenance, version: 
         (key::GOLDEN, serde_json::to_string(&golden)?),
     ];
     let bytes = export::encode(std::slice::from_ref(&fitted.view), &metadata);
-    bytes.map_err(|e| BadData(format!("the model cannot be exported: {e}")).into())
+    bytes.map_err(|e| DataError(format!("the model cannot be exported: {e}")).into())
 }
 
-fn draw(args: &Args, made: &Made) -> Result<()> {
+fn draw(args: &Args, made: &TrainedModel) -> Result<()> {
     fs::create_dir_all(&args.charts).with_context(|| format!("cannot make the folder {}", args.charts.display()))?;
-    let Made { outcome, calibrated, .. } = made;
+    let TrainedModel { outcome, calibrated, .. } = made;
     let file = args.charts.join("loss_curves.png");
     chart::loss_curves(&file, &outcome.train, &outcome.validation, outcome.best_epoch)?;
     let file = args.charts.join("error_distribution.png");

@@ -9,7 +9,7 @@ use oddline_core::{
     stream::{JUDGED, Vector},
 };
 
-use crate::{dataset::Dataset, error::BadData, vectors};
+use crate::{dataset::Dataset, error::DataError, vectors};
 
 /// From the 95 % to the 99.9 % quantile of |x| for normal x.
 const STRETCH: f64 = 3.29 / 1.96;
@@ -29,11 +29,11 @@ const ROUNDS: usize = 3;
 const ODD_MAX: f64 = 0.08;
 
 /// Which records to learn from: a flag a record and stream.
-pub type Keep = Vec<Vec<bool>>;
+pub type KeepMask = Vec<Vec<bool>>;
 
 /// Keeps everything.
 #[must_use]
-pub fn keep_all(dataset: &Dataset) -> Keep {
+pub fn keep_all(dataset: &Dataset) -> KeepMask {
     dataset.streams.iter().map(|s| vec![true; s.values.len()]).collect()
 }
 
@@ -41,7 +41,7 @@ pub fn keep_all(dataset: &Dataset) -> Keep {
 ///
 /// # Errors
 /// When a stream cannot be fitted.
-pub fn keep_normal(dataset: &Dataset, fit_share: f64) -> Result<Keep, BadData> {
+pub fn keep_normal(dataset: &Dataset, fit_share: f64) -> Result<KeepMask, DataError> {
     let mut keep = keep_all(dataset);
     for _ in 0..ROUNDS {
         let rows = vectors::all(dataset, &keep, fit_share)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use oddline_core::{
     limits::{BASELINES_MAX, PRIORS_MAX},
     novelty,
-    profile::{Prior, Profile, StreamBaseline},
+    profile::{ModelProfile, Prior, StreamBaseline},
     robust::median,
     stream::{
         StreamName, Vector,
@@ -15,8 +15,8 @@ use oddline_core::{
 };
 
 use crate::{
-    dataset::{Dataset, Stream},
-    error::BadData,
+    dataset::{Dataset, DatasetStream},
+    error::DataError,
 };
 
 /// The rows of one stream.
@@ -32,7 +32,7 @@ pub struct Rows {
 
 /// Fits a stream on the records of `fit_on` (a flag a record) and makes all its vectors.
 #[must_use]
-pub fn rows(stream: &Stream, fit_on: &[bool]) -> Option<Rows> {
+pub fn rows(stream: &DatasetStream, fit_on: &[bool]) -> Option<Rows> {
     let baseline = Baseline::fit(&stream.times, &stream.values, fit_on)?;
     let mut memory = None;
     let records = || stream.times.iter().zip(&stream.values);
@@ -45,13 +45,13 @@ pub fn rows(stream: &Stream, fit_on: &[bool]) -> Option<Rows> {
 ///
 /// # Errors
 /// When too few records of a stream are kept.
-pub fn all(dataset: &Dataset, keep: &[Vec<bool>], fit_share: f64) -> Result<Vec<Rows>, BadData> {
-    let of = |(stream, keep): (&Stream, &Vec<bool>)| {
+pub fn all(dataset: &Dataset, keep: &[Vec<bool>], fit_share: f64) -> Result<Vec<Rows>, DataError> {
+    let of = |(stream, keep): (&DatasetStream, &Vec<bool>)| {
         let end = stream.part(0.0, fit_share).end;
         let fit_on: Vec<bool> = keep.iter().enumerate().map(|(i, keep)| *keep && i < end).collect();
         rows(stream, &fit_on).ok_or_else(|| {
             let StreamName { server, component } = &stream.name;
-            BadData(format!("the stream {server}/{component} has too few usable records to fit"))
+            DataError(format!("the stream {server}/{component} has too few usable records to fit"))
         })
     };
     dataset.streams.iter().zip(keep).map(of).collect()
@@ -79,7 +79,7 @@ pub fn catalogue(dataset: &Dataset, rows: &[Rows]) -> (Vec<StreamBaseline>, Vec<
 
 /// Takes over what an older profile knows of streams and components that this one does not, as far as there is room: a
 /// server whose logs were not at hand is not forgotten.
-pub fn keep_absent(profile: &mut Profile, old: &Profile) {
+pub fn keep_absent(profile: &mut ModelProfile, old: &ModelProfile) {
     let absent = |b: &&StreamBaseline| profile.baseline(&b.server, &b.component).is_none();
     let room = BASELINES_MAX.saturating_sub(profile.baselines.len());
     let kept: Vec<StreamBaseline> = old.baselines.iter().filter(absent).take(room).cloned().collect();

@@ -5,19 +5,19 @@ use std::{io::Write, path::PathBuf};
 use anyhow::{Result, bail};
 use oddline_core::{
     event::{Event, NUMBERS_APART},
-    format::Format,
+    format::LogFormat,
     profile::RecordView,
-    readings::Values,
+    readings::ValueSelection,
     time::EventTime,
     verdict::Verdict,
 };
-use oddline_detector::Model;
-use oddline_pipeline::{Output, Pipeline, Wanted};
+use oddline_detector::OpenModel;
+use oddline_pipeline::{OutputWanted, Pipeline, PipelineOutput};
 
 use crate::{
-    publish::sink::{self, Marks, clean},
-    replay::{self, Log},
-    source::Item,
+    publish::sink::{self, LineMarks, clean},
+    replay::{self, ReplayLog},
+    source::SourceItem,
 };
 use oddline_cli::table::table;
 
@@ -32,10 +32,10 @@ pub struct Args {
     pub model: PathBuf,
     /// The format of its lines
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
-    pub format: Format,
+    pub format: LogFormat,
     /// Which numbers of lines without a value are judged: their measurements, or all with length, status and bytes
     #[arg(long, value_name = "measured|numbers", default_value_t)]
-    pub values: Values,
+    pub values: ValueSelection,
     /// The line, by its number in the file; the last odd one when neither this nor --time is given
     #[arg(long, value_name = "NUMBER", conflicts_with = "time")]
     pub line: Option<u64>,
@@ -57,13 +57,13 @@ pub struct Args {
 const SHOWN_MAX: usize = 50;
 
 /// What is to be said of a line.
-struct Found {
+struct ExplainedRecord {
     line: u64,
     text: String,
-    what: What,
+    what: ExplainTarget,
 }
 
-enum What {
+enum ExplainTarget {
     /// A value of it was judged.
     Judged(Box<Verdict>),
     /// It was told of for another reason: a rate, a silence that it ended or made known, something new.
@@ -80,56 +80,58 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     if found.is_empty() {
         bail!("{}", nothing(args));
     }
-    for Found { line, text, what } in &found {
+    for ExplainedRecord { line, text, what } in &found {
         match (what, args.json) {
-            (What::Judged(verdict), true) => as_json(*line, verdict, &model, out)?,
-            (What::Judged(verdict), false) => as_text(*line, text, verdict, &model.profile.record, out)?,
-            (What::Told(event), true) => writeln!(out, "{}", serde_json::json!({ "line": line, "event": event }))?,
-            (What::Told(event), false) => {
-                writeln!(out, "line {line}: {}\nTOLD: {}\n", clean(text), sink::line(event, Marks::Plain))?;
+            (ExplainTarget::Judged(verdict), true) => as_json(*line, verdict, &model, out)?,
+            (ExplainTarget::Judged(verdict), false) => as_text(*line, text, verdict, &model.profile.record, out)?,
+            (ExplainTarget::Told(event), true) => {
+                writeln!(out, "{}", serde_json::json!({ "line": line, "event": event }))?
+            }
+            (ExplainTarget::Told(event), false) => {
+                writeln!(out, "line {line}: {}\nTOLD: {}\n", clean(text), sink::line(event, LineMarks::Plain))?;
             }
         }
     }
     Ok(())
 }
 
-fn search(args: &Args, model: &Model) -> Result<Vec<Found>> {
-    let log = Log::new(&args.log, args.format.clone(), args.values);
+fn search(args: &Args, model: &OpenModel) -> Result<Vec<ExplainedRecord>> {
+    let log = ReplayLog::new(&args.log, args.format.clone(), args.values);
     let (mut source, treatment) = (log.open()?, log.treatment());
     let mut pipeline = Pipeline::new(&args.log.to_string_lossy(), treatment, model, None)?;
-    let mut output = Output { wanted: Wanted::All, ..Output::default() };
-    let mut found: Vec<Found> = Vec::new();
+    let mut output = PipelineOutput { wanted: OutputWanted::All, ..PipelineOutput::default() };
+    let mut found: Vec<ExplainedRecord> = Vec::new();
     loop {
         let (number, text) = match source.next()? {
-            Item::File => {
+            SourceItem::File => {
                 pipeline.start_of_file();
                 continue;
             }
-            Item::Line(line) => {
+            SourceItem::Line(line) => {
                 pipeline.line(line.bytes, line.modified, &mut output)?;
                 // Judged at once, so that the verdicts belong to this line; a verdict is the same in any company.
                 pipeline.idle(&mut output)?;
                 (line.number, line.bytes)
             }
-            Item::Gap(_) => bail!("{}: the file changed while it was read", clean(&args.log.to_string_lossy())),
-            Item::Wait => {
+            SourceItem::Gap(_) => bail!("{}: the file changed while it was read", clean(&args.log.to_string_lossy())),
+            SourceItem::Wait => {
                 replay::pause();
                 continue;
             }
-            Item::End if log.is_stdin() => {
+            SourceItem::End if log.is_stdin() => {
                 replay::pause();
                 continue;
             }
-            Item::End | Item::Closed => return Ok(found),
+            SourceItem::End | SourceItem::Closed => return Ok(found),
         };
-        let verdicts = output.judged.drain(..).map(|judged| What::Judged(Box::new(judged.verdict)));
-        let told = output.events.drain(..).map(What::Told);
+        let verdicts = output.judged.drain(..).map(|judged| ExplainTarget::Judged(Box::new(judged.verdict)));
+        let told = output.events.drain(..).map(ExplainTarget::Told);
         for what in verdicts.chain(told).filter(|what| what.is_meant(args, number)) {
             if args.line.is_none() && args.time.is_none() {
                 found.clear();
             }
             if found.len() < SHOWN_MAX {
-                found.push(Found { line: number, text: String::from_utf8_lossy(text).into_owned(), what });
+                found.push(ExplainedRecord { line: number, text: String::from_utf8_lossy(text).into_owned(), what });
             }
         }
         if args.line.is_some_and(|line| number >= line) {
@@ -138,7 +140,7 @@ fn search(args: &Args, model: &Model) -> Result<Vec<Found>> {
     }
 }
 
-impl What {
+impl ExplainTarget {
     fn is_meant(&self, args: &Args, line: u64) -> bool {
         let (server, component, time, odd) = match self {
             Self::Judged(verdict) => {
@@ -189,7 +191,7 @@ fn as_text(line: u64, text: &str, verdict: &Verdict, view: &RecordView, out: &mu
         writeln!(out, "the stream is still being learnt: only its range counts for much")?;
     }
     let reasons = verdict.reasons(view);
-    let row = |reason: &oddline_core::verdict::Reason| {
+    let row = |reason: &oddline_core::verdict::VerdictReason| {
         vec![
             reason.feature.to_owned(),
             figure(reason.observed, 3),
@@ -207,8 +209,8 @@ fn figure(number: f64, decimals: usize) -> String {
     if number.is_finite() { format!("{number:.decimals$}") } else { "-".to_owned() }
 }
 
-fn as_json(line: u64, verdict: &Verdict, model: &Model, out: &mut impl Write) -> Result<()> {
-    let reason = |reason: &oddline_core::verdict::Reason| {
+fn as_json(line: u64, verdict: &Verdict, model: &OpenModel, out: &mut impl Write) -> Result<()> {
+    let reason = |reason: &oddline_core::verdict::VerdictReason| {
         serde_json::json!({ "feature": reason.feature, "observed": reason.observed, "expected": reason.expected,
             "share": reason.share })
     };
@@ -240,7 +242,7 @@ mod tests {
 
     use oddline_core::{
         profile::Threshold,
-        score::{Cause, Score},
+        score::{Score, ScoreCause},
         stream::StreamName,
     };
 
@@ -266,7 +268,7 @@ mod tests {
             stream: Arc::new(StreamName { server: name("web"), component: name("cpu") }),
             value: 1.0,
             expected: None,
-            score: Score { value: 2.0, cause: Cause::Range },
+            score: Score { value: 2.0, cause: ScoreCause::Range },
             threshold: 1.0,
             anomalous: true,
             learning: false,

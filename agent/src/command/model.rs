@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
 use oddline_core::limits::MODEL_BYTES_MAX;
-use oddline_detector::Model;
+use oddline_detector::OpenModel;
 
 use oddline_cli::table::table;
 
@@ -18,7 +18,7 @@ use crate::{
     config,
     control::RollbackAnswer,
     model::{
-        slots::Slots,
+        slots::ModelSlots,
         store::ModelStore,
         verify::{TrustedKeys, hash},
     },
@@ -27,11 +27,11 @@ use crate::{
 
 /// What is to be done.
 #[derive(Debug, Clone, Subcommand)]
-pub enum What {
+pub enum ModelAction {
     /// Prints which models this host has
     Show,
     /// Checks a model file as the agent would: size, signature, content
-    Verify(Verify),
+    Verify(VerifyArgs),
     /// Goes back to a good model
     Rollback {
         /// Its version; the newest good one but the one in use when left out
@@ -41,7 +41,7 @@ pub enum What {
 
 /// A file and what it is checked against.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Verify {
+pub struct VerifyArgs {
     /// The model
     #[arg(value_name = "FILE")]
     pub model: PathBuf,
@@ -57,11 +57,11 @@ pub struct Verify {
 ///
 /// # Errors
 /// When a file cannot be read, a check fails, or there is no way back.
-pub fn run(file: &Path, what: &What, as_json: bool, out: &mut impl Write) -> Result<()> {
+pub fn run(file: &Path, what: &ModelAction, as_json: bool, out: &mut impl Write) -> Result<()> {
     match what {
-        What::Show => show(file, as_json, out),
-        What::Verify(args) => verify(file, args, as_json, out),
-        What::Rollback { version } => rollback(file, *version, as_json, out),
+        ModelAction::Show => show(file, as_json, out),
+        ModelAction::Verify(args) => verify(file, args, as_json, out),
+        ModelAction::Rollback { version } => rollback(file, *version, as_json, out),
     }
 }
 
@@ -73,7 +73,7 @@ fn show(file: &Path, as_json: bool, out: &mut impl Write) -> Result<()> {
     if let (None, Some(error)) = (&known, wrong.into_iter().next()) {
         return Err(error.into());
     }
-    let slots = known.unwrap_or_else(|| Slots::new(models::factory(&config.factory).ok().map(|f| f.0.id)));
+    let slots = known.unwrap_or_else(|| ModelSlots::new(models::factory(&config.factory).ok().map(|f| f.0.id)));
     let state = slots.state();
     if as_json {
         return Ok(writeln!(out, "{}", oddline_core::terminal::json(&serde_json::to_string_pretty(&state)?))?);
@@ -96,7 +96,7 @@ fn show(file: &Path, as_json: bool, out: &mut impl Write) -> Result<()> {
     Ok(write!(out, "{}", table(&["version", "is", "sha256"], &rows))?)
 }
 
-fn verify(file: &Path, args: &Verify, as_json: bool, out: &mut impl Write) -> Result<()> {
+fn verify(file: &Path, args: &VerifyArgs, as_json: bool, out: &mut impl Write) -> Result<()> {
     let bytes = fs::read(&args.model).with_context(|| format!("cannot read {}", args.model.display()))?;
     if bytes.len() > MODEL_BYTES_MAX {
         bail!("{}: {} bytes, at most {MODEL_BYTES_MAX} are allowed", args.model.display(), bytes.len());
@@ -115,7 +115,7 @@ fn verify(file: &Path, args: &Verify, as_json: bool, out: &mut impl Write) -> Re
         (Some(_), true) => "not checked: no key is trusted here, name one with --key",
         (None, _) => "none: only a model from this host's disk is used without one",
     };
-    let model = Model::open(&bytes).with_context(|| format!("the model {} is refused", args.model.display()))?;
+    let model = OpenModel::open(&bytes).with_context(|| format!("the model {} is refused", args.model.display()))?;
     let (version, sha256) = (model.version, hash(&bytes));
     if as_json {
         let answer = serde_json::json!({"version": version, "sha256": sha256, "signature": signed});
@@ -127,7 +127,7 @@ fn verify(file: &Path, args: &Verify, as_json: bool, out: &mut impl Write) -> Re
 }
 
 /// The signature that was named, or the one beside the model.
-fn signature(args: &Verify) -> Result<Option<String>> {
+fn signature(args: &VerifyArgs) -> Result<Option<String>> {
     let path = args.signature.clone().unwrap_or_else(|| args.model.with_added_extension("minisig"));
     match fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text)),

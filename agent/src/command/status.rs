@@ -103,7 +103,7 @@ mod tests {
     use oddline_core::{pace, stream};
 
     use super::*;
-    use oddline_pipeline::Counts;
+    use oddline_pipeline::PipelineCounts;
 
     #[test]
     fn a_row_holds_no_control_characters() {
@@ -113,9 +113,9 @@ mod tests {
             lag_bytes: None,
             streams: 1,
             learning: 0,
-            counts: Counts::default(),
-            judging: stream::Counts::default(),
-            pace: pace::Counts::default(),
+            counts: PipelineCounts::default(),
+            judging: stream::StreamCounts::default(),
+            pace: pace::ActivityCounts::default(),
             forgotten: 0,
             memory_bytes: 0,
             is_full: false,

@@ -3,9 +3,9 @@
 use std::{io::Write, path::Path};
 
 use anyhow::Result;
-use oddline_config::{Origin, Problem, Problems};
+use oddline_config::{ConfigOrigin, ConfigProblem, ConfigProblems};
 
-use crate::config::{self, Destination, What};
+use crate::config::{self, EventDestination, SourceKind};
 
 /// Reads the configuration and the files it names, and says what it comes to.
 ///
@@ -16,8 +16,8 @@ pub fn run(file: &Path, out: &mut impl Write) -> Result<()> {
     let config = loaded.config;
     let wrong = config::check_files(&config);
     if !wrong.is_empty() {
-        let problem = |what| Problem { origin: Origin::Missing, key: String::new(), what };
-        return Err(Problems(wrong.into_iter().map(problem).collect()).into());
+        let problem = |what| ConfigProblem { origin: ConfigOrigin::Missing, key: String::new(), what };
+        return Err(ConfigProblems(wrong.into_iter().map(problem).collect()).into());
     }
     for (name, meant) in loaded.strange {
         let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
@@ -30,21 +30,21 @@ pub fn run(file: &Path, out: &mut impl Write) -> Result<()> {
     writeln!(out, "agent {} of fleet {}", config.name, config.fleet)?;
     for source in &config.sources {
         let what = match &source.what {
-            What::Files { include, .. } => include.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            What::Journal(reader) if reader.arguments.is_empty() => "the journal".to_owned(),
-            What::Journal(reader) => format!("the journal ({})", reader.arguments.join(" ")),
-            What::Stdin => "standard input".to_owned(),
+            SourceKind::Files { include, .. } => include.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            SourceKind::Journal(reader) if reader.arguments.is_empty() => "the journal".to_owned(),
+            SourceKind::Journal(reader) => format!("the journal ({})", reader.arguments.join(" ")),
+            SourceKind::Stdin => "standard input".to_owned(),
         };
         writeln!(out, "reads {what} as {}", source.format)?;
     }
     let to = match &config.destination {
-        Destination::Broker(link, _) => link.broker.to_string(),
-        Destination::File(path, _) => path.display().to_string(),
-        Destination::Stdout => "standard output".to_owned(),
+        EventDestination::Broker(link, _) => link.broker.to_string(),
+        EventDestination::File(path, _) => path.display().to_string(),
+        EventDestination::Stdout => "standard output".to_owned(),
     };
     writeln!(out, "events go to {to}")?;
     writeln!(out, "memory: {}", config.memory)?;
-    if config.trusted_keys.is_empty() && matches!(config.destination, Destination::Broker(..)) {
+    if config.trusted_keys.is_empty() && matches!(config.destination, EventDestination::Broker(..)) {
         writeln!(out, "note: no key is trusted (model.trusted_keys): no model that is pushed will be taken")?;
     }
     Ok(())

@@ -9,24 +9,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use oddline_config::{Layers, Problems, Reader, Section};
+use oddline_config::{ConfigProblems, ConfigReader, ConfigSection, Layers};
 use oddline_core::id::{AgentName, FleetName};
 
 use crate::{
     clock,
-    memory::Budget,
+    memory::MemoryBudget,
     model::verify::TrustedKeys,
     publish::{
-        address::Address,
+        address::BrokerAddress,
         delivery::Encoding,
-        settings::{Identity, Settings as Link, User},
+        settings::{ClientIdentity, PublishSettings as Link, UserPassword},
         sink::Rotation,
     },
-    redact::{Addresses, Rules, Samples},
+    redact::{AddressPolicy, RedactionRules, SamplePolicy},
 };
 
-use self::places::Lack;
-pub use self::source::{First, SourceConfig, What};
+use self::places::AccessProblem;
+pub use self::source::{SourceConfig, SourceKind, StartAt};
 
 /// Where the configuration is, unless told otherwise.
 pub const FILE: &str = "/etc/oddline/agent.toml";
@@ -40,7 +40,7 @@ const SOURCES_MAX: usize = 64;
 
 /// Everything the daemon needs.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct AgentConfig {
     /// This server.
     pub name: AgentName,
     /// Its fleet.
@@ -58,20 +58,20 @@ pub struct Config {
     /// Minisign public keys whose models are taken.
     pub trusted_keys: Vec<String>,
     /// Where events go.
-    pub destination: Destination,
+    pub destination: EventDestination,
     /// What is read.
     pub sources: Vec<SourceConfig>,
     /// What is shown of an odd line.
-    pub redaction: Rules,
+    pub redaction: RedactionRules,
     /// Episodes an hour and source that travel one by one.
     pub flood_limit: u32,
     /// Memory that all of it may take.
-    pub memory: Budget,
+    pub memory: MemoryBudget,
 }
 
 /// Where events go.
 #[derive(Debug, Clone)]
-pub enum Destination {
+pub enum EventDestination {
     /// To a collector.
     Broker(Box<Link>, Encoding),
     /// Into a JSON-lines file.
@@ -82,9 +82,9 @@ pub enum Destination {
 
 /// A configuration, and variables that look like ours and mean nothing here.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The configuration.
-    pub config: Config,
+    pub config: AgentConfig,
     /// Names of strange variables, with what was probably meant.
     pub strange: Vec<(String, Option<String>)>,
 }
@@ -93,15 +93,15 @@ pub struct Loaded {
 ///
 /// # Errors
 /// All mistakes at once.
-pub fn load(file: &Path) -> Result<Loaded, Problems> {
+pub fn load(file: &Path) -> Result<LoadedConfig, ConfigProblems> {
     let reader = Layers::of(file).read();
     let config = read(&reader);
     let strange = reader.strange_variables();
     reader.finish()?;
-    Ok(Loaded { config: config.expect("without a mistake everything was read"), strange })
+    Ok(LoadedConfig { config: config.expect("without a mistake everything was read"), strange })
 }
 
-fn read(reader: &Reader) -> Option<Config> {
+fn read(reader: &ConfigReader) -> Option<AgentConfig> {
     let top = reader.top();
     let name = name(&top);
     let fleet = if top.has("fleet") { top.value("fleet") } else { "default".parse().ok() };
@@ -124,17 +124,19 @@ fn read(reader: &Reader) -> Option<Config> {
     let destination = destination(&top, name.as_ref().zip(fleet.as_ref()), &state_dir);
     let (listen, factory) = (metrics.value("listen"), model.path("factory"));
     let trusted_keys = trusted_keys(&model);
-    let samples =
-        top.choice("samples", &[("none", Samples::None), ("redacted", Samples::Redacted), ("full", Samples::Full)]);
-    let addresses = top.choice("addresses", &[("keep", Addresses::Keep), ("hide", Addresses::Hide)]);
+    let samples = top.choice(
+        "samples",
+        &[("none", SamplePolicy::None), ("redacted", SamplePolicy::Redacted), ("full", SamplePolicy::Full)],
+    );
+    let addresses = top.choice("addresses", &[("keep", AddressPolicy::Keep), ("hide", AddressPolicy::Hide)]);
     let flood_limit = top.number("flood_limit", 1..=100_000);
     let metrics_hosts = metrics.list("hosts").unwrap_or_default();
     let memory_mib = top.number("memory_mib", 16..=1_048_576);
-    let memory = Budget::of(memory_mib).map_err(|why| top.problem("memory_mib", why)).ok();
+    let memory = MemoryBudget::of(memory_mib).map_err(|why| top.problem("memory_mib", why)).ok();
     metrics.finish();
     model.finish();
     top.finish();
-    Some(Config {
+    Some(AgentConfig {
         destination: destination?,
         name: name?,
         fleet: fleet?,
@@ -145,16 +147,16 @@ fn read(reader: &Reader) -> Option<Config> {
         factory: factory.unwrap_or_else(|| FACTORY.into()),
         trusted_keys,
         sources: sources.into_iter().flatten().collect(),
-        redaction: Rules {
-            samples: samples.unwrap_or(Samples::Redacted),
-            addresses: addresses.unwrap_or(Addresses::Keep),
+        redaction: RedactionRules {
+            samples: samples.unwrap_or(SamplePolicy::Redacted),
+            addresses: addresses.unwrap_or(AddressPolicy::Keep),
         },
         flood_limit: flood_limit.unwrap_or(FLOOD_LIMIT),
         memory: memory?,
     })
 }
 
-fn name(top: &Section<'_>) -> Option<AgentName> {
+fn name(top: &ConfigSection<'_>) -> Option<AgentName> {
     if top.has("name") {
         return top.value("name");
     }
@@ -172,17 +174,17 @@ fn name(top: &Section<'_>) -> Option<AgentName> {
 }
 
 /// Two sources that read the same would share one place in the state.
-fn twice(top: &Section<'_>, sources: &[Option<SourceConfig>]) {
-    let count = |is: fn(&What) -> bool| sources.iter().flatten().filter(|source| is(&source.what)).count();
-    if count(|what| matches!(what, What::Journal(_))) > 1 {
+fn twice(top: &ConfigSection<'_>, sources: &[Option<SourceConfig>]) {
+    let count = |is: fn(&SourceKind) -> bool| sources.iter().flatten().filter(|source| is(&source.what)).count();
+    if count(|what| matches!(what, SourceKind::Journal(_))) > 1 {
         top.problem("source", "the journal is read by one source only: put all its arguments into one");
     }
-    if count(|what| matches!(what, What::Stdin)) > 1 {
+    if count(|what| matches!(what, SourceKind::Stdin)) > 1 {
         top.problem("source", "standard input is read by one source only");
     }
 }
 
-fn trusted_keys(model: &Section<'_>) -> Vec<String> {
+fn trusted_keys(model: &ConfigSection<'_>) -> Vec<String> {
     let mut keys: Vec<String> = model.list("trusted_keys").unwrap_or_default();
     for path in model.list::<PathBuf>("trusted_key_files").unwrap_or_default() {
         match std::fs::read_to_string(&path) {
@@ -198,7 +200,11 @@ fn trusted_keys(model: &Section<'_>) -> Vec<String> {
     keys
 }
 
-fn destination(top: &Section<'_>, names: Option<(&AgentName, &FleetName)>, state_dir: &Path) -> Option<Destination> {
+fn destination(
+    top: &ConfigSection<'_>,
+    names: Option<(&AgentName, &FleetName)>,
+    state_dir: &Path,
+) -> Option<EventDestination> {
     let (broker, output) = (top.section("broker"), top.section("output"));
     let found = if broker.has("address") {
         if output.is_there() {
@@ -216,8 +222,8 @@ fn destination(top: &Section<'_>, names: Option<(&AgentName, &FleetName)>, state
     found
 }
 
-fn link(broker: &Section<'_>, names: Option<(&AgentName, &FleetName)>) -> Option<Destination> {
-    let address: Option<Address> = broker.value("address");
+fn link(broker: &ConfigSection<'_>, names: Option<(&AgentName, &FleetName)>) -> Option<EventDestination> {
+    let address: Option<BrokerAddress> = broker.value("address");
     let (ca, certificate, key) = (broker.path("ca"), broker.path("certificate"), broker.path("key"));
     let (user, password) = (broker.value::<String>("user"), broker.path("password_file"));
     let encoding = broker
@@ -242,50 +248,50 @@ fn link(broker: &Section<'_>, names: Option<(&AgentName, &FleetName)>) -> Option
         agent: agent.clone(),
         broker: address?,
         ca,
-        identity: certificate.zip(key).map(|(certificate, key)| Identity { certificate, key }),
-        user: user.zip(password).map(|(name, password)| User { name, password }),
+        identity: certificate.zip(key).map(|(certificate, key)| ClientIdentity { certificate, key }),
+        user: user.zip(password).map(|(name, password)| UserPassword { name, password }),
         jitter_seed: clock::random(),
     };
-    Some(Destination::Broker(Box::new(link), encoding))
+    Some(EventDestination::Broker(Box::new(link), encoding))
 }
 
-fn local(output: &Section<'_>, state_dir: &Path) -> Destination {
+fn local(output: &ConfigSection<'_>, state_dir: &Path) -> EventDestination {
     let rotation = Rotation {
         bytes_max: output.number("bytes_max", 65_536..=1 << 40).unwrap_or(Rotation::default().bytes_max),
         kept_max: output.number("files_kept", 1..=1_000).unwrap_or(Rotation::default().kept_max),
     };
     let file = output.path("file");
     if file.as_deref() == Some(Path::new("-")) {
-        return Destination::Stdout;
+        return EventDestination::Stdout;
     }
     if output.flag("stdout").unwrap_or(false) {
         if file.is_some() {
             output.problem("file", "there is stdout = true too: events go to one place");
         }
-        return Destination::Stdout;
+        return EventDestination::Stdout;
     }
-    Destination::File(file.unwrap_or_else(|| state_dir.join("anomalies.jsonl")), rotation)
+    EventDestination::File(file.unwrap_or_else(|| state_dir.join("anomalies.jsonl")), rotation)
 }
 
 /// What the files named by a configuration lack, and what its folders lack whoever writes there; empty when nothing.
 /// Reads them, changes nothing.
 #[must_use]
-pub fn check_files(config: &Config) -> Vec<String> {
+pub fn check_files(config: &AgentConfig) -> Vec<String> {
     let mut wrong = Vec::new();
-    if let Destination::Broker(link, _) = &config.destination
+    if let EventDestination::Broker(link, _) = &config.destination
         && let Err(errors) = link.secrets()
     {
         wrong.extend(errors.iter().map(|error| format!("broker: {error}")));
     }
     let model = std::fs::read(&config.factory);
-    match model.map(|bytes| oddline_detector::Model::open(&bytes)) {
+    match model.map(|bytes| oddline_detector::OpenModel::open(&bytes)) {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => wrong.push(format!("model.factory: {} is refused: {error}", config.factory.display())),
         Err(error) => wrong.push(format!("model.factory: {}: {error}", config.factory.display())),
     }
     wrong.extend(lacks(config).into_iter().filter_map(|(what, lack)| match lack {
-        Lack::Unusable(why) => Some(format!("{what}: {why}")),
-        Lack::Forbidden(_) => None,
+        AccessProblem::Unusable(why) => Some(format!("{what}: {why}")),
+        AccessProblem::Forbidden(_) => None,
     }));
     wrong
 }
@@ -294,10 +300,10 @@ pub fn check_files(config: &Config) -> Vec<String> {
 ///
 /// # Errors
 /// With the folder and what to do.
-pub fn check_owner(config: &Config) -> anyhow::Result<()> {
+pub fn check_owner(config: &AgentConfig) -> anyhow::Result<()> {
     let output = match &config.destination {
-        Destination::File(path, _) => path.parent(),
-        Destination::Broker(..) | Destination::Stdout => None,
+        EventDestination::File(path, _) => path.parent(),
+        EventDestination::Broker(..) | EventDestination::Stdout => None,
     };
     for folder in [Some(config.state_dir.as_path()), output].into_iter().flatten() {
         if let Some(user) = places::owned_by_another(folder) {
@@ -313,34 +319,34 @@ pub fn check_owner(config: &Config) -> anyhow::Result<()> {
 
 /// Which places of a configuration the user who asks may not write.
 #[must_use]
-pub fn check_access(config: &Config) -> Vec<String> {
+pub fn check_access(config: &AgentConfig) -> Vec<String> {
     let forbidden = lacks(config).into_iter().filter_map(|(what, lack)| match lack {
-        Lack::Forbidden(why) => Some(format!("{what}: {why}")),
-        Lack::Unusable(_) => None,
+        AccessProblem::Forbidden(why) => Some(format!("{what}: {why}")),
+        AccessProblem::Unusable(_) => None,
     });
     forbidden.collect()
 }
 
-fn lacks(config: &Config) -> Vec<(String, Lack)> {
+fn lacks(config: &AgentConfig) -> Vec<(String, AccessProblem)> {
     let folder = &config.state_dir;
     let state = places::folder_lacks(folder).map(|lack| (format!("state_dir: {}", folder.display()), lack));
     let file = match &config.destination {
         // The folder of the state is made when it is not there.
-        Destination::File(path, _) if path.parent() != Some(folder) || folder.exists() => {
+        EventDestination::File(path, _) if path.parent() != Some(folder) || folder.exists() => {
             places::file_lacks(path).map(|lack| (format!("output.file: {}", path.display()), lack))
         }
-        Destination::File(..) | Destination::Broker(..) | Destination::Stdout => None,
+        EventDestination::File(..) | EventDestination::Broker(..) | EventDestination::Stdout => None,
     };
     state.into_iter().chain(file).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use oddline_core::format::Format;
+    use oddline_core::format::LogFormat;
 
     use super::*;
 
-    fn load_text(text: &str) -> Result<Config, Vec<String>> {
+    fn load_text(text: &str) -> Result<AgentConfig, Vec<String>> {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("agent.toml");
         std::fs::write(&file, text).unwrap();
@@ -356,10 +362,10 @@ mod tests {
     fn little_is_enough() {
         let config = load_text("name = 'pi'\n[[source]]\njournal = true\n").unwrap();
         assert_eq!(config.fleet.as_str(), "default");
-        assert!(matches!(&config.destination, Destination::File(path, _) if path.ends_with("anomalies.jsonl")));
+        assert!(matches!(&config.destination, EventDestination::File(path, _) if path.ends_with("anomalies.jsonl")));
         let [source] = &config.sources[..] else { panic!("one source") };
-        assert!(matches!(source.what, What::Journal(_)) && source.begin == First::End && source.server == "pi");
-        assert_eq!(source.format, Format::Journal);
+        assert!(matches!(source.what, SourceKind::Journal(_)) && source.begin == StartAt::End && source.server == "pi");
+        assert_eq!(source.format, LogFormat::Journal);
     }
 
     #[test]
@@ -386,9 +392,9 @@ mod tests {
              fields={value='duration_ms', timestamp='ts|time'}\n",
         )
         .unwrap();
-        let Format::Jsonl(mapping) = &config.sources[0].format else { panic!("json") };
+        let LogFormat::Jsonl(mapping) = &config.sources[0].format else { panic!("json") };
         assert_eq!((mapping.value.join(","), mapping.timestamp.join(",")), ("duration_ms".into(), "ts,time".into()));
-        assert_eq!((config.sources[0].offset_s, config.sources[0].begin), (-12_600, First::Start));
+        assert_eq!((config.sources[0].offset_s, config.sources[0].begin), (-12_600, StartAt::Start));
     }
 
     #[test]

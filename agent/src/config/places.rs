@@ -6,7 +6,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 /// What a place lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lack {
+pub enum AccessProblem {
     /// Nobody could write there.
     Unusable(String),
     /// The user who asks may not; the service's own may.
@@ -14,7 +14,7 @@ pub enum Lack {
 }
 
 /// What a folder lacks that is made when it is not there.
-pub fn folder_lacks(path: &Path) -> Option<Lack> {
+pub fn folder_lacks(path: &Path) -> Option<AccessProblem> {
     let there = path.ancestors().map(or_working).find(|folder| fs::symlink_metadata(folder).is_ok());
     folder_itself_lacks(there.unwrap_or(Path::new("/")))
 }
@@ -25,9 +25,11 @@ fn or_working(folder: &Path) -> &Path {
 }
 
 /// What a file lacks that is made when it is not there, and rotated beside itself.
-pub fn file_lacks(path: &Path) -> Option<Lack> {
+pub fn file_lacks(path: &Path) -> Option<AccessProblem> {
     match fs::metadata(path) {
-        Ok(meta) if meta.is_dir() => return Some(Lack::Unusable("is a folder: a file is expected".to_owned())),
+        Ok(meta) if meta.is_dir() => {
+            return Some(AccessProblem::Unusable("is a folder: a file is expected".to_owned()));
+        }
         // A device or a FIFO is written as it is.
         Ok(meta) if !meta.is_file() => return may(path, Access::WRITE_OK).err(),
         Ok(_) => {
@@ -52,24 +54,24 @@ pub fn owned_by_another(path: &Path) -> Option<u32> {
     owner.filter(|owner| *owner != 0)
 }
 
-fn folder_itself_lacks(folder: &Path) -> Option<Lack> {
+fn folder_itself_lacks(folder: &Path) -> Option<AccessProblem> {
     match fs::metadata(folder) {
         Ok(meta) if meta.is_dir() => may(folder, Access::WRITE_OK | Access::EXEC_OK).err(),
-        Ok(_) => Some(Lack::Unusable(format!("{} is no folder", folder.display()))),
+        Ok(_) => Some(AccessProblem::Unusable(format!("{} is no folder", folder.display()))),
         Err(error) => Some(of(folder, &error)),
     }
 }
 
-fn may(path: &Path, access: Access) -> Result<(), Lack> {
+fn may(path: &Path, access: Access) -> Result<(), AccessProblem> {
     accessat(CWD, path, access, AtFlags::EACCESS).map_err(|error| of(path, &error.into()))
 }
 
-fn of(path: &Path, error: &io::Error) -> Lack {
+fn of(path: &Path, error: &io::Error) -> AccessProblem {
     match error.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Lack::Forbidden(format!("{} cannot be written by this user ({error})", path.display()))
+            AccessProblem::Forbidden(format!("{} cannot be written by this user ({error})", path.display()))
         }
-        _ => Lack::Unusable(format!("{}: {error}", path.display())),
+        _ => AccessProblem::Unusable(format!("{}: {error}", path.display())),
     }
 }
 
@@ -104,7 +106,7 @@ mod tests {
             (file_lacks(dir.path()), "is a folder"),
             (file_lacks(&dir.path().join("no/where.jsonl")), "no: No such file"),
         ] {
-            assert!(matches!(&lack, Some(Lack::Unusable(why)) if why.contains(says)), "{says}: {lack:?}");
+            assert!(matches!(&lack, Some(AccessProblem::Unusable(why)) if why.contains(says)), "{says}: {lack:?}");
         }
     }
 
@@ -126,6 +128,6 @@ mod tests {
         let lack = file_lacks(&dir.path().join("a"));
         // Root may.
         assert_eq!(lack.is_some(), !rustix::process::geteuid().is_root(), "{lack:?}");
-        assert!(lack.is_none_or(|lack| matches!(lack, Lack::Forbidden(_))));
+        assert!(lack.is_none_or(|lack| matches!(lack, AccessProblem::Forbidden(_))));
     }
 }

@@ -1,9 +1,9 @@
 //! One `[[source]]`: what it reads and what its records are called.
 
-use oddline_config::Section;
+use oddline_config::ConfigSection;
 use oddline_core::{
-    format::{FIELD_NAMES, Format, Mapping},
-    readings::{VALUES, Values},
+    format::{FIELD_NAMES, LogFormat, Mapping},
+    readings::{VALUES, ValueSelection},
     time::UtcOffset,
 };
 
@@ -15,24 +15,24 @@ const JOURNALCTL: &str = "journalctl";
 #[derive(Debug, Clone)]
 pub struct SourceConfig {
     /// What is read.
-    pub what: What,
+    pub what: SourceKind,
     /// The format of its lines.
-    pub format: Format,
+    pub format: LogFormat,
     /// Server of records that name none.
     pub server: String,
     /// Component of records that name none; the file's name without its ending when `None`.
     pub component: Option<String>,
     /// Which numbers of its records are judged.
-    pub values: Values,
+    pub values: ValueSelection,
     /// Seconds east of UTC of times without a zone.
     pub offset_s: i32,
     /// Where the first reading begins.
-    pub begin: First,
+    pub begin: StartAt,
 }
 
 /// What a source reads.
 #[derive(Debug, Clone)]
-pub enum What {
+pub enum SourceKind {
     /// Files.
     Files {
         /// Which.
@@ -41,14 +41,14 @@ pub enum What {
         exclude: Vec<Pattern>,
     },
     /// The journal.
-    Journal(journal::Reader),
+    Journal(journal::JournalCommand),
     /// Standard input.
     Stdin,
 }
 
 /// Where reading begins when nothing is known of a source yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum First {
+pub enum StartAt {
     /// With the oldest that is there.
     Start,
     /// With what is written from now on.
@@ -56,29 +56,29 @@ pub enum First {
 }
 
 /// Reads one; its mistakes are noted.
-pub(super) fn read(section: Section<'_>, server: &str) -> Option<SourceConfig> {
+pub(super) fn read(section: ConfigSection<'_>, server: &str) -> Option<SourceConfig> {
     let found = inner(&section, server);
     section.finish();
     found
 }
 
-fn inner(section: &Section<'_>, server: &str) -> Option<SourceConfig> {
+fn inner(section: &ConfigSection<'_>, server: &str) -> Option<SourceConfig> {
     let what = what(section);
     let format = format(section);
     let values = section.choice("values", &VALUES).unwrap_or_default();
     let offset_s = section.value::<UtcOffset>("utc_offset").map_or(0, UtcOffset::seconds);
-    let begin = section.choice("begin", &[("start", First::Start), ("end", First::End)]).unwrap_or(First::End);
+    let begin = section.choice("begin", &[("start", StartAt::Start), ("end", StartAt::End)]).unwrap_or(StartAt::End);
     let server = section.value("server").unwrap_or_else(|| server.to_owned());
     let component = section.value("component");
     let what = what?;
     let format = match (&what, format) {
-        (What::Journal(_), Format::Auto) => Format::Journal,
+        (SourceKind::Journal(_), LogFormat::Auto) => LogFormat::Journal,
         (_, format) => format,
     };
     Some(SourceConfig { what, format, server, component, values, offset_s, begin })
 }
 
-fn what(section: &Section<'_>) -> Option<What> {
+fn what(section: &ConfigSection<'_>) -> Option<SourceKind> {
     let include: Option<Vec<Pattern>> = section.list("files");
     let exclude: Vec<Pattern> = section.list("exclude").unwrap_or_default();
     let journal = section.flag("journal").unwrap_or(false);
@@ -92,21 +92,22 @@ fn what(section: &Section<'_>) -> Option<What> {
         section.problem("journal_arguments", "means nothing without journal = true");
     }
     if journal {
-        let reader = journal::Reader { program: JOURNALCTL.to_owned(), arguments: arguments.unwrap_or_default() };
-        return Some(What::Journal(reader));
+        let reader =
+            journal::JournalCommand { program: JOURNALCTL.to_owned(), arguments: arguments.unwrap_or_default() };
+        return Some(SourceKind::Journal(reader));
     }
     if stdin {
-        return Some(What::Stdin);
+        return Some(SourceKind::Stdin);
     }
     let include = include.unwrap_or_default();
     if section.is_empty_list("files") {
         section.problem("files", "has no pattern in it");
     }
-    Some(What::Files { include, exclude })
+    Some(SourceKind::Files { include, exclude })
 }
 
-fn format(section: &Section<'_>) -> Format {
-    let format: Option<Format> = section.value("format");
+fn format(section: &ConfigSection<'_>) -> LogFormat {
+    let format: Option<LogFormat> = section.value("format");
     let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
     let mut mapping = Mapping::default();
     for (field, key) in fields {
@@ -115,8 +116,8 @@ fn format(section: &Section<'_>) -> Format {
         }
     }
     match format {
-        Some(Format::Jsonl(_)) | None => {}
+        Some(LogFormat::Jsonl(_)) | None => {}
         Some(other) => section.problem("fields", format!("means nothing to the format {other}: it is for jsonl")),
     }
-    Format::Jsonl(mapping)
+    LogFormat::Jsonl(mapping)
 }

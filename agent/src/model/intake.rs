@@ -2,32 +2,32 @@
 //! go out. One wish at a time, the newest counts.
 
 use oddline_core::{
-    event::Text,
+    event::BoundedText,
     id::ModelHash,
-    wire::{Desired, ModelId, ModelState, Refused, SignedModel, decode_model},
+    wire::{DesiredModel, ModelId, ModelState, Refused, SignedModel, decode_model},
 };
 
 use super::{
-    slots::{Answer, Refusal, Slots},
+    slots::{ModelSlots, SlotDecision, SlotRefusal},
     verify::{TrustedKeys, verify},
 };
 
 /// What is to be done, in this order.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Action<M> {
+pub enum IntakeAction<M> {
     /// Ask for the bytes of this model.
     Fetch(ModelHash),
     /// Ask no more.
     FetchEnded,
-    /// Store and use this new model, then call [`Intake::installed`] or [`Intake::failed`].
-    Install(Box<Install<M>>),
+    /// Store and use this new model, then call [`ModelIntake::installed`] or [`ModelIntake::failed`].
+    Install(Box<ModelInstall<M>>),
     /// Publish this as `model/state`.
     Say(ModelState),
 }
 
 /// A model that passed every check.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Install<M> {
+pub struct ModelInstall<M> {
     /// Its name.
     pub id: ModelId,
     /// It, opened.
@@ -40,30 +40,30 @@ pub struct Install<M> {
 
 /// The wish under way and how the last one ended.
 #[derive(Debug)]
-pub struct Intake {
+pub struct ModelIntake {
     keys: TrustedKeys,
-    slots: Slots,
-    wish: Option<Desired>,
+    slots: ModelSlots,
+    wish: Option<DesiredModel>,
     fetching: bool,
     refused: Option<Refused>,
 }
 
-impl Intake {
+impl ModelIntake {
     /// Starts with what the agent has.
     #[must_use]
-    pub fn new(keys: TrustedKeys, slots: Slots) -> Self {
+    pub fn new(keys: TrustedKeys, slots: ModelSlots) -> Self {
         Self { keys, slots, wish: None, fetching: false, refused: None }
     }
 
     /// A message on `model/desired`; empty when nothing is wished for. Hearing the same again does nothing.
-    pub fn desired<M>(&mut self, payload: &[u8]) -> Vec<Action<M>> {
+    pub fn desired<M>(&mut self, payload: &[u8]) -> Vec<IntakeAction<M>> {
         let mut actions = Vec::new();
         if payload.is_empty() {
             self.end(&mut actions);
             self.wish = None;
             return actions;
         }
-        let desired = match Desired::from_json(payload) {
+        let desired = match DesiredModel::from_json(payload) {
             Ok(desired) => desired,
             Err(error) => {
                 // Nobody knows which model was meant; the one in use is no worse for it.
@@ -77,15 +77,15 @@ impl Intake {
         }
         self.end(&mut actions);
         match self.slots.answer(&desired) {
-            Answer::Already => {
+            SlotDecision::Already => {
                 self.refused = None;
                 actions.push(self.say());
             }
-            Answer::Fetch => {
+            SlotDecision::Fetch => {
                 self.fetching = true;
-                actions.push(Action::Fetch(desired.model.sha256));
+                actions.push(IntakeAction::Fetch(desired.model.sha256));
             }
-            Answer::Refuse(refusal) => self.refuse(desired.model, &refusal.to_string(), &mut actions),
+            SlotDecision::Refuse(refusal) => self.refuse(desired.model, &refusal.to_string(), &mut actions),
         }
         self.wish = Some(desired);
         if self.fetching {
@@ -100,7 +100,7 @@ impl Intake {
         sha256: ModelHash,
         payload: &[u8],
         open: impl FnOnce(&[u8]) -> Result<(u64, M), String>,
-    ) -> Vec<Action<M>> {
+    ) -> Vec<IntakeAction<M>> {
         let mut actions = Vec::new();
         let Some(desired) = self.wish.clone().filter(|wish| self.fetching && wish.model.sha256 == sha256) else {
             return actions;
@@ -118,8 +118,8 @@ impl Intake {
         match checked {
             Ok((signed, model)) => {
                 let signature = self.signature(&desired, signed);
-                let install = Install { id: desired.model, model, file: signed.model.to_vec(), signature };
-                actions.push(Action::Install(Box::new(install)));
+                let install = ModelInstall { id: desired.model, model, file: signed.model.to_vec(), signature };
+                actions.push(IntakeAction::Install(Box::new(install)));
             }
             Err(reason) => self.refuse(desired.model, &reason, &mut actions),
         }
@@ -127,11 +127,11 @@ impl Intake {
     }
 
     /// Whoever is at this host wants to go back to a model: what to do before it is used. Then call
-    /// [`Intake::installed`] or [`Intake::failed`].
+    /// [`ModelIntake::installed`] or [`ModelIntake::failed`].
     ///
     /// # Errors
     /// When there is no way back to it.
-    pub fn back<M>(&mut self, model: ModelId) -> Result<Vec<Action<M>>, Refusal> {
+    pub fn back<M>(&mut self, model: ModelId) -> Result<Vec<IntakeAction<M>>, SlotRefusal> {
         self.slots.check_back(model)?;
         let mut actions = Vec::new();
         self.end(&mut actions);
@@ -140,28 +140,28 @@ impl Intake {
     }
 
     /// A model is in use from now on.
-    pub fn installed<M>(&mut self, model: ModelId) -> Action<M> {
+    pub fn installed<M>(&mut self, model: ModelId) -> IntakeAction<M> {
         self.slots.take(model);
         self.refused = None;
         self.say()
     }
 
     /// A model that was to be used cannot be: it could not be stored or opened. The wish may be repeated.
-    pub fn failed<M>(&mut self, model: ModelId, reason: &str) -> Action<M> {
+    pub fn failed<M>(&mut self, model: ModelId, reason: &str) -> IntakeAction<M> {
         self.wish = None;
-        self.refused = Some(Refused { model, reason: Text::cut(reason) });
+        self.refused = Some(Refused { model, reason: BoundedText::cut(reason) });
         self.say()
     }
 
     /// The model in use has proved itself.
-    pub fn mark_good<M>(&mut self) -> Action<M> {
+    pub fn mark_good<M>(&mut self) -> IntakeAction<M> {
         self.slots.mark_good();
         self.say()
     }
 
     /// What the agent has.
     #[must_use]
-    pub fn slots(&self) -> &Slots {
+    pub fn slots(&self) -> &ModelSlots {
         &self.slots
     }
 
@@ -172,24 +172,24 @@ impl Intake {
         ModelState { fetching, refused: self.refused.clone(), ..self.slots.state() }
     }
 
-    fn say<M>(&self) -> Action<M> {
-        Action::Say(self.state())
+    fn say<M>(&self) -> IntakeAction<M> {
+        IntakeAction::Say(self.state())
     }
 
-    fn end<M>(&mut self, actions: &mut Vec<Action<M>>) {
+    fn end<M>(&mut self, actions: &mut Vec<IntakeAction<M>>) {
         if self.fetching {
             self.fetching = false;
-            actions.push(Action::FetchEnded);
+            actions.push(IntakeAction::FetchEnded);
         }
     }
 
-    fn refuse<M>(&mut self, model: ModelId, reason: &str, actions: &mut Vec<Action<M>>) {
-        self.refused = Some(Refused { model, reason: Text::cut(reason) });
+    fn refuse<M>(&mut self, model: ModelId, reason: &str, actions: &mut Vec<IntakeAction<M>>) {
+        self.refused = Some(Refused { model, reason: BoundedText::cut(reason) });
         actions.push(self.say());
     }
 
     /// The signature that was found good: the one to keep beside the file.
-    fn signature(&self, desired: &Desired, signed: SignedModel<'_>) -> String {
+    fn signature(&self, desired: &DesiredModel, signed: SignedModel<'_>) -> String {
         match &desired.signature {
             Some(newer) if self.keys.check(signed.model, signed.signature).is_err() => newer.to_string(),
             Some(_) | None => signed.signature.to_owned(),
@@ -202,29 +202,29 @@ mod tests {
     use oddline_core::wire::encode_model;
 
     use super::{
-        super::verify::tests::{Signer, open, wish},
+        super::verify::tests::{TestSigner, open, wish},
         *,
     };
 
     const NEW: &[u8] = b"\x05new";
 
     struct Bench {
-        signer: Signer,
-        intake: Intake,
+        signer: TestSigner,
+        intake: ModelIntake,
     }
 
     impl Bench {
         fn new() -> Self {
-            let signer = Signer::new();
+            let signer = TestSigner::new();
             let keys = TrustedKeys::parse(&[signer.public()]).unwrap();
-            Self { signer, intake: Intake::new(keys, Slots::new(Some(wish(b"\x01old").model))) }
+            Self { signer, intake: ModelIntake::new(keys, ModelSlots::new(Some(wish(b"\x01old").model))) }
         }
 
-        fn wish(&mut self, desired: &Desired) -> Vec<Action<Vec<u8>>> {
+        fn wish(&mut self, desired: &DesiredModel) -> Vec<IntakeAction<Vec<u8>>> {
             self.intake.desired(&desired.to_json())
         }
 
-        fn bytes(&mut self, file: &[u8], payload: &[u8]) -> Vec<Action<Vec<u8>>> {
+        fn bytes(&mut self, file: &[u8], payload: &[u8]) -> Vec<IntakeAction<Vec<u8>>> {
             self.intake.fetched(wish(file).model.sha256, payload, open)
         }
 
@@ -233,8 +233,8 @@ mod tests {
         }
     }
 
-    fn refusal(actions: &[Action<Vec<u8>>]) -> &str {
-        let Some(Action::Say(ModelState { refused: Some(refused), .. })) = actions.last() else {
+    fn refusal(actions: &[IntakeAction<Vec<u8>>]) -> &str {
+        let Some(IntakeAction::Say(ModelState { refused: Some(refused), .. })) = actions.last() else {
             panic!("{actions:?}");
         };
         &refused.reason
@@ -245,17 +245,17 @@ mod tests {
         let mut bench = Bench::new();
         let id = wish(NEW).model;
         let actions = bench.wish(&wish(NEW));
-        assert_eq!(actions[0], Action::Fetch(id.sha256));
-        assert!(matches!(&actions[1], Action::Say(state) if state.fetching == Some(id)));
+        assert_eq!(actions[0], IntakeAction::Fetch(id.sha256));
+        assert!(matches!(&actions[1], IntakeAction::Say(state) if state.fetching == Some(id)));
         assert_eq!(bench.wish(&wish(NEW)), [], "the same wish again");
         assert_eq!(bench.bytes(NEW, b""), [], "the bytes may still come");
         let payload = bench.packed(NEW);
         let actions = bench.bytes(NEW, &payload);
-        assert_eq!(actions[0], Action::FetchEnded);
-        let Action::Install(install) = &actions[1] else { panic!() };
+        assert_eq!(actions[0], IntakeAction::FetchEnded);
+        let IntakeAction::Install(install) = &actions[1] else { panic!() };
         assert_eq!((install.id, install.file.as_slice()), (id, NEW));
         assert!(bench.intake.keys.check(NEW, &install.signature).is_ok());
-        let Action::Say(state) = bench.intake.installed::<()>(id) else { panic!() };
+        let IntakeAction::Say(state) = bench.intake.installed::<()>(id) else { panic!() };
         assert_eq!((state.current, state.fetching, state.refused), (Some(id), None, None));
         assert_eq!(bench.bytes(NEW, &payload), [], "bytes nobody waits for");
     }
@@ -264,7 +264,7 @@ mod tests {
     fn a_refusal_leaves_its_reason_and_the_old_model() {
         let mut bench = Bench::new();
         let _: Vec<_> = bench.wish(&wish(NEW));
-        let stranger = encode_model(SignedModel { signature: &Signer::new().sign(NEW), model: NEW }).unwrap();
+        let stranger = encode_model(SignedModel { signature: &TestSigner::new().sign(NEW), model: NEW }).unwrap();
         let actions = bench.bytes(NEW, &stranger);
         assert!(refusal(&actions).contains("not trusted"));
         assert_eq!(bench.intake.state().current, Some(wish(b"\x01old").model));
@@ -276,13 +276,13 @@ mod tests {
     fn a_corrected_signature_is_another_wish() {
         let mut bench = Bench::new();
         let _: Vec<_> = bench.wish(&wish(NEW));
-        let stranger = encode_model(SignedModel { signature: &Signer::new().sign(NEW), model: NEW }).unwrap();
+        let stranger = encode_model(SignedModel { signature: &TestSigner::new().sign(NEW), model: NEW }).unwrap();
         assert!(refusal(&bench.bytes(NEW, &stranger)).contains("not trusted"));
-        let corrected = Desired { signature: Some(Text::cut(&bench.signer.sign(NEW))), ..wish(NEW) };
-        assert_eq!(bench.wish(&corrected)[0], Action::Fetch(corrected.model.sha256));
+        let corrected = DesiredModel { signature: Some(BoundedText::cut(&bench.signer.sign(NEW))), ..wish(NEW) };
+        assert_eq!(bench.wish(&corrected)[0], IntakeAction::Fetch(corrected.model.sha256));
         // The bytes of the first push may come once more before those of the second.
         let actions = bench.bytes(NEW, &stranger);
-        let Action::Install(install) = &actions[1] else { panic!("{actions:?}") };
+        let IntakeAction::Install(install) = &actions[1] else { panic!("{actions:?}") };
         assert!(bench.intake.keys.check(NEW, &install.signature).is_ok());
     }
 
@@ -292,18 +292,18 @@ mod tests {
         let _: Vec<_> = bench.wish(&wish(NEW));
         let other = wish(b"\x06other");
         let actions = bench.wish(&other);
-        assert_eq!(actions[..2], [Action::FetchEnded, Action::Fetch(other.model.sha256)]);
+        assert_eq!(actions[..2], [IntakeAction::FetchEnded, IntakeAction::Fetch(other.model.sha256)]);
         let payload = bench.packed(NEW);
         assert_eq!(bench.bytes(NEW, &payload), []);
-        assert_eq!(bench.intake.desired::<Vec<u8>>(b""), [Action::FetchEnded]);
+        assert_eq!(bench.intake.desired::<Vec<u8>>(b""), [IntakeAction::FetchEnded]);
     }
 
     #[test]
     fn no_wish_leads_back() {
         let mut bench = Bench::new();
-        let _: Action<()> = bench.intake.installed(wish(NEW).model);
-        for signature in [None, Some(Text::cut(&bench.signer.sign(b"\x01old")))] {
-            let actions = bench.wish(&Desired { rollback: true, signature, ..wish(b"\x01old") });
+        let _: IntakeAction<()> = bench.intake.installed(wish(NEW).model);
+        for signature in [None, Some(BoundedText::cut(&bench.signer.sign(b"\x01old")))] {
+            let actions = bench.wish(&DesiredModel { rollback: true, signature, ..wish(b"\x01old") });
             assert!(refusal(&actions).contains("by hand on the host"), "{actions:?}");
         }
         assert_eq!(bench.intake.state().current, Some(wish(NEW).model));
@@ -314,21 +314,21 @@ mod tests {
         let mut bench = Bench::new();
         let old = wish(b"\x01old").model;
         let _: Vec<_> = bench.wish(&wish(NEW));
-        assert_eq!(bench.intake.back::<()>(old), Ok(vec![Action::FetchEnded]));
+        assert_eq!(bench.intake.back::<()>(old), Ok(vec![IntakeAction::FetchEnded]));
         let stranger = wish(b"\x03other").model;
-        assert_eq!(bench.intake.back::<()>(stranger), Err(Refusal::NotGood { version: 3 }));
+        assert_eq!(bench.intake.back::<()>(stranger), Err(SlotRefusal::NotGood { version: 3 }));
     }
 
     #[test]
     fn the_way_back_needs_no_bytes() {
         let mut bench = Bench::new();
         let old = wish(b"\x01old").model;
-        let _: Action<()> = bench.intake.installed(wish(NEW).model);
+        let _: IntakeAction<()> = bench.intake.installed(wish(NEW).model);
         assert_eq!(bench.intake.back::<()>(old), Ok(vec![]));
-        let Action::Say(state) = bench.intake.installed::<()>(old) else { panic!() };
+        let IntakeAction::Say(state) = bench.intake.installed::<()>(old) else { panic!() };
         assert_eq!(state.current, Some(old));
         // A failure in storing may be repaired: the same wish counts again.
-        let Action::Say(state) = bench.intake.failed::<()>(old, "no space left on device") else { panic!() };
+        let IntakeAction::Say(state) = bench.intake.failed::<()>(old, "no space left on device") else { panic!() };
         assert_eq!(&*state.refused.unwrap().reason, "no space left on device");
     }
 }

@@ -4,13 +4,13 @@
 //! one that was signed once. Going back is possible only to models that this agent has itself marked good, and to the
 //! one that came with the package, and only by hand on this host: no wish that comes over the network is signed.
 
-use oddline_core::wire::{Desired, GOOD_MODELS_MAX, ModelId, ModelState};
+use oddline_core::wire::{DesiredModel, GOOD_MODELS_MAX, ModelId, ModelState};
 use serde::{Deserialize, Serialize};
 
 /// The places for models.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Slots {
+pub struct ModelSlots {
     current: Option<ModelId>,
     /// Newest first; at most [`GOOD_MODELS_MAX`].
     good: Vec<ModelId>,
@@ -24,18 +24,18 @@ pub struct Slots {
 
 /// What a wish comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum SlotDecision {
     /// It is in use.
     Already,
     /// Its bytes are needed.
     Fetch,
     /// It must not be used.
-    Refuse(Refusal),
+    Refuse(SlotRefusal),
 }
 
 /// Why a model must not be used, by version and history alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum SlotRefusal {
     /// An old one.
     #[error("version {version} is not higher than {highest}, the highest taken so far")]
     NotNewer {
@@ -55,7 +55,7 @@ pub enum Refusal {
     },
 }
 
-impl Slots {
+impl ModelSlots {
     /// Slots of an agent that has nothing but the model of its package, or not even that.
     #[must_use]
     pub fn new(factory: Option<ModelId>) -> Self {
@@ -73,17 +73,17 @@ impl Slots {
 
     /// What a wish comes to.
     #[must_use]
-    pub fn answer(&self, desired: &Desired) -> Answer {
+    pub fn answer(&self, desired: &DesiredModel) -> SlotDecision {
         let model = desired.model;
         if self.current == Some(model) {
-            return Answer::Already;
+            return SlotDecision::Already;
         }
         if desired.rollback {
-            return Answer::Refuse(Refusal::ByHand);
+            return SlotDecision::Refuse(SlotRefusal::ByHand);
         }
         match self.check_newer(model) {
-            Ok(()) => Answer::Fetch,
-            Err(refusal) => Answer::Refuse(refusal),
+            Ok(()) => SlotDecision::Fetch,
+            Err(refusal) => SlotDecision::Refuse(refusal),
         }
     }
 
@@ -91,22 +91,22 @@ impl Slots {
     ///
     /// # Errors
     /// When it is neither marked good nor the package's.
-    pub fn check_back(&self, model: ModelId) -> Result<(), Refusal> {
+    pub fn check_back(&self, model: ModelId) -> Result<(), SlotRefusal> {
         if self.good.contains(&model) || self.factory == Some(model) {
             return Ok(());
         }
-        Err(Refusal::NotGood { version: model.version })
+        Err(SlotRefusal::NotGood { version: model.version })
     }
 
     /// Whether a model may be taken as a new one.
     ///
     /// # Errors
     /// When its version is not higher than any taken before, and it is not the one whose file was lost.
-    pub fn check_newer(&self, model: ModelId) -> Result<(), Refusal> {
+    pub fn check_newer(&self, model: ModelId) -> Result<(), SlotRefusal> {
         if model.version > self.highest || self.lost == Some(model) {
             return Ok(());
         }
-        Err(Refusal::NotNewer { version: model.version, highest: self.highest })
+        Err(SlotRefusal::NotNewer { version: model.version, highest: self.highest })
     }
 
     /// A model is in use from now on.
@@ -181,16 +181,16 @@ mod tests {
         ModelId { sha256: ModelHash([u8::try_from(version).unwrap(); 32]), version }
     }
 
-    fn wish(model: ModelId, rollback: bool) -> Desired {
-        Desired { model, rollback, signature: None }
+    fn wish(model: ModelId, rollback: bool) -> DesiredModel {
+        DesiredModel { model, rollback, signature: None }
     }
 
     #[test]
     fn only_higher_versions_are_new() {
-        let mut slots = Slots::new(Some(model(3)));
-        assert_eq!(slots.answer(&wish(model(3), false)), Answer::Already);
-        assert_eq!(slots.answer(&wish(model(4), false)), Answer::Fetch);
-        let refused = |version, highest| Answer::Refuse(Refusal::NotNewer { version, highest });
+        let mut slots = ModelSlots::new(Some(model(3)));
+        assert_eq!(slots.answer(&wish(model(3), false)), SlotDecision::Already);
+        assert_eq!(slots.answer(&wish(model(4), false)), SlotDecision::Fetch);
+        let refused = |version, highest| SlotDecision::Refuse(SlotRefusal::NotNewer { version, highest });
         assert_eq!(slots.answer(&wish(model(2), false)), refused(2, 3));
         slots.take(model(9));
         assert_eq!(slots.answer(&wish(model(4), false)), refused(4, 9));
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_way_back_leads_to_good_ones_and_the_factory_and_only_by_hand() {
-        let mut slots = Slots::new(Some(model(1)));
+        let mut slots = ModelSlots::new(Some(model(1)));
         for version in 2..=6 {
             slots.take(model(version));
             if version != 5 {
@@ -208,21 +208,24 @@ mod tests {
             }
         }
         let wished = |version| slots.answer(&wish(model(version), true));
-        assert_eq!([1, 2, 3, 4, 5, 7].map(wished), [Answer::Refuse(Refusal::ByHand); 6]);
-        assert_eq!(wished(6), Answer::Already);
+        assert_eq!([1, 2, 3, 4, 5, 7].map(wished), [SlotDecision::Refuse(SlotRefusal::ByHand); 6]);
+        assert_eq!(wished(6), SlotDecision::Already);
         let back = |version| slots.check_back(model(version));
         assert_eq!([3, 4, 1, 6].map(back), [Ok(()); 4]);
         for never in [2, 5, 7] {
-            assert_eq!(back(never), Err(Refusal::NotGood { version: never }), "{never}");
+            assert_eq!(back(never), Err(SlotRefusal::NotGood { version: never }), "{never}");
         }
         slots.take(model(3));
-        assert!(matches!(slots.answer(&wish(model(6), false)), Answer::Refuse(Refusal::NotNewer { highest: 6, .. })));
+        assert!(matches!(
+            slots.answer(&wish(model(6), false)),
+            SlotDecision::Refuse(SlotRefusal::NotNewer { highest: 6, .. })
+        ));
         assert_eq!(slots.check_back(model(6)), Ok(()));
     }
 
     #[test]
     fn an_unusable_model_falls_back_until_nothing_is_left() {
-        let mut slots = Slots::new(Some(model(1)));
+        let mut slots = ModelSlots::new(Some(model(1)));
         for version in [2, 3] {
             slots.take(model(version));
             slots.mark_good();
@@ -237,32 +240,38 @@ mod tests {
 
     #[test]
     fn a_model_whose_file_was_lost_is_fetched_again() {
-        let mut slots = Slots::new(Some(model(1)));
+        let mut slots = ModelSlots::new(Some(model(1)));
         slots.take(model(2));
         slots.mark_good();
         slots.take(model(4));
         assert_eq!(slots.drop_current(), Some(model(2)));
-        assert_eq!(slots.answer(&wish(model(4), false)), Answer::Fetch);
-        assert!(matches!(slots.answer(&wish(model(3), false)), Answer::Refuse(Refusal::NotNewer { highest: 4, .. })));
+        assert_eq!(slots.answer(&wish(model(4), false)), SlotDecision::Fetch);
+        assert!(matches!(
+            slots.answer(&wish(model(3), false)),
+            SlotDecision::Refuse(SlotRefusal::NotNewer { highest: 4, .. })
+        ));
         // Also after a start with the package's own model.
         slots.drop_current();
         slots.take(model(1));
-        assert_eq!(slots.answer(&wish(model(4), false)), Answer::Fetch);
+        assert_eq!(slots.answer(&wish(model(4), false)), SlotDecision::Fetch);
         slots.take(model(4));
-        assert_eq!(slots.answer(&wish(model(2), false)), Answer::Refuse(Refusal::NotNewer { version: 2, highest: 4 }));
+        assert_eq!(
+            slots.answer(&wish(model(2), false)),
+            SlotDecision::Refuse(SlotRefusal::NotNewer { version: 2, highest: 4 })
+        );
     }
 
     proptest! {
         #[test]
         fn nothing_unsigned_or_old_gets_in(actions in vec((0..5_u8, 1..8_u64), 0..40)) {
-            let mut slots = Slots::new(None);
+            let mut slots = ModelSlots::new(None);
             let (mut highest, mut lost) = (0, None);
             for (action, version) in actions {
                 match action {
                     0 | 1 => match slots.answer(&wish(model(version), action == 1)) {
-                        Answer::Already => prop_assert_eq!(slots.current(), Some(model(version))),
-                        Answer::Fetch => prop_assert!(version > highest || lost == Some(version)),
-                        Answer::Refuse(_) => {}
+                        SlotDecision::Already => prop_assert_eq!(slots.current(), Some(model(version))),
+                        SlotDecision::Fetch => prop_assert!(version > highest || lost == Some(version)),
+                        SlotDecision::Refuse(_) => {}
                     },
                     2 => if slots.check_newer(model(version)).is_ok() {
                         prop_assert!(version > highest || lost == Some(version));
@@ -277,7 +286,7 @@ mod tests {
                 }
                 prop_assert!(slots.state().good.len() <= GOOD_MODELS_MAX);
                 let json = serde_json::to_string(&slots).unwrap();
-                prop_assert_eq!(&serde_json::from_str::<Slots>(&json).unwrap(), &slots);
+                prop_assert_eq!(&serde_json::from_str::<ModelSlots>(&json).unwrap(), &slots);
             }
         }
     }

@@ -20,7 +20,7 @@ use oddline_core::{
 };
 use rustix::fs::OFlags;
 
-use super::{slots::Slots, verify::hash};
+use super::{slots::ModelSlots, verify::hash};
 
 const SLOTS: &str = "slots.json";
 const COPY: &str = "slots.copy.json";
@@ -37,7 +37,7 @@ pub struct ModelStore {
 
 /// What went wrong with a file of the store.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub enum ModelStoreError {
     /// The disk.
     #[error("{}: {reason}", path.display())]
     Io {
@@ -61,7 +61,7 @@ impl ModelStore {
     ///
     /// # Errors
     /// When it cannot be created.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+    pub fn open(folder: &Path) -> Result<Self, ModelStoreError> {
         fs::create_dir_all(folder).map_err(io_error(folder))?;
         Ok(Self::to_read(folder))
     }
@@ -75,8 +75,8 @@ impl ModelStore {
     /// The slots as they were stored, from the file or its copy, whichever knows of the higher version; `None` where
     /// neither can be read. And what is wrong with either.
     #[must_use]
-    pub fn slots(&self) -> (Option<Slots>, Vec<StoreError>) {
-        let (mut newest, mut wrong): (Option<Slots>, _) = (None, Vec::new());
+    pub fn slots(&self) -> (Option<ModelSlots>, Vec<ModelStoreError>) {
+        let (mut newest, mut wrong): (Option<ModelSlots>, _) = (None, Vec::new());
         for name in [SLOTS, COPY] {
             match self.slots_in(name) {
                 Ok(Some(slots)) if newest.as_ref().is_none_or(|known| slots.highest() > known.highest()) => {
@@ -89,11 +89,11 @@ impl ModelStore {
         (newest, wrong)
     }
 
-    fn slots_in(&self, name: &str) -> Result<Option<Slots>, StoreError> {
+    fn slots_in(&self, name: &str) -> Result<Option<ModelSlots>, ModelStoreError> {
         let path = self.folder.join(name);
         let Some(bytes) = read(&path, SLOTS_BYTES_MAX)? else { return Ok(None) };
         let slots = serde_json::from_slice(&bytes);
-        slots.map(Some).map_err(|e| StoreError::Damaged { path, reason: e.to_string() })
+        slots.map(Some).map_err(|e| ModelStoreError::Damaged { path, reason: e.to_string() })
     }
 
     /// Every whole model of the folder with the text of its signature: what is left to go by without the slots.
@@ -117,7 +117,7 @@ impl ModelStore {
     ///
     /// # Errors
     /// When the slots cannot be written. A file that cannot be removed stays.
-    pub fn set_slots(&self, slots: &Slots) -> Result<(), StoreError> {
+    pub fn set_slots(&self, slots: &ModelSlots) -> Result<(), ModelStoreError> {
         let text = serde_json::to_vec_pretty(slots).expect("numbers and hashes can always be written");
         self.write(&self.folder.join(COPY), &text)?;
         self.write(&self.folder.join(SLOTS), &text)?;
@@ -142,7 +142,7 @@ impl ModelStore {
     ///
     /// # Errors
     /// When they cannot be written; nothing counts as stored then.
-    pub fn put(&self, model: ModelId, file: &[u8], signature: &str) -> Result<(), StoreError> {
+    pub fn put(&self, model: ModelId, file: &[u8], signature: &str) -> Result<(), ModelStoreError> {
         self.write(&self.path(model, SIGNATURE), signature.as_bytes())?;
         self.write(&self.path(model, MODEL), file)
     }
@@ -151,22 +151,22 @@ impl ModelStore {
     ///
     /// # Errors
     /// When they are not there or not what was stored.
-    pub fn get(&self, model: ModelId) -> Result<Vec<u8>, StoreError> {
+    pub fn get(&self, model: ModelId) -> Result<Vec<u8>, ModelStoreError> {
         let path = self.path(model, MODEL);
-        let missing = || StoreError::Io { path: path.clone(), reason: io::ErrorKind::NotFound.into() };
+        let missing = || ModelStoreError::Io { path: path.clone(), reason: io::ErrorKind::NotFound.into() };
         let bytes = read(&path, MODEL_BYTES_MAX as u64)?.ok_or_else(missing)?;
         let found = hash(&bytes);
         if found == model.sha256 {
             return Ok(bytes);
         }
-        Err(StoreError::Damaged { path, reason: format!("its SHA-256 is {found}") })
+        Err(ModelStoreError::Damaged { path, reason: format!("its SHA-256 is {found}") })
     }
 
     fn path(&self, model: ModelId, extension: &str) -> PathBuf {
         self.folder.join(format!("{}.{extension}", model.sha256))
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ModelStoreError> {
         let beside = path.with_added_extension("new");
         match fs::remove_file(&beside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(&beside)(error)),
@@ -182,7 +182,7 @@ impl ModelStore {
 }
 
 /// Follows no link and waits for no writer: what is there was written by [`ModelStore::write`], or is none of ours.
-fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, StoreError> {
+fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, ModelStoreError> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Ok(file) => file,
@@ -192,15 +192,15 @@ fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, StoreError> {
     let meta = file.metadata().map_err(io_error(path))?;
     if !meta.is_file() || meta.len() > bytes_max {
         let reason = if meta.is_file() { format!("it has {} bytes", meta.len()) } else { "it is no file".to_owned() };
-        return Err(StoreError::Damaged { path: path.to_owned(), reason });
+        return Err(ModelStoreError::Damaged { path: path.to_owned(), reason });
     }
     let mut bytes = Vec::new();
     file.take(bytes_max).read_to_end(&mut bytes).map_err(io_error(path))?;
     Ok(Some(bytes))
 }
 
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    move |reason| StoreError::Io { path: path.to_owned(), reason }
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> ModelStoreError {
+    move |reason| ModelStoreError::Io { path: path.to_owned(), reason }
 }
 
 #[cfg(test)]
@@ -212,7 +212,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = ModelStore::open(&folder.path().join("models")).unwrap();
         assert!(matches!(store.slots(), (None, wrong) if wrong.is_empty()));
-        let mut slots = Slots::new(None);
+        let mut slots = ModelSlots::new(None);
         for version in 1..=6_u8 {
             let file = [version, 1, 2];
             let id = wish(&file).model;
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(store.slots().0, Some(slots));
         let get = |version: u8| store.get(wish(&[version, 1, 2]).model);
         assert_eq!(get(6).unwrap(), [6, 1, 2]);
-        assert!(get(4).is_ok() && matches!(get(3), Err(StoreError::Io { .. })));
+        assert!(get(4).is_ok() && matches!(get(3), Err(ModelStoreError::Io { .. })));
         // Slots and their copy, three models, three signatures.
         assert_eq!(fs::read_dir(folder.path().join("models")).unwrap().count(), 8);
         assert_eq!(store.found().len(), 3);
@@ -237,9 +237,9 @@ mod tests {
         let id = wish(b"\x01abc").model;
         store.put(id, b"\x01abc", "").unwrap();
         fs::write(store.path(id, MODEL), b"\x01abd").unwrap();
-        assert!(matches!(store.get(id), Err(StoreError::Damaged { .. })));
+        assert!(matches!(store.get(id), Err(ModelStoreError::Damaged { .. })));
         fs::write(store.path(id, MODEL), vec![0; MODEL_BYTES_MAX + 1]).unwrap();
-        assert!(matches!(store.get(id), Err(StoreError::Damaged { .. })));
+        assert!(matches!(store.get(id), Err(ModelStoreError::Damaged { .. })));
         assert!(store.found().is_empty());
     }
 
@@ -247,11 +247,11 @@ mod tests {
     fn damaged_slots_are_read_from_their_copy() {
         let folder = tempfile::tempdir().unwrap();
         let store = ModelStore::open(folder.path()).unwrap();
-        let mut slots = Slots::new(None);
+        let mut slots = ModelSlots::new(None);
         slots.take(wish(b"\x03abc").model);
         store.set_slots(&slots).unwrap();
         let path = folder.path().join(SLOTS);
-        let older = serde_json::to_vec(&Slots::new(Some(wish(b"\x01abc").model))).unwrap();
+        let older = serde_json::to_vec(&ModelSlots::new(Some(wish(b"\x01abc").model))).unwrap();
         for damaged in [&b""[..], b"{\"current\"", b"{}", &older] {
             fs::write(&path, damaged).unwrap();
             assert_eq!(store.slots().0.as_ref(), Some(&slots), "{}", String::from_utf8_lossy(damaged));
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(store.slots().0.as_ref(), Some(&slots));
         fs::write(folder.path().join(COPY), b"").unwrap();
         let (none, wrong) = store.slots();
-        assert!(none.is_none() && matches!(wrong[..], [StoreError::Damaged { .. }]), "{none:?} {wrong:?}");
+        assert!(none.is_none() && matches!(wrong[..], [ModelStoreError::Damaged { .. }]), "{none:?} {wrong:?}");
     }
 
     #[test]
@@ -274,14 +274,14 @@ mod tests {
         let store = ModelStore::open(&models).unwrap();
         std::os::unix::fs::symlink(&outside, models.join(SLOTS)).unwrap();
         std::os::unix::fs::symlink(&outside, models.join("slots.json.new")).unwrap();
-        assert!(matches!(&store.slots(), (None, wrong) if matches!(wrong[..], [StoreError::Io { .. }])));
-        store.set_slots(&Slots::new(None)).unwrap();
-        assert_eq!(store.slots().0, Some(Slots::new(None)));
+        assert!(matches!(&store.slots(), (None, wrong) if matches!(wrong[..], [ModelStoreError::Io { .. }])));
+        store.set_slots(&ModelSlots::new(None)).unwrap();
+        assert_eq!(store.slots().0, Some(ModelSlots::new(None)));
         assert_eq!(fs::read_to_string(&outside).unwrap(), "{\"current\":null}");
         fs::remove_file(models.join(SLOTS)).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(models.join(SLOTS)).status().unwrap().success());
         let (copy, wrong) = store.slots();
-        assert_eq!(copy, Some(Slots::new(None)));
-        assert!(matches!(wrong[..], [StoreError::Damaged { .. }]), "{wrong:?}");
+        assert_eq!(copy, Some(ModelSlots::new(None)));
+        assert!(matches!(wrong[..], [ModelStoreError::Damaged { .. }]), "{wrong:?}");
     }
 }

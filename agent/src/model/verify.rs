@@ -9,11 +9,11 @@ use minisign_verify::{PublicKey, Signature};
 use oddline_core::{
     id::ModelHash,
     limits::MODEL_BYTES_MAX,
-    wire::{Desired, ModelId, SignedModel},
+    wire::{DesiredModel, ModelId, SignedModel},
 };
 use sha2::{Digest, Sha256};
 
-use super::slots::{self, Slots};
+use super::slots::{self, ModelSlots};
 
 /// Trusted keys of one agent: the one in use and, while it is being replaced, its successor.
 pub const TRUSTED_KEYS_MAX: usize = 2;
@@ -34,7 +34,7 @@ pub enum KeyError {
 
 /// Why a model is not taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum VerifyRefusal {
     /// Beyond [`MODEL_BYTES_MAX`].
     #[error("the model has {0} bytes, at most {MODEL_BYTES_MAX} are allowed")]
     TooLarge(usize),
@@ -52,7 +52,7 @@ pub enum Refusal {
     Signature(String),
     /// Not newer.
     #[error(transparent)]
-    Slots(#[from] slots::Refusal),
+    Slots(#[from] slots::SlotRefusal),
     /// The file itself.
     #[error("{0}")]
     Open(String),
@@ -89,14 +89,14 @@ impl TrustedKeys {
     ///
     /// # Errors
     /// Why none has.
-    pub fn check(&self, bytes: &[u8], signature: &str) -> Result<(), Refusal> {
+    pub fn check(&self, bytes: &[u8], signature: &str) -> Result<(), VerifyRefusal> {
         if self.0.is_empty() {
-            return Err(Refusal::NoKeys);
+            return Err(VerifyRefusal::NoKeys);
         }
         if signature.is_empty() {
-            return Err(Refusal::Unsigned);
+            return Err(VerifyRefusal::Unsigned);
         }
-        let signature = Signature::decode(signature).map_err(|e| Refusal::Signature(e.to_string()))?;
+        let signature = Signature::decode(signature).map_err(|e| VerifyRefusal::Signature(e.to_string()))?;
         let mut reason = None;
         for key in &self.0 {
             match key.verify(bytes, &signature, false) {
@@ -106,7 +106,9 @@ impl TrustedKeys {
                 Err(error) => reason = Some(error.to_string()),
             }
         }
-        Err(Refusal::Signature(reason.unwrap_or_else(|| "it was made with a key that is not trusted here".to_owned())))
+        Err(VerifyRefusal::Signature(
+            reason.unwrap_or_else(|| "it was made with a key that is not trusted here".to_owned()),
+        ))
     }
 }
 
@@ -127,20 +129,20 @@ pub fn hash(bytes: &[u8]) -> ModelHash {
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn verify<M>(
-    desired: &Desired,
+    desired: &DesiredModel,
     signed: SignedModel<'_>,
     keys: &TrustedKeys,
-    slots: &Slots,
+    slots: &ModelSlots,
     open: impl FnOnce(&[u8]) -> Result<(u64, M), String>,
-) -> Result<M, Refusal> {
+) -> Result<M, VerifyRefusal> {
     let SignedModel { signature, model } = signed;
     let ModelId { sha256, version: said } = desired.model;
     if model.len() > MODEL_BYTES_MAX {
-        return Err(Refusal::TooLarge(model.len()));
+        return Err(VerifyRefusal::TooLarge(model.len()));
     }
     let found = hash(model);
     if found != sha256 {
-        return Err(Refusal::Hash(found));
+        return Err(VerifyRefusal::Hash(found));
     }
     // The wish may bring a newer signature, by a newer key, of the same bytes.
     keys.check(model, signature).or_else(|refusal| match &desired.signature {
@@ -148,8 +150,8 @@ pub fn verify<M>(
         None => Err(refusal),
     })?;
     slots.check_newer(desired.model)?;
-    let (found, opened) = open(model).map_err(Refusal::Open)?;
-    if found == said { Ok(opened) } else { Err(Refusal::Version { found, said }) }
+    let (found, opened) = open(model).map_err(VerifyRefusal::Open)?;
+    if found == said { Ok(opened) } else { Err(VerifyRefusal::Version { found, said }) }
 }
 
 #[cfg(test)]
@@ -161,13 +163,13 @@ pub(super) mod tests {
     };
 
     use minisign::KeyPair;
-    use oddline_core::event::Text;
+    use oddline_core::event::BoundedText;
 
     use super::*;
 
-    pub(in super::super) struct Signer(KeyPair);
+    pub(in super::super) struct TestSigner(KeyPair);
 
-    impl Signer {
+    impl TestSigner {
         pub(in super::super) fn new() -> Self {
             Self(KeyPair::generate_unencrypted_keypair().unwrap())
         }
@@ -187,9 +189,9 @@ pub(super) mod tests {
         Ok((u64::from(*version), bytes.to_vec()))
     }
 
-    pub(in super::super) fn wish(file: &[u8]) -> Desired {
+    pub(in super::super) fn wish(file: &[u8]) -> DesiredModel {
         let model = ModelId { sha256: hash(file), version: u64::from(file[0]) };
-        Desired { model, rollback: false, signature: None }
+        DesiredModel { model, rollback: false, signature: None }
     }
 
     fn never(_: &[u8]) -> Result<(u64, ()), String> {
@@ -198,40 +200,40 @@ pub(super) mod tests {
 
     #[test]
     fn a_signed_newer_model_is_taken() {
-        let (old, new) = (Signer::new(), Signer::new());
+        let (old, new) = (TestSigner::new(), TestSigner::new());
         let keys = TrustedKeys::parse(&[old.public(), format!("untrusted comment: next\n{}", new.public())]).unwrap();
         for signer in [&old, &new] {
             let signature = signer.sign(b"\x05onnx");
             let signed = SignedModel { signature: &signature, model: b"\x05onnx" };
-            assert_eq!(verify(&wish(b"\x05onnx"), signed, &keys, &Slots::new(None), open).unwrap(), b"\x05onnx");
+            assert_eq!(verify(&wish(b"\x05onnx"), signed, &keys, &ModelSlots::new(None), open).unwrap(), b"\x05onnx");
         }
     }
 
     #[test]
     fn untrusted_bytes_are_never_opened() {
-        let (signer, stranger) = (Signer::new(), Signer::new());
+        let (signer, stranger) = (TestSigner::new(), TestSigner::new());
         let keys = TrustedKeys::parse(&[signer.public()]).unwrap();
-        let slots = Slots::new(None);
+        let slots = ModelSlots::new(None);
         let file = b"\x05onnx";
-        let refusal = |desired: &Desired, signature: &str, model: &[u8], keys: &TrustedKeys| {
+        let refusal = |desired: &DesiredModel, signature: &str, model: &[u8], keys: &TrustedKeys| {
             verify(desired, SignedModel { signature, model }, keys, &slots, never).unwrap_err()
         };
         let good = signer.sign(file);
-        assert_eq!(refusal(&wish(file), &good, b"\x06onnx", &keys), Refusal::Hash(hash(b"\x06onnx")));
-        assert_eq!(refusal(&wish(file), "", file, &keys), Refusal::Unsigned);
-        assert_eq!(refusal(&wish(file), &good, file, &TrustedKeys::parse::<&str>(&[]).unwrap()), Refusal::NoKeys);
+        assert_eq!(refusal(&wish(file), &good, b"\x06onnx", &keys), VerifyRefusal::Hash(hash(b"\x06onnx")));
+        assert_eq!(refusal(&wish(file), "", file, &keys), VerifyRefusal::Unsigned);
+        assert_eq!(refusal(&wish(file), &good, file, &TrustedKeys::parse::<&str>(&[]).unwrap()), VerifyRefusal::NoKeys);
         for bad in [signer.sign(b"\x05other"), stranger.sign(file), "no signature".to_owned(), good[..150].to_owned()] {
-            assert!(matches!(refusal(&wish(file), &bad, file, &keys), Refusal::Signature(_)), "{bad}");
+            assert!(matches!(refusal(&wish(file), &bad, file, &keys), VerifyRefusal::Signature(_)), "{bad}");
         }
         let large = vec![5; MODEL_BYTES_MAX + 1];
-        assert_eq!(refusal(&wish(&large), &good, &large, &keys), Refusal::TooLarge(large.len()));
+        assert_eq!(refusal(&wish(&large), &good, &large, &keys), VerifyRefusal::TooLarge(large.len()));
         let reason = refusal(&wish(file), &stranger.sign(file), file, &keys).to_string();
         assert_eq!(reason, "the signature is not good: it was made with a key that is not trusted here");
     }
 
     #[test]
     fn every_flipped_bit_of_a_signature_counts() {
-        let signer = Signer::new();
+        let signer = TestSigner::new();
         let keys = TrustedKeys::parse(&[signer.public()]).unwrap();
         let signature = signer.sign(b"\x05onnx");
         let first_line = signature.find('\n').unwrap() + 1;
@@ -245,32 +247,35 @@ pub(super) mod tests {
 
     #[test]
     fn old_versions_and_wrong_files_are_refused_though_signed() {
-        let signer = Signer::new();
+        let signer = TestSigner::new();
         let keys = TrustedKeys::parse(&[signer.public()]).unwrap();
-        let mut slots = Slots::new(None);
+        let mut slots = ModelSlots::new(None);
         let file = b"\x05onnx";
         let signature = signer.sign(file);
         let signed = SignedModel { signature: &signature, model: file };
         let mut desired = wish(file);
         desired.model.version = 7;
-        assert_eq!(verify(&desired, signed, &keys, &slots, open), Err(Refusal::Version { found: 5, said: 7 }));
+        assert_eq!(verify(&desired, signed, &keys, &slots, open), Err(VerifyRefusal::Version { found: 5, said: 7 }));
         let broken = |_: &[u8]| -> Result<(u64, Vec<u8>), String> { Err("golden row 3".to_owned()) };
-        assert_eq!(verify(&wish(file), signed, &keys, &slots, broken), Err(Refusal::Open("golden row 3".to_owned())));
+        assert_eq!(
+            verify(&wish(file), signed, &keys, &slots, broken),
+            Err(VerifyRefusal::Open("golden row 3".to_owned()))
+        );
         slots.take(ModelId { sha256: ModelHash([0; 32]), version: 5 });
-        let old = slots::Refusal::NotNewer { version: 5, highest: 5 };
-        assert_eq!(verify(&wish(file), signed, &keys, &slots, never).unwrap_err(), Refusal::Slots(old));
+        let old = slots::SlotRefusal::NotNewer { version: 5, highest: 5 };
+        assert_eq!(verify(&wish(file), signed, &keys, &slots, never).unwrap_err(), VerifyRefusal::Slots(old));
     }
 
     #[test]
     fn a_newer_signature_in_the_wish_counts_too() {
-        let (old, new) = (Signer::new(), Signer::new());
+        let (old, new) = (TestSigner::new(), TestSigner::new());
         let keys = TrustedKeys::parse(&[new.public()]).unwrap();
         let file = b"\x05onnx";
         let signature = old.sign(file);
         let signed = SignedModel { signature: &signature, model: file };
-        let slots = Slots::new(None);
+        let slots = ModelSlots::new(None);
         assert!(verify(&wish(file), signed, &keys, &slots, open).is_err());
-        let desired = Desired { signature: Some(Text::cut(&new.sign(file))), ..wish(file) };
+        let desired = DesiredModel { signature: Some(BoundedText::cut(&new.sign(file))), ..wish(file) };
         assert!(verify(&desired, signed, &keys, &slots, open).is_ok());
     }
 
@@ -298,14 +303,14 @@ pub(super) mod tests {
         assert_eq!(keys.check(file, &signature), Ok(()));
         assert!(keys.check(b"\x05other", &signature).is_err());
 
-        let signer = Signer::new();
+        let signer = TestSigner::new();
         fs::write(path("m.onnx.minisig"), signer.sign(file)).unwrap();
         assert_eq!(run(&["-V", "-m", "m.onnx", "-P", &signer.public()]), Some(true));
     }
 
     #[test]
     fn keys_are_read_and_all_that_are_none_are_named() {
-        let key = Signer::new().public();
+        let key = TestSigner::new().public();
         let errors = TrustedKeys::parse(&["x", &key, "y\nz"]).unwrap_err();
         assert_eq!(errors, [KeyError::Unreadable(1), KeyError::Unreadable(3), KeyError::TooMany(3)]);
     }

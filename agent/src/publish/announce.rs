@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who the agent is: said at each connection, kept by the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Birth {
+pub struct AnnouncedBirth {
     /// Its fleet.
     pub fleet: FleetName,
     /// Its name.
@@ -37,16 +37,16 @@ pub enum Presence {
 
 /// How the agent is. Of a lost agent only `state` is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Status {
+pub struct AnnouncedStatus {
     /// Whether it is there.
     pub state: Presence,
     /// Its figures while it is.
-    pub figures: Option<Figures>,
+    pub figures: Option<AnnouncedFigures>,
 }
 
 /// An agent's figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
+pub struct AnnouncedFigures {
     /// Version of the model in use.
     pub model: Option<u64>,
     /// Records judged since the start.
@@ -61,7 +61,7 @@ pub struct Figures {
     pub spooled: u64,
 }
 
-impl Status {
+impl AnnouncedStatus {
     /// What the broker says when the agent is lost.
     #[must_use]
     pub fn down() -> Self {
@@ -70,7 +70,7 @@ impl Status {
 
     /// What the agent says while it is there.
     #[must_use]
-    pub fn up(figures: Figures) -> Self {
+    pub fn up(figures: AnnouncedFigures) -> Self {
         Self { state: Presence::Up, figures: Some(figures) }
     }
 }
@@ -87,12 +87,12 @@ mod tests {
 
     #[test]
     fn the_last_will_is_short_and_plain() {
-        assert_eq!(json(&Status::down()), br#"{"state":"down","figures":null}"#);
+        assert_eq!(json(&AnnouncedStatus::down()), br#"{"state":"down","figures":null}"#);
     }
 
     #[test]
     fn a_birth_is_read_as_it_was_written() {
-        let birth = Birth {
+        let birth = AnnouncedBirth {
             fleet: "home".parse().unwrap(),
             agent: "pi".parse().unwrap(),
             version: "0.1.0".to_owned(),
@@ -103,7 +103,7 @@ mod tests {
             sources: vec!["/var/log/syslog".to_owned()],
         };
         let text = json(&birth);
-        assert_eq!(serde_json::from_slice::<Birth>(&text).unwrap(), birth);
+        assert_eq!(serde_json::from_slice::<AnnouncedBirth>(&text).unwrap(), birth);
         assert!(String::from_utf8(text).unwrap().contains("\"epoch\":\"9223372036854775807\""));
     }
 }

@@ -10,10 +10,10 @@ use std::{
 };
 
 use oddline_core::{
-    event::{Entry, Event, Extras, SourceFault, Stamp, Text},
+    event::{BoundedText, ClockStamp, Event, Extras, SourceFault, SpoolEntry},
     id::{AgentName, BootId, Epoch, FleetName, ModelHash},
     time::EventTime,
-    topic::{Channel, Topic},
+    topic::{Channel, MqttTopic},
     wire::{Ack, decode, decode_body, encode_ack},
 };
 use oddline_testkit::{MosquittoServer, free_port, mosquitto::with_certificates};
@@ -24,14 +24,14 @@ use tokio::{
 };
 
 use super::{
-    announce::{Presence, Status},
+    announce::{AnnouncedStatus, Presence},
     delivery::{Delivery, Encoding},
     drive::drive,
     memory::MemorySpool,
-    message::{Happened, Message},
-    ports::{Inbound, LinkFigures, Outbound, Ports, Report},
-    session::Session,
-    settings::{Identity, Settings},
+    message::{OutgoingMessage, SessionEvent},
+    ports::{DeliveryPorts, InboundMessage, LinkFigures, LinkReport, OutboundMessage},
+    session::MqttSession,
+    settings::{ClientIdentity, PublishSettings},
 };
 
 const EPOCH: Epoch = Epoch::from_random(0x5eed);
@@ -56,13 +56,13 @@ impl Broker {
         Some(Self { server, folder: folder.to_owned() })
     }
 
-    pub(super) fn settings(&self, name: &str, seed: u64) -> Settings {
-        Settings {
+    pub(super) fn settings(&self, name: &str, seed: u64) -> PublishSettings {
+        PublishSettings {
             fleet: "home".parse().unwrap(),
             agent: name.parse().unwrap(),
             broker: format!("mqtts://localhost:{}", self.server.port()).parse().unwrap(),
             ca: Some(self.folder.join("ca.pem")),
-            identity: Some(Identity {
+            identity: Some(ClientIdentity {
                 certificate: self.folder.join(format!("{name}.pem")),
                 key: self.folder.join(format!("{name}.key")),
             }),
@@ -95,20 +95,21 @@ fn certificates(folder: &Path) {
 
 pub(super) fn topic(agent: &str, channel: Channel) -> String {
     let (fleet, agent): (FleetName, AgentName) = ("home".parse().unwrap(), agent.parse().unwrap());
-    Topic::Agent(fleet, agent, channel).to_string()
+    MqttTopic::Agent(fleet, agent, channel).to_string()
 }
 
 fn entry(number: u64) -> Vec<u8> {
-    let cause = Text::cut(&format!("{number} ").repeat(1 + usize::try_from(number % 60).unwrap()));
-    let event = Event::SourceFailed(SourceFault { source: Text::cut("a.log"), cause, extras: Extras::default() });
-    let stamp = Stamp { boot: BootId([7; 16]), monotonic_us: number, wall: EventTime::from_micros(0) };
-    postcard::to_stdvec(&Entry { event, stamp }).unwrap()
+    let cause = BoundedText::cut(&format!("{number} ").repeat(1 + usize::try_from(number % 60).unwrap()));
+    let event =
+        Event::SourceFailed(SourceFault { source: BoundedText::cut("a.log"), cause, extras: Extras::default() });
+    let stamp = ClockStamp { boot: BootId([7; 16]), monotonic_us: number, wall: EventTime::from_micros(0) };
+    postcard::to_stdvec(&SpoolEntry { event, stamp }).unwrap()
 }
 
 /// What a collector does, as far as agents see it: stores, then acknowledges.
 struct Collector {
-    session: Session,
-    stored: BTreeMap<u64, Entry>,
+    session: MqttSession,
+    stored: BTreeMap<u64, SpoolEntry>,
     repeated: u64,
     connections: u64,
     seen: Vec<(String, Vec<u8>)>,
@@ -117,16 +118,16 @@ struct Collector {
 impl Collector {
     fn new(broker: &Broker) -> Self {
         let filters = [Channel::Events, Channel::Birth, Channel::Status].map(Channel::of_all).to_vec();
-        let session = Session::start(broker.settings("collector", 2), filters);
+        let session = MqttSession::start(broker.settings("collector", 2), filters);
         Self { session, stored: BTreeMap::new(), repeated: 0, connections: 0, seen: Vec::new() }
     }
 
     async fn step(&mut self) {
         match self.session.next().await {
-            Happened::Connected => self.connections += 1,
-            Happened::Lost { .. } | Happened::Unheard => {}
-            Happened::Refused { why } => panic!("{why}"),
-            Happened::Message { topic, payload } if topic.ends_with("/events") => {
+            SessionEvent::Connected => self.connections += 1,
+            SessionEvent::Lost { .. } | SessionEvent::Unheard => {}
+            SessionEvent::Refused { why } => panic!("{why}"),
+            SessionEvent::Message { topic, payload } if topic.ends_with("/events") => {
                 let batch = decode(&payload).unwrap();
                 for read in decode_body(&batch).unwrap() {
                     let (sequence, entry) = (read.sequence, read.entry.unwrap());
@@ -137,10 +138,10 @@ impl Collector {
                 }
                 let acked = (1..).zip(self.stored.keys()).take_while(|(a, b)| a == *b).count() as u64;
                 let payload = encode_ack(Ack { epoch: batch.header.epoch, acked });
-                let ack = Message { topic: topic.replace("/events", "/ack"), payload, retain: false };
+                let ack = OutgoingMessage { topic: topic.replace("/events", "/ack"), payload, retain: false };
                 self.session.publish(ack).unwrap();
             }
-            Happened::Message { topic, payload } => self.seen.push((topic, payload)),
+            SessionEvent::Message { topic, payload } => self.seen.push((topic, payload)),
         }
     }
 
@@ -163,22 +164,23 @@ impl Collector {
 /// The other ends of a driver's ports.
 struct Hands {
     wake: Arc<Notify>,
-    outbound: mpsc::Sender<Outbound>,
-    inbound: mpsc::Receiver<Inbound>,
+    outbound: mpsc::Sender<OutboundMessage>,
+    inbound: mpsc::Receiver<InboundMessage>,
     figures: watch::Receiver<LinkFigures>,
     stop: oneshot::Sender<()>,
-    reports: mpsc::UnboundedReceiver<Report>,
+    reports: mpsc::UnboundedReceiver<LinkReport>,
 }
 
 /// An agent's delivery in a task of its own.
-fn agent(settings: Settings, spool: &MemorySpool, acked: u64) -> (Hands, tokio::task::JoinHandle<()>) {
+fn agent(settings: PublishSettings, spool: &MemorySpool, acked: u64) -> (Hands, tokio::task::JoinHandle<()>) {
     let wake = Arc::new(Notify::new());
     let (outbound, say) = mpsc::channel(8);
     let (hear, inbound) = mpsc::channel(1);
     let (watched, figures) = watch::channel(LinkFigures::default());
     let (stop, stopped) = oneshot::channel();
     let (tell, reports) = mpsc::unbounded_channel();
-    let ports = Ports { wake: Arc::clone(&wake), outbound: say, inbound: hear, figures: watched, stop: stopped };
+    let ports =
+        DeliveryPorts { wake: Arc::clone(&wake), outbound: say, inbound: hear, figures: watched, stop: stopped };
     let mut spool = spool.clone();
     let task = tokio::spawn(async move {
         let delivery = Delivery::new(EPOCH, Encoding::Postcard, acked);
@@ -196,7 +198,7 @@ async fn nothing_is_lost_when_the_broker_is_killed_and_forgets() {
     let mut collector = Collector::new(&broker);
     collector.until("the collector is connected", |c| c.connections == 1).await;
     let (mut hands, task) = agent(broker.settings("pi", 1), &spool, 0);
-    hands.outbound.send(Outbound::Retain(Channel::Birth, b"{}".to_vec())).await.unwrap();
+    hands.outbound.send(OutboundMessage::Retain(Channel::Birth, b"{}".to_vec())).await.unwrap();
 
     let mut appended = 0;
     for round in 0..5_u64 {
@@ -223,9 +225,9 @@ async fn nothing_is_lost_when_the_broker_is_killed_and_forgets() {
         assert_eq!(postcard::to_stdvec(stored).unwrap(), entry(*sequence));
     }
     let figures = *hands.figures.borrow();
-    let reports: Vec<Report> = std::iter::from_fn(|| hands.reports.try_recv().ok()).collect();
+    let reports: Vec<LinkReport> = std::iter::from_fn(|| hands.reports.try_recv().ok()).collect();
     assert!(
-        reports.iter().all(|r| matches!(r, Report::Connected | Report::Lost { .. } | Report::Unheard)),
+        reports.iter().all(|r| matches!(r, LinkReport::Connected | LinkReport::Lost { .. } | LinkReport::Unheard)),
         "{reports:?}"
     );
     println!(
@@ -241,7 +243,7 @@ async fn nothing_is_lost_when_the_broker_is_killed_and_forgets() {
     task.await.unwrap();
     let said = topic("pi", Channel::Status);
     collector.until("the goodbye is heard", |c| c.said(&said).is_some()).await;
-    let status: Status = serde_json::from_slice(collector.said(&said).unwrap()).unwrap();
+    let status: AnnouncedStatus = serde_json::from_slice(collector.said(&said).unwrap()).unwrap();
     assert_eq!(status.state, Presence::Down);
 }
 
@@ -280,17 +282,20 @@ async fn models_and_wishes_come_in_and_large_packets_pass() {
     collector.until("the collector is connected", |c| c.connections == 1).await;
     let bytes: Vec<u8> = (0..600_000_u32).map(|i| (i % 251) as u8).collect();
     let hash = ModelHash([3; 32]);
-    let retain = |topic: String, payload: Vec<u8>| Message { topic, payload, retain: true };
-    collector.session.publish(retain(Topic::Model("home".parse().unwrap(), hash).to_string(), bytes.clone())).unwrap();
+    let retain = |topic: String, payload: Vec<u8>| OutgoingMessage { topic, payload, retain: true };
+    collector
+        .session
+        .publish(retain(MqttTopic::Model("home".parse().unwrap(), hash).to_string(), bytes.clone()))
+        .unwrap();
     collector.session.publish(retain(topic("pi", Channel::ModelDesired), b"wish".to_vec())).unwrap();
 
     let (mut hands, task) = agent(broker.settings("pi", 1), &spool, 0);
     let heard = timeout(PATIENCE, hands.inbound.recv()).await.unwrap();
-    assert_eq!(heard, Some(Inbound::Desired(b"wish".to_vec())));
-    hands.outbound.send(Outbound::Fetch(hash)).await.unwrap();
+    assert_eq!(heard, Some(InboundMessage::Desired(b"wish".to_vec())));
+    hands.outbound.send(OutboundMessage::Fetch(hash)).await.unwrap();
     let heard = timeout(PATIENCE, hands.inbound.recv()).await.unwrap();
-    assert!(heard == Some(Inbound::Model(hash, bytes)), "the model came otherwise");
-    hands.outbound.send(Outbound::FetchEnded).await.unwrap();
+    assert!(heard == Some(InboundMessage::Model(hash, bytes)), "the model came otherwise");
+    hands.outbound.send(OutboundMessage::FetchEnded).await.unwrap();
     hands.stop.send(()).unwrap();
     task.await.unwrap();
 }
@@ -300,30 +305,30 @@ async fn strangers_and_other_names_are_refused_and_said_so() {
     let folder = tempfile::tempdir().unwrap();
     let Some(broker) = Broker::start("publish::broker_test: refusals", folder.path()) else { return };
     // Another authority's certificate.
-    let mut stranger = Session::start(
-        Settings { agent: "pi".parse().unwrap(), ..broker.settings("stranger", 1) },
+    let mut stranger = MqttSession::start(
+        PublishSettings { agent: "pi".parse().unwrap(), ..broker.settings("stranger", 1) },
         vec![topic("pi", Channel::Ack)],
     );
-    let Happened::Lost { why, .. } = timeout(PATIENCE, stranger.next()).await.unwrap() else { panic!() };
+    let SessionEvent::Lost { why, .. } = timeout(PATIENCE, stranger.next()).await.unwrap() else { panic!() };
     println!("stranger: {why}");
     // A broker that the agent's CA does not know.
-    let fooled = Settings { ca: Some(folder.path().join("stranger.pem")), ..broker.settings("pi", 1) };
-    let mut fooled = Session::start(fooled, vec![topic("pi", Channel::Ack)]);
-    let Happened::Lost { why, .. } = timeout(PATIENCE, fooled.next()).await.unwrap() else { panic!() };
+    let fooled = PublishSettings { ca: Some(folder.path().join("stranger.pem")), ..broker.settings("pi", 1) };
+    let mut fooled = MqttSession::start(fooled, vec![topic("pi", Channel::Ack)]);
+    let SessionEvent::Lost { why, .. } = timeout(PATIENCE, fooled.next()).await.unwrap() else { panic!() };
     println!("unknown broker: {why}");
     assert!(why.contains("certificate"), "{why}");
     // Under another's name.
-    let mut liar = Session::start(broker.settings("web", 1), vec![topic("web", Channel::Ack)]);
-    assert_eq!(timeout(PATIENCE, liar.next()).await.unwrap(), Happened::Connected);
-    liar.publish(Message { topic: topic("pi", Channel::Events), payload: vec![1], retain: false }).unwrap();
-    let Happened::Refused { why } = timeout(PATIENCE, liar.next()).await.unwrap() else { panic!() };
+    let mut liar = MqttSession::start(broker.settings("web", 1), vec![topic("web", Channel::Ack)]);
+    assert_eq!(timeout(PATIENCE, liar.next()).await.unwrap(), SessionEvent::Connected);
+    liar.publish(OutgoingMessage { topic: topic("pi", Channel::Events), payload: vec![1], retain: false }).unwrap();
+    let SessionEvent::Refused { why } = timeout(PATIENCE, liar.next()).await.unwrap() else { panic!() };
     println!("another's name: {why}");
 }
 
 #[tokio::test]
 async fn a_broker_that_is_not_there_is_tried_again() {
     let port = free_port();
-    let settings = Settings {
+    let settings = PublishSettings {
         fleet: "home".parse().unwrap(),
         agent: "pi".parse().unwrap(),
         broker: format!("mqtt://127.0.0.1:{port}").parse().unwrap(),
@@ -333,9 +338,9 @@ async fn a_broker_that_is_not_there_is_tried_again() {
         jitter_seed: 4,
     };
     let began = Instant::now();
-    let mut session = Session::start(settings, vec!["oddline/v1/home/pi/ack".to_owned()]);
+    let mut session = MqttSession::start(settings, vec!["oddline/v1/home/pi/ack".to_owned()]);
     for _ in 0..3 {
-        let Happened::Lost { why, .. } = timeout(PATIENCE, session.next()).await.unwrap() else { panic!() };
+        let SessionEvent::Lost { why, .. } = timeout(PATIENCE, session.next()).await.unwrap() else { panic!() };
         assert!(why.contains("refused"), "{why}");
     }
     assert!(began.elapsed() >= Duration::from_millis(700), "the waits between attempts were left out");

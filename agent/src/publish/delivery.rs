@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 
 use oddline_core::{
-    event::Entry,
+    event::SpoolEntry,
     id::Epoch,
     wire::{
         Ack, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, ENTRY_PREFIX_BYTES, EncodeError, EntryError, HEADER_BYTES,
@@ -56,7 +56,7 @@ pub enum Encoding {
 
 /// A batch ready to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packed {
+pub struct PackedBatch {
     /// The message.
     pub payload: Vec<u8>,
     /// Sequence of its first entry.
@@ -69,7 +69,7 @@ pub struct Packed {
 
 /// What to ask the spool for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
+pub struct DeliveryWanted {
     /// Sequence of the first entry wanted.
     pub from: u64,
     /// Bytes of entries wanted; one entry at least, however long.
@@ -78,7 +78,7 @@ pub struct Wanted {
 
 /// What an acknowledgement means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub enum AckOutcome {
     /// Everything up to here may be deleted.
     Delete(u64),
     /// Nothing that was not known.
@@ -123,7 +123,7 @@ pub enum PackError {
 }
 
 #[derive(Debug)]
-struct Flight {
+struct InFlightBatch {
     last: u64,
     bytes: usize,
 }
@@ -136,7 +136,7 @@ pub struct Delivery {
     acked: u64,
     next: u64,
     sent: u64,
-    flights: VecDeque<Flight>,
+    flights: VecDeque<InFlightBatch>,
     connected: bool,
     halted: bool,
     wait_ms: u64,
@@ -182,18 +182,18 @@ impl Delivery {
 
     /// What may be sent now, when the spool's newest entry is `spool_last`.
     #[must_use]
-    pub fn wants(&self, spool_last: u64) -> Option<Wanted> {
+    pub fn wants(&self, spool_last: u64) -> Option<DeliveryWanted> {
         let bytes: usize = self.flights.iter().map(|f| f.bytes).sum();
         let room = self.flights.len() < BATCHES_IN_FLIGHT_MAX && bytes + BATCH_BYTES_AIM <= BYTES_IN_FLIGHT_MAX;
         (self.connected && self.next <= spool_last && (room || self.flights.is_empty()))
-            .then_some(Wanted { from: self.next, bytes_max: BATCH_BYTES_AIM - HEADER_BYTES })
+            .then_some(DeliveryWanted { from: self.next, bytes_max: BATCH_BYTES_AIM - HEADER_BYTES })
     }
 
     /// Packs what the spool gave for [`Delivery::wants`]: as many of the entries as fit, from the first on.
     ///
     /// # Errors
     /// When the entries are none that this program would have put into the spool.
-    pub fn pack(&mut self, entries: &[(u64, Vec<u8>)], now_ms: u64) -> Result<Packed, PackError> {
+    pub fn pack(&mut self, entries: &[(u64, Vec<u8>)], now_ms: u64) -> Result<PackedBatch, PackError> {
         let first = self.next;
         let entries = in_a_row(first, entries)?;
         let entries = &entries[..fitting(&entries)];
@@ -209,30 +209,30 @@ impl Delivery {
         if self.flights.is_empty() {
             self.since_ms = now_ms;
         }
-        self.flights.push_back(Flight { last, bytes: payload.len() });
+        self.flights.push_back(InFlightBatch { last, bytes: payload.len() });
         let again = first <= self.sent;
         self.next = last + 1;
         self.sent = self.sent.max(last);
-        Ok(Packed { payload, first, last, again })
+        Ok(PackedBatch { payload, first, last, again })
     }
 
     /// Takes an acknowledgement; the spool's newest entry is `spool_last`.
-    pub fn heard(&mut self, ack: Ack, spool_last: u64, now_ms: u64) -> Heard {
+    pub fn heard(&mut self, ack: Ack, spool_last: u64, now_ms: u64) -> AckOutcome {
         if ack.epoch != self.epoch {
-            return Heard::OtherEpoch(ack.epoch);
+            return AckOutcome::OtherEpoch(ack.epoch);
         }
         if ack.acked > spool_last || self.halted {
             self.halted = true;
             self.lost();
-            return Heard::Ahead { acked: ack.acked, last: spool_last };
+            return AckOutcome::Ahead { acked: ack.acked, last: spool_last };
         }
         if ack.acked < self.acked && self.behind_due_ms.is_none_or(|due| now_ms >= due) {
             self.behind_due_ms = Some(now_ms + BEHIND_WAIT_MS);
             self.rewind();
-            return Heard::Behind;
+            return AckOutcome::Behind;
         }
         if ack.acked <= self.acked {
-            return Heard::Nothing;
+            return AckOutcome::Nothing;
         }
         self.acked = ack.acked;
         self.next = self.next.max(ack.acked + 1);
@@ -241,7 +241,7 @@ impl Delivery {
         self.since_ms = now_ms;
         self.unheard_wait_ms = UNHEARD_WAIT_MS_MIN;
         self.unheard_due_ms = None;
-        Heard::Delete(ack.acked)
+        AckOutcome::Delete(ack.acked)
     }
 
     /// The broker had nobody to give a message to: no acknowledgement will come.
@@ -314,7 +314,7 @@ pub(super) fn in_a_row(first: u64, entries: &[(u64, Vec<u8>)]) -> Result<Vec<&[u
 }
 
 /// The entries as values; the first has sequence `first`.
-pub(super) fn read(first: u64, entries: &[&[u8]]) -> Result<Vec<Entry>, PackError> {
+pub(super) fn read(first: u64, entries: &[&[u8]]) -> Result<Vec<SpoolEntry>, PackError> {
     let one =
         |(sequence, bytes): (u64, &&[u8])| decode_entry(bytes).map_err(|reason| PackError::Entry { sequence, reason });
     (first..).zip(entries).map(one).collect()
@@ -323,7 +323,7 @@ pub(super) fn read(first: u64, entries: &[&[u8]]) -> Result<Vec<Entry>, PackErro
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{Event, Extras, SourceFault, Stamp, Text},
+        event::{BoundedText, ClockStamp, Event, Extras, SourceFault},
         id::BootId,
         time::EventTime,
         wire::{decode, decode_json},
@@ -362,7 +362,7 @@ mod tests {
             assert_eq!(delivery.pack(&entries(11 + batch, 1, 10), 0).unwrap().first, 11 + batch);
         }
         assert_eq!(delivery.wants(100), None);
-        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 12 }, 100, 0), Heard::Delete(12));
+        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 12 }, 100, 0), AckOutcome::Delete(12));
         assert_eq!(delivery.wants(100).unwrap().from, 15);
     }
 
@@ -394,7 +394,7 @@ mod tests {
             assert_eq!(delivery.wants(12).unwrap().from, 11);
             assert!(delivery.pack(&entries(11, 2, 10), now).unwrap().again);
         }
-        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 11 }, 12, now), Heard::Delete(11));
+        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 11 }, 12, now), AckOutcome::Delete(11));
         assert_eq!(delivery.due_ms(), Some(now + ACK_WAIT_MS_MIN));
     }
 
@@ -420,8 +420,8 @@ mod tests {
         let mut delivery = connected();
         delivery.pack(&entries(11, 2, 10), 0).unwrap();
         let other = Epoch::from_random(8);
-        assert_eq!(delivery.heard(Ack { epoch: other, acked: 12 }, 12, 0), Heard::OtherEpoch(other));
-        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 10 }, 12, 0), Heard::Nothing);
+        assert_eq!(delivery.heard(Ack { epoch: other, acked: 12 }, 12, 0), AckOutcome::OtherEpoch(other));
+        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 10 }, 12, 0), AckOutcome::Nothing);
         assert_eq!(delivery.acked(), 10);
     }
 
@@ -430,36 +430,40 @@ mod tests {
         let mut delivery = connected();
         delivery.pack(&entries(11, 2, 10), 0).unwrap();
         let old = Ack { epoch: EPOCH, acked: 4 };
-        assert_eq!(delivery.heard(old, 12, 5), Heard::Behind);
+        assert_eq!(delivery.heard(old, 12, 5), AckOutcome::Behind);
         assert_eq!((delivery.acked(), delivery.wants(12).map(|wanted| wanted.from)), (10, Some(11)));
-        assert_eq!(delivery.heard(old, 12, 6), Heard::Nothing, "it was just told");
-        assert_eq!(delivery.heard(old, 12, 5 + BEHIND_WAIT_MS), Heard::Behind);
+        assert_eq!(delivery.heard(old, 12, 6), AckOutcome::Nothing, "it was just told");
+        assert_eq!(delivery.heard(old, 12, 5 + BEHIND_WAIT_MS), AckOutcome::Behind);
     }
 
     #[test]
     fn an_old_copy_of_the_state_stops_instead_of_losing_what_comes() {
         let mut delivery = connected();
         delivery.pack(&entries(11, 2, 10), 0).unwrap();
-        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 13 }, 12, 0), Heard::Ahead { acked: 13, last: 12 });
+        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 13 }, 12, 0), AckOutcome::Ahead { acked: 13, last: 12 });
         delivery.connected();
         assert_eq!((delivery.wants(20), delivery.due_ms()), (None, None));
         // Entry 13 exists by now, but it is not the one that the collector has.
-        assert!(matches!(delivery.heard(Ack { epoch: EPOCH, acked: 13 }, 20, 0), Heard::Ahead { .. }));
+        assert!(matches!(delivery.heard(Ack { epoch: EPOCH, acked: 13 }, 20, 0), AckOutcome::Ahead { .. }));
     }
 
     #[test]
     fn an_acknowledgement_of_an_earlier_life_moves_on() {
         let mut delivery = connected();
         delivery.pack(&entries(11, 1, 10), 0).unwrap();
-        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 15 }, 20, 0), Heard::Delete(15));
+        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 15 }, 20, 0), AckOutcome::Delete(15));
         assert_eq!((delivery.wants(20).unwrap().from, delivery.due_ms()), (16, None));
     }
 
     #[test]
     fn json_carries_the_same_entries() {
-        let fault = SourceFault { source: Text::cut("a.log"), cause: Text::cut("gone"), extras: Extras::default() };
-        let stamp = Stamp { boot: BootId([1; 16]), monotonic_us: 1, wall: EventTime::from_micros(2) };
-        let entry = Entry { event: Event::SourceFailed(fault), stamp };
+        let fault = SourceFault {
+            source: BoundedText::cut("a.log"),
+            cause: BoundedText::cut("gone"),
+            extras: Extras::default(),
+        };
+        let stamp = ClockStamp { boot: BootId([1; 16]), monotonic_us: 1, wall: EventTime::from_micros(2) };
+        let entry = SpoolEntry { event: Event::SourceFailed(fault), stamp };
         let mut delivery = Delivery::new(EPOCH, Encoding::Json, 0);
         delivery.connected();
         let packed = delivery.pack(&[(1, postcard::to_stdvec(&entry).unwrap())], 0).unwrap();

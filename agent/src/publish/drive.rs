@@ -5,19 +5,19 @@ use std::{collections::BTreeMap, time::Duration};
 
 use oddline_core::{
     id::ModelHash,
-    topic::{Channel, Topic},
+    topic::{Channel, MqttTopic},
     wire::decode_ack,
 };
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Spool,
-    announce::{Birth, json},
-    delivery::{Delivery, Heard, PackError},
-    message::{Happened, Message},
-    ports::{Inbound, LinkFigures, Outbound, Ports, Report},
-    session::Session,
-    settings::Settings,
+    announce::{AnnouncedBirth, json},
+    delivery::{AckOutcome, Delivery, PackError},
+    message::{OutgoingMessage, SessionEvent},
+    ports::{DeliveryPorts, InboundMessage, LinkFigures, LinkReport, OutboundMessage},
+    session::MqttSession,
+    settings::PublishSettings,
 };
 use crate::{clock, source::backoff::Backoff};
 
@@ -48,16 +48,16 @@ pub enum DriveError<E: std::error::Error> {
 /// # Errors
 /// When the spool fails for good; the session is ended then. One whose disk is full is waited for.
 pub async fn drive<S: Spool>(
-    settings: Settings,
+    settings: PublishSettings,
     delivery: Delivery,
     spool: &mut S,
-    ports: Ports,
-    mut report: impl FnMut(Report),
+    ports: DeliveryPorts,
+    mut report: impl FnMut(LinkReport),
 ) -> Result<(), DriveError<S::Error>> {
-    let topic = |channel| Topic::Agent(settings.fleet.clone(), settings.agent.clone(), channel).to_string();
+    let topic = |channel| MqttTopic::Agent(settings.fleet.clone(), settings.agent.clone(), channel).to_string();
     let filters = vec![topic(Channel::Ack), topic(Channel::ModelDesired)];
-    let session = Session::start(settings.clone(), filters);
-    let mut driver = Driver {
+    let session = MqttSession::start(settings.clone(), filters);
+    let mut driver = DeliveryDriver {
         figures: LinkFigures { acked: delivery.acked(), ..LinkFigures::default() },
         settings,
         delivery,
@@ -78,16 +78,16 @@ pub async fn drive<S: Spool>(
     ended
 }
 
-struct Driver {
-    settings: Settings,
+struct DeliveryDriver {
+    settings: PublishSettings,
     delivery: Delivery,
-    session: Session,
-    birth: Option<Box<Birth>>,
+    session: MqttSession,
+    birth: Option<Box<AnnouncedBirth>>,
     /// Newest word on each other retained channel.
     retained: BTreeMap<Channel, Vec<u8>>,
     wanted: Option<ModelHash>,
-    desired: Option<Inbound>,
-    model: Option<Inbound>,
+    desired: Option<InboundMessage>,
+    model: Option<InboundMessage>,
     /// Whether it has been said that nobody listens.
     unheard: bool,
     /// Acknowledged up to here, and still in the spool.
@@ -99,12 +99,12 @@ struct Driver {
     began: Instant,
 }
 
-impl Driver {
+impl DeliveryDriver {
     async fn run<S: Spool>(
         &mut self,
         spool: &mut S,
-        mut ports: Ports,
-        report: &mut impl FnMut(Report),
+        mut ports: DeliveryPorts,
+        report: &mut impl FnMut(LinkReport),
     ) -> Result<(), DriveError<S::Error>> {
         loop {
             self.serve(spool, report)?;
@@ -121,7 +121,7 @@ impl Driver {
                 () = sleep_until(due.unwrap_or(self.began)), if due.is_some() => {
                     if self.delivery.overdue(self.now_ms()) {
                         self.figures.overdue += 1;
-                        report(Report::Overdue { acked: self.delivery.acked() });
+                        report(LinkReport::Overdue { acked: self.delivery.acked() });
                     }
                 }
                 () = sleep_until(self.spool_at.unwrap_or(self.began)), if self.spool_at.is_some() => {}
@@ -135,7 +135,11 @@ impl Driver {
     }
 
     /// Deletes what is acknowledged and sends what may go out. A spool that fails for the moment is asked again later.
-    fn serve<S: Spool>(&mut self, spool: &mut S, report: &mut impl FnMut(Report)) -> Result<(), DriveError<S::Error>> {
+    fn serve<S: Spool>(
+        &mut self,
+        spool: &mut S,
+        report: &mut impl FnMut(LinkReport),
+    ) -> Result<(), DriveError<S::Error>> {
         if self.spool_at.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }
@@ -147,7 +151,7 @@ impl Driver {
                 self.spool_at = None;
                 if self.spool_backoff.failures() > 0 {
                     self.spool_backoff.succeeded();
-                    report(Report::SpoolWorks);
+                    report(LinkReport::SpoolWorks);
                 }
                 Ok(())
             }
@@ -156,7 +160,7 @@ impl Driver {
                 let retry_in = self.spool_backoff.failed(clock::random_u32());
                 self.spool_at = Some(Instant::now() + retry_in);
                 if is_first {
-                    report(Report::SpoolFails { why: error.to_string(), retry_in });
+                    report(LinkReport::SpoolFails { why: error.to_string(), retry_in });
                 }
                 Ok(())
             }
@@ -188,12 +192,12 @@ impl Driver {
 
     fn happened<S: Spool>(
         &mut self,
-        happened: Happened,
+        happened: SessionEvent,
         spool: &mut S,
-        report: &mut impl FnMut(Report),
+        report: &mut impl FnMut(LinkReport),
     ) -> Result<(), DriveError<S::Error>> {
         match happened {
-            Happened::Connected => {
+            SessionEvent::Connected => {
                 self.figures.connected = true;
                 self.figures.connections += 1;
                 self.delivery.connected();
@@ -204,22 +208,22 @@ impl Driver {
                 if let Some(hash) = self.wanted {
                     self.subscribe(hash);
                 }
-                report(Report::Connected);
+                report(LinkReport::Connected);
             }
-            Happened::Lost { why, retry_in } => {
+            SessionEvent::Lost { why, retry_in } => {
                 self.figures.connected = false;
                 self.delivery.lost();
-                report(Report::Lost { why, retry_in });
+                report(LinkReport::Lost { why, retry_in });
             }
-            Happened::Refused { why } => report(Report::Refused { why }),
-            Happened::Unheard => {
+            SessionEvent::Refused { why } => report(LinkReport::Refused { why }),
+            SessionEvent::Unheard => {
                 self.delivery.unheard(self.now_ms());
                 if self.delivery.due_ms().is_some() && !self.unheard {
                     self.unheard = true;
-                    report(Report::Unheard);
+                    report(LinkReport::Unheard);
                 }
             }
-            Happened::Message { topic, payload } => self.message(topic, payload, spool, report)?,
+            SessionEvent::Message { topic, payload } => self.message(topic, payload, spool, report)?,
         }
         Ok(())
     }
@@ -229,71 +233,73 @@ impl Driver {
         topic: String,
         payload: Vec<u8>,
         spool: &mut S,
-        report: &mut impl FnMut(Report),
+        report: &mut impl FnMut(LinkReport),
     ) -> Result<(), DriveError<S::Error>> {
         match topic.parse() {
-            Ok(Topic::Agent(_, _, Channel::Ack)) => match decode_ack(&payload) {
+            Ok(MqttTopic::Agent(_, _, Channel::Ack)) => match decode_ack(&payload) {
                 Ok(ack) => {
                     let last = spool.last().map_err(DriveError::Spool)?;
                     match self.delivery.heard(ack, last, self.now_ms()) {
-                        Heard::Delete(up_to) => {
+                        AckOutcome::Delete(up_to) => {
                             self.figures.acked = up_to;
                             self.unheard = false;
                             self.undeleted = Some(up_to);
                         }
-                        Heard::Nothing => {}
-                        Heard::Behind => self.announce(),
-                        Heard::OtherEpoch(epoch) => {
+                        AckOutcome::Nothing => {}
+                        AckOutcome::Behind => self.announce(),
+                        AckOutcome::OtherEpoch(epoch) => {
                             self.figures.strange += 1;
-                            report(Report::OtherEpoch(epoch));
+                            report(LinkReport::OtherEpoch(epoch));
                         }
-                        Heard::Ahead { acked, last } => return Err(DriveError::Ahead { acked, last }),
+                        AckOutcome::Ahead { acked, last } => return Err(DriveError::Ahead { acked, last }),
                     }
                 }
                 Err(error) => self.unreadable(topic, error.to_string(), report),
             },
-            Ok(Topic::Agent(_, _, Channel::ModelDesired)) => self.desired = Some(Inbound::Desired(payload)),
-            Ok(Topic::Model(_, hash)) if self.wanted == Some(hash) => self.model = Some(Inbound::Model(hash, payload)),
+            Ok(MqttTopic::Agent(_, _, Channel::ModelDesired)) => self.desired = Some(InboundMessage::Desired(payload)),
+            Ok(MqttTopic::Model(_, hash)) if self.wanted == Some(hash) => {
+                self.model = Some(InboundMessage::Model(hash, payload))
+            }
             // A model that is no longer wanted was on its way.
-            Ok(Topic::Model(..)) => {}
-            Ok(Topic::Agent(..)) => self.unreadable(topic, "nothing is expected there".to_owned(), report),
+            Ok(MqttTopic::Model(..)) => {}
+            Ok(MqttTopic::Agent(..)) => self.unreadable(topic, "nothing is expected there".to_owned(), report),
             Err(error) => self.unreadable(topic, error.to_string(), report),
         }
         Ok(())
     }
 
-    fn unreadable(&mut self, topic: String, why: String, report: &mut impl FnMut(Report)) {
+    fn unreadable(&mut self, topic: String, why: String, report: &mut impl FnMut(LinkReport)) {
         self.figures.strange += 1;
-        report(Report::Unreadable { topic, why });
+        report(LinkReport::Unreadable { topic, why });
     }
 
-    fn say(&mut self, outbound: Outbound) {
+    fn say(&mut self, outbound: OutboundMessage) {
         match outbound {
-            Outbound::Birth(birth) => {
+            OutboundMessage::Birth(birth) => {
                 self.birth = Some(birth);
                 if self.figures.connected {
                     self.announce();
                 }
             }
-            Outbound::Retain(channel, payload) => {
+            OutboundMessage::Retain(channel, payload) => {
                 if self.figures.connected {
                     self.publish(channel, payload.clone());
                 }
                 self.retained.insert(channel, payload);
             }
-            Outbound::Once(channel, payload) => {
+            OutboundMessage::Once(channel, payload) => {
                 if self.figures.connected {
                     self.publish(channel, payload);
                 }
             }
-            Outbound::Fetch(hash) => {
+            OutboundMessage::Fetch(hash) => {
                 self.end_fetch();
                 self.wanted = Some(hash);
                 if self.figures.connected {
                     self.subscribe(hash);
                 }
             }
-            Outbound::FetchEnded => self.end_fetch(),
+            OutboundMessage::FetchEnded => self.end_fetch(),
         }
     }
 
@@ -301,14 +307,14 @@ impl Driver {
     fn announce(&self) {
         if let Some(birth) = &self.birth {
             let oldest = self.delivery.acked() + 1;
-            self.publish(Channel::Birth, json(&Birth { oldest, ..Birth::clone(birth) }));
+            self.publish(Channel::Birth, json(&AnnouncedBirth { oldest, ..AnnouncedBirth::clone(birth) }));
         }
     }
 
     fn end_fetch(&mut self) {
         self.model = None;
         if let Some(hash) = self.wanted.take().filter(|_| self.figures.connected) {
-            let filter = Topic::Model(self.settings.fleet.clone(), hash).to_string();
+            let filter = MqttTopic::Model(self.settings.fleet.clone(), hash).to_string();
             // Without room the subscription ends with the connection; its bytes are dropped as unwanted.
             let _: Result<(), _> = self.session.unsubscribe(filter);
         }
@@ -316,14 +322,14 @@ impl Driver {
 
     fn subscribe(&self, hash: ModelHash) {
         // Without room the model is asked for at the next connection; the queue is longer than what fills it.
-        let _: Result<(), _> = self.session.subscribe(Topic::Model(self.settings.fleet.clone(), hash).to_string());
+        let _: Result<(), _> = self.session.subscribe(MqttTopic::Model(self.settings.fleet.clone(), hash).to_string());
     }
 
     fn publish(&self, channel: Channel, payload: Vec<u8>) {
-        let topic = Topic::Agent(self.settings.fleet.clone(), self.settings.agent.clone(), channel).to_string();
+        let topic = MqttTopic::Agent(self.settings.fleet.clone(), self.settings.agent.clone(), channel).to_string();
         // Without room it is as good as lost on the way: events go out again when their acknowledgement is overdue, the
         // rest with its next word.
-        let _: Result<(), _> = self.session.publish(Message { topic, payload, retain: channel.is_retained() });
+        let _: Result<(), _> = self.session.publish(OutgoingMessage { topic, payload, retain: channel.is_retained() });
     }
 
     fn now_ms(&self) -> u64 {

@@ -10,10 +10,10 @@ use super::Spool;
 
 /// Entries by sequence. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct MemorySpool(Arc<Mutex<Inner>>);
+pub struct MemorySpool(Arc<Mutex<MemorySpoolInner>>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct MemorySpoolInner {
     last: u64,
     entries: BTreeMap<u64, Vec<u8>>,
 }
@@ -34,7 +34,7 @@ impl MemorySpool {
         self.inner().entries.len()
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, MemorySpoolInner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

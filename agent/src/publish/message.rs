@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A message to publish at QoS 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct OutgoingMessage {
     /// Where to.
     pub topic: String,
     /// What.
@@ -15,7 +15,7 @@ pub struct Message {
 
 /// What happened to the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happened {
+pub enum SessionEvent {
     /// It stands, and the broker has accepted the subscriptions.
     Connected,
     /// It broke or did not come about. It will be tried again.
@@ -44,4 +44,4 @@ pub enum Happened {
 /// The queue to the connection is full, or the connection is no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue to the broker's connection is full")]
-pub struct Full;
+pub struct QueueFull;

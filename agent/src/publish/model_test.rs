@@ -10,7 +10,7 @@ use oddline_core::{
 };
 use proptest::{collection::vec, prelude::*};
 
-use super::delivery::{BATCHES_IN_FLIGHT_MAX, BYTES_IN_FLIGHT_MAX, Delivery, Encoding, Heard};
+use super::delivery::{AckOutcome, BATCHES_IN_FLIGHT_MAX, BYTES_IN_FLIGHT_MAX, Delivery, Encoding};
 
 const EPOCH: Epoch = Epoch::from_random(99);
 /// An acknowledgement of another agent's life that goes astray.
@@ -143,13 +143,13 @@ impl World {
 
     fn hear(&mut self, ack: Ack) {
         match self.delivery.heard(ack, self.last(), self.now_ms) {
-            Heard::Delete(up_to) => {
+            AckOutcome::Delete(up_to) => {
                 assert!((1..=up_to).all(|s| self.collector.stored.contains_key(&s)), "deleted before it was stored");
                 self.deleted = up_to;
             }
-            Heard::OtherEpoch(epoch) => assert_eq!(epoch, FOREIGN),
-            Heard::Nothing | Heard::Behind => {}
-            Heard::Ahead { acked, last } => panic!("acknowledged {acked} of {last}"),
+            AckOutcome::OtherEpoch(epoch) => assert_eq!(epoch, FOREIGN),
+            AckOutcome::Nothing | AckOutcome::Behind => {}
+            AckOutcome::Ahead { acked, last } => panic!("acknowledged {acked} of {last}"),
         }
     }
 

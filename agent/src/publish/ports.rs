@@ -8,13 +8,13 @@ use oddline_core::{
 };
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::announce::Birth;
+use super::announce::AnnouncedBirth;
 
 /// What other parts of the agent want said or asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outbound {
+pub enum OutboundMessage {
     /// Who the agent is; said again at each connection, with what is acknowledged by then.
-    Birth(Box<Birth>),
+    Birth(Box<AnnouncedBirth>),
     /// The newest word on another retained channel; said again at each connection.
     Retain(Channel, Vec<u8>),
     /// A message for once; dropped while there is no connection.
@@ -27,7 +27,7 @@ pub enum Outbound {
 
 /// What came in for other parts of the agent. Only the newest of each kind waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inbound {
+pub enum InboundMessage {
     /// `model/desired`; empty when nothing is desired.
     Desired(Vec<u8>),
     /// Bytes published as this model.
@@ -36,7 +36,7 @@ pub enum Inbound {
 
 /// What an operator should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Report {
+pub enum LinkReport {
     /// The connection stands.
     Connected,
     /// It broke or did not come about.
@@ -101,13 +101,13 @@ pub struct LinkFigures {
 
 /// The ends of the loop that others hold.
 #[derive(Debug)]
-pub struct Ports {
+pub struct DeliveryPorts {
     /// Told whenever entries were appended to the spool.
     pub wake: Arc<Notify>,
     /// What to say.
-    pub outbound: mpsc::Receiver<Outbound>,
+    pub outbound: mpsc::Receiver<OutboundMessage>,
     /// What came in.
-    pub inbound: mpsc::Sender<Inbound>,
+    pub inbound: mpsc::Sender<InboundMessage>,
     /// Figures for whoever asks.
     pub figures: watch::Sender<LinkFigures>,
     /// Ends the loop.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::settings::Settings;
+use super::settings::PublishSettings;
 
 /// Connections in a row. Two can be a broker that was restarted twice.
 const ENDED_MIN: u32 = 3;
@@ -13,13 +13,13 @@ const SOON: Duration = Duration::from_secs(90);
 
 /// Connections that were ended.
 #[derive(Debug, Default)]
-pub(super) struct Ended {
+pub(super) struct EndedConnection {
     in_a_row: u32,
 }
 
-impl Ended {
+impl EndedConnection {
     /// One more, that stood for so long (zero when none came about); what is told beside the reason.
-    pub fn another(&mut self, held: Duration, settings: &Settings) -> Option<String> {
+    pub fn another(&mut self, held: Duration, settings: &PublishSettings) -> Option<String> {
         // One that did not come about says nothing of others.
         if !held.is_zero() {
             self.in_a_row = if held < SOON { self.in_a_row.saturating_add(1) } else { 0 };
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn three_short_connections_in_a_row_are_worth_a_word() {
-        let settings = Settings {
+        let settings = PublishSettings {
             fleet: "home".parse().unwrap(),
             agent: "pi".parse().unwrap(),
             broker: "mqtt://broker".parse().unwrap(),
@@ -50,7 +50,7 @@ mod tests {
             jitter_seed: 1,
         };
         let (short, none, long) = (Duration::from_secs(20), Duration::ZERO, SOON);
-        let mut ended = Ended::default();
+        let mut ended = EndedConnection::default();
         let said: Vec<bool> = [short, none, short, none, short, none, short, long, short]
             .into_iter()
             .map(|held| ended.another(held, &settings).is_some())

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use oddline_core::topic::{Channel, Topic};
+use oddline_core::topic::{Channel, MqttTopic};
 use oddline_link::client::{self, describe, goodbye, is_refusal, refused};
 use rumqttc::{
     AsyncClient, Event, EventLoop, LastWill, MqttOptions, Packet, PubAck, PubAckReason, PublishOptions, QoS,
@@ -25,11 +25,11 @@ use tokio::{
 };
 
 use super::{
-    announce::{Status, json},
-    backoff::Backoff,
-    message::{Full, Happened, Message},
-    rival::Ended,
-    settings::{SecretError, Secrets, Settings},
+    announce::{AnnouncedStatus, json},
+    backoff::ReconnectBackoff,
+    message::{OutgoingMessage, QueueFull, SessionEvent},
+    rival::EndedConnection,
+    settings::{PublishSettings, SecretError, Secrets},
 };
 
 /// Unacknowledged publishes: four batches and a few announcements. The default's table costs 14 MB.
@@ -39,39 +39,39 @@ const QUEUE_MAX: usize = 32;
 /// Time for saying goodbye.
 const GOODBYE_WAIT: Duration = Duration::from_secs(3);
 
-enum Command {
-    Publish(Message),
+enum SessionCommand {
+    Publish(OutgoingMessage),
     Subscribe(String),
     Unsubscribe(String),
 }
 
 /// A connection that keeps itself up. Ends when it is dropped or stopped.
 #[derive(Debug)]
-pub struct Session {
-    commands: mpsc::Sender<Command>,
-    happened: mpsc::Receiver<Happened>,
+pub struct MqttSession {
+    commands: mpsc::Sender<SessionCommand>,
+    happened: mpsc::Receiver<SessionEvent>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
-impl Session {
+impl MqttSession {
     /// Starts connecting, in a task of its own; must be called within a tokio runtime with I/O and time. `filters` are
     /// subscribed to before [`Happened::Connected`] is reported.
     #[must_use]
-    pub fn start(settings: Settings, filters: Vec<String>) -> Self {
+    pub fn start(settings: PublishSettings, filters: Vec<String>) -> Self {
         // Whoever builds this crate with others may bring a second one: then the choice is ours to make. Made before,
         // it stays.
         let _: Result<(), _> = rustls::crypto::ring::default_provider().install_default();
         let (commands, taken) = mpsc::channel(QUEUE_MAX);
         let (report, happened) = mpsc::channel(QUEUE_MAX);
         let (stop, stopped) = oneshot::channel();
-        let line = Line { settings, filters, report };
+        let line = PublishLine { settings, filters, report };
         let task = tokio::spawn(line.keep_up(taken, stopped));
         Self { commands, happened, stop: Some(stop), task }
     }
 
     /// What happens next. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Happened {
+    pub async fn next(&mut self) -> SessionEvent {
         let Some(happened) = self.happened.recv().await else {
             // The task ended though nobody stopped it; it only does by a panic.
             return std::future::pending().await;
@@ -83,28 +83,28 @@ impl Session {
     ///
     /// # Errors
     /// When the queue is full; the message may be handed over again later.
-    pub fn publish(&self, message: Message) -> Result<(), Full> {
-        self.hand_over(Command::Publish(message))
+    pub fn publish(&self, message: OutgoingMessage) -> Result<(), QueueFull> {
+        self.hand_over(SessionCommand::Publish(message))
     }
 
     /// Subscribes to one more filter until the connection ends.
     ///
     /// # Errors
     /// When the queue is full.
-    pub fn subscribe(&self, filter: String) -> Result<(), Full> {
-        self.hand_over(Command::Subscribe(filter))
+    pub fn subscribe(&self, filter: String) -> Result<(), QueueFull> {
+        self.hand_over(SessionCommand::Subscribe(filter))
     }
 
     /// Ends that subscription.
     ///
     /// # Errors
     /// When the queue is full.
-    pub fn unsubscribe(&self, filter: String) -> Result<(), Full> {
-        self.hand_over(Command::Unsubscribe(filter))
+    pub fn unsubscribe(&self, filter: String) -> Result<(), QueueFull> {
+        self.hand_over(SessionCommand::Unsubscribe(filter))
     }
 
-    fn hand_over(&self, command: Command) -> Result<(), Full> {
-        self.commands.try_send(command).map_err(|_| Full)
+    fn hand_over(&self, command: SessionCommand) -> Result<(), QueueFull> {
+        self.commands.try_send(command).map_err(|_| QueueFull)
     }
 
     /// Says goodbye: status `down`, DISCONNECT. Takes a few seconds at most.
@@ -121,36 +121,36 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for MqttSession {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
 /// How a connection ended.
-enum End {
+enum SessionEnd {
     Stopped,
     Broken(String),
 }
 
-struct Line {
-    settings: Settings,
+struct PublishLine {
+    settings: PublishSettings,
     filters: Vec<String>,
-    report: mpsc::Sender<Happened>,
+    report: mpsc::Sender<SessionEvent>,
 }
 
-impl Line {
-    async fn keep_up(self, mut commands: mpsc::Receiver<Command>, mut stopped: oneshot::Receiver<()>) {
-        let mut backoff = Backoff::new(self.settings.jitter_seed);
-        let mut ended = Ended::default();
+impl PublishLine {
+    async fn keep_up(self, mut commands: mpsc::Receiver<SessionCommand>, mut stopped: oneshot::Receiver<()>) {
+        let mut backoff = ReconnectBackoff::new(self.settings.jitter_seed);
+        let mut ended = EndedConnection::default();
         loop {
             let began = Instant::now();
             let stands = AtomicBool::new(false);
-            let End::Broken(why) = self.connection(&stands, &mut commands, &mut stopped).await else { return };
+            let SessionEnd::Broken(why) = self.connection(&stands, &mut commands, &mut stopped).await else { return };
             let held = if stands.into_inner() { began.elapsed() } else { Duration::ZERO };
             let why = why + &ended.another(held, &self.settings).unwrap_or_default();
             let retry_in = backoff.next_wait(held);
-            if self.report.send(Happened::Lost { why, retry_in }).await.is_err() {
+            if self.report.send(SessionEvent::Lost { why, retry_in }).await.is_err() {
                 return;
             }
             tokio::select! {
@@ -165,27 +165,27 @@ impl Line {
     async fn connection(
         &self,
         stands: &AtomicBool,
-        commands: &mut mpsc::Receiver<Command>,
+        commands: &mut mpsc::Receiver<SessionCommand>,
         stopped: &mut oneshot::Receiver<()>,
-    ) -> End {
+    ) -> SessionEnd {
         let secrets = match self.settings.secrets() {
             Ok(secrets) => secrets,
             Err(errors) => {
-                return End::Broken(errors.iter().map(SecretError::to_string).collect::<Vec<_>>().join("; "));
+                return SessionEnd::Broken(errors.iter().map(SecretError::to_string).collect::<Vec<_>>().join("; "));
             }
         };
         let options = match options(&self.settings, secrets) {
             Ok(options) => options,
-            Err(why) => return End::Broken(why),
+            Err(why) => return SessionEnd::Broken(why),
         };
         let (client, mut events) = match AsyncClient::builder(options).capacity(QUEUE_MAX).try_build() {
             Ok(both) => both,
-            Err(error) => return End::Broken(error.to_string()),
+            Err(error) => return SessionEnd::Broken(error.to_string()),
         };
         let poll = self.poll(&client, &mut events, stands);
         tokio::pin!(poll);
         tokio::select! {
-            why = &mut poll => return End::Broken(why),
+            why = &mut poll => return SessionEnd::Broken(why),
             goodbye = self.obey(&client, commands, stopped, stands) => {
                 if goodbye {
                     // Its end is the goodbye's end; a broker that does not answer has had its time.
@@ -193,7 +193,7 @@ impl Line {
                 }
             }
         }
-        End::Stopped
+        SessionEnd::Stopped
     }
 
     /// Drives the connection until it breaks; the reason.
@@ -213,16 +213,16 @@ impl Line {
                     continue;
                 }
                 Packet::SubAck(ack) => match (refused(&ack), stands.swap(true, Ordering::Relaxed)) {
-                    (None, false) => Happened::Connected,
+                    (None, false) => SessionEvent::Connected,
                     (None, true) => continue,
                     (Some(why), false) => return why,
-                    (Some(why), true) => Happened::Refused { why },
+                    (Some(why), true) => SessionEvent::Refused { why },
                 },
                 Packet::PubAck(PubAck { reason, .. }) if is_refusal(reason) => {
-                    Happened::Refused { why: format!("the broker refused a message: {reason:?}") }
+                    SessionEvent::Refused { why: format!("the broker refused a message: {reason:?}") }
                 }
-                Packet::PubAck(PubAck { reason: PubAckReason::NoMatchingSubscribers, .. }) => Happened::Unheard,
-                Packet::Publish(publish) => Happened::Message {
+                Packet::PubAck(PubAck { reason: PubAckReason::NoMatchingSubscribers, .. }) => SessionEvent::Unheard,
+                Packet::Publish(publish) => SessionEvent::Message {
                     topic: String::from_utf8_lossy(&publish.topic).into_owned(),
                     payload: publish.payload.to_vec(),
                 },
@@ -248,7 +248,7 @@ impl Line {
     async fn obey(
         &self,
         client: &AsyncClient,
-        commands: &mut mpsc::Receiver<Command>,
+        commands: &mut mpsc::Receiver<SessionCommand>,
         stopped: &mut oneshot::Receiver<()>,
         stands: &AtomicBool,
     ) -> bool {
@@ -260,15 +260,15 @@ impl Line {
             };
             let Some(command) = command else { break };
             let handed = match command {
-                Command::Publish(Message { topic, payload, retain }) => {
+                SessionCommand::Publish(OutgoingMessage { topic, payload, retain }) => {
                     client.publish(topic, payload, PublishOptions::new(QoS::AtLeastOnce).retain(retain)).await
                 }
-                Command::Subscribe(filter) => client.subscribe(filter, QoS::AtLeastOnce).await,
-                Command::Unsubscribe(filter) => client.unsubscribe(filter).await,
+                SessionCommand::Subscribe(filter) => client.subscribe(filter, QoS::AtLeastOnce).await,
+                SessionCommand::Unsubscribe(filter) => client.unsubscribe(filter).await,
             };
             if let Err(error) = handed {
                 // A topic the client does not take, or an event loop that is ending: neither is worth a connection.
-                let _: Result<(), _> = self.report.try_send(Happened::Refused { why: error.to_string() });
+                let _: Result<(), _> = self.report.try_send(SessionEvent::Refused { why: error.to_string() });
             }
         }
         stands.load(Ordering::Relaxed) && self.goodbye(client).await
@@ -276,7 +276,9 @@ impl Line {
 
     async fn goodbye(&self, client: &AsyncClient) -> bool {
         let down = PublishOptions::new(QoS::AtLeastOnce).retained();
-        let Ok(notice) = client.publish_tracked(status_topic(&self.settings), json(&Status::down()), down).await else {
+        let Ok(notice) =
+            client.publish_tracked(status_topic(&self.settings), json(&AnnouncedStatus::down()), down).await
+        else {
             return false;
         };
         // DISCONNECT would overtake a message that is not acknowledged; without it the last will says the same.
@@ -284,13 +286,13 @@ impl Line {
     }
 }
 
-fn status_topic(settings: &Settings) -> String {
-    Topic::Agent(settings.fleet.clone(), settings.agent.clone(), Channel::Status).to_string()
+fn status_topic(settings: &PublishSettings) -> String {
+    MqttTopic::Agent(settings.fleet.clone(), settings.agent.clone(), Channel::Status).to_string()
 }
 
-fn options(settings: &Settings, secrets: Secrets) -> Result<MqttOptions, String> {
+fn options(settings: &PublishSettings, secrets: Secrets) -> Result<MqttOptions, String> {
     let mut options = client::options(&settings.broker, settings.client_id(), secrets)?;
-    let will = LastWill::new(status_topic(settings), json(&Status::down()), QoS::AtLeastOnce, true, None);
+    let will = LastWill::new(status_topic(settings), json(&AnnouncedStatus::down()), QoS::AtLeastOnce, true, None);
     options.set_clean_start(true).set_outgoing_inflight_upper_limit(INFLIGHT_MAX).set_last_will(will);
     Ok(options)
 }

@@ -5,32 +5,32 @@ use std::path::PathBuf;
 
 use oddline_core::id::{AgentName, FleetName};
 pub use oddline_link::secrets::{SecretError, Secrets};
-use oddline_link::{client_id, secrets::Files};
+use oddline_link::{client_id, secrets::SecretFiles};
 
-use super::address::Address;
+use super::address::BrokerAddress;
 
 /// Settings of the connection to the broker.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct PublishSettings {
     /// The fleet.
     pub fleet: FleetName,
     /// The agent.
     pub agent: AgentName,
     /// The broker.
-    pub broker: Address,
+    pub broker: BrokerAddress,
     /// PEM certificates to trust instead of the system's.
     pub ca: Option<PathBuf>,
     /// PEM certificate chain and key that name this agent.
-    pub identity: Option<Identity>,
+    pub identity: Option<ClientIdentity>,
     /// User name and the file with the password.
-    pub user: Option<User>,
+    pub user: Option<UserPassword>,
     /// Seed of the jitter between attempts.
     pub jitter_seed: u64,
 }
 
 /// A client certificate.
 #[derive(Debug, Clone)]
-pub struct Identity {
+pub struct ClientIdentity {
     /// PEM certificate chain.
     pub certificate: PathBuf,
     /// PEM key.
@@ -39,14 +39,14 @@ pub struct Identity {
 
 /// A user of the broker.
 #[derive(Debug, Clone)]
-pub struct User {
+pub struct UserPassword {
     /// The name.
     pub name: String,
     /// File with the password; a newline at its end does not count.
     pub password: PathBuf,
 }
 
-impl Settings {
+impl PublishSettings {
     /// Client identifier at the broker: stable, so that a new connection ends an old one that hangs.
     #[must_use]
     pub fn client_id(&self) -> String {
@@ -58,7 +58,7 @@ impl Settings {
     /// # Errors
     /// All that is wrong with them, at once.
     pub fn secrets(&self) -> Result<Secrets, Vec<SecretError>> {
-        let files = Files {
+        let files = SecretFiles {
             ca: self.ca.clone(),
             identity: self.identity.clone().map(|identity| (identity.certificate, identity.key)),
             user: self.user.clone().map(|user| (user.name, user.password)),
@@ -79,13 +79,13 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         fs::write(path("key"), "no pem at all, hush").unwrap();
         fs::write(path("password"), "hush\n").unwrap();
-        let mut settings = Settings {
+        let mut settings = PublishSettings {
             fleet: "home".parse().unwrap(),
             agent: "pi".parse().unwrap(),
             broker: "mqtts://broker".parse().unwrap(),
             ca: Some(path("missing")),
-            identity: Some(Identity { certificate: path("missing"), key: path("key") }),
-            user: Some(User { name: "me".to_owned(), password: path("password") }),
+            identity: Some(ClientIdentity { certificate: path("missing"), key: path("key") }),
+            user: Some(UserPassword { name: "me".to_owned(), password: path("password") }),
             jitter_seed: 1,
         };
         let errors = settings.secrets().unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Addresses, secret};
+use super::{AddressPolicy, secret};
 
 /// Longest part of an address before its `@` that is looked for: five times what RFC 5321 allows. A miss must cost a
 /// bounded look ahead, else a line made of short words costs the square of its length.
@@ -34,21 +34,21 @@ impl Mask {
 
 /// Bytes `from..to` of the line become a mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundSecret {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) mask: Mask,
 }
 
 /// What begins at `at`, where a word begins.
-pub(super) fn find(line: &str, at: usize, addresses: Addresses) -> Option<Found> {
-    let found = |to: usize, mask| Found { from: at, to, mask };
+pub(super) fn find(line: &str, at: usize, addresses: AddressPolicy) -> Option<FoundSecret> {
+    let found = |to: usize, mask| FoundSecret { from: at, to, mask };
     secret::find(line, at)
         .or_else(|| email(line, at).map(|to| found(to, Mask::Email)))
         .or_else(|| card(line.as_bytes(), at).map(|to| found(to, Mask::Card)))
         .or_else(|| match addresses {
-            Addresses::Keep => None,
-            Addresses::Hide => ip(line, at).map(|to| found(to, Mask::Ip)),
+            AddressPolicy::Keep => None,
+            AddressPolicy::Hide => ip(line, at).map(|to| found(to, Mask::Ip)),
         })
 }
 

@@ -33,7 +33,7 @@ use crate::publish::sink;
 /// What leaves this host of an odd line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Samples {
+pub enum SamplePolicy {
     /// Nothing.
     None,
     /// The line without what looks secret or personal.
@@ -45,7 +45,7 @@ pub enum Samples {
 /// What becomes of IP addresses in redacted samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Addresses {
+pub enum AddressPolicy {
     /// They stay.
     Keep,
     /// They are masked.
@@ -54,16 +54,16 @@ pub enum Addresses {
 
 /// What this host lets out of its logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct RedactionRules {
     /// Of a line.
-    pub samples: Samples,
+    pub samples: SamplePolicy,
     /// Of the addresses in it.
-    pub addresses: Addresses,
+    pub addresses: AddressPolicy,
 }
 
-impl Redactor for Rules {
+impl Redactor for RedactionRules {
     fn shows_lines(&self) -> bool {
-        self.samples != Samples::None
+        self.samples != SamplePolicy::None
     }
 
     /// The sample of a line, cut to its bound; `None` when this host gives none, and for a line that says nothing.
@@ -71,7 +71,7 @@ impl Redactor for Rules {
     /// The line as it is read, not its bytes: escape sequences stand between a name and its secret, and the journal
     /// writes what holds them as numbers.
     fn sample(&self, line: &[u8]) -> Option<Sample> {
-        if self.samples == Samples::None {
+        if self.samples == SamplePolicy::None {
             return None;
         }
         let text = format::shown(line);
@@ -80,8 +80,8 @@ impl Redactor for Rules {
         }
         // Cut after redaction: half a secret is not recognised.
         Some(Sample::cut(&match self.samples {
-            Samples::Full => text,
-            Samples::None | Samples::Redacted => redact(&text, self.addresses).into(),
+            SamplePolicy::Full => text,
+            SamplePolicy::None | SamplePolicy::Redacted => redact(&text, self.addresses).into(),
         }))
     }
 
@@ -89,10 +89,10 @@ impl Redactor for Rules {
     /// always becomes the same text, and two may become one. Addresses stay: a server may have no other name.
     fn name(&self, name: &str) -> Name {
         let name = sink::clean(name);
-        if self.samples == Samples::Full {
+        if self.samples == SamplePolicy::Full {
             return Name::cut(&name);
         }
-        let part = |part: &str| redact(part, Addresses::Keep);
+        let part = |part: &str| redact(part, AddressPolicy::Keep);
         Name::cut(&match name.split_once('@').filter(|(_, after)| is_unit(after)) {
             Some((before, after)) => format!("{}@{}", part(before), part(after)),
             None => part(&name),
@@ -117,7 +117,7 @@ const PASSES_MAX: usize = 8;
 
 /// The line with masks. Of a line beyond [`LINE_BYTES_MAX`] the end is not looked at and not shown.
 #[must_use]
-pub fn redact(line: &str, addresses: Addresses) -> String {
+pub fn redact(line: &str, addresses: AddressPolicy) -> String {
     let line = &line[..line.floor_char_boundary(LINE_BYTES_MAX)];
     let mut redacted = pass(line, addresses);
     for _ in 1..PASSES_MAX {
@@ -131,7 +131,7 @@ pub fn redact(line: &str, addresses: Addresses) -> String {
 }
 
 /// The line with masks where something was found; `None` where nothing was.
-fn pass(line: &str, addresses: Addresses) -> Option<String> {
+fn pass(line: &str, addresses: AddressPolicy) -> Option<String> {
     let mut out = String::new();
     let (mut at, mut copied) = (0, 0);
     while at < line.len() {

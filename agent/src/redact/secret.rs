@@ -1,6 +1,6 @@
 //! Secrets: by the name before them, by a word that announces them, or by their shape.
 
-use super::find::{ESCAPED, Found, Mask, is_escaped, is_inside, run, run_within};
+use super::find::{ESCAPED, FoundSecret, Mask, is_escaped, is_inside, run, run_within};
 
 /// A name that contains one of these has a secret value, whatever it looks like.
 const SECRET_NAMES: [&str; 17] = [
@@ -71,14 +71,14 @@ const NAME_MAX: usize = 64;
 const SHAPE_MAX: usize = 256;
 const JWT_HEADER_MAX: usize = 2_048;
 
-pub(super) fn find(line: &str, at: usize) -> Option<Found> {
+pub(super) fn find(line: &str, at: usize) -> Option<FoundSecret> {
     let bytes = line.as_bytes();
-    private_key(line, at).map(|to| Found { from: at, to, mask: Mask::PrivateKey }).or_else(|| {
+    private_key(line, at).map(|to| FoundSecret { from: at, to, mask: Mask::PrivateKey }).or_else(|| {
         let (from, to) = url_credentials(bytes, at)
             .or_else(|| named(line, at))
             .or_else(|| announced(line, at))
             .or_else(|| shaped(line, at).map(|to| (at, to)))?;
-        Some(Found { from, to, mask: Mask::Secret })
+        Some(FoundSecret { from, to, mask: Mask::Secret })
     })
 }
 

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-const KEEP: Addresses = Addresses::Keep;
+const KEEP: AddressPolicy = AddressPolicy::Keep;
 
-fn rules(samples: Samples) -> Rules {
-    Rules { samples, addresses: KEEP }
+fn rules(samples: SamplePolicy) -> RedactionRules {
+    RedactionRules { samples, addresses: KEEP }
 }
 
 #[test]
@@ -76,18 +76,18 @@ fn addresses_are_masked_when_asked_for() {
         ("at 12:34:56 version 1.2.3 of std::net 1.2.3.4.5", "at 12:34:56 version 1.2.3 of std::net 1.2.3.4.5"),
         ("[::ffff:10.0.0.1]", "[[ip]]"),
     ] {
-        assert_eq!(redact(line, Addresses::Hide), expected);
+        assert_eq!(redact(line, AddressPolicy::Hide), expected);
     }
 }
 
 #[test]
 fn samples_are_as_the_host_allows() {
     let line = "password=hunter2";
-    assert_eq!(rules(Samples::None).sample(line.as_bytes()), None);
-    assert_eq!(&*rules(Samples::Redacted).sample(line.as_bytes()).unwrap(), "password=[secret]");
-    assert_eq!(&*rules(Samples::Full).sample(line.as_bytes()).unwrap(), line);
+    assert_eq!(rules(SamplePolicy::None).sample(line.as_bytes()), None);
+    assert_eq!(&*rules(SamplePolicy::Redacted).sample(line.as_bytes()).unwrap(), "password=[secret]");
+    assert_eq!(&*rules(SamplePolicy::Full).sample(line.as_bytes()).unwrap(), line);
     let long = format!("{} 4111111111111111 {}", "x ".repeat(SAMPLE_BYTES_MAX / 2 - 5), "y".repeat(100_000));
-    let cut = rules(Samples::Redacted).sample(long.as_bytes()).unwrap();
+    let cut = rules(SamplePolicy::Redacted).sample(long.as_bytes()).unwrap();
     assert!(cut.len() <= SAMPLE_BYTES_MAX && !cut.contains("4111"));
 }
 
@@ -97,10 +97,10 @@ fn what_is_read_is_redacted_not_its_bytes() {
     let numbers = coloured.bytes().map(|b| b.to_string()).collect::<Vec<_>>().join(",");
     let entry = format!(r#"{{"__REALTIME_TIMESTAMP":"1","MESSAGE":[{numbers}]}}"#);
     for line in [coloured, &entry] {
-        assert_eq!(&*rules(Samples::Redacted).sample(line.as_bytes()).unwrap(), "password=[secret]");
+        assert_eq!(&*rules(SamplePolicy::Redacted).sample(line.as_bytes()).unwrap(), "password=[secret]");
     }
     let cut = entry.trim_end_matches("]}");
-    assert_eq!(rules(Samples::Redacted).sample(cut.as_bytes()), None, "nothing of it can be read");
+    assert_eq!(rules(SamplePolicy::Redacted).sample(cut.as_bytes()), None, "nothing of it can be read");
 }
 
 #[test]
@@ -117,10 +117,10 @@ fn names_are_redacted_unless_samples_are_full() {
         ("AKIAABCDEFGHIJKLMNOP.length", "[secret]"),
         ("a\u{1b}\nb", "a\u{fffd}\u{fffd}b"),
     ] {
-        assert_eq!(&*rules(Samples::None).name(name), expected);
-        assert_eq!(&*rules(Samples::Redacted).name(name), expected);
+        assert_eq!(&*rules(SamplePolicy::None).name(name), expected);
+        assert_eq!(&*rules(SamplePolicy::Redacted).name(name), expected);
     }
-    assert_eq!(&*rules(Samples::Full).name("ann@example.org\u{1b}"), "ann@example.org\u{fffd}");
+    assert_eq!(&*rules(SamplePolicy::Full).name("ann@example.org\u{1b}"), "ann@example.org\u{fffd}");
 }
 
 /// Pieces that meet in odd ways.
@@ -214,7 +214,7 @@ proptest! {
 
     #[test]
     fn anything_goes_in_and_twice_is_as_good_as_once(line in text()) {
-        for addresses in [Addresses::Keep, Addresses::Hide] {
+        for addresses in [AddressPolicy::Keep, AddressPolicy::Hide] {
             let once = redact(&line, addresses);
             prop_assert_eq!(redact(&once, addresses), once);
         }
@@ -223,7 +223,7 @@ proptest! {
     #[test]
     fn what_is_planted_does_not_come_out(before in "([a-z0-9/:]{0,12} ){0,3}", (setting, secret) in planted(), after in "( [a-z0-9]{0,12}){0,3}") {
         let line = format!("{before}{setting}{after}");
-        let redacted = redact(&line, Addresses::Keep);
+        let redacted = redact(&line, AddressPolicy::Keep);
         prop_assert!(!redacted.contains(&secret), "{line:?} -> {redacted:?}");
     }
 }
@@ -239,7 +239,7 @@ fn a_line_costs_by_its_length() {
             let line = piece.repeat(length / piece.len()) + "!";
             let once = || {
                 let began = std::time::Instant::now();
-                std::hint::black_box(redact(&line, Addresses::Hide));
+                std::hint::black_box(redact(&line, AddressPolicy::Hide));
                 began.elapsed()
             };
             (0..5).map(|_| once()).min().unwrap()
@@ -263,7 +263,8 @@ fn cost_of_a_line() {
     };
     let plain =
         "Nov 22 12:00:00 web-1 nginx[123]: worker process 4711 exited on signal 9, restarting it after 30 s of quiet";
-    let (redacting, clean) = (time(&|| redact(line, Addresses::Hide)), time(&|| redact(plain, Addresses::Hide)));
+    let (redacting, clean) =
+        (time(&|| redact(line, AddressPolicy::Hide)), time(&|| redact(plain, AddressPolicy::Hide)));
     let copying = time(&|| line.to_owned());
     println!("{} bytes: {redacting} ns a line with four masks, {clean} ns without, copying {copying} ns", line.len());
 }

@@ -28,27 +28,27 @@ use tokio::{
 };
 
 use self::{
-    outlet::{DeliveryEnd, News, news, outlet},
-    patience::{Hindrance, open_state, patiently},
+    outlet::{DeliveryEnd, DeliveryNews, news, outlet},
+    patience::{StartObstacle, open_state, patiently},
     reading::{in_time, spawn, worker_ended},
     signals::{Signalled, Signals},
 };
 use crate::{
-    clock::{self, Clock},
-    config::{self, Config, Destination, What},
-    control::{self, Desk, Who},
-    events::Told,
-    models::{self, Ask, Keeper, Kept},
+    clock::{self, BootClock},
+    config::{self, AgentConfig, EventDestination, SourceKind},
+    control::{self, AgentInfo, ControlServer},
+    events::LogEvent,
+    models::{self, KeptModels, ModelManager, ModelRequest},
     publish::{
-        announce::{Birth, Figures, Status, json},
+        announce::{AnnouncedBirth, AnnouncedFigures, AnnouncedStatus, json},
         drive::DriveError,
-        ports::Outbound,
-        settings::Settings as Link,
-        sink::Sink,
+        ports::OutboundMessage,
+        settings::PublishSettings as Link,
+        sink::EventOutput,
     },
     spool::SharedState,
     state::StateError,
-    worker::{Board, Order, Parts, Past, WorkerError},
+    worker::{Parts, PriorState, StatusHandle, WorkerCommand, WorkerError},
 };
 
 /// How long a stopping agent goes on delivering. With the goodbye it stays within ten seconds.
@@ -68,11 +68,11 @@ const TICK: Duration = Duration::from_secs(2);
 const QUEUE_MAX: usize = 16;
 
 /// Why one life of the agent ended.
-enum End {
+enum RunEnd {
     /// A signal, or nothing left to read.
     Stop,
     /// The configuration was read again.
-    Reload(Box<Config>),
+    Reload(Box<AgentConfig>),
     /// The state file is an old copy, and gets a new epoch.
     OldCopy,
 }
@@ -85,7 +85,7 @@ enum End {
 pub fn run(file: &Path) -> Result<()> {
     let loaded = config::load(file)?;
     for (name, meant) in loaded.strange {
-        Told::StrangeVariable { name, meant }.emit();
+        LogEvent::StrangeVariable { name, meant }.emit();
     }
     config::check_owner(&loaded.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -95,54 +95,54 @@ pub fn run(file: &Path) -> Result<()> {
     done
 }
 
-async fn lives(file: &Path, mut config: Config) -> Result<()> {
+async fn lives(file: &Path, mut config: AgentConfig) -> Result<()> {
     let mut signals = Signals::new()?;
     loop {
         match live(file, &config, &mut signals).await? {
-            End::Stop => return Ok(()),
-            End::Reload(changed) => config = *changed,
-            End::OldCopy => {}
+            RunEnd::Stop => return Ok(()),
+            RunEnd::Reload(changed) => config = *changed,
+            RunEnd::OldCopy => {}
         }
     }
 }
 
 /// From a configuration to the end of what it started.
-async fn live(file: &Path, config: &Config, signals: &mut Signals) -> Result<End> {
-    Told::Starting {
+async fn live(file: &Path, config: &AgentConfig, signals: &mut Signals) -> Result<RunEnd> {
+    LogEvent::Starting {
         version: env!("CARGO_PKG_VERSION"),
         name: format!("{} of fleet {}", config.name, config.fleet),
         destination: destination(config),
     }
     .emit();
-    let Some(kept) = patiently(signals, || models::begin(config).map_err(Hindrance::of)).await? else {
-        return Ok(End::Stop);
+    let Some(kept) = patiently(signals, || models::begin(config).map_err(StartObstacle::of)).await? else {
+        return Ok(RunEnd::Stop);
     };
-    let Some((state, past)) = patiently(signals, || open_state(config)).await? else { return Ok(End::Stop) };
-    let Some(sink) = patiently(signals, || outlet::sink(config).map_err(Hindrance::of)).await? else {
-        return Ok(End::Stop);
+    let Some((state, past)) = patiently(signals, || open_state(config)).await? else { return Ok(RunEnd::Stop) };
+    let Some(sink) = patiently(signals, || outlet::sink(config).map_err(StartObstacle::of)).await? else {
+        return Ok(RunEnd::Stop);
     };
     let version = kept.active.id.version;
-    let mut agent = Agent::start(config, kept, state.clone(), past, sink).await?;
-    Told::Ready { model: version }.emit();
+    let mut agent = RunningAgent::start(config, kept, state.clone(), past, sink).await?;
+    LogEvent::Ready { model: version }.emit();
     notify::ready();
     let ended = agent.until(file, signals).await;
-    if matches!(ended, Ok(End::Stop) | Err(_)) {
+    if matches!(ended, Ok(RunEnd::Stop) | Err(_)) {
         notify::stopping();
-        Told::Stopping.emit();
+        LogEvent::Stopping.emit();
     }
     let waiting = agent.stop().await;
     let end = ended?;
     match waiting {
-        Ok(waiting) => Told::Stopped { waiting }.emit(),
-        Err(error) if is_uncommitted(&error) && !matches!(end, End::Stop) => {
-            Told::Uncommitted { why: error.to_string() }.emit();
+        Ok(waiting) => LogEvent::Stopped { waiting }.emit(),
+        Err(error) if is_uncommitted(&error) && !matches!(end, RunEnd::Stop) => {
+            LogEvent::Uncommitted { why: error.to_string() }.emit();
         }
         Err(error) => return Err(error),
     }
-    if let End::OldCopy = end {
-        let renew = || state.lock().renew(clock::random()).map_err(Hindrance::of_state);
+    if let RunEnd::OldCopy = end {
+        let renew = || state.lock().renew(clock::random()).map_err(StartObstacle::of_state);
         if patiently(signals, renew).await?.is_none() {
-            return Ok(End::Stop);
+            return Ok(RunEnd::Stop);
         }
     }
     Ok(end)
@@ -153,35 +153,41 @@ fn is_uncommitted(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(WorkerError::Commit(error)) if error.is_passing())
 }
 
-fn destination(config: &Config) -> String {
+fn destination(config: &AgentConfig) -> String {
     match &config.destination {
-        Destination::Broker(link, _) => link.broker.to_string(),
-        Destination::File(path, _) => path.display().to_string(),
-        Destination::Stdout => "stdout".to_owned(),
+        EventDestination::Broker(link, _) => link.broker.to_string(),
+        EventDestination::File(path, _) => path.display().to_string(),
+        EventDestination::Stdout => "stdout".to_owned(),
     }
 }
 
 /// What runs between a start and a stop.
-struct Agent {
+struct RunningAgent {
     state: SharedState,
-    board: Board,
-    orders: std_mpsc::SyncSender<Order>,
+    board: StatusHandle,
+    orders: std_mpsc::SyncSender<WorkerCommand>,
     /// How the reading thread ended.
     worker: Option<oneshot::Receiver<Result<(), WorkerError>>>,
     delivery: Option<DeliveryEnd>,
-    keeper: Keeper,
-    asks: mpsc::Receiver<Ask>,
+    keeper: ModelManager,
+    asks: mpsc::Receiver<ModelRequest>,
     tasks: JoinSet<()>,
     socket: Option<std::path::PathBuf>,
 }
 
-impl Agent {
-    async fn start(config: &Config, kept: Kept, state: SharedState, past: Past, sink: Option<Sink>) -> Result<Self> {
-        let (board, wake) = (Board::default(), Arc::new(Notify::new()));
+impl RunningAgent {
+    async fn start(
+        config: &AgentConfig,
+        kept: KeptModels,
+        state: SharedState,
+        past: PriorState,
+        sink: Option<EventOutput>,
+    ) -> Result<Self> {
+        let (board, wake) = (StatusHandle::default(), Arc::new(Notify::new()));
         let (orders, taken) = std_mpsc::sync_channel(ORDERS_MAX);
         let (outlet, delivery, mut tasks) = outlet(config, sink, &state, &wake);
         let outbound = delivery.as_ref().map(|delivery| delivery.outbound.clone());
-        let mut keeper = Keeper::new(config, kept.store, kept.slots, orders.clone(), outbound, board.clone())?;
+        let mut keeper = ModelManager::new(config, kept.store, kept.slots, orders.clone(), outbound, board.clone())?;
         let parts = Parts {
             config: config.clone(),
             state: state.clone(),
@@ -194,10 +200,10 @@ impl Agent {
         let worker = spawn(parts)?;
         let (models, asks) = mpsc::channel(QUEUE_MAX);
         let link = delivery.as_ref().map(|delivery| delivery.figures.clone());
-        let desk = Desk { who: who(config), board: board.clone(), link, models };
+        let desk = ControlServer { who: who(config), board: board.clone(), link, models };
         let socket = open_desk(config, desk, &mut tasks).await;
-        if let (Destination::Broker(link, _), Some(delivery)) = (&config.destination, &delivery) {
-            let birth = Outbound::Birth(Box::new(birth(config, link, &state)));
+        if let (EventDestination::Broker(link, _), Some(delivery)) = (&config.destination, &delivery) {
+            let birth = OutboundMessage::Birth(Box::new(birth(config, link, &state)));
             delivery.outbound.send(birth).await.context("the delivery has ended")?;
         }
         keeper.announce().await;
@@ -205,28 +211,28 @@ impl Agent {
     }
 
     /// Waits for everything at once until something ends this life.
-    async fn until(&mut self, file: &Path, signals: &mut Signals) -> Result<End> {
+    async fn until(&mut self, file: &Path, signals: &mut Signals) -> Result<RunEnd> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut beats, mut status_at) = (0, Instant::now());
         loop {
             tokio::select! {
                 signalled = signals.next() => match signalled {
-                    Signalled::Stop => return Ok(End::Stop),
+                    Signalled::Stop => return Ok(RunEnd::Stop),
                     Signalled::Reload => {
                         if let Some(config) = reload(file) {
-                            return Ok(End::Reload(Box::new(config)));
+                            return Ok(RunEnd::Reload(Box::new(config)));
                         }
                     }
                 },
                 ended = worker_ended(&mut self.worker) => {
                     // It ends by itself when nothing is left to read, or fails.
                     self.worker = None;
-                    return ended.map(|()| End::Stop);
+                    return ended.map(|()| RunEnd::Stop);
                 }
                 news = news(&mut self.delivery) => match news {
-                    News::Heard(inbound) => self.keeper.heard(inbound).await,
-                    News::Ended(ended) => return self.delivery_ended(ended),
+                    DeliveryNews::Heard(inbound) => self.keeper.heard(inbound).await,
+                    DeliveryNews::Ended(ended) => return self.delivery_ended(ended),
                 },
                 Some(ask) = self.asks.recv() => self.keeper.asked(ask).await,
                 _ = ticks.tick() => {
@@ -245,13 +251,13 @@ impl Agent {
         }
     }
 
-    fn delivery_ended(&mut self, ended: Result<(), DriveError<StateError>>) -> Result<End> {
+    fn delivery_ended(&mut self, ended: Result<(), DriveError<StateError>>) -> Result<RunEnd> {
         self.delivery = None;
         match ended {
             Ok(()) => Err(anyhow!("the delivery ended by itself")),
             Err(DriveError::Ahead { acked, last }) => {
-                Told::OldCopy { acked, last }.emit();
-                Ok(End::OldCopy)
+                LogEvent::OldCopy { acked, last }.emit();
+                Ok(RunEnd::OldCopy)
             }
             Err(error) => Err(error).context("delivering events"),
         }
@@ -260,7 +266,7 @@ impl Agent {
     async fn say_status(&self) {
         let Some(delivery) = &self.delivery else { return };
         let reading = self.board.reading();
-        let figures = Figures {
+        let figures = AnnouncedFigures {
             model: Some(reading.model),
             records: reading.total().judged,
             learning: reading.learning(),
@@ -268,7 +274,7 @@ impl Agent {
             failed_sources: reading.sources.iter().filter(|s| s.failed.is_some()).map(|s| s.name.clone()).collect(),
             spooled: reading.waiting,
         };
-        let status = Outbound::Retain(Channel::Status, json(&Status::up(figures)));
+        let status = OutboundMessage::Retain(Channel::Status, json(&AnnouncedStatus::up(figures)));
         // A delivery that has ended says nothing any more.
         let _: Result<(), _> = delivery.outbound.send(status).await;
     }
@@ -277,7 +283,7 @@ impl Agent {
     async fn stop(mut self) -> Result<u64> {
         self.board.stop();
         // A thread that has ended takes no order.
-        let _: Result<(), _> = self.orders.send(Order::Stop);
+        let _: Result<(), _> = self.orders.send(WorkerCommand::Stop);
         let worker = match self.worker {
             Some(_) => in_time(READING_ENDS, worker_ended(&mut self.worker)).await,
             None => Ok(Ok(())),
@@ -299,13 +305,13 @@ impl Agent {
 }
 
 /// Local sockets are a help, not a need: without them the agent does its work.
-async fn open_desk(config: &Config, desk: Desk, tasks: &mut JoinSet<()>) -> Option<std::path::PathBuf> {
+async fn open_desk(config: &AgentConfig, desk: ControlServer, tasks: &mut JoinSet<()>) -> Option<std::path::PathBuf> {
     if let Some(address) = config.metrics {
         match control::listen_metrics(address).await {
             Ok(listener) => {
                 drop(tasks.spawn(control::serve_metrics(listener, config.metrics_hosts.clone(), desk.clone())));
             }
-            Err(error) => Told::Control { why: format!("no metrics: {address}: {error}") }.emit(),
+            Err(error) => LogEvent::Control { why: format!("no metrics: {address}: {error}") }.emit(),
         }
     }
     let path = config.control.clone()?;
@@ -315,14 +321,14 @@ async fn open_desk(config: &Config, desk: Desk, tasks: &mut JoinSet<()>) -> Opti
             Some(path)
         }
         Err(error) => {
-            Told::Control { why: format!("no local socket: {}: {error}", path.display()) }.emit();
+            LogEvent::Control { why: format!("no local socket: {}: {error}", path.display()) }.emit();
             None
         }
     }
 }
 
-fn who(config: &Config) -> Who {
-    Who {
+fn who(config: &AgentConfig) -> AgentInfo {
+    AgentInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         name: config.name.to_string(),
         fleet: config.fleet.to_string(),
@@ -330,34 +336,34 @@ fn who(config: &Config) -> Who {
     }
 }
 
-fn birth(config: &Config, link: &Link, state: &SharedState) -> Birth {
-    let source = |what: &What| match what {
-        What::Files { include, .. } => include.iter().map(ToString::to_string).collect(),
-        What::Journal(_) => vec!["journal".to_owned()],
-        What::Stdin => vec!["stdin".to_owned()],
+fn birth(config: &AgentConfig, link: &Link, state: &SharedState) -> AnnouncedBirth {
+    let source = |what: &SourceKind| match what {
+        SourceKind::Files { include, .. } => include.iter().map(ToString::to_string).collect(),
+        SourceKind::Journal(_) => vec!["journal".to_owned()],
+        SourceKind::Stdin => vec!["stdin".to_owned()],
     };
     let state = state.lock();
-    Birth {
+    AnnouncedBirth {
         fleet: link.fleet.clone(),
         agent: link.agent.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         epoch: Epoch::from_random(state.epoch()),
         oldest: state.first(),
-        boot: Clock::of_this_boot().boot(),
+        boot: BootClock::of_this_boot().boot(),
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         sources: config.sources.iter().flat_map(|s| source(&s.what)).collect(),
     }
 }
 
 /// A configuration without mistakes, or nothing.
-fn reload(file: &Path) -> Option<Config> {
+fn reload(file: &Path) -> Option<AgentConfig> {
     let wrong = match config::load(file) {
         Ok(loaded) => {
             let mut wrong = config::check_files(&loaded.config);
             // This is the user who will write.
             wrong.extend(config::check_access(&loaded.config));
             if wrong.is_empty() {
-                Told::Reloading.emit();
+                LogEvent::Reloading.emit();
                 notify::reloading();
                 return Some(loaded.config);
             }
@@ -365,6 +371,6 @@ fn reload(file: &Path) -> Option<Config> {
         }
         Err(problems) => problems.to_string(),
     };
-    Told::ReloadRefused { why: wrong }.emit();
+    LogEvent::ReloadRefused { why: wrong }.emit();
     None
 }

@@ -12,26 +12,26 @@ use tokio::{
 
 use super::QUEUE_MAX;
 use crate::{
-    config::{Config, Destination},
-    events::Told,
+    config::{AgentConfig, EventDestination},
+    events::LogEvent,
     publish::{
         delivery::Delivery,
         drive::{DriveError, drive},
-        ports::{Inbound, LinkFigures, Outbound, Ports},
-        settings::Settings as Link,
-        sink::{FileSink, Marks, Sink},
+        ports::{DeliveryPorts, InboundMessage, LinkFigures, OutboundMessage},
+        settings::PublishSettings as Link,
+        sink::{EventOutput, FileSink, LineMarks},
     },
     spool::SharedState,
     state::StateError,
-    worker::Outlet,
+    worker::EventSink,
 };
 
 /// The running delivery.
 pub struct DeliveryEnd {
     /// What came for other parts.
-    inbound: mpsc::Receiver<Inbound>,
+    inbound: mpsc::Receiver<InboundMessage>,
     /// What others want said.
-    pub outbound: mpsc::Sender<Outbound>,
+    pub outbound: mpsc::Sender<OutboundMessage>,
     /// How it goes.
     pub figures: watch::Receiver<LinkFigures>,
     /// Ends it.
@@ -58,28 +58,30 @@ impl DeliveryEnd {
 ///
 /// # Errors
 /// When its file cannot be opened.
-pub fn sink(config: &Config) -> Result<Option<Sink>> {
+pub fn sink(config: &AgentConfig) -> Result<Option<EventOutput>> {
     Ok(Some(match &config.destination {
-        Destination::Broker(..) => return Ok(None),
-        Destination::File(path, rotation) => {
+        EventDestination::Broker(..) => return Ok(None),
+        EventDestination::File(path, rotation) => {
             let opened = FileSink::open(path, *rotation);
-            Sink::File(opened.context("cannot open the file of events: name another with output.file")?)
+            EventOutput::File(opened.context("cannot open the file of events: name another with output.file")?)
         }
-        Destination::Stdout if std::env::var_os("JOURNAL_STREAM").is_some() => Sink::Stdout(Marks::Journal),
-        Destination::Stdout => Sink::Stdout(Marks::Plain),
+        EventDestination::Stdout if std::env::var_os("JOURNAL_STREAM").is_some() => {
+            EventOutput::Stdout(LineMarks::Journal)
+        }
+        EventDestination::Stdout => EventOutput::Stdout(LineMarks::Plain),
     }))
 }
 
 /// Where events go: a delivery in a task of its own, or a sink that the reading thread fills.
 pub fn outlet(
-    config: &Config,
-    sink: Option<Sink>,
+    config: &AgentConfig,
+    sink: Option<EventOutput>,
     state: &SharedState,
     wake: &Arc<Notify>,
-) -> (Outlet, Option<DeliveryEnd>, JoinSet<()>) {
+) -> (EventSink, Option<DeliveryEnd>, JoinSet<()>) {
     let mut tasks = JoinSet::new();
-    let Destination::Broker(link, encoding) = &config.destination else {
-        return (Outlet::Sink(Box::new(sink.expect("only a broker needs no sink"))), None, tasks);
+    let EventDestination::Broker(link, encoding) = &config.destination else {
+        return (EventSink::Sink(Box::new(sink.expect("only a broker needs no sink"))), None, tasks);
     };
     let (epoch, first) = {
         let state = state.lock();
@@ -87,7 +89,7 @@ pub fn outlet(
     };
     let delivery = Delivery::new(epoch, *encoding, first - 1);
     let delivery = deliver((**link).clone(), delivery, state.clone(), Arc::clone(wake), &mut tasks);
-    (Outlet::Delivery(Arc::clone(wake)), Some(delivery), tasks)
+    (EventSink::Delivery(Arc::clone(wake)), Some(delivery), tasks)
 }
 
 fn deliver(
@@ -102,28 +104,28 @@ fn deliver(
     let (shown, figures) = watch::channel(LinkFigures::default());
     let (stop, stopped) = oneshot::channel();
     let (end, ended) = oneshot::channel();
-    let ports = Ports { wake, outbound: said, inbound: tell, figures: shown, stop: stopped };
+    let ports = DeliveryPorts { wake, outbound: said, inbound: tell, figures: shown, stop: stopped };
     tasks.spawn(async move {
-        let done = drive(link, delivery, &mut spool, ports, |report| Told::Link(report).emit()).await;
+        let done = drive(link, delivery, &mut spool, ports, |report| LogEvent::Link(report).emit()).await;
         let _: Result<(), _> = end.send(done);
     });
     DeliveryEnd { inbound, outbound, figures, stop: Some(stop), ended }
 }
 
 /// What comes from the delivery.
-pub enum News {
+pub enum DeliveryNews {
     /// A message for another part.
-    Heard(Inbound),
+    Heard(InboundMessage),
     /// It is over.
     Ended(Result<(), DriveError<StateError>>),
 }
 
 /// The next of it; never, without a delivery. Dropping the future loses nothing.
-pub async fn news(delivery: &mut Option<DeliveryEnd>) -> News {
+pub async fn news(delivery: &mut Option<DeliveryEnd>) -> DeliveryNews {
     let Some(delivery) = delivery else { return std::future::pending().await };
     tokio::select! {
-        Some(inbound) = delivery.inbound.recv() => News::Heard(inbound),
+        Some(inbound) = delivery.inbound.recv() => DeliveryNews::Heard(inbound),
         // The task ends with an answer; without one it died.
-        ended = &mut delivery.ended => News::Ended(ended.unwrap_or(Ok(()))),
+        ended = &mut delivery.ended => DeliveryNews::Ended(ended.unwrap_or(Ok(()))),
     }
 }

@@ -9,14 +9,14 @@ use tokio::time::sleep;
 use super::signals::{Signalled, Signals};
 use crate::{
     clock,
-    config::{Config, Destination},
-    events::Told,
-    model::store::StoreError,
-    publish::sink::OpenError,
+    config::{AgentConfig, EventDestination},
+    events::LogEvent,
+    model::store::ModelStoreError,
+    publish::sink::SinkOpenError,
     source::backoff::Backoff,
     spool::SharedState,
-    state::{Opened, State, StateError, handover},
-    worker::{self, Past},
+    state::{OpenedState, StateError, StateFile, handover},
+    worker::{self, PriorState},
 };
 
 /// First and longest wait before what was hindered is tried again.
@@ -26,19 +26,19 @@ const STATE: &str = "state.redb";
 
 /// Why something could not be done.
 #[derive(Debug)]
-pub enum Hindrance {
+pub enum StartObstacle {
     /// It may pass.
     Passing(String),
     /// It stays.
     Lasting(anyhow::Error),
 }
 
-impl Hindrance {
+impl StartObstacle {
     /// Of the files beside the state: only a disk without room is waited for, the rest is a mistake at the start.
     pub fn of(error: anyhow::Error) -> Self {
         let kind = error.chain().find_map(|cause| match cause.downcast_ref() {
-            Some(StoreError::Io { reason, .. }) => Some(reason.kind()),
-            Some(StoreError::Damaged { .. }) | None => cause.downcast_ref().map(OpenError::kind),
+            Some(ModelStoreError::Io { reason, .. }) => Some(reason.kind()),
+            Some(ModelStoreError::Damaged { .. }) | None => cause.downcast_ref().map(SinkOpenError::kind),
         });
         match kind {
             Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => Self::Passing(format!("{error:#}")),
@@ -60,17 +60,17 @@ impl Hindrance {
 /// Tries until it succeeds; `None` when a signal ended that.
 pub async fn patiently<T>(
     signals: &mut Signals,
-    mut attempt: impl FnMut() -> Result<T, Hindrance>,
+    mut attempt: impl FnMut() -> Result<T, StartObstacle>,
 ) -> Result<Option<T>> {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     loop {
         let why = match attempt() {
             Ok(done) => return Ok(Some(done)),
-            Err(Hindrance::Passing(why)) => why,
-            Err(Hindrance::Lasting(error)) => return Err(error),
+            Err(StartObstacle::Passing(why)) => why,
+            Err(StartObstacle::Lasting(error)) => return Err(error),
         };
         let retry_in = backoff.failed(clock::random_u32());
-        Told::StateFails { why, retry_in }.emit();
+        LogEvent::StateFails { why, retry_in }.emit();
         tokio::select! {
             () = sleep(retry_in) => {}
             signalled = signals.next() => {
@@ -83,26 +83,26 @@ pub async fn patiently<T>(
 }
 
 /// Opens the state file, and says when it could not be believed.
-pub fn open_state(config: &Config) -> Result<(SharedState, Past), Hindrance> {
+pub fn open_state(config: &AgentConfig) -> Result<(SharedState, PriorState), StartObstacle> {
     let folder = &config.state_dir;
     let opened = std::fs::create_dir_all(folder)
         .map_err(|error| StateError::Io { path: folder.clone(), error })
-        .and_then(|()| State::open(&folder.join(STATE), clock::random()))
+        .and_then(|()| StateFile::open(&folder.join(STATE), clock::random()))
         .and_then(|(mut state, opened)| {
             match &config.destination {
-                Destination::Broker(..) => handover::to_broker(&mut state, clock::random())?,
-                Destination::File(..) | Destination::Stdout => handover::to_sink(&mut state)?,
+                EventDestination::Broker(..) => handover::to_broker(&mut state, clock::random())?,
+                EventDestination::File(..) | EventDestination::Stdout => handover::to_sink(&mut state)?,
             }
             Ok((state.value(worker::BEGAN)?.is_some(), state, opened))
         });
-    let (began, state, opened) = opened.map_err(Hindrance::of_state)?;
+    let (began, state, opened) = opened.map_err(StartObstacle::of_state)?;
     let past = match opened {
-        Opened::SetAside { to, why } => {
-            Told::SetAside { to, why }.emit();
-            Past::Lost
+        OpenedState::SetAside { to, why } => {
+            LogEvent::SetAside { to, why }.emit();
+            PriorState::Lost
         }
-        Opened::Fresh | Opened::Resumed if began => Past::Known,
-        Opened::Fresh | Opened::Resumed => Past::None,
+        OpenedState::Fresh | OpenedState::Resumed if began => PriorState::Known,
+        OpenedState::Fresh | OpenedState::Resumed => PriorState::None,
     };
     Ok((SharedState::new(state), past))
 }

@@ -15,7 +15,7 @@ const AHEAD: usize = 4;
 pub(super) struct Chunks(Receiver<io::Result<Vec<u8>>>);
 
 /// What a look at the stream gave.
-pub(super) enum Fed {
+pub(super) enum ChunkFed {
     /// Bytes went into the lines.
     Some,
     /// None have come.
@@ -54,7 +54,7 @@ impl Chunks {
     }
 
     /// Moves a chunk into the lines, if one has been read.
-    pub fn feed(&self, lines: &mut Lines) -> io::Result<Fed> {
+    pub fn feed(&self, lines: &mut Lines) -> io::Result<ChunkFed> {
         match self.0.try_recv() {
             Ok(chunk) => {
                 let chunk = chunk?;
@@ -63,10 +63,10 @@ impl Chunks {
                     buffer[..chunk.len()].copy_from_slice(&chunk);
                     Ok(chunk.len())
                 })?;
-                Ok(Fed::Some)
+                Ok(ChunkFed::Some)
             }
-            Err(TryRecvError::Empty) => Ok(Fed::NotYet),
-            Err(TryRecvError::Disconnected) => Ok(Fed::Ended),
+            Err(TryRecvError::Empty) => Ok(ChunkFed::NotYet),
+            Err(TryRecvError::Disconnected) => Ok(ChunkFed::Ended),
         }
     }
 }

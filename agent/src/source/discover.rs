@@ -17,7 +17,7 @@ use oddline_core::rotation::{infixed, is_compressed, suffixed};
 use super::{
     error::SourceError,
     identity::{FileId, file_id},
-    opener::{Found, Opener},
+    opener::{OpenedPath, Opener},
 };
 
 /// Files followed at once. Each holds a descriptor, twice while it is rotated, and the usual limit is 1,024.
@@ -51,10 +51,10 @@ pub enum PatternError {
 
 /// Which paths are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(Vec<Part>);
+pub struct Pattern(Vec<GlobSegment>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum GlobSegment {
     Name(String),
     Like(glob::Pattern),
     AnyFolders,
@@ -75,16 +75,16 @@ impl FromStr for Pattern {
                 Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
                 Component::ParentDir => return Err(malformed("'..' is not resolved")),
                 Component::Normal(name) => parts.push(match name.to_str().unwrap_or_default() {
-                    "**" => Part::AnyFolders,
+                    "**" => GlobSegment::AnyFolders,
                     name if name.contains(['*', '?', '[']) => {
-                        Part::Like(glob::Pattern::new(name).map_err(|error| malformed(error.msg))?)
+                        GlobSegment::Like(glob::Pattern::new(name).map_err(|error| malformed(error.msg))?)
                     }
-                    name => Part::Name(name.to_owned()),
+                    name => GlobSegment::Name(name.to_owned()),
                 }),
             }
         }
-        if parts.last() == Some(&Part::AnyFolders) {
-            parts.push(Part::Like(glob::Pattern::new("*").map_err(|error| malformed(error.msg))?));
+        if parts.last() == Some(&GlobSegment::AnyFolders) {
+            parts.push(GlobSegment::Like(glob::Pattern::new("*").map_err(|error| malformed(error.msg))?));
         }
         Ok(Self(parts))
     }
@@ -93,9 +93,9 @@ impl FromStr for Pattern {
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|part| match part {
-            Part::Name(name) => write!(f, "/{name}"),
-            Part::Like(pattern) => write!(f, "/{pattern}"),
-            Part::AnyFolders => f.write_str("/**"),
+            GlobSegment::Name(name) => write!(f, "/{name}"),
+            GlobSegment::Like(pattern) => write!(f, "/{pattern}"),
+            GlobSegment::AnyFolders => f.write_str("/**"),
         })
     }
 }
@@ -112,8 +112,8 @@ impl Pattern {
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         let names = self.0.iter().map_while(|part| match part {
-            Part::Name(name) => Some(name),
-            Part::Like(_) | Part::AnyFolders => None,
+            GlobSegment::Name(name) => Some(name),
+            GlobSegment::Like(_) | GlobSegment::AnyFolders => None,
         });
         Path::new("/").join(names.collect::<PathBuf>())
     }
@@ -125,10 +125,10 @@ impl Pattern {
     }
 }
 
-fn matches(parts: &[Part], names: &[&str]) -> bool {
+fn matches(parts: &[GlobSegment], names: &[&str]) -> bool {
     match (parts.split_first(), names.split_first()) {
         (None, None) => true,
-        (Some((Part::AnyFolders, rest)), first) => {
+        (Some((GlobSegment::AnyFolders, rest)), first) => {
             matches(rest, names) || first.is_some_and(|(name, names)| !name.starts_with('.') && matches(parts, names))
         }
         (Some((part, parts)), Some((name, names))) => part.means(name) && matches(parts, names),
@@ -136,7 +136,7 @@ fn matches(parts: &[Part], names: &[&str]) -> bool {
     }
 }
 
-impl Part {
+impl GlobSegment {
     fn means(&self, name: &str) -> bool {
         match self {
             Self::Name(own) => own == name,
@@ -206,10 +206,10 @@ impl Discover {
         // What such a link leads to is read under its own name.
         refused.retain(|(_, error)| !matches!(error, SourceError::Link { target, .. } if self.means(target)));
         let mut scan = Scan { failed, refused, cut: entries >= ENTRIES_MAX, ..Scan::default() };
-        let mut files: Vec<File> = found
+        let mut files: Vec<DiscoveredFile> = found
             .into_iter()
             .filter(|(path, _)| self.is_log(path))
-            .map(|(path, found)| File { path, id: file_id(&found.meta), is_link: found.is_link() })
+            .map(|(path, found)| DiscoveredFile { path, id: file_id(&found.meta), is_link: found.is_link() })
             .collect();
         let present: BTreeSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
         let ids: BTreeSet<FileId> = files.iter().map(|file| file.id).collect();
@@ -219,7 +219,7 @@ impl Discover {
         files.sort_by_key(|file| file.is_link);
         // Those that are followed keep their files, whatever sorts before them.
         files.sort_by_key(|file| file.is_link || !self.known.contains(&file.path));
-        for File { path, id, is_link: _ } in files {
+        for DiscoveredFile { path, id, is_link: _ } in files {
             if self.known.contains(&path) {
                 self.owners.entry(id).or_insert(path);
                 continue;
@@ -252,7 +252,7 @@ impl Discover {
 }
 
 /// A file that a pattern means.
-struct File {
+struct DiscoveredFile {
     path: PathBuf,
     id: FileId,
     is_link: bool,
@@ -260,7 +260,7 @@ struct File {
 
 struct Walk<'a> {
     opener: &'a Opener,
-    found: Vec<(PathBuf, Found)>,
+    found: Vec<(PathBuf, OpenedPath)>,
     entries: usize,
     failed: Vec<(PathBuf, io::Error)>,
     refused: Vec<(PathBuf, SourceError)>,
@@ -271,16 +271,16 @@ impl<'a> Walk<'a> {
         Self { opener, found: Vec::new(), entries: 0, failed: Vec::new(), refused: Vec::new() }
     }
 
-    fn descend(&mut self, at: PathBuf, parts: &[Part], depth: usize) {
+    fn descend(&mut self, at: PathBuf, parts: &[GlobSegment], depth: usize) {
         match parts.split_first() {
             None => self.arrive(at),
-            Some((Part::Name(name), rest)) => self.descend(at.join(name), rest, depth),
-            Some((part @ Part::Like(_), rest)) => {
+            Some((GlobSegment::Name(name), rest)) => self.descend(at.join(name), rest, depth),
+            Some((part @ GlobSegment::Like(_), rest)) => {
                 for name in self.list(&at).iter().filter(|name| part.means(name)) {
                     self.descend(at.join(name), rest, depth);
                 }
             }
-            Some((Part::AnyFolders, rest)) => {
+            Some((GlobSegment::AnyFolders, rest)) => {
                 self.descend(at.clone(), rest, depth);
                 if depth == DEPTH_MAX {
                     return;

@@ -3,7 +3,7 @@
 
 use std::{cmp::Reverse, fs, io, path::Path, path::PathBuf, time::SystemTime};
 
-use oddline_core::rotation::{Mark, is_compressed, mark};
+use oddline_core::rotation::{RotationMark, is_compressed, mark};
 
 use super::identity::{FileId, file_id};
 
@@ -26,12 +26,12 @@ pub struct Generation {
     pub bytes: u64,
     /// It is compressed: it counts in the order, and is left alone.
     pub compressed: bool,
-    mark: Mark,
+    mark: RotationMark,
 }
 
 /// The file whose successors are asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct After {
+pub struct GenerationAfter {
     /// Which file it is; `None` when its number may have been given to another.
     pub id: Option<FileId>,
     /// When it was last written, as far as known.
@@ -40,7 +40,7 @@ pub struct After {
 
 /// What follows a file.
 #[derive(Debug, Clone, Default)]
-pub struct Newer {
+pub struct NewerGeneration {
     /// Newer generations, oldest first; without the live file.
     pub generations: Vec<Generation>,
     /// One or more generations between are not there any more, or it cannot be told.
@@ -85,7 +85,7 @@ pub fn list(live: &Path) -> io::Result<Vec<Generation>> {
 
 /// The generations newer than a file. By their names where these agree, else by when they were last written.
 #[must_use]
-pub fn newer(mut all: Vec<Generation>, after: After) -> Newer {
+pub fn newer(mut all: Vec<Generation>, after: GenerationAfter) -> NewerGeneration {
     // A compressed file keeps the modification time of what was compressed.
     let whole_s = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let same = |g: &Generation| Some(g.id) == after.id;
@@ -94,7 +94,7 @@ pub fn newer(mut all: Vec<Generation>, after: After) -> Newer {
     let own = at.map(|at| all.swap_remove(at));
     let rotated_since = |all: &[Generation]| all.iter().any(|g| g.modified > after.modified);
     let numbers: Option<Vec<u32>> = all.iter().chain(&own).map(Generation::number).collect();
-    let dated = all.iter().chain(&own).all(|g| matches!(g.mark, Mark::Date(_)));
+    let dated = all.iter().chain(&own).all(|g| matches!(g.mark, RotationMark::Date(_)));
     match (&own, numbers) {
         (Some(own), Some(_)) => {
             let number = own.number();
@@ -103,18 +103,18 @@ pub fn newer(mut all: Vec<Generation>, after: After) -> Newer {
             // `.3` is followed by `.2` and `.1`; some begin at `.0`.
             let first = all.iter().filter_map(Generation::number).min().unwrap_or(1).min(1);
             let expected = number.unwrap_or(0).saturating_sub(first) as usize;
-            Newer { hole: all.len() < expected, generations: all }
+            NewerGeneration { hole: all.len() < expected, generations: all }
         }
         (Some(own), None) if dated => {
             all.retain(|g| g.date() > own.date());
             all.sort_by(|a, b| a.date().cmp(&b.date()));
-            Newer { generations: all, hole: false }
+            NewerGeneration { generations: all, hole: false }
         }
         (own, _) => {
             let hole = own.is_none() && rotated_since(&all);
             all.retain(|g| g.modified > after.modified);
             all.sort_by(|a, b| a.modified.cmp(&b.modified).then(b.number().cmp(&a.number())));
-            Newer { generations: all, hole }
+            NewerGeneration { generations: all, hole }
         }
     }
 }
@@ -122,24 +122,24 @@ pub fn newer(mut all: Vec<Generation>, after: After) -> Newer {
 /// The generations of a log that appeared after a time, oldest first; without the live file. What is older belongs to an
 /// earlier log of the same name.
 #[must_use]
-pub fn since(mut all: Vec<Generation>, time: SystemTime, live: Option<FileId>) -> Newer {
+pub fn since(mut all: Vec<Generation>, time: SystemTime, live: Option<FileId>) -> NewerGeneration {
     // Packing makes a new file that keeps the time of what was packed.
     all.retain(|g| Some(g.id) != live && g.modified > time && (g.compressed || g.born.is_none_or(|born| born > time)));
-    Newer { hole: false, ..newer(all, After { id: None, modified: time }) }
+    NewerGeneration { hole: false, ..newer(all, GenerationAfter { id: None, modified: time }) }
 }
 
 impl Generation {
     fn number(&self) -> Option<u32> {
         match self.mark {
-            Mark::Number(number) => Some(number),
-            Mark::Date(_) | Mark::Word => None,
+            RotationMark::Number(number) => Some(number),
+            RotationMark::Date(_) | RotationMark::Word => None,
         }
     }
 
     fn date(&self) -> Option<&str> {
         match &self.mark {
-            Mark::Date(date) => Some(date),
-            Mark::Number(_) | Mark::Word => None,
+            RotationMark::Date(date) => Some(date),
+            RotationMark::Number(_) | RotationMark::Word => None,
         }
     }
 }
@@ -164,7 +164,8 @@ mod tests {
 
     fn follow(all: &[(&str, u64, u64)], inode: u64, second: u64) -> (String, bool) {
         let all = all.iter().map(|&(name, inode, second)| generation(name, inode, second)).collect();
-        let after = After { id: Some((1, inode)), modified: SystemTime::UNIX_EPOCH + Duration::from_secs(second) };
+        let after =
+            GenerationAfter { id: Some((1, inode)), modified: SystemTime::UNIX_EPOCH + Duration::from_secs(second) };
         let newer = newer(all, after);
         let names: Vec<_> = newer.generations.iter().map(|g| g.path.to_str().unwrap()).collect();
         (names.join(" "), newer.hole)

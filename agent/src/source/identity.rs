@@ -29,12 +29,12 @@ pub fn file_id(meta: &Metadata) -> FileId {
 
 /// A few bytes of a file, to be recognised later. Not kept themselves: they are log text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Print {
+pub struct FilePrint {
     length: u16,
     hash: u64,
 }
 
-impl Print {
+impl FilePrint {
     /// Of no bytes, which every file has everywhere.
     pub const NONE: Self = Self { length: 0, hash: FNV_BASIS };
 
@@ -82,18 +82,18 @@ impl Print {
 ///
 /// The device is not decisive: its number changes at a reboot (device mapper, btrfs, overlay, network).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct FileIdentity {
     device: u64,
     inode: u64,
     /// Microseconds; not all file systems tell.
     birth_us: Option<i64>,
     /// Its first bytes: as many as it had when last looked at.
-    pub head: Print,
+    pub head: FilePrint,
 }
 
 /// How a file compares with a remembered place in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Likeness {
+pub enum FileMatch {
     /// The same file, and the place is still in it.
     Same,
     /// The same file, shorter than the place: it was cut back.
@@ -108,14 +108,14 @@ pub enum Likeness {
     Other,
 }
 
-impl Identity {
+impl FileIdentity {
     /// Of an open file.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn of(file: &File, meta: &Metadata) -> io::Result<Self> {
         let (device, inode) = file_id(meta);
-        Ok(Self { device, inode, birth_us: birth_us(meta), head: Print::of_head(file)? })
+        Ok(Self { device, inode, birth_us: birth_us(meta), head: FilePrint::of_head(file)? })
     }
 
     /// The file's id when it was looked at.
@@ -128,7 +128,7 @@ impl Identity {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn compare(&self, file: &File, meta: &Metadata, offset: u64, before: Print) -> io::Result<Likeness> {
+    pub fn compare(&self, file: &File, meta: &Metadata, offset: u64, before: FilePrint) -> io::Result<FileMatch> {
         let births = (self.birth_us, birth_us(meta));
         let same_birth = births.0 == births.1 && births.0.is_some();
         let other_birth = births.0 != births.1 && births.0.is_some() && births.1.is_some();
@@ -139,20 +139,20 @@ impl Identity {
         // Without any bytes to compare only the numbers are left.
         let known = self.head.length > 0 || same_birth || self.device == meta.dev();
         Ok(match () {
-            () if same_number && same_bytes && known => Likeness::Same,
-            () if same_number && same_head && self.head.length > 0 && !reaches => Likeness::CutBack,
-            () if same_number && same_birth => Likeness::Rewritten,
-            () if !same_bytes || before.length == 0 => Likeness::Other,
-            () if self.head.length >= HEAD_BYTES_ALONE => Likeness::Copy,
-            () => Likeness::Similar,
+            () if same_number && same_bytes && known => FileMatch::Same,
+            () if same_number && same_head && self.head.length > 0 && !reaches => FileMatch::CutBack,
+            () if same_number && same_birth => FileMatch::Rewritten,
+            () if !same_bytes || before.length == 0 => FileMatch::Other,
+            () if self.head.length >= HEAD_BYTES_ALONE => FileMatch::Copy,
+            () => FileMatch::Similar,
         })
     }
 }
 
 /// Of the last of the bytes that end at a place in a file.
 #[must_use]
-pub fn print_before(bytes: &[u8]) -> Print {
-    Print::of(&bytes[bytes.len().saturating_sub(BEFORE_BYTES_MAX)..])
+pub fn print_before(bytes: &[u8]) -> FilePrint {
+    FilePrint::of(&bytes[bytes.len().saturating_sub(BEFORE_BYTES_MAX)..])
 }
 
 fn birth_us(meta: &Metadata) -> Option<i64> {
@@ -192,14 +192,14 @@ mod tests {
         (file, meta)
     }
 
-    fn compare(identity: &Identity, path: &Path, taken: &[u8]) -> Likeness {
+    fn compare(identity: &FileIdentity, path: &Path, taken: &[u8]) -> FileMatch {
         let (file, meta) = open(path);
         identity.compare(&file, &meta, taken.len() as u64, print_before(taken)).unwrap()
     }
 
-    fn identity(path: &Path) -> Identity {
+    fn identity(path: &Path) -> FileIdentity {
         let (file, meta) = open(path);
-        Identity::of(&file, &meta).unwrap()
+        FileIdentity::of(&file, &meta).unwrap()
     }
 
     #[test]
@@ -208,14 +208,14 @@ mod tests {
         let (path, moved) = (dir.path().join("a"), dir.path().join("b"));
         fs::write(&path, "").unwrap();
         let empty = identity(&path);
-        assert_eq!(compare(&empty, &path, b""), Likeness::Same);
+        assert_eq!(compare(&empty, &path, b""), FileMatch::Same);
         fs::write(&path, "one\n").unwrap();
         let short = identity(&path);
         fs::write(&path, "one\ntwo\n").unwrap();
         fs::rename(&path, &moved).unwrap();
-        assert_eq!(compare(&empty, &moved, b""), Likeness::Same);
-        assert_eq!(compare(&short, &moved, b"one\n"), Likeness::Same);
-        assert_eq!(compare(&identity(&moved), &moved, b"one\ntwo\n"), Likeness::Same);
+        assert_eq!(compare(&empty, &moved, b""), FileMatch::Same);
+        assert_eq!(compare(&short, &moved, b"one\n"), FileMatch::Same);
+        assert_eq!(compare(&identity(&moved), &moved, b"one\ntwo\n"), FileMatch::Same);
     }
 
     #[test]
@@ -224,16 +224,16 @@ mod tests {
         let path = dir.path().join("a");
         fs::write(&path, "one\ntwo\n").unwrap();
         let old = identity(&path);
-        let unborn = Identity { birth_us: None, ..old };
-        let replaced = if old.birth_us.is_some() { Likeness::Rewritten } else { Likeness::Other };
+        let unborn = FileIdentity { birth_us: None, ..old };
+        let replaced = if old.birth_us.is_some() { FileMatch::Rewritten } else { FileMatch::Other };
         fs::write(&path, "1\n2\n3\n4\n5\n").unwrap();
         assert_eq!(identity(&path).inode, old.inode);
         assert_eq!(compare(&old, &path, b"one\n"), replaced);
-        assert_eq!(compare(&unborn, &path, b"one\n"), Likeness::Other);
+        assert_eq!(compare(&unborn, &path, b"one\n"), FileMatch::Other);
         // Only the bytes before the place differ.
         fs::write(&path, "one\ntwo\nthree\n").unwrap();
         assert_eq!(compare(&old, &path, b"one\ntwo\ndrei"), replaced);
-        assert_eq!(compare(&unborn, &path, b"one\ntwo\nthree\nfour\n"), Likeness::CutBack);
+        assert_eq!(compare(&unborn, &path, b"one\ntwo\nthree\nfour\n"), FileMatch::CutBack);
     }
 
     #[test]
@@ -247,7 +247,7 @@ mod tests {
             return oddline_testkit::not_run(test, "the file system keeps no time of birth");
         };
         old.birth_us = Some(birth - 1);
-        assert_eq!(compare(&old, &path, b"time,value\n"), Likeness::Similar);
+        assert_eq!(compare(&old, &path, b"time,value\n"), FileMatch::Similar);
     }
 
     #[test]
@@ -255,13 +255,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, copy) = (dir.path().join("a"), dir.path().join("b"));
         let text = "a line of a log\n".repeat(20);
-        for (text, expected) in [(&text[..], Likeness::Copy), ("a line of a log\n", Likeness::Similar)] {
+        for (text, expected) in [(&text[..], FileMatch::Copy), ("a line of a log\n", FileMatch::Similar)] {
             fs::write(&path, text).unwrap();
             fs::write(&copy, text).unwrap();
             assert_eq!(compare(&identity(&path), &copy, &text.as_bytes()[..16]), expected);
         }
         let mut before = identity(&path);
         before.device += 1;
-        assert_eq!(compare(&before, &path, b"a line of a log\n"), Likeness::Same);
+        assert_eq!(compare(&before, &path, b"a line of a log\n"), FileMatch::Same);
     }
 }

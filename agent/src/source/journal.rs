@@ -19,9 +19,9 @@ use oddline_core::format::journal;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Begin, Cause, Gap, Item, SourceError,
-    chunks::{Chunks, Fed},
-    lines::{Line, Lines},
+    GapCause, SourceError, SourceGap, SourceItem, StartPosition,
+    chunks::{ChunkFed, Chunks},
+    lines::{Lines, SourceLine},
 };
 use crate::clock;
 
@@ -42,7 +42,7 @@ const SAID_BYTES_MAX: usize = 512;
 
 /// How the journal is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reader {
+pub struct JournalCommand {
     /// The program, usually `journalctl`.
     pub program: String,
     /// Which journal or which entries of it: `--directory=...`, `--unit=...`.
@@ -61,16 +61,16 @@ pub struct JournalPosition {
 /// The journal's entries as lines of JSON.
 #[derive(Debug)]
 pub struct Journal {
-    reader: Reader,
-    begin: Begin<JournalPosition>,
-    running: Option<Running>,
+    reader: JournalCommand,
+    begin: StartPosition<JournalPosition>,
+    running: Option<JournalProcess>,
     /// When the first child was started, by the clock that stamps entries.
     began_us: Option<u64>,
     has_more: bool,
 }
 
 #[derive(Debug)]
-struct Running {
+struct JournalProcess {
     child: Child,
     chunks: Chunks,
     said: Arc<Mutex<Vec<u8>>>,
@@ -87,7 +87,7 @@ struct Running {
     ending: u32,
 }
 
-enum Step {
+enum JournalStep {
     Line,
     Gap,
     Skip,
@@ -96,7 +96,7 @@ enum Step {
 impl Journal {
     /// Starts nothing yet.
     #[must_use]
-    pub fn new(reader: Reader, begin: Begin<JournalPosition>) -> Self {
+    pub fn new(reader: JournalCommand, begin: StartPosition<JournalPosition>) -> Self {
         Self { reader, begin, running: None, began_us: None, has_more: false }
     }
 
@@ -105,7 +105,7 @@ impl Journal {
     /// # Errors
     /// When the child cannot be started, or has ended. Called again, this starts another from the position.
     #[expect(clippy::should_implement_trait, reason = "an item borrows the journal, which an iterator's cannot")]
-    pub fn next(&mut self) -> Result<Item<'_>, SourceError> {
+    pub fn next(&mut self) -> Result<SourceItem<'_>, SourceError> {
         if self.running.is_none() {
             self.began_us.get_or_insert_with(now_us);
             self.running = Some(self.start()?);
@@ -115,22 +115,26 @@ impl Journal {
             let Some(running) = &mut self.running else { break };
             if std::mem::take(&mut running.held) || running.lines.advance() {
                 match running.take(&mut self.begin, self.began_us) {
-                    Step::Skip => continue,
-                    Step::Gap => return Ok(Item::Gap(Gap { cause: Cause::Vacuumed, bytes: 0, exact: false })),
-                    Step::Line => {}
+                    JournalStep::Skip => continue,
+                    JournalStep::Gap => {
+                        return Ok(SourceItem::Gap(SourceGap { cause: GapCause::Vacuumed, bytes: 0, exact: false }));
+                    }
+                    JournalStep::Line => {}
                 }
                 // The borrow checker wants the line from the field again.
-                return Ok(self.running.as_ref().map_or(Item::Wait, |running| Item::Line(running.line())));
+                return Ok(self.running.as_ref().map_or(SourceItem::Wait, |running| SourceItem::Line(running.line())));
             }
             match running.chunks.feed(&mut running.lines) {
-                Ok(Fed::Some) => running.quiet = 0,
-                Ok(Fed::NotYet) => return Ok(if running.is_at_end() { Item::End } else { Item::Wait }),
-                Ok(Fed::Ended) | Err(_) if running.is_ending() => return Ok(Item::Wait),
-                Ok(Fed::Ended) | Err(_) => return Err(self.stopped()),
+                Ok(ChunkFed::Some) => running.quiet = 0,
+                Ok(ChunkFed::NotYet) => {
+                    return Ok(if running.is_at_end() { SourceItem::End } else { SourceItem::Wait });
+                }
+                Ok(ChunkFed::Ended) | Err(_) if running.is_ending() => return Ok(SourceItem::Wait),
+                Ok(ChunkFed::Ended) | Err(_) => return Err(self.stopped()),
             }
         }
         self.has_more = true;
-        Ok(Item::Wait)
+        Ok(SourceItem::Wait)
     }
 
     /// After [`Item::Wait`]: there is more to read, and only this call has come to its end.
@@ -143,20 +147,20 @@ impl Journal {
     #[must_use]
     pub fn position(&self) -> Option<JournalPosition> {
         match &self.begin {
-            Begin::Start | Begin::Since(_) | Begin::End => None,
-            Begin::After(position) => Some(position.clone()),
+            StartPosition::Start | StartPosition::Since(_) | StartPosition::End => None,
+            StartPosition::After(position) => Some(position.clone()),
         }
     }
 
-    fn start(&self) -> Result<Running, SourceError> {
+    fn start(&self) -> Result<JournalProcess, SourceError> {
         let failed = |error| SourceError::Start { program: self.reader.program.clone(), error };
         let mut command = Command::new(&self.reader.program);
         command.args(["--all", "--output=json", "--quiet", "--no-pager", "--follow", FIELDS]);
         match &self.begin {
-            Begin::Start | Begin::Since(_) => command.arg("--no-tail"),
+            StartPosition::Start | StartPosition::Since(_) => command.arg("--no-tail"),
             // The last entry there is gives its cursor and is not handed out.
-            Begin::End => command.arg("--lines=1"),
-            Begin::After(position) => command.arg("--no-tail").arg(format!("--cursor={}", position.cursor)),
+            StartPosition::End => command.arg("--lines=1"),
+            StartPosition::After(position) => command.arg("--no-tail").arg(format!("--cursor={}", position.cursor)),
         };
         command.args(&self.reader.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
@@ -167,7 +171,7 @@ impl Journal {
         let silent = keep_last(err, &said).map_err(failed)?;
         let chunks = Chunks::of("journal", out).map_err(failed)?;
         let lines = Lines::bounded(ENTRY_BYTES_MAX);
-        Ok(Running { child, chunks, said, silent, lines, again: None, held: false, quiet: 0, ending: 0 })
+        Ok(JournalProcess { child, chunks, said, silent, lines, again: None, held: false, quiet: 0, ending: 0 })
     }
 
     /// Takes the child's body and last words away.
@@ -189,42 +193,42 @@ impl Journal {
     }
 }
 
-impl Running {
+impl JournalProcess {
     /// Decides about the entry read last, and moves the position over it.
-    fn take(&mut self, begin: &mut Begin<JournalPosition>, began_us: Option<u64>) -> Step {
+    fn take(&mut self, begin: &mut StartPosition<JournalPosition>, began_us: Option<u64>) -> JournalStep {
         let line = self.lines.line(None);
         let cursor = journal::cursor(line.bytes);
         let again = match (self.again, &*begin) {
             (Some(again), _) => again,
-            (None, Begin::Start | Begin::Since(_)) => 0,
+            (None, StartPosition::Start | StartPosition::Since(_)) => 0,
             // Where nothing matched before, the first entry that comes is new.
-            (None, Begin::End) if written_us(line.bytes) > began_us => 0,
-            (None, Begin::End) => 1,
-            (None, Begin::After(position)) if cursor == Some(&position.cursor) => position.taken,
-            (None, Begin::After(_)) => {
+            (None, StartPosition::End) if written_us(line.bytes) > began_us => 0,
+            (None, StartPosition::End) => 1,
+            (None, StartPosition::After(position)) if cursor == Some(&position.cursor) => position.taken,
+            (None, StartPosition::After(_)) => {
                 self.again = Some(0);
                 self.held = true;
                 if let Some(cursor) = cursor {
-                    *begin = Begin::After(JournalPosition { cursor: cursor.to_owned(), taken: 0 });
+                    *begin = StartPosition::After(JournalPosition { cursor: cursor.to_owned(), taken: 0 });
                 }
-                return Step::Gap;
+                return JournalStep::Gap;
             }
         };
         self.again = Some(again.saturating_sub(1));
-        if again > 0 && matches!(begin, Begin::After(_)) {
-            return Step::Skip;
+        if again > 0 && matches!(begin, StartPosition::After(_)) {
+            return JournalStep::Skip;
         }
         match (cursor, &mut *begin) {
-            (Some(cursor), Begin::After(position)) => {
+            (Some(cursor), StartPosition::After(position)) => {
                 position.cursor.clear();
                 position.cursor.push_str(cursor);
                 position.taken = 1;
             }
-            (Some(cursor), _) => *begin = Begin::After(JournalPosition { cursor: cursor.to_owned(), taken: 1 }),
-            (None, Begin::After(position)) => position.taken += 1,
+            (Some(cursor), _) => *begin = StartPosition::After(JournalPosition { cursor: cursor.to_owned(), taken: 1 }),
+            (None, StartPosition::After(position)) => position.taken += 1,
             (None, _) => {}
         }
-        if again > 0 || journal::is_own(line.bytes) { Step::Skip } else { Step::Line }
+        if again > 0 || journal::is_own(line.bytes) { JournalStep::Skip } else { JournalStep::Line }
     }
 
     /// Before the first entry nobody knows how much there is to read.
@@ -239,12 +243,12 @@ impl Running {
         self.ending == 1 || (self.ending <= ENDING_POLLS && matches!(self.child.try_wait(), Ok(None)))
     }
 
-    fn line(&self) -> Line<'_> {
+    fn line(&self) -> SourceLine<'_> {
         self.lines.line(None)
     }
 }
 
-impl Drop for Running {
+impl Drop for JournalProcess {
     fn drop(&mut self) {
         // It may have ended by itself; there is nothing to be done about either failure.
         let _gone = self.child.kill();

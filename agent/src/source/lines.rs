@@ -17,7 +17,7 @@ pub(super) const BEFORE_BYTES_MAX: usize = 64;
 
 /// One line without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line<'a> {
+pub struct SourceLine<'a> {
     /// The line without LF or CRLF. Not necessarily UTF-8.
     pub bytes: &'a [u8],
     /// Its number in its file (journal, standard input), from 1.
@@ -143,9 +143,9 @@ impl Lines {
 
     /// The line taken last.
     #[must_use]
-    pub fn line(&self, modified: Option<EventTime>) -> Line<'_> {
+    pub fn line(&self, modified: Option<EventTime>) -> SourceLine<'_> {
         let bytes = &self.buffer[self.taken.clone()];
-        Line { bytes, number: self.number, offset: self.taken_offset, cut: self.cut, modified }
+        SourceLine { bytes, number: self.number, offset: self.taken_offset, cut: self.cut, modified }
     }
 
     /// Gives memory back that an idle source does not need.

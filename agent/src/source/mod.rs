@@ -31,18 +31,18 @@ pub mod tail;
 
 pub use error::SourceError;
 pub use journal::{Journal, JournalPosition};
-pub use lines::Line;
+pub use lines::SourceLine;
 pub use oddline_core::backoff;
 pub use opener::Opener;
 pub use reading::FilePosition;
 pub use stdin::Stdin;
-pub use tail::Tail;
+pub use tail::FileTail;
 
 /// One lineage of lines, with one judged state.
 #[derive(Debug)]
-pub enum Source {
+pub enum LogSource {
     /// A path with its rotated generations.
-    File(Box<Tail>),
+    File(Box<FileTail>),
     /// The journal.
     Journal(Box<Journal>),
     /// A stream.
@@ -51,24 +51,24 @@ pub enum Source {
 
 /// A place in a source: what follows has not been taken. Goes to the state file; variants are only ever appended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Position {
+pub enum SourcePosition {
     /// In a file.
     File(FilePosition),
     /// In the journal.
     Journal(JournalPosition),
 }
 
-impl Source {
+impl LogSource {
     /// A path. A position of another kind of source counts as none.
     #[must_use]
-    pub fn file(path: &Path, begin: Begin<Position>, opener: Opener) -> Self {
-        Self::File(Box::new(Tail::new(
+    pub fn file(path: &Path, begin: StartPosition<SourcePosition>, opener: Opener) -> Self {
+        Self::File(Box::new(FileTail::new(
             path,
             match begin {
-                Begin::Start | Begin::After(Position::Journal(_)) => Begin::Start,
-                Begin::End => Begin::End,
-                Begin::Since(time) => Begin::Since(time),
-                Begin::After(Position::File(position)) => Begin::After(position),
+                StartPosition::Start | StartPosition::After(SourcePosition::Journal(_)) => StartPosition::Start,
+                StartPosition::End => StartPosition::End,
+                StartPosition::Since(time) => StartPosition::Since(time),
+                StartPosition::After(SourcePosition::File(position)) => StartPosition::After(position),
             },
             opener,
         )))
@@ -76,13 +76,15 @@ impl Source {
 
     /// The journal. A position of another kind of source counts as none.
     #[must_use]
-    pub fn journal(reader: journal::Reader, begin: Begin<Position>) -> Self {
+    pub fn journal(reader: journal::JournalCommand, begin: StartPosition<SourcePosition>) -> Self {
         Self::Journal(Box::new(Journal::new(
             reader,
             match begin {
-                Begin::Start | Begin::Since(_) | Begin::After(Position::File(_)) => Begin::Start,
-                Begin::End => Begin::End,
-                Begin::After(Position::Journal(position)) => Begin::After(position),
+                StartPosition::Start | StartPosition::Since(_) | StartPosition::After(SourcePosition::File(_)) => {
+                    StartPosition::Start
+                }
+                StartPosition::End => StartPosition::End,
+                StartPosition::After(SourcePosition::Journal(position)) => StartPosition::After(position),
             },
         )))
     }
@@ -93,7 +95,7 @@ impl Source {
     /// # Errors
     /// When the source cannot be read at the moment; nothing is skipped. Wait longer each time.
     #[expect(clippy::should_implement_trait, reason = "an item borrows the source, which an iterator's cannot")]
-    pub fn next(&mut self) -> Result<Item<'_>, SourceError> {
+    pub fn next(&mut self) -> Result<SourceItem<'_>, SourceError> {
         self.next_at(Instant::now())
     }
 
@@ -101,7 +103,7 @@ impl Source {
     ///
     /// # Errors
     /// As there.
-    pub fn next_at(&mut self, now: Instant) -> Result<Item<'_>, SourceError> {
+    pub fn next_at(&mut self, now: Instant) -> Result<SourceItem<'_>, SourceError> {
         match self {
             Self::File(tail) => tail.next(now),
             Self::Journal(journal) => journal.next(),
@@ -111,10 +113,10 @@ impl Source {
 
     /// After the last item: what was taken, and no more. `None` where there is nothing to go on from.
     #[must_use]
-    pub fn position(&self) -> Option<Position> {
+    pub fn position(&self) -> Option<SourcePosition> {
         match self {
-            Self::File(tail) => tail.position().map(Position::File),
-            Self::Journal(journal) => journal.position().map(Position::Journal),
+            Self::File(tail) => tail.position().map(SourcePosition::File),
+            Self::Journal(journal) => journal.position().map(SourcePosition::Journal),
             Self::Stdin(_) => None,
         }
     }
@@ -150,7 +152,7 @@ impl Source {
 
 /// Where reading begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begin<P> {
+pub enum StartPosition<P> {
     /// With the oldest that the live file or the journal holds.
     Start,
     /// With what is written from now on.
@@ -165,13 +167,13 @@ pub enum Begin<P> {
 /// What a source yields. The source's position moves with each line and gap: whoever stores the position after it has
 /// taken it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Item<'a> {
+pub enum SourceItem<'a> {
     /// What follows is from another file, from its first line on.
     File,
     /// The next line.
-    Line(Line<'a>),
+    Line(SourceLine<'a>),
     /// Something was written that cannot be read any more.
-    Gap(Gap),
+    Gap(SourceGap),
     /// Nothing at the moment, although the source has not been read to its end.
     Wait,
     /// Read to its end, for now.
@@ -182,9 +184,9 @@ pub enum Item<'a> {
 
 /// Bytes that were not read and cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
+pub struct SourceGap {
     /// What happened to them.
-    pub cause: Cause,
+    pub cause: GapCause,
     /// How many are known of.
     pub bytes: u64,
     /// There were no more than these.
@@ -193,7 +195,7 @@ pub struct Gap {
 
 /// What happened to bytes that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum GapCause {
     /// A rotated file was deleted before it was read to its end.
     Deleted,
     /// A rotated file was compressed before it was read to its end.

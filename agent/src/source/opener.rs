@@ -39,7 +39,7 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
 /// The agent's own files: reading them would feed what it finds back to it.
 #[derive(Debug, Clone, Default)]
-pub struct Own {
+pub struct OwnFiles {
     /// Folders; nothing below them is read.
     pub folders: Vec<PathBuf>,
     /// Files, with the numbered ones beside them.
@@ -50,11 +50,11 @@ pub struct Own {
 
 /// Opens log files.
 #[derive(Debug, Clone)]
-pub struct Opener(Option<Arc<Own>>);
+pub struct Opener(Option<Arc<OwnFiles>>);
 
 /// A path as it was found.
 #[derive(Debug)]
-pub struct Found {
+pub struct OpenedPath {
     /// The same file without a link on the way.
     pub path: PathBuf,
     /// What it is.
@@ -63,7 +63,7 @@ pub struct Found {
     makers: Vec<u32>,
 }
 
-impl Found {
+impl OpenedPath {
     /// Whether links were followed.
     #[must_use]
     pub fn is_link(&self) -> bool {
@@ -80,13 +80,13 @@ impl Opener {
 
     /// Follows the links described above, and never to the agent's own files.
     #[must_use]
-    pub fn guarded(own: Own) -> Self {
+    pub fn guarded(own: OwnFiles) -> Self {
         let full = |path: PathBuf| fs::canonicalize(&path).unwrap_or(path);
         let beside = |path: PathBuf| match (path.parent(), path.file_name()) {
             (Some(folder), Some(name)) if folder != Path::new("") => full(folder.to_owned()).join(name),
             _ => full(PathBuf::from(".")).join(path),
         };
-        Self(Some(Arc::new(Own {
+        Self(Some(Arc::new(OwnFiles {
             folders: own.folders.into_iter().map(full).collect(),
             files: own.files.into_iter().map(beside).collect(),
             ids: own.ids,
@@ -117,7 +117,7 @@ impl Opener {
         if !meta.is_file() {
             return Err(SourceError::NotAFile { path: path.to_owned() });
         }
-        let found = Found { meta, ..found };
+        let found = OpenedPath { meta, ..found };
         self.check(path, &found)?;
         Ok(Some((file, found.path)))
     }
@@ -126,7 +126,7 @@ impl Opener {
     ///
     /// # Errors
     /// When it leads through a link that is not followed, to a file of the agent's own, or cannot be looked at.
-    pub fn find(&self, path: &Path) -> Result<Option<Found>, SourceError> {
+    pub fn find(&self, path: &Path) -> Result<Option<OpenedPath>, SourceError> {
         let found = match &self.0 {
             None => follow(path),
             Some(_) => look(path),
@@ -141,7 +141,7 @@ impl Opener {
         }
     }
 
-    fn check(&self, path: &Path, found: &Found) -> Result<(), SourceError> {
+    fn check(&self, path: &Path, found: &OpenedPath) -> Result<(), SourceError> {
         let Some(own) = &self.0 else { return Ok(()) };
         if own.holds(found) {
             return Err(SourceError::Own { path: path.to_owned() });
@@ -155,8 +155,8 @@ impl Opener {
     }
 }
 
-impl Own {
-    fn holds(&self, found: &Found) -> bool {
+impl OwnFiles {
+    fn holds(&self, found: &OpenedPath) -> bool {
         let is_numbered = |file: &PathBuf| {
             let rest = found.path.as_os_str().as_bytes().strip_prefix(file.as_os_str().as_bytes());
             rest.is_some_and(|rest| {
@@ -175,18 +175,18 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 }
 
 /// As the kernel follows it.
-fn follow(path: &Path) -> io::Result<Found> {
-    Ok(Found { meta: fs::metadata(path)?, path: fs::canonicalize(path)?, makers: Vec::new() })
+fn follow(path: &Path) -> io::Result<OpenedPath> {
+    Ok(OpenedPath { meta: fs::metadata(path)?, path: fs::canonicalize(path)?, makers: Vec::new() })
 }
 
 /// Notes each link on the way and who made it. A path without links is the kernel's to walk.
-fn look(path: &Path) -> io::Result<Found> {
+fn look(path: &Path) -> io::Result<OpenedPath> {
     match openat2(CWD, path, LOOK, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-        Ok(file) => Ok(Found { path: path.to_owned(), meta: File::from(file).metadata()?, makers: Vec::new() }),
+        Ok(file) => Ok(OpenedPath { path: path.to_owned(), meta: File::from(file).metadata()?, makers: Vec::new() }),
         Err(error) if is_refused(error) => {
-            let Way { folder, name, path, makers } = Way::walk(path)?;
+            let OpenWay { folder, name, path, makers } = OpenWay::walk(path)?;
             let file = openat(folder, &name, LOOK | OFlags::NOFOLLOW, Mode::empty())?;
-            Ok(Found { path, meta: File::from(file).metadata()?, makers })
+            Ok(OpenedPath { path, meta: File::from(file).metadata()?, makers })
         }
         Err(error) => Err(error.into()),
     }
@@ -201,7 +201,7 @@ fn is_refused(error: Errno) -> bool {
 fn open_plain(path: &Path) -> Result<OwnedFd, Errno> {
     match openat2(CWD, path, READ, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
         Err(Errno::NOSYS | Errno::PERM) => {
-            let way = Way::walk(path)?;
+            let way = OpenWay::walk(path)?;
             if !way.makers.is_empty() {
                 return Err(Errno::LOOP);
             }
@@ -212,14 +212,14 @@ fn open_plain(path: &Path) -> Result<OwnedFd, Errno> {
 }
 
 /// The way to a file, walked part by part.
-struct Way {
+struct OpenWay {
     folder: OwnedFd,
     name: OsString,
     path: PathBuf,
     makers: Vec<u32>,
 }
 
-impl Way {
+impl OpenWay {
     fn walk(path: &Path) -> Result<Self, Errno> {
         let root = || openat(CWD, "/", LOOK | OFlags::DIRECTORY, Mode::empty());
         let mut folder = if path.is_absolute() { root()? } else { openat(CWD, ".", LOOK, Mode::empty())? };
@@ -287,10 +287,10 @@ mod tests {
         fs::write(root.join("a/log"), "x").unwrap();
         std::os::unix::fs::symlink("../a/./log", root.join("a/link")).unwrap();
         for (path, links) in [("a/log", 0), ("a/link", 1)] {
-            let way = Way::walk(&root.join(path)).unwrap();
+            let way = OpenWay::walk(&root.join(path)).unwrap();
             assert_eq!((way.path, way.makers.len()), (root.join("a/log"), links));
             assert_eq!(look(&root.join(path)).unwrap().path, root.join("a/log"));
         }
-        assert!(Way::walk(&root.join("a/log/b")).is_err() && Way::walk(&root.join("none/log")).is_err());
+        assert!(OpenWay::walk(&root.join("a/log/b")).is_err() && OpenWay::walk(&root.join("none/log")).is_err());
     }
 }

@@ -17,20 +17,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::SourceError,
-    generations::After,
-    identity::{FileId, Identity, Print, file_id, print_before},
-    lines::{Line, Lines},
+    generations::GenerationAfter,
+    identity::{FileId, FileIdentity, FilePrint, file_id, print_before},
+    lines::{Lines, SourceLine},
 };
 
 /// A place in a file: the next byte not yet taken. Goes to the state file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilePosition {
-    pub(super) identity: Identity,
+    pub(super) identity: FileIdentity,
     pub(super) offset: u64,
     /// Lines taken of this file.
     pub(super) number: u64,
     /// The bytes that end at `offset`.
-    pub(super) before: Print,
+    pub(super) before: FilePrint,
     /// The size last seen: what is known to be lost when the file is.
     pub(super) bytes_seen: u64,
     modified_ns: u64,
@@ -55,14 +55,14 @@ impl FilePosition {
         OsStr::from_bytes(&self.path).into()
     }
 
-    pub(super) fn after(&self) -> After {
-        After { id: None, modified: UNIX_EPOCH + Duration::from_nanos(self.modified_ns) }
+    pub(super) fn after(&self) -> GenerationAfter {
+        GenerationAfter { id: None, modified: UNIX_EPOCH + Duration::from_nanos(self.modified_ns) }
     }
 }
 
 /// What a look at the open file shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum FileLook {
     /// All that was read is still there.
     Intact,
     /// It was cut, or written anew.
@@ -70,22 +70,22 @@ pub(super) enum Look {
 }
 
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct OpenFile {
     file: File,
     pub path: PathBuf,
     id: FileId,
-    identity: Identity,
+    identity: FileIdentity,
     lines: Lines,
     /// From the position it was opened at; holds until a line is taken.
-    before: (u64, Print),
+    before: (u64, FilePrint),
     bytes: u64,
     modified: SystemTime,
 }
 
-impl Reading {
+impl OpenFile {
     /// From the first byte.
     pub fn from_start(file: File, path: PathBuf) -> Result<Self, SourceError> {
-        Self::with(file, path, Lines::at(0, 0), Print::NONE)
+        Self::with(file, path, Lines::at(0, 0), FilePrint::NONE)
     }
 
     /// From the end of the last complete line.
@@ -97,7 +97,7 @@ impl Reading {
         let mut bytes = vec![0; usize::try_from(size - from).unwrap_or(LINE_BYTES_MAX)];
         file.read_exact_at(&mut bytes, from).map_err(failed)?;
         let end = memchr::memrchr(b'\n', &bytes).map_or(from, |at| from + at as u64 + 1);
-        Self::with(file, path, Lines::at(end, 0), Print::NONE)
+        Self::with(file, path, Lines::at(end, 0), FilePrint::NONE)
     }
 
     /// From a position in what is the same file, or a copy of it.
@@ -108,13 +108,13 @@ impl Reading {
     /// From the end of what is left of a file that was cut back.
     pub fn from_cut(file: File, path: PathBuf, number: u64) -> Result<Self, SourceError> {
         let size = file.metadata().map_err(|error| SourceError::read(&path, error))?.len();
-        Self::with(file, path, Lines::at(size, number), Print::NONE)
+        Self::with(file, path, Lines::at(size, number), FilePrint::NONE)
     }
 
-    fn with(file: File, path: PathBuf, lines: Lines, before: Print) -> Result<Self, SourceError> {
+    fn with(file: File, path: PathBuf, lines: Lines, before: FilePrint) -> Result<Self, SourceError> {
         let look = || {
             let meta = file.metadata()?;
-            Ok((Identity::of(&file, &meta)?, meta.modified()?, meta))
+            Ok((FileIdentity::of(&file, &meta)?, meta.modified()?, meta))
         };
         let (identity, modified, meta) = look().map_err(|error| SourceError::read(&path, error))?;
         let before = (lines.number(), before);
@@ -126,8 +126,8 @@ impl Reading {
         self.id
     }
 
-    pub fn after(&self) -> After {
-        After { id: Some(self.id), modified: self.modified }
+    pub fn after(&self) -> GenerationAfter {
+        GenerationAfter { id: Some(self.id), modified: self.modified }
     }
 
     pub fn is_at_start(&self) -> bool {
@@ -157,7 +157,7 @@ impl Reading {
         self.lines.advance_last()
     }
 
-    pub fn line(&self) -> Line<'_> {
+    pub fn line(&self) -> SourceLine<'_> {
         let since = self.modified.duration_since(UNIX_EPOCH).ok();
         let micros = since.and_then(|d| i64::try_from(d.as_micros()).ok());
         self.lines.line(micros.map(EventTime::from_micros))
@@ -170,24 +170,24 @@ impl Reading {
     }
 
     /// Looks at the file's size and time; when they changed, also at what was read.
-    pub fn look(&mut self) -> Result<Look, SourceError> {
+    pub fn look(&mut self) -> Result<FileLook, SourceError> {
         self.look_at().map_err(|error| SourceError::read(&self.path, error))
     }
 
-    fn look_at(&mut self) -> io::Result<Look> {
+    fn look_at(&mut self) -> io::Result<FileLook> {
         let meta = self.file.metadata()?;
         let modified = meta.modified()?;
         if (meta.len(), modified) == (self.bytes, self.modified) && meta.len() >= self.lines.end() {
-            return Ok(Look::Intact);
+            return Ok(FileLook::Intact);
         }
         if meta.len() < self.lines.end() || !self.is_intact()? {
-            return Ok(Look::Replaced);
+            return Ok(FileLook::Replaced);
         }
         (self.bytes, self.modified) = (meta.len(), modified);
         if !self.identity.head.is_full() {
-            self.identity.head = Print::of_head(&self.file)?;
+            self.identity.head = FilePrint::of_head(&self.file)?;
         }
-        Ok(Look::Intact)
+        Ok(FileLook::Intact)
     }
 
     fn is_intact(&self) -> io::Result<bool> {
@@ -196,7 +196,7 @@ impl Reading {
             && before.is_at(&self.file, self.lines.offset().saturating_sub(before.length()))?)
     }
 
-    fn before(&self) -> Print {
+    fn before(&self) -> FilePrint {
         match self.before {
             (number, before) if number == self.lines.number() => before,
             _ => print_before(self.lines.before()),

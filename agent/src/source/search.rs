@@ -8,13 +8,13 @@ use std::{
 use super::{
     error::SourceError,
     generations::{self, Generation},
-    identity::{Likeness, file_id},
+    identity::{FileMatch, file_id},
     opener::{Opener, is_absent},
     reading::FilePosition,
 };
 
 /// How well it matches, the open file, where it was found.
-pub(super) type Found = (Likeness, File, PathBuf);
+pub(super) type FoundGeneration = (FileMatch, File, PathBuf);
 
 /// The best match for a position, if any will do. What cannot be opened matters only when nothing was found.
 pub(super) fn search(
@@ -23,15 +23,15 @@ pub(super) fn search(
     target: &Path,
     at: &FilePosition,
     replaced: bool,
-) -> Result<Option<Found>, SourceError> {
-    let mut best: Option<Found> = None;
+) -> Result<Option<FoundGeneration>, SourceError> {
+    let mut best: Option<FoundGeneration> = None;
     let mut cut = replaced;
     let mut failed = None;
     let rotated = list(target)?.into_iter().filter(|g| !g.compressed).map(|g| g.path);
     for candidate in [path.to_owned(), at.path()].into_iter().chain(rotated) {
         match compare(opener, &candidate, at, replaced) {
             Ok(Some((likeness, file))) => {
-                cut |= likeness == Likeness::Rewritten;
+                cut |= likeness == FileMatch::Rewritten;
                 if best.as_ref().is_none_or(|(known, ..)| rank(likeness) < rank(*known)) {
                     best = Some((likeness, file, candidate));
                 }
@@ -42,21 +42,21 @@ pub(super) fn search(
     }
     match (best, failed) {
         // A few equal bytes make a copy only beside a file that is known to have been cut.
-        (Some((Likeness::Other, ..)), None) => Ok(None),
-        (Some((Likeness::Similar, ..)), None) if !cut => Ok(None),
-        (None | Some((Likeness::Other | Likeness::Similar, ..)), Some(error)) => Err(error),
+        (Some((FileMatch::Other, ..)), None) => Ok(None),
+        (Some((FileMatch::Similar, ..)), None) if !cut => Ok(None),
+        (None | Some((FileMatch::Other | FileMatch::Similar, ..)), Some(error)) => Err(error),
         (best, _) => Ok(best),
     }
 }
 
-fn rank(likeness: Likeness) -> u8 {
+fn rank(likeness: FileMatch) -> u8 {
     match likeness {
-        Likeness::Same => 0,
-        Likeness::CutBack => 1,
-        Likeness::Copy => 2,
-        Likeness::Similar => 3,
-        Likeness::Rewritten => 4,
-        Likeness::Other => 5,
+        FileMatch::Same => 0,
+        FileMatch::CutBack => 1,
+        FileMatch::Copy => 2,
+        FileMatch::Similar => 3,
+        FileMatch::Rewritten => 4,
+        FileMatch::Other => 5,
     }
 }
 
@@ -65,13 +65,13 @@ fn compare(
     path: &Path,
     at: &FilePosition,
     replaced: bool,
-) -> Result<Option<(Likeness, File)>, SourceError> {
+) -> Result<Option<(FileMatch, File)>, SourceError> {
     let Some((file, _)) = opener.open(path)? else { return Ok(None) };
     let failed = |error| SourceError::read(path, error);
     let meta = file.metadata().map_err(failed)?;
     let likeness = at.identity.compare(&file, &meta, at.offset, at.before).map_err(failed)?;
     let own = replaced && file_id(&meta) == at.identity.id();
-    Ok(Some((if own && likeness == Likeness::Other { Likeness::Rewritten } else { likeness }, file)))
+    Ok(Some((if own && likeness == FileMatch::Other { FileMatch::Rewritten } else { likeness }, file)))
 }
 
 /// The rotated files; none where there is no folder.

@@ -6,8 +6,8 @@ use std::io::Read;
 use oddline_core::limits::LINE_BYTES_MAX;
 
 use super::{
-    Item, SourceError,
-    chunks::{Chunks, Fed},
+    SourceError, SourceItem,
+    chunks::{ChunkFed, Chunks},
     lines::Lines,
 };
 
@@ -33,19 +33,19 @@ impl Stdin {
     /// # Errors
     /// When the stream cannot be read; it is closed then.
     #[expect(clippy::should_implement_trait, reason = "an item borrows the source, which an iterator's cannot")]
-    pub fn next(&mut self) -> Result<Item<'_>, SourceError> {
+    pub fn next(&mut self) -> Result<SourceItem<'_>, SourceError> {
         loop {
             if self.lines.advance() {
                 break;
             }
             match self.chunks.feed(&mut self.lines).map_err(|error| SourceError::Stdin { error })? {
-                Fed::Some => {}
-                Fed::NotYet => return Ok(Item::End),
-                Fed::Ended if self.lines.advance_last() => break,
-                Fed::Ended => return Ok(Item::Closed),
+                ChunkFed::Some => {}
+                ChunkFed::NotYet => return Ok(SourceItem::End),
+                ChunkFed::Ended if self.lines.advance_last() => break,
+                ChunkFed::Ended => return Ok(SourceItem::Closed),
             }
         }
-        Ok(Item::Line(self.lines.line(None)))
+        Ok(SourceItem::Line(self.lines.line(None)))
     }
 }
 
@@ -59,9 +59,9 @@ mod tests {
         let mut found = Vec::new();
         loop {
             match stdin.next().unwrap() {
-                Item::Line(line) => found.push((String::from_utf8(line.bytes.to_vec()).unwrap(), line.number)),
-                Item::Closed => break,
-                Item::End => std::thread::yield_now(),
+                SourceItem::Line(line) => found.push((String::from_utf8(line.bytes.to_vec()).unwrap(), line.number)),
+                SourceItem::Closed => break,
+                SourceItem::End => std::thread::yield_now(),
                 item => panic!("{item:?}"),
             }
         }

@@ -1,6 +1,6 @@
 //! Where was I: one path lineage, read in the order in which it was written. A rotated generation is read to its end
 //! before the next one begins, whether the rotation happened before our eyes or while we were away. What cannot be
-//! read any more is a [`Gap`]. Polls; knows no clock but the time that each call brings.
+//! read any more is a [`SourceGap`]. Polls; knows no clock but the time that each call brings.
 //!
 //! ```text
 //!            appears                 at its end, and a newer one waits
@@ -19,13 +19,13 @@ use std::{
 };
 
 use super::{
-    Begin, Cause, Gap, Item,
+    GapCause, SourceGap, SourceItem, StartPosition,
     error::SourceError,
-    generations::{self, Newer},
-    identity::{FileId, Likeness, file_id},
+    generations::{self, NewerGeneration},
+    identity::{FileId, FileMatch, file_id},
     opener::{Opener, is_absent},
     polls::Polls,
-    reading::{FilePosition, Look, Reading},
+    reading::{FileLook, FilePosition, OpenFile},
     search::{list, search},
 };
 
@@ -40,14 +40,14 @@ const FILLS_MAX: u32 = 16;
 
 /// Reads one path through all its generations.
 #[derive(Debug)]
-pub struct Tail {
+pub struct FileTail {
     path: PathBuf,
     opener: Opener,
     /// Where the path leads, when it last led somewhere: the folder and name of the generations.
     target: PathBuf,
     at: At,
-    left: Option<Left>,
-    gap: Option<Gap>,
+    left: Option<LeftBehind>,
+    gap: Option<SourceGap>,
     file_begins: bool,
     has_more: bool,
     /// How long the open file has been deleted, with nothing more written to it.
@@ -69,7 +69,7 @@ enum At {
         /// It was open until it was cut or written anew.
         replaced: bool,
     },
-    Open(Box<Reading>, Polls),
+    Open(Box<OpenFile>, Polls),
     /// The file was deleted and read to its end. Held open it would keep its place on the disk.
     Closed {
         position: Box<FilePosition>,
@@ -78,28 +78,28 @@ enum At {
 
 /// The generation before the one being read.
 #[derive(Debug)]
-struct Left {
+struct LeftBehind {
     file: File,
     end: u64,
     polls: Polls,
 }
 
-enum Step {
+enum TailStep {
     Line,
     Again,
     Wait,
     End,
 }
 
-impl Tail {
+impl FileTail {
     /// A lineage, to be read from `begin`. Opens nothing yet.
     #[must_use]
-    pub fn new(path: &Path, begin: Begin<FilePosition>, opener: Opener) -> Self {
+    pub fn new(path: &Path, begin: StartPosition<FilePosition>, opener: Opener) -> Self {
         let at = match begin {
-            Begin::Start => At::Nothing { from_end: false, since: None },
-            Begin::End => At::Nothing { from_end: true, since: None },
-            Begin::Since(time) => At::Nothing { from_end: false, since: Some(time) },
-            Begin::After(position) => {
+            StartPosition::Start => At::Nothing { from_end: false, since: None },
+            StartPosition::End => At::Nothing { from_end: true, since: None },
+            StartPosition::Since(time) => At::Nothing { from_end: false, since: Some(time) },
+            StartPosition::After(position) => {
                 At::Lost { position: Box::new(position), polls: Polls::default(), replaced: false }
             }
         };
@@ -120,35 +120,35 @@ impl Tail {
     ///
     /// # Errors
     /// When a file cannot be opened or read, or the folder not listed. Nothing is skipped: call again later.
-    pub fn next(&mut self, now: Instant) -> Result<Item<'_>, SourceError> {
+    pub fn next(&mut self, now: Instant) -> Result<SourceItem<'_>, SourceError> {
         let mut found = false;
         self.has_more = false;
         for _ in 0..FILLS_MAX {
             if let Some(gap) = self.gap.take() {
-                return Ok(Item::Gap(gap));
+                return Ok(SourceItem::Gap(gap));
             }
             if std::mem::take(&mut self.file_begins) {
-                return Ok(Item::File);
+                return Ok(SourceItem::File);
             }
             match self.step(now) {
-                Ok(Step::Again) => {}
-                Ok(Step::Wait) => return Ok(Item::Wait),
-                Ok(Step::End) => return Ok(Item::End),
+                Ok(TailStep::Again) => {}
+                Ok(TailStep::Wait) => return Ok(SourceItem::Wait),
+                Ok(TailStep::End) => return Ok(SourceItem::End),
                 Err(error) => {
                     self.reopen_if(error.is_stale());
                     return Err(error);
                 }
-                Ok(Step::Line) => {
+                Ok(TailStep::Line) => {
                     found = true;
                     break;
                 }
             }
         }
         match &self.at {
-            At::Open(reading, _) if found => Ok(Item::Line(reading.line())),
+            At::Open(reading, _) if found => Ok(SourceItem::Line(reading.line())),
             _ => {
                 self.has_more = true;
-                Ok(Item::Wait)
+                Ok(SourceItem::Wait)
             }
         }
     }
@@ -190,7 +190,7 @@ impl Tail {
         }
     }
 
-    fn step(&mut self, now: Instant) -> Result<Step, SourceError> {
+    fn step(&mut self, now: Instant) -> Result<TailStep, SourceError> {
         let (reading, polls) = match &mut self.at {
             At::Nothing { from_end, since } => {
                 let (from_end, since) = (*from_end, *since);
@@ -201,20 +201,20 @@ impl Tail {
             At::Open(reading, polls) => (reading, polls),
         };
         if reading.advance() {
-            return Ok(Step::Line);
+            return Ok(TailStep::Line);
         }
         // Also in the middle of a backlog: a file that was cut may have grown past the place since.
-        if reading.look()? == Look::Replaced {
+        if reading.look()? == FileLook::Replaced {
             return self.replaced();
         }
         if reading.fill()? == 0 {
             return self.at_end(now);
         }
         (*polls, self.deleted) = (Polls::default(), Polls::default());
-        Ok(Step::Again)
+        Ok(TailStep::Again)
     }
 
-    fn open_first(&mut self, from_end: bool, since: Option<SystemTime>) -> Result<Step, SourceError> {
+    fn open_first(&mut self, from_end: bool, since: Option<SystemTime>) -> Result<TailStep, SourceError> {
         let opened = self.opener.open(&self.path)?;
         if let Some((_, path)) = &opened {
             self.target.clone_from(path);
@@ -227,64 +227,64 @@ impl Tail {
                 return self.follow(&rotated, live, None);
             }
         }
-        let Some((file, path)) = opened else { return Ok(Step::End) };
-        let reading = if from_end { Reading::from_end(file, path)? } else { Reading::from_start(file, path)? };
+        let Some((file, path)) = opened else { return Ok(TailStep::End) };
+        let reading = if from_end { OpenFile::from_end(file, path)? } else { OpenFile::from_start(file, path)? };
         self.file_begins = true;
         self.at = At::Open(Box::new(reading), Polls::default());
-        Ok(Step::Again)
+        Ok(TailStep::Again)
     }
 
     /// The open file has been read to its end: is it still the one at the path?
-    fn at_end(&mut self, now: Instant) -> Result<Step, SourceError> {
+    fn at_end(&mut self, now: Instant) -> Result<TailStep, SourceError> {
         self.gap = self.late(now)?;
         if self.gap.is_some() {
-            return Ok(Step::Again);
+            return Ok(TailStep::Again);
         }
         let live = self.live_id()?;
-        let At::Open(reading, polls) = &mut self.at else { return Ok(Step::Again) };
+        let At::Open(reading, polls) = &mut self.at else { return Ok(TailStep::Again) };
         if live == Some(reading.id()) {
             (*polls, self.deleted) = (Polls::default(), Polls::default());
             reading.rest();
-            return Ok(Step::End);
+            return Ok(TailStep::End);
         }
         let newer = generations::newer(list(&self.target)?, reading.after());
         if live.is_none() && newer.generations.iter().all(|g| g.compressed) {
             // Deleted, or between two renames. The open file can still be read, and is while somebody writes to it.
             reading.rest();
             if !reading.is_deleted() || self.deleted.count(now) <= LATE_POLLS {
-                return Ok(Step::End);
+                return Ok(TailStep::End);
             }
             if reading.advance_last() {
-                return Ok(Step::Line);
+                return Ok(TailStep::Line);
             }
             self.at = At::Closed { position: Box::new(reading.position()) };
-            return Ok(Step::End);
+            return Ok(TailStep::End);
         }
         // Once its successor is rotated too nobody writes to it: a backlog of generations is read without a pause.
         let is_followed = !newer.hole && newer.generations.first().is_some_and(|g| !g.compressed);
         if !is_followed && polls.count(now) <= PATIENCE_POLLS {
             reading.rest();
-            return Ok(Step::Wait);
+            return Ok(TailStep::Wait);
         }
         if reading.advance_last() {
-            return Ok(Step::Line);
+            return Ok(TailStep::Line);
         }
         self.follow(&newer, live, None)
     }
 
     /// A file that was deleted and closed: goes on once there is another.
-    fn reappears(&mut self) -> Result<Step, SourceError> {
-        let At::Closed { position } = &self.at else { return Ok(Step::Again) };
+    fn reappears(&mut self) -> Result<TailStep, SourceError> {
+        let At::Closed { position } = &self.at else { return Ok(TailStep::Again) };
         let newer = generations::newer(list(&self.target)?, position.after());
         let live = self.live_id()?;
         if live.is_none() && newer.generations.iter().all(|g| g.compressed) {
-            return Ok(Step::End);
+            return Ok(TailStep::End);
         }
         self.follow(&newer, live, None)
     }
 
     /// Bytes that came to the generation before after it was left.
-    fn late(&mut self, now: Instant) -> Result<Option<Gap>, SourceError> {
+    fn late(&mut self, now: Instant) -> Result<Option<SourceGap>, SourceError> {
         let Some(left) = &mut self.left else { return Ok(None) };
         let size = left.file.metadata().map_err(|error| SourceError::read(&self.path, error))?.len();
         let bytes = size.saturating_sub(left.end);
@@ -292,11 +292,16 @@ impl Tail {
         if left.polls.count(now) > LATE_POLLS {
             self.left = None;
         }
-        Ok((bytes > 0).then_some(Gap { cause: Cause::Late, bytes, exact: true }))
+        Ok((bytes > 0).then_some(SourceGap { cause: GapCause::Late, bytes, exact: true }))
     }
 
     /// Goes on with the next generation that can be read. `lost` is what is already known to be missing.
-    fn follow(&mut self, newer: &Newer, live: Option<FileId>, lost: Option<Gap>) -> Result<Step, SourceError> {
+    fn follow(
+        &mut self,
+        newer: &NewerGeneration,
+        live: Option<FileId>,
+        lost: Option<SourceGap>,
+    ) -> Result<TailStep, SourceError> {
         let next = newer.generations.iter().position(|g| !g.compressed);
         let (path, id) = match next.map(|at| &newer.generations[at]) {
             Some(generation) => (generation.path.clone(), Some(generation.id)),
@@ -304,21 +309,21 @@ impl Tail {
         };
         let skipped = next.unwrap_or(newer.generations.len()) > 0;
         let gap = lost
-            .or(skipped.then_some(Gap { cause: Cause::Compressed, bytes: 0, exact: false }))
-            .or(newer.hole.then_some(Gap { cause: Cause::Deleted, bytes: 0, exact: false }));
+            .or(skipped.then_some(SourceGap { cause: GapCause::Compressed, bytes: 0, exact: false }))
+            .or(newer.hole.then_some(SourceGap { cause: GapCause::Deleted, bytes: 0, exact: false }));
         let reading = match self.opener.open(&path)? {
-            Some((file, path)) => Reading::from_start(file, path)?,
+            Some((file, path)) => OpenFile::from_start(file, path)?,
             // With nothing to go on with, the loss alone is reported.
             None if id.is_none() => {
                 self.gap = gap;
                 self.at = At::Nothing { from_end: false, since: None };
-                return Ok(Step::Again);
+                return Ok(TailStep::Again);
             }
-            None => return Ok(Step::Wait),
+            None => return Ok(TailStep::Wait),
         };
         if Some(reading.id()) != id {
             // Renamed since it was listed.
-            return Ok(Step::Wait);
+            return Ok(TailStep::Wait);
         }
         if next.is_none() {
             // The generations lie beside the file, not beside the link.
@@ -327,41 +332,41 @@ impl Tail {
         let next = At::Open(Box::new(reading), Polls::default());
         if let At::Open(old, _) = std::mem::replace(&mut self.at, next) {
             let (file, end) = old.into_left();
-            self.left = Some(Left { file, end, polls: Polls::default() });
+            self.left = Some(LeftBehind { file, end, polls: Polls::default() });
         }
         self.gap = gap;
         self.file_begins = true;
-        Ok(Step::Again)
+        Ok(TailStep::Again)
     }
 
     /// The open file does not hold any more what was read of it. Its copy may (copytruncate).
-    fn replaced(&mut self) -> Result<Step, SourceError> {
+    fn replaced(&mut self) -> Result<TailStep, SourceError> {
         if let Some(position) = self.position() {
             let polls = Polls { count: PATIENCE_POLLS, counted_at: None };
             self.at = At::Lost { position: Box::new(position), polls, replaced: true };
         }
-        Ok(Step::Again)
+        Ok(TailStep::Again)
     }
 
     /// Searches the file of the position: at its path, where it was, and among the rotated.
-    fn find(&mut self, now: Instant) -> Result<Step, SourceError> {
+    fn find(&mut self, now: Instant) -> Result<TailStep, SourceError> {
         // What is not there, or may not be followed, leaves the generations where they were.
         if let Ok(Some(found)) = self.opener.find(&self.path) {
             self.target = found.path;
         }
-        let At::Lost { position, polls, replaced } = &mut self.at else { return Ok(Step::Again) };
+        let At::Lost { position, polls, replaced } = &mut self.at else { return Ok(TailStep::Again) };
         let found = search(&self.opener, &self.path, &self.target, position, *replaced)?;
-        let cut = |bytes| Gap { cause: Cause::Truncated, bytes, exact: false };
+        let cut = |bytes| SourceGap { cause: GapCause::Truncated, bytes, exact: false };
         let unread = position.bytes_seen.saturating_sub(position.offset);
         let (reading, gap) = match found {
-            Some((Likeness::CutBack, file, path)) => {
-                (Reading::from_cut(file, path, position.number)?, Some(cut(unread)))
+            Some((FileMatch::CutBack, file, path)) => {
+                (OpenFile::from_cut(file, path, position.number)?, Some(cut(unread)))
             }
-            Some((Likeness::Rewritten, file, path)) => (Reading::from_start(file, path)?, Some(cut(unread))),
-            Some((_, file, path)) => (Reading::from_position(file, path, position)?, None),
-            None if polls.count(now) <= PATIENCE_POLLS => return Ok(Step::Wait),
+            Some((FileMatch::Rewritten, file, path)) => (OpenFile::from_start(file, path)?, Some(cut(unread))),
+            Some((_, file, path)) => (OpenFile::from_position(file, path, position)?, None),
+            None if polls.count(now) <= PATIENCE_POLLS => return Ok(TailStep::Wait),
             None => {
-                let lost = Gap { cause: Cause::Deleted, bytes: unread, exact: false };
+                let lost = SourceGap { cause: GapCause::Deleted, bytes: unread, exact: false };
                 let newer = generations::newer(list(&self.target)?, position.after());
                 let live = self.live_id()?;
                 return self.follow(&newer, live, Some(lost));
@@ -370,7 +375,7 @@ impl Tail {
         self.file_begins = reading.is_at_start();
         self.gap = gap;
         self.at = At::Open(Box::new(reading), Polls::default());
-        Ok(Step::Again)
+        Ok(TailStep::Again)
     }
 
     fn reopen_if(&mut self, stale: bool) {

@@ -11,7 +11,7 @@ pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 
 /// What one transaction changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Commit {
+pub struct StateCommit {
     /// Sources that were read.
     pub sources: Vec<SourceChange>,
     /// Keys of sources that are forgotten.
@@ -46,7 +46,7 @@ pub struct StoredSource {
     pub chunks: Vec<Vec<u8>>,
 }
 
-impl Commit {
+impl StateCommit {
     /// The bytes that its entries take in the spool.
     #[must_use]
     pub fn entry_bytes(&self) -> u64 {

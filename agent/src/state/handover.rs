@@ -2,7 +2,7 @@
 //! that was never shown it would count it as missing: when a sink has taken something, what follows begins an epoch of
 //! its own.
 
-use super::{Commit, State, StateError};
+use super::{StateCommit, StateError, StateFile};
 
 /// The first sequence that a sink was to take, in eight bytes; absent while a broker takes them.
 const SINK_FROM: &str = "sink_from";
@@ -11,7 +11,7 @@ const SINK_FROM: &str = "sink_from";
 ///
 /// # Errors
 /// When the state cannot be read or written.
-pub fn to_sink(state: &mut State) -> Result<(), StateError> {
+pub fn to_sink(state: &mut StateFile) -> Result<(), StateError> {
     if state.value(SINK_FROM)?.is_none() {
         let from = state.first().to_le_bytes().to_vec();
         remember(state, Some(from))?;
@@ -23,7 +23,7 @@ pub fn to_sink(state: &mut State) -> Result<(), StateError> {
 ///
 /// # Errors
 /// When the state cannot be read or written.
-pub fn to_broker(state: &mut State, random: u64) -> Result<(), StateError> {
+pub fn to_broker(state: &mut StateFile, random: u64) -> Result<(), StateError> {
     let Some(from) = state.value(SINK_FROM)? else { return Ok(()) };
     let from = from.try_into().map_or(0, u64::from_le_bytes);
     if state.first() > from {
@@ -32,19 +32,19 @@ pub fn to_broker(state: &mut State, random: u64) -> Result<(), StateError> {
     remember(state, None)
 }
 
-fn remember(state: &mut State, value: Option<Vec<u8>>) -> Result<(), StateError> {
+fn remember(state: &mut StateFile, value: Option<Vec<u8>>) -> Result<(), StateError> {
     let values = vec![(SINK_FROM.to_owned(), value)];
-    state.commit(&Commit { values, ..Commit::default() }).map(drop)
+    state.commit(&StateCommit { values, ..StateCommit::default() }).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with_entries(count: usize) -> (tempfile::TempDir, State) {
+    fn with_entries(count: usize) -> (tempfile::TempDir, StateFile) {
         let dir = tempfile::tempdir().unwrap();
-        let (mut state, _) = State::open(&dir.path().join("state"), 8).unwrap();
-        state.commit(&Commit { entries: vec![b"entry".to_vec(); count], ..Commit::default() }).unwrap();
+        let (mut state, _) = StateFile::open(&dir.path().join("state"), 8).unwrap();
+        state.commit(&StateCommit { entries: vec![b"entry".to_vec(); count], ..StateCommit::default() }).unwrap();
         (dir, state)
     }
 

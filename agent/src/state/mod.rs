@@ -22,10 +22,10 @@ pub mod handover;
 mod recover;
 mod store;
 
-pub use change::{CHUNK_BYTES_MAX, Commit, ENTRY_BYTES_MAX, SourceChange, StoredSource, VALUE_BYTES_MAX};
+pub use change::{CHUNK_BYTES_MAX, ENTRY_BYTES_MAX, SourceChange, StateCommit, StoredSource, VALUE_BYTES_MAX};
 pub use error::StateError;
 
-use store::{Head, Reach, Store, StoreError};
+use store::{SpoolReach, StateStore, StateStoreError, StoreHead};
 
 /// Undelivered bytes at which reading stops: the log files are the buffer then.
 pub const SPOOL_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -36,7 +36,7 @@ const UNSYNCED_BYTES_MAX: u64 = 256 * 1024;
 
 /// How the file was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Opened {
+pub enum OpenedState {
     /// There was none.
     Fresh,
     /// It goes on where it stopped.
@@ -52,39 +52,42 @@ pub enum Opened {
 
 /// The open state file.
 #[derive(Debug)]
-pub struct State {
+pub struct StateFile {
     path: PathBuf,
-    store: Option<Store>,
-    head: Head,
+    store: Option<StateStore>,
+    head: StoreHead,
     /// What is in the file of each chunk.
     written: BTreeMap<(Vec<u8>, u32), u64>,
-    failed: Option<Failed>,
+    failed: Option<FailedCommit>,
     unsynced_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Failed {
+struct FailedCommit {
     number: u64,
     digest: u64,
 }
 
-impl State {
+impl StateFile {
     /// Opens the file, or begins one. `random` becomes the epoch of a new file.
     ///
     /// # Errors
     /// When another process has it open, or the disk fails.
-    pub fn open(path: &Path, random: u64) -> Result<(Self, Opened), StateError> {
+    pub fn open(path: &Path, random: u64) -> Result<(Self, OpenedState), StateError> {
         let failed = |error| named(path, error);
-        let io = |error| named(path, StoreError::Io(error));
+        let io = |error| named(path, StateStoreError::Io(error));
         // Zero is left to those who know no epoch.
         let epoch = (random >> 1).max(1);
         let (opened, (store, head)) = match path.try_exists().map_err(io)? {
-            false => (Opened::Fresh, Store::create(path, epoch, recover::count(path).map_err(io)?).map_err(failed)?),
-            true => match Store::open(path) {
-                Ok(found) => (Opened::Resumed, found),
-                Err(StoreError::Damaged(why)) => {
+            false => (
+                OpenedState::Fresh,
+                StateStore::create(path, epoch, recover::count(path).map_err(io)?).map_err(failed)?,
+            ),
+            true => match StateStore::open(path) {
+                Ok(found) => (OpenedState::Resumed, found),
+                Err(StateStoreError::Damaged(why)) => {
                     let (to, number) = recover::set_aside(path).map_err(io)?;
-                    (Opened::SetAside { to, why }, Store::create(path, epoch, number).map_err(failed)?)
+                    (OpenedState::SetAside { to, why }, StateStore::create(path, epoch, number).map_err(failed)?)
                 }
                 Err(error) => return Err(failed(error)),
             },
@@ -124,7 +127,7 @@ impl State {
     /// # Errors
     /// When the file cannot be read.
     pub fn sources(&mut self) -> Result<Vec<StoredSource>, StateError> {
-        self.with(Store::sources)
+        self.with(StateStore::sources)
     }
 
     /// All sources without their chunks.
@@ -132,7 +135,7 @@ impl State {
     /// # Errors
     /// When the file cannot be read.
     pub fn positions(&mut self) -> Result<Vec<StoredSource>, StateError> {
-        self.with(Store::positions)
+        self.with(StateStore::positions)
     }
 
     /// One source, as committed.
@@ -156,7 +159,7 @@ impl State {
     /// # Errors
     /// When something is too large or the spool full (nothing has changed), or the disk is full or fails: offer the
     /// same commit again.
-    pub fn commit(&mut self, commit: &Commit) -> Result<RangeInclusive<u64>, StateError> {
+    pub fn commit(&mut self, commit: &StateCommit) -> Result<RangeInclusive<u64>, StateError> {
         self.check(commit)?;
         let digest = digest(commit);
         self.with(|_| Ok(()))?;
@@ -185,7 +188,7 @@ impl State {
                 Ok(self.committed(commit))
             }
             Err(error) => {
-                self.failed = Some(Failed { number: head.commits, digest });
+                self.failed = Some(FailedCommit { number: head.commits, digest });
                 // It may have reached the disk all the same. Where that cannot be told now, the next call asks again.
                 if self.with(|_| Ok(())).is_ok() && self.head.commits == head.commits {
                     self.failed = None;
@@ -215,9 +218,9 @@ impl State {
         }
         let bytes = self.with(|store| store.bytes_up_to(up_to))?;
         let unsynced = self.unsynced_bytes + bytes;
-        let reach = if unsynced > UNSYNCED_BYTES_MAX { Reach::Now } else { Reach::WithTheNextCommit };
+        let reach = if unsynced > UNSYNCED_BYTES_MAX { SpoolReach::Now } else { SpoolReach::WithTheNextCommit };
         self.with(|store| store.delete(up_to, reach))?;
-        self.unsynced_bytes = if reach == Reach::Now { 0 } else { unsynced };
+        self.unsynced_bytes = if reach == SpoolReach::Now { 0 } else { unsynced };
         self.head.first = self.head.first.max(up_to + 1);
         self.head.spool_bytes = self.head.spool_bytes.saturating_sub(bytes);
         Ok(())
@@ -265,7 +268,7 @@ impl State {
         self.head.spool_bytes >= SPOOL_BYTES_MAX
     }
 
-    fn check(&self, commit: &Commit) -> Result<(), StateError> {
+    fn check(&self, commit: &StateCommit) -> Result<(), StateError> {
         commit.check_sizes()?;
         let bytes = self.head.spool_bytes;
         // An empty spool takes anything: what it refused would be offered for ever.
@@ -279,7 +282,7 @@ impl State {
     }
 
     /// Remembers what the file holds now.
-    fn committed(&mut self, commit: &Commit) -> RangeInclusive<u64> {
+    fn committed(&mut self, commit: &StateCommit) -> RangeInclusive<u64> {
         for source in &commit.sources {
             for (index, bytes) in &source.chunks {
                 self.written.insert((source.key.clone(), *index), digest(bytes));
@@ -293,11 +296,11 @@ impl State {
     }
 
     /// Opens the file again if need be, and closes it when it fails: after one error the library refuses everything.
-    fn with<T>(&mut self, act: impl FnOnce(&Store) -> Result<T, StoreError>) -> Result<T, StateError> {
+    fn with<T>(&mut self, act: impl FnOnce(&StateStore) -> Result<T, StateStoreError>) -> Result<T, StateError> {
         let store = match self.store.take() {
             Some(store) => store,
             None => {
-                let (store, head) = Store::open(&self.path).map_err(|error| named(&self.path, error))?;
+                let (store, head) = StateStore::open(&self.path).map_err(|error| named(&self.path, error))?;
                 self.head = head;
                 self.unsynced_bytes = 0;
                 store
@@ -311,12 +314,12 @@ impl State {
     }
 }
 
-fn named(path: &Path, error: StoreError) -> StateError {
+fn named(path: &Path, error: StateStoreError) -> StateError {
     let path = path.to_owned();
     match error {
-        StoreError::Busy => StateError::Busy { path },
-        StoreError::Damaged(why) => StateError::Damaged { path, why },
-        StoreError::Io(error) => StateError::Io { path, error },
+        StateStoreError::Busy => StateError::Busy { path },
+        StateStoreError::Damaged(why) => StateError::Damaged { path, why },
+        StateStoreError::Io(error) => StateError::Io { path, error },
     }
 }
 
@@ -334,9 +337,9 @@ mod tests {
     fn an_old_copy_begins_a_new_epoch_with_what_waits() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
-        let (mut state, _) = State::open(&path, 1 << 20).unwrap();
+        let (mut state, _) = StateFile::open(&path, 1 << 20).unwrap();
         let entries = [b"a", b"b", b"c"].map(|e| e.to_vec()).to_vec();
-        state.commit(&Commit { entries, ..Commit::default() }).unwrap();
+        state.commit(&StateCommit { entries, ..StateCommit::default() }).unwrap();
         state.ack(1).unwrap();
         let (epoch, bytes) = (state.epoch(), state.spool_bytes());
         state.renew(7 << 20).unwrap();
@@ -346,17 +349,20 @@ mod tests {
         assert_eq!(state.peek(0, usize::MAX).unwrap(), expected);
         let epoch = state.epoch();
         drop(state);
-        let (mut state, opened) = State::open(&path, 3).unwrap();
-        assert_eq!((opened, state.epoch(), state.last()), (Opened::Resumed, epoch, 2));
-        assert_eq!(state.commit(&Commit { entries: vec![b"d".to_vec()], ..Commit::default() }).unwrap(), 3..=3);
+        let (mut state, opened) = StateFile::open(&path, 3).unwrap();
+        assert_eq!((opened, state.epoch(), state.last()), (OpenedState::Resumed, epoch, 2));
+        assert_eq!(
+            state.commit(&StateCommit { entries: vec![b"d".to_vec()], ..StateCommit::default() }).unwrap(),
+            3..=3
+        );
     }
 
     #[test]
     fn an_empty_spool_takes_what_is_larger_than_it() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut state, _) = State::open(&dir.path().join("state"), 1).unwrap();
+        let (mut state, _) = StateFile::open(&dir.path().join("state"), 1).unwrap();
         let entries = vec![vec![0; ENTRY_BYTES_MAX]; 330];
-        let commit = Commit { entries, ..Commit::default() };
+        let commit = StateCommit { entries, ..StateCommit::default() };
         assert!(commit.entry_bytes() > SPOOL_BYTES_MAX + SPOOL_BYTES_MARGIN);
         assert_eq!(state.commit(&commit).unwrap(), 1..=330);
         assert!(matches!(state.commit(&commit), Err(StateError::SpoolFull { .. })));
@@ -367,18 +373,18 @@ mod tests {
     #[test]
     fn a_commit_that_reached_the_disk_all_the_same_is_not_repeated() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut state, _) = State::open(&dir.path().join("state"), 1).unwrap();
-        let commit = Commit { entries: vec![b"once".to_vec()], ..Commit::default() };
-        let other = Commit { entries: vec![b"other".to_vec()], ..Commit::default() };
+        let (mut state, _) = StateFile::open(&dir.path().join("state"), 1).unwrap();
+        let commit = StateCommit { entries: vec![b"once".to_vec()], ..StateCommit::default() };
+        let other = StateCommit { entries: vec![b"other".to_vec()], ..StateCommit::default() };
         state.commit(&commit).unwrap();
         // As after an error whose outcome could not be told.
-        state.failed = Some(Failed { number: state.head.commits, digest: digest(&commit) });
+        state.failed = Some(FailedCommit { number: state.head.commits, digest: digest(&commit) });
         state.store = None;
         assert!(matches!(state.commit(&other), Err(StateError::Diverged { .. })));
         assert_eq!(state.commit(&commit).unwrap(), 1..=1);
         assert_eq!(state.commit(&other).unwrap(), 2..=2);
         // And as after one that did not reach it.
-        state.failed = Some(Failed { number: state.head.commits + 1, digest: digest(&commit) });
+        state.failed = Some(FailedCommit { number: state.head.commits + 1, digest: digest(&commit) });
         state.store = None;
         assert_eq!(state.commit(&commit).unwrap(), 3..=3);
         assert_eq!(state.peek(1, usize::MAX).unwrap().len(), 3);

@@ -20,7 +20,7 @@ use redb::{
     Builder, Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition,
 };
 
-use super::{Commit, StoredSource};
+use super::{StateCommit, StoredSource};
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const POSITIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("positions");
@@ -35,7 +35,7 @@ const CACHE_BYTES: usize = 512 * 1024;
 
 /// The file cannot be used.
 #[derive(Debug)]
-pub(super) enum StoreError {
+pub(super) enum StateStoreError {
     Busy,
     Damaged(String),
     Io(io::Error),
@@ -43,7 +43,7 @@ pub(super) enum StoreError {
 
 /// What is known of the file without reading it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct StoreHead {
     pub epoch: u64,
     pub set_aside: u64,
     pub commits: u64,
@@ -55,17 +55,17 @@ pub(super) struct Head {
 
 /// When a change must have reached the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum SpoolReach {
     Now,
     WithTheNextCommit,
 }
 
 #[derive(Debug)]
-pub(super) struct Store(Database);
+pub(super) struct StateStore(Database);
 
-impl Store {
+impl StateStore {
     /// Opens a file and checks all of it.
-    pub fn open(path: &Path) -> Result<(Self, Head), StoreError> {
+    pub fn open(path: &Path) -> Result<(Self, StoreHead), StateStoreError> {
         let open = || {
             let database = builder().open(path).map_err(failed)?;
             let head = read_head(&database)?;
@@ -74,26 +74,26 @@ impl Store {
         // The library asserts what no file written by it breaks; whoever else wrote to it must not end the program.
         match catch_unwind(AssertUnwindSafe(open)) {
             Ok(result) => result,
-            Err(_) => Err(StoreError::Damaged("the database library panicked on it".to_owned())),
+            Err(_) => Err(StateStoreError::Damaged("the database library panicked on it".to_owned())),
         }
     }
 
     /// Makes a file that appears under its name only when it is complete.
-    pub fn create(path: &Path, epoch: u64, set_aside: u64) -> Result<(Self, Head), StoreError> {
+    pub fn create(path: &Path, epoch: u64, set_aside: u64) -> Result<(Self, StoreHead), StateStoreError> {
         let unfinished = path.with_added_extension("new");
         match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(StoreError::Io(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(StateStoreError::Io(error)),
             Ok(()) | Err(_) => {}
         }
         // Nobody else may read it: it holds samples of logs.
         let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600).open(&unfinished).map_err(StoreError::Io)?;
+        options.write(true).create_new(true).mode(0o600).open(&unfinished).map_err(StateStoreError::Io)?;
         let database = builder().create(&unfinished).map_err(failed)?;
-        let head = Head { epoch, set_aside, commits: 0, first: 1, last: 0, spool_bytes: 0 };
+        let head = StoreHead { epoch, set_aside, commits: 0, first: 1, last: 0, spool_bytes: 0 };
         let store = Self(database);
-        store.write(&Commit::default(), &head, |_, _, _| false)?;
-        fs::rename(&unfinished, path).map_err(StoreError::Io)?;
-        sync_folder(path).map_err(StoreError::Io)?;
+        store.write(&StateCommit::default(), &head, |_, _, _| false)?;
+        fs::rename(&unfinished, path).map_err(StateStoreError::Io)?;
+        sync_folder(path).map_err(StateStoreError::Io)?;
         Ok((store, head))
     }
 
@@ -101,10 +101,10 @@ impl Store {
     /// are there already are not written again.
     pub fn write(
         &self,
-        commit: &Commit,
-        head: &Head,
+        commit: &StateCommit,
+        head: &StoreHead,
         is_written: impl Fn(&[u8], u32, &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), StateStoreError> {
         let transaction = self.0.begin_write().map_err(failed)?;
         {
             write_meta(&mut transaction.open_table(META).map_err(failed)?, head)?;
@@ -139,9 +139,9 @@ impl Store {
     }
 
     /// Deletes what is acknowledged.
-    pub fn delete(&self, up_to: u64, reach: Reach) -> Result<(), StoreError> {
+    pub fn delete(&self, up_to: u64, reach: SpoolReach) -> Result<(), StateStoreError> {
         let mut transaction = self.0.begin_write().map_err(failed)?;
-        if reach == Reach::WithTheNextCommit {
+        if reach == SpoolReach::WithTheNextCommit {
             transaction.set_durability(Durability::None).map_err(failed)?;
         }
         let mut spool = transaction.open_table(SPOOL).map_err(failed)?;
@@ -151,7 +151,7 @@ impl Store {
     }
 
     /// Puts the entries of the spool under sequences from 1 on. `head` is how it will be afterwards.
-    pub fn renumber(&self, entries: &[(u64, Vec<u8>)], head: &Head) -> Result<(), StoreError> {
+    pub fn renumber(&self, entries: &[(u64, Vec<u8>)], head: &StoreHead) -> Result<(), StateStoreError> {
         let transaction = self.0.begin_write().map_err(failed)?;
         {
             write_meta(&mut transaction.open_table(META).map_err(failed)?, head)?;
@@ -165,7 +165,7 @@ impl Store {
     }
 
     /// Entries from a sequence on: as many as stay within `bytes_max`, but at least one when there is one.
-    pub fn entries(&self, from: u64, bytes_max: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    pub fn entries(&self, from: u64, bytes_max: usize) -> Result<Vec<(u64, Vec<u8>)>, StateStoreError> {
         let spool = self.0.begin_read().map_err(failed)?.open_table(SPOOL).map_err(failed)?;
         let mut found = Vec::new();
         let mut bytes = 0;
@@ -181,7 +181,7 @@ impl Store {
     }
 
     /// Bytes of the entries up to a sequence.
-    pub fn bytes_up_to(&self, up_to: u64) -> Result<u64, StoreError> {
+    pub fn bytes_up_to(&self, up_to: u64) -> Result<u64, StateStoreError> {
         let spool = self.0.begin_read().map_err(failed)?.open_table(SPOOL).map_err(failed)?;
         let mut bytes = 0;
         for entry in spool.range(..=up_to).map_err(failed)? {
@@ -191,14 +191,14 @@ impl Store {
     }
 
     /// All sources, by key.
-    pub fn sources(&self) -> Result<Vec<StoredSource>, StoreError> {
+    pub fn sources(&self) -> Result<Vec<StoredSource>, StateStoreError> {
         let positions = self.positions()?;
         let found = positions.into_iter().map(|source| self.source(&source.key));
         Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     /// The same without their chunks, which are most of it.
-    pub fn positions(&self) -> Result<Vec<StoredSource>, StoreError> {
+    pub fn positions(&self) -> Result<Vec<StoredSource>, StateStoreError> {
         let positions = self.0.begin_read().map_err(failed)?.open_table(POSITIONS).map_err(failed)?;
         let mut found = Vec::new();
         for row in positions.iter().map_err(failed)? {
@@ -210,7 +210,7 @@ impl Store {
     }
 
     /// One of them.
-    pub fn source(&self, key: &[u8]) -> Result<Option<StoredSource>, StoreError> {
+    pub fn source(&self, key: &[u8]) -> Result<Option<StoredSource>, StateStoreError> {
         let transaction = self.0.begin_read().map_err(failed)?;
         let positions = transaction.open_table(POSITIONS).map_err(failed)?;
         let Some(position) = positions.get(key).map_err(failed)?.map(|position| position.value().to_vec()) else {
@@ -225,7 +225,7 @@ impl Store {
     }
 
     /// Shows each chunk, one at a time: all of them are more than may be held at once.
-    pub fn each_chunk(&self, mut show: impl FnMut(&[u8], u32, &[u8])) -> Result<(), StoreError> {
+    pub fn each_chunk(&self, mut show: impl FnMut(&[u8], u32, &[u8])) -> Result<(), StateStoreError> {
         let chunks = self.0.begin_read().map_err(failed)?.open_table(CHUNKS).map_err(failed)?;
         for row in chunks.iter().map_err(failed)? {
             let (key, bytes) = row.map_err(failed)?;
@@ -236,7 +236,7 @@ impl Store {
     }
 
     /// A value by its name.
-    pub fn value(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub fn value(&self, name: &str) -> Result<Option<Vec<u8>>, StateStoreError> {
         let values = self.0.begin_read().map_err(failed)?.open_table(VALUES).map_err(failed)?;
         Ok(values.get(name).map_err(failed)?.map(|value| value.value().to_vec()))
     }
@@ -249,8 +249,8 @@ fn builder() -> Builder {
     builder
 }
 
-fn write_meta(meta: &mut Table<'_, &'static str, u64>, head: &Head) -> Result<(), StoreError> {
-    let Head { epoch, set_aside, commits, first: _, last, spool_bytes: _ } = *head;
+fn write_meta(meta: &mut Table<'_, &'static str, u64>, head: &StoreHead) -> Result<(), StateStoreError> {
+    let StoreHead { epoch, set_aside, commits, first: _, last, spool_bytes: _ } = *head;
     let rows =
         [("format", FORMAT), ("epoch", epoch), ("set_aside", set_aside), ("commits", commits), ("last_sequence", last)];
     for (name, value) in rows {
@@ -259,16 +259,16 @@ fn write_meta(meta: &mut Table<'_, &'static str, u64>, head: &Head) -> Result<()
     Ok(())
 }
 
-fn read_head(database: &Database) -> Result<Head, StoreError> {
+fn read_head(database: &Database) -> Result<StoreHead, StateStoreError> {
     let transaction = database.begin_read().map_err(failed)?;
     let meta = transaction.open_table(META).map_err(failed)?;
     let get = |name: &str| match meta.get(name).map_err(failed)? {
         Some(value) => Ok(value.value()),
-        None => Err(StoreError::Damaged(format!("it does not say its {name}"))),
+        None => Err(StateStoreError::Damaged(format!("it does not say its {name}"))),
     };
     let format = get("format")?;
     if format != FORMAT {
-        return Err(StoreError::Damaged(format!("it is of format {format}, not {FORMAT}")));
+        return Err(StateStoreError::Damaged(format!("it is of format {format}, not {FORMAT}")));
     }
     let last = get("last_sequence")?;
     let spool = transaction.open_table(SPOOL).map_err(failed)?;
@@ -277,14 +277,21 @@ fn read_head(database: &Database) -> Result<Head, StoreError> {
     for (expected, entry) in (first..).zip(spool.iter().map_err(failed)?) {
         let (sequence, entry) = entry.map_err(failed)?;
         if sequence.value() != expected {
-            return Err(StoreError::Damaged(format!("entry {expected} of the spool is missing")));
+            return Err(StateStoreError::Damaged(format!("entry {expected} of the spool is missing")));
         }
         spool_bytes += entry.value().len() as u64;
     }
     if first + spool.len().map_err(failed)? != last + 1 {
-        return Err(StoreError::Damaged(format!("the spool does not end with entry {last}")));
+        return Err(StateStoreError::Damaged(format!("the spool does not end with entry {last}")));
     }
-    Ok(Head { epoch: get("epoch")?, set_aside: get("set_aside")?, commits: get("commits")?, first, last, spool_bytes })
+    Ok(StoreHead {
+        epoch: get("epoch")?,
+        set_aside: get("set_aside")?,
+        commits: get("commits")?,
+        first,
+        last,
+        spool_bytes,
+    })
 }
 
 /// A file name survives a power cut only when its folder was synced.
@@ -295,17 +302,17 @@ pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-fn failed(error: impl Into<redb::Error>) -> StoreError {
+fn failed(error: impl Into<redb::Error>) -> StateStoreError {
     match error.into() {
-        redb::Error::DatabaseAlreadyOpen => StoreError::Busy,
+        redb::Error::DatabaseAlreadyOpen => StateStoreError::Busy,
         // So the library calls a file that is none of its own, and one that ends too early.
         redb::Error::Io(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
-            StoreError::Damaged(error.to_string())
+            StateStoreError::Damaged(error.to_string())
         }
-        redb::Error::Io(error) => StoreError::Io(error),
+        redb::Error::Io(error) => StateStoreError::Io(error),
         error @ (redb::Error::PreviousIo | redb::Error::DatabaseClosed | redb::Error::LockPoisoned(_)) => {
-            StoreError::Io(io::Error::other(error))
+            StateStoreError::Io(io::Error::other(error))
         }
-        error => StoreError::Damaged(error.to_string()),
+        error => StateStoreError::Damaged(error.to_string()),
     }
 }

@@ -14,7 +14,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// When was looked for logs.
 #[derive(Debug, Default)]
-pub struct Appearances {
+pub struct FirstAppearances {
     /// The last look of the life before.
     before: Option<SystemTime>,
     /// The first look of this one.
@@ -27,7 +27,7 @@ pub struct Appearances {
     forgotten: Option<SystemTime>,
 }
 
-impl Appearances {
+impl FirstAppearances {
     /// Of a life that goes on from one whose last look was `before`.
     #[must_use]
     pub fn after(before: Option<SystemTime>) -> Self {
@@ -74,7 +74,7 @@ mod tests {
     fn a_log_is_as_old_as_the_first_look_unless_it_was_left() {
         let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
         let (a, b) = (Path::new("/a"), Path::new("/b"));
-        let mut appearances = Appearances::after(Some(at(50)));
+        let mut appearances = FirstAppearances::after(Some(at(50)));
         appearances.looks(at(100));
         appearances.looks(at(105));
         assert_eq!((appearances.since(a, true), appearances.since(a, false)), (Some(at(49)), Some(at(99))));
@@ -84,6 +84,6 @@ mod tests {
         assert_eq!(appearances.left.len(), LEFT_MAX);
         // Of one whose time is not known any more nothing is read twice.
         assert_eq!(appearances.since(a, false), Some(at(1_298)));
-        assert_eq!((appearances.last(), Appearances::after(None).since(a, true)), (Some(at(105)), None));
+        assert_eq!((appearances.last(), FirstAppearances::after(None).since(a, true)), (Some(at(105)), None));
     }
 }

@@ -8,10 +8,10 @@ use std::{
 
 use oddline_core::wire::ModelId;
 use oddline_detector::InferError;
-use oddline_pipeline::Output;
+use oddline_pipeline::PipelineOutput;
 
 use super::{
-    followed::{Followed, Turn},
+    followed::{FollowedSource, TurnOutcome},
     helper,
     words::does_not_answer,
 };
@@ -21,17 +21,17 @@ use crate::{
 };
 
 /// What a turn on the helper's thread brings back.
-pub struct Back {
+pub struct ReturnedSource {
     /// The source.
-    pub followed: Followed,
+    pub followed: FollowedSource,
     /// What it found.
-    pub out: Output,
+    pub out: PipelineOutput,
     /// What it came to.
-    pub turn: Result<(u64, Turn), InferError>,
+    pub turn: Result<(u64, TurnOutcome), InferError>,
 }
 
 /// What is kept of a source while its turn is under way.
-pub struct Outline {
+pub struct SourceOutline {
     pub key: Vec<u8>,
     pub figures: SourceFigures,
     pub gaps: (u64, u64),
@@ -42,8 +42,8 @@ pub struct Outline {
     paths: Vec<PathBuf>,
 }
 
-impl Outline {
-    pub fn of(followed: &Followed, model: ModelId) -> Self {
+impl SourceOutline {
+    pub fn of(followed: &FollowedSource, model: ModelId) -> Self {
         let paths = followed.paths().map(Path::to_owned).collect();
         let (key, figures, bytes) = (followed.key().to_vec(), followed.figures(), followed.bytes());
         Self { key, figures, gaps: followed.gaps, bytes, model, paths }
@@ -51,15 +51,15 @@ impl Outline {
 }
 
 /// A source whose turn has not come back.
-pub struct Away {
-    pub outline: Outline,
+pub struct HungSource {
+    pub outline: SourceOutline,
     pub why: String,
-    told: Receiver<Back>,
+    told: Receiver<ReturnedSource>,
     mount: Option<PathBuf>,
 }
 
-impl Away {
-    pub fn new(mut outline: Outline, told: Receiver<Back>) -> Self {
+impl HungSource {
+    pub fn new(mut outline: SourceOutline, told: Receiver<ReturnedSource>) -> Self {
         let why = does_not_answer(&outline.figures.name);
         let mount = helper::remote(outline.paths.iter().map(PathBuf::as_path));
         outline.figures.failed = Some(why.clone());
@@ -70,13 +70,13 @@ impl Away {
     ///
     /// # Panics
     /// When the turn panicked: then the reading thread ends as if it had been its own.
-    pub fn back(&self) -> Option<Back> {
+    pub fn back(&self) -> Option<ReturnedSource> {
         returned(&self.told)
     }
 }
 
 /// The files of one configured source, as they are looked for.
-pub struct Look {
+pub struct FolderLook {
     /// Number of the configured source.
     pub at: usize,
     /// It has been looked once.
@@ -89,7 +89,7 @@ pub struct Look {
     forgotten: Vec<PathBuf>,
 }
 
-impl Look {
+impl FolderLook {
     pub fn new(at: usize, discover: Discover) -> Self {
         Self { at, looked: false, discover: Some(discover), told: None, mount: None, forgotten: Vec::new() }
     }
@@ -107,7 +107,7 @@ impl Look {
     /// What a look that hung has found, once it is back.
     ///
     /// # Panics
-    /// As [`Away::back`].
+    /// As [`HungSource::back`].
     pub fn back(&mut self) -> Option<Scan> {
         let (mut discover, scan) = returned(self.told.as_ref()?)?;
         self.told = None;
@@ -127,7 +127,7 @@ impl Look {
 }
 
 /// The remote file system below which these paths lie and that is known to hang.
-pub fn hung<'a>(away: &'a [Away], looks: &'a [Look], paths: &[&Path]) -> Option<&'a Path> {
+pub fn hung<'a>(away: &'a [HungSource], looks: &'a [FolderLook], paths: &[&Path]) -> Option<&'a Path> {
     let mounts = away.iter().filter_map(|away| away.mount.as_deref());
     let mut mounts = mounts.chain(looks.iter().filter_map(|look| look.mount.as_deref()));
     mounts.find(|mount| paths.iter().any(|path| path.starts_with(mount)))

@@ -7,34 +7,34 @@ use std::sync::{
 
 use tokio::sync::{Notify, oneshot};
 
-use super::Active;
-use crate::{figures::Reading, publish::sink::Sink};
+use super::ActiveModel;
+use crate::{figures::AgentFigures, publish::sink::EventOutput};
 
 /// What others want of the thread.
-pub enum Order {
+pub enum WorkerCommand {
     /// Judge with this model from now on; answered when it does.
-    Judge(Box<Active>, oneshot::Sender<Result<(), String>>),
+    Judge(Box<ActiveModel>, oneshot::Sender<Result<(), String>>),
     /// Commit and end.
     Stop,
 }
 
 /// What others see of the thread.
 #[derive(Debug, Clone, Default)]
-pub struct Board {
-    reading: Arc<Mutex<Reading>>,
+pub struct StatusHandle {
+    reading: Arc<Mutex<AgentFigures>>,
     beats: Arc<AtomicU64>,
     stopping: Arc<AtomicBool>,
 }
 
-impl Board {
+impl StatusHandle {
     /// The figures as they were last made.
     #[must_use]
-    pub fn reading(&self) -> Reading {
+    pub fn reading(&self) -> AgentFigures {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Shows new figures.
-    pub fn show(&self, reading: Reading) {
+    pub fn show(&self, reading: AgentFigures) {
         *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = reading;
     }
 
@@ -62,9 +62,9 @@ impl Board {
 }
 
 /// Where events go after a commit.
-pub enum Outlet {
+pub enum EventSink {
     /// The delivery takes them from the spool.
     Delivery(Arc<Notify>),
     /// They are written here.
-    Sink(Box<Sink>),
+    Sink(Box<EventOutput>),
 }

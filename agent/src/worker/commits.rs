@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use oddline_core::event::{ENTRY_BYTES_MAX, Entry, Event, SourceName};
+use oddline_core::event::{ENTRY_BYTES_MAX, Event, SourceName, SpoolEntry};
 
-use super::{Followed, Outlet, Worker, noted::Noted};
-use crate::{clock, events::Told, state::Commit};
+use super::{EventSink, FollowedSource, Worker, noted::StateFlags};
+use crate::{clock, events::LogEvent, state::StateCommit};
 
 /// Without an event what was read is committed after this long: one sync a half minute does not wear out an SD card.
 const COMMIT_EVERY: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ impl Worker {
     }
 
     pub(super) fn commit_if_due(&mut self, now: Instant) {
-        let is_new = self.sources.followed().iter().any(Followed::is_new);
+        let is_new = self.sources.followed().iter().any(FollowedSource::is_new);
         let waits = !self.out.events.is_empty()
             || !self.noted.news(&self.sources).is_empty()
             || is_new
@@ -54,10 +54,10 @@ impl Worker {
 
     /// What has changed since the last one, as much of it as is written at once: a source is in it with its events, or
     /// left with them.
-    pub(super) fn commit(&mut self) -> Commit {
+    pub(super) fn commit(&mut self) -> StateCommit {
         let stamp = self.clock.stamp();
         let entry = |event| {
-            let bytes = postcard::to_stdvec(&Entry { event, stamp }).expect("an event can always be written");
+            let bytes = postcard::to_stdvec(&SpoolEntry { event, stamp }).expect("an event can always be written");
             assert!(bytes.len() <= ENTRY_BYTES_MAX, "the bounds of its parts keep an event within its own");
             bytes
         };
@@ -73,13 +73,13 @@ impl Worker {
         }
         // What is noted speaks of all sources: it comes with the last of them.
         let is_last = self.left.is_empty();
-        let noted = self.noted.news(&self.sources).into_iter().chain(Noted::along(&self.sources));
+        let noted = self.noted.news(&self.sources).into_iter().chain(StateFlags::along(&self.sources));
         let values = noted.filter(|_| is_last).collect();
         let events = std::mem::take(&mut self.out.events);
         let (now, later): (Vec<Event>, Vec<Event>) =
             events.into_iter().partition(|event| !self.left.contains(event.source()));
         self.out.events = later;
-        Commit {
+        StateCommit {
             sources,
             removed: std::mem::take(&mut self.sources.removed),
             entries: now.into_iter().map(entry).collect(),
@@ -90,8 +90,8 @@ impl Worker {
     /// What the last commit held is on the disk.
     pub(super) fn set_committed(&mut self) {
         let left = &self.left;
-        let is_in = |source: &&mut Followed| !left.contains(&SourceName::cut(source.name()));
-        self.sources.each().filter(is_in).for_each(Followed::committed);
+        let is_in = |source: &&mut FollowedSource| !left.contains(&SourceName::cut(source.name()));
+        self.sources.each().filter(is_in).for_each(FollowedSource::committed);
     }
 
     pub(super) fn retry_commit(&mut self, now: Instant) {
@@ -104,7 +104,7 @@ impl Worker {
             Ok(_) => {
                 if self.commit_backoff.failures() > 0 {
                     self.commit_backoff.succeeded();
-                    Told::StateWorks.emit();
+                    LogEvent::StateWorks.emit();
                     self.figures.stopped = None;
                 }
                 self.set_committed();
@@ -113,7 +113,7 @@ impl Worker {
                 self.committed_at = now;
                 self.bytes = 0;
                 self.noted.committed(&commit);
-                if let (Outlet::Delivery(wake), false) = (&self.outlet, commit.entries.is_empty()) {
+                if let (EventSink::Delivery(wake), false) = (&self.outlet, commit.entries.is_empty()) {
                     wake.notify_one();
                 }
             }
@@ -122,7 +122,7 @@ impl Worker {
                 let retry_in = self.commit_backoff.failed(clock::random_u32());
                 self.commit_at = now + retry_in;
                 if is_first {
-                    Told::StateFails { why: error.to_string(), retry_in }.emit();
+                    LogEvent::StateFails { why: error.to_string(), retry_in }.emit();
                 }
                 self.figures.stopped = Some(error.to_string());
                 self.pending = Some(commit);

@@ -29,10 +29,10 @@ const REMOTE: [&str; 16] = [
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
-type Job = Box<dyn FnOnce() + Send>;
+type HelperJob = Box<dyn FnOnce() + Send>;
 
 /// What became of a call.
-pub enum Outcome<T> {
+pub enum HelperOutcome<T> {
     /// It returned.
     Done(T),
     /// It has not yet; what it returns comes here.
@@ -41,7 +41,7 @@ pub enum Outcome<T> {
 
 /// Makes one call at a time.
 pub struct Helper {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<HelperJob>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -62,9 +62,9 @@ impl Helper {
     ///
     /// # Panics
     /// When the call panics, or no thread is ready.
-    pub fn run<T: Send + 'static>(&mut self, call: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
+    pub fn run<T: Send + 'static>(&mut self, call: impl FnOnce() -> T + Send + 'static) -> HelperOutcome<T> {
         let (tell, told) = channel();
-        let job: Job = Box::new(move || {
+        let job: HelperJob = Box::new(move || {
             // Whoever asked may have ended.
             let _: Result<(), _> = tell.send(call());
         });
@@ -75,10 +75,10 @@ impl Helper {
             match told.recv_timeout(SLICE) {
                 Ok(returned) => {
                     self.jobs = Some(jobs);
-                    return Outcome::Done(returned);
+                    return HelperOutcome::Done(returned);
                 }
                 Err(RecvTimeoutError::Timeout) if began.elapsed() < self.patience() => {}
-                Err(RecvTimeoutError::Timeout) => return Outcome::Hangs(told),
+                Err(RecvTimeoutError::Timeout) => return HelperOutcome::Hangs(told),
                 Err(RecvTimeoutError::Disconnected) => panic!("the thread of a call died"),
             }
         }
@@ -90,11 +90,11 @@ impl Helper {
 }
 
 /// Another thread, if there may be one.
-fn thread() -> Option<Sender<Job>> {
+fn thread() -> Option<Sender<HelperJob>> {
     let is_free = |threads: usize| (threads < THREADS_MAX).then_some(threads + 1);
     THREADS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free).ok()?;
-    let counted = Counted;
-    let (jobs, taken) = channel::<Job>();
+    let counted = CountedThread;
+    let (jobs, taken) = channel::<HelperJob>();
     let body = move || {
         let _counted = counted;
         taken.into_iter().for_each(|job| job());
@@ -103,9 +103,9 @@ fn thread() -> Option<Sender<Job>> {
 }
 
 /// Counts a thread off at its end, however it ends.
-struct Counted;
+struct CountedThread;
 
-impl Drop for Counted {
+impl Drop for CountedThread {
     fn drop(&mut self) {
         THREADS.fetch_sub(1, Ordering::Relaxed);
     }
@@ -147,12 +147,12 @@ mod tests {
         let mut helper = Helper::new(stopping);
         let (release, held) = channel::<()>();
         assert!(helper.is_ready());
-        let Outcome::Hangs(told) = helper.run(move || held.recv().is_ok()) else { panic!("it waits for us") };
+        let HelperOutcome::Hangs(told) = helper.run(move || held.recv().is_ok()) else { panic!("it waits for us") };
         assert!(helper.is_ready());
-        assert!(matches!(helper.run(|| 7), Outcome::Done(7)));
+        assert!(matches!(helper.run(|| 7), HelperOutcome::Done(7)));
         release.send(()).unwrap();
         assert!(told.recv().unwrap());
-        assert!(matches!(helper.run(|| 8), Outcome::Done(8)));
+        assert!(matches!(helper.run(|| 8), HelperOutcome::Done(8)));
     }
 
     #[test]

@@ -36,28 +36,28 @@ use oddline_core::{
     id::Epoch,
 };
 use oddline_detector::InferError;
-use oddline_pipeline::Output;
+use oddline_pipeline::PipelineOutput;
 use tokio::sync::oneshot;
 
-use self::noted::Noted;
+use self::noted::StateFlags;
 pub use self::{
-    board::{Board, Order, Outlet},
+    board::{EventSink, StatusHandle, WorkerCommand},
     error::WorkerError,
-    followed::{Active, Followed, Identity, TURN_EVENTS_MAX, Turn},
+    followed::{ActiveModel, FollowedSource, SourceIdentity, TURN_EVENTS_MAX, TurnOutcome},
     noted::BEGAN,
-    sources::{Known, Past, SetupError, Sources, snapshot, stem},
-    stored::{Stored, position, remembered},
+    sources::{FollowedSources, KnownState, PriorState, SetupError, snapshot, stem},
+    stored::{StoredJudging, position, remembered},
     words::cause,
 };
 use crate::{
-    clock::{self, Clock},
-    config::Config,
-    events::Told,
-    figures::Reading,
+    clock::{self, BootClock},
+    config::AgentConfig,
+    events::LogEvent,
+    figures::AgentFigures,
     publish::sink,
     source::backoff::Backoff,
     spool::SharedState,
-    state::{Commit, ENTRY_BYTES_MAX as STATE_ENTRY_BYTES_MAX, SPOOL_BYTES_MARGIN},
+    state::{ENTRY_BYTES_MAX as STATE_ENTRY_BYTES_MAX, SPOOL_BYTES_MARGIN, StateCommit},
 };
 
 /// Events after which a round commits: with the turn under way they stay within what a spool may still take.
@@ -80,19 +80,19 @@ const _: () = assert!(
 /// What the thread needs.
 pub struct Parts {
     /// The configuration.
-    pub config: Config,
+    pub config: AgentConfig,
     /// The state file.
     pub state: SharedState,
     /// What is known of what was read before.
-    pub past: Past,
+    pub past: PriorState,
     /// The model.
-    pub active: Active,
+    pub active: ActiveModel,
     /// Where events go.
-    pub outlet: Outlet,
+    pub outlet: EventSink,
     /// What others see.
-    pub board: Board,
+    pub board: StatusHandle,
     /// What others want.
-    pub orders: Receiver<Order>,
+    pub orders: Receiver<WorkerCommand>,
 }
 
 /// Reads, judges and commits until it is told to stop.
@@ -108,26 +108,26 @@ pub fn run(parts: Parts) -> Result<(), WorkerError> {
             return worker.finish();
         }
         match worker.orders.recv_timeout(wait) {
-            Ok(Order::Judge(active, answer)) => worker.judge_with(*active, answer)?,
-            Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return worker.finish(),
+            Ok(WorkerCommand::Judge(active, answer)) => worker.judge_with(*active, answer)?,
+            Ok(WorkerCommand::Stop) | Err(RecvTimeoutError::Disconnected) => return worker.finish(),
             Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }
 
 struct Worker {
-    sources: Sources,
+    sources: FollowedSources,
     /// Whose turn it is first in the next round.
     next: usize,
     state: SharedState,
-    active: Active,
-    outlet: Outlet,
-    board: Board,
-    orders: Receiver<Order>,
-    clock: Clock,
-    out: Output,
+    active: ActiveModel,
+    outlet: EventSink,
+    board: StatusHandle,
+    orders: Receiver<WorkerCommand>,
+    clock: BootClock,
+    out: PipelineOutput,
     /// Offered to the state and not taken yet; offered again unchanged.
-    pending: Option<Commit>,
+    pending: Option<StateCommit>,
     /// Those that have changed and are in a later commit than the one under way, with their events.
     left: BTreeSet<SourceName>,
     commit_backoff: Backoff,
@@ -138,10 +138,10 @@ struct Worker {
     committed_at: Instant,
     bytes: u64,
     is_full: bool,
-    figures: Reading,
+    figures: AgentFigures,
     figures_at: Option<Instant>,
     judged_before: u64,
-    noted: Noted,
+    noted: StateFlags,
 }
 
 impl Worker {
@@ -149,11 +149,11 @@ impl Worker {
         let Parts { config, state, past, active, outlet, board, orders } = parts;
         let (positions, first, noted) = {
             let mut state = state.lock();
-            (state.positions()?, state.first(), Noted::read(&mut state, past)?)
+            (state.positions()?, state.first(), StateFlags::read(&mut state, past)?)
         };
-        let mut out = Output::default();
-        let known = Known { state: state.clone(), positions, past };
-        let sources = Sources::new(&config, known, &noted, &active, &board, &mut out)?;
+        let mut out = PipelineOutput::default();
+        let known = KnownState { state: state.clone(), positions, past };
+        let sources = FollowedSources::new(&config, known, &noted, &active, &board, &mut out)?;
         let now = Instant::now();
         let backoff = Backoff::new(RETRY.0, RETRY.1);
         let mut worker = Self {
@@ -164,7 +164,7 @@ impl Worker {
             outlet,
             board,
             orders,
-            clock: Clock::of_this_boot(),
+            clock: BootClock::of_this_boot(),
             out,
             pending: None,
             left: BTreeSet::new(),
@@ -176,7 +176,7 @@ impl Worker {
             committed_at: now,
             bytes: 0,
             is_full: false,
-            figures: Reading::default(),
+            figures: AgentFigures::default(),
             figures_at: None,
             judged_before: 0,
             noted,
@@ -225,14 +225,14 @@ impl Worker {
             }
             let at = (first + step) % count;
             let (bytes, turn) = self.sources.turn(at, now, &self.active, &mut self.out)?;
-            if turn == Turn::Hangs {
+            if turn == TurnOutcome::Hangs {
                 // Another round has its numbers.
                 self.next = at;
                 return Ok(true);
             }
             self.next = (at + 1) % count;
             self.bytes += bytes;
-            is_more |= turn == Turn::More;
+            is_more |= turn == TurnOutcome::More;
         }
         Ok(is_more)
     }
@@ -249,7 +249,7 @@ impl Worker {
         };
         if is_full != self.is_full {
             self.is_full = is_full;
-            (if is_full { Told::SpoolFull { bytes } } else { Told::SpoolDrained }).emit();
+            (if is_full { LogEvent::SpoolFull { bytes } } else { LogEvent::SpoolDrained }).emit();
             self.figures.stopped = is_full.then(|| "the spool is full: nothing is delivered".to_owned());
         }
         is_full
@@ -257,7 +257,7 @@ impl Worker {
 
     /// From the spool to the sink, where there is one.
     fn drain(&mut self, now: Instant) {
-        let Outlet::Sink(sink) = &mut self.outlet else { return };
+        let EventSink::Sink(sink) = &mut self.outlet else { return };
         if now < self.sink_at || self.state.lock().last() == self.acked {
             return;
         }
@@ -267,7 +267,7 @@ impl Worker {
                 self.acked = acked;
                 if self.sink_backoff.failures() > 0 {
                     self.sink_backoff.succeeded();
-                    Told::SinkWorks.emit();
+                    LogEvent::SinkWorks.emit();
                 }
             }
             Err(error) => {
@@ -276,13 +276,17 @@ impl Worker {
                 let retry_in = self.sink_backoff.failed(clock::random_u32());
                 self.sink_at = now + retry_in;
                 if is_first {
-                    Told::SinkFails { why: error.to_string(), retry_in }.emit();
+                    LogEvent::SinkFails { why: error.to_string(), retry_in }.emit();
                 }
             }
         }
     }
 
-    fn judge_with(&mut self, active: Active, answer: oneshot::Sender<Result<(), String>>) -> Result<(), WorkerError> {
+    fn judge_with(
+        &mut self,
+        active: ActiveModel,
+        answer: oneshot::Sender<Result<(), String>>,
+    ) -> Result<(), WorkerError> {
         if self.pending.is_some() {
             // What waits to be committed was judged by the model before.
             let _: Result<(), _> = answer.send(Err("the state file cannot be written at the moment".to_owned()));
@@ -293,7 +297,7 @@ impl Worker {
             source.swap(&self.active, &mut self.out)?;
         }
         self.judged_before = self.judged();
-        Told::Model { version: self.active.id.version }.emit();
+        LogEvent::Model { version: self.active.id.version }.emit();
         // Whoever asked may be gone.
         let _: Result<(), _> = answer.send(Ok(()));
         Ok(())
@@ -304,7 +308,7 @@ impl Worker {
         // Nothing was read while one waited.
         loop {
             let commit = self.pending.take().unwrap_or_else(|| self.commit());
-            if self.bytes > 0 || commit != Commit::default() {
+            if self.bytes > 0 || commit != StateCommit::default() {
                 self.state.lock().commit(&commit).map_err(WorkerError::Commit)?;
             }
             if self.left.is_empty() {
@@ -312,7 +316,7 @@ impl Worker {
             }
             self.set_committed();
         }
-        if let Outlet::Delivery(wake) = &self.outlet {
+        if let EventSink::Delivery(wake) = &self.outlet {
             wake.notify_one();
         }
         self.sink_at = now;

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Past, Sources};
-use crate::state::{Commit, State, StateError};
+use super::{FollowedSources, PriorState};
+use crate::state::{StateCommit, StateError, StateFile};
 
 /// Set with the first commit: from then on files that appear are new.
 pub const BEGAN: &str = "began";
@@ -15,20 +15,20 @@ const LOOKED_AT: &str = "looked_at";
 
 /// As it is there.
 #[derive(Debug)]
-pub struct Noted {
+pub struct StateFlags {
     began: bool,
     looked_for: Option<Vec<u8>>,
     looked_at: Option<SystemTime>,
 }
 
-impl Noted {
+impl StateFlags {
     /// # Errors
     /// When the state cannot be read.
-    pub fn read(state: &mut State, past: Past) -> Result<Self, StateError> {
+    pub fn read(state: &mut StateFile, past: PriorState) -> Result<Self, StateError> {
         let micros = |bytes: Vec<u8>| Some(u64::from_le_bytes(bytes.try_into().ok()?));
         let looked_at = state.value(LOOKED_AT)?.and_then(micros);
         Ok(Self {
-            began: past == Past::Known,
+            began: past == PriorState::Known,
             looked_for: state.value(LOOKED_FOR)?,
             looked_at: looked_at.and_then(|micros| UNIX_EPOCH.checked_add(Duration::from_micros(micros))),
         })
@@ -45,14 +45,14 @@ impl Noted {
     }
 
     /// What goes along with every commit and is worth none of its own.
-    pub fn along(sources: &Sources) -> Option<(String, Option<Vec<u8>>)> {
+    pub fn along(sources: &FollowedSources) -> Option<(String, Option<Vec<u8>>)> {
         let since = sources.looked_at()?.duration_since(UNIX_EPOCH).ok()?;
         let micros = u64::try_from(since.as_micros()).ok()?;
         Some((LOOKED_AT.to_owned(), Some(micros.to_le_bytes().to_vec())))
     }
 
     /// What the state does not hold yet; nothing before the files were looked for once.
-    pub fn news(&self, sources: &Sources) -> Vec<(String, Option<Vec<u8>>)> {
+    pub fn news(&self, sources: &FollowedSources) -> Vec<(String, Option<Vec<u8>>)> {
         let Some(looked_for) = sources.looked_for() else { return Vec::new() };
         let began = (!self.began).then(|| (BEGAN.to_owned(), Some(Vec::new())));
         let is_changed = self.looked_for.as_ref() != Some(&looked_for);
@@ -61,7 +61,7 @@ impl Noted {
     }
 
     /// This is in the state now.
-    pub fn committed(&mut self, commit: &Commit) {
+    pub fn committed(&mut self, commit: &StateCommit) {
         self.began |= commit.values.iter().any(|(name, _)| name == BEGAN);
         if let Some((_, value)) = commit.values.iter().find(|(name, _)| name == LOOKED_FOR) {
             self.looked_for.clone_from(value);

@@ -12,34 +12,34 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use oddline_core::event::{Event, Extras, Gap, SourceName, Text};
+use oddline_core::event::{BoundedText, Event, Extras, Gap, SourceName};
 use oddline_detector::InferError;
-use oddline_pipeline::{Output, Treatment};
+use oddline_pipeline::{PipelineOutput, SourceOptions};
 
 use super::{
-    appearances::Appearances,
-    away::{Away, Look},
-    board::Board,
-    followed::{Active, Followed, Identity},
-    helper::{Helper, Outcome},
-    noted::Noted,
+    appearances::FirstAppearances,
+    away::{FolderLook, HungSource},
+    board::StatusHandle,
+    followed::{ActiveModel, FollowedSource, SourceIdentity},
+    helper::{Helper, HelperOutcome},
+    noted::StateFlags,
     stored::position,
     words::does_not_answer,
 };
 use crate::{
-    config::{Config, Destination, First, SourceConfig, What},
-    events::Told,
+    config::{AgentConfig, EventDestination, SourceConfig, SourceKind, StartAt},
+    events::LogEvent,
     figures::SourceFigures,
-    memory::Budget,
-    redact::Rules,
+    memory::MemoryBudget,
+    redact::RedactionRules,
     source::{
-        Begin, Opener, Source, SourceError, Stdin,
+        LogSource, Opener, SourceError, StartPosition, Stdin,
         discover::{Discover, Pattern},
         identity::file_id,
-        opener::Own,
+        opener::OwnFiles,
     },
     spool::SharedState,
-    state::{Opened, State, StateError, StoredSource},
+    state::{OpenedState, StateError, StateFile, StoredSource},
 };
 
 const JOURNAL: &[u8] = b"journal";
@@ -50,7 +50,7 @@ const NO_COMPONENT: &str = "-";
 
 /// What is known of a state file that begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Past {
+pub enum PriorState {
     /// Nothing was read before.
     None,
     /// What was read before is not known any more.
@@ -60,37 +60,37 @@ pub enum Past {
 }
 
 /// What the state knows.
-pub struct Known {
+pub struct KnownState {
     /// The state file: what was learnt of a source is read when it is followed.
     pub state: SharedState,
     /// Its sources, without that.
     pub positions: Vec<StoredSource>,
     /// How it was found.
-    pub past: Past,
+    pub past: PriorState,
 }
 
 /// Every source that is followed.
-pub struct Sources {
+pub struct FollowedSources {
     configs: Vec<SourceConfig>,
     opener: Opener,
     /// Calls to the files' file systems are made through it.
     pub(super) helper: Helper,
     /// One for each configured source that reads files.
-    pub(super) looks: Vec<Look>,
-    common: Common,
+    pub(super) looks: Vec<FolderLook>,
+    common: SharedOptions,
     state: SharedState,
     /// Positions of those in the state that are not followed yet.
     stored: BTreeMap<Vec<u8>, StoredSource>,
-    pub(super) budget: Budget,
+    pub(super) budget: MemoryBudget,
     pub(super) is_full: bool,
-    past: Past,
+    past: PriorState,
     /// Patterns whose files were looked for before.
     looked_for: Vec<Pattern>,
-    pub(super) followed: Vec<Followed>,
+    pub(super) followed: Vec<FollowedSource>,
     /// Those that have not come back from a turn.
-    pub(super) away: Vec<Away>,
+    pub(super) away: Vec<HungSource>,
     pub(super) scanned_at: Option<Instant>,
-    pub(super) appearances: Appearances,
+    pub(super) appearances: FirstAppearances,
     pub(super) complained: BTreeSet<PathBuf>,
     /// Files that match and are not followed.
     pub left_out: usize,
@@ -99,8 +99,8 @@ pub struct Sources {
 }
 
 #[derive(Clone)]
-struct Common {
-    redactor: Arc<Rules>,
+struct SharedOptions {
+    redactor: Arc<RedactionRules>,
     flood_limit: u32,
 }
 
@@ -118,35 +118,35 @@ pub enum SetupError {
     State(#[from] StateError),
 }
 
-impl Sources {
+impl FollowedSources {
     /// The configured sources, as far as the state knows them.
     ///
     /// # Errors
     /// When the model runtime cannot allocate, or standard input cannot be read.
     pub fn new(
-        config: &Config,
-        known: Known,
-        noted: &Noted,
-        active: &Active,
-        board: &Board,
-        out: &mut Output,
+        config: &AgentConfig,
+        known: KnownState,
+        noted: &StateFlags,
+        active: &ActiveModel,
+        board: &StatusHandle,
+        out: &mut PipelineOutput,
     ) -> Result<Self, SetupError> {
         let patterns: Vec<Pattern> = config.sources.iter().flat_map(|source| include(source).to_vec()).collect();
         let opener = Opener::guarded(own(config));
         // A state that does not say it knows the patterns it meets.
         let looked_for = noted.looked_for().and_then(|bytes| read_patterns(&bytes)).unwrap_or(patterns);
         let discover = |(at, source): (usize, &SourceConfig)| match &source.what {
-            What::Files { include, exclude } => {
-                Some(Look::new(at, Discover::new(include.clone(), exclude.clone(), opener.clone())))
+            SourceKind::Files { include, exclude } => {
+                Some(FolderLook::new(at, Discover::new(include.clone(), exclude.clone(), opener.clone())))
             }
-            What::Journal(_) | What::Stdin => None,
+            SourceKind::Journal(_) | SourceKind::Stdin => None,
         };
         let mut sources = Self {
             looks: config.sources.iter().enumerate().filter_map(discover).collect(),
             configs: config.sources.clone(),
             opener,
             helper: Helper::new(board.stopping()),
-            common: Common { redactor: Arc::new(config.redaction), flood_limit: config.flood_limit },
+            common: SharedOptions { redactor: Arc::new(config.redaction), flood_limit: config.flood_limit },
             state: known.state,
             stored: known.positions.into_iter().map(|stored| (stored.key.clone(), stored)).collect(),
             budget: config.memory.clone(),
@@ -156,7 +156,7 @@ impl Sources {
             followed: Vec::new(),
             away: Vec::new(),
             scanned_at: None,
-            appearances: Appearances::after(noted.looked_at()),
+            appearances: FirstAppearances::after(noted.looked_at()),
             complained: BTreeSet::new(),
             left_out: 0,
             removed: Vec::new(),
@@ -167,7 +167,7 @@ impl Sources {
     }
 
     /// All that are followed and can be asked.
-    pub fn each(&mut self) -> impl Iterator<Item = &mut Followed> {
+    pub fn each(&mut self) -> impl Iterator<Item = &mut FollowedSource> {
         self.followed.iter_mut()
     }
 
@@ -188,7 +188,7 @@ impl Sources {
 
     /// All that are followed and can be asked, to look at.
     #[must_use]
-    pub fn followed(&self) -> &[Followed] {
+    pub fn followed(&self) -> &[FollowedSource] {
         &self.followed
     }
 
@@ -200,7 +200,7 @@ impl Sources {
             let name = self.name(look.at);
             SourceFigures { failed: Some(does_not_answer(&name)), name, ..SourceFigures::default() }
         });
-        self.followed.iter().map(Followed::figures).chain(away).chain(looks).collect()
+        self.followed.iter().map(FollowedSource::figures).chain(away).chain(looks).collect()
     }
 
     /// Gaps of all, and their bytes.
@@ -223,25 +223,25 @@ impl Sources {
     /// Whether nothing will ever come again.
     #[must_use]
     pub fn are_closed(&self) -> bool {
-        self.looks.is_empty() && self.away.is_empty() && self.followed.iter().all(Followed::is_closed)
+        self.looks.is_empty() && self.away.is_empty() && self.followed.iter().all(FollowedSource::is_closed)
     }
 
-    fn open_streams(&mut self, active: &Active, out: &mut Output) -> Result<(), SetupError> {
+    fn open_streams(&mut self, active: &ActiveModel, out: &mut PipelineOutput) -> Result<(), SetupError> {
         for config in self.configs.clone() {
             let (key, source) = match &config.what {
-                What::Files { .. } => continue,
-                What::Stdin => (STDIN, Source::Stdin(Stdin::new(std::io::stdin())?)),
-                What::Journal(reader) => {
+                SourceKind::Files { .. } => continue,
+                SourceKind::Stdin => (STDIN, LogSource::Stdin(Stdin::new(std::io::stdin())?)),
+                SourceKind::Journal(reader) => {
                     let known = self.stored.get(JOURNAL).and_then(position);
-                    let begin = known.map_or_else(|| first(config.begin), Begin::After);
-                    (JOURNAL, Source::journal(reader.clone(), begin))
+                    let begin = known.map_or_else(|| first(config.begin), StartPosition::After);
+                    (JOURNAL, LogSource::journal(reader.clone(), begin))
                 }
             };
             let name = String::from_utf8_lossy(key).into_owned();
-            let identity = Identity { key: key.to_vec(), name, path: None };
+            let identity = SourceIdentity { key: key.to_vec(), name, path: None };
             let component = config.component.clone().unwrap_or_else(|| NO_COMPONENT.to_owned());
             self.follow(identity, source, &config, component, active, out)?;
-            if key == JOURNAL && config.begin == First::End {
+            if key == JOURNAL && config.begin == StartAt::End {
                 self.tell_lost("journal", out);
             }
         }
@@ -249,7 +249,7 @@ impl Sources {
     }
 
     /// Files that were followed before, whether they are there or not.
-    fn resume_files(&mut self, active: &Active, out: &mut Output) -> Result<(), SetupError> {
+    fn resume_files(&mut self, active: &ActiveModel, out: &mut PipelineOutput) -> Result<(), SetupError> {
         let keys: Vec<Vec<u8>> = self.stored.keys().filter(|key| key.starts_with(FILE)).cloned().collect();
         let mut others = Vec::new();
         for key in keys {
@@ -266,7 +266,7 @@ impl Sources {
         // These are configured no more. Whoever takes that back within their life finds everything as it was.
         if self.helper.is_ready() {
             let gone = move || others.into_iter().filter(|(_, path)| !path.exists()).map(|(key, _)| key).collect();
-            if let Outcome::Done(gone) = self.helper.run(gone) {
+            if let HelperOutcome::Done(gone) = self.helper.run(gone) {
                 self.removed = gone;
             }
         }
@@ -278,44 +278,44 @@ impl Sources {
         at: usize,
         path: PathBuf,
         is_first: bool,
-        active: &Active,
-        out: &mut Output,
+        active: &ActiveModel,
+        out: &mut PipelineOutput,
     ) -> Result<(), SetupError> {
         let key = [FILE, path.as_os_str().as_bytes()].concat();
         let away = self.away.iter().map(|away| away.outline.key.as_slice());
-        if self.followed.iter().map(Followed::key).chain(away).any(|known| known == key) {
+        if self.followed.iter().map(FollowedSource::key).chain(away).any(|known| known == key) {
             return Ok(());
         }
         let config = self.configs[at].clone();
         let known = self.stored.get(&key).and_then(position);
         let is_new_pattern = !self.looked_for.iter().any(|pattern| pattern.covers(&path));
-        let is_old = is_first && (self.past != Past::Known || is_new_pattern);
+        let is_old = is_first && (self.past != PriorState::Known || is_new_pattern);
         let begin = match known {
-            Some(position) => Begin::After(position),
+            Some(position) => StartPosition::After(position),
             None if is_old => first(config.begin),
             // What appears later is new, all of it, and with it what was rotated before it was looked for.
-            None => self.appearances.since(&path, is_first).map_or(Begin::Start, Begin::Since),
+            None => self.appearances.since(&path, is_first).map_or(StartPosition::Start, StartPosition::Since),
         };
         let name = path.display().to_string();
-        if is_old && config.begin == First::End {
+        if is_old && config.begin == StartAt::End {
             self.tell_lost(&name, out);
         }
-        let source = Source::file(&path, begin, self.opener.clone());
+        let source = LogSource::file(&path, begin, self.opener.clone());
         let component = config.component.clone().unwrap_or_else(|| stem(&path));
-        self.follow(Identity { key, name, path: Some(path) }, source, &config, component, active, out)
+        self.follow(SourceIdentity { key, name, path: Some(path) }, source, &config, component, active, out)
     }
 
     fn follow(
         &mut self,
-        identity: Identity,
-        source: Source,
+        identity: SourceIdentity,
+        source: LogSource,
         config: &SourceConfig,
         component: String,
-        active: &Active,
-        out: &mut Output,
+        active: &ActiveModel,
+        out: &mut PipelineOutput,
     ) -> Result<(), SetupError> {
-        let Common { redactor, flood_limit } = self.common.clone();
-        let treatment = Treatment {
+        let SharedOptions { redactor, flood_limit } = self.common.clone();
+        let treatment = SourceOptions {
             format: config.format.clone(),
             server: config.server.clone(),
             component,
@@ -324,19 +324,20 @@ impl Sources {
             redactor,
             flood_limit,
         };
-        Told::Follows { source: identity.name.clone() }.emit();
+        LogEvent::Follows { source: identity.name.clone() }.emit();
         let stored = match self.stored.remove(&identity.key) {
             Some(_) => self.state.lock().source(&identity.key)?,
             None => None,
         };
-        let followed = Followed::new(identity, source, treatment, active, stored.as_ref(), out)?;
+        let followed = FollowedSource::new(identity, source, treatment, active, stored.as_ref(), out)?;
         Ok(self.take_in(followed, active)?)
     }
 
     /// What was written since a state file that is lost was not read, and nobody knows how much it is.
-    fn tell_lost(&self, source: &str, out: &mut Output) {
-        if self.past == Past::Lost {
-            let cause = Text::cut("the state file was damaged: what was written since it was last used was not read");
+    fn tell_lost(&self, source: &str, out: &mut PipelineOutput) {
+        if self.past == PriorState::Lost {
+            let cause =
+                BoundedText::cut("the state file was damaged: what was written since it was last used was not read");
             let source = SourceName::cut(source);
             out.events.push(Event::Gap(Gap {
                 source,
@@ -353,21 +354,21 @@ impl Sources {
 /// The patterns of a configured source.
 fn include(source: &SourceConfig) -> &[Pattern] {
     match &source.what {
-        What::Files { include, .. } => include,
-        What::Journal(_) | What::Stdin => &[],
+        SourceKind::Files { include, .. } => include,
+        SourceKind::Journal(_) | SourceKind::Stdin => &[],
     }
 }
 
 /// What the agent itself writes.
-fn own(config: &Config) -> Own {
+fn own(config: &AgentConfig) -> OwnFiles {
     let files = match &config.destination {
-        Destination::File(path, _) => vec![path.clone()],
-        Destination::Broker(..) | Destination::Stdout => Vec::new(),
+        EventDestination::File(path, _) => vec![path.clone()],
+        EventDestination::Broker(..) | EventDestination::Stdout => Vec::new(),
     };
     let outputs = [rustix::io::dup(std::io::stdout()), rustix::io::dup(std::io::stderr())];
     let metas = outputs.into_iter().flatten().filter_map(|output| File::from(output).metadata().ok());
     let ids = metas.filter(std::fs::Metadata::is_file).map(|meta| file_id(&meta)).collect();
-    Own { folders: vec![config.state_dir.clone()], files, ids }
+    OwnFiles { folders: vec![config.state_dir.clone()], files, ids }
 }
 
 fn read_patterns(bytes: &[u8]) -> Option<Vec<Pattern>> {
@@ -375,10 +376,10 @@ fn read_patterns(bytes: &[u8]) -> Option<Vec<Pattern>> {
     Some(texts.iter().filter_map(|text| text.parse().ok()).collect())
 }
 
-fn first<P>(begin: First) -> Begin<P> {
+fn first<P>(begin: StartAt) -> StartPosition<P> {
     match begin {
-        First::Start => Begin::Start,
-        First::End => Begin::End,
+        StartAt::Start => StartPosition::Start,
+        StartAt::End => StartPosition::End,
     }
 }
 
@@ -390,8 +391,8 @@ pub fn snapshot(state: &Path, log: &Path) -> Result<StoredSource> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let copy = folder.path().join("state");
     std::fs::copy(state, &copy).with_context(|| format!("cannot read the state file {}", state.display()))?;
-    let (mut opened, how) = State::open(&copy, 0)?;
-    if let Opened::SetAside { why, .. } = how {
+    let (mut opened, how) = StateFile::open(&copy, 0)?;
+    if let OpenedState::SetAside { why, .. } = how {
         bail!("the state file {} is damaged: {why}", state.display());
     }
     let log = std::path::absolute(log)?;

@@ -4,24 +4,24 @@ use oddline_core::{
     sections::{SectionError, SectionWriter, Sections},
     wire::ModelId,
 };
-use oddline_pipeline::{Remembered, Remembers};
+use oddline_pipeline::{PipelineState, PipelineStateRef};
 
-use crate::{events::Told, source::Position, state::StoredSource};
+use crate::{events::LogEvent, source::SourcePosition, state::StoredSource};
 
 /// Tag of the model that judged; those above it are the pipeline's.
 const MODEL: u8 = 1;
 
 /// What the state file holds of a source's judging.
-pub struct Stored {
+pub struct StoredJudging {
     /// The model that judged.
     pub model: ModelId,
     /// What it goes on from.
-    pub remembered: Remembered,
+    pub remembered: PipelineState,
 }
 
-/// The bytes of [`Stored`], written without a copy of it.
+/// The bytes of [`StoredJudging`], written without a copy of it.
 #[must_use]
-pub fn stored_bytes(model: ModelId, remembers: &Remembers<'_>) -> Vec<u8> {
+pub fn stored_bytes(model: ModelId, remembers: &PipelineStateRef<'_>) -> Vec<u8> {
     let mut out = SectionWriter::default();
     out.add(MODEL, &model);
     remembers.write(&mut out);
@@ -30,18 +30,18 @@ pub fn stored_bytes(model: ModelId, remembers: &Remembers<'_>) -> Vec<u8> {
 
 /// What a source goes on from; said and `None` when it cannot be read.
 #[must_use]
-pub fn remembered(stored: &StoredSource, name: &str) -> Option<Stored> {
+pub fn remembered(stored: &StoredSource, name: &str) -> Option<StoredJudging> {
     let bytes = stored.chunks.concat();
-    let read = || -> Result<Stored, SectionError> {
+    let read = || -> Result<StoredJudging, SectionError> {
         let sections = Sections::split(&bytes)?;
-        Ok(Stored { model: sections.need(MODEL)?, remembered: Remembered::read(&sections)? })
+        Ok(StoredJudging { model: sections.need(MODEL)?, remembered: PipelineState::read(&sections)? })
     };
-    read().inspect_err(|why| Told::Forgotten { source: name.to_owned(), why: why.to_string() }.emit()).ok()
+    read().inspect_err(|why| LogEvent::Forgotten { source: name.to_owned(), why: why.to_string() }.emit()).ok()
 }
 
 /// A stored position, when it can be read. What a newer program put behind it is left.
 #[must_use]
-pub fn position(stored: &StoredSource) -> Option<Position> {
+pub fn position(stored: &StoredSource) -> Option<SourcePosition> {
     match postcard::take_from_bytes(&stored.position) {
         Ok((position, _newer)) => Some(position),
         Err(_) => None,

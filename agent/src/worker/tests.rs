@@ -12,7 +12,7 @@ use oddline_core::{id::ModelHash, time::EventTime, wire::ModelId};
 use super::*;
 use crate::{
     config,
-    state::{Opened, State},
+    state::{OpenedState, StateFile},
 };
 
 #[path = "../../../pipeline/src/tests/model.rs"]
@@ -25,12 +25,12 @@ fn worker(folder: &Path, sources: &str) -> Worker {
     let file = folder.join("agent.toml");
     fs::write(&file, format!("name = 'a'\nflood_limit = 100000\n{sources}")).unwrap();
     let config = config::load(&file).unwrap().config;
-    let (mut state, opened) = State::open(&folder.join("state"), 2).unwrap();
-    assert!(!matches!(opened, Opened::SetAside { .. }));
-    let past = if state.value(BEGAN).unwrap().is_some() { Past::Known } else { Past::None };
+    let (mut state, opened) = StateFile::open(&folder.join("state"), 2).unwrap();
+    assert!(!matches!(opened, OpenedState::SetAside { .. }));
+    let past = if state.value(BEGAN).unwrap().is_some() { PriorState::Known } else { PriorState::None };
     let id = ModelId { sha256: ModelHash([1; 32]), version: VERSION };
-    let active = Active { id, model: model::model().clone() };
-    let (outlet, board, orders) = (Outlet::Delivery(Arc::default()), Board::default(), mpsc::channel().1);
+    let active = ActiveModel { id, model: model::model().clone() };
+    let (outlet, board, orders) = (EventSink::Delivery(Arc::default()), StatusHandle::default(), mpsc::channel().1);
     Worker::new(Parts { config, state: SharedState::new(state), past, active, outlet, board, orders }).unwrap()
 }
 
@@ -40,7 +40,7 @@ fn source(files: &Path, begin: &str) -> String {
 
 /// Lines read of each source so far, by the file's name.
 fn lines(worker: &Worker) -> Vec<(String, u64)> {
-    let of = |source: &Followed| {
+    let of = |source: &FollowedSource| {
         let figures = source.figures();
         (figures.name.rsplit('/').next().unwrap().to_owned(), figures.counts.lines)
     };
@@ -111,9 +111,9 @@ fn a_source_that_is_added_later_begins_where_it_says() {
     drop(later);
     fs::write(path("b2.log"), "one\ntwo\n").unwrap();
     // A state from before patterns were kept knows those it meets.
-    let (mut state, _) = State::open(&path("state"), 2).unwrap();
+    let (mut state, _) = StateFile::open(&path("state"), 2).unwrap();
     let values = vec![("looked_for".to_owned(), None)];
-    state.commit(&Commit { values, ..Commit::default() }).unwrap();
+    state.commit(&StateCommit { values, ..StateCommit::default() }).unwrap();
     drop(state);
     fs::write(path("c.log"), "one\ntwo\n").unwrap();
     let all = a + &source(&path("b*.log"), "end") + &source(&path("c.log"), "end");

@@ -7,21 +7,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oddline_core::event::{Event, Extras, SourceFault, SourceName, Text};
+use oddline_core::event::{BoundedText, Event, Extras, SourceFault, SourceName};
 use oddline_detector::InferError;
-use oddline_pipeline::Output;
+use oddline_pipeline::PipelineOutput;
 
 use super::{
     ROUND_EVENTS_MAX,
-    away::{Away, Back, Outline, hung},
-    followed::{Active, Followed, Turn},
-    helper::Outcome,
-    sources::{SetupError, Sources},
+    away::{HungSource, ReturnedSource, SourceOutline, hung},
+    followed::{ActiveModel, FollowedSource, TurnOutcome},
+    helper::HelperOutcome,
+    sources::{FollowedSources, SetupError},
     words::{does_not_answer, hangs},
 };
 use crate::{
     clock,
-    events::Told,
+    events::LogEvent,
     source::discover::{Pattern, Scan},
 };
 
@@ -36,12 +36,12 @@ const LOOKS_HANGING_MAX: usize = 8;
 /// Paths that are complained of in one life: whoever may make files must not fill the log.
 const COMPLAINTS_MAX: usize = 100;
 
-impl Sources {
+impl FollowedSources {
     /// Looks for new files when it is time to, and leaves those that are long gone.
     ///
     /// # Errors
     /// When the model runtime cannot allocate, or the state cannot be read.
-    pub fn look(&mut self, now: Instant, active: &Active, out: &mut Output) -> Result<(), SetupError> {
+    pub fn look(&mut self, now: Instant, active: &ActiveModel, out: &mut PipelineOutput) -> Result<(), SetupError> {
         if self.scanned_at.is_some_and(|at| now.duration_since(at) < SCAN_EVERY) {
             return Ok(());
         }
@@ -54,22 +54,22 @@ impl Sources {
             }
         }
         if is_first && self.left_out > 0 {
-            Told::TooManyFiles { left_out: self.left_out }.emit();
+            LogEvent::TooManyFiles { left_out: self.left_out }.emit();
         }
         self.leave(now);
         Ok(())
     }
 
     /// A look for the files of one configured source, or what one has found that hung until now.
-    fn scan(&mut self, number: usize, out: &mut Output) -> Option<Scan> {
+    fn scan(&mut self, number: usize, out: &mut PipelineOutput) -> Option<Scan> {
         let at = self.looks[number].at;
         if self.looks[number].is_hanging() {
             let scan = self.looks[number].back()?;
             let name = self.name(at);
-            Told::SourceWorks { source: name.clone() }.emit();
+            LogEvent::SourceWorks { source: name.clone() }.emit();
             let fault = SourceFault {
                 source: SourceName::cut(&name),
-                cause: Text::cut(&does_not_answer(&name)),
+                cause: BoundedText::cut(&does_not_answer(&name)),
                 extras: Extras::default(),
             };
             out.events.push(Event::SourceRecovered(fault));
@@ -87,11 +87,11 @@ impl Sources {
             (discover, scan)
         };
         match self.helper.run(scan) {
-            Outcome::Done((discover, scan)) => {
+            HelperOutcome::Done((discover, scan)) => {
                 self.looks[number].discover = Some(discover);
                 Some(scan)
             }
-            Outcome::Hangs(told) => {
+            HelperOutcome::Hangs(told) => {
                 self.looks[number].hangs(told, &places);
                 let name = self.name(at);
                 out.events.push(hangs(&name, &does_not_answer(&name)));
@@ -100,13 +100,20 @@ impl Sources {
         }
     }
 
-    fn found(&mut self, number: usize, scan: Scan, active: &Active, out: &mut Output) -> Result<(), SetupError> {
+    fn found(
+        &mut self,
+        number: usize,
+        scan: Scan,
+        active: &ActiveModel,
+        out: &mut PipelineOutput,
+    ) -> Result<(), SetupError> {
         let is_first = !std::mem::replace(&mut self.looks[number].looked, true);
         let failed = scan.failed.into_iter().map(|(folder, error)| {
-            let told = Told::FolderFails { folder: folder.clone(), why: error.to_string() };
+            let told = LogEvent::FolderFails { folder: folder.clone(), why: error.to_string() };
             (folder, told)
         });
-        let refused = scan.refused.into_iter().map(|(path, error)| (path, Told::FileLeft { why: error.to_string() }));
+        let refused =
+            scan.refused.into_iter().map(|(path, error)| (path, LogEvent::FileLeft { why: error.to_string() }));
         for (path, told) in failed.chain(refused) {
             if self.complained.len() < COMPLAINTS_MAX && self.complained.insert(path) {
                 told.emit();
@@ -134,15 +141,15 @@ impl Sources {
         &mut self,
         at: usize,
         now: Instant,
-        active: &Active,
-        out: &mut Output,
-    ) -> Result<(u64, Turn), InferError> {
+        active: &ActiveModel,
+        out: &mut PipelineOutput,
+    ) -> Result<(u64, TurnOutcome), InferError> {
         let is_full = !self.has_room(at);
         if self.followed[at].path().is_none() {
             return self.followed[at].turn(now, is_full, out);
         }
         if !self.followed[at].is_due(now) {
-            return Ok((0, Turn::Idle));
+            return Ok((0, TurnOutcome::Idle));
         }
         self.ask(at, active, out, move |followed, out| followed.turn(now, is_full, out))
     }
@@ -153,7 +160,7 @@ impl Sources {
     }
 
     /// Follows one from now on, with what memory has room for of what was learnt of it.
-    pub(super) fn take_in(&mut self, mut followed: Followed, active: &Active) -> Result<(), InferError> {
+    pub(super) fn take_in(&mut self, mut followed: FollowedSource, active: &ActiveModel) -> Result<(), InferError> {
         followed.fit(&self.budget, self.bytes(), active)?;
         self.followed.push(followed);
         Ok(())
@@ -162,7 +169,7 @@ impl Sources {
     /// What all of them hold in memory.
     pub(super) fn bytes(&self) -> u64 {
         let away = self.away.iter().map(|away| away.outline.bytes);
-        self.followed.iter().map(Followed::bytes).chain(away).sum()
+        self.followed.iter().map(FollowedSource::bytes).chain(away).sum()
     }
 
     /// Says once that memory is full, and once that a quarter of it is free again.
@@ -171,24 +178,24 @@ impl Sources {
         let bytes = self.bytes();
         if full > 0 && !self.is_full {
             self.is_full = true;
-            Told::MemoryFull { sources: full, bytes }.emit();
+            LogEvent::MemoryFull { sources: full, bytes }.emit();
         } else if self.is_full && full == 0 && bytes <= self.budget.pool() / 4 * 3 {
             self.is_full = false;
-            Told::MemoryFree { bytes }.emit();
+            LogEvent::MemoryFree { bytes }.emit();
         }
     }
 
     /// Looks at what is shown of the files while none is read.
-    pub fn measure(&mut self, now: Instant, active: &Active, out: &mut Output) {
+    pub fn measure(&mut self, now: Instant, active: &ActiveModel, out: &mut PipelineOutput) {
         let mut at = 0;
         while at < self.followed.len() {
-            let measure = move |followed: &mut Followed, _: &mut Output| {
+            let measure = move |followed: &mut FollowedSource, _: &mut PipelineOutput| {
                 followed.measure(now);
-                Ok((0, Turn::Idle))
+                Ok((0, TurnOutcome::Idle))
             };
             let is_file = self.followed[at].path().is_some();
             // One that hangs leaves its number to the next.
-            if !is_file || !matches!(self.ask(at, active, out, measure), Ok((_, Turn::Hangs))) {
+            if !is_file || !matches!(self.ask(at, active, out, measure), Ok((_, TurnOutcome::Hangs))) {
                 at += 1;
             }
         }
@@ -198,37 +205,39 @@ impl Sources {
     fn ask(
         &mut self,
         at: usize,
-        active: &Active,
-        out: &mut Output,
-        question: impl FnOnce(&mut Followed, &mut Output) -> Result<(u64, Turn), InferError> + Send + 'static,
-    ) -> Result<(u64, Turn), InferError> {
+        active: &ActiveModel,
+        out: &mut PipelineOutput,
+        question: impl FnOnce(&mut FollowedSource, &mut PipelineOutput) -> Result<(u64, TurnOutcome), InferError>
+        + Send
+        + 'static,
+    ) -> Result<(u64, TurnOutcome), InferError> {
         if self.is_hung(at, out) {
-            return Ok((0, Turn::Idle));
+            return Ok((0, TurnOutcome::Idle));
         }
         let mut followed = self.followed.remove(at);
-        let outline = Outline::of(&followed, active.id);
+        let outline = SourceOutline::of(&followed, active.id);
         let call = move || {
-            let mut out = Output::default();
+            let mut out = PipelineOutput::default();
             let turn = question(&mut followed, &mut out);
-            Back { followed, out, turn }
+            ReturnedSource { followed, out, turn }
         };
         match self.helper.run(call) {
-            Outcome::Done(Back { followed, out: mut found, turn }) => {
+            HelperOutcome::Done(ReturnedSource { followed, out: mut found, turn }) => {
                 self.followed.insert(at, followed);
                 out.events.append(&mut found.events);
                 turn
             }
-            Outcome::Hangs(told) => {
-                let away = Away::new(outline, told);
+            HelperOutcome::Hangs(told) => {
+                let away = HungSource::new(outline, told);
                 out.events.push(hangs(&away.outline.figures.name, &away.why));
                 self.away.push(away);
-                Ok((0, Turn::Hangs))
+                Ok((0, TurnOutcome::Hangs))
             }
         }
     }
 
     /// Whether one is not to be asked, because what it lies in hangs or no thread is left to ask it on.
-    fn is_hung(&mut self, at: usize, out: &mut Output) -> bool {
+    fn is_hung(&mut self, at: usize, out: &mut PipelineOutput) -> bool {
         let followed = &mut self.followed[at];
         let paths: Vec<&Path> = followed.paths().collect();
         let why = match hung(&self.away, &self.looks, &paths) {
@@ -244,7 +253,7 @@ impl Sources {
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn welcome(&mut self, active: &Active, out: &mut Output) -> Result<u64, InferError> {
+    pub fn welcome(&mut self, active: &ActiveModel, out: &mut PipelineOutput) -> Result<u64, InferError> {
         let mut bytes = 0;
         let mut number = 0;
         while number < self.away.len() && out.events.len() < ROUND_EVENTS_MAX {
@@ -252,8 +261,8 @@ impl Sources {
                 number += 1;
                 continue;
             };
-            let Away { outline, why, .. } = self.away.swap_remove(number);
-            let Back { mut followed, out: mut found, turn } = back;
+            let HungSource { outline, why, .. } = self.away.swap_remove(number);
+            let ReturnedSource { mut followed, out: mut found, turn } = back;
             out.events.append(&mut found.events);
             bytes += turn?.0;
             followed.came_back(&why);
@@ -275,7 +284,7 @@ impl Sources {
             if !followed.is_gone(now, patience) {
                 return true;
             }
-            Told::Leaves { source: followed.name().to_owned(), why }.emit();
+            LogEvent::Leaves { source: followed.name().to_owned(), why }.emit();
             for look in looks.iter_mut() {
                 followed.path().into_iter().for_each(|path| look.forget(path));
             }

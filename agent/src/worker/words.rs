@@ -1,9 +1,9 @@
 //! What is said of a source in which something is wrong: why input is gone, that a file system does not answer.
 
-use oddline_core::event::{Event, Extras, SourceFault, SourceName, Text};
+use oddline_core::event::{BoundedText, Event, Extras, SourceFault, SourceName};
 
 use super::helper::HANGS_AFTER;
-use crate::{events::Told, source::Cause};
+use crate::{events::LogEvent, source::GapCause};
 
 /// What is wrong with what hangs.
 pub fn does_not_answer(what: &str) -> String {
@@ -13,18 +13,22 @@ pub fn does_not_answer(what: &str) -> String {
 /// What is told of a source whose file system does not answer.
 #[must_use]
 pub fn hangs(name: &str, why: &str) -> Event {
-    Told::SourceHangs { why: why.to_owned() }.emit();
-    Event::SourceFailed(SourceFault { source: SourceName::cut(name), cause: Text::cut(why), extras: Extras::default() })
+    LogEvent::SourceHangs { why: why.to_owned() }.emit();
+    Event::SourceFailed(SourceFault {
+        source: SourceName::cut(name),
+        cause: BoundedText::cut(why),
+        extras: Extras::default(),
+    })
 }
 
 /// What happened, in words.
 #[must_use]
-pub fn cause(cause: Cause) -> &'static str {
+pub fn cause(cause: GapCause) -> &'static str {
     match cause {
-        Cause::Deleted => "a rotated file was deleted before it was read to its end",
-        Cause::Compressed => "a rotated file was compressed before it was read to its end",
-        Cause::Truncated => "the file was cut and nothing holds a copy of what it held",
-        Cause::Late => "a rotated file was written to after its successor",
-        Cause::Vacuumed => "the journal no longer holds the entries after the one that was read last",
+        GapCause::Deleted => "a rotated file was deleted before it was read to its end",
+        GapCause::Compressed => "a rotated file was compressed before it was read to its end",
+        GapCause::Truncated => "the file was cut and nothing holds a copy of what it held",
+        GapCause::Late => "a rotated file was written to after its successor",
+        GapCause::Vacuumed => "the journal no longer holds the entries after the one that was read last",
     }
 }

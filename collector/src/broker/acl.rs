@@ -16,17 +16,17 @@
 
 use oddline_core::{
     id::{AgentName, FleetName, IdError, ModelHash},
-    topic::{Channel, Topic},
+    topic::{Channel, MqttTopic},
     wire::{JSON_BYTES_MAX, ROLLOUT_BYTES_MAX},
 };
 
 use oddline_link::client_id;
 
-use crate::fleet::{COLLECTOR, Fleets, WORD_BYTES_MAX};
+use crate::fleet::{COLLECTOR, ServedFleets, WORD_BYTES_MAX};
 
 /// Somebody the broker has let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Who {
+pub enum Principal {
     /// The collector.
     Collector,
     /// An agent, by its certificate, its user name or its client identifier.
@@ -40,7 +40,7 @@ pub enum Who {
 
 /// Why somebody is not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unknown {
+pub enum UnknownName {
     /// A name that no agent can have.
     #[error(transparent)]
     Name(#[from] IdError),
@@ -57,7 +57,7 @@ pub enum Unknown {
 
 /// Why a packet is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
+pub enum AccessDenied {
     /// Not a topic of ours, or a filter with wildcards that is not granted.
     #[error("no topic that may be used here")]
     Topic,
@@ -77,7 +77,7 @@ pub enum Denied {
 
 /// What is done with a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum TopicAccess {
     /// Publishing to it.
     Write,
     /// Getting what is published to it.
@@ -86,71 +86,75 @@ pub enum Access {
 
 /// The table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
+pub struct AccessRules {
     /// The fleets there are.
-    pub fleets: Fleets,
+    pub fleets: ServedFleets,
 }
 
-impl Rules {
+impl AccessRules {
     /// Whether `who` may publish to `topic`, with the retain flag or without.
     ///
     /// # Errors
     /// The reason against it.
-    pub fn publish(&self, who: &Who, topic: &str, retain: bool) -> Result<(), Denied> {
-        let topic: Topic = topic.parse().map_err(|_| Denied::Topic)?;
-        self.allows(who, Access::Write, &topic)?;
-        if retain && !is_retained(&topic) { Err(Denied::Retained) } else { Ok(()) }
+    pub fn publish(&self, who: &Principal, topic: &str, retain: bool) -> Result<(), AccessDenied> {
+        let topic: MqttTopic = topic.parse().map_err(|_| AccessDenied::Topic)?;
+        self.allows(who, TopicAccess::Write, &topic)?;
+        if retain && !is_retained(&topic) { Err(AccessDenied::Retained) } else { Ok(()) }
     }
 
     /// Whether the collector reads so many bytes there.
     ///
     /// # Errors
     /// The bound that is passed.
-    pub fn size(topic: &str, bytes: usize) -> Result<(), Denied> {
-        let max = match topic.parse().map_err(|_| Denied::Topic)? {
-            Topic::Agent(_, _, Channel::Events | Channel::Training) => JSON_BYTES_MAX,
-            Topic::Agent(_, _, Channel::ModelState) => ROLLOUT_BYTES_MAX,
-            Topic::Agent(_, _, Channel::Birth | Channel::Status) => WORD_BYTES_MAX,
+    pub fn size(topic: &str, bytes: usize) -> Result<(), AccessDenied> {
+        let max = match topic.parse().map_err(|_| AccessDenied::Topic)? {
+            MqttTopic::Agent(_, _, Channel::Events | Channel::Training) => JSON_BYTES_MAX,
+            MqttTopic::Agent(_, _, Channel::ModelState) => ROLLOUT_BYTES_MAX,
+            MqttTopic::Agent(_, _, Channel::Birth | Channel::Status) => WORD_BYTES_MAX,
             // What only the collector writes; a packet's own bound counts.
-            Topic::Agent(_, _, Channel::Ack | Channel::ModelDesired) | Topic::Model(..) => usize::MAX,
+            MqttTopic::Agent(_, _, Channel::Ack | Channel::ModelDesired) | MqttTopic::Model(..) => usize::MAX,
         };
-        if bytes <= max { Ok(()) } else { Err(Denied::TooLarge(bytes, max)) }
+        if bytes <= max { Ok(()) } else { Err(AccessDenied::TooLarge(bytes, max)) }
     }
 
     /// Whether `who` may subscribe to `filter`.
     ///
     /// # Errors
     /// The reason against it.
-    pub fn subscribe(&self, who: &Who, filter: &str) -> Result<(), Denied> {
+    pub fn subscribe(&self, who: &Principal, filter: &str) -> Result<(), AccessDenied> {
         if let Ok(topic) = filter.parse() {
-            return self.allows(who, Access::Read, &topic);
+            return self.allows(who, TopicAccess::Read, &topic);
         }
-        if *who == Who::Collector && self.is_collectors_filter(filter) { Ok(()) } else { Err(Denied::Topic) }
+        if *who == Principal::Collector && self.is_collectors_filter(filter) {
+            Ok(())
+        } else {
+            Err(AccessDenied::Topic)
+        }
     }
 
     /// Whether `who` may do this with one topic.
     ///
     /// # Errors
     /// The reason against it.
-    pub fn allows(&self, who: &Who, access: Access, topic: &Topic) -> Result<(), Denied> {
-        let (Topic::Agent(fleet, ..) | Topic::Model(fleet, _)) = topic;
+    pub fn allows(&self, who: &Principal, access: TopicAccess, topic: &MqttTopic) -> Result<(), AccessDenied> {
+        let (MqttTopic::Agent(fleet, ..) | MqttTopic::Model(fleet, _)) = topic;
         if !self.fleets.serves(fleet) {
-            return Err(Denied::Fleet);
+            return Err(AccessDenied::Fleet);
         }
         let granted = match who {
-            Who::Collector => match topic {
-                Topic::Agent(_, _, Channel::ModelDesired) | Topic::Model(..) => true,
-                Topic::Agent(_, _, channel) => (access == Access::Read) == channel.is_from_agent(),
+            Principal::Collector => match topic {
+                MqttTopic::Agent(_, _, Channel::ModelDesired) | MqttTopic::Model(..) => true,
+                MqttTopic::Agent(_, _, channel) => (access == TopicAccess::Read) == channel.is_from_agent(),
             },
-            Who::Agent { .. } => {
-                (access == Access::Write) == is_from_agent(topic)
+            Principal::Agent { .. } => {
+                (access == TopicAccess::Write) == is_from_agent(topic)
                     && match topic {
-                        Topic::Agent(fleet, agent, _) => who.is(fleet, agent),
-                        Topic::Model(fleet, _) => who.is_of(fleet),
+                        MqttTopic::Agent(fleet, agent, _) => who.is(fleet, agent),
+                        MqttTopic::Model(fleet, _) => who.is_of(fleet),
                     }
             }
         };
-        if granted { Ok(()) } else { Err(Denied::Other) }
+        if granted { Ok(()) } else { Err(AccessDenied::Other) }
     }
 
     fn is_collectors_filter(&self, filter: &str) -> bool {
@@ -166,24 +170,24 @@ impl Rules {
 #[must_use]
 pub fn models_of(fleet: &FleetName) -> String {
     let hash = ModelHash([0; 32]);
-    Topic::Model(fleet.clone(), hash).to_string().replace(&hash.to_string(), "+")
+    MqttTopic::Model(fleet.clone(), hash).to_string().replace(&hash.to_string(), "+")
 }
 
 fn channels_collectors_read() -> impl Iterator<Item = Channel> {
     Channel::ALL.into_iter().filter(|channel| channel.is_from_agent() || *channel == Channel::ModelDesired)
 }
 
-impl Who {
+impl Principal {
     /// An agent on this machine, where nobody proves a name: by user name, else by client identifier.
     ///
     /// # Errors
     /// When neither names an agent.
-    pub fn by_word(user: Option<&str>, client_id: &str) -> Result<Self, Unknown> {
+    pub fn by_word(user: Option<&str>, client_id: &str) -> Result<Self, UnknownName> {
         match user {
             Some(user) => Self::by_certificate(user, None),
             None => match client_id::owner(client_id) {
                 Some((fleet, name)) => Ok(Self::Agent { name, fleet: Some(fleet) }),
-                None => Err(Unknown::Nameless),
+                None => Err(UnknownName::Nameless),
             },
         }
     }
@@ -192,9 +196,9 @@ impl Who {
     ///
     /// # Errors
     /// When either is no name of ours.
-    pub fn by_certificate(common_name: &str, organization: Option<&str>) -> Result<Self, Unknown> {
+    pub fn by_certificate(common_name: &str, organization: Option<&str>) -> Result<Self, UnknownName> {
         if common_name == COLLECTOR {
-            return Err(Unknown::Reserved);
+            return Err(UnknownName::Reserved);
         }
         let fleet = organization.map(str::parse).transpose()?;
         Ok(Self::Agent { name: common_name.parse()?, fleet })
@@ -205,13 +209,13 @@ impl Who {
     ///
     /// # Errors
     /// When it is another's.
-    pub fn may_be_client(&self, client_id: &str, fleets: &Fleets) -> Result<(), Unknown> {
+    pub fn may_be_client(&self, client_id: &str, fleets: &ServedFleets) -> Result<(), UnknownName> {
         let own = match self {
             Self::Collector => client_id.starts_with(COLLECTOR),
             Self::Agent { .. } => client_id::owner(client_id)
                 .is_some_and(|(its_fleet, its_name)| self.is(&its_fleet, &its_name) && fleets.serves(&its_fleet)),
         };
-        if own { Ok(()) } else { Err(Unknown::ClientId(client_id[..client_id.floor_char_boundary(80)].to_owned())) }
+        if own { Ok(()) } else { Err(UnknownName::ClientId(client_id[..client_id.floor_char_boundary(80)].to_owned())) }
     }
 
     /// Whether this is that agent.
@@ -231,17 +235,17 @@ impl Who {
     }
 }
 
-const fn is_from_agent(topic: &Topic) -> bool {
+const fn is_from_agent(topic: &MqttTopic) -> bool {
     match topic {
-        Topic::Agent(_, _, channel) => channel.is_from_agent(),
-        Topic::Model(..) => false,
+        MqttTopic::Agent(_, _, channel) => channel.is_from_agent(),
+        MqttTopic::Model(..) => false,
     }
 }
 
-const fn is_retained(topic: &Topic) -> bool {
+const fn is_retained(topic: &MqttTopic) -> bool {
     match topic {
-        Topic::Agent(_, _, channel) => channel.is_retained(),
-        Topic::Model(..) => true,
+        MqttTopic::Agent(_, _, channel) => channel.is_retained(),
+        MqttTopic::Model(..) => true,
     }
 }
 
@@ -251,16 +255,16 @@ mod tests {
 
     use super::*;
 
-    fn agent(name: &str, fleet: Option<&str>) -> Who {
-        Who::by_certificate(name, fleet).unwrap()
+    fn agent(name: &str, fleet: Option<&str>) -> Principal {
+        Principal::by_certificate(name, fleet).unwrap()
     }
 
-    fn every() -> Rules {
-        Rules { fleets: Fleets::Every }
+    fn every() -> AccessRules {
+        AccessRules { fleets: ServedFleets::Every }
     }
 
-    fn only(fleets: &[&str]) -> Rules {
-        Rules { fleets: Fleets::Only(fleets.iter().map(|f| f.parse().unwrap()).collect()) }
+    fn only(fleets: &[&str]) -> AccessRules {
+        AccessRules { fleets: ServedFleets::Only(fleets.iter().map(|f| f.parse().unwrap()).collect()) }
     }
 
     #[test]
@@ -279,9 +283,9 @@ mod tests {
             let own = format!("oddline/v1/home/pi/{channel}");
             assert_eq!(rules.publish(&pi, &own, false).is_ok(), agent_writes, "{own}");
             assert_eq!(rules.subscribe(&pi, &own).is_ok(), !agent_writes, "{own}");
-            assert_eq!(rules.publish(&Who::Collector, &own, false).is_ok(), !agent_writes, "{own}");
+            assert_eq!(rules.publish(&Principal::Collector, &own, false).is_ok(), !agent_writes, "{own}");
             let collector_reads = agent_writes || channel == "model/desired";
-            assert_eq!(rules.subscribe(&Who::Collector, &own).is_ok(), collector_reads, "{own}");
+            assert_eq!(rules.subscribe(&Principal::Collector, &own).is_ok(), collector_reads, "{own}");
             for others in [format!("oddline/v1/home/web/{channel}"), format!("oddline/v1/shop/pi/{channel}")] {
                 assert!(rules.publish(&pi, &others, false).is_err(), "{others}");
                 assert!(rules.subscribe(&pi, &others).is_err(), "{others}");
@@ -289,9 +293,9 @@ mod tests {
         }
         let model = format!("oddline/v1/home/_models/{}", "ab".repeat(32));
         assert_eq!(rules.subscribe(&pi, &model), Ok(()));
-        assert_eq!(rules.publish(&pi, &model, true), Err(Denied::Other));
-        assert_eq!(rules.publish(&Who::Collector, &model, true), Ok(()));
-        assert_eq!(rules.subscribe(&Who::Collector, &model), Ok(()));
+        assert_eq!(rules.publish(&pi, &model, true), Err(AccessDenied::Other));
+        assert_eq!(rules.publish(&Principal::Collector, &model, true), Ok(()));
+        assert_eq!(rules.subscribe(&Principal::Collector, &model), Ok(()));
     }
 
     #[test]
@@ -300,24 +304,24 @@ mod tests {
         for filter in
             ["#", "+", "oddline/#", "oddline/v1/home/pi/#", "oddline/v1/home/pi/+", "oddline/v1/home/+/ack", "$SYS/#"]
         {
-            for who in [Who::Collector, agent("pi", None), Who::by_word(None, "oddline_home_pi").unwrap()] {
-                assert_eq!(rules.subscribe(&who, filter), Err(Denied::Topic), "{who:?} {filter}");
+            for who in [Principal::Collector, agent("pi", None), Principal::by_word(None, "oddline_home_pi").unwrap()] {
+                assert_eq!(rules.subscribe(&who, filter), Err(AccessDenied::Topic), "{who:?} {filter}");
             }
         }
         let home = "home".parse().unwrap();
         for channel in Channel::ALL {
             for filter in [channel.of_fleet(&home), channel.of_all()] {
                 let granted = channel.is_from_agent() || channel == Channel::ModelDesired;
-                assert_eq!(rules.subscribe(&Who::Collector, &filter).is_ok(), granted, "{filter}");
+                assert_eq!(rules.subscribe(&Principal::Collector, &filter).is_ok(), granted, "{filter}");
                 assert!(rules.subscribe(&agent("pi", None), &filter).is_err(), "{filter}");
             }
-            assert!(rules.subscribe(&Who::Collector, &channel.of_fleet(&"shop".parse().unwrap())).is_err());
+            assert!(rules.subscribe(&Principal::Collector, &channel.of_fleet(&"shop".parse().unwrap())).is_err());
         }
         assert_eq!(models_of(&home), "oddline/v1/home/_models/+");
-        assert_eq!(rules.subscribe(&Who::Collector, &models_of(&home)), Ok(()));
-        assert!(rules.subscribe(&Who::Collector, &models_of(&"shop".parse().unwrap())).is_err());
+        assert_eq!(rules.subscribe(&Principal::Collector, &models_of(&home)), Ok(()));
+        assert!(rules.subscribe(&Principal::Collector, &models_of(&"shop".parse().unwrap())).is_err());
         assert!(rules.subscribe(&agent("pi", None), &models_of(&home)).is_err());
-        assert!(rules.subscribe(&Who::Collector, "$share/all/oddline/v1/home/+/events").is_err());
+        assert!(rules.subscribe(&Principal::Collector, "$share/all/oddline/v1/home/+/events").is_err());
     }
 
     #[test]
@@ -325,7 +329,7 @@ mod tests {
         let pi = agent("pi", Some("home"));
         for channel in Channel::ALL.into_iter().filter(|c| c.is_from_agent()) {
             let topic = format!("oddline/v1/home/pi/{}", channel.as_str());
-            let wanted = if channel.is_retained() { Ok(()) } else { Err(Denied::Retained) };
+            let wanted = if channel.is_retained() { Ok(()) } else { Err(AccessDenied::Retained) };
             assert_eq!(every().publish(&pi, &topic, true), wanted, "{topic}");
         }
     }
@@ -334,40 +338,40 @@ mod tests {
     fn no_more_is_taken_than_is_read() {
         for (channel, max) in [("events", 256), ("training", 256), ("birth", 64), ("status", 64), ("model/state", 16)] {
             let topic = format!("oddline/v1/home/pi/{channel}");
-            assert_eq!(Rules::size(&topic, max * 1024), Ok(()), "{channel}");
-            assert!(matches!(Rules::size(&topic, max * 1024 + 1), Err(Denied::TooLarge(..))), "{channel}");
+            assert_eq!(AccessRules::size(&topic, max * 1024), Ok(()), "{channel}");
+            assert!(matches!(AccessRules::size(&topic, max * 1024 + 1), Err(AccessDenied::TooLarge(..))), "{channel}");
         }
-        assert_eq!(Rules::size("elsewhere", 1), Err(Denied::Topic));
+        assert_eq!(AccessRules::size("elsewhere", 1), Err(AccessDenied::Topic));
     }
 
     #[test]
     fn a_certificate_that_names_its_fleet_is_of_no_other() {
         let pi = agent("pi", Some("home"));
         assert_eq!(every().publish(&pi, "oddline/v1/home/pi/events", false), Ok(()));
-        assert_eq!(every().publish(&pi, "oddline/v1/shop/pi/events", false), Err(Denied::Other));
+        assert_eq!(every().publish(&pi, "oddline/v1/shop/pi/events", false), Err(AccessDenied::Other));
         let models = |fleet: &str| format!("oddline/v1/{fleet}/_models/{}", ModelHash([1; 32]));
         assert_eq!(every().subscribe(&pi, &models("home")), Ok(()));
-        assert_eq!(every().subscribe(&pi, &models("shop")), Err(Denied::Other));
+        assert_eq!(every().subscribe(&pi, &models("shop")), Err(AccessDenied::Other));
     }
 
     #[test]
     fn names_are_checked_at_the_door() {
-        assert_eq!(Who::by_certificate("collector", None), Err(Unknown::Reserved));
-        assert_eq!(Who::by_word(Some("collector"), "x"), Err(Unknown::Reserved));
-        assert_eq!(Who::by_word(None, "mosquitto-sub"), Err(Unknown::Nameless));
-        assert_eq!(Who::by_word(None, "oddline_home"), Err(Unknown::Nameless));
+        assert_eq!(Principal::by_certificate("collector", None), Err(UnknownName::Reserved));
+        assert_eq!(Principal::by_word(Some("collector"), "x"), Err(UnknownName::Reserved));
+        assert_eq!(Principal::by_word(None, "mosquitto-sub"), Err(UnknownName::Nameless));
+        assert_eq!(Principal::by_word(None, "oddline_home"), Err(UnknownName::Nameless));
         for bad in ["", "a/b", "+", "#", "Pi", "pi_4"] {
-            assert!(matches!(Who::by_certificate(bad, None), Err(Unknown::Name(_))), "{bad}");
-            assert!(Who::by_certificate("pi", Some(bad)).is_err(), "{bad}");
+            assert!(matches!(Principal::by_certificate(bad, None), Err(UnknownName::Name(_))), "{bad}");
+            assert!(Principal::by_certificate("pi", Some(bad)).is_err(), "{bad}");
         }
-        let by_id = Who::by_word(None, "oddline_home_pi-4").unwrap();
+        let by_id = Principal::by_word(None, "oddline_home_pi-4").unwrap();
         assert_eq!(every().publish(&by_id, "oddline/v1/home/pi-4/events", false), Ok(()));
-        assert_eq!(every().publish(&by_id, "oddline/v1/home/pi/events", false), Err(Denied::Other));
+        assert_eq!(every().publish(&by_id, "oddline/v1/home/pi/events", false), Err(AccessDenied::Other));
     }
 
     #[test]
     fn nobody_takes_anothers_client_identifier() {
-        let (pi, fleets) = (agent("pi", None), Fleets::Only(["home".parse().unwrap()].into()));
+        let (pi, fleets) = (agent("pi", None), ServedFleets::Only(["home".parse().unwrap()].into()));
         let home_pi = agent("pi", Some("home"));
         for (who, id, fine) in [
             (&pi, "", false),
@@ -380,27 +384,28 @@ mod tests {
             (&pi, "web", false),
             (&pi, "collector", false),
             (&home_pi, "oddline_home_pi", true),
-            (&Who::Collector, "collector-1", true),
-            (&Who::Collector, "oddline_home_pi", false),
+            (&Principal::Collector, "collector-1", true),
+            (&Principal::Collector, "oddline_home_pi", false),
         ] {
             assert_eq!(who.may_be_client(id, &fleets).is_ok(), fine, "{who:?} {id}");
         }
-        assert!(home_pi.may_be_client("oddline_shop_pi", &Fleets::Every).is_err());
+        assert!(home_pi.may_be_client("oddline_shop_pi", &ServedFleets::Every).is_err());
     }
 
     fn name() -> impl Strategy<Value = String> {
         "[a-c-]{1,4}"
     }
 
-    fn topic() -> impl Strategy<Value = Topic> {
+    fn topic() -> impl Strategy<Value = MqttTopic> {
         let channel = proptest::sample::select(Channel::ALL.to_vec());
         prop_oneof![
-            (name(), name(), channel).prop_map(|(fleet, agent, c)| Topic::Agent(
+            (name(), name(), channel).prop_map(|(fleet, agent, c)| MqttTopic::Agent(
                 fleet.parse().unwrap(),
                 agent.parse().unwrap(),
                 c
             )),
-            (name(), any::<[u8; 32]>()).prop_map(|(fleet, hash)| Topic::Model(fleet.parse().unwrap(), ModelHash(hash))),
+            (name(), any::<[u8; 32]>())
+                .prop_map(|(fleet, hash)| MqttTopic::Model(fleet.parse().unwrap(), ModelHash(hash))),
         ]
     }
 
@@ -409,19 +414,19 @@ mod tests {
         #[test]
         fn a_topic_has_one_side_that_writes(topic in topic(), me in name(), fleet in proptest::option::of(name())) {
             let me = agent(&me, fleet.as_deref());
-            for access in [Access::Read, Access::Write] {
+            for access in [TopicAccess::Read, TopicAccess::Write] {
                 let (mine, collectors) = (
                     every().allows(&me, access, &topic).is_ok(),
-                    every().allows(&Who::Collector, access, &topic).is_ok(),
+                    every().allows(&Principal::Collector, access, &topic).is_ok(),
                 );
-                let is_read_by_both = access == Access::Read
-                    && matches!(topic, Topic::Model(..) | Topic::Agent(_, _, Channel::ModelDesired));
+                let is_read_by_both = access == TopicAccess::Read
+                    && matches!(topic, MqttTopic::Model(..) | MqttTopic::Agent(_, _, Channel::ModelDesired));
                 prop_assert!(!(mine && collectors) || is_read_by_both);
                 if mine {
-                    let Who::Agent { name, fleet } = &me else { unreachable!() };
+                    let Principal::Agent { name, fleet } = &me else { unreachable!() };
                     let (of, agent) = match &topic {
-                        Topic::Agent(of, agent, _) => (of, Some(agent)),
-                        Topic::Model(of, _) => (of, None),
+                        MqttTopic::Agent(of, agent, _) => (of, Some(agent)),
+                        MqttTopic::Model(of, _) => (of, None),
                     };
                     prop_assert!(fleet.as_ref().is_none_or(|fleet| fleet == of));
                     prop_assert!(agent.is_none_or(|agent| agent == name));
@@ -438,8 +443,8 @@ mod tests {
             let me = agent(&me, Some("a"));
             if every().subscribe(&me, &filter).is_ok() {
                 prop_assert!(!filter.contains(['+', '#', '$']));
-                let topic: Topic = filter.parse().unwrap();
-                prop_assert!(every().allows(&me, Access::Read, &topic).is_ok());
+                let topic: MqttTopic = filter.parse().unwrap();
+                prop_assert!(every().allows(&me, TopicAccess::Read, &topic).is_ok());
             }
         }
 
@@ -447,12 +452,12 @@ mod tests {
         #[test]
         fn a_client_identifier_is_one_agents(topic in topic(), fleet in name(), agent in name()) {
             let id = client_id::of(&fleet.parse().unwrap(), &agent.parse().unwrap());
-            let who = Who::by_word(None, &id).unwrap();
-            if let Topic::Agent(of, its, channel) = &topic {
+            let who = Principal::by_word(None, &id).unwrap();
+            if let MqttTopic::Agent(of, its, channel) = &topic {
                 let same = of.as_str() == fleet && its.as_str() == agent;
-                prop_assert_eq!(every().allows(&who, Access::Write, &topic).is_ok(), same && channel.is_from_agent());
-                let other = Who::by_certificate(its.as_str(), Some(of.as_str())).unwrap();
-                prop_assert_eq!(other.may_be_client(&id, &Fleets::Every).is_ok(), same);
+                prop_assert_eq!(every().allows(&who, TopicAccess::Write, &topic).is_ok(), same && channel.is_from_agent());
+                let other = Principal::by_certificate(its.as_str(), Some(of.as_str())).unwrap();
+                prop_assert_eq!(other.may_be_client(&id, &ServedFleets::Every).is_ok(), same);
             }
         }
     }

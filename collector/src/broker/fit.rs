@@ -14,15 +14,15 @@ use rmqtt::{
     types::{ConnectInfo, Disconnect, FitterType, Id, ListenerConfig},
 };
 
-use super::settings::Limits;
+use super::settings::BrokerLimits;
 use crate::fleet::COLLECTOR;
 
 /// Publishes on their way to the collector, if it takes as many: batches of all agents in one go to the store.
 const COLLECTOR_INFLIGHT: NonZeroU16 = NonZeroU16::new(1024).expect("not zero");
 
 /// Makes them.
-pub(super) struct Fit {
-    pub limits: Limits,
+pub(super) struct PacketFit {
+    pub limits: BrokerLimits,
 }
 
 struct ForAgent(DefaultFitter);
@@ -33,7 +33,7 @@ struct ForCollector {
     inflight: NonZeroU16,
 }
 
-impl FitterManager for Fit {
+impl FitterManager for PacketFit {
     fn create(&self, connect: Arc<ConnectInfo>, id: Id, listener: ListenerConfig) -> FitterType {
         // Whoever comes so far with this name has shown the secret.
         let is_collector = connect.username().is_some_and(|user| &**user == COLLECTOR) && connect.cert().is_none();

@@ -32,7 +32,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{pace::Pace, strangers::Found};
+use super::{pace::RateLimiter, strangers::StrangerConnection};
 use crate::enroll::revoked::{Revoked, Serial};
 
 /// Bytes moved at a time: a TLS record.
@@ -51,7 +51,7 @@ const COLLECTORS_MAX: usize = 16;
 
 /// Bounds of the gate.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct ConnectionBounds {
     pub connections: usize,
     pub half_open: usize,
     pub admit_within: Duration,
@@ -60,9 +60,9 @@ pub(super) struct Bounds {
 
 /// Who is at the door and who is inside.
 #[derive(Debug)]
-pub(super) struct Door {
-    bounds: Bounds,
-    inside: Mutex<Inside>,
+pub(super) struct ConnectionTable {
+    bounds: ConnectionBounds,
+    inside: Mutex<GatedSession>,
     turned_away: AtomicU64,
     timed_out: AtomicU64,
     not_accepted: AtomicU64,
@@ -70,21 +70,21 @@ pub(super) struct Door {
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct GatedSession {
     next: u64,
-    half_open: BTreeMap<u64, Arc<Line>>,
-    admitted: BTreeMap<u64, Arc<Line>>,
-    by_way: HashMap<Way, u64>,
+    half_open: BTreeMap<u64, Arc<GatedLine>>,
+    admitted: BTreeMap<u64, Arc<GatedLine>>,
+    by_way: HashMap<Direction, u64>,
     /// Listeners that the gate leads to or has led to, the newest last.
-    leads: VecDeque<Lead>,
+    leads: VecDeque<UpstreamLead>,
     /// Connections of the collector, which do not come through the gate, the newest last.
-    collectors: VecDeque<Way>,
+    collectors: VecDeque<Direction>,
     revoked: Revoked,
 }
 
 /// Where the gate leads to: the library's name for a listener, and its address.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lead {
+pub(super) struct UpstreamLead {
     pub listener: u16,
     pub address: SocketAddr,
 }
@@ -92,14 +92,14 @@ pub(super) struct Lead {
 /// A connection on loopback as the library sees it. Both ends: the system gives one port to several connections that
 /// lead to different listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Way {
+pub(super) struct Direction {
     pub listener: u16,
     pub port: SocketAddr,
 }
 
 /// One connection.
 #[derive(Debug, Default)]
-struct Line {
+struct GatedLine {
     cut: Notify,
     is_admitted: AtomicBool,
     serial: OnceLock<Serial>,
@@ -107,7 +107,7 @@ struct Line {
 
 /// Why a connection that says who it is stays outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Outside {
+pub(super) enum OutsideConnection {
     #[error("not through the broker's port")]
     NotHere,
     #[error("the broker holds as many connections as it may")]
@@ -118,7 +118,7 @@ pub(super) enum Outside {
 
 /// How many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Count {
+pub(super) struct ConnectionCount {
     pub half_open: usize,
     pub admitted: usize,
     pub turned_away: u64,
@@ -127,11 +127,11 @@ pub(super) struct Count {
     pub strangers: u64,
 }
 
-impl Door {
-    pub fn new(bounds: Bounds, revoked: Revoked) -> Self {
+impl ConnectionTable {
+    pub fn new(bounds: ConnectionBounds, revoked: Revoked) -> Self {
         Self {
             bounds,
-            inside: Mutex::new(Inside { revoked, ..Inside::default() }),
+            inside: Mutex::new(GatedSession { revoked, ..GatedSession::default() }),
             turned_away: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
             not_accepted: AtomicU64::new(0),
@@ -140,21 +140,21 @@ impl Door {
     }
 
     /// A listener of the library.
-    pub fn leads_to(&self, lead: Lead) {
+    pub fn leads_to(&self, lead: UpstreamLead) {
         keep_newest(&mut self.inside().leads, lead, LEADS_MAX);
     }
 
-    pub fn leads(&self) -> Vec<Lead> {
+    pub fn leads(&self) -> Vec<UpstreamLead> {
         self.inside().leads.iter().copied().collect()
     }
 
     /// The collector has shown its secret.
-    pub fn is_collector(&self, way: Way) {
+    pub fn is_collector(&self, way: Direction) {
         keep_newest(&mut self.inside().collectors, way, COLLECTORS_MAX);
     }
 
     /// Those that came neither from here nor from the collector.
-    pub fn without_known(&self, mut found: Vec<Found>) -> Vec<Found> {
+    pub fn without_known(&self, mut found: Vec<StrangerConnection>) -> Vec<StrangerConnection> {
         let inside = self.inside();
         found.retain(|at| !inside.by_way.contains_key(&at.way) && !inside.collectors.contains(&at.way));
         found
@@ -165,18 +165,18 @@ impl Door {
     }
 
     /// The library has seen a CONNECT that is in order.
-    pub fn admit(&self, way: Way, serial: Option<Serial>) -> Result<(), Outside> {
+    pub fn admit(&self, way: Direction, serial: Option<Serial>) -> Result<(), OutsideConnection> {
         let mut inside = self.inside();
         if serial.as_ref().is_some_and(|serial| inside.revoked.contains(serial)) {
-            return Err(Outside::Revoked);
+            return Err(OutsideConnection::Revoked);
         }
-        let id = *inside.by_way.get(&way).ok_or(Outside::NotHere)?;
+        let id = *inside.by_way.get(&way).ok_or(OutsideConnection::NotHere)?;
         if inside.admitted.len() >= self.bounds.connections {
             self.turned_away.fetch_add(1, Ordering::Relaxed);
-            return Err(Outside::Full);
+            return Err(OutsideConnection::Full);
         }
         // Cut in this very moment: it makes no difference to the library.
-        let Some(line) = inside.half_open.remove(&id) else { return Err(Outside::NotHere) };
+        let Some(line) = inside.half_open.remove(&id) else { return Err(OutsideConnection::NotHere) };
         if let Some(serial) = serial {
             // Set once: a line is admitted once, for it leaves `half_open`.
             line.serial.get_or_init(|| serial);
@@ -197,9 +197,9 @@ impl Door {
         inside.revoked = revoked;
     }
 
-    pub fn count(&self) -> Count {
+    pub fn count(&self) -> ConnectionCount {
         let inside = self.inside();
-        Count {
+        ConnectionCount {
             half_open: inside.half_open.len(),
             admitted: inside.admitted.len(),
             turned_away: self.turned_away.load(Ordering::Relaxed),
@@ -209,14 +209,14 @@ impl Door {
         }
     }
 
-    fn enter(&self) -> (u64, Arc<Line>) {
+    fn enter(&self) -> (u64, Arc<GatedLine>) {
         let mut inside = self.inside();
         while inside.half_open.len() >= self.bounds.half_open {
             let Some((_, oldest)) = inside.half_open.pop_first() else { break };
             oldest.cut.notify_one();
             self.turned_away.fetch_add(1, Ordering::Relaxed);
         }
-        let (id, line) = (inside.next, Arc::new(Line::default()));
+        let (id, line) = (inside.next, Arc::new(GatedLine::default()));
         inside.next += 1;
         inside.half_open.insert(id, Arc::clone(&line));
         (id, line)
@@ -228,7 +228,7 @@ impl Door {
         inside.admitted.remove(&id);
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn inside(&self) -> MutexGuard<'_, GatedSession> {
         // Whoever panicked held it between two whole steps.
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -237,8 +237,8 @@ impl Door {
 /// Accepts until `stop` closes; `library` is where the bytes go. Ends with every connection cut and the port free.
 pub(super) async fn serve(
     listener: TcpListener,
-    library: watch::Receiver<Lead>,
-    door: Arc<Door>,
+    library: watch::Receiver<UpstreamLead>,
+    door: Arc<ConnectionTable>,
     mut stop: watch::Receiver<()>,
 ) {
     let mut lines = JoinSet::new();
@@ -259,7 +259,7 @@ pub(super) async fn serve(
     }
 }
 
-async fn hold(client: TcpStream, library: Lead, door: Arc<Door>) {
+async fn hold(client: TcpStream, library: UpstreamLead, door: Arc<ConnectionTable>) {
     let (id, line) = door.enter();
     let pass = pass(client, library, &door, id);
     tokio::pin!(pass);
@@ -283,18 +283,19 @@ async fn hold(client: TcpStream, library: Lead, door: Arc<Door>) {
 }
 
 /// Carries bytes both ways until both are done.
-async fn pass(mut client: TcpStream, library: Lead, door: &Door, id: u64) -> io::Result<()> {
+async fn pass(mut client: TcpStream, library: UpstreamLead, door: &ConnectionTable, id: u64) -> io::Result<()> {
     client.readable().await?;
     client.set_nodelay(true)?;
     let mut inner = TcpStream::connect(library.address).await?;
     inner.set_nodelay(true)?;
     // Before its first byte is handed on, so that `admit` finds it.
-    let _inner = Inner::new(door, Way { listener: library.listener, port: inner.local_addr()? }, id);
+    let _inner =
+        ConnectionTableInner::new(door, Direction { listener: library.listener, port: inner.local_addr()? }, id);
     let done = {
         let (mut from_client, mut to_client) = client.split();
         let (mut from_inner, mut to_inner) = inner.split();
         let inwards = async {
-            carry(&mut from_client, &mut to_inner, Some(Pace::new(door.bounds.bytes_per_s))).await?;
+            carry(&mut from_client, &mut to_inner, Some(RateLimiter::new(door.bounds.bytes_per_s))).await?;
             // The client has said all; the library still answers.
             to_inner.shutdown().await?;
             std::future::pending::<io::Result<()>>().await
@@ -314,7 +315,7 @@ async fn pass(mut client: TcpStream, library: Lead, door: &Door, id: u64) -> io:
     done
 }
 
-async fn carry(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, mut pace: Option<Pace>) -> io::Result<()> {
+async fn carry(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, mut pace: Option<RateLimiter>) -> io::Result<()> {
     let began = Instant::now();
     loop {
         from.readable().await?;
@@ -342,19 +343,19 @@ fn keep_newest<T>(kept: &mut VecDeque<T>, one: T, max: usize) {
 }
 
 /// Where the library sees a connection, for as long as the socket lives.
-struct Inner<'a> {
-    door: &'a Door,
-    way: Way,
+struct ConnectionTableInner<'a> {
+    door: &'a ConnectionTable,
+    way: Direction,
 }
 
-impl<'a> Inner<'a> {
-    fn new(door: &'a Door, way: Way, id: u64) -> Self {
+impl<'a> ConnectionTableInner<'a> {
+    fn new(door: &'a ConnectionTable, way: Direction, id: u64) -> Self {
         door.inside().by_way.insert(way, id);
         Self { door, way }
     }
 }
 
-impl Drop for Inner<'_> {
+impl Drop for ConnectionTableInner<'_> {
     fn drop(&mut self) {
         self.door.inside().by_way.remove(&self.way);
     }

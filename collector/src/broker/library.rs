@@ -34,11 +34,11 @@ use rmqtt::{
 };
 
 use super::{
-    acl::{Rules, Who},
-    fit::Fit,
-    gate::{Door, Lead, Way},
-    retain::{Shelf, Store},
-    settings::{BrokerError, Limits, Tls},
+    acl::{AccessRules, Principal},
+    fit::PacketFit,
+    gate::{ConnectionTable, Direction, UpstreamLead},
+    retain::{RetainStore, RetainedStore},
+    settings::{BrokerError, BrokerLimits, Tls},
 };
 use crate::fleet::COLLECTOR;
 
@@ -68,13 +68,13 @@ const RETRY: Duration = Duration::from_secs(24 * 3600);
 /// The library's part of a broker.
 pub(super) struct Library {
     context: ServerContext,
-    limits: Limits,
+    limits: BrokerLimits,
     next: ListenerId,
 }
 
 /// What the hooks count.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(super) struct RefusalCounts {
     pub connects: AtomicU64,
     pub publishes: AtomicU64,
     pub subscribes: AtomicU64,
@@ -82,21 +82,21 @@ pub(super) struct Refusals {
 }
 
 /// A listener that is bound and not yet served.
-pub(super) struct Bound {
+pub(super) struct BoundListener {
     listener: Listener,
     id: ListenerId,
     pub address: SocketAddr,
 }
 
-impl Bound {
-    pub fn lead(&self) -> Lead {
-        Lead { listener: self.id, address: self.address }
+impl BoundListener {
+    pub fn lead(&self) -> UpstreamLead {
+        UpstreamLead { listener: self.id, address: self.address }
     }
 }
 
 impl Library {
     /// Nothing is bound yet. Must be called within the runtime that will serve.
-    pub async fn new(limits: Limits, shelf: Shelf, handler: Hooks) -> Self {
+    pub async fn new(limits: BrokerLimits, shelf: RetainedStore, handler: BrokerHooks) -> Self {
         let sessions = isize::try_from(limits.connections.saturating_add(1)).unwrap_or(isize::MAX);
         let context = ServerContext::new()
             // The load of the machine is no reason to refuse an agent: it would only come back.
@@ -106,8 +106,8 @@ impl Library {
             .task_exec_queue_max(1024)
             .build()
             .await;
-        *context.extends.retain_mut().await = Box::new(Store(shelf));
-        *context.extends.fitter_mgr_mut().await = Box::new(Fit { limits });
+        *context.extends.retain_mut().await = Box::new(RetainStore(shelf));
+        *context.extends.fitter_mgr_mut().await = Box::new(PacketFit { limits });
         let register = context.extends.hook_mgr().register();
         for on in [
             Type::ClientAuthenticate,
@@ -121,13 +121,13 @@ impl Library {
         Self { context, limits, next: TLS }
     }
 
-    pub fn bind_plain(&self) -> Result<Bound, BrokerError> {
+    pub fn bind_plain(&self) -> Result<BoundListener, BrokerError> {
         let listener = self.settings("plain").bind().and_then(Listener::tcp);
         bound(listener.map_err(|error| system("a port on loopback", &error))?, PLAIN)
     }
 
     /// With the certificates as they are on disk now.
-    pub fn bind_tls(&mut self, tls: &Tls) -> Result<Bound, BrokerError> {
+    pub fn bind_tls(&mut self, tls: &Tls) -> Result<BoundListener, BrokerError> {
         let text = |path: &std::path::Path| path.to_str().map(str::to_owned);
         let builder = self
             .settings("tls")
@@ -145,7 +145,7 @@ impl Library {
     }
 
     /// Serves for ever.
-    pub async fn serve(context: ServerContext, bound: Bound) {
+    pub async fn serve(context: ServerContext, bound: BoundListener) {
         let server = MqttServer::new(context).listener_by_id(bound.listener, bound.id).build();
         // It only ends with its task, and cannot fail: it answers no error it meets.
         server.run().await.unwrap_or(());
@@ -181,9 +181,9 @@ impl Library {
     }
 }
 
-fn bound(listener: Listener, id: ListenerId) -> Result<Bound, BrokerError> {
+fn bound(listener: Listener, id: ListenerId) -> Result<BoundListener, BrokerError> {
     let address = listener.local_addr().map_err(|error| system("the port's number", &error))?;
-    Ok(Bound { listener, id, address })
+    Ok(BoundListener { listener, id, address })
 }
 
 fn system(what: &'static str, error: &rmqtt::Error) -> BrokerError {
@@ -196,68 +196,72 @@ fn chain(error: &rmqtt::Error) -> String {
 
 /// The library's questions, answered.
 #[derive(Clone)]
-pub(super) struct Hooks {
-    pub rules: Arc<Rules>,
-    pub door: Arc<Door>,
-    pub shelf: Shelf,
-    pub refusals: Arc<Refusals>,
+pub(super) struct BrokerHooks {
+    pub rules: Arc<AccessRules>,
+    pub door: Arc<ConnectionTable>,
+    pub shelf: RetainedStore,
+    pub refusals: Arc<RefusalCounts>,
     pub secret: Arc<str>,
     /// Whether agents have to show a certificate.
     pub is_tls: bool,
 }
 
 /// Why a CONNECT is refused, in the two ways that MQTT knows.
-enum No {
+enum RefusedHook {
     Secret,
     Right,
 }
 
-impl Hooks {
-    fn authenticate(&self, connect: &ConnectInfo) -> Result<(), No> {
+impl BrokerHooks {
+    fn authenticate(&self, connect: &ConnectInfo) -> Result<(), RefusedHook> {
         let who = self.who(connect)?;
         let id = connect.id();
-        who.may_be_client(&id.client_id, &self.rules.fleets).map_err(|_| No::Right)?;
+        who.may_be_client(&id.client_id, &self.rules.fleets).map_err(|_| RefusedHook::Right)?;
         // A certificate that was renewed is another one: it ends the session of the one before, and gets nothing of it.
         if connect.cert().is_some() && !connect.clean_start() {
-            return Err(No::Right);
+            return Err(RefusedHook::Right);
         }
         if let Some(will) = connect.last_will() {
             let (topic, qos, bytes) = match will {
                 LastWill::V3(will) => (&will.topic, will.qos, will.message.len()),
                 LastWill::V5(will) => (&will.topic, will.qos, will.message.len()),
             };
-            self.rules.publish(&who, topic, will.retain()).map_err(|_| No::Right)?;
-            bounds(&who, topic, qos, bytes).map_err(|_| No::Right)?;
+            self.rules.publish(&who, topic, will.retain()).map_err(|_| RefusedHook::Right)?;
+            bounds(&who, topic, qos, bytes).map_err(|_| RefusedHook::Right)?;
         }
-        let way = Way { listener: id.lid, port: id.remote_addr.ok_or(No::Right)? };
-        if who == Who::Collector {
+        let way = Direction { listener: id.lid, port: id.remote_addr.ok_or(RefusedHook::Right)? };
+        if who == Principal::Collector {
             self.door.is_collector(way);
             return Ok(());
         }
         let serial = match connect.cert().and_then(|cert| cert.serial.as_deref()) {
-            Some(serial) => Some(serial.parse().map_err(|_| No::Right)?),
+            Some(serial) => Some(serial.parse().map_err(|_| RefusedHook::Right)?),
             None => None,
         };
-        self.door.admit(way, serial).map_err(|_| No::Right)
+        self.door.admit(way, serial).map_err(|_| RefusedHook::Right)
     }
 
     /// From what the library has kept of the CONNECT; the same at every question.
-    fn who(&self, connect: &ConnectInfo) -> Result<Who, No> {
+    fn who(&self, connect: &ConnectInfo) -> Result<Principal, RefusedHook> {
         let user = connect.username().map(AsRef::as_ref);
         if connect.id().lid == PLAIN {
             if user == Some(COLLECTOR) {
                 let told = connect.password().map(AsRef::as_ref).unwrap_or_default();
-                return if same(told, self.secret.as_bytes()) { Ok(Who::Collector) } else { Err(No::Secret) };
+                return if same(told, self.secret.as_bytes()) {
+                    Ok(Principal::Collector)
+                } else {
+                    Err(RefusedHook::Secret)
+                };
             }
             if self.is_tls {
-                return Err(No::Right);
+                return Err(RefusedHook::Right);
             }
-            return Who::by_word(user, connect.client_id()).map_err(|_| No::Right);
+            return Principal::by_word(user, connect.client_id()).map_err(|_| RefusedHook::Right);
         }
         // Without one the handshake would have failed.
-        let cert = connect.cert().ok_or(No::Right)?;
-        let name = cert.common_name.as_deref().ok_or(No::Right)?;
-        Who::by_certificate(name, cert.organization.as_deref()).map_err(|_| No::Right)
+        let cert = connect.cert().ok_or(RefusedHook::Right)?;
+        let name = cert.common_name.as_deref().ok_or(RefusedHook::Right)?;
+        Principal::by_certificate(name, cert.organization.as_deref()).map_err(|_| RefusedHook::Right)
     }
 
     fn publish(&self, connect: &ConnectInfo, publish: &Publish) -> PublishAclResult {
@@ -290,8 +294,8 @@ impl Hooks {
                     Err(no) => {
                         self.refusals.connects.fetch_add(1, Ordering::Relaxed);
                         match no {
-                            No::Secret => AuthResult::BadUsernameOrPassword,
-                            No::Right => AuthResult::NotAuthorized,
+                            RefusedHook::Secret => AuthResult::BadUsernameOrPassword,
+                            RefusedHook::Right => AuthResult::NotAuthorized,
                         }
                     }
                 };
@@ -326,18 +330,18 @@ impl Hooks {
 
 /// What an agent says at most once is not under the collector's receive maximum: it would come faster than it is taken.
 /// Agents of ours say everything at least once.
-fn bounds(who: &Who, topic: &str, qos: QoS, bytes: usize) -> Result<(), String> {
-    if *who == Who::Collector {
+fn bounds(who: &Principal, topic: &str, qos: QoS, bytes: usize) -> Result<(), String> {
+    if *who == Principal::Collector {
         return Ok(());
     }
     if qos == QoS::AtMostOnce {
         return Err("at most once is not taken".to_owned());
     }
-    Rules::size(topic, bytes).map_err(|why| why.to_string())
+    AccessRules::size(topic, bytes).map_err(|why| why.to_string())
 }
 
 /// What `async_trait` would write: the trait is declared with it.
-impl Handler for Hooks {
+impl Handler for BrokerHooks {
     fn hook<'s, 'p, 'f>(
         &'s self,
         parameter: &'p Parameter<'_>,

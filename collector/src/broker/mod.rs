@@ -36,15 +36,15 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use self::settings::{BrokerError, FileError, Limits, Settings, Tls};
+pub use self::settings::{BrokerError, BrokerLimits, BrokerSettings, FileError, Tls};
 use self::{
-    acl::Rules,
-    gate::{Bounds, Door, Lead},
-    library::{Hooks, Library, Refusals},
-    reload::{Bad, Certificate, Renewal, stamp, stamps, watch_revoked},
-    retain::Shelf,
+    acl::AccessRules,
+    gate::{ConnectionBounds, ConnectionTable, UpstreamLead},
+    library::{BrokerHooks, Library, RefusalCounts},
+    reload::{CertificateProblem, ListenerRenewal, ServedCertificate, stamp, stamps, watch_revoked},
+    retain::RetainedStore,
 };
-pub use crate::fleet::Fleets;
+pub use crate::fleet::ServedFleets;
 use crate::{
     enroll::revoked::{Revoked, RevokedError},
     fleet::COLLECTOR,
@@ -60,16 +60,16 @@ const FILES_PER_CONNECTION: usize = 3;
 const SECRET_BYTES: usize = 32;
 
 /// A broker that runs. Dropped, it ends without waiting.
-pub struct Broker {
+pub struct EmbeddedBroker {
     runtime: Option<Runtime>,
     address: SocketAddr,
-    login: Login,
-    limits: Limits,
-    door: Arc<Door>,
-    shelf: Shelf,
-    refusals: Arc<Refusals>,
-    bad: Arc<Bad>,
-    renew: mpsc::Sender<Renewal>,
+    login: BrokerLogin,
+    limits: BrokerLimits,
+    door: Arc<ConnectionTable>,
+    shelf: RetainedStore,
+    refusals: Arc<RefusalCounts>,
+    bad: Arc<CertificateProblem>,
+    renew: mpsc::Sender<ListenerRenewal>,
     stop: watch::Sender<()>,
     gate: Option<JoinHandle<()>>,
 }
@@ -77,7 +77,7 @@ pub struct Broker {
 /// How the collector connects: plain MQTT to this address, with this user and password. Its client identifier must
 /// begin with the user's name.
 #[derive(Clone)]
-pub struct Login {
+pub struct BrokerLogin {
     /// On loopback, always.
     pub address: SocketAddr,
     /// [`COLLECTOR`].
@@ -88,7 +88,7 @@ pub struct Login {
 
 /// What the broker has to do, and what it refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Figures {
+pub struct BrokerFigures {
     /// Agents connected.
     pub connections: usize,
     /// How many may be: [`Limits::connections`], or what the descriptors of the process allow.
@@ -123,12 +123,12 @@ pub struct Figures {
     pub is_certificate_bad: bool,
 }
 
-impl Broker {
+impl EmbeddedBroker {
     /// Listens, and lets agents and the collector in.
     ///
     /// # Errors
     /// When the settings are unsafe, a file cannot be used, the address is taken or the system gives no threads.
-    pub async fn start(settings: Settings) -> Result<Self, BrokerError> {
+    pub async fn start(settings: BrokerSettings) -> Result<Self, BrokerError> {
         settings.check()?;
         let revoked_file = settings.tls.as_ref().and_then(|tls| tls.revoked.clone());
         // Before it is read: a change in between is seen.
@@ -136,8 +136,8 @@ impl Broker {
         let revoked = revoked_file.as_deref().map_or_else(|| Ok(Revoked::default()), Revoked::read)?;
         let limits = within_descriptors(settings.limits, descriptors());
         let secret = secret()?;
-        let door = Arc::new(Door::new(
-            Bounds {
+        let door = Arc::new(ConnectionTable::new(
+            ConnectionBounds {
                 connections: limits.connections,
                 half_open: limits.half_open,
                 admit_within: limits.admit_within,
@@ -145,10 +145,10 @@ impl Broker {
             },
             revoked,
         ));
-        let shelf = Shelf::new(limits.retained, limits.retained_bytes);
-        let refusals = Arc::new(Refusals::default());
-        let hooks = Hooks {
-            rules: Arc::new(Rules { fleets: settings.fleets.clone() }),
+        let shelf = RetainedStore::new(limits.retained, limits.retained_bytes);
+        let refusals = Arc::new(RefusalCounts::default());
+        let hooks = BrokerHooks {
+            rules: Arc::new(AccessRules { fleets: settings.fleets.clone() }),
             door: Arc::clone(&door),
             shelf: shelf.clone(),
             refusals: Arc::clone(&refusals),
@@ -162,10 +162,10 @@ impl Broker {
             .build()
             .map_err(|error| BrokerError::System { what: "threads", reason: error.to_string() })?;
         // Dropping a runtime inside another one panics; from here on `Drop` takes care of it.
-        let runtime = Threads(Some(runtime));
+        let runtime = BrokerThreads(Some(runtime));
         let (stop, stopped) = watch::channel(());
         let (renew, renewals) = mpsc::channel(1);
-        let bad = Arc::new(Bad::default());
+        let bad = Arc::new(CertificateProblem::default());
         let started = runtime.spawn(open(settings, limits, hooks, (renewals, Arc::clone(&bad)), stopped.clone()));
         let opened =
             started.await.map_err(|error| BrokerError::System { what: "start", reason: error.to_string() })??;
@@ -174,7 +174,7 @@ impl Broker {
         if let Some(file) = revoked_file {
             runtime.spawn(watch_revoked(file, stamp, Arc::clone(&door), Arc::clone(&bad)));
         }
-        let login = Login { address: opened.plain, user: COLLECTOR.to_owned(), password: secret };
+        let login = BrokerLogin { address: opened.plain, user: COLLECTOR.to_owned(), password: secret };
         let address = opened.address;
         let (runtime, gate) = (runtime.keep(), Some(gate));
         Ok(Self { runtime, address, login, limits, door, shelf, refusals, bad, renew, stop, gate })
@@ -188,15 +188,15 @@ impl Broker {
 
     /// How the collector connects.
     #[must_use]
-    pub const fn login(&self) -> &Login {
+    pub const fn login(&self) -> &BrokerLogin {
         &self.login
     }
 
     /// What it has to do now.
     #[must_use]
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> BrokerFigures {
         let (door, (retained, retained_bytes, retained_refused)) = (self.door.count(), self.shelf.count());
-        Figures {
+        BrokerFigures {
             connections: door.admitted,
             connections_max: self.limits.connections,
             half_open: door.half_open,
@@ -248,28 +248,28 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
+impl Drop for EmbeddedBroker {
     fn drop(&mut self) {
-        drop(Threads(self.runtime.take()));
+        drop(BrokerThreads(self.runtime.take()));
     }
 }
 
-impl fmt::Debug for Broker {
+impl fmt::Debug for EmbeddedBroker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broker").field("address", &self.address).field("figures", &self.figures()).finish()
     }
 }
 
-impl fmt::Debug for Login {
+impl fmt::Debug for BrokerLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login").field("address", &self.address).field("user", &self.user).finish_non_exhaustive()
     }
 }
 
 /// A runtime that ends without waiting when it is dropped.
-struct Threads(Option<Runtime>);
+struct BrokerThreads(Option<Runtime>);
 
-impl Threads {
+impl BrokerThreads {
     fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -283,7 +283,7 @@ impl Threads {
     }
 }
 
-impl Drop for Threads {
+impl Drop for BrokerThreads {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
@@ -292,21 +292,21 @@ impl Drop for Threads {
 }
 
 /// What listens.
-struct Opened {
+struct OpenedListener {
     listener: TcpListener,
     address: SocketAddr,
     plain: SocketAddr,
-    library: watch::Receiver<Lead>,
+    library: watch::Receiver<UpstreamLead>,
 }
 
 /// Binds everything before anything is served, so that a refusal leaves nothing behind.
 async fn open(
-    settings: Settings,
-    limits: Limits,
-    hooks: Hooks,
-    (renewals, bad): (mpsc::Receiver<Renewal>, Arc<Bad>),
+    settings: BrokerSettings,
+    limits: BrokerLimits,
+    hooks: BrokerHooks,
+    (renewals, bad): (mpsc::Receiver<ListenerRenewal>, Arc<CertificateProblem>),
     stopped: watch::Receiver<()>,
-) -> Result<Opened, BrokerError> {
+) -> Result<OpenedListener, BrokerError> {
     let listen = settings.listen;
     let refused = |reason| BrokerError::Listen { listen, reason };
     let listener = TcpListener::bind(listen).await.map_err(refused)?;
@@ -326,18 +326,18 @@ async fn open(
     tokio::spawn(Library::serve(library.context(), plain));
     if let (Some(tls), Some(bound), Some(known)) = (settings.tls, bound, known) {
         let serving = tokio::spawn(Library::serve(library.context(), bound));
-        tokio::spawn(Certificate { library, tls, serving, lead, door, known, bad }.keep(renewals, stopped));
+        tokio::spawn(ServedCertificate { library, tls, serving, lead, door, known, bad }.keep(renewals, stopped));
     }
-    Ok(Opened { listener, address, plain: plain_address, library: leads })
+    Ok(OpenedListener { listener, address, plain: plain_address, library: leads })
 }
 
 /// As much as was asked for, or as the process may open.
-fn within_descriptors(limits: Limits, descriptors: usize) -> Limits {
+fn within_descriptors(limits: BrokerLimits, descriptors: usize) -> BrokerLimits {
     let ours = descriptors.saturating_sub(FILES_OF_OTHERS);
     // Silent connections take one each.
     let half_open = limits.half_open.min(ours / 4).max(1);
     let connections = limits.connections.min(ours.saturating_sub(half_open) / FILES_PER_CONNECTION).max(1);
-    Limits { connections, half_open, ..limits }
+    BrokerLimits { connections, half_open, ..limits }
 }
 
 /// How many descriptors the process may open; no bound when the system does not say.
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn bounds_follow_the_descriptors() {
-        let asked = Limits { connections: 4096, half_open: 1024, ..Limits::default() };
+        let asked = BrokerLimits { connections: 4096, half_open: 1024, ..BrokerLimits::default() };
         assert_eq!(within_descriptors(asked, usize::MAX), asked);
         let few = within_descriptors(asked, 1024);
         assert_eq!((few.half_open, few.connections), (208, 208));

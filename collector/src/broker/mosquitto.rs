@@ -1,5 +1,5 @@
 //! The same rules for mosquitto: its configuration and its access list as text. `packaging/mosquitto` holds both as
-//! written for [`Site::default`]; a test keeps them true, another one asks a real mosquitto.
+//! written for [`MosquittoSite::default`]; a test keeps them true, another one asks a real mosquitto.
 //!
 //! What mosquitto cannot express: it knows an agent by its certificate's CN only, so with several fleets on one broker
 //! an agent name must be unique among all of them; and it keeps retained messages on any topic that may be written. It
@@ -9,18 +9,18 @@ use std::path::PathBuf;
 
 use oddline_core::{
     id::{AgentName, FleetName, ModelHash},
-    topic::{Channel, Topic},
+    topic::{Channel, MqttTopic},
 };
 
 use super::{
-    acl::{Access, Rules, Who},
-    settings::Limits,
+    acl::{AccessRules, Principal, TopicAccess},
+    settings::BrokerLimits,
 };
-use crate::fleet::{COLLECTOR, Fleets};
+use crate::fleet::{COLLECTOR, ServedFleets};
 
 /// Where things are on the machine that runs mosquitto.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct MosquittoSite {
     /// Its port.
     pub port: u16,
     /// PEM certificate of the authority.
@@ -35,7 +35,7 @@ pub struct Site {
     pub acl: PathBuf,
 }
 
-impl Default for Site {
+impl Default for MosquittoSite {
     fn default() -> Self {
         let at = |name: &str| PathBuf::from("/etc/mosquitto/oddline").join(name);
         Self {
@@ -51,8 +51,8 @@ impl Default for Site {
 
 /// The text of `mosquitto.conf`.
 #[must_use]
-pub fn configuration(site: &Site, limits: &Limits) -> String {
-    let Site { port, ca, certificate, key, crl, acl } = site;
+pub fn configuration(site: &MosquittoSite, limits: &BrokerLimits) -> String {
+    let MosquittoSite { port, ca, certificate, key, crl, acl } = site;
     format!(
         "# mosquitto for Oddline: agents and the collector, each with a certificate whose CN is its name.\n\
          # `oddline-collector enroll-broker NAME --out DIR` makes the files, and crl.pem anew after `revoke`; acl is beside this one.\n\
@@ -93,34 +93,34 @@ pub fn configuration(site: &Site, limits: &Limits) -> String {
 
 /// The text of the access list.
 #[must_use]
-pub fn access_list(fleets: &Fleets) -> String {
+pub fn access_list(fleets: &ServedFleets) -> String {
     let starts: Vec<String> = match fleets {
-        Fleets::Every => vec![start_of(&Channel::Birth.of_all())],
-        Fleets::Only(fleets) => fleets.iter().map(|fleet| start_of(&Channel::Birth.of_fleet(fleet))).collect(),
+        ServedFleets::Every => vec![start_of(&Channel::Birth.of_all())],
+        ServedFleets::Only(fleets) => fleets.iter().map(|fleet| start_of(&Channel::Birth.of_fleet(fleet))).collect(),
     };
     let mut agents = String::from("# An agent; %u is the CN of its certificate.\n");
     let mut collector = format!("\n# The collector.\nuser {COLLECTOR}\n");
     for start in starts {
         for channel in Channel::ALL {
-            let (topic, last) = (Topic::Agent(fleet(), agent(), channel), channel.as_str());
+            let (topic, last) = (MqttTopic::Agent(fleet(), agent(), channel), channel.as_str());
             agents += &line("pattern", &probe(), &topic, &format!("{start}%u/{last}"));
-            collector += &line("topic", &Who::Collector, &topic, &format!("{start}+/{last}"));
+            collector += &line("topic", &Principal::Collector, &topic, &format!("{start}+/{last}"));
         }
-        let model = Topic::Model(fleet(), ModelHash([0; 32]));
+        let model = MqttTopic::Model(fleet(), ModelHash([0; 32]));
         // Its level that stands where an agent's name does.
         let text = model.to_string();
         let models = text.split('/').nth(3).expect("the grammar of topics");
         agents += &line("pattern", &probe(), &model, &format!("{start}{models}/+"));
-        collector += &line("topic", &Who::Collector, &model, &format!("{start}{models}/+"));
+        collector += &line("topic", &Principal::Collector, &model, &format!("{start}{models}/+"));
     }
     agents + &collector
 }
 
 /// What the rules say about one topic, for all that are like it.
-fn line(keyword: &str, who: &Who, like: &Topic, filter: &str) -> String {
-    let rules = Rules { fleets: Fleets::Every };
+fn line(keyword: &str, who: &Principal, like: &MqttTopic, filter: &str) -> String {
+    let rules = AccessRules { fleets: ServedFleets::Every };
     let may = |access| rules.allows(who, access, like).is_ok();
-    match (may(Access::Read), may(Access::Write)) {
+    match (may(TopicAccess::Read), may(TopicAccess::Write)) {
         (true, true) => format!("{keyword} readwrite {filter}\n"),
         (true, false) => format!("{keyword} read {filter}\n"),
         (false, true) => format!("{keyword} write {filter}\n"),
@@ -134,8 +134,8 @@ fn start_of(births: &str) -> String {
     births.strip_suffix(&end).expect("the grammar of filters").to_owned()
 }
 
-fn probe() -> Who {
-    Who::Agent { name: agent(), fleet: Some(fleet()) }
+fn probe() -> Principal {
+    Principal::Agent { name: agent(), fleet: Some(fleet()) }
 }
 
 fn fleet() -> FleetName {
@@ -153,13 +153,13 @@ mod tests {
     #[test]
     fn what_is_shipped_is_what_the_rules_say() {
         let shipped = include_str!("../../../packaging/mosquitto/mosquitto.conf");
-        assert_eq!(configuration(&Site::default(), &Limits::default()), shipped);
-        assert_eq!(access_list(&Fleets::Every), include_str!("../../../packaging/mosquitto/acl"));
+        assert_eq!(configuration(&MosquittoSite::default(), &BrokerLimits::default()), shipped);
+        assert_eq!(access_list(&ServedFleets::Every), include_str!("../../../packaging/mosquitto/acl"));
     }
 
     #[test]
     fn each_fleet_has_its_lines() {
-        let fleets = Fleets::Only(["home".parse().unwrap(), "shop".parse().unwrap()].into());
+        let fleets = ServedFleets::Only(["home".parse().unwrap(), "shop".parse().unwrap()].into());
         let list = access_list(&fleets);
         assert!(list.contains("pattern write oddline/v1/shop/%u/model/state\n"));
         assert!(list.contains("pattern read oddline/v1/home/_models/+\n"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A bucket that holds the bytes of one second.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub struct RateLimiter {
     bytes_per_s: f64,
     /// Bytes that may pass at once; below zero what has passed too early.
     left: f64,
@@ -13,7 +13,7 @@ pub struct Pace {
     at: Duration,
 }
 
-impl Pace {
+impl RateLimiter {
     /// Full.
     #[must_use]
     pub fn new(bytes_per_s: u32) -> Self {
@@ -40,7 +40,7 @@ mod tests {
         /// Whoever keeps the waits never gets more through than one second's bytes at once and the rate after that.
         #[test]
         fn the_rate_holds_over_any_time(steps in proptest::collection::vec((1_usize..2_000, 0_u64..800), 1..80)) {
-            let mut pace = Pace::new(1_000);
+            let mut pace = RateLimiter::new(1_000);
             let (mut now, mut passed, mut wait) = (Duration::ZERO, 0, Duration::ZERO);
             for (bytes, idle_ms) in steps {
                 now += wait + Duration::from_millis(idle_ms);
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn who_is_slow_never_waits() {
-        let mut pace = Pace::new(1_000);
+        let mut pace = RateLimiter::new(1_000);
         for second in 0..100 {
             assert_eq!(pace.pass(1_000, Duration::from_secs(second)), Duration::ZERO);
         }

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    gate::{Door, Lead},
+    gate::{ConnectionTable, UpstreamLead},
     library::Library,
     settings::{BrokerError, Tls},
 };
@@ -31,29 +31,29 @@ const CERTIFICATE_POLL: Duration = Duration::from_secs(5);
 
 /// Files that have changed and cannot be used.
 #[derive(Debug, Default)]
-pub(super) struct Bad {
+pub(super) struct CertificateProblem {
     pub list: AtomicBool,
     pub certificate: AtomicBool,
 }
 
 /// Where the answer to [`super::Broker::renew`] goes.
-pub(super) type Renewal = oneshot::Sender<Result<(), BrokerError>>;
+pub(super) type ListenerRenewal = oneshot::Sender<Result<(), BrokerError>>;
 
 /// The listener with the broker's certificate.
-pub(super) struct Certificate {
+pub(super) struct ServedCertificate {
     pub library: Library,
     pub tls: Tls,
     pub serving: JoinHandle<()>,
-    pub lead: watch::Sender<Lead>,
-    pub door: Arc<Door>,
-    pub known: [Option<Stamp>; 3],
-    pub bad: Arc<Bad>,
+    pub lead: watch::Sender<UpstreamLead>,
+    pub door: Arc<ConnectionTable>,
+    pub known: [Option<FileStamp>; 3],
+    pub bad: Arc<CertificateProblem>,
 }
 
-impl Certificate {
+impl ServedCertificate {
     /// Renews when asked to, and when the files change. Files that cannot be used are looked at again each time: they
     /// are written one after the other.
-    pub async fn keep(mut self, mut renewals: mpsc::Receiver<Renewal>, mut stopped: watch::Receiver<()>) {
+    pub async fn keep(mut self, mut renewals: mpsc::Receiver<ListenerRenewal>, mut stopped: watch::Receiver<()>) {
         let mut ticks = interval(CERTIFICATE_POLL);
         loop {
             tokio::select! {
@@ -90,13 +90,18 @@ impl Certificate {
 }
 
 /// Of all its files.
-pub(super) fn stamps(tls: &Tls) -> [Option<Stamp>; 3] {
+pub(super) fn stamps(tls: &Tls) -> [Option<FileStamp>; 3] {
     [&tls.certificate, &tls.key, &tls.client_ca].map(|file| stamp(file))
 }
 
 /// Takes the list up when the file changes. A list that cannot be read, or has gone, leaves the last one in force: an
 /// editor may be half-way through, and nobody comes in again because a file is lost.
-pub(super) async fn watch_revoked(file: PathBuf, mut known: Option<Stamp>, door: Arc<Door>, bad: Arc<Bad>) {
+pub(super) async fn watch_revoked(
+    file: PathBuf,
+    mut known: Option<FileStamp>,
+    door: Arc<ConnectionTable>,
+    bad: Arc<CertificateProblem>,
+) {
     let mut ticks = interval(REVOKED_POLL);
     loop {
         ticks.tick().await;
@@ -114,9 +119,9 @@ pub(super) async fn watch_revoked(file: PathBuf, mut known: Option<Stamp>, door:
 }
 
 /// What tells one content of a file from another.
-pub(super) type Stamp = (Option<SystemTime>, u64);
+pub(super) type FileStamp = (Option<SystemTime>, u64);
 
-pub(super) fn stamp(file: &Path) -> Option<Stamp> {
+pub(super) fn stamp(file: &Path) -> Option<FileStamp> {
     let found = fs::metadata(file).ok()?;
     Some((found.modified().ok(), found.len()))
 }

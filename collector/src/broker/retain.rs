@@ -15,12 +15,12 @@ use super::retained::{NoRoom, Retained};
 
 /// The retained messages, shared by the store and the hooks.
 #[derive(Clone)]
-pub(super) struct Shelf(Arc<Mutex<Retained<Retain>>>);
+pub(super) struct RetainedStore(Arc<Mutex<Retained<Retain>>>);
 
 /// The library's view of it.
-pub(super) struct Store(pub Shelf);
+pub(super) struct RetainStore(pub RetainedStore);
 
-impl Shelf {
+impl RetainedStore {
     pub fn new(count_max: usize, bytes_max: usize) -> Self {
         Self(Arc::new(Mutex::new(Retained::new(count_max, bytes_max))))
     }
@@ -41,10 +41,10 @@ impl Shelf {
     }
 }
 
-type Answer<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
+type RetainOutcome<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
 
 /// What `async_trait` would write: the trait is declared with it.
-impl RetainStorage for Store {
+impl RetainStorage for RetainStore {
     fn enable(&self) -> bool {
         true
     }
@@ -54,7 +54,7 @@ impl RetainStorage for Store {
         topic: &'t TopicName,
         retain: Retain,
         _expiry: Option<Duration>,
-    ) -> Answer<'f, rmqtt::Result<()>>
+    ) -> RetainOutcome<'f, rmqtt::Result<()>>
     where
         's: 'f,
         't: 'f,
@@ -66,7 +66,7 @@ impl RetainStorage for Store {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn get<'s, 't, 'f>(&'s self, filter: &'t TopicFilter) -> Answer<'f, rmqtt::Result<Vec<(TopicName, Retain)>>>
+    fn get<'s, 't, 'f>(&'s self, filter: &'t TopicFilter) -> RetainOutcome<'f, rmqtt::Result<Vec<(TopicName, Retain)>>>
     where
         's: 'f,
         't: 'f,
@@ -77,7 +77,7 @@ impl RetainStorage for Store {
         Box::pin(std::future::ready(Ok(found)))
     }
 
-    fn count<'s, 'f>(&'s self) -> Answer<'f, isize>
+    fn count<'s, 'f>(&'s self) -> RetainOutcome<'f, isize>
     where
         's: 'f,
         Self: 'f,
@@ -85,7 +85,7 @@ impl RetainStorage for Store {
         Box::pin(std::future::ready(isize::try_from(self.0.count().0).unwrap_or(isize::MAX)))
     }
 
-    fn max<'s, 'f>(&'s self) -> Answer<'f, isize>
+    fn max<'s, 'f>(&'s self) -> RetainOutcome<'f, isize>
     where
         's: 'f,
         Self: 'f,

@@ -8,19 +8,19 @@ use std::{
 };
 
 use crate::enroll::revoked::RevokedError;
-use crate::fleet::Fleets;
+use crate::fleet::ServedFleets;
 
 /// Settings of the embedded broker.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where agents connect. Beyond loopback only with [`Settings::tls`].
+pub struct BrokerSettings {
+    /// Where agents connect. Beyond loopback only with [`BrokerSettings::tls`].
     pub listen: SocketAddr,
     /// Certificates; `None` for plain TCP on loopback, where agents are who they say.
     pub tls: Option<Tls>,
     /// The fleets whose agents may speak.
-    pub fleets: Fleets,
+    pub fleets: ServedFleets,
     /// Bounds.
-    pub limits: Limits,
+    pub limits: BrokerLimits,
 }
 
 /// The broker's certificate, and whose certificates it accepts. Client certificates are always required.
@@ -39,7 +39,7 @@ pub struct Tls {
 
 /// Bounds of the embedded broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct BrokerLimits {
     /// Agents connected at a time. Each takes three file descriptors; fewer are let in when the process may not open
     /// that many (see [`super::Figures::connections_max`]).
     pub connections: usize,
@@ -61,7 +61,7 @@ pub struct Limits {
     pub agent_queue: usize,
 }
 
-impl Default for Limits {
+impl Default for BrokerLimits {
     fn default() -> Self {
         Self {
             // A Raspberry Pi with 1 GiB holds as many sessions; more agents want an MQTT cluster.
@@ -160,7 +160,7 @@ pub enum FileError {
     },
 }
 
-impl Settings {
+impl BrokerSettings {
     /// Refuses what would be unsafe or cannot work.
     ///
     /// # Errors
@@ -195,8 +195,13 @@ fn pem(what: &'static str, path: &Path, block: &'static str) -> Result<(), FileE
 mod tests {
     use super::*;
 
-    fn settings(listen: &str, tls: Option<Tls>) -> Settings {
-        Settings { listen: listen.parse().unwrap(), tls, fleets: Fleets::Every, limits: Limits::default() }
+    fn settings(listen: &str, tls: Option<Tls>) -> BrokerSettings {
+        BrokerSettings {
+            listen: listen.parse().unwrap(),
+            tls,
+            fleets: ServedFleets::Every,
+            limits: BrokerLimits::default(),
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::gate::{Door, Lead, Way};
+use super::gate::{ConnectionTable, Direction, UpstreamLead};
 
 /// How often they are looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -36,10 +36,10 @@ const STRANGERS_MAX: usize = 64;
 const ESTABLISHED: &str = "01";
 
 /// Looks for them as long as the broker runs.
-pub(super) async fn keep_out(door: Arc<Door>, longest: Duration) {
+pub(super) async fn keep_out(door: Arc<ConnectionTable>, longest: Duration) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut strangers = Strangers::default();
+    let mut strangers = StrangerConnections::default();
     loop {
         ticks.tick().await;
         let leads = door.leads();
@@ -58,18 +58,18 @@ pub(super) async fn keep_out(door: Arc<Door>, longest: Duration) {
 
 /// One connection that the system lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct StrangerConnection {
     pub inode: u64,
-    pub way: Way,
+    pub way: Direction,
 }
 
 /// Since when each is there.
 #[derive(Debug, Default)]
-struct Strangers(BTreeMap<u64, Instant>);
+struct StrangerConnections(BTreeMap<u64, Instant>);
 
-impl Strangers {
+impl StrangerConnections {
     /// Those that are to be ended.
-    fn look(&mut self, found: &[Found], now: Instant, longest: Duration) -> Vec<u64> {
+    fn look(&mut self, found: &[StrangerConnection], now: Instant, longest: Duration) -> Vec<u64> {
         let before = std::mem::take(&mut self.0);
         self.0 = found.iter().map(|at| (at.inode, before.get(&at.inode).copied().unwrap_or(now))).collect();
         let mut by_age: Vec<(Instant, u64)> = self.0.iter().map(|(inode, since)| (*since, *inode)).collect();
@@ -86,13 +86,13 @@ impl Strangers {
 ///  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
 ///   0: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 12345 ...
 /// ```
-fn sockets(table: &str, leads: &[Lead]) -> Vec<Found> {
+fn sockets(table: &str, leads: &[UpstreamLead]) -> Vec<StrangerConnection> {
     let socket = |line: &str| {
         let mut columns = line.split_ascii_whitespace().skip(1);
         let (local, port, state) = (address(columns.next()?)?, address(columns.next()?)?, columns.next()?);
         let lead = leads.iter().find(|lead| lead.address == local).filter(|_| state == ESTABLISHED)?;
         let inode = columns.nth(5)?.parse().ok()?;
-        Some(Found { inode, way: Way { listener: lead.listener, port } })
+        Some(StrangerConnection { inode, way: Direction { listener: lead.listener, port } })
     };
     table.lines().filter_map(socket).collect()
 }
@@ -123,19 +123,19 @@ fn end(inodes: &[u64]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn found(inode: u64) -> Found {
-        Found { inode, way: Way { listener: 1, port: ([127, 0, 0, 1], 5).into() } }
+    fn found(inode: u64) -> StrangerConnection {
+        StrangerConnection { inode, way: Direction { listener: 1, port: ([127, 0, 0, 1], 5).into() } }
     }
 
     #[test]
     fn who_stays_too_long_and_the_oldest_beyond_a_number_are_ended() {
-        let (mut strangers, began, longest) = (Strangers::default(), Instant::now(), Duration::from_secs(20));
+        let (mut strangers, began, longest) = (StrangerConnections::default(), Instant::now(), Duration::from_secs(20));
         let at = |seconds| began + Duration::from_secs(seconds);
-        let all: Vec<Found> = (0..60).map(found).collect();
+        let all: Vec<StrangerConnection> = (0..60).map(found).collect();
         assert!(strangers.look(&all, at(0), longest).is_empty());
-        let all: Vec<Found> = (0..70).map(found).collect();
+        let all: Vec<StrangerConnection> = (0..70).map(found).collect();
         assert_eq!(strangers.look(&all, at(1), longest), (0..6).collect::<Vec<u64>>());
-        let rest: Vec<Found> = (50..70).map(found).collect();
+        let rest: Vec<StrangerConnection> = (50..70).map(found).collect();
         assert!(strangers.look(&rest, at(19), longest).is_empty());
         assert_eq!(strangers.look(&rest, at(20), longest), (50..60).collect::<Vec<u64>>());
         assert!(strangers.look(&[], at(21), longest).is_empty() && strangers.0.is_empty());
@@ -149,8 +149,8 @@ mod tests {
             2: LOCAL:C350 LOCAL:1F90 01 00000000:00000000 00:00000000 00000000  1000        0 777 1 x 20 4 30 10 -1\n\
             3: LOCAL:1F90 LOCAL:C351 06 00000000:00000000 03:00000000 00000000     0        0 0 3 x\nnonsense\n";
         let local = format!("{:08X}", u32::from_ne_bytes([127, 0, 0, 1]));
-        let leads = [Lead { listener: 7, address: ([127, 0, 0, 1], 8080).into() }];
-        let way = Way { listener: 7, port: ([127, 0, 0, 1], 50_000).into() };
-        assert_eq!(sockets(&table.replace("LOCAL", &local), &leads), [Found { inode: 12_345, way }]);
+        let leads = [UpstreamLead { listener: 7, address: ([127, 0, 0, 1], 8080).into() }];
+        let way = Direction { listener: 7, port: ([127, 0, 0, 1], 50_000).into() };
+        assert_eq!(sockets(&table.replace("LOCAL", &local), &leads), [StrangerConnection { inode: 12_345, way }]);
     }
 }

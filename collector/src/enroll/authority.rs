@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     EnrollError,
-    bundle::{Bundle, Draft, Renewal, Request},
-    certificate::{Holder, LIFE, Pair, Signer, day, days, is_server_name, is_signed_by, new_key},
+    bundle::{Bundle, BundleDraft, BundleRenewal, Request},
+    certificate::{
+        CertificateHolder, CertificateSigner, LIFE, SignedKeyPair, day, days, is_server_name, is_signed_by, new_key,
+    },
     files::{self, OPEN, SECRET, read_json, write_json},
     revoked::{REVOKED_BYTES_MAX, Revoked, RevokedError, Serial, relisted},
 };
@@ -46,7 +48,7 @@ pub struct ServerFiles {
 
 /// An agent that is enrolled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Enrolled {
+pub struct EnrolledHolder {
     /// The agent.
     pub agent: AgentName,
     /// Its fleet.
@@ -60,18 +62,18 @@ pub struct Enrolled {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
+struct AuthorityRecord {
     fleet: FleetName,
     /// What a renewal says again.
     #[serde(default)]
     broker: String,
     #[serde(default)]
     trusted_keys: Vec<String>,
-    certificates: Vec<Issued>,
+    certificates: Vec<IssuedCertificate>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Issued {
+struct IssuedCertificate {
     serial: String,
     /// Seconds since 1970.
     expires: u64,
@@ -102,11 +104,11 @@ impl Authority {
             }
             let text = files::read(&key)?.ok_or_else(|| EnrollError::KeyMissing(key.clone()))?;
             // Made again it is the one that was lost, unless that one had another name.
-            let (name, server) = (Signer::name(&text)?, files::read(&this.path("server.pem"))?);
+            let (name, server) = (CertificateSigner::name(&text)?, files::read(&this.path("server.pem"))?);
             if server.is_some_and(|server| !is_signed_by(&server, &name)) {
                 return Err(EnrollError::CertificateMissing(certificate));
             }
-            files::write(&certificate, Signer::authority(&text, now)?.as_bytes(), OPEN)?;
+            files::write(&certificate, CertificateSigner::authority(&text, now)?.as_bytes(), OPEN)?;
         } else if !has_key {
             return Err(EnrollError::KeyMissing(key));
         }
@@ -175,7 +177,7 @@ impl Authority {
         {
             return Ok(files(known.expires, false));
         }
-        let pair = self.signer()?.sign(Holder::Server(names), now, LIFE)?;
+        let pair = self.signer()?.sign(CertificateHolder::Server(names), now, LIFE)?;
         // Without the record the pair does not count, so a cut between these makes a new pair.
         files::remove(&record)?;
         files::write(&key, pair.key.as_bytes(), SECRET)?;
@@ -194,7 +196,7 @@ impl Authority {
     pub fn outside(&self, names: &[String], out: &Path, now: SystemTime) -> Result<String, EnrollError> {
         check_names(names)?;
         let _held = self.lock()?;
-        let server = self.signer()?.sign(Holder::Server(names), now, LIFE)?;
+        let server = self.signer()?.sign(CertificateHolder::Server(names), now, LIFE)?;
         let (certificate, key) = self.collector(now)?;
         let own = |path: PathBuf| files::read(&path).map(Option::unwrap_or_default);
         files::folder(out)?;
@@ -216,7 +218,7 @@ impl Authority {
     /// # Errors
     /// When the authority cannot sign.
     pub fn collector(&self, now: SystemTime) -> Result<(String, String), EnrollError> {
-        let holder = Holder::Client { name: crate::fleet::COLLECTOR, fleet: None };
+        let holder = CertificateHolder::Client { name: crate::fleet::COLLECTOR, fleet: None };
         let pair = self.signer()?.sign(holder, now, LIFE)?;
         Ok((pair.certificate, pair.key))
     }
@@ -243,7 +245,7 @@ impl Authority {
     ///
     /// # Errors
     /// When there is no such agent, the bundle is there already, or something in the request is no good.
-    pub fn renew(&self, renewal: &Renewal, out: &Path, now: SystemTime) -> Result<Bundle, EnrollError> {
+    pub fn renew(&self, renewal: &BundleRenewal, out: &Path, now: SystemTime) -> Result<Bundle, EnrollError> {
         let _held = self.lock()?;
         let agent = renewal.agent.clone();
         let record = self.record(&agent)?.ok_or_else(|| EnrollError::NotEnrolled(agent.clone()))?;
@@ -303,7 +305,7 @@ impl Authority {
     ///
     /// # Errors
     /// When a record cannot be read.
-    pub fn agents(&self, now: SystemTime) -> Result<Vec<Enrolled>, EnrollError> {
+    pub fn agents(&self, now: SystemTime) -> Result<Vec<EnrolledHolder>, EnrollError> {
         let mut agents = Vec::new();
         for name in files::names(&self.path("agents"))? {
             let Some(agent) = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok()) else { continue };
@@ -318,24 +320,26 @@ impl Authority {
     fn issue(&self, request: &Request, out: &Path, now: SystemTime) -> Result<Bundle, EnrollError> {
         let Request { agent, fleet, .. } = request;
         let signer = self.signer()?;
-        let pair = signer.sign(Holder::Client { name: agent.as_str(), fleet: Some(fleet.as_str()) }, now, LIFE)?;
+        let pair =
+            signer.sign(CertificateHolder::Client { name: agent.as_str(), fleet: Some(fleet.as_str()) }, now, LIFE)?;
         let ca = files::read(&self.ca())?.unwrap_or_default();
         files::folder(out)?;
-        let draft = Draft::write(request, out, &ca, &pair, now)?;
+        let draft = BundleDraft::write(request, out, &ca, &pair, now)?;
         // On the record before anybody can have it: what is not there cannot be revoked.
         self.write_record(request, &pair, now)?;
         draft.publish(&pair)
     }
 
-    fn write_record(&self, request: &Request, pair: &Pair, now: SystemTime) -> Result<(), EnrollError> {
+    fn write_record(&self, request: &Request, pair: &SignedKeyPair, now: SystemTime) -> Result<(), EnrollError> {
         let Request { agent, fleet, broker, trusted_keys } = request.clone();
         let known = self.record(&agent)?.map(|record| record.certificates).unwrap_or_default();
-        let mut certificates: Vec<Issued> = known.into_iter().filter(|issued| issued.expires > seconds(now)).collect();
-        certificates.push(Issued { serial: pair.serial.to_string(), expires: seconds(pair.expires) });
-        write_json(&self.record_path(&agent), &Record { fleet, broker, trusted_keys, certificates })
+        let mut certificates: Vec<IssuedCertificate> =
+            known.into_iter().filter(|issued| issued.expires > seconds(now)).collect();
+        certificates.push(IssuedCertificate { serial: pair.serial.to_string(), expires: seconds(pair.expires) });
+        write_json(&self.record_path(&agent), &AuthorityRecord { fleet, broker, trusted_keys, certificates })
     }
 
-    fn write_list(&self, signer: &Signer, now: SystemTime) -> Result<(), EnrollError> {
+    fn write_list(&self, signer: &CertificateSigner, now: SystemTime) -> Result<(), EnrollError> {
         files::write(&self.crl(), signer.revocation_list(&self.revoked()?, now)?.as_bytes(), OPEN)
     }
 
@@ -343,15 +347,15 @@ impl Authority {
         files::lock(&self.path("lock"))
     }
 
-    fn signer(&self) -> Result<Signer, EnrollError> {
+    fn signer(&self) -> Result<CertificateSigner, EnrollError> {
         let (path, key) = (self.ca(), self.path("ca.key"));
         let missing = |path: &Path| EnrollError::Authority { path: path.to_owned(), reason: "it is gone".to_owned() };
         let certificate = files::read(&path)?.ok_or_else(|| missing(&path))?;
         let text = files::read(&key)?.ok_or(EnrollError::KeyMissing(key))?;
-        Signer::load(&certificate, &text).map_err(|reason| EnrollError::Authority { path, reason })
+        CertificateSigner::load(&certificate, &text).map_err(|reason| EnrollError::Authority { path, reason })
     }
 
-    fn record(&self, agent: &AgentName) -> Result<Option<Record>, EnrollError> {
+    fn record(&self, agent: &AgentName) -> Result<Option<AuthorityRecord>, EnrollError> {
         read_json(&self.record_path(agent))
     }
 
@@ -372,10 +376,10 @@ fn check_names(names: &[String]) -> Result<(), EnrollError> {
     }
 }
 
-fn enrolled(agent: AgentName, record: &Record, now: SystemTime) -> Enrolled {
+fn enrolled(agent: AgentName, record: &AuthorityRecord, now: SystemTime) -> EnrolledHolder {
     let last = last_of(record).unwrap_or(0);
     let counts = record.certificates.iter().filter(|issued| issued.expires > seconds(now));
-    Enrolled {
+    EnrolledHolder {
         agent,
         fleet: record.fleet.clone(),
         serials: counts.filter_map(|issued| issued.serial.parse().ok()).collect(),
@@ -384,7 +388,7 @@ fn enrolled(agent: AgentName, record: &Record, now: SystemTime) -> Enrolled {
     }
 }
 
-fn last_of(record: &Record) -> Option<u64> {
+fn last_of(record: &AuthorityRecord) -> Option<u64> {
     record.certificates.iter().map(|issued| issued.expires).max()
 }
 
@@ -413,8 +417,8 @@ mod tests {
         }
     }
 
-    fn renewal(agent: &str) -> Renewal {
-        Renewal { agent: agent.parse().unwrap(), fleet: None, broker: None, trusted_keys: Vec::new() }
+    fn renewal(agent: &str) -> BundleRenewal {
+        BundleRenewal { agent: agent.parse().unwrap(), fleet: None, broker: None, trusted_keys: Vec::new() }
     }
 
     struct Place {
@@ -500,7 +504,7 @@ mod tests {
         assert!(taken.to_string().contains("renew it, or revoke it first"), "{taken}");
         let exists = authority.renew(&renewal("pi"), out, now()).unwrap_err();
         assert!(matches!(exists, EnrollError::BundleExists(_)), "{exists}");
-        let moved = Renewal { fleet: Some("shop".parse().unwrap()), ..renewal("pi") };
+        let moved = BundleRenewal { fleet: Some("shop".parse().unwrap()), ..renewal("pi") };
         assert!(matches!(authority.renew(&moved, out, now()), Err(EnrollError::OtherFleet { .. })));
 
         // Renewed in time, both count; revoked, neither.

@@ -10,10 +10,10 @@ use oddline_core::id::{AgentName, FleetName};
 
 use super::{
     EnrollError,
-    certificate::{Pair, day, is_server_name},
+    certificate::{SignedKeyPair, day, is_server_name},
     files::{self, OPEN, SECRET},
     revoked::Serial,
-    tar::{self, Entry},
+    tar::{self, TarEntry},
 };
 
 /// Where an agent looks for its files.
@@ -38,7 +38,7 @@ pub struct Request {
 
 /// Who is to get a further certificate, and what changes with it.
 #[derive(Debug, Clone)]
-pub struct Renewal {
+pub struct BundleRenewal {
     /// The agent.
     pub agent: AgentName,
     /// Its fleet, to be sure.
@@ -106,16 +106,22 @@ impl Request {
 }
 
 /// A bundle on disk that is not in its place yet.
-pub(super) struct Draft {
+pub(super) struct BundleDraft {
     new: PathBuf,
     folder: PathBuf,
     archive: PathBuf,
     packed: Vec<u8>,
 }
 
-impl Draft {
+impl BundleDraft {
     /// Writes it beside its place.
-    pub fn write(request: &Request, out: &Path, ca: &str, pair: &Pair, now: SystemTime) -> Result<Self, EnrollError> {
+    pub fn write(
+        request: &Request,
+        out: &Path,
+        ca: &str,
+        pair: &SignedKeyPair,
+        now: SystemTime,
+    ) -> Result<Self, EnrollError> {
         let folder = out.join(request.agent.as_str());
         let archive = out.join(format!("{}.tar", request.agent));
         for path in [&folder, &archive] {
@@ -140,15 +146,15 @@ impl Draft {
             files::write_new(&new.join(name), content, mode)?;
         }
         let paths = entries.map(|(name, ..)| format!("oddline/{name}"));
-        let files = paths.iter().zip(entries).map(|(path, (_, mode, content))| Entry::File { path, mode, content });
-        let folders = ["oddline/agent.d/", "oddline/tls/"].map(|path| Entry::Folder { path });
-        let packed: Vec<Entry<'_>> = folders.into_iter().chain(files).collect();
+        let files = paths.iter().zip(entries).map(|(path, (_, mode, content))| TarEntry::File { path, mode, content });
+        let folders = ["oddline/agent.d/", "oddline/tls/"].map(|path| TarEntry::Folder { path });
+        let packed: Vec<TarEntry<'_>> = folders.into_iter().chain(files).collect();
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Ok(Self { new, folder, archive, packed: tar::archive(&packed, seconds) })
     }
 
     /// Puts it in its place.
-    pub fn publish(self, pair: &Pair) -> Result<Bundle, EnrollError> {
+    pub fn publish(self, pair: &SignedKeyPair) -> Result<Bundle, EnrollError> {
         files::write_new(&self.archive, &self.packed, SECRET)?;
         files::rename(&self.new, &self.folder)?;
         let Self { folder, archive, .. } = self;

@@ -34,7 +34,7 @@ pub(super) const fn days(days: u64) -> Duration {
 
 /// What a certificate is for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Holder<'a> {
+pub(super) enum CertificateHolder<'a> {
     /// The broker, under these names and addresses.
     Server(&'a [String]),
     /// An agent or another client: CN and O.
@@ -42,7 +42,7 @@ pub(super) enum Holder<'a> {
 }
 
 /// A certificate and its key.
-pub(super) struct Pair {
+pub(super) struct SignedKeyPair {
     pub certificate: String,
     pub key: String,
     pub serial: Serial,
@@ -50,9 +50,9 @@ pub(super) struct Pair {
 }
 
 /// The key that signs.
-pub(super) struct Signer(Issuer<'static, KeyPair>);
+pub(super) struct CertificateSigner(Issuer<'static, KeyPair>);
 
-impl Signer {
+impl CertificateSigner {
     /// The name of the authority that has this key. The same key has the same name, so that a certificate made again
     /// stands for the one that was lost, and two authorities on one machine are told apart by it.
     pub fn name(key: &str) -> Result<String, EnrollError> {
@@ -78,19 +78,24 @@ impl Signer {
     }
 
     /// A new key and its certificate.
-    pub fn sign(&self, holder: Holder<'_>, now: SystemTime, life: Duration) -> Result<Pair, EnrollError> {
+    pub fn sign(
+        &self,
+        holder: CertificateHolder<'_>,
+        now: SystemTime,
+        life: Duration,
+    ) -> Result<SignedKeyPair, EnrollError> {
         let serial = serial()?;
         let mut params = lasting(now, life)?;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         match holder {
-            Holder::Server(names) => {
+            CertificateHolder::Server(names) => {
                 params.subject_alt_names = CertificateParams::new(names).map_err(failed)?.subject_alt_names;
                 params.distinguished_name.push(DnType::CommonName, "oddline broker");
                 params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
             }
-            Holder::Client { name, fleet } => {
+            CertificateHolder::Client { name, fleet } => {
                 if let Some(fleet) = fleet {
                     params.distinguished_name.push(DnType::OrganizationName, fleet);
                 }
@@ -101,7 +106,7 @@ impl Signer {
         let key = new_key()?;
         let pair = KeyPair::from_pem(&key).map_err(failed)?;
         let certificate = params.signed_by(&pair, &self.0).map_err(failed)?.pem();
-        Ok(Pair { certificate, key, serial: Serial::from_bytes(&serial), expires: now + life })
+        Ok(SignedKeyPair { certificate, key, serial: Serial::from_bytes(&serial), expires: now + life })
     }
 
     /// The list of revoked certificates as other brokers read it.

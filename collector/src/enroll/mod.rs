@@ -18,8 +18,8 @@ pub mod revoked;
 mod tar;
 
 pub use self::{
-    authority::{Authority, Enrolled, ServerFiles},
-    bundle::{Bundle, Renewal, Request},
+    authority::{Authority, EnrolledHolder, ServerFiles},
+    bundle::{Bundle, BundleRenewal, Request},
 };
 
 use std::{io, path::PathBuf};

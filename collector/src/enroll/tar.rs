@@ -10,7 +10,7 @@ const OWNER: &str = "oddline";
 const ROOT: &str = "root";
 
 /// What is in it.
-pub(super) enum Entry<'a> {
+pub(super) enum TarEntry<'a> {
     /// A folder that all may look into; its path ends with a slash.
     Folder { path: &'a str },
     /// A file; readable to its owner alone, it belongs to the agent.
@@ -18,11 +18,11 @@ pub(super) enum Entry<'a> {
 }
 
 /// The archive.
-pub(super) fn archive(entries: &[Entry<'_>], seconds: u64) -> Vec<u8> {
+pub(super) fn archive(entries: &[TarEntry<'_>], seconds: u64) -> Vec<u8> {
     let mut out = Vec::new();
     for entry in entries {
         out.extend(header(entry, seconds));
-        if let Entry::File { content, .. } = entry {
+        if let TarEntry::File { content, .. } = entry {
             out.extend(*content);
         }
         out.resize(out.len().next_multiple_of(BLOCK), 0);
@@ -31,10 +31,10 @@ pub(super) fn archive(entries: &[Entry<'_>], seconds: u64) -> Vec<u8> {
     out
 }
 
-fn header(entry: &Entry<'_>, seconds: u64) -> [u8; BLOCK] {
+fn header(entry: &TarEntry<'_>, seconds: u64) -> [u8; BLOCK] {
     let (path, mode, size, kind, owner) = match entry {
-        Entry::Folder { path } => (*path, 0o755, 0, "5", ROOT),
-        Entry::File { path, mode, content } => {
+        TarEntry::Folder { path } => (*path, 0o755, 0, "5", ROOT),
+        TarEntry::File { path, mode, content } => {
             (*path, *mode, content.len(), "0", if *mode == SECRET { OWNER } else { ROOT })
         }
     };
@@ -71,9 +71,9 @@ mod tests {
         let file = dir.path().join("a.tar");
         let long = vec![b'x'; 513];
         let entries = [
-            Entry::Folder { path: "oddline/tls/" },
-            Entry::File { path: "oddline/tls/agent.key", mode: 0o600, content: b"key" },
-            Entry::File { path: "oddline/agent.toml", mode: 0o644, content: &long },
+            TarEntry::Folder { path: "oddline/tls/" },
+            TarEntry::File { path: "oddline/tls/agent.key", mode: 0o600, content: b"key" },
+            TarEntry::File { path: "oddline/agent.toml", mode: 0o644, content: &long },
         ];
         fs::write(&file, archive(&entries, 1_700_000_000)).unwrap();
         let Ok(listed) = Command::new("tar").arg("-tvf").arg(&file).env("TZ", "UTC").output() else {

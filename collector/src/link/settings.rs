@@ -3,28 +3,28 @@
 
 use std::fmt;
 
-pub use oddline_link::secrets::{Files, SecretError, Secrets};
+pub use oddline_link::secrets::{SecretError, SecretFiles, Secrets};
 
-use super::address::Address;
+use super::address::BrokerAddress;
 
 /// Where the broker is and who we are there.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct LinkSettings {
     /// The broker.
-    pub broker: Address,
+    pub broker: BrokerAddress,
     /// Stable and only ours: a new connection ends an old one that hangs, and finds what the broker kept for it.
     pub client_id: String,
     /// How we say who we are.
-    pub access: Access,
+    pub access: BrokerAccess,
     /// Seed of the jitter between attempts.
     pub jitter_seed: u64,
 }
 
 /// How the collector says who it is.
 #[derive(Clone)]
-pub enum Access {
+pub enum BrokerAccess {
     /// With files that an operator named.
-    Files(Files),
+    Files(SecretFiles),
     /// With a secret that the embedded broker made for this process.
     Login {
         /// The user.
@@ -34,7 +34,7 @@ pub enum Access {
     },
 }
 
-impl fmt::Debug for Access {
+impl fmt::Debug for BrokerAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Files(files) => files.fmt(f),
@@ -43,7 +43,7 @@ impl fmt::Debug for Access {
     }
 }
 
-impl Access {
+impl BrokerAccess {
     /// Reads the files.
     ///
     /// # Errors
@@ -70,17 +70,17 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         fs::write(path("key"), "no pem at all, hush").unwrap();
         fs::write(path("password"), "hush\n").unwrap();
-        let files = Files {
+        let files = SecretFiles {
             ca: Some(path("missing")),
             identity: Some((path("missing"), path("key"))),
             user: Some(("me".to_owned(), path("password"))),
         };
-        let errors = Access::Files(files.clone()).secrets().err().unwrap();
+        let errors = BrokerAccess::Files(files.clone()).secrets().err().unwrap();
         assert_eq!(errors.len(), 3);
         assert!(errors.iter().all(|e| !e.to_string().contains("hush")));
-        let access = Access::Files(Files { ca: None, identity: None, ..files });
+        let access = BrokerAccess::Files(SecretFiles { ca: None, identity: None, ..files });
         assert_eq!(access.secrets().ok().unwrap().user.unwrap().1, b"hush");
-        let login = Access::Login { user: "me".to_owned(), password: b"hush".to_vec() };
+        let login = BrokerAccess::Login { user: "me".to_owned(), password: b"hush".to_vec() };
         assert!(!format!("{access:?}{login:?}").contains("hush"));
     }
 }

@@ -14,18 +14,18 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{
-    error::Problem,
+    error::ApiProblem,
     json,
     limits::BODY_BYTES_MAX,
     query::{Query, shown},
-    web::App,
+    web::WebState,
 };
 use crate::{
     clock::now_us,
-    store::{Anomaly, Apart, Filter, GroupKey, Place, Store, StoreError, Verdict, is_prefix},
+    store::{AnomalyFilter, AnomalyRow, GroupBy, GroupKey, PersonVerdict, Store, StoreError, StreamFilter, is_prefix},
 };
 
-type Answer = Result<Json<Value>, Problem>;
+type ApiResult = Result<Json<Value>, ApiProblem>;
 
 /// Parameters of a plain list.
 pub(super) const PAGE: &[&str] = &["limit", "cursor"];
@@ -52,7 +52,7 @@ const AUTHOR_BYTES_MAX: usize = 64;
 const NOTE_BYTES_MAX: usize = 4_096;
 
 /// `GET /api/v1/servers`.
-pub(super) async fn servers(State(app): State<App>, request: Request) -> Answer {
+pub(super) async fn servers(State(app): State<WebState>, request: Request) -> ApiResult {
     let query = Query::read(request.uri(), SERVERS, now_us())?;
     let (fleet, limit) = (query.name("fleet")?, query.number("limit", 1..=1_000, 100)?);
     let after = query.cursor::<2>()?.map(|parts| parts.map(ToOwned::to_owned));
@@ -68,14 +68,14 @@ pub(super) async fn servers(State(app): State<App>, request: Request) -> Answer 
         .await?;
     let next = full(&agents, limit).map(|last| format!("{}~{}", last.who.fleet, last.who.agent));
     let count = |key: (String, String)| counts.get(&key).copied().unwrap_or_default();
-    let shown = |agent: &crate::store::Agent| {
+    let shown = |agent: &crate::store::AgentRow| {
         json::agent(agent, count((agent.who.fleet.to_string(), agent.who.agent.to_string())))
     };
     Ok(Json(json!({"servers": agents.iter().map(shown).collect::<Vec<_>>(), "next": next})))
 }
 
 /// `GET /api/v1/anomalies`.
-pub(super) async fn anomalies(State(app): State<App>, request: Request) -> Answer {
+pub(super) async fn anomalies(State(app): State<WebState>, request: Request) -> ApiResult {
     let query = Query::read(request.uri(), ANOMALIES, now_us())?;
     let limit = query.number("limit", 1..=1_000, 100)?;
     let cursor = query.cursor::<3>()?;
@@ -83,7 +83,7 @@ pub(super) async fn anomalies(State(app): State<App>, request: Request) -> Answe
         .map(|[last_us, since_us, id]| {
             let numbers = last_us.parse().ok().zip(since_us.parse::<i64>().ok());
             let (last_us, since_us) = numbers.filter(|_| is_prefix(id)).ok_or_else(Query::bad_cursor)?;
-            Ok::<_, Problem>((Place { last_us, id: id.to_owned() }, since_us))
+            Ok::<_, ApiProblem>((StreamFilter { last_us, id: id.to_owned() }, since_us))
         })
         .transpose()?;
     let mut filter = filter(&query)?;
@@ -99,13 +99,13 @@ pub(super) async fn anomalies(State(app): State<App>, request: Request) -> Answe
 }
 
 /// `GET /api/v1/anomalies/{id}`.
-pub(super) async fn anomaly(State(app): State<App>, Path(id): Path<String>, request: Request) -> Answer {
+pub(super) async fn anomaly(State(app): State<WebState>, Path(id): Path<String>, request: Request) -> ApiResult {
     Query::read(request.uri(), &[], now_us())?;
     let anomaly = find(&app, id).await?;
     whole(&app, anomaly).await
 }
 
-async fn whole(app: &App, anomaly: Anomaly) -> Answer {
+async fn whole(app: &WebState, anomaly: AnomalyRow) -> ApiResult {
     let id = anomaly.id.clone();
     let said = |store: Store| async move { Ok((store.steps(&id).await?, store.verdicts(&id).await?)) };
     let (steps, verdicts) = app.ask(said).await?;
@@ -113,19 +113,25 @@ async fn whole(app: &App, anomaly: Anomaly) -> Answer {
 }
 
 /// The one whose id begins so.
-async fn find(app: &App, id: String) -> Result<Anomaly, Problem> {
+async fn find(app: &WebState, id: String) -> Result<AnomalyRow, ApiProblem> {
     if !is_prefix(&id) {
         let told = format!("{:?} is no id of an anomaly", shown(&id));
-        return Err(Problem::parameter("id", told, "4 to 16 characters of 0-9 a-z are expected, as a list shows them"));
+        return Err(ApiProblem::parameter(
+            "id",
+            told,
+            "4 to 16 characters of 0-9 a-z are expected, as a list shows them",
+        ));
     }
     let told = format!("no anomaly's id begins with {id}");
     let mut found = app.ask(move |store| async move { store.anomaly(&id).await }).await?;
     match (found.pop(), found.pop()) {
         (Some(anomaly), None) => Ok(anomaly),
-        (None, _) => Err(Problem::new(StatusCode::NOT_FOUND, told, "it may be too old to be kept; look at the list")),
+        (None, _) => {
+            Err(ApiProblem::new(StatusCode::NOT_FOUND, told, "it may be too old to be kept; look at the list"))
+        }
         (Some(_), Some(_)) => {
             let told = "more than one anomaly's id begins so";
-            Err(Problem::new(StatusCode::CONFLICT, told, "send more of the id"))
+            Err(ApiProblem::new(StatusCode::CONFLICT, told, "send more of the id"))
         }
     }
 }
@@ -133,7 +139,7 @@ async fn find(app: &App, id: String) -> Result<Anomaly, Problem> {
 /// A verdict as it is posted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Posted {
+struct PostedVerdict {
     verdict: String,
     #[serde(default)]
     note: Option<String>,
@@ -142,11 +148,11 @@ struct Posted {
 }
 
 /// `POST /api/v1/anomalies/{id}/verdict`.
-pub(super) async fn verdict(State(app): State<App>, Path(id): Path<String>, request: Request) -> Answer {
+pub(super) async fn verdict(State(app): State<WebState>, Path(id): Path<String>, request: Request) -> ApiResult {
     Query::read(request.uri(), &[], now_us())?;
     let posted = posted(&app, request).await?;
-    let verdict: Verdict = posted.verdict.parse().map_err(|_| {
-        Problem::parameter("verdict", "it is none of ours", "one of normal-here, normal-everywhere, real, unsure")
+    let verdict: PersonVerdict = posted.verdict.parse().map_err(|_| {
+        ApiProblem::parameter("verdict", "it is none of ours", "one of normal-here, normal-everywhere, real, unsure")
     })?;
     short("note", posted.note.as_deref(), NOTE_BYTES_MAX)?;
     short("author", posted.author.as_deref(), AUTHOR_BYTES_MAX)?;
@@ -160,28 +166,28 @@ pub(super) async fn verdict(State(app): State<App>, Path(id): Path<String>, requ
         })
         .await?;
     if !there {
-        return Err(Problem::not_found("the anomaly has just become too old"));
+        return Err(ApiProblem::not_found("the anomaly has just become too old"));
     }
     let anomaly = find(&app, id).await?;
     app.hub.tell(&anomaly);
     whole(&app, anomaly).await
 }
 
-fn short(name: &'static str, text: Option<&str>, bytes_max: usize) -> Result<(), Problem> {
+fn short(name: &'static str, text: Option<&str>, bytes_max: usize) -> Result<(), ApiProblem> {
     match text {
         Some(text) if text.len() > bytes_max => {
-            Err(Problem::parameter(name, format!("it has {} bytes", text.len()), format!("at most {bytes_max}")))
+            Err(ApiProblem::parameter(name, format!("it has {} bytes", text.len()), format!("at most {bytes_max}")))
         }
-        Some(text) if text.contains('\0') => Err(Problem::parameter(name, "it holds a NUL", "leave it out")),
+        Some(text) if text.contains('\0') => Err(ApiProblem::parameter(name, "it holds a NUL", "leave it out")),
         Some(_) | None => Ok(()),
     }
 }
 
-async fn posted(app: &App, request: Request) -> Result<Posted, Problem> {
+async fn posted(app: &WebState, request: Request) -> Result<PostedVerdict, ApiProblem> {
     let wait = app.settings.limits.body;
     let too_large = || {
         let told = format!("the body has more than {BODY_BYTES_MAX} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, told, "write a shorter note")
+        ApiProblem::new(StatusCode::PAYLOAD_TOO_LARGE, told, "write a shorter note")
     };
     let length = request.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
@@ -193,21 +199,21 @@ async fn posted(app: &App, request: Request) -> Result<Posted, Problem> {
         Ok(Err(_)) => return Err(too_large()),
         Err(_) => {
             let told = format!("the body was not there within {} s", wait.as_secs_f64());
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, told, "send it at once"));
+            return Err(ApiProblem::new(StatusCode::REQUEST_TIMEOUT, told, "send it at once"));
         }
     };
     serde_json::from_slice(&bytes).map_err(|error| {
         let told = format!("the body is not what is expected: {}", shown(&error.to_string()));
-        Problem::new(StatusCode::BAD_REQUEST, told, r#"send {"verdict": "real", "note": "..."}"#)
+        ApiProblem::new(StatusCode::BAD_REQUEST, told, r#"send {"verdict": "real", "note": "..."}"#)
     })
 }
 
 /// `GET /api/v1/counts`.
-pub(super) async fn counts(State(app): State<App>, request: Request) -> Answer {
+pub(super) async fn counts(State(app): State<WebState>, request: Request) -> ApiResult {
     let query = Query::read(request.uri(), COUNTS, now_us())?;
     let by = query.choices("by", &["server", "component", "kind"])?;
     let is = |name| by.contains(&name);
-    let apart = Apart { server: is("server"), component: is("component"), kind: is("kind") };
+    let apart = GroupBy { server: is("server"), component: is("component"), kind: is("kind") };
     let limit = query.number("limit", 1..=10_000, 1_000)?;
     let after = query.cursor::<4>()?.map(key).transpose()?;
     let mut filter = filter(&query)?;
@@ -218,7 +224,11 @@ pub(super) async fn counts(State(app): State<App>, request: Request) -> Answer {
         filter.until_us = filter.until_us.min(now_us().saturating_add(DAY_US));
     }
     if filter.until_us.saturating_sub(filter.since_us) > COUNTS_US_MAX + DAY_US {
-        return Err(Problem::parameter("since", "the time is too long", "at most 92 days before `until` are expected"));
+        return Err(ApiProblem::parameter(
+            "since",
+            "the time is too long",
+            "at most 92 days before `until` are expected",
+        ));
     }
     let since_us = filter.since_us;
     let after = after.map(|(key, _)| key);
@@ -234,7 +244,7 @@ fn cursor(key: &GroupKey, since_us: i64) -> String {
     format!("{hour}~{since_us}~{}.{}~{server}{component}{kind}", server.len(), component.len())
 }
 
-fn key([hour, since_us, lengths, names]: [&str; 4]) -> Result<(GroupKey, i64), Problem> {
+fn key([hour, since_us, lengths, names]: [&str; 4]) -> Result<(GroupKey, i64), ApiProblem> {
     let read = || {
         let (server, component) = lengths.split_once('.')?;
         let (server, rest) = names.split_at_checked(server.parse().ok()?)?;
@@ -246,7 +256,7 @@ fn key([hour, since_us, lengths, names]: [&str; 4]) -> Result<(GroupKey, i64), P
 }
 
 /// `GET /api/v1/models`.
-pub(super) async fn models(State(app): State<App>, request: Request) -> Answer {
+pub(super) async fn models(State(app): State<WebState>, request: Request) -> ApiResult {
     let query = Query::read(request.uri(), PAGE, now_us())?;
     let limit = query.number("limit", 1..=100, 20)?;
     let after = query.cursor::<2>()?;
@@ -262,7 +272,7 @@ pub(super) async fn models(State(app): State<App>, request: Request) -> Answer {
 }
 
 /// `GET /api/v1/rollouts`.
-pub(super) async fn rollouts(State(app): State<App>, request: Request) -> Answer {
+pub(super) async fn rollouts(State(app): State<WebState>, request: Request) -> ApiResult {
     let query = Query::read(request.uri(), PAGE, now_us())?;
     let limit = query.number("limit", 1..=100, 20)?;
     let before = query.cursor::<1>()?.map(|[id]| id.parse().map_err(|_| Query::bad_cursor())).transpose()?;
@@ -282,14 +292,14 @@ pub(super) async fn rollouts(State(app): State<App>, request: Request) -> Answer
 }
 
 /// Of the last day until the end of time, unless something else is asked for: clocks of servers may be ahead.
-fn filter(query: &Query) -> Result<Filter, Problem> {
+fn filter(query: &Query) -> Result<AnomalyFilter, ApiProblem> {
     let until_us = query.time("until")?;
     let since_us = query.time("since")?.unwrap_or_else(|| until_us.unwrap_or_else(now_us).saturating_sub(DAY_US));
     let until_us = until_us.unwrap_or(i64::MAX);
     if since_us >= until_us {
-        return Err(Problem::parameter("since", "it is not before `until`", "an earlier time is expected"));
+        return Err(ApiProblem::parameter("since", "it is not before `until`", "an earlier time is expected"));
     }
-    Ok(Filter {
+    Ok(AnomalyFilter {
         since_us,
         until_us,
         server: query.name("server")?,

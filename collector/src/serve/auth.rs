@@ -11,7 +11,7 @@ use std::{
 use axum::http::{HeaderMap, Method, StatusCode, header, uri::Authority};
 use sha2::{Digest as _, Sha256};
 
-use super::{error::Problem, settings::Settings};
+use super::{error::ApiProblem, settings::ApiSettings};
 
 /// Characters of the shortest token: with fewer it can be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
@@ -76,7 +76,7 @@ impl Token {
 }
 
 /// The token, when there is or must be one.
-pub(super) fn token(settings: &Settings) -> Result<Option<Token>, TokenError> {
+pub(super) fn token(settings: &ApiSettings) -> Result<Option<Token>, TokenError> {
     match &settings.token_file {
         Some(file) => Token::read(file).map(Some),
         None if !settings.listen.ip().to_canonical().is_loopback() => Err(TokenError::Needed(settings.listen)),
@@ -109,7 +109,7 @@ pub(super) fn offer(token: Option<&Token>, headers: &HeaderMap) -> Offer {
 
 /// Whether a request was meant for this server: on loopback only names and addresses of this machine, and what `hosts`
 /// adds. Elsewhere a rebound page has no token, so any name will do unless `hosts` says which.
-pub(super) fn host(loopback: bool, hosts: &[String], headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn host(loopback: bool, hosts: &[String], headers: &HeaderMap) -> Result<(), ApiProblem> {
     if !loopback && hosts.is_empty() {
         return Ok(());
     }
@@ -128,11 +128,11 @@ pub(super) fn host(loopback: bool, hosts: &[String], headers: &HeaderMap) -> Res
         return Ok(());
     }
     let told = "the Host header names another server than this one";
-    Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, told, "ask localhost, or add the name to `hosts` in [api]"))
+    Err(ApiProblem::new(StatusCode::MISDIRECTED_REQUEST, told, "ask localhost, or add the name to `hosts` in [api]"))
 }
 
 /// Whether a request that changes something comes from here: JSON, and from no other origin.
-pub(super) fn origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn origin(method: &Method, headers: &HeaderMap) -> Result<(), ApiProblem> {
     if method.is_safe() {
         return Ok(());
     }
@@ -141,7 +141,11 @@ pub(super) fn origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem
         let ours = origin.split_once("://").is_some_and(|(_, from)| Some(from) == text(header::HOST));
         if !ours {
             let told = "the request comes from a page of another origin";
-            return Err(Problem::new(StatusCode::FORBIDDEN, told, "send it from this server's own pages or a program"));
+            return Err(ApiProblem::new(
+                StatusCode::FORBIDDEN,
+                told,
+                "send it from this server's own pages or a program",
+            ));
         }
     }
     let kind = text(header::CONTENT_TYPE).and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
@@ -150,7 +154,7 @@ pub(super) fn origin(method: &Method, headers: &HeaderMap) -> Result<(), Problem
         return Ok(());
     }
     let told = "the body is not marked as JSON";
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, told, "send content-type: application/json"))
+    Err(ApiProblem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, told, "send content-type: application/json"))
 }
 
 #[cfg(test)]

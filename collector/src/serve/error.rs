@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct ApiProblem {
     pub status: StatusCode,
     pub error: String,
     pub what_to_do: String,
@@ -21,7 +21,7 @@ pub(super) struct Problem {
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct ProblemBody<'a> {
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -31,7 +31,7 @@ struct Told<'a> {
     parameter: Option<&'static str>,
 }
 
-impl Problem {
+impl ApiProblem {
     pub(super) fn new(status: StatusCode, error: impl Into<String>, what_to_do: impl Into<String>) -> Self {
         let (error, what_to_do) = (error.into(), what_to_do.into());
         Self { status, error, what_to_do, parameter: None, retry_after_s: None }
@@ -53,7 +53,7 @@ impl Problem {
 
     /// The same as JSON.
     pub(super) fn to_json(&self) -> String {
-        let told = Told {
+        let told = ProblemBody {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
@@ -78,7 +78,7 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ApiProblem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.to_json()));
         *response.status_mut() = self.status;
@@ -94,7 +94,7 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<StoreError> for Problem {
+impl From<StoreError> for ApiProblem {
     fn from(error: StoreError) -> Self {
         if error.is_passing() {
             let told = "the database does not answer";

@@ -28,9 +28,9 @@ use tokio::{
 };
 
 use super::{
-    error::Problem,
-    limits::{Limits, network},
-    proxy::{Network, is_trusted},
+    error::ApiProblem,
+    limits::{HttpLimits, network},
+    proxy::{NetworkRange, is_trusted},
 };
 
 /// After the system had no descriptor for a connection.
@@ -42,17 +42,17 @@ const TURN_AWAY_WAIT: Duration = Duration::from_secs(1);
 
 /// Takes connections.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct HttpGate {
     listener: TcpListener,
-    limits: Limits,
-    proxies: Vec<Network>,
-    inside: Arc<Inside>,
+    limits: HttpLimits,
+    proxies: Vec<NetworkRange>,
+    inside: Arc<HttpSession>,
     farewells: Arc<Semaphore>,
 }
 
 /// Who is inside, and who was not let in.
 #[derive(Debug, Default)]
-pub(super) struct Inside {
+pub(super) struct HttpSession {
     each: Mutex<BTreeMap<IpAddr, usize>>,
     /// Connections now.
     pub open: AtomicUsize,
@@ -64,18 +64,18 @@ pub(super) struct Inside {
 
 /// A place of a connection; free again when it is dropped.
 #[derive(Debug)]
-struct Place {
-    inside: Arc<Inside>,
+struct ConnectionSlot {
+    inside: Arc<HttpSession>,
     network: IpAddr,
 }
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Guest {
+pub(super) struct HttpClient {
     stream: TcpStream,
-    place: Place,
-    clock: Arc<Clock>,
-    limits: Limits,
+    place: ConnectionSlot,
+    clock: Arc<IdleTimer>,
+    limits: HttpLimits,
     /// Until when a head must be there.
     head: Pin<Box<Sleep>>,
     /// Since a write found no room.
@@ -86,7 +86,7 @@ pub(super) struct Guest {
 
 /// Whether a request is being answered, and since when not.
 #[derive(Debug)]
-struct Clock {
+struct IdleTimer {
     base: Instant,
     since_ms: AtomicU64,
     busy: AtomicUsize,
@@ -94,26 +94,31 @@ struct Clock {
 
 /// What a request's handler knows of its connection.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub(super) struct ClientAddress {
     /// Whose.
     pub address: SocketAddr,
-    clock: Arc<Clock>,
+    clock: Arc<IdleTimer>,
 }
 
 /// As long as it lives, the client owes us nothing.
 #[derive(Debug)]
-pub(super) struct Busy(Arc<Clock>);
+pub(super) struct InFlight(Arc<IdleTimer>);
 
-impl Gate {
-    pub(super) fn new(listener: TcpListener, limits: Limits, proxies: Vec<Network>, inside: Arc<Inside>) -> Self {
+impl HttpGate {
+    pub(super) fn new(
+        listener: TcpListener,
+        limits: HttpLimits,
+        proxies: Vec<NetworkRange>,
+        inside: Arc<HttpSession>,
+    ) -> Self {
         Self { listener, limits, proxies, inside, farewells: Arc::new(Semaphore::new(TURNED_AWAY_MAX)) }
     }
 
     /// A trusted proxy's connections are those of everybody behind it.
-    fn limits_of(&self, address: IpAddr) -> Limits {
+    fn limits_of(&self, address: IpAddr) -> HttpLimits {
         let each =
             if is_trusted(&self.proxies, address) { self.limits.connections } else { self.limits.connections_each };
-        Limits { connections_each: each, ..self.limits }
+        HttpLimits { connections_each: each, ..self.limits }
     }
 
     /// Says that there is no place, in a task of its own; nothing at all when many are being told.
@@ -121,7 +126,7 @@ impl Gate {
         self.inside.turned_away.fetch_add(1, Relaxed);
         let Ok(farewell) = Arc::clone(&self.farewells).try_acquire_owned() else { return };
         let told = "too many connections";
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, told, "close some, or try again").retry_after(5);
+        let problem = ApiProblem::new(StatusCode::SERVICE_UNAVAILABLE, told, "close some, or try again").retry_after(5);
         tokio::spawn(async move {
             let mut rest = [0; 1_024];
             let tell = async {
@@ -138,8 +143,8 @@ impl Gate {
     }
 }
 
-impl Inside {
-    fn enter(self: &Arc<Self>, address: IpAddr, limits: &Limits) -> Option<Place> {
+impl HttpSession {
+    fn enter(self: &Arc<Self>, address: IpAddr, limits: &HttpLimits) -> Option<ConnectionSlot> {
         let network = network(address);
         let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
         let here = each.get(&network).copied().unwrap_or_default();
@@ -148,11 +153,11 @@ impl Inside {
         }
         each.insert(network, here + 1);
         self.open.fetch_add(1, Relaxed);
-        Some(Place { inside: Arc::clone(self), network })
+        Some(ConnectionSlot { inside: Arc::clone(self), network })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut each = self.inside.each.lock().unwrap_or_else(PoisonError::into_inner);
         match each.get_mut(&self.network) {
@@ -165,11 +170,11 @@ impl Drop for Place {
     }
 }
 
-impl Listener for Gate {
-    type Io = Guest;
+impl Listener for HttpGate {
+    type Io = HttpClient;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Guest, SocketAddr) {
+    async fn accept(&mut self) -> (HttpClient, SocketAddr) {
         loop {
             let (stream, address) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
@@ -188,9 +193,12 @@ impl Listener for Gate {
             // Small answers at once; without it they are only later.
             let _: io::Result<()> = stream.set_nodelay(true);
             let clock =
-                Arc::new(Clock { base: Instant::now(), since_ms: AtomicU64::new(0), busy: AtomicUsize::new(0) });
+                Arc::new(IdleTimer { base: Instant::now(), since_ms: AtomicU64::new(0), busy: AtomicUsize::new(0) });
             let head = Box::pin(sleep_until(clock.base + self.limits.head));
-            return (Guest { stream, place, clock, limits: self.limits, head, stall: None, begun: false }, address);
+            return (
+                HttpClient { stream, place, clock, limits: self.limits, head, stall: None, begun: false },
+                address,
+            );
         }
     }
 
@@ -199,28 +207,28 @@ impl Listener for Gate {
     }
 }
 
-impl Connected<IncomingStream<'_, Gate>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Gate>) -> Self {
+impl Connected<IncomingStream<'_, HttpGate>> for ClientAddress {
+    fn connect_info(stream: IncomingStream<'_, HttpGate>) -> Self {
         Self { address: *stream.remote_addr(), clock: Arc::clone(&stream.io().clock) }
     }
 }
 
-impl Peer {
+impl ClientAddress {
     /// Marks a request as being answered.
-    pub(super) fn busy(&self) -> Busy {
+    pub(super) fn busy(&self) -> InFlight {
         self.clock.busy.fetch_add(1, Relaxed);
-        Busy(Arc::clone(&self.clock))
+        InFlight(Arc::clone(&self.clock))
     }
 }
 
-impl Drop for Busy {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.touch();
         self.0.busy.fetch_sub(1, Relaxed);
     }
 }
 
-impl Clock {
+impl IdleTimer {
     fn touch(&self) {
         self.since_ms.store(u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
@@ -230,7 +238,7 @@ impl Clock {
     }
 }
 
-impl Guest {
+impl HttpClient {
     /// Ready when the client has kept us waiting for a head for too long.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A client that takes nothing is the other timer's.
@@ -251,7 +259,7 @@ impl Guest {
         }
         self.place.inside.too_slow.fetch_add(1, Relaxed);
         let told = format!("no whole request within {} s", self.limits.head.as_secs());
-        let problem = Problem::new(StatusCode::REQUEST_TIMEOUT, told, "send the head of a request at once");
+        let problem = ApiProblem::new(StatusCode::REQUEST_TIMEOUT, told, "send the head of a request at once");
         // The socket has room unless the client reads nothing either.
         let _: io::Result<usize> = self.stream.try_write(&problem.to_wire());
     }
@@ -273,7 +281,7 @@ impl Guest {
     }
 }
 
-impl AsyncRead for Guest {
+impl AsyncRead for HttpClient {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         if let Poll::Ready(done) = Pin::new(&mut self.stream).poll_read(cx, buf) {
@@ -292,7 +300,7 @@ impl AsyncRead for Guest {
     }
 }
 
-impl AsyncWrite for Guest {
+impl AsyncWrite for HttpClient {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(cx, done)

@@ -4,25 +4,25 @@
 use serde_json::{Value, json};
 
 use crate::{
-    ingest::{Figures, Status},
-    store::{Agent, Anomaly, GroupCount, Model, RolloutState, Step, VerdictRow},
-    time::Zone,
+    ingest::{ReportedFigures, ReportedStatus},
+    store::{AgentRow, AnomalyRow, GroupCount, RolloutState, RolloutStep, StoredModel, VerdictRow},
+    time::TimeZoneChoice,
 };
 
 /// An hour in microseconds.
 const HOUR_US: i64 = 3_600_000_000;
 
 fn time(us: i64) -> String {
-    Zone::utc().exact(us)
+    TimeZoneChoice::utc().exact(us)
 }
 
 /// As the command line's `--json` shows it.
-pub(super) fn anomaly(anomaly: &Anomaly) -> Value {
-    crate::show::anomalies::json(anomaly, &Zone::utc())
+pub(super) fn anomaly(anomaly: &AnomalyRow) -> Value {
+    crate::show::anomalies::json(anomaly, &TimeZoneChoice::utc())
 }
 
 /// One anomaly with what was said of it by its agent and by people.
-pub(super) fn whole(found: &Anomaly, steps: &[Step], verdicts: &[VerdictRow]) -> Value {
+pub(super) fn whole(found: &AnomalyRow, steps: &[RolloutStep], verdicts: &[VerdictRow]) -> Value {
     let mut whole = anomaly(found);
     whole["history"] = steps
         .iter()
@@ -45,9 +45,9 @@ fn verdict(row: &VerdictRow) -> Value {
     json!({"at": time(row.at_us), "verdict": row.verdict, "note": row.note, "author": row.author})
 }
 
-pub(super) fn agent(agent: &Agent, anomalies_24h: i64) -> Value {
-    let status = agent.status.as_deref().and_then(|text| serde_json::from_str::<Status>(text).ok());
-    let figures: Figures = status.and_then(|status| status.figures).unwrap_or_default();
+pub(super) fn agent(agent: &AgentRow, anomalies_24h: i64) -> Value {
+    let status = agent.status.as_deref().and_then(|text| serde_json::from_str::<ReportedStatus>(text).ok());
+    let figures: ReportedFigures = status.and_then(|status| status.figures).unwrap_or_default();
     json!({
         "fleet": agent.who.fleet,
         "agent": agent.who.agent,
@@ -70,7 +70,7 @@ pub(super) fn agent(agent: &Agent, anomalies_24h: i64) -> Value {
 }
 
 /// Names that the counts are not told apart by are left out.
-pub(super) fn count(count: &GroupCount, apart: crate::store::Apart) -> Value {
+pub(super) fn count(count: &GroupCount, apart: crate::store::GroupBy) -> Value {
     let hour = time(count.key.hour.saturating_mul(HOUR_US));
     let mut value = json!({"hour": hour, "anomalies": count.anomalies, "peak": count.peak});
     let names = [
@@ -86,7 +86,7 @@ pub(super) fn count(count: &GroupCount, apart: crate::store::Apart) -> Value {
     value
 }
 
-pub(super) fn model(model: &Model) -> Value {
+pub(super) fn model(model: &StoredModel) -> Value {
     let said = |text: &Option<String>| -> Value {
         text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
     };

@@ -9,7 +9,7 @@ use std::{
 
 /// What clients may use.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
+pub struct HttpLimits {
     /// Connections at a time: browsers of a team open six each.
     pub connections: usize,
     /// Of one address that is no trusted proxy's, so that one cannot take them all.
@@ -38,7 +38,7 @@ pub struct Limits {
     pub wrong_token_delay: Duration,
 }
 
-impl Default for Limits {
+impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             connections: 256,

@@ -32,13 +32,13 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-use super::{Sources, error::Problem, limits::Limits, query::Query, web::App};
+use super::{ServeSources, error::ApiProblem, limits::HttpLimits, query::Query, web::WebState};
 use crate::{
     clock::now_us,
     feed::{self, ChangeFeed, behind},
     show::anomalies::json as shown,
-    store::Change,
-    time::Zone,
+    store::StoreChange,
+    time::TimeZoneChoice,
 };
 
 /// How often other collectors' changes are looked for.
@@ -48,22 +48,22 @@ const GAP: Duration = Duration::from_millis(250);
 
 /// One event as it is sent.
 #[derive(Debug)]
-struct Told {
+struct SseEvent {
     event: &'static str,
-    id: Option<Change>,
+    id: Option<StoreChange>,
     data: String,
 }
 
 /// Where listeners meet what is new.
 #[derive(Debug, Clone)]
-pub(super) struct Hub {
-    sender: broadcast::Sender<Arc<Told>>,
+pub(super) struct ChangeHub {
+    sender: broadcast::Sender<Arc<SseEvent>>,
     places: Arc<Semaphore>,
     listeners: usize,
 }
 
-impl Hub {
-    pub(super) fn new(limits: &Limits) -> Self {
+impl ChangeHub {
+    pub(super) fn new(limits: &HttpLimits) -> Self {
         let (sender, _) = broadcast::channel(limits.backlog.max(1));
         Self { sender, places: Arc::new(Semaphore::new(limits.listeners)), listeners: limits.listeners }
     }
@@ -74,16 +74,16 @@ impl Hub {
     }
 
     /// Tells all listeners of a verdict; nobody has to listen. It has no place among the changes.
-    pub(super) fn tell(&self, anomaly: &crate::store::Anomaly) {
-        self.send(Told { id: None, ..told(anomaly) });
+    pub(super) fn tell(&self, anomaly: &crate::store::AnomalyRow) {
+        self.send(SseEvent { id: None, ..told(anomaly) });
     }
 
-    fn send(&self, told: Told) {
+    fn send(&self, told: SseEvent) {
         let _: Result<usize, _> = self.sender.send(Arc::new(told));
     }
 
     /// Looks for what is new until `stop`.
-    pub(super) async fn run(self, sources: Sources, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn run(self, sources: ServeSources, mut stop: watch::Receiver<bool>) {
         let mut commits = sources.live.subscribe();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,35 +121,39 @@ impl Hub {
     }
 }
 
-fn told(anomaly: &crate::store::Anomaly) -> Told {
-    Told { event: "anomaly", id: Some(feed::place(anomaly)), data: shown(anomaly, &Zone::utc()).to_string() }
+fn told(anomaly: &crate::store::AnomalyRow) -> SseEvent {
+    SseEvent {
+        event: "anomaly",
+        id: Some(feed::place(anomaly)),
+        data: shown(anomaly, &TimeZoneChoice::utc()).to_string(),
+    }
 }
 
 /// More changed than is told one by one; the place behind it, for a client that came back.
-fn skipped(anomalies: usize, id: Option<Change>) -> Told {
-    Told { event: "skipped", id, data: json!({"anomalies": anomalies}).to_string() }
+fn skipped(anomalies: usize, id: Option<StoreChange>) -> SseEvent {
+    SseEvent { event: "skipped", id, data: json!({"anomalies": anomalies}).to_string() }
 }
 
 /// One listener.
-struct Listener {
-    news: broadcast::Receiver<Arc<Told>>,
+struct LiveListener {
+    news: broadcast::Receiver<Arc<SseEvent>>,
     /// What is sent before the news.
-    first: VecDeque<Arc<Told>>,
+    first: VecDeque<Arc<SseEvent>>,
     /// What was there before it came is no news.
-    after: Change,
+    after: StoreChange,
     /// What was told again; it may be among the news.
-    replayed: BTreeSet<Change>,
+    replayed: BTreeSet<StoreChange>,
     stop: watch::Receiver<bool>,
     ended: bool,
     _place: OwnedSemaphorePermit,
 }
 
-impl Listener {
-    fn knows(&mut self, told: &Told) -> bool {
+impl LiveListener {
+    fn knows(&mut self, told: &SseEvent) -> bool {
         told.id.as_ref().is_some_and(|id| *id <= self.after || self.replayed.remove(id))
     }
 
-    async fn next(&mut self) -> Option<Arc<Told>> {
+    async fn next(&mut self) -> Option<Arc<SseEvent>> {
         if let Some(first) = self.first.pop_front() {
             return Some(first);
         }
@@ -164,7 +168,7 @@ impl Listener {
                         self.ended = true;
                         // What still lies in the channel is not sent either: the client comes back for all of it.
                         let events = missed + self.news.len() as u64;
-                        return Some(Arc::new(Told { event: "missed", id: None, data: json!({"events": events}).to_string() }));
+                        return Some(Arc::new(SseEvent { event: "missed", id: None, data: json!({"events": events}).to_string() }));
                     }
                 },
             }
@@ -174,32 +178,32 @@ impl Listener {
 }
 
 /// `GET /api/v1/live`.
-pub(super) async fn live(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn live(State(app): State<WebState>, request: Request) -> Result<Response, ApiProblem> {
     Query::read(request.uri(), &[], now_us())?;
     let after = place(&request)?;
     let Ok(permit) = Arc::clone(&app.hub.places).try_acquire_owned() else {
         let told = format!("{} clients listen already", app.hub.listeners);
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, told, "close one, or try again").retry_after(10));
+        return Err(ApiProblem::new(StatusCode::SERVICE_UNAVAILABLE, told, "close one, or try again").retry_after(10));
     };
     let news = app.hub.sender.subscribe();
     let newest = app.ask(|store| async move { store.newest_change().await }).await?;
     // Where the clock was set back, what comes now is news all the same.
     let newest = newest.min(now_us());
-    let data = json!({"now": Zone::utc().exact(now_us())}).to_string();
+    let data = json!({"now": TimeZoneChoice::utc().exact(now_us())}).to_string();
     let mut first =
-        VecDeque::from([Arc::new(Told { event: "hello", id: after.is_none().then(|| behind(newest)), data })]);
+        VecDeque::from([Arc::new(SseEvent { event: "hello", id: after.is_none().then(|| behind(newest)), data })]);
     let (mut replayed, mut known) = (BTreeSet::new(), behind(newest));
     if let Some(after) = after {
         known = after.clone().min(behind(now_us()));
         let missed = app.ask(|store| async move { feed::since(&store, &after).await }).await?;
-        let mut all: Vec<Told> = missed.anomalies.iter().map(told).collect();
+        let mut all: Vec<SseEvent> = missed.anomalies.iter().map(told).collect();
         all.extend((missed.skipped > 0).then(|| skipped(missed.skipped, missed.last)));
         for told in all {
             replayed.extend(told.id.clone());
             first.push_back(Arc::new(told));
         }
     }
-    let listener = Listener {
+    let listener = LiveListener {
         news,
         first,
         after: known,
@@ -217,7 +221,7 @@ pub(super) async fn live(State(app): State<App>, request: Request) -> Result<Res
     Ok(Sse::new(events).keep_alive(alive).into_response())
 }
 
-fn event(told: &Told) -> Event {
+fn event(told: &SseEvent) -> Event {
     let event = Event::default().event(told.event).data(&told.data);
     match &told.id {
         Some(id) => event.id(format!("{}~{}", id.updated_us, id.id)),
@@ -226,13 +230,13 @@ fn event(told: &Told) -> Event {
 }
 
 /// Where a client that comes back stopped.
-fn place(request: &Request) -> Result<Option<Change>, Problem> {
+fn place(request: &Request) -> Result<Option<StoreChange>, ApiProblem> {
     let Some(value) = request.headers().get("last-event-id") else { return Ok(None) };
     let place = value.to_str().ok().and_then(|value| value.split_once('~'));
-    let place = place.and_then(|(us, id)| Some(Change { updated_us: us.parse().ok()?, id: id.to_owned() }));
+    let place = place.and_then(|(us, id)| Some(StoreChange { updated_us: us.parse().ok()?, id: id.to_owned() }));
     place.filter(|place| place.id.bytes().all(|byte| byte.is_ascii_alphanumeric())).map(Some).ok_or_else(|| {
         let told = "last-event-id is none of ours";
-        Problem::new(StatusCode::BAD_REQUEST, told, "send the id of the last event, or leave it out")
+        ApiProblem::new(StatusCode::BAD_REQUEST, told, "send the id of the last event, or leave it out")
     })
 }
 
@@ -242,11 +246,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_listener_is_told_how_much_it_missed_and_let_go() {
-        let hub = Hub::new(&Limits { backlog: 4, listeners: 1, ..Limits::default() });
+        let hub = ChangeHub::new(&HttpLimits { backlog: 4, listeners: 1, ..HttpLimits::default() });
         let (_keep, stop) = watch::channel(false);
         let place = Arc::clone(&hub.places).try_acquire_owned().unwrap();
         let news = hub.sender.subscribe();
-        let mut listener = Listener {
+        let mut listener = LiveListener {
             news,
             first: VecDeque::new(),
             after: behind(-1),
@@ -257,8 +261,8 @@ mod tests {
         };
         assert_eq!(hub.count(), 1);
         let say = |n: i64| {
-            let id = Some(Change { updated_us: n, id: "a".into() });
-            hub.send(Told { event: "anomaly", id, data: n.to_string() });
+            let id = Some(StoreChange { updated_us: n, id: "a".into() });
+            hub.send(SseEvent { event: "anomaly", id, data: n.to_string() });
         };
         (0..4).for_each(say);
         assert_eq!(listener.next().await.unwrap().data, "0", "four behind is not too many");
@@ -272,16 +276,23 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_told_again_is_not_told_twice_and_a_stop_ends_it() {
-        let hub = Hub::new(&Limits::default());
+        let hub = ChangeHub::new(&HttpLimits::default());
         let (end, stop) = watch::channel(false);
         let place = Arc::clone(&hub.places).try_acquire_owned().unwrap();
-        let change = |n: i64| Change { updated_us: n, id: "a".into() };
+        let change = |n: i64| StoreChange { updated_us: n, id: "a".into() };
         let replayed = BTreeSet::from([change(1)]);
         let news = hub.sender.subscribe();
-        let mut listener =
-            Listener { news, first: VecDeque::new(), after: behind(-1), replayed, stop, ended: false, _place: place };
+        let mut listener = LiveListener {
+            news,
+            first: VecDeque::new(),
+            after: behind(-1),
+            replayed,
+            stop,
+            ended: false,
+            _place: place,
+        };
         for n in [1, 2] {
-            hub.send(Told { event: "anomaly", id: Some(change(n)), data: n.to_string() });
+            hub.send(SseEvent { event: "anomaly", id: Some(change(n)), data: n.to_string() });
         }
         assert_eq!(listener.next().await.unwrap().data, "2");
         end.send(true).unwrap();

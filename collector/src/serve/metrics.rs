@@ -15,9 +15,9 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::{
-    error::Problem,
+    error::ApiProblem,
     query::Query,
-    web::{App, Trusted},
+    web::{TrustedProxies, WebState},
 };
 use crate::clock::now_us;
 
@@ -34,7 +34,7 @@ const UNWRITTEN_FOR: Duration = Duration::from_secs(5);
 
 /// Figures that cost a query.
 #[derive(Debug, Clone)]
-pub(super) struct Slow {
+pub(super) struct SlowFigures {
     at: Instant,
     agents: Vec<(String, i64)>,
     store_bytes: u64,
@@ -42,13 +42,13 @@ pub(super) struct Slow {
 
 /// Whether a row could be written when it was last tried.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Written {
+pub(super) struct WrittenFigures {
     at: Instant,
     done: bool,
 }
 
 /// `GET /metrics`.
-pub(super) async fn metrics(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn metrics(State(app): State<WebState>, request: Request) -> Result<Response, ApiProblem> {
     Query::read(request.uri(), &[], now_us())?;
     let slow = slow(&app).await?;
     let mut text = MetricsPage::default();
@@ -74,7 +74,7 @@ pub(super) async fn metrics(State(app): State<App>, request: Request) -> Result<
     Ok(response)
 }
 
-fn ingest(text: &mut MetricsPage, app: &App) {
+fn ingest(text: &mut MetricsPage, app: &WebState) {
     let figures = &app.sources.figures;
     let counters = [
         ("oddline_messages_total", "Messages taken from the broker.", &figures.messages),
@@ -101,28 +101,28 @@ fn ingest(text: &mut MetricsPage, app: &App) {
     text.one("oddline_broker_connected", "gauge", "1 while the broker is connected.", u8::from(pulse.connected));
 }
 
-async fn slow(app: &App) -> Result<Slow, Problem> {
+async fn slow(app: &WebState) -> Result<SlowFigures, ApiProblem> {
     let mut kept = app.slow.lock().await;
     if let Some(slow) = kept.as_ref().filter(|slow| slow.at.elapsed() < SLOW_FOR) {
         return Ok(slow.clone());
     }
     let asked = app.ask(|store| async move { Ok((store.agent_states().await?, store.bytes_used().await?)) }).await?;
-    let slow = Slow { at: Instant::now(), agents: asked.0, store_bytes: asked.1 };
+    let slow = SlowFigures { at: Instant::now(), agents: asked.0, store_bytes: asked.1 };
     Ok(kept.insert(slow).clone())
 }
 
 /// `GET /healthz`: 200 or 503; what is wrong only for who may know.
-pub(super) async fn healthz(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn healthz(State(app): State<WebState>, request: Request) -> Result<Response, ApiProblem> {
     Query::read(request.uri(), &[], now_us())?;
     let wrong = wrong(&app).await;
     let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = if wrong.is_empty() { "ok" } else { "failing" };
-    let trusted = request.extensions().get::<Trusted>().is_some();
+    let trusted = request.extensions().get::<TrustedProxies>().is_some();
     let body = if trusted { json!({"status": word, "wrong": wrong}) } else { json!({"status": word}) };
     Ok((status, axum::Json(body)).into_response())
 }
 
-async fn wrong(app: &App) -> Vec<&'static str> {
+async fn wrong(app: &WebState) -> Vec<&'static str> {
     let mut wrong = Vec::new();
     let store = app.sources.store.clone();
     match timeout(PING_WAIT, store.ping()).await {
@@ -144,7 +144,7 @@ async fn wrong(app: &App) -> Vec<&'static str> {
 }
 
 /// Whether the database takes rows: the writer has just stored some, or else one is written here.
-async fn is_writable(app: &App) -> bool {
+async fn is_writable(app: &WebState) -> bool {
     let figures = &app.sources.figures;
     if figures.failing.load(Relaxed) == 1 {
         return false;
@@ -155,11 +155,11 @@ async fn is_writable(app: &App) -> bool {
     }
     // One at a time, and the others take its answer.
     let mut kept = app.written.lock().await;
-    let is_new = |kept: &Written| kept.at.elapsed() < if kept.done { WRITTEN_FOR } else { UNWRITTEN_FOR };
+    let is_new = |kept: &WrittenFigures| kept.at.elapsed() < if kept.done { WRITTEN_FOR } else { UNWRITTEN_FOR };
     if let Some(kept) = kept.filter(is_new) {
         return kept.done;
     }
     let done = matches!(timeout(PING_WAIT, app.sources.store.try_write(now_us())).await, Ok(Ok(())));
-    *kept = Some(Written { at: Instant::now(), done });
+    *kept = Some(WrittenFigures { at: Instant::now(), done });
     done
 }

@@ -36,20 +36,20 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 pub use self::{
     auth::TokenError,
-    limits::Limits,
+    limits::HttpLimits,
     openapi::document,
-    proxy::{Network, NetworkError},
+    proxy::{NetworkError, NetworkRange},
     query::is_query,
-    settings::Settings,
+    settings::ApiSettings,
 };
 use self::{
-    gate::{Gate, Peer},
-    live::Hub,
-    web::{App, Shared},
+    gate::{ClientAddress, HttpGate},
+    live::ChangeHub,
+    web::{SharedWebState, WebState},
 };
 use crate::{
     store::Store,
-    writer::{Figures, Live},
+    writer::{CollectorFigures, LiveStatus},
 };
 
 /// Requests that are being answered have so long when the server stops.
@@ -64,7 +64,7 @@ pub struct Route {
     pub path: &'static str,
     /// Parameters behind the `?`.
     pub query: &'static [&'static str],
-    handler: fn() -> MethodRouter<App>,
+    handler: fn() -> MethodRouter<WebState>,
 }
 
 /// Everything there is.
@@ -85,20 +85,20 @@ pub const ROUTES: &[Route] = &[
 
 /// What the answers are made of.
 #[derive(Clone)]
-pub struct Sources {
+pub struct ServeSources {
     /// The database: opened for the server alone (`Mode::Use`), so that its questions never take a connection of ingest.
     pub store: Store,
     /// What ingest counts.
-    pub figures: Arc<Figures>,
+    pub figures: Arc<CollectorFigures>,
     /// Tells after each commit that there is something new.
-    pub live: Live,
+    pub live: LiveStatus,
     /// What only the running collector knows.
-    pub pulse: Arc<dyn Fn() -> Pulse + Send + Sync>,
+    pub pulse: Arc<dyn Fn() -> HealthStatus + Send + Sync>,
 }
 
 /// How the collector is at this instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pulse {
+pub struct HealthStatus {
     /// The broker is connected.
     pub connected: bool,
     /// Messages that are not stored yet.
@@ -127,31 +127,31 @@ pub enum ServeError {
 
 /// A server at work.
 #[derive(Debug)]
-pub struct Server {
+pub struct HttpServer {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     serving: JoinHandle<io::Result<()>>,
     looking: JoinHandle<()>,
 }
 
-impl Server {
+impl HttpServer {
     /// Listens and answers, in tasks of its own.
     ///
     /// # Errors
     /// Without a token where other machines reach it, or when it cannot listen.
-    pub async fn start(settings: Settings, sources: Sources) -> Result<Self, ServeError> {
+    pub async fn start(settings: ApiSettings, sources: ServeSources) -> Result<Self, ServeError> {
         let listen = settings.listen;
         let token = auth::token(&settings)?;
         let refused = |reason| ServeError::Listen { listen, reason };
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (stop, stopped) = watch::channel(false);
-        let hub = Hub::new(&settings.limits);
+        let hub = ChangeHub::new(&settings.limits);
         let looking = tokio::spawn(hub.clone().run(sources.clone(), stopped.clone()));
         let (limits, proxies) = (settings.limits, settings.trusted_proxies.clone());
-        let app = Arc::new(Shared::new(settings, sources, token, hub, stopped.clone()));
-        let gate = Gate::new(listener, limits, proxies, Arc::clone(&app.inside));
-        let service = router(app).into_make_service_with_connect_info::<Peer>();
+        let app = Arc::new(SharedWebState::new(settings, sources, token, hub, stopped.clone()));
+        let gate = HttpGate::new(listener, limits, proxies, Arc::clone(&app.inside));
+        let service = router(app).into_make_service_with_connect_info::<ClientAddress>();
         let mut ended = stopped;
         let serve = axum::serve(gate, service).with_graceful_shutdown(async move {
             // Stopped or dropped: either way it ends.
@@ -177,7 +177,7 @@ impl Server {
     }
 }
 
-fn router(app: App) -> Router {
+fn router(app: WebState) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
         router = router.route(route.path, (route.handler)());
@@ -203,7 +203,7 @@ impl Route {
     }
 }
 
-impl fmt::Debug for Sources {
+impl fmt::Debug for ServeSources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sources").field("store", &self.store).field("figures", &self.figures).finish_non_exhaustive()
     }

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::{error::Problem, query::Query};
+use super::{error::ApiProblem, query::Query};
 use crate::clock::now_us;
 
 /// OpenAPI 3.1.
@@ -20,7 +20,7 @@ pub fn document() -> &'static str {
 }
 
 /// `GET /api/v1/openapi.json`.
-pub(super) async fn answer(request: Request) -> Result<Response, Problem> {
+pub(super) async fn answer(request: Request) -> Result<Response, ApiProblem> {
     Query::read(request.uri(), &[], now_us())?;
     let mut response = DOCUMENT.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -10,7 +10,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// An address, or all with the same first bits: `127.0.0.1`, `10.1.0.0/16`, `fd00::/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
+pub struct NetworkRange {
     address: IpAddr,
     bits: u32,
 }
@@ -20,7 +20,7 @@ pub struct Network {
 #[error("{0:?} is no address or network: 127.0.0.1, 10.1.0.0/16 and fd00::/8 are some")]
 pub struct NetworkError(String);
 
-impl FromStr for Network {
+impl FromStr for NetworkRange {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
@@ -35,7 +35,7 @@ impl FromStr for Network {
     }
 }
 
-impl Network {
+impl NetworkRange {
     fn has(&self, address: IpAddr) -> bool {
         let same = |differ: u128, width: u32| self.bits == 0 || differ >> (width - self.bits) == 0;
         match (self.address, address.to_canonical()) {
@@ -47,13 +47,13 @@ impl Network {
 }
 
 /// Whether the address is a trusted proxy's.
-pub(super) fn is_trusted(proxies: &[Network], address: IpAddr) -> bool {
+pub(super) fn is_trusted(proxies: &[NetworkRange], address: IpAddr) -> bool {
     proxies.iter().any(|proxy| proxy.has(address))
 }
 
 /// Who asks: the last of those on the way that is no trusted proxy. A proxy that says nothing, or what cannot be read, asks
 /// itself.
-pub(super) fn client(peer: IpAddr, proxies: &[Network], headers: &HeaderMap) -> IpAddr {
+pub(super) fn client(peer: IpAddr, proxies: &[NetworkRange], headers: &HeaderMap) -> IpAddr {
     let mut client = peer;
     let said = said(headers);
     let mut before = said.iter().rev();
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn asks(peer: &str, pairs: &[(&'static str, &'static str)]) -> String {
-        let proxies: Vec<Network> =
+        let proxies: Vec<NetworkRange> =
             ["127.0.0.1", "10.1.0.0/16", "fd00::/8"].iter().map(|text| text.parse().unwrap()).collect();
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
@@ -141,12 +141,12 @@ mod tests {
 
     #[test]
     fn networks_as_people_write_them() {
-        let has = |network: &str, address: &str| network.parse::<Network>().unwrap().has(address.parse().unwrap());
+        let has = |network: &str, address: &str| network.parse::<NetworkRange>().unwrap().has(address.parse().unwrap());
         assert!(has("0.0.0.0/0", "192.0.2.1") && !has("0.0.0.0/0", "2001:db8::1"));
         assert!(has("10.1.0.0/16", "10.1.255.255") && !has("10.1.0.0/16", "10.2.0.0"));
         assert!(has("2001:db8::/33", "2001:db8:7fff::1") && !has("2001:db8::/33", "2001:db8:8000::1"));
         for bad in ["", "localhost", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::1/129", "10.0.0.1:80"] {
-            assert!(bad.parse::<Network>().is_err(), "{bad}");
+            assert!(bad.parse::<NetworkRange>().is_err(), "{bad}");
         }
     }
 }

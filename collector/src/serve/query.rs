@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use axum::{extract::Query as Pairs, http::Uri};
 use oddline_config::closest;
 
-use super::error::Problem;
-use crate::time::{When, Zone};
+use super::error::ApiProblem;
+use crate::time::{TimeArgument, TimeZoneChoice};
 
 /// Bytes of a name: longer ones are not stored.
 const NAME_BYTES_MAX: usize = 256;
@@ -35,9 +35,9 @@ pub fn is_query(text: &str) -> bool {
 
 impl Query {
     /// Those that a route knows.
-    pub(super) fn read(uri: &Uri, known: &'static [&'static str], now_us: i64) -> Result<Self, Problem> {
+    pub(super) fn read(uri: &Uri, known: &'static [&'static str], now_us: i64) -> Result<Self, ApiProblem> {
         let wrong =
-            |error: String, expected: String| Problem::new(axum::http::StatusCode::BAD_REQUEST, error, expected);
+            |error: String, expected: String| ApiProblem::new(axum::http::StatusCode::BAD_REQUEST, error, expected);
         let read = Pairs::<Vec<(String, String)>>::try_from_uri(uri);
         let read = read.ok().filter(|_| uri.query().is_none_or(is_encoded));
         let Pairs(read) = read.ok_or_else(|| {
@@ -52,11 +52,11 @@ impl Query {
                 return Err(wrong(format!("unknown parameter {:?}", shown(&name)), suggestion(&name, known)));
             };
             if pairs.iter().any(|(before, _)| before == name) {
-                return Err(Problem::parameter(name, "it is there twice", "say it once"));
+                return Err(ApiProblem::parameter(name, "it is there twice", "say it once"));
             }
             // Neither is in a stored name, and PostgreSQL takes no NUL.
             if value.chars().any(char::is_control) {
-                return Err(Problem::parameter(name, "it holds a control character", "leave it out"));
+                return Err(ApiProblem::parameter(name, "it holds a control character", "leave it out"));
             }
             pairs.push((name, value));
         }
@@ -68,34 +68,34 @@ impl Query {
     }
 
     /// A name as it is stored.
-    pub(super) fn name(&self, name: &'static str) -> Result<Option<String>, Problem> {
+    pub(super) fn name(&self, name: &'static str) -> Result<Option<String>, ApiProblem> {
         match self.get(name) {
             Some(value) if value.is_empty() || value.len() > NAME_BYTES_MAX => {
-                Err(Problem::parameter(name, format!("it has {} bytes", value.len()), "1 to 256 are expected"))
+                Err(ApiProblem::parameter(name, format!("it has {} bytes", value.len()), "1 to 256 are expected"))
             }
             value => Ok(value.map(ToOwned::to_owned)),
         }
     }
 
     /// One of several words.
-    pub(super) fn choice(&self, name: &'static str, choices: &[&str]) -> Result<Option<String>, Problem> {
+    pub(super) fn choice(&self, name: &'static str, choices: &[&str]) -> Result<Option<String>, ApiProblem> {
         match self.get(name) {
             Some(value) if !choices.contains(&value) => {
                 let error = format!("{:?} is none of them", shown(value));
-                Err(Problem::parameter(name, error, format!("one of {} is expected", choices.join(", "))))
+                Err(ApiProblem::parameter(name, error, format!("one of {} is expected", choices.join(", "))))
             }
             value => Ok(value.map(ToOwned::to_owned)),
         }
     }
 
     /// Several of several words, with commas.
-    pub(super) fn choices(&self, name: &'static str, choices: &[&str]) -> Result<Vec<&str>, Problem> {
+    pub(super) fn choices(&self, name: &'static str, choices: &[&str]) -> Result<Vec<&str>, ApiProblem> {
         let Some(value) = self.get(name) else { return Ok(Vec::new()) };
         let given: Vec<&str> = value.split(',').collect();
         match given.iter().find(|given| !choices.contains(given)) {
             Some(wrong) => {
                 let error = format!("{:?} is none of them", shown(wrong));
-                Err(Problem::parameter(
+                Err(ApiProblem::parameter(
                     name,
                     error,
                     format!("some of {}, with commas, are expected", choices.join(", ")),
@@ -106,21 +106,21 @@ impl Query {
     }
 
     /// A whole number.
-    pub(super) fn number(&self, name: &'static str, range: RangeInclusive<u32>, usual: u32) -> Result<u32, Problem> {
+    pub(super) fn number(&self, name: &'static str, range: RangeInclusive<u32>, usual: u32) -> Result<u32, ApiProblem> {
         let Some(value) = self.get(name) else { return Ok(usual) };
         let number = value.parse().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| {
             let expected = format!("a whole number from {} to {} is expected", range.start(), range.end());
-            Problem::parameter(name, format!("{:?} is not allowed", shown(value)), expected)
+            ApiProblem::parameter(name, format!("{:?} is not allowed", shown(value)), expected)
         })
     }
 
     /// A finite number.
-    pub(super) fn score(&self, name: &'static str) -> Result<Option<f64>, Problem> {
+    pub(super) fn score(&self, name: &'static str) -> Result<Option<f64>, ApiProblem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match value.parse::<f64>() {
             Ok(score) if score.is_finite() => Ok(Some(score)),
-            Ok(_) | Err(_) => Err(Problem::parameter(
+            Ok(_) | Err(_) => Err(ApiProblem::parameter(
                 name,
                 format!("{:?} is no number", shown(value)),
                 "a number like 1.5 is expected",
@@ -129,19 +129,19 @@ impl Query {
     }
 
     /// A point in time, microseconds.
-    pub(super) fn time(&self, name: &'static str) -> Result<Option<i64>, Problem> {
+    pub(super) fn time(&self, name: &'static str) -> Result<Option<i64>, ApiProblem> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        match value.parse::<When>() {
-            Ok(when) => Ok(Some(when.resolve(self.now_us, &Zone::utc()))),
+        match value.parse::<TimeArgument>() {
+            Ok(when) => Ok(Some(when.resolve(self.now_us, &TimeZoneChoice::utc()))),
             Err(_) => {
                 let expected = "30m, 2h, 7d or 4w (ago), now, 2026-01-05 or RFC 3339 (a + in it as %2B) is expected";
-                Err(Problem::parameter(name, format!("{:?} is no time", shown(value)), expected))
+                Err(ApiProblem::parameter(name, format!("{:?} is no time", shown(value)), expected))
             }
         }
     }
 
     /// Where the page before ended: the parts of a cursor, as many as it must have.
-    pub(super) fn cursor<const PARTS: usize>(&self) -> Result<Option<[&str; PARTS]>, Problem> {
+    pub(super) fn cursor<const PARTS: usize>(&self) -> Result<Option<[&str; PARTS]>, ApiProblem> {
         let Some(value) = self.get("cursor") else { return Ok(None) };
         // The last part is a name, which may hold anything.
         let parts: Vec<&str> = value.splitn(PARTS, '~').collect();
@@ -149,8 +149,8 @@ impl Query {
     }
 
     /// A cursor that was not made here.
-    pub(super) fn bad_cursor() -> Problem {
-        Problem::parameter("cursor", "it is none of ours", "send `next` of the page before, unchanged")
+    pub(super) fn bad_cursor() -> ApiProblem {
+        ApiProblem::parameter("cursor", "it is none of ours", "send `next` of the page before, unchanged")
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
         }
     }
 
-    fn read(query: &str) -> Result<Query, Problem> {
+    fn read(query: &str) -> Result<Query, ApiProblem> {
         Query::read(&format!("/x?{query}").parse().unwrap(), KNOWN, 7_200_000_000)
     }
 

@@ -5,16 +5,16 @@ use std::{
     path::PathBuf,
 };
 
-use oddline_config::Section;
+use oddline_config::ConfigSection;
 
-use super::{limits::Limits, proxy::Network};
+use super::{limits::HttpLimits, proxy::NetworkRange};
 
 /// Where the API listens unless another place is named: this machine only.
 const LISTEN: &str = "127.0.0.1:8180";
 
 /// The server's settings.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct ApiSettings {
     /// Where it listens.
     pub listen: SocketAddr,
     /// Holds the token; needed beyond loopback.
@@ -22,19 +22,19 @@ pub struct Settings {
     /// Names besides localhost under which it is asked, as a proxy before it passes them on.
     pub hosts: Vec<String>,
     /// Proxies whose word counts about who asks.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<NetworkRange>,
     /// What clients may use.
-    pub limits: Limits,
+    pub limits: HttpLimits,
 }
 
-impl Default for Settings {
+impl Default for ApiSettings {
     fn default() -> Self {
         let listen = LISTEN.parse().expect("it is an address");
-        Self { listen, token_file: None, hosts: Vec::new(), trusted_proxies: Vec::new(), limits: Limits::default() }
+        Self { listen, token_file: None, hosts: Vec::new(), trusted_proxies: Vec::new(), limits: HttpLimits::default() }
     }
 }
 
-impl Settings {
+impl ApiSettings {
     /// Whether somebody else than this machine may ask: there, or through a proxy here.
     pub(super) fn has_strangers(&self) -> bool {
         let is_here = |host: &String| {
@@ -48,7 +48,7 @@ impl Settings {
 
     /// Reads `[api]`; `None` when it says `enabled = false`.
     #[must_use]
-    pub fn read(api: &Section<'_>) -> Option<Self> {
+    pub fn read(api: &ConfigSection<'_>) -> Option<Self> {
         let enabled = api.flag("enabled").unwrap_or(true);
         let usual = Self::default();
         let settings = Self {

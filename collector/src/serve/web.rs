@@ -21,13 +21,13 @@ use tokio::{
 };
 
 use super::{
-    ROUTES, Settings, Sources,
+    ApiSettings, ROUTES, ServeSources,
     auth::{self, Offer, Token},
-    error::Problem,
-    gate::{Inside, Peer},
+    error::ApiProblem,
+    gate::{ClientAddress, HttpSession},
     limits::{Buckets, HEADER_BYTES_MAX, URI_BYTES_MAX},
-    live::Hub,
-    metrics::{Slow, Written},
+    live::ChangeHub,
+    metrics::{SlowFigures, WrittenFigures},
     proxy,
 };
 use crate::store::{Store, StoreError};
@@ -36,23 +36,23 @@ use crate::store::{Store, StoreError};
 const WRONG_TOKENS_PER_SECOND: f64 = 0.1;
 
 /// What all handlers share.
-pub(super) type App = Arc<Shared>;
+pub(super) type WebState = Arc<SharedWebState>;
 
-/// See [`App`].
-pub(super) struct Shared {
-    pub sources: Sources,
-    pub settings: Settings,
+/// See [`WebState`].
+pub(super) struct SharedWebState {
+    pub sources: ServeSources,
+    pub settings: ApiSettings,
     pub loopback: bool,
     pub token: Option<Token>,
-    pub hub: Hub,
-    pub inside: Arc<Inside>,
-    pub requests: Requests,
+    pub hub: ChangeHub,
+    pub inside: Arc<HttpSession>,
+    pub requests: RequestCounts,
     /// True when the server stops.
     pub stop: watch::Receiver<bool>,
     /// Figures that cost a query, at most so often.
-    pub slow: Mutex<Option<Slow>>,
+    pub slow: Mutex<Option<SlowFigures>>,
     /// Whether a row could be written, at most tried so often.
-    pub written: Mutex<Option<Written>>,
+    pub written: Mutex<Option<WrittenFigures>>,
     questions: Arc<Semaphore>,
     rate: Buckets,
     rate_of_strangers: Buckets,
@@ -61,18 +61,18 @@ pub(super) struct Shared {
 
 /// Answers by route and class of status; the last row is what no route knows.
 #[derive(Debug)]
-pub(super) struct Requests(Vec<[AtomicU64; 4]>);
+pub(super) struct RequestCounts(Vec<[AtomicU64; 4]>);
 
 /// The request has shown that it may know everything.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Trusted;
+pub(super) struct TrustedProxies;
 
-impl Shared {
+impl SharedWebState {
     pub(super) fn new(
-        settings: Settings,
-        sources: Sources,
+        settings: ApiSettings,
+        sources: ServeSources,
         token: Option<Token>,
-        hub: Hub,
+        hub: ChangeHub,
         stop: watch::Receiver<bool>,
     ) -> Self {
         let limits = &settings.limits;
@@ -81,7 +81,7 @@ impl Shared {
             token,
             hub,
             inside: Arc::default(),
-            requests: Requests(std::iter::repeat_with(Default::default).take(ROUTES.len() + 1).collect()),
+            requests: RequestCounts(std::iter::repeat_with(Default::default).take(ROUTES.len() + 1).collect()),
             stop,
             slow: Mutex::default(),
             written: Mutex::default(),
@@ -96,7 +96,7 @@ impl Shared {
 
     /// Asks the database. A question that takes too long is answered with an error; it keeps its place until the
     /// database is done with it, so that impatient clients do not pile up work.
-    pub(super) async fn ask<T, F>(&self, question: impl FnOnce(Store) -> F) -> Result<T, Problem>
+    pub(super) async fn ask<T, F>(&self, question: impl FnOnce(Store) -> F) -> Result<T, ApiProblem>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -105,7 +105,7 @@ impl Shared {
         let deadline = tokio::time::Instant::now() + answer_in;
         let late = |why: &str, what_to_do: &str| {
             let told = format!("no answer within {} s: {why}", answer_in.as_secs_f64());
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, told, what_to_do).retry_after(5)
+            ApiProblem::new(StatusCode::SERVICE_UNAVAILABLE, told, what_to_do).retry_after(5)
         };
         let place = match timeout_at(deadline, Arc::clone(&self.questions).acquire_owned()).await {
             Ok(place) => place.expect("the semaphore is never closed"),
@@ -121,14 +121,14 @@ impl Shared {
             Ok(Ok(answer)) => Ok(answer?),
             Ok(Err(_)) => {
                 let told = "the question ended unexpectedly";
-                Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, told, "look at the collector's log"))
+                Err(ApiProblem::new(StatusCode::INTERNAL_SERVER_ERROR, told, "look at the collector's log"))
             }
             Err(_) => Err(late("the question is too large", "ask for a shorter time, or filter by server")),
         }
     }
 
     /// Everything that must hold before a handler is asked.
-    async fn check(&self, request: &mut Request, address: IpAddr) -> Result<(), Problem> {
+    async fn check(&self, request: &mut Request, address: IpAddr) -> Result<(), ApiProblem> {
         sizes(request)?;
         auth::host(self.loopback, &self.settings.hosts, request.headers())?;
         let offer = auth::offer(self.token.as_ref(), request.headers());
@@ -136,7 +136,7 @@ impl Shared {
         let rate = if offer == Offer::Right { &self.rate } else { &self.rate_of_strangers };
         if let Err(seconds) = rate.take(address, Instant::now()) {
             let told = "too many requests from this address";
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, told, "wait, and ask for larger pages");
+            let problem = ApiProblem::new(StatusCode::TOO_MANY_REQUESTS, told, "wait, and ask for larger pages");
             return Err(problem.retry_after(seconds));
         }
         auth::origin(request.method(), request.headers())?;
@@ -146,7 +146,7 @@ impl Shared {
             Offer::Nothing => Err(unauthorized("a token is needed")),
             // Before the wrong ones are counted: others behind the same address may have sent those.
             Offer::Right => {
-                request.extensions_mut().insert(Trusted);
+                request.extensions_mut().insert(TrustedProxies);
                 Ok(())
             }
             Offer::Wrong => {
@@ -158,16 +158,16 @@ impl Shared {
     }
 }
 
-fn unauthorized(told: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, told, "send `authorization: Bearer TOKEN`")
+fn unauthorized(told: &str) -> ApiProblem {
+    ApiProblem::new(StatusCode::UNAUTHORIZED, told, "send `authorization: Bearer TOKEN`")
 }
 
-fn too_many_wrong(seconds: u64) -> Problem {
+fn too_many_wrong(seconds: u64) -> ApiProblem {
     let told = "too many wrong tokens from this address";
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, told, "wait").retry_after(seconds)
+    ApiProblem::new(StatusCode::TOO_MANY_REQUESTS, told, "wait").retry_after(seconds)
 }
 
-impl Requests {
+impl RequestCounts {
     fn count(&self, path: &str, status: StatusCode) {
         let route = ROUTES.iter().position(|route| route.is(path)).unwrap_or(ROUTES.len());
         let class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
@@ -187,8 +187,8 @@ impl Requests {
 
 /// The outermost layer.
 pub(super) async fn pass(
-    State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    State(app): State<WebState>,
+    ConnectInfo(peer): ConnectInfo<ClientAddress>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -205,16 +205,16 @@ pub(super) async fn pass(
     response
 }
 
-fn sizes(request: &Request) -> Result<(), Problem> {
+fn sizes(request: &Request) -> Result<(), ApiProblem> {
     let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if headers > HEADER_BYTES_MAX {
         let told = format!("{headers} bytes of headers, {HEADER_BYTES_MAX} are allowed");
-        return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, told, "leave some out"));
+        return Err(ApiProblem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, told, "leave some out"));
     }
     let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     if uri > URI_BYTES_MAX {
         let told = format!("an address of {uri} bytes, {URI_BYTES_MAX} are allowed");
-        return Err(Problem::new(StatusCode::URI_TOO_LONG, told, "filter by less"));
+        return Err(ApiProblem::new(StatusCode::URI_TOO_LONG, told, "filter by less"));
     }
     Ok(())
 }
@@ -235,12 +235,12 @@ fn secure(response: &mut Response) {
 }
 
 /// No route has this path.
-pub(super) async fn unknown(request: Request) -> Problem {
-    Problem::not_found(format!("nothing is at {}", super::query::shown(request.uri().path())))
+pub(super) async fn unknown(request: Request) -> ApiProblem {
+    ApiProblem::not_found(format!("nothing is at {}", super::query::shown(request.uri().path())))
 }
 
 /// The route has another method.
-pub(super) async fn other_method(method: Method) -> Problem {
+pub(super) async fn other_method(method: Method) -> ApiProblem {
     let told = format!("{} is not what this address takes", super::query::shown(method.as_str()));
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, told, "see `allow`; verdicts are posted, all else is read")
+    ApiProblem::new(StatusCode::METHOD_NOT_ALLOWED, told, "see `allow`; verdicts are posted, all else is read")
 }

@@ -5,50 +5,62 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{
-    Format,
-    table::{Lean, Table},
+    OutputFormat,
+    table::{ColumnAlign, OutputTable},
 };
 use crate::{
-    ingest::Status,
-    store::Agent,
-    time::{Span, Zone},
+    ingest::ReportedStatus,
+    store::AgentRow,
+    time::{TimeSpan, TimeZoneChoice},
 };
 
 /// Anomalies of the last day by fleet and agent.
-pub type Counts = HashMap<(String, String), i64>;
+pub type AgentCounts = HashMap<(String, String), i64>;
 
 /// All agents.
 #[must_use]
-pub fn list(agents: &[Agent], counts: &Counts, format: Format, zone: &Zone, now_us: i64) -> String {
+pub fn list(
+    agents: &[AgentRow],
+    counts: &AgentCounts,
+    format: OutputFormat,
+    zone: &TimeZoneChoice,
+    now_us: i64,
+) -> String {
     match format {
-        Format::Json => {
+        OutputFormat::Json => {
             let all: Vec<Value> = agents.iter().map(|agent| to_json(agent, count(agent, counts), zone)).collect();
             super::json(&Value::Array(all))
         }
-        Format::Table => table(agents, counts, format, zone, now_us).to_text(),
-        Format::Csv => table(agents, counts, format, zone, now_us).to_csv(),
+        OutputFormat::Table => table(agents, counts, format, zone, now_us).to_text(),
+        OutputFormat::Csv => table(agents, counts, format, zone, now_us).to_csv(),
     }
 }
 
-fn count(agent: &Agent, counts: &Counts) -> i64 {
+fn count(agent: &AgentRow, counts: &AgentCounts) -> i64 {
     let key = (agent.who.fleet.to_string(), agent.who.agent.to_string());
     counts.get(&key).copied().unwrap_or_default()
 }
 
 /// For people with spans before now; for programs with instants.
-fn table(agents: &[Agent], counts: &Counts, format: Format, zone: &Zone, now_us: i64) -> Table {
-    let mut table = Table::new(&[
-        ("agent", Lean::Left),
-        ("state", Lean::Left),
-        ("since", Lean::Left),
-        ("last heard", Lean::Right),
-        ("anomalies 24h", Lean::Right),
-        ("events", Lean::Right),
-        ("lag", Lean::Right),
-        ("waiting", Lean::Right),
-        ("model", Lean::Right),
-        ("version", Lean::Left),
-        ("trouble", Lean::Left),
+fn table(
+    agents: &[AgentRow],
+    counts: &AgentCounts,
+    format: OutputFormat,
+    zone: &TimeZoneChoice,
+    now_us: i64,
+) -> OutputTable {
+    let mut table = OutputTable::new(&[
+        ("agent", ColumnAlign::Left),
+        ("state", ColumnAlign::Left),
+        ("since", ColumnAlign::Left),
+        ("last heard", ColumnAlign::Right),
+        ("anomalies 24h", ColumnAlign::Right),
+        ("events", ColumnAlign::Right),
+        ("lag", ColumnAlign::Right),
+        ("waiting", ColumnAlign::Right),
+        ("model", ColumnAlign::Right),
+        ("version", ColumnAlign::Left),
+        ("trouble", ColumnAlign::Left),
     ]);
     for agent in agents {
         let figures = figures(agent);
@@ -58,8 +70,8 @@ fn table(agents: &[Agent], counts: &Counts, format: Format, zone: &Zone, now_us:
             agent.state.clone(),
             zone.show(agent.since_us),
             match format {
-                Format::Table => format!("{} ago", Span(now_us.saturating_sub(agent.last_seen_us))),
-                Format::Csv | Format::Json => zone.exact(agent.last_seen_us),
+                OutputFormat::Table => format!("{} ago", TimeSpan(now_us.saturating_sub(agent.last_seen_us))),
+                OutputFormat::Csv | OutputFormat::Json => zone.exact(agent.last_seen_us),
             },
             count(agent, counts).to_string(),
             agent.stored.to_string(),
@@ -73,12 +85,12 @@ fn table(agents: &[Agent], counts: &Counts, format: Format, zone: &Zone, now_us:
     table
 }
 
-fn figures(agent: &Agent) -> crate::ingest::Figures {
-    let status = agent.status.as_deref().and_then(|text| serde_json::from_str::<Status>(text).ok());
+fn figures(agent: &AgentRow) -> crate::ingest::ReportedFigures {
+    let status = agent.status.as_deref().and_then(|text| serde_json::from_str::<ReportedStatus>(text).ok());
     status.and_then(|status| status.figures).unwrap_or_default()
 }
 
-fn trouble(agent: &Agent, now_us: i64) -> String {
+fn trouble(agent: &AgentRow, now_us: i64) -> String {
     let failed = figures(agent).failed_sources;
     let mut troubles = Vec::new();
     if agent.is_contested(now_us) {
@@ -98,7 +110,7 @@ fn trouble(agent: &Agent, now_us: i64) -> String {
     troubles.join("; ")
 }
 
-fn to_json(agent: &Agent, anomalies: i64, zone: &Zone) -> Value {
+fn to_json(agent: &AgentRow, anomalies: i64, zone: &TimeZoneChoice) -> Value {
     let said = |text: &Option<String>| -> Value {
         text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
     };

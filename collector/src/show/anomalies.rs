@@ -6,41 +6,41 @@ use oddline_core::event::words::{reason_with_value, short};
 use serde_json::{Value, json};
 
 use super::{
-    Format,
-    table::{Lean, Table},
+    OutputFormat,
+    table::{ColumnAlign, OutputTable},
 };
 use crate::{
-    store::{Anomaly, ID_SHOWN, VerdictRow},
+    store::{AnomalyRow, ID_SHOWN, VerdictRow},
     text::{line as tamed, shown},
-    time::{Span, Zone},
+    time::{TimeSpan, TimeZoneChoice},
 };
 
 /// A list of anomalies.
 #[must_use]
-pub fn list(anomalies: &[Anomaly], format: Format, zone: &Zone) -> String {
+pub fn list(anomalies: &[AnomalyRow], format: OutputFormat, zone: &TimeZoneChoice) -> String {
     match format {
-        Format::Table => table(anomalies, zone).to_text(),
-        Format::Csv => csv(anomalies, zone).to_csv(),
-        Format::Json => {
+        OutputFormat::Table => table(anomalies, zone).to_text(),
+        OutputFormat::Csv => csv(anomalies, zone).to_csv(),
+        OutputFormat::Json => {
             let all: Vec<Value> = anomalies.iter().map(|anomaly| json(anomaly, zone)).collect();
             super::json(&Value::Array(all))
         }
     }
 }
 
-fn table(anomalies: &[Anomaly], zone: &Zone) -> Table {
-    let mut table = Table::new(&[
-        ("time", Lean::Left),
-        ("server", Lean::Left),
-        ("component", Lean::Left),
-        ("kind", Lean::Left),
-        ("score", Lean::Right),
-        ("records", Lean::Right),
-        ("lasted", Lean::Right),
-        ("state", Lean::Left),
-        ("why", Lean::Left),
-        ("verdict", Lean::Left),
-        ("id", Lean::Left),
+fn table(anomalies: &[AnomalyRow], zone: &TimeZoneChoice) -> OutputTable {
+    let mut table = OutputTable::new(&[
+        ("time", ColumnAlign::Left),
+        ("server", ColumnAlign::Left),
+        ("component", ColumnAlign::Left),
+        ("kind", ColumnAlign::Left),
+        ("score", ColumnAlign::Right),
+        ("records", ColumnAlign::Right),
+        ("lasted", ColumnAlign::Right),
+        ("state", ColumnAlign::Left),
+        ("why", ColumnAlign::Left),
+        ("verdict", ColumnAlign::Left),
+        ("id", ColumnAlign::Left),
     ]);
     for anomaly in anomalies {
         let lasted = anomaly.last_us.saturating_sub(anomaly.first_us);
@@ -51,7 +51,7 @@ fn table(anomalies: &[Anomaly], zone: &Zone) -> Table {
             anomaly.kind.clone(),
             score(anomaly),
             anomaly.records.to_string(),
-            if lasted > 0 { Span(lasted).to_string() } else { String::new() },
+            if lasted > 0 { TimeSpan(lasted).to_string() } else { String::new() },
             anomaly.state.clone(),
             why(anomaly),
             anomaly.verdict.clone().unwrap_or_default(),
@@ -61,7 +61,7 @@ fn table(anomalies: &[Anomaly], zone: &Zone) -> Table {
     table
 }
 
-fn csv(anomalies: &[Anomaly], zone: &Zone) -> Table {
+fn csv(anomalies: &[AnomalyRow], zone: &TimeZoneChoice) -> OutputTable {
     let names = [
         "id",
         "first",
@@ -82,7 +82,7 @@ fn csv(anomalies: &[Anomaly], zone: &Zone) -> Table {
         "model",
         "source",
     ];
-    let mut table = Table::new(&names.map(|name| (name, Lean::Left)));
+    let mut table = OutputTable::new(&names.map(|name| (name, ColumnAlign::Left)));
     let number = |number: Option<f64>| number.map(|number| number.to_string()).unwrap_or_default();
     for anomaly in anomalies {
         table.push(vec![
@@ -111,7 +111,7 @@ fn csv(anomalies: &[Anomaly], zone: &Zone) -> Table {
 
 /// One anomaly for programs: its columns, times as text beside the numbers.
 #[must_use]
-pub fn json(anomaly: &Anomaly, zone: &Zone) -> Value {
+pub fn json(anomaly: &AnomalyRow, zone: &TimeZoneChoice) -> Value {
     let mut value = json!(anomaly);
     value["first"] = json!(zone.exact(anomaly.first_us));
     value["last"] = json!(zone.exact(anomaly.last_us));
@@ -120,7 +120,7 @@ pub fn json(anomaly: &Anomaly, zone: &Zone) -> Value {
 
 /// One anomaly in full.
 #[must_use]
-pub fn detail(anomaly: &Anomaly, verdicts: &[VerdictRow], zone: &Zone) -> String {
+pub fn detail(anomaly: &AnomalyRow, verdicts: &[VerdictRow], zone: &TimeZoneChoice) -> String {
     let mut text = String::new();
     let mut line = |name: &str, what: String| writeln!(text, "{name:<10} {what}").expect("a string takes everything");
     line("anomaly", anomaly.id.clone());
@@ -129,7 +129,7 @@ pub fn detail(anomaly: &Anomaly, verdicts: &[VerdictRow], zone: &Zone) -> String
         shown(&format!("{} {} (agent {}/{})", anomaly.server, anomaly.component, anomaly.fleet, anomaly.agent)),
     );
     line("source", shown(&anomaly.source));
-    let lasted = Span(anomaly.last_us.saturating_sub(anomaly.first_us));
+    let lasted = TimeSpan(anomaly.last_us.saturating_sub(anomaly.first_us));
     line(
         "when",
         format!("{} to {} ({lasted}), {}", zone.show(anomaly.first_us), zone.show(anomaly.last_us), anomaly.state),
@@ -167,13 +167,13 @@ pub fn detail(anomaly: &Anomaly, verdicts: &[VerdictRow], zone: &Zone) -> String
     text
 }
 
-fn why(anomaly: &Anomaly) -> String {
+fn why(anomaly: &AnomalyRow) -> String {
     match anomaly.value.filter(|_| matches!(anomaly.kind.as_str(), "score" | "range")) {
         Some(value) => reason_with_value(&anomaly.main_reason, value, anomaly.expected),
         None => anomaly.main_reason.clone(),
     }
 }
 
-fn score(anomaly: &Anomaly) -> String {
+fn score(anomaly: &AnomalyRow) -> String {
     if anomaly.kind == "flood" { String::new() } else { short(anomaly.peak) }
 }

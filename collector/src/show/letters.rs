@@ -1,25 +1,25 @@
 //! Dead letters: what could not be read.
 
 use super::{
-    Format,
-    table::{Lean, Table},
+    OutputFormat,
+    table::{ColumnAlign, OutputTable},
 };
-use crate::{store::DeadLetter, time::Zone};
+use crate::{store::DeadLetter, time::TimeZoneChoice};
 
 /// All of them.
 #[must_use]
-pub fn list(letters: &[DeadLetter], format: Format, zone: &Zone) -> String {
-    if format == Format::Json {
+pub fn list(letters: &[DeadLetter], format: OutputFormat, zone: &TimeZoneChoice) -> String {
+    if format == OutputFormat::Json {
         return super::json(&letters);
     }
-    let mut table = Table::new(&[
-        ("received", Lean::Left),
-        ("agent", Lean::Left),
-        ("first", Lean::Right),
-        ("last", Lean::Right),
-        ("bytes", Lean::Right),
-        ("tried again", Lean::Left),
-        ("reason", Lean::Left),
+    let mut table = OutputTable::new(&[
+        ("received", ColumnAlign::Left),
+        ("agent", ColumnAlign::Left),
+        ("first", ColumnAlign::Right),
+        ("last", ColumnAlign::Right),
+        ("bytes", ColumnAlign::Right),
+        ("tried again", ColumnAlign::Left),
+        ("reason", ColumnAlign::Left),
     ]);
     for letter in letters {
         table.push(vec![
@@ -32,5 +32,5 @@ pub fn list(letters: &[DeadLetter], format: Format, zone: &Zone) -> String {
             letter.reason.clone(),
         ]);
     }
-    if format == Format::Csv { table.to_csv() } else { table.to_text() }
+    if format == OutputFormat::Csv { table.to_csv() } else { table.to_text() }
 }

@@ -8,7 +8,7 @@ pub mod table;
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum OutputFormat {
     /// For people.
     Table,
     /// One JSON value.

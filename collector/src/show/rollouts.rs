@@ -3,25 +3,25 @@
 use serde_json::{Value, json};
 
 use super::{
-    Format,
-    table::{Lean, Table},
+    OutputFormat,
+    table::{ColumnAlign, OutputTable},
 };
-use crate::{store::Rollout, time::Zone};
+use crate::{store::RolloutRow, time::TimeZoneChoice};
 
 /// All roll-outs.
 #[must_use]
-pub fn list(rollouts: &[Rollout], format: Format, zone: &Zone) -> String {
+pub fn list(rollouts: &[RolloutRow], format: OutputFormat, zone: &TimeZoneChoice) -> String {
     match format {
-        Format::Json => {
+        OutputFormat::Json => {
             let all: Vec<Value> = rollouts.iter().map(|rollout| to_json(rollout, zone)).collect();
             super::json(&Value::Array(all))
         }
-        Format::Csv => agents(rollouts.iter(), true, zone).to_csv(),
-        Format::Table => rollouts.iter().map(|rollout| text(rollout, zone)).collect::<Vec<_>>().join("\n"),
+        OutputFormat::Csv => agents(rollouts.iter(), true, zone).to_csv(),
+        OutputFormat::Table => rollouts.iter().map(|rollout| text(rollout, zone)).collect::<Vec<_>>().join("\n"),
     }
 }
 
-fn text(rollout: &Rollout, zone: &Zone) -> String {
+fn text(rollout: &RolloutRow, zone: &TimeZoneChoice) -> String {
     let count = |state: &str| rollout.agents.iter().filter(|agent| agent.state == state).count();
     let target = if rollout.everyone { "everyone".to_owned() } else { format!("{} agents", rollout.agents.len()) };
     let states = ["taken", "fetching", "waiting", "refused"].map(|state| (count(state), state));
@@ -45,12 +45,12 @@ fn text(rollout: &Rollout, zone: &Zone) -> String {
     head + &rows
 }
 
-fn agents<'a>(rollouts: impl Iterator<Item = &'a Rollout>, whole: bool, zone: &Zone) -> Table {
-    let (left, right) = (Lean::Left, Lean::Right);
-    let columns: &[(&str, Lean)] = &[("rollout", right), ("fleet", left), ("model", right)];
+fn agents<'a>(rollouts: impl Iterator<Item = &'a RolloutRow>, whole: bool, zone: &TimeZoneChoice) -> OutputTable {
+    let (left, right) = (ColumnAlign::Left, ColumnAlign::Right);
+    let columns: &[(&str, ColumnAlign)] = &[("rollout", right), ("fleet", left), ("model", right)];
     let own = [("agent", left), ("state", left), ("since", left), ("reason", left)];
     let columns: Vec<_> = if whole { columns.iter().copied().chain(own).collect() } else { own.to_vec() };
-    let mut table = Table::new(&columns);
+    let mut table = OutputTable::new(&columns);
     for rollout in rollouts {
         for agent in &rollout.agents {
             let since = if whole { zone.exact(agent.since_us) } else { zone.show(agent.since_us) };
@@ -62,7 +62,7 @@ fn agents<'a>(rollouts: impl Iterator<Item = &'a Rollout>, whole: bool, zone: &Z
     table
 }
 
-fn to_json(rollout: &Rollout, zone: &Zone) -> Value {
+fn to_json(rollout: &RolloutRow, zone: &TimeZoneChoice) -> Value {
     let agents: Vec<Value> = rollout
         .agents
         .iter()

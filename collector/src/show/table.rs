@@ -7,7 +7,7 @@ use crate::text::shown;
 
 /// Which way a column's cells lean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lean {
+pub enum ColumnAlign {
     /// Texts.
     Left,
     /// Numbers.
@@ -16,15 +16,15 @@ pub enum Lean {
 
 /// Rows under a header.
 #[derive(Debug, Clone, Default)]
-pub struct Table {
-    columns: Vec<(&'static str, Lean)>,
+pub struct OutputTable {
+    columns: Vec<(&'static str, ColumnAlign)>,
     rows: Vec<Vec<String>>,
 }
 
-impl Table {
+impl OutputTable {
     /// Only the header.
     #[must_use]
-    pub fn new(columns: &[(&'static str, Lean)]) -> Self {
+    pub fn new(columns: &[(&'static str, ColumnAlign)]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
@@ -49,7 +49,7 @@ impl Table {
         let head: Vec<String> = used.iter().map(|&at| self.columns[at].0.to_uppercase()).collect();
         let body = self.rows.iter().map(|row| used.iter().map(|&at| shown(&row[at])).collect());
         let lines: Vec<Vec<String>> = std::iter::once(head).chain(body).collect();
-        let is_right = |at: usize| self.columns[used[at]].1 == Lean::Right;
+        let is_right = |at: usize| self.columns[used[at]].1 == ColumnAlign::Right;
         aligned(&lines, is_right).into_iter().map(|line| line + "\n").collect()
     }
 
@@ -72,8 +72,12 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_foreign_text_is_tamed() {
-        let mut table =
-            Table::new(&[("name", Lean::Left), ("n", Lean::Right), ("empty", Lean::Left), ("why", Lean::Left)]);
+        let mut table = OutputTable::new(&[
+            ("name", ColumnAlign::Left),
+            ("n", ColumnAlign::Right),
+            ("empty", ColumnAlign::Left),
+            ("why", ColumnAlign::Left),
+        ]);
         table.push(vec!["a".into(), "5".into(), String::new(), "x\u{1b}[31m".into()]);
         table.push(vec!["longer".into(), "12345".into(), String::new(), "z".repeat(200)]);
         let text = table.to_text();
@@ -85,7 +89,7 @@ mod tests {
 
     #[test]
     fn csv_is_quoted_where_it_must_be() {
-        let mut table = Table::new(&[("a", Lean::Left), ("b", Lean::Left)]);
+        let mut table = OutputTable::new(&[("a", ColumnAlign::Left), ("b", ColumnAlign::Left)]);
         table.push(vec!["x,\"y\"".into(), "=1+1".into()]);
         table.push(vec!["-3.5".into(), "\t-x\u{202e}\n".into()]);
         assert_eq!(table.to_csv(), "a,b\r\n\"x,\"\"y\"\"\",'=1+1\r\n-3.5,'\u{fffd}-x\u{fffd}\u{fffd}\r\n");

@@ -6,10 +6,10 @@ use oddline_core::{
 };
 
 use super::{
-    Store, StoreError, Who,
+    AgentKey, Store, StoreError,
     append::unsigned,
     rollouts, rows,
-    sql::{Row, Tx},
+    sql::{SqlRow, Tx},
     values,
 };
 
@@ -22,20 +22,20 @@ const CONTESTED_US: i64 = 3_600_000_000;
 
 /// Something an agent (or its last will) said.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Heard {
+pub struct AgentReport {
     /// Which agent.
-    pub who: Who,
+    pub who: AgentKey,
     /// What.
-    pub said: Said,
+    pub said: ReportBody,
     /// Said before this collector listened: no sign of life.
     pub retained: bool,
 }
 
 /// The three kinds of word, each with its JSON as it came.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Said {
+pub enum ReportBody {
     /// Who it is.
-    Birth(Birth, String),
+    Birth(AgentBirth, String),
     /// Whether it is there, with the version of its model.
     Status {
         /// Connected.
@@ -51,7 +51,7 @@ pub enum Said {
 
 /// What matters of a birth.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Birth {
+pub struct AgentBirth {
     /// The life of its state file.
     pub epoch: Epoch,
     /// Its oldest entry: what is before it never comes again.
@@ -64,7 +64,7 @@ pub struct Birth {
 
 /// What became of a word.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HeardDone {
+pub struct StoredReport {
     /// The agent was not known before.
     pub is_new: bool,
     /// Nor will it be: there are too many. Nothing was stored.
@@ -81,9 +81,9 @@ pub struct HeardDone {
 
 /// An agent as it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Agent {
+pub struct AgentRow {
     /// Which.
-    pub who: Who,
+    pub who: AgentKey,
     /// `up`, `down`, `quiet` or `unknown`.
     pub state: String,
     /// Since when, microseconds.
@@ -110,7 +110,7 @@ pub struct Agent {
     pub contested_us: Option<i64>,
 }
 
-impl Agent {
+impl AgentRow {
     /// Whether two agents run under this name, as far as is known now.
     #[must_use]
     pub fn is_contested(&self, now_us: i64) -> bool {
@@ -120,7 +120,7 @@ impl Agent {
 
 /// Whether an agent was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Met {
+pub(super) enum AgentMet {
     Known,
     New,
     /// It is not, and there are as many as there may be.
@@ -139,24 +139,24 @@ pub struct HistoryRow {
 }
 
 /// Makes an agent's row when it has none, and there is room for one more.
-pub(super) async fn meet(tx: &mut Tx, who: &Who, now_us: i64) -> Result<Met, StoreError> {
+pub(super) async fn meet(tx: &mut Tx, who: &AgentKey, now_us: i64) -> Result<AgentMet, StoreError> {
     let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
     let sql = "SELECT last_seen_us FROM agents WHERE fleet = $1 AND agent = $2";
     if tx.row(sql, values![fleet, agent]).await?.is_some() {
-        return Ok(Met::Known);
+        return Ok(AgentMet::Known);
     }
     let count = tx.row("SELECT COUNT(*) FROM agents", Vec::new()).await?.map_or(Ok(0), |row| row.int(0))?;
     if count >= i64::from(AGENTS_MAX) {
-        return Ok(Met::NoRoom);
+        return Ok(AgentMet::NoRoom);
     }
     let sql = "INSERT INTO agents (fleet, agent, first_seen_us, last_seen_us, state, state_since_us) \
                VALUES ($1, $2, $3, $4, 'unknown', $5) ON CONFLICT (fleet, agent) DO NOTHING";
     if tx.run(sql, values![fleet, agent, now_us, now_us, now_us]).await? == 0 {
         // Another collector was quicker.
-        return Ok(Met::Known);
+        return Ok(AgentMet::Known);
     }
     rollouts::join(tx, who, now_us).await?;
-    Ok(Met::New)
+    Ok(AgentMet::New)
 }
 
 impl Store {
@@ -188,7 +188,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn mark_quiet(&self, silent_since_us: i64, now_us: i64) -> Result<Vec<Who>, StoreError> {
+    pub async fn mark_quiet(&self, silent_since_us: i64, now_us: i64) -> Result<Vec<AgentKey>, StoreError> {
         let mut tx = self.pool.begin().await?;
         let back = "UPDATE agents SET quiet_since_us = NULL WHERE quiet_since_us IS NOT NULL AND EXISTS (SELECT 1 \
                     FROM progress p WHERE p.fleet = agents.fleet AND p.agent = agents.agent AND p.updated_us >= $1)";
@@ -197,7 +197,7 @@ impl Store {
                      last_seen_us < $1 AND NOT EXISTS (SELECT 1 FROM progress p WHERE p.fleet = agents.fleet AND \
                      p.agent = agents.agent AND p.updated_us >= $1) ORDER BY fleet, agent LIMIT $2";
         let rows = tx.rows(quiet, values![silent_since_us, i64::from(AGENTS_MAX)]).await?;
-        let quiet: Vec<Who> = rows.iter().map(|row| who(row, 0)).collect::<Result<_, _>>()?;
+        let quiet: Vec<AgentKey> = rows.iter().map(|row| who(row, 0)).collect::<Result<_, _>>()?;
         for who in &quiet {
             let sql = "UPDATE agents SET quiet_since_us = $3 WHERE fleet = $1 AND agent = $2";
             tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), now_us]).await?;
@@ -211,7 +211,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn agents(&self) -> Result<Vec<Agent>, StoreError> {
+    pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         self.agents_page(None, ("", ""), AGENTS_MAX).await
     }
 
@@ -224,7 +224,7 @@ impl Store {
         fleet: Option<&str>,
         after: (&str, &str),
         limit: u32,
-    ) -> Result<Vec<Agent>, StoreError> {
+    ) -> Result<Vec<AgentRow>, StoreError> {
         // Summed as floats: an agent says what it likes, and a sum of integers that overflows is an error.
         let sql = "SELECT a.fleet, a.agent, a.state, a.state_since_us, a.quiet_since_us, a.first_seen_us, \
                    a.last_seen_us, a.version, a.model_version, a.birth, a.status, a.model_state, \
@@ -254,12 +254,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn history(&self, who: &Who, since_us: i64, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
+    pub async fn history(&self, who: &AgentKey, since_us: i64, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
         let sql = "SELECT at_us, kind, payload FROM agent_history WHERE fleet = $1 AND agent = $2 AND at_us >= $3 \
                    ORDER BY at_us DESC LIMIT $4";
         let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
         let rows = self.pool.rows(sql, values![fleet, agent, since_us, i64::from(limit)]).await?;
-        let read = |row: &Row| Ok(HistoryRow { at_us: row.int(0)?, kind: row.text(1)?, payload: row.text(2)? });
+        let read = |row: &SqlRow| Ok(HistoryRow { at_us: row.int(0)?, kind: row.text(1)?, payload: row.text(2)? });
         rows.iter().map(read).collect()
     }
 
@@ -267,27 +267,33 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn progress(&self, who: &Who, epoch: Epoch) -> Result<u64, StoreError> {
+    pub async fn progress(&self, who: &AgentKey, epoch: Epoch) -> Result<u64, StoreError> {
         let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
         let row = self.pool.row(sql, values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(epoch)]).await?;
         row.map_or(Ok(0), |row| unsigned("progress", row.int(0)?))
     }
 }
 
-pub(super) async fn note(tx: &mut Tx, who: &Who, now_us: i64, kind: &str, payload: &str) -> Result<(), StoreError> {
+pub(super) async fn note(
+    tx: &mut Tx,
+    who: &AgentKey,
+    now_us: i64,
+    kind: &str,
+    payload: &str,
+) -> Result<(), StoreError> {
     let sql = "INSERT INTO agent_history (fleet, agent, at_us, kind, payload) VALUES ($1, $2, $3, $4, $5) \
                ON CONFLICT (fleet, agent, at_us, kind) DO UPDATE SET payload = excluded.payload";
     tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), now_us, kind, payload]).await?;
     Ok(())
 }
 
-fn agent(row: &Row) -> Result<Agent, StoreError> {
+fn agent(row: &SqlRow) -> Result<AgentRow, StoreError> {
     let quiet = row.int_or(4)?;
     let (mut state, mut since_us) = (row.text(2)?, row.int(3)?);
     if let Some(quiet) = quiet.filter(|_| state != "down") {
         (state, since_us) = ("quiet".to_owned(), quiet);
     }
-    Ok(Agent {
+    Ok(AgentRow {
         who: who(row, 0)?,
         state,
         since_us,
@@ -306,12 +312,12 @@ fn agent(row: &Row) -> Result<Agent, StoreError> {
 }
 
 /// Fleet and agent in two columns from `at` on.
-pub(super) fn who(row: &Row, at: usize) -> Result<Who, StoreError> {
+pub(super) fn who(row: &SqlRow, at: usize) -> Result<AgentKey, StoreError> {
     let agent = row.text(at + 1)?.parse::<AgentName>();
     let agent = agent.map_err(|e| StoreError::Field { table: "agents", what: format!("agent: {e}") })?;
-    Ok(Who { fleet: fleet(row, at)?, agent })
+    Ok(AgentKey { fleet: fleet(row, at)?, agent })
 }
 
-fn fleet(row: &Row, at: usize) -> Result<FleetName, StoreError> {
+fn fleet(row: &SqlRow, at: usize) -> Result<FleetName, StoreError> {
     row.text(at)?.parse().map_err(|e| StoreError::Field { table: "agents", what: format!("fleet: {e}") })
 }

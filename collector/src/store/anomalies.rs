@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     Store, StoreError,
     id::{ID_CHARS, is_prefix},
-    sql::Row,
+    sql::SqlRow,
     values,
 };
 
@@ -35,7 +35,7 @@ static BY_TIME: LazyLock<String> = LazyLock::new(|| statement("CAST($1 AS TEXT) 
 
 /// Which anomalies.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Filter {
+pub struct AnomalyFilter {
     /// Last odd record at or after this, microseconds.
     pub since_us: i64,
     /// And before this.
@@ -56,7 +56,7 @@ pub struct Filter {
 
 /// A place in the list, to go on from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct StreamFilter {
     /// Time of the last row seen.
     pub last_us: i64,
     /// Its id.
@@ -67,14 +67,14 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// Newest first.
-    pub anomalies: Vec<Anomaly>,
+    pub anomalies: Vec<AnomalyRow>,
     /// Where the next page begins, when there may be one.
-    pub next: Option<Place>,
+    pub next: Option<StreamFilter>,
 }
 
 /// One anomaly. Times are microseconds since 1970 UTC.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Anomaly {
+pub struct AnomalyRow {
     /// Its name on a command line.
     pub id: String,
     /// The fleet.
@@ -143,7 +143,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn anomalies(&self, filter: &Filter, after: Option<&Place>, limit: u32) -> Result<Page, StoreError> {
+    pub async fn anomalies(
+        &self,
+        filter: &AnomalyFilter,
+        after: Option<&StreamFilter>,
+        limit: u32,
+    ) -> Result<Page, StoreError> {
         let (sql, lead, component) = match (&filter.server, &filter.component) {
             (Some(server), component) => (&BY_SERVER, Some(server.as_str()), component.as_deref()),
             (None, Some(component)) => (&BY_COMPONENT, Some(component.as_str()), None),
@@ -165,9 +170,10 @@ impl Store {
             i64::from(limit)
         ];
         let rows = self.pool.rows(sql.as_str(), values).await?;
-        let anomalies: Vec<Anomaly> = rows.iter().map(anomaly).collect::<Result<_, _>>()?;
+        let anomalies: Vec<AnomalyRow> = rows.iter().map(anomaly).collect::<Result<_, _>>()?;
         let full = anomalies.len() == limit as usize;
-        let next = anomalies.last().filter(|_| full).map(|last| Place { last_us: last.last_us, id: last.id.clone() });
+        let next =
+            anomalies.last().filter(|_| full).map(|last| StreamFilter { last_us: last.last_us, id: last.id.clone() });
         Ok(Page { anomalies, next })
     }
 
@@ -175,7 +181,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn anomaly(&self, id: &str) -> Result<Vec<Anomaly>, StoreError> {
+    pub async fn anomaly(&self, id: &str) -> Result<Vec<AnomalyRow>, StoreError> {
         static BY_ID: LazyLock<String> =
             LazyLock::new(|| format!("SELECT {COLUMNS} FROM episodes WHERE id BETWEEN $1 AND $2 ORDER BY id LIMIT 2"));
         if !is_prefix(id) {
@@ -192,7 +198,7 @@ impl Store {
     pub async fn hours(&self, since_us: i64, until_us: i64) -> Result<Vec<HourCount>, StoreError> {
         let sql = "SELECT last_us / 3600000000, COUNT(*), MAX(peak) FROM episodes WHERE last_us >= $1 AND last_us < $2 \
                    GROUP BY last_us / 3600000000 ORDER BY 1 LIMIT 8784";
-        let read = |row: &Row| {
+        let read = |row: &SqlRow| {
             let from_us = row.int(0)?.saturating_mul(3_600_000_000);
             Ok(HourCount { from_us, anomalies: row.int(1)?, peak: row.float(2)? })
         };
@@ -205,7 +211,7 @@ impl Store {
     /// When the database fails.
     pub async fn anomaly_counts(&self, since_us: i64) -> Result<Vec<(String, String, i64)>, StoreError> {
         let sql = "SELECT fleet, agent, COUNT(*) FROM episodes WHERE last_us >= $1 GROUP BY fleet, agent LIMIT 10000";
-        let read = |row: &Row| Ok((row.text(0)?, row.text(1)?, row.int(2)?));
+        let read = |row: &SqlRow| Ok((row.text(0)?, row.text(1)?, row.int(2)?));
         self.pool.rows(sql, values![since_us]).await?.iter().map(read).collect()
     }
 
@@ -232,13 +238,13 @@ impl Store {
     }
 }
 
-fn anomaly(row: &Row) -> Result<Anomaly, StoreError> {
+fn anomaly(row: &SqlRow) -> Result<AnomalyRow, StoreError> {
     let parsed = |text: &str| -> Result<serde_json::Value, StoreError> {
         let what = |e: serde_json::Error| StoreError::Field { table: "episodes", what: format!("JSON: {e}") };
         serde_json::from_str(text).map_err(what)
     };
     let json = |at: usize| parsed(&row.text(at)?);
-    Ok(Anomaly {
+    Ok(AnomalyRow {
         id: row.text(0)?,
         fleet: row.text(1)?,
         agent: row.text(2)?,

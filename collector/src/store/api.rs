@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use oddline_core::{event::Event, wire::decode_entry};
 use serde::Serialize;
 
-use super::{Filter, Model, Store, StoreError, sql::Row, values};
+use super::{AnomalyFilter, Store, StoreError, StoredModel, sql::SqlRow, values};
 
 /// An hour in microseconds.
 const HOUR_US: i64 = 3_600_000_000;
@@ -35,7 +35,7 @@ static COUNTS_BY_TIME: LazyLock<String> = LazyLock::new(|| counts("CAST($1 AS TE
 
 /// What hourly counts are told apart by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Apart {
+pub struct GroupBy {
     /// By server.
     pub server: bool,
     /// By component.
@@ -70,7 +70,7 @@ pub struct GroupKey {
 
 /// One event of an anomaly.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Step {
+pub struct RolloutStep {
     /// Its number at the agent.
     pub sequence: i64,
     /// When it came, microseconds.
@@ -87,7 +87,7 @@ pub struct Step {
 
 /// An anomaly that changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
+pub struct StoreChange {
     /// When its newest event came, microseconds.
     pub updated_us: i64,
     /// Which.
@@ -134,8 +134,8 @@ impl Store {
     /// When the database fails.
     pub async fn hourly(
         &self,
-        filter: &Filter,
-        apart: Apart,
+        filter: &AnomalyFilter,
+        apart: GroupBy,
         after: Option<&GroupKey>,
         limit: u32,
     ) -> Result<Vec<GroupCount>, StoreError> {
@@ -174,7 +174,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails, or holds an entry that cannot be read.
-    pub async fn steps(&self, id: &str) -> Result<Vec<Step>, StoreError> {
+    pub async fn steps(&self, id: &str) -> Result<Vec<RolloutStep>, StoreError> {
         let sql = "SELECT fleet, agent, epoch, sequence, source, number, received_us FROM episodes WHERE id = $1";
         let Some(row) = self.pool.row(sql, values![id]).await? else { return Ok(Vec::new()) };
         let (fleet, agent, epoch, newest) = (row.text(0)?, row.text(1)?, row.int(2)?, row.int(3)?);
@@ -194,7 +194,7 @@ impl Store {
                 steps.extend(step(row, number)?);
                 from = row.int(0)? - 1;
             }
-            let opened = steps.last().is_some_and(|step: &Step| step.kind == "episode_opened");
+            let opened = steps.last().is_some_and(|step: &RolloutStep| step.kind == "episode_opened");
             if opened || rows.len() < HISTORY_BITE as usize || steps.len() >= HISTORY_MAX {
                 steps.truncate(HISTORY_MAX);
                 return Ok(steps);
@@ -206,11 +206,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn changed(&self, after: &Change, limit: u32) -> Result<Vec<Change>, StoreError> {
+    pub async fn changed(&self, after: &StoreChange, limit: u32) -> Result<Vec<StoreChange>, StoreError> {
         let sql = "SELECT updated_us, id FROM episodes WHERE updated_us >= $1 AND (updated_us, id) > ($1, $2) \
                    ORDER BY updated_us, id LIMIT $3";
         let values = values![after.updated_us, after.id.as_str(), i64::from(limit)];
-        let read = |row: &Row| Ok(Change { updated_us: row.int(0)?, id: row.text(1)? });
+        let read = |row: &SqlRow| Ok(StoreChange { updated_us: row.int(0)?, id: row.text(1)? });
         self.pool.rows(sql, values).await?.iter().map(read).collect()
     }
 
@@ -227,12 +227,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn models_page(&self, after: Option<(i64, &str)>, limit: u32) -> Result<Vec<Model>, StoreError> {
+    pub async fn models_page(&self, after: Option<(i64, &str)>, limit: u32) -> Result<Vec<StoredModel>, StoreError> {
         let sql = "SELECT sha256, version, added_us, file, provenance, report FROM models \
                    WHERE version <= $1 AND (version < $1 OR sha256 > $2) ORDER BY version DESC, sha256 LIMIT $3";
         let (version, sha256) = after.unwrap_or((i64::MAX, ""));
-        let read = |row: &Row| {
-            Ok(Model {
+        let read = |row: &SqlRow| {
+            Ok(StoredModel {
                 sha256: row.text(0)?,
                 version: row.int(1)?,
                 added_us: row.int(2)?,
@@ -255,7 +255,7 @@ impl Store {
                    (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'taken'), \
                    (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'refused') \
                    FROM rollouts r WHERE id < $1 ORDER BY id DESC LIMIT $2";
-        let read = |row: &Row| {
+        let read = |row: &SqlRow| {
             Ok(RolloutState {
                 id: row.int(0)?,
                 fleet: row.text(1)?,
@@ -283,13 +283,13 @@ impl Store {
     }
 }
 
-fn group(row: &Row) -> Result<GroupCount, StoreError> {
+fn group(row: &SqlRow) -> Result<GroupCount, StoreError> {
     let key = GroupKey { hour: row.int(0)?, server: row.text(1)?, component: row.text(2)?, kind: row.text(3)? };
     Ok(GroupCount { key, anomalies: row.int(4)?, peak: row.float(5)? })
 }
 
 /// `None` for another anomaly of the same source.
-fn step(row: &Row, number: i64) -> Result<Option<Step>, StoreError> {
+fn step(row: &SqlRow, number: i64) -> Result<Option<RolloutStep>, StoreError> {
     let field = |what: String| StoreError::Field { table: "events", what };
     let entry = decode_entry(&row.bytes(3)?).map_err(|e| field(format!("entry: {e}")))?;
     let episode = match &entry.event {
@@ -304,7 +304,7 @@ fn step(row: &Row, number: i64) -> Result<Option<Step>, StoreError> {
     if i64::try_from(episode.number).unwrap_or(i64::MAX) != number {
         return Ok(None);
     }
-    Ok(Some(Step {
+    Ok(Some(RolloutStep {
         sequence: row.int(0)?,
         received_us: row.int(1)?,
         kind: row.text(2)?,

@@ -15,14 +15,14 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use oddline_core::{event::Entry, id::Epoch};
+use oddline_core::{event::SpoolEntry, id::Epoch};
 
 use super::{
-    Store, StoreError, Who,
-    agents::{self, Met},
+    AgentKey, Store, StoreError,
+    agents::{self, AgentMet},
     bulk::Insert,
-    rows::{self, EPISODE_COLUMNS, EVENT_COLUMNS, EpisodeRow, Owner},
-    sql::{Tx, Value},
+    rows::{self, EPISODE_COLUMNS, EVENT_COLUMNS, EpisodeRow, RowOwner},
+    sql::{SqlValue, Tx},
     values,
 };
 
@@ -54,22 +54,22 @@ static DEAD_LETTERS: LazyLock<Insert> = LazyLock::new(|| {
 
 /// Entries of one agent that came together.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Batch {
+pub struct ReceivedBatch {
     /// Whose.
-    pub who: Who,
+    pub who: AgentKey,
     /// The life of its state file.
     pub epoch: Epoch,
     /// Sequence of the first entry, from 1 on.
     pub first: u64,
     /// They.
-    pub body: Body,
+    pub body: BatchBody,
 }
 
 /// What a batch holds.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Body {
+pub enum BatchBody {
     /// Entries, one at least.
-    Entries(Vec<Entry>),
+    Entries(Vec<SpoolEntry>),
     /// Bytes that nothing could be made of, kept for a later program.
     Unreadable {
         /// Entries that its header says.
@@ -83,7 +83,7 @@ pub enum Body {
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AppendOutcome {
     /// So many entries were new.
     Stored(u64),
     /// Kept as a dead letter for so many sequences.
@@ -98,25 +98,25 @@ pub enum Outcome {
 
 /// What became of a batch, and how far its agent's entries are stored now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
+pub struct AppendedBatch {
     /// The former.
-    pub outcome: Outcome,
+    pub outcome: AppendOutcome,
     /// The latter.
     pub acked: u64,
 }
 
 /// What one transaction has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Committed {
+pub struct CommittedProgress {
     /// What became of each batch, in their order.
-    pub batches: Vec<Appended>,
+    pub batches: Vec<AppendedBatch>,
     /// Ids of the anomalies that are new or changed, by id.
     pub anomalies: Vec<Arc<str>>,
 }
 
 /// How much of a batch is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum EpisodePart {
     /// Nothing.
     Repeated,
     /// Everything from this sequence on.
@@ -127,40 +127,40 @@ pub enum Part {
 
 /// How much of `first..=last` is new when everything up to `acked` is stored.
 #[must_use]
-pub fn part(acked: u64, first: u64, last: u64) -> Part {
+pub fn part(acked: u64, first: u64, last: u64) -> EpisodePart {
     if last <= acked {
-        Part::Repeated
+        EpisodePart::Repeated
     } else if first > acked.saturating_add(1) {
-        Part::Gap
+        EpisodePart::Gap
     } else {
-        Part::From(acked + 1)
+        EpisodePart::From(acked + 1)
     }
 }
 
-impl Batch {
+impl ReceivedBatch {
     /// Sequence of its last entry.
     #[must_use]
     pub fn last(&self) -> u64 {
         let count = match &self.body {
-            Body::Entries(entries) => entries.len() as u64,
-            Body::Unreadable { count, .. } => *count,
+            BatchBody::Entries(entries) => entries.len() as u64,
+            BatchBody::Unreadable { count, .. } => *count,
         };
         self.first.saturating_add(count).saturating_sub(1)
     }
 }
 
-type Key = (Who, Epoch);
+type AppendKey = (AgentKey, Epoch);
 
 /// Progress that this process has read or written itself.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Remembered(Arc<Mutex<HashMap<Key, u64>>>);
+pub(super) struct KnownProgress(Arc<Mutex<HashMap<AppendKey, u64>>>);
 
-impl Remembered {
-    fn get(&self, key: &Key) -> Option<u64> {
+impl KnownProgress {
+    fn get(&self, key: &AppendKey) -> Option<u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
 
-    fn extend(&self, news: impl IntoIterator<Item = (Key, u64)>) {
+    fn extend(&self, news: impl IntoIterator<Item = (AppendKey, u64)>) {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if map.len() >= REMEMBERED_MAX {
             map.clear();
@@ -175,12 +175,12 @@ impl Remembered {
 
 /// What one transaction will write.
 #[derive(Default)]
-struct Plan {
-    acked: BTreeMap<Key, (u64, u64)>,
-    events: Vec<Vec<Value>>,
+struct AppendPlan {
+    acked: BTreeMap<AppendKey, (u64, u64)>,
+    events: Vec<Vec<SqlValue>>,
     episodes: BTreeMap<Arc<str>, EpisodeRow>,
-    letters: Vec<Vec<Value>>,
-    done: Vec<Appended>,
+    letters: Vec<Vec<SqlValue>>,
+    done: Vec<AppendedBatch>,
 }
 
 impl Store {
@@ -188,7 +188,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails, or another collector stores for the same agents.
-    pub async fn append(&self, batches: &[Batch], now_us: i64) -> Result<Committed, StoreError> {
+    pub async fn append(&self, batches: &[ReceivedBatch], now_us: i64) -> Result<CommittedProgress, StoreError> {
         let mut attempt = 1;
         loop {
             match self.try_append(batches, now_us).await {
@@ -203,25 +203,25 @@ impl Store {
         }
     }
 
-    async fn try_append(&self, batches: &[Batch], now_us: i64) -> Result<Committed, StoreError> {
+    async fn try_append(&self, batches: &[ReceivedBatch], now_us: i64) -> Result<CommittedProgress, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let mut plan = Plan::default();
+        let mut plan = AppendPlan::default();
         for batch in batches {
             let key = (batch.who.clone(), batch.epoch);
             let Some(acked) = self.known(&mut tx, &plan, batch, &key, now_us).await? else {
-                plan.done.push(Appended { outcome: Outcome::NoRoom, acked: 0 });
+                plan.done.push(AppendedBatch { outcome: AppendOutcome::NoRoom, acked: 0 });
                 continue;
             };
             plan.acked.insert(key.clone(), acked);
             plan.add(batch, &key, now_us);
         }
-        let Plan { acked, events, episodes, letters, done } = plan;
+        let AppendPlan { acked, events, episodes, letters, done } = plan;
         EVENTS.run(&mut tx, events).await?;
         let anomalies: Vec<Arc<str>> = episodes.keys().cloned().collect();
         EPISODES.run(&mut tx, episodes.into_values().map(|row| row.values).collect()).await?;
         DEAD_LETTERS.run(&mut tx, letters).await?;
         let moved = acked.iter().filter(|(_, (before, after))| before != after);
-        let moved: Vec<Vec<Value>> = moved
+        let moved: Vec<Vec<SqlValue>> = moved
             .map(|((who, epoch), (before, after))| {
                 values![
                     who.fleet.as_str(),
@@ -240,7 +240,7 @@ impl Store {
         }
         tx.commit().await?;
         self.remembered.extend(acked.into_iter().map(|(key, (_, after))| (key, after)));
-        Ok(Committed { batches: done, anomalies })
+        Ok(CommittedProgress { batches: done, anomalies })
     }
 
     /// Where an agent's progress was and will be. What is remembered is not believed when it says that something is
@@ -249,15 +249,15 @@ impl Store {
     async fn known(
         &self,
         tx: &mut Tx,
-        plan: &Plan,
-        batch: &Batch,
-        key: &Key,
+        plan: &AppendPlan,
+        batch: &ReceivedBatch,
+        key: &AppendKey,
         now_us: i64,
     ) -> Result<Option<(u64, u64)>, StoreError> {
         let planned = plan.acked.get(key).copied();
         let known = planned.or_else(|| self.remembered.get(key).map(|acked| (acked, acked)));
         if let Some((before, after)) = known {
-            let is_gap = part(after, batch.first, batch.last()) == Part::Gap;
+            let is_gap = part(after, batch.first, batch.last()) == EpisodePart::Gap;
             if before != after || !is_gap {
                 return Ok(Some((before, after)));
             }
@@ -266,40 +266,42 @@ impl Store {
     }
 
     /// Reads an agent's progress; makes its row in `agents` when it has none, unless there is no room for it.
-    async fn first_sight(&self, tx: &mut Tx, (who, epoch): &Key, now_us: i64) -> Result<Option<u64>, StoreError> {
+    async fn first_sight(&self, tx: &mut Tx, (who, epoch): &AppendKey, now_us: i64) -> Result<Option<u64>, StoreError> {
         let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
         let row = tx.row(sql, values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(*epoch)]).await?;
         if let Some(row) = row {
             return unsigned("progress", row.int(0)?).map(Some);
         }
-        Ok((agents::meet(tx, who, now_us).await? != Met::NoRoom).then_some(0))
+        Ok((agents::meet(tx, who, now_us).await? != AgentMet::NoRoom).then_some(0))
     }
 }
 
-impl Plan {
-    fn add(&mut self, batch: &Batch, key: &Key, now_us: i64) {
+impl AppendPlan {
+    fn add(&mut self, batch: &ReceivedBatch, key: &AppendKey, now_us: i64) {
         let (_, acked) = self.acked.get_mut(key).expect("it was just put there");
         let (first, last) = (batch.first, batch.last());
         let from = match part(*acked, first, last) {
-            Part::Repeated => return self.done.push(Appended { outcome: Outcome::Repeated, acked: *acked }),
-            Part::Gap => return self.done.push(Appended { outcome: Outcome::Gap, acked: *acked }),
-            Part::From(from) => from,
+            EpisodePart::Repeated => {
+                return self.done.push(AppendedBatch { outcome: AppendOutcome::Repeated, acked: *acked });
+            }
+            EpisodePart::Gap => return self.done.push(AppendedBatch { outcome: AppendOutcome::Gap, acked: *acked }),
+            EpisodePart::From(from) => from,
         };
         *acked = last;
         let acked = last;
-        let owner = Owner {
+        let owner = RowOwner {
             fleet: batch.who.fleet.as_str().into(),
             agent: batch.who.agent.as_str().into(),
             epoch: batch.epoch,
             received_us: now_us,
         };
         let outcome = match &batch.body {
-            Body::Entries(entries) => {
+            BatchBody::Entries(entries) => {
                 let skip = usize::try_from(from - first).unwrap_or(usize::MAX);
                 self.add_entries(&owner, from, entries.get(skip..).unwrap_or_default());
-                Outcome::Stored(last - from + 1)
+                AppendOutcome::Stored(last - from + 1)
             }
-            Body::Unreadable { payload, reason, .. } => {
+            BatchBody::Unreadable { payload, reason, .. } => {
                 self.letters.push(values![
                     &owner.fleet,
                     &owner.agent,
@@ -310,13 +312,13 @@ impl Plan {
                     &rows::clean(reason),
                     payload.clone()
                 ]);
-                Outcome::DeadLetter(last - from + 1)
+                AppendOutcome::DeadLetter(last - from + 1)
             }
         };
-        self.done.push(Appended { outcome, acked });
+        self.done.push(AppendedBatch { outcome, acked });
     }
 
-    fn add_entries(&mut self, owner: &Owner, from: u64, entries: &[Entry]) {
+    fn add_entries(&mut self, owner: &RowOwner, from: u64, entries: &[SpoolEntry]) {
         // In this order no number behind the last is made: it may be the largest.
         for (entry, sequence) in entries.iter().zip(number(from)..) {
             self.events.push(rows::event(owner, sequence, entry));
@@ -331,8 +333,13 @@ impl Plan {
 }
 
 /// Inserts entries that were kept aside, without touching progress: it was moved past them when they came.
-pub(super) async fn insert_late(tx: &mut Tx, owner: &Owner, from: u64, entries: &[Entry]) -> Result<(), StoreError> {
-    let mut plan = Plan::default();
+pub(super) async fn insert_late(
+    tx: &mut Tx,
+    owner: &RowOwner,
+    from: u64,
+    entries: &[SpoolEntry],
+) -> Result<(), StoreError> {
+    let mut plan = AppendPlan::default();
     plan.add_entries(owner, from, entries);
     EVENTS.run(tx, plan.events).await?;
     EPISODES.run(tx, plan.episodes.into_values().map(|row| row.values).collect()).await?;

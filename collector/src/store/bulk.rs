@@ -2,7 +2,7 @@
 
 use super::{
     StoreError,
-    sql::{Tx, Value},
+    sql::{SqlValue, Tx},
 };
 
 /// Rows of a statement, largest first.
@@ -38,7 +38,7 @@ impl Insert {
     }
 
     /// Inserts the rows; how many were new or changed.
-    pub(super) async fn run(&'static self, tx: &mut Tx, rows: Vec<Vec<Value>>) -> Result<u64, StoreError> {
+    pub(super) async fn run(&'static self, tx: &mut Tx, rows: Vec<Vec<SqlValue>>) -> Result<u64, StoreError> {
         let texts = match tx {
             Tx::Sqlite(_) => &self.nameless,
             Tx::Postgres(_) => &self.numbered,

@@ -1,13 +1,13 @@
 //! Batches that could not be read when they came, and what a later program makes of them.
 
-use oddline_core::{event::Entry, id::Epoch};
+use oddline_core::{event::SpoolEntry, id::Epoch};
 use serde::Serialize;
 
 use super::{
-    Store, StoreError, Who, agents,
+    AgentKey, Store, StoreError, agents,
     append::{insert_late, number, unsigned},
-    rows::{self, Owner},
-    sql::{Row, Tx, Value},
+    rows::{self, RowOwner},
+    sql::{SqlRow, SqlValue, Tx},
     values,
 };
 
@@ -16,7 +16,7 @@ use super::{
 pub struct DeadLetter {
     /// Whose.
     #[serde(flatten)]
-    pub who: Who,
+    pub who: AgentKey,
     /// The life of its state file.
     pub epoch: Epoch,
     /// First sequence that is missing because of it.
@@ -35,7 +35,7 @@ pub struct DeadLetter {
 
 /// What became of a retry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Retried {
+pub struct RetriedLetters {
     /// Letters that could be read.
     pub letters: u64,
     /// Their entries, now stored.
@@ -64,10 +64,10 @@ impl Store {
     /// When the database fails; letters before that are done.
     pub async fn retry(
         &self,
-        decode: impl Fn(&[u8]) -> Result<(u64, Vec<Entry>), String>,
+        decode: impl Fn(&[u8]) -> Result<(u64, Vec<SpoolEntry>), String>,
         now_us: i64,
-    ) -> Result<Retried, StoreError> {
-        let mut done = Retried::default();
+    ) -> Result<RetriedLetters, StoreError> {
+        let mut done = RetriedLetters::default();
         let sql = "SELECT fleet, agent, epoch, first_sequence, last_sequence, received_us, payload FROM dead_letters \
                    WHERE received_us <= $1 AND (retried_us IS NULL OR retried_us < $1) \
                    ORDER BY received_us LIMIT 1";
@@ -78,7 +78,7 @@ impl Store {
             let who = agents::who(&row, 0)?;
             let (epoch, first, last) = (row.int(2)?, unsigned("dead_letters", row.int(3)?)?, row.int(4)?);
             let last = unsigned("dead_letters", last)?;
-            let owner = Owner {
+            let owner = RowOwner {
                 fleet: who.fleet.as_str().into(),
                 agent: who.agent.as_str().into(),
                 epoch: read_epoch(epoch)?,
@@ -107,7 +107,7 @@ impl Store {
     }
 
     /// Marks a letter as tried; it is not the next one any more.
-    async fn leave(&self, key: Vec<Value>, reason: &str, now_us: i64) -> Result<(), StoreError> {
+    async fn leave(&self, key: Vec<SqlValue>, reason: &str, now_us: i64) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         let sql = "UPDATE dead_letters SET retried_us = $5, reason = $6 \
                    WHERE fleet = $1 AND agent = $2 AND epoch = $3 AND first_sequence = $4";
@@ -121,10 +121,10 @@ impl Store {
 /// Puts a letter's entries where they belong; how many, or why the database takes none of them.
 async fn store(
     mut tx: Tx,
-    owner: &Owner,
+    owner: &RowOwner,
     first: u64,
-    entries: &[Entry],
-    key: Vec<Value>,
+    entries: &[SpoolEntry],
+    key: Vec<SqlValue>,
 ) -> Result<Result<u64, String>, StoreError> {
     match insert_late(&mut tx, owner, first, entries).await {
         // PostgreSQL takes nothing more in this transaction.
@@ -139,19 +139,19 @@ async fn store(
 
 /// The entries of a payload that have the sequences `first..=last`.
 fn part_of(
-    decode: &impl Fn(&[u8]) -> Result<(u64, Vec<Entry>), String>,
+    decode: &impl Fn(&[u8]) -> Result<(u64, Vec<SpoolEntry>), String>,
     payload: &[u8],
     first: u64,
     last: u64,
-) -> Result<Vec<Entry>, String> {
+) -> Result<Vec<SpoolEntry>, String> {
     let (begins, entries) = decode(payload)?;
     let skip = usize::try_from(first.saturating_sub(begins)).unwrap_or(usize::MAX);
     let wanted = usize::try_from(last + 1 - first).unwrap_or(usize::MAX);
-    let part: Vec<Entry> = entries.into_iter().skip(skip).take(wanted).collect();
+    let part: Vec<SpoolEntry> = entries.into_iter().skip(skip).take(wanted).collect();
     if part.len() == wanted { Ok(part) } else { Err(format!("it holds {} of {wanted} entries", part.len())) }
 }
 
-fn letter(row: &Row) -> Result<DeadLetter, StoreError> {
+fn letter(row: &SqlRow) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {
         who: agents::who(row, 0)?,
         epoch: read_epoch(row.int(2)?)?,

@@ -1,9 +1,9 @@
 //! Events as they came: for whoever compares them with a replay.
 
-use oddline_core::{event::Entry, id::Epoch, wire::decode_entry};
+use oddline_core::{event::SpoolEntry, id::Epoch, wire::decode_entry};
 
 use super::{
-    Store, StoreError, Who, agents,
+    AgentKey, Store, StoreError, agents,
     append::{number, unsigned},
     rows, values,
 };
@@ -12,7 +12,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
     /// Whose.
-    pub who: Who,
+    pub who: AgentKey,
     /// The life of its state file.
     pub epoch: Epoch,
     /// Its number in it.
@@ -20,7 +20,7 @@ pub struct StoredEvent {
     /// When it came, microseconds.
     pub received_us: i64,
     /// What was sent.
-    pub entry: Entry,
+    pub entry: SpoolEntry,
 }
 
 impl Store {
@@ -28,7 +28,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails, or holds an entry that cannot be read.
-    pub async fn events(&self, after: Option<(&Who, Epoch, u64)>, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    pub async fn events(
+        &self,
+        after: Option<(&AgentKey, Epoch, u64)>,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         let sql = "SELECT fleet, agent, epoch, sequence, received_us, entry FROM events \
                    WHERE (fleet, agent, epoch, sequence) > ($1, $2, $3, $4) \
                    ORDER BY fleet, agent, epoch, sequence LIMIT $5";

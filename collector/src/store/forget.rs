@@ -5,7 +5,7 @@
 //! The progress of who is forgotten stays as long as there is room for it: their entries must not come twice.
 
 use super::{
-    StoreError, Trimmed,
+    RetentionResult, StoreError,
     agents::AGENTS_MAX,
     retention::BITE,
     sql::{Pool, Tx},
@@ -21,9 +21,9 @@ const SILENT_US: i64 = 24 * STRANGER_SILENT_US;
 const PROGRESS_MAX: i64 = 65_536;
 
 /// Forgets who was not heard since `since_us`, and when there are too many, who is silent; one bite.
-pub(super) async fn forget_agents(pool: &Pool, since_us: i64) -> Result<Trimmed, StoreError> {
+pub(super) async fn forget_agents(pool: &Pool, since_us: i64) -> Result<RetentionResult, StoreError> {
     let sql = "SELECT COALESCE(MAX(last_seen_us), 0), COUNT(*) FROM agents";
-    let Some(row) = pool.row(sql, Vec::new()).await? else { return Ok(Trimmed::default()) };
+    let Some(row) = pool.row(sql, Vec::new()).await? else { return Ok(RetentionResult::default()) };
     // The newest word stands for the present: without words nobody comes, and nobody has to go.
     let (now_us, count) = (row.int(0)?, row.int(1)?);
     let mut tx = pool.begin().await?;
@@ -48,7 +48,7 @@ pub(super) async fn forget_agents(pool: &Pool, since_us: i64) -> Result<Trimmed,
                    WHERE a.fleet = p.fleet AND a.agent = p.agent) ORDER BY p.updated_us LIMIT $2)";
     let others = tx.run(surplus, values![PROGRESS_MAX, BITE]).await?;
     tx.commit().await?;
-    Ok(Trimmed { agents, others, more: agents + others > 0, ..Trimmed::default() })
+    Ok(RetentionResult { agents, others, more: agents + others > 0, ..RetentionResult::default() })
 }
 
 /// Those of whom neither a word nor an entry came since then, the longest silent first; how many.

@@ -1,8 +1,8 @@
 //! What an agent says of itself becomes its row, and a row of history where it changed.
 
 use super::{
-    Heard, HeardDone, Said, Store, StoreError, Who,
-    agents::{Birth, Met, meet, note},
+    AgentKey, AgentReport, ReportBody, Store, StoreError, StoredReport,
+    agents::{AgentBirth, AgentMet, meet, note},
     append::{number, unsigned},
     rollouts, rows,
     sql::Tx,
@@ -17,7 +17,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; then nothing is stored.
-    pub async fn hear(&self, heard: &[Heard], now_us: i64) -> Result<Vec<HeardDone>, StoreError> {
+    pub async fn hear(&self, heard: &[AgentReport], now_us: i64) -> Result<Vec<StoredReport>, StoreError> {
         let mut tx = self.pool.begin().await?;
         let mut done = Vec::with_capacity(heard.len());
         for word in heard {
@@ -31,11 +31,12 @@ impl Store {
     }
 }
 
-async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, StoreError> {
+async fn hear(tx: &mut Tx, word: &AgentReport, now_us: i64) -> Result<StoredReport, StoreError> {
     let who = &word.who;
     let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
     let met = meet(tx, who, now_us).await?;
-    let mut done = HeardDone { is_new: met == Met::New, no_room: met == Met::NoRoom, ..HeardDone::default() };
+    let mut done =
+        StoredReport { is_new: met == AgentMet::New, no_room: met == AgentMet::NoRoom, ..StoredReport::default() };
     if done.no_room {
         return Ok(done);
     }
@@ -53,7 +54,7 @@ async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, Store
         }
     }
     match &word.said {
-        Said::Birth(birth, text) => {
+        ReportBody::Birth(birth, text) => {
             let text = &*rows::clean(text);
             if row.text_or(1)?.as_deref() != Some(text) {
                 let sql = "UPDATE agents SET birth = $3, version = $4 WHERE fleet = $1 AND agent = $2";
@@ -64,7 +65,7 @@ async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, Store
             let (acked, missing) = skip_to(tx, who, birth, now_us).await?;
             (done.acked, done.missing) = (Some((birth.epoch, acked)), missing);
         }
-        Said::Status { up, model, text } => {
+        ReportBody::Status { up, model, text } => {
             let (text, state) = (&*rows::clean(text), if *up { "up" } else { "down" });
             done.turned = row.text(0)? != state;
             let model = model.and_then(|version| i64::try_from(version).ok());
@@ -77,7 +78,7 @@ async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, Store
                 note(tx, who, now_us, "status", text).await?;
             }
         }
-        Said::Model(state, text) => {
+        ReportBody::Model(state, text) => {
             let text = &*rows::clean(text);
             if row.text_or(2)?.as_deref() != Some(text) {
                 let model = state.current.and_then(|model| i64::try_from(model.version).ok());
@@ -96,8 +97,8 @@ async fn hear(tx: &mut Tx, word: &Heard, now_us: i64) -> Result<HeardDone, Store
 /// its machine starts anew, and never comes back, unless there are two of them.
 async fn take_turn(
     tx: &mut Tx,
-    who: &Who,
-    birth: &Birth,
+    who: &AgentKey,
+    birth: &AgentBirth,
     (newest, before): (Option<String>, Option<String>),
     now_us: i64,
 ) -> Result<bool, StoreError> {
@@ -118,7 +119,7 @@ async fn take_turn(
 }
 
 /// Moves progress to just before the agent's oldest entry; where it stands then, and how many entries are missing.
-async fn skip_to(tx: &mut Tx, who: &Who, birth: &Birth, now_us: i64) -> Result<(u64, u64), StoreError> {
+async fn skip_to(tx: &mut Tx, who: &AgentKey, birth: &AgentBirth, now_us: i64) -> Result<(u64, u64), StoreError> {
     let key = values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(birth.epoch)];
     let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
     let acked = tx.row(sql, key.clone()).await?.map_or(Ok(0), |row| unsigned("progress", row.int(0)?))?;

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Store, StoreError,
-    sql::{Own, Pool},
+    sql::{DedicatedConnection, Pool},
     values,
 };
 
@@ -21,7 +21,7 @@ use super::{
 #[derive(Debug)]
 pub struct Leases {
     store: Store,
-    session: Option<Own>,
+    session: Option<DedicatedConnection>,
     held: BTreeSet<FleetName>,
 }
 
@@ -69,7 +69,7 @@ impl Leases {
         let before = self.held.clone();
         if self.session.is_none() {
             self.held.clear();
-            let mut session = Own::take(pool).await?;
+            let mut session = DedicatedConnection::take(pool).await?;
             let sql = "SELECT CAST(1 AS BIGINT) FROM (SELECT pg_advisory_lock_shared($1)) AS member";
             session.rows(sql, values![member_key()]).await?;
             self.session = Some(session);
@@ -104,7 +104,7 @@ impl Leases {
 }
 
 async fn adjust(
-    session: &mut Own,
+    session: &mut DedicatedConnection,
     held: &mut BTreeSet<FleetName>,
     known: &BTreeSet<FleetName>,
 ) -> Result<(), StoreError> {

@@ -37,36 +37,38 @@ use std::fmt;
 use oddline_core::id::{AgentName, FleetName};
 
 pub use self::{
-    agents::{Agent, Birth, Heard, HeardDone, HistoryRow, Said},
-    anomalies::{Anomaly, Filter, HourCount, Page, Place},
-    api::{Apart, Change, GroupCount, GroupKey, RolloutState, Step},
-    append::{Appended, Batch, Body, Committed, Outcome, Part, SEQUENCE_MAX, part},
+    agents::{AgentBirth, AgentReport, AgentRow, HistoryRow, ReportBody, StoredReport},
+    anomalies::{AnomalyFilter, AnomalyRow, HourCount, Page, StreamFilter},
+    api::{GroupBy, GroupCount, GroupKey, RolloutState, RolloutStep, StoreChange},
+    append::{
+        AppendOutcome, AppendedBatch, BatchBody, CommittedProgress, EpisodePart, ReceivedBatch, SEQUENCE_MAX, part,
+    },
     backup::BackupError,
-    dead_letters::{DeadLetter, Retried},
+    dead_letters::{DeadLetter, RetriedLetters},
     error::StoreError,
     events::StoredEvent,
     id::{ID_CHARS, ID_PREFIX_MIN, ID_SHOWN, is_prefix},
     lease::{Lease, Leases},
-    models::{Model, ModelFile},
-    open::{Address, Mode},
-    retention::{Keep, Trimmed},
-    rollouts::{Progress, Rollout, Target, TargetError, Wish},
+    models::{ModelFile, StoredModel},
+    open::{DatabaseAddress, OpenMode},
+    retention::{RetentionPolicy, RetentionResult},
+    rollouts::{DesiredRow, RolloutProgress, RolloutRow, RolloutTarget, TargetError},
     rows::kind_name,
-    verdicts::{Verdict, VerdictRow},
+    verdicts::{PersonVerdict, VerdictRow},
 };
-use self::{append::Remembered, sql::Pool};
+use self::{append::KnownProgress, sql::Pool};
 use sql::values;
 
 /// An agent of a fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-pub struct Who {
+pub struct AgentKey {
     /// The fleet.
     pub fleet: FleetName,
     /// The agent.
     pub agent: AgentName,
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for AgentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.fleet, self.agent)
     }
@@ -76,16 +78,16 @@ impl fmt::Display for Who {
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: Pool,
-    remembered: Remembered,
+    remembered: KnownProgress,
 }
 
 impl Store {
-    /// Opens a database; see [`Mode`] for what is made or changed.
+    /// Opens a database; see [`OpenMode`] for what is made or changed.
     ///
     /// # Errors
     /// When it is not there, not allowed, does not answer, or has another schema than this program's.
-    pub async fn open(address: &Address, mode: Mode) -> Result<Self, StoreError> {
-        Ok(Self { pool: open::open(address, mode).await?, remembered: Remembered::default() })
+    pub async fn open(address: &DatabaseAddress, mode: OpenMode) -> Result<Self, StoreError> {
+        Ok(Self { pool: open::open(address, mode).await?, remembered: KnownProgress::default() })
     }
 
     /// Waits for what is under way and closes all connections.

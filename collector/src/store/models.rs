@@ -2,7 +2,7 @@
 
 use super::{
     Store, StoreError,
-    sql::{Row, Tx},
+    sql::{SqlRow, Tx},
     values,
 };
 
@@ -27,7 +27,7 @@ pub struct ModelFile {
 
 /// A model without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Model {
+pub struct StoredModel {
     /// Hash of the file.
     pub sha256: String,
     /// Version.
@@ -67,11 +67,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn models(&self, limit: u32) -> Result<Vec<Model>, StoreError> {
+    pub async fn models(&self, limit: u32) -> Result<Vec<StoredModel>, StoreError> {
         let sql = "SELECT sha256, version, added_us, file, provenance, report FROM models \
                    ORDER BY version DESC, sha256 LIMIT $1";
-        let read = |row: &Row| {
-            Ok(Model {
+        let read = |row: &SqlRow| {
+            Ok(StoredModel {
                 sha256: row.text(0)?,
                 version: row.int(1)?,
                 added_us: row.int(2)?,

@@ -52,7 +52,7 @@ const STATEMENTS_MAX: usize = 128;
 
 /// Where a database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
+pub enum DatabaseAddress {
     /// A SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL URL; its password belongs in `PGPASSFILE`.
@@ -61,14 +61,14 @@ pub enum Address {
 
 /// Who opens it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum OpenMode {
     /// The collector: makes the database and brings it to this program's schema.
     Serve,
     /// A command beside it: uses what is there.
     Use,
 }
 
-impl FromStr for Address {
+impl FromStr for DatabaseAddress {
     type Err = StoreError;
 
     fn from_str(text: &str) -> Result<Self, StoreError> {
@@ -85,7 +85,7 @@ impl FromStr for Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for DatabaseAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => path.display().fmt(f),
@@ -114,30 +114,30 @@ fn without_password(url: &str) -> String {
     format!("{scheme}://{place}{mark}{}", query.join("&"))
 }
 
-pub(super) async fn open(address: &Address, mode: Mode) -> Result<Pool, StoreError> {
+pub(super) async fn open(address: &DatabaseAddress, mode: OpenMode) -> Result<Pool, StoreError> {
     let pool = match address {
-        Address::Sqlite(path) => sqlite(path, mode).await?,
-        Address::Postgres(url) => postgres(url, mode).await?,
+        DatabaseAddress::Sqlite(path) => sqlite(path, mode).await?,
+        DatabaseAddress::Postgres(url) => postgres(url, mode).await?,
     };
     let place = address.to_string();
     check_schema(&pool, &place, mode).await?;
-    if mode == Mode::Serve {
+    if mode == OpenMode::Serve {
         migrate(&pool, &place).await?;
         views(&pool).await?;
     }
     Ok(pool)
 }
 
-async fn sqlite(path: &Path, mode: Mode) -> Result<Pool, StoreError> {
-    if mode == Mode::Use && !path.exists() {
+async fn sqlite(path: &Path, mode: OpenMode) -> Result<Pool, StoreError> {
+    if mode == OpenMode::Use && !path.exists() {
         return Err(StoreError::Missing(path.to_owned()));
     }
-    if mode == Mode::Serve {
+    if mode == OpenMode::Serve {
         make_folder(path)?;
     }
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(mode == Mode::Serve)
+        .create_if_missing(mode == OpenMode::Serve)
         .busy_timeout(BUSY_WAIT)
         .statement_cache_capacity(STATEMENTS_MAX)
         .foreign_keys(false)
@@ -160,9 +160,9 @@ async fn sqlite(path: &Path, mode: Mode) -> Result<Pool, StoreError> {
         },
     );
     let write = match mode {
-        Mode::Serve => write.connect_with(writer).await.map_err(|error| StoreError::from_sqlx(error).at(path))?,
+        OpenMode::Serve => write.connect_with(writer).await.map_err(|error| StoreError::from_sqlx(error).at(path))?,
         // Opened when a verdict or a push needs it.
-        Mode::Use => write.connect_lazy_with(writer),
+        OpenMode::Use => write.connect_lazy_with(writer),
     };
     let read = SqlitePoolOptions::new().max_connections(READERS_MAX).idle_timeout(None).max_lifetime(None);
     Ok(Pool::Sqlite { write, read: read.connect_lazy_with(options.read_only(true)) })
@@ -176,11 +176,11 @@ fn make_folder(database: &Path) -> Result<(), StoreError> {
 }
 
 /// A collector at work must not be slow; a command, as a backup, may take its time.
-fn slow_level(mode: Mode) -> LevelFilter {
-    if mode == Mode::Serve { LevelFilter::Warn } else { LevelFilter::Info }
+fn slow_level(mode: OpenMode) -> LevelFilter {
+    if mode == OpenMode::Serve { LevelFilter::Warn } else { LevelFilter::Info }
 }
 
-async fn postgres(url: &str, mode: Mode) -> Result<Pool, StoreError> {
+async fn postgres(url: &str, mode: OpenMode) -> Result<Pool, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(|error| match error {
         sqlx::Error::Configuration(reason) => StoreError::Address(reason.to_string()),
         _ => StoreError::Address("it cannot be read".to_owned()),
@@ -195,9 +195,9 @@ async fn postgres(url: &str, mode: Mode) -> Result<Pool, StoreError> {
 }
 
 /// Refuses what a newer program wrote, and for a command also what an older one wrote.
-async fn check_schema(pool: &Pool, place: &str, mode: Mode) -> Result<(), StoreError> {
+async fn check_schema(pool: &Pool, place: &str, mode: OpenMode) -> Result<(), StoreError> {
     let exists = match pool {
-        Pool::Sqlite { write, .. } if mode == Mode::Serve => {
+        Pool::Sqlite { write, .. } if mode == OpenMode::Serve => {
             let sql = "SELECT COUNT(*) FROM sqlite_master WHERE name = '_sqlx_migrations'";
             let count: i64 = sqlx::query_scalar(sql).fetch_one(write).await.map_err(StoreError::from_sqlx)?;
             count
@@ -223,8 +223,8 @@ async fn check_schema(pool: &Pool, place: &str, mode: Mode) -> Result<(), StoreE
     match mode {
         _ if found > known && oldest_schema(pool).await? <= known => Ok(()),
         _ if found > known => Err(StoreError::Newer { place, found, known }),
-        Mode::Use if found < known => Err(StoreError::Older { place }),
-        Mode::Use | Mode::Serve => Ok(()),
+        OpenMode::Use if found < known => Err(StoreError::Older { place }),
+        OpenMode::Use | OpenMode::Serve => Ok(()),
     }
 }
 
@@ -291,7 +291,7 @@ mod tests {
             ("postgres://a:b?secret@host/db", "postgres://…"),
             ("postgres://a@host:5433/db", "postgres://a@host:5433/db"),
         ] {
-            let address: Address = url.parse().unwrap();
+            let address: DatabaseAddress = url.parse().unwrap();
             assert_eq!(address.to_string(), shown, "{url}");
         }
     }

@@ -27,20 +27,20 @@ const LIVES_MAX: i64 = 16;
 /// Agents whose lives are looked through at once.
 const AGENTS_BITE: i64 = 16;
 /// Shares where no size is set: nobody looks through more dead letters or history than that.
-const UNSET: Shares = Shares { rest: u64::MAX, verdicts: 256 << 20, letters: 64 << 20, history: 64 << 20 };
+const UNSET: SizeShares = SizeShares { rest: u64::MAX, verdicts: 256 << 20, letters: 64 << 20, history: 64 << 20 };
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
+pub struct RetentionPolicy {
     /// Rows that came before this go, microseconds.
     pub since_us: i64,
-    /// Bytes of what can go, see [`Store::bytes_used`]; beyond a kind's share of it the oldest rows of the kind go.
+    /// Bytes of what can go, see [`RetainStore::bytes_used`]; beyond a kind's share of it the oldest rows of the kind go.
     pub bytes_max: Option<u64>,
 }
 
 /// What one bite took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Trimmed {
+pub struct RetentionResult {
     /// Rows of `events`.
     pub events: u64,
     /// Rows of `episodes`; those with a verdict stay as long as verdicts have room.
@@ -57,7 +57,7 @@ pub struct Trimmed {
 
 /// Bytes of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Shares {
+struct SizeShares {
     /// Events and anomalies without a verdict.
     rest: u64,
     verdicts: u64,
@@ -65,8 +65,8 @@ struct Shares {
     history: u64,
 }
 
-impl Shares {
-    fn of(keep: Keep) -> Self {
+impl SizeShares {
+    fn of(keep: RetentionPolicy) -> Self {
         keep.bytes_max.map_or(UNSET, |bytes| Self {
             rest: bytes / 4 * 3,
             verdicts: (bytes / 8).min(UNSET.verdicts),
@@ -76,7 +76,7 @@ impl Shares {
     }
 }
 
-impl std::ops::AddAssign for Trimmed {
+impl std::ops::AddAssign for RetentionResult {
     fn add_assign(&mut self, other: Self) {
         self.events += other.events;
         self.episodes += other.episodes;
@@ -92,10 +92,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn trim(&self, keep: Keep) -> Result<Trimmed, StoreError> {
-        let shares = Shares::of(keep);
+    pub async fn trim(&self, keep: RetentionPolicy) -> Result<RetentionResult, StoreError> {
+        let shares = SizeShares::of(keep);
         let lives = self.end_lives().await?;
-        let mut taken = Trimmed { others: lives, more: lives > 0, ..Trimmed::default() };
+        let mut taken = RetentionResult { others: lives, more: lives > 0, ..RetentionResult::default() };
         taken += self.bite(keep.since_us).await?;
         taken += forget_agents(&self.pool, keep.since_us).await?;
         if taken.more {
@@ -119,11 +119,11 @@ impl Store {
         let mut tx = self.pool.begin().await?;
         let (events, episodes) = bite_rest(&mut tx, i64::MAX).await?;
         tx.commit().await?;
-        taken += Trimmed { events, episodes, more: events + episodes > 0, ..Trimmed::default() };
+        taken += RetentionResult { events, episodes, more: events + episodes > 0, ..RetentionResult::default() };
         Ok(taken)
     }
 
-    async fn bite(&self, before_us: i64) -> Result<Trimmed, StoreError> {
+    async fn bite(&self, before_us: i64) -> Result<RetentionResult, StoreError> {
         let mut tx = self.pool.begin().await?;
         let (events, episodes) = bite_rest(&mut tx, before_us).await?;
         let sql = "DELETE FROM agent_history WHERE (fleet, agent, at_us, kind) IN (SELECT fleet, agent, at_us, kind \
@@ -134,11 +134,11 @@ impl Store {
         let letters = tx.run(sql, values![before_us, BITE]).await?;
         tx.commit().await?;
         let more = [events, episodes, history, letters].iter().any(|rows| *rows == BITE.unsigned_abs());
-        Ok(Trimmed { events, episodes, others: history + letters, more, ..Trimmed::default() })
+        Ok(RetentionResult { events, episodes, others: history + letters, more, ..RetentionResult::default() })
     }
 
     /// The oldest verdicts go; an anomaly that none is left of is kept no longer than others.
-    async fn bite_verdicts(&self, bytes: u64, surplus: u64) -> Result<Trimmed, StoreError> {
+    async fn bite_verdicts(&self, bytes: u64, surplus: u64) -> Result<RetentionResult, StoreError> {
         let mut tx = self.pool.begin().await?;
         let count = tx.row("SELECT COUNT(*) FROM verdicts", Vec::new()).await?.map_or(Ok(0), |row| row.int(0))?;
         let oldest = "SELECT episode, at_us FROM verdicts ORDER BY at_us LIMIT $1";
@@ -151,35 +151,35 @@ impl Store {
             tx.run(sql, values![episode]).await?;
         }
         tx.commit().await?;
-        Ok(Trimmed { verdicts: rows.len() as u64, more: !rows.is_empty(), ..Trimmed::default() })
+        Ok(RetentionResult { verdicts: rows.len() as u64, more: !rows.is_empty(), ..RetentionResult::default() })
     }
 
     /// The oldest dead letters of the agent that has most of them.
-    async fn bite_letters(&self, surplus: u64) -> Result<Trimmed, StoreError> {
+    async fn bite_letters(&self, surplus: u64) -> Result<RetentionResult, StoreError> {
         let mut tx = self.pool.begin().await?;
         let most = "SELECT fleet, agent, COUNT(*), CAST(SUM(octet_length(payload)) AS BIGINT) FROM dead_letters \
                     GROUP BY fleet, agent ORDER BY SUM(octet_length(payload)) DESC LIMIT 1";
-        let Some(row) = tx.row(most, Vec::new()).await? else { return Ok(Trimmed::default()) };
+        let Some(row) = tx.row(most, Vec::new()).await? else { return Ok(RetentionResult::default()) };
         let sql = "DELETE FROM dead_letters WHERE (fleet, agent, epoch, first_sequence) IN (SELECT fleet, agent, epoch, \
                    first_sequence FROM dead_letters WHERE fleet = $1 AND agent = $2 ORDER BY received_us LIMIT $3)";
         let rows = part(row.int(2)?, row.int(3)?.unsigned_abs(), surplus);
         let others = tx.run(sql, values![row.text(0)?, row.text(1)?, rows]).await?;
         tx.commit().await?;
-        Ok(Trimmed { others, more: others > 0, ..Trimmed::default() })
+        Ok(RetentionResult { others, more: others > 0, ..RetentionResult::default() })
     }
 
     /// The oldest history of the agent that has most of it.
-    async fn bite_history(&self, surplus: u64) -> Result<Trimmed, StoreError> {
+    async fn bite_history(&self, surplus: u64) -> Result<RetentionResult, StoreError> {
         let mut tx = self.pool.begin().await?;
         let most = "SELECT fleet, agent, COUNT(*), CAST(SUM(octet_length(payload)) AS BIGINT) FROM agent_history \
                     GROUP BY fleet, agent ORDER BY SUM(octet_length(payload)) DESC LIMIT 1";
-        let Some(row) = tx.row(most, Vec::new()).await? else { return Ok(Trimmed::default()) };
+        let Some(row) = tx.row(most, Vec::new()).await? else { return Ok(RetentionResult::default()) };
         let sql = "DELETE FROM agent_history WHERE (fleet, agent, at_us, kind) IN (SELECT fleet, agent, at_us, kind \
                    FROM agent_history WHERE fleet = $1 AND agent = $2 ORDER BY at_us LIMIT $3)";
         let rows = part(row.int(2)?, row.int(3)?.unsigned_abs(), surplus);
         let others = tx.run(sql, values![row.text(0)?, row.text(1)?, rows]).await?;
         tx.commit().await?;
-        Ok(Trimmed { others, more: others > 0, ..Trimmed::default() })
+        Ok(RetentionResult { others, more: others > 0, ..RetentionResult::default() })
     }
 
     async fn end_lives(&self) -> Result<u64, StoreError> {
@@ -202,7 +202,7 @@ impl Store {
         Ok(ended)
     }
 
-    async fn shares_used(&self) -> Result<Shares, StoreError> {
+    async fn shares_used(&self) -> Result<SizeShares, StoreError> {
         // 100 and 400: the short columns of a row and its index entries.
         let verdicts = "SELECT CAST(COALESCE(SUM(100 + COALESCE(octet_length(note), 0) + COALESCE(octet_length(author), 0)), 0) \
                         AS BIGINT) FROM verdicts";
@@ -214,7 +214,7 @@ impl Store {
         // By agent, which an index leads through.
         let history = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM (SELECT SUM(200 + octet_length(payload)) AS bytes \
                        FROM agent_history GROUP BY fleet, agent) AS by_agent";
-        Ok(Shares {
+        Ok(SizeShares {
             rest: 0,
             verdicts: self.bytes(verdicts).await? + self.bytes(judged).await?,
             letters: self.bytes(letters).await?,
@@ -224,7 +224,7 @@ impl Store {
 
     /// Bytes of events and of anomalies without a verdict: what is used without that for which others have a share or which
     /// cannot go (models, progress, roll-outs, what agents said last). An estimate.
-    async fn rest_used(&self, used: Shares) -> Result<u64, StoreError> {
+    async fn rest_used(&self, used: SizeShares) -> Result<u64, StoreError> {
         let sql = match &self.pool {
             // 200: a row of short columns and its index entries.
             Pool::Sqlite { .. } => {

@@ -9,8 +9,8 @@ use oddline_core::{
 };
 
 use super::{
-    ModelFile, Store, StoreError, Who, agents, models, rows,
-    sql::{Row, Tx},
+    AgentKey, ModelFile, Store, StoreError, agents, models, rows,
+    sql::{SqlRow, Tx},
     values,
 };
 
@@ -19,11 +19,11 @@ const AGENTS_MAX: i64 = 10_000;
 
 /// For whom a model is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum RolloutTarget {
     /// Every agent of these fleets, now and later.
     Everyone(Vec<FleetName>),
     /// Some agents.
-    Agents(Vec<Who>),
+    Agents(Vec<AgentKey>),
 }
 
 /// Why a name says no agent.
@@ -49,7 +49,7 @@ pub enum TargetError {
 
 /// A roll-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rollout {
+pub struct RolloutRow {
     /// Its number.
     pub id: i64,
     /// The fleet.
@@ -67,12 +67,12 @@ pub struct Rollout {
     /// When it began, microseconds.
     pub created_us: i64,
     /// Its agents by name.
-    pub agents: Vec<Progress>,
+    pub agents: Vec<RolloutProgress>,
 }
 
 /// One agent in a roll-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
+pub struct RolloutProgress {
     /// The agent.
     pub agent: String,
     /// `waiting`, `fetching`, `taken` or `refused`.
@@ -85,9 +85,9 @@ pub struct Progress {
 
 /// What one agent should run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wish {
+pub struct DesiredRow {
     /// The agent.
-    pub who: Who,
+    pub who: AgentKey,
     /// The roll-out that says so.
     pub rollout: i64,
     /// The model's hash.
@@ -101,7 +101,7 @@ pub struct Wish {
 }
 
 /// A new agent joins what is for everyone of its fleet.
-pub(super) async fn join(tx: &mut Tx, who: &Who, now_us: i64) -> Result<(), StoreError> {
+pub(super) async fn join(tx: &mut Tx, who: &AgentKey, now_us: i64) -> Result<(), StoreError> {
     // A push holds this row while it looks for agents: it sees this one, or this one sees it.
     tx.run("UPDATE changes SET counter = counter WHERE name = 'rollouts'", Vec::new()).await?;
     let sql = "INSERT INTO rollout_agents (fleet, agent, rollout, state, since_us) \
@@ -111,7 +111,7 @@ pub(super) async fn join(tx: &mut Tx, who: &Who, now_us: i64) -> Result<(), Stor
 }
 
 /// An agent has said what it runs, awaits or refused: the rows of its active roll-outs follow.
-pub(super) async fn answered(tx: &mut Tx, who: &Who, state: &ModelState, now_us: i64) -> Result<(), StoreError> {
+pub(super) async fn answered(tx: &mut Tx, who: &AgentKey, state: &ModelState, now_us: i64) -> Result<(), StoreError> {
     let sql = "SELECT a.rollout, r.sha256, a.state, a.reason FROM rollout_agents a JOIN rollouts r ON r.id = a.rollout \
                WHERE a.fleet = $1 AND a.agent = $2 AND r.state = 'active' ORDER BY a.rollout DESC LIMIT 8";
     let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
@@ -139,14 +139,14 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; then nothing is stored.
-    pub async fn push(&self, model: &ModelFile, target: &Target, now_us: i64) -> Result<Vec<i64>, StoreError> {
+    pub async fn push(&self, model: &ModelFile, target: &RolloutTarget, now_us: i64) -> Result<Vec<i64>, StoreError> {
         let mut tx = self.pool.begin().await?;
         // Tells every running collector, and comes first: who joins meanwhile waits for this row.
         tx.run("UPDATE changes SET counter = counter + 1 WHERE name = 'rollouts'", Vec::new()).await?;
         models::keep(&mut tx, model, now_us).await?;
         let mut begun = Vec::new();
         match target {
-            Target::Everyone(fleets) => {
+            RolloutTarget::Everyone(fleets) => {
                 for fleet in fleets {
                     let id = begin(&mut tx, fleet, model, true, now_us).await?;
                     let sql = "INSERT INTO rollout_agents (fleet, agent, rollout, state, since_us) \
@@ -156,7 +156,7 @@ impl Store {
                     begun.push(id);
                 }
             }
-            Target::Agents(agents) => {
+            RolloutTarget::Agents(agents) => {
                 let mut ids: Vec<(&FleetName, i64)> = Vec::new();
                 for who in agents {
                     let known = ids.iter().find(|(fleet, _)| *fleet == &who.fleet).map(|(_, id)| *id);
@@ -182,7 +182,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn rollouts(&self, limit: u32) -> Result<Vec<Rollout>, StoreError> {
+    pub async fn rollouts(&self, limit: u32) -> Result<Vec<RolloutRow>, StoreError> {
         let sql = "SELECT id, fleet, sha256, version, everyone, rollback, state, created_us FROM rollouts \
                    ORDER BY id DESC LIMIT $1";
         let mut rollouts = Vec::new();
@@ -190,13 +190,13 @@ impl Store {
             let id = row.int(0)?;
             let sql = "SELECT agent, state, reason, since_us FROM rollout_agents WHERE rollout = $1 \
                        ORDER BY agent LIMIT $2";
-            let read = |row: &Row| {
+            let read = |row: &SqlRow| {
                 let (agent, state) = (row.text(0)?, row.text(1)?);
-                Ok(Progress { agent, state, reason: row.text_or(2)?, since_us: row.int(3)? })
+                Ok(RolloutProgress { agent, state, reason: row.text_or(2)?, since_us: row.int(3)? })
             };
             let rows = self.pool.rows(sql, values![id, AGENTS_MAX]).await?;
             let agents = rows.iter().map(read).collect::<Result<_, StoreError>>()?;
-            rollouts.push(Rollout {
+            rollouts.push(RolloutRow {
                 id,
                 fleet: row.text(1)?,
                 sha256: row.text(2)?,
@@ -215,15 +215,15 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn wishes(&self) -> Result<Vec<Wish>, StoreError> {
+    pub async fn wishes(&self) -> Result<Vec<DesiredRow>, StoreError> {
         let sql = "SELECT a.fleet, a.agent, r.id, r.sha256, r.version, r.rollback, COALESCE(m.signature, '') FROM agents a \
                    JOIN rollouts r ON r.id = (SELECT MAX(x.rollout) FROM rollout_agents x \
                        JOIN rollouts y ON y.id = x.rollout \
                        WHERE x.fleet = a.fleet AND x.agent = a.agent AND y.state = 'active') \
                    LEFT JOIN models m ON m.sha256 = r.sha256 \
                    ORDER BY a.fleet, a.agent LIMIT $1";
-        let read = |row: &Row| {
-            Ok(Wish {
+        let read = |row: &SqlRow| {
+            Ok(DesiredRow {
                 who: agents::who(row, 0)?,
                 rollout: row.int(2)?,
                 sha256: row.text(3)?,
@@ -257,7 +257,7 @@ async fn begin(
     Ok(id)
 }
 
-impl Wish {
+impl DesiredRow {
     /// The model's hash as a value.
     ///
     /// # Errors

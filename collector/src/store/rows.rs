@@ -3,16 +3,16 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use oddline_core::{
-    event::{Entry, Episode, Event, Extras, Finite, FloodSummary, Kind, Silence},
+    event::{Episode, EpisodeKind, Event, Extras, Finite, FloodSummary, Silence, SpoolEntry},
     id::Epoch,
     time::EventTime,
 };
 
-use super::{id, sql::Value, values};
+use super::{id, sql::SqlValue, values};
 
 /// Whose entries: the texts of the keys, shared by all rows of a batch.
 #[derive(Debug, Clone)]
-pub(super) struct Owner {
+pub(super) struct RowOwner {
     pub fleet: Arc<str>,
     pub agent: Arc<str>,
     pub epoch: Epoch,
@@ -24,7 +24,7 @@ pub(super) struct Owner {
 pub(super) struct EpisodeRow {
     pub id: Arc<str>,
     pub sequence: i64,
-    pub values: Vec<Value>,
+    pub values: Vec<SqlValue>,
 }
 
 pub(super) const EVENT_COLUMNS: &[&str] =
@@ -61,7 +61,7 @@ pub(super) const EPISODE_COLUMNS: &[&str] = &[
 ];
 
 /// The row of `events`.
-pub(super) fn event(owner: &Owner, sequence: i64, entry: &Entry) -> Vec<Value> {
+pub(super) fn event(owner: &RowOwner, sequence: i64, entry: &SpoolEntry) -> Vec<SqlValue> {
     let bytes = postcard::to_stdvec(entry).expect("bounded types can always be written to a growing buffer");
     let mut row = Vec::with_capacity(EVENT_COLUMNS.len());
     row.extend(values![
@@ -80,7 +80,7 @@ pub(super) fn event(owner: &Owner, sequence: i64, entry: &Entry) -> Vec<Value> {
 }
 
 /// The row of `episodes`.
-pub(super) fn episode(owner: &Owner, sequence: i64, event: &Event) -> Option<EpisodeRow> {
+pub(super) fn episode(owner: &RowOwner, sequence: i64, event: &Event) -> Option<EpisodeRow> {
     match event {
         Event::EpisodeOpened(e) | Event::EpisodeUpdated(e) => Some(of_episode(owner, sequence, e, "open")),
         Event::EpisodeEnded(e) => Some(of_episode(owner, sequence, e, "ended")),
@@ -106,13 +106,18 @@ fn extras(extras: &Extras) -> Option<String> {
     (!extras.is_empty()).then(|| extras.to_json())
 }
 
-fn of_episode(owner: &Owner, sequence: i64, episode: &Episode, state: &str) -> EpisodeRow {
+fn of_episode(owner: &RowOwner, sequence: i64, episode: &Episode, state: &str) -> EpisodeRow {
     let id = match episode.kind {
         // The end of a silence: no record opened it, so no number names it.
-        Kind::Silence => silence_id(owner, &episode.source, [&episode.server, &episode.component], episode.first),
-        Kind::Score | Kind::Range | Kind::Rate | Kind::Novelty | Kind::NotFinite | Kind::Other(_) => {
-            own_id(owner, &episode.source, episode.number)
+        EpisodeKind::Silence => {
+            silence_id(owner, &episode.source, [&episode.server, &episode.component], episode.first)
         }
+        EpisodeKind::Score
+        | EpisodeKind::Range
+        | EpisodeKind::Rate
+        | EpisodeKind::Novelty
+        | EpisodeKind::NotFinite
+        | EpisodeKind::Other(_) => own_id(owner, &episode.source, episode.number),
     };
     let reasons = serde_json::to_string(&episode.reasons).expect("finite numbers can always be written");
     let samples = serde_json::to_string(&episode.samples).expect("text can always be written");
@@ -150,7 +155,7 @@ fn of_episode(owner: &Owner, sequence: i64, episode: &Episode, state: &str) -> E
 }
 
 /// A stream that stopped: its score says how many times longer than usual it is silent.
-fn of_silence(owner: &Owner, sequence: i64, silence: &Silence) -> EpisodeRow {
+fn of_silence(owner: &RowOwner, sequence: i64, silence: &Silence) -> EpisodeRow {
     let id = silence_id(owner, &silence.source, [&silence.server, &silence.component], silence.last);
     let silent_s = silence.until.seconds_since(silence.last);
     let usual_s = silence.usual_s.get();
@@ -166,7 +171,7 @@ fn of_silence(owner: &Owner, sequence: i64, silence: &Silence) -> EpisodeRow {
         sequence,
         &clean(&silence.server),
         &clean(&silence.component),
-        kind_name(Kind::Silence),
+        kind_name(EpisodeKind::Silence),
         "open",
         silence.last.micros(),
         last_us,
@@ -189,7 +194,7 @@ fn of_silence(owner: &Owner, sequence: i64, silence: &Silence) -> EpisodeRow {
 }
 
 /// What the flood limit held back is one anomaly of the agent itself: the server of a component is not told.
-fn of_flood(owner: &Owner, sequence: i64, summary: &FloodSummary) -> EpisodeRow {
+fn of_flood(owner: &RowOwner, sequence: i64, summary: &FloodSummary) -> EpisodeRow {
     let number = u64::try_from(sequence).unwrap_or_default();
     let id = own_id(owner, &format!("flood:{}", &*summary.source), number);
     let last_us = summary.to.micros();
@@ -226,12 +231,12 @@ fn of_flood(owner: &Owner, sequence: i64, summary: &FloodSummary) -> EpisodeRow 
 }
 
 /// A silence is named by its stream and its beginning: what the clock and what event time say of one are one row.
-fn silence_id(owner: &Owner, source: &str, stream: [&str; 2], first: EventTime) -> Arc<str> {
+fn silence_id(owner: &RowOwner, source: &str, stream: [&str; 2], first: EventTime) -> Arc<str> {
     let (epoch, first) = (owner.epoch.to_string(), first.micros().to_string());
     id::of(&[&owner.fleet, &owner.agent, &epoch, "silence", source, stream[0], stream[1], &first]).into()
 }
 
-fn own_id(owner: &Owner, source: &str, number: u64) -> Arc<str> {
+fn own_id(owner: &RowOwner, source: &str, number: u64) -> Arc<str> {
     id::of(&[&owner.fleet, &owner.agent, &owner.epoch.to_string(), source, &number.to_string()]).into()
 }
 
@@ -257,20 +262,20 @@ fn kind(event: &Event) -> &'static str {
 
 /// Name of a kind of anomaly in the column `kind`.
 #[must_use]
-pub fn kind_name(kind: Kind) -> &'static str {
+pub fn kind_name(kind: EpisodeKind) -> &'static str {
     match kind {
-        Kind::Score => "score",
-        Kind::Range => "range",
-        Kind::Silence => "silence",
-        Kind::Rate => "rate",
-        Kind::Novelty => "novelty",
-        Kind::NotFinite => "not-finite",
-        Kind::Other(_) => "other",
+        EpisodeKind::Score => "score",
+        EpisodeKind::Range => "range",
+        EpisodeKind::Silence => "silence",
+        EpisodeKind::Rate => "rate",
+        EpisodeKind::Novelty => "novelty",
+        EpisodeKind::NotFinite => "not-finite",
+        EpisodeKind::Other(_) => "other",
     }
 }
 
 /// Event time where there is one, else the agent's wall clock.
-fn time_us(entry: &Entry) -> i64 {
+fn time_us(entry: &SpoolEntry) -> i64 {
     match &entry.event {
         Event::EpisodeOpened(e) | Event::EpisodeUpdated(e) | Event::EpisodeEnded(e) | Event::NewLevel(e) => {
             e.last.micros()

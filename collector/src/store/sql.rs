@@ -27,7 +27,7 @@ pub(super) enum Pool {
 
 /// What is bound to a `$n`. An option's kind is said because PostgreSQL wants the type of a NULL.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(super) enum SqlValue {
     Text(Arc<str>),
     TextOr(Option<Arc<str>>),
     Int(i64),
@@ -37,80 +37,80 @@ pub(super) enum Value {
     Bytes(Vec<u8>),
 }
 
-impl From<&str> for Value {
+impl From<&str> for SqlValue {
     fn from(text: &str) -> Self {
         Self::Text(text.into())
     }
 }
 
-impl From<String> for Value {
+impl From<String> for SqlValue {
     fn from(text: String) -> Self {
         Self::Text(text.into())
     }
 }
 
-impl From<&Arc<str>> for Value {
+impl From<&Arc<str>> for SqlValue {
     fn from(text: &Arc<str>) -> Self {
         Self::Text(Arc::clone(text))
     }
 }
 
-impl From<Option<String>> for Value {
+impl From<Option<String>> for SqlValue {
     fn from(text: Option<String>) -> Self {
         Self::TextOr(text.map(Into::into))
     }
 }
 
-impl From<Option<&str>> for Value {
+impl From<Option<&str>> for SqlValue {
     fn from(text: Option<&str>) -> Self {
         Self::TextOr(text.map(Into::into))
     }
 }
 
-impl From<i64> for Value {
+impl From<i64> for SqlValue {
     fn from(number: i64) -> Self {
         Self::Int(number)
     }
 }
 
-impl From<bool> for Value {
+impl From<bool> for SqlValue {
     fn from(flag: bool) -> Self {
         Self::Int(flag.into())
     }
 }
 
-impl From<Option<i64>> for Value {
+impl From<Option<i64>> for SqlValue {
     fn from(number: Option<i64>) -> Self {
         Self::IntOr(number)
     }
 }
 
-impl From<f64> for Value {
+impl From<f64> for SqlValue {
     fn from(number: f64) -> Self {
         Self::Float(number)
     }
 }
 
-impl From<Option<f64>> for Value {
+impl From<Option<f64>> for SqlValue {
     fn from(number: Option<f64>) -> Self {
         Self::FloatOr(number)
     }
 }
 
-impl From<Vec<u8>> for Value {
+impl From<Vec<u8>> for SqlValue {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Bytes(bytes)
     }
 }
 
-/// `values![a, b]`: a list of [`Value`]s.
+/// `values![a, b]`: a list of [`SqlValue`]s.
 macro_rules! values {
-    ($($value:expr),* $(,)?) => { vec![$($crate::store::sql::Value::from($value)),*] };
+    ($($value:expr),* $(,)?) => { vec![$($crate::store::sql::SqlValue::from($value)),*] };
 }
 pub(super) use values;
 
 /// One row of an answer; columns by their place.
-pub(super) enum Row {
+pub(super) enum SqlRow {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
@@ -118,7 +118,7 @@ pub(super) enum Row {
 /// What a column can be read as.
 macro_rules! column {
     ($($name:ident -> $type:ty),* $(,)?) => {
-        impl Row {
+        impl SqlRow {
             $(pub(super) fn $name(&self, at: usize) -> Result<$type, StoreError> {
                 match self {
                     Self::Sqlite(row) => row.try_get(at),
@@ -139,7 +139,7 @@ column! {
     bytes -> Vec<u8>,
 }
 
-impl Row {
+impl SqlRow {
     pub(super) fn flag(&self, at: usize) -> Result<bool, StoreError> {
         Ok(self.int(at)? != 0)
     }
@@ -151,13 +151,13 @@ macro_rules! bound {
         let mut query = sqlx::query($sql);
         for value in $values {
             query = match value {
-                Value::Text(v) => query.bind(v),
-                Value::TextOr(v) => query.bind(v),
-                Value::Int(v) => query.bind(v),
-                Value::IntOr(v) => query.bind(v),
-                Value::Float(v) => query.bind(v),
-                Value::FloatOr(v) => query.bind(v),
-                Value::Bytes(v) => query.bind(v),
+                SqlValue::Text(v) => query.bind(v),
+                SqlValue::TextOr(v) => query.bind(v),
+                SqlValue::Int(v) => query.bind(v),
+                SqlValue::IntOr(v) => query.bind(v),
+                SqlValue::Float(v) => query.bind(v),
+                SqlValue::FloatOr(v) => query.bind(v),
+                SqlValue::Bytes(v) => query.bind(v),
             };
         }
         query
@@ -172,7 +172,7 @@ pub(super) enum Tx {
 
 impl Tx {
     /// Runs a statement; the number of rows it changed.
-    pub(super) async fn run(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, StoreError> {
+    pub(super) async fn run(&mut self, sql: &'static str, values: Vec<SqlValue>) -> Result<u64, StoreError> {
         match self {
             Self::Sqlite(tx) => bound!(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
             Self::Postgres(tx) => bound!(sql, values).execute(&mut **tx).await.map(|done| done.rows_affected()),
@@ -181,22 +181,22 @@ impl Tx {
     }
 
     /// All rows of an answer; the statement has a LIMIT, or a key that bounds it.
-    pub(super) async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn rows(&mut self, sql: &'static str, values: Vec<SqlValue>) -> Result<Vec<SqlRow>, StoreError> {
         match self {
             Self::Sqlite(tx) => {
                 let rows = bound!(sql, values).fetch_all(&mut **tx).await;
-                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+                rows.map(|rows| rows.into_iter().map(SqlRow::Sqlite).collect())
             }
             Self::Postgres(tx) => {
                 let rows = bound!(sql, values).fetch_all(&mut **tx).await;
-                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+                rows.map(|rows| rows.into_iter().map(SqlRow::Postgres).collect())
             }
         }
         .map_err(StoreError::from_sqlx)
     }
 
     /// The first row of an answer.
-    pub(super) async fn row(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
+    pub(super) async fn row(&mut self, sql: &'static str, values: Vec<SqlValue>) -> Result<Option<SqlRow>, StoreError> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
@@ -230,22 +230,22 @@ impl Pool {
     }
 
     /// All rows of an answer, read beside whoever writes.
-    pub(super) async fn rows(&self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn rows(&self, sql: &'static str, values: Vec<SqlValue>) -> Result<Vec<SqlRow>, StoreError> {
         match self {
             Self::Sqlite { read, .. } => {
                 let rows = bound!(sql, values).fetch_all(read).await;
-                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+                rows.map(|rows| rows.into_iter().map(SqlRow::Sqlite).collect())
             }
             Self::Postgres(pool) => {
                 let rows = bound!(sql, values).fetch_all(pool).await;
-                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+                rows.map(|rows| rows.into_iter().map(SqlRow::Postgres).collect())
             }
         }
         .map_err(StoreError::from_sqlx)
     }
 
     /// The first row of an answer.
-    pub(super) async fn row(&self, sql: &'static str, values: Vec<Value>) -> Result<Option<Row>, StoreError> {
+    pub(super) async fn row(&self, sql: &'static str, values: Vec<SqlValue>) -> Result<Option<SqlRow>, StoreError> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
@@ -263,9 +263,9 @@ impl Pool {
 
 /// A PostgreSQL connection that is nobody else's: session locks live and die with it.
 #[derive(Debug)]
-pub(super) struct Own(PoolConnection<Postgres>);
+pub(super) struct DedicatedConnection(PoolConnection<Postgres>);
 
-impl Own {
+impl DedicatedConnection {
     pub(super) async fn take(pool: &PgPool) -> Result<Self, StoreError> {
         let mut connection = pool.acquire().await.map_err(StoreError::from_sqlx)?;
         // Given back to the pool it would keep its locks, and nobody could take them.
@@ -273,9 +273,9 @@ impl Own {
         Ok(Self(connection))
     }
 
-    pub(super) async fn rows(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn rows(&mut self, sql: &'static str, values: Vec<SqlValue>) -> Result<Vec<SqlRow>, StoreError> {
         let rows = bound!(sql, values).fetch_all(&mut *self.0).await.map_err(StoreError::from_sqlx)?;
-        Ok(rows.into_iter().map(Row::Postgres).collect())
+        Ok(rows.into_iter().map(SqlRow::Postgres).collect())
     }
 
     /// Closes it, which frees its locks.

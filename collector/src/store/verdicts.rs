@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use serde::Serialize;
 
-use super::{Store, StoreError, sql::Row, values};
+use super::{Store, StoreError, sql::SqlRow, values};
 
 /// Bytes of a note.
 const NOTE_BYTES_MAX: usize = 4096;
@@ -15,7 +15,7 @@ const VERDICTS_EACH_MAX: i64 = 16;
 /// What an anomaly is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum PersonVerdict {
     /// Usual on this server.
     NormalHere,
     /// Usual on every server.
@@ -39,7 +39,7 @@ pub struct VerdictRow {
     pub author: Option<String>,
 }
 
-impl Verdict {
+impl PersonVerdict {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::NormalHere, Self::NormalEverywhere, Self::Real, Self::Unsure];
 
@@ -55,13 +55,13 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for PersonVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl FromStr for Verdict {
+impl FromStr for PersonVerdict {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -78,7 +78,7 @@ impl Store {
     pub async fn judge(
         &self,
         id: &str,
-        verdict: Verdict,
+        verdict: PersonVerdict,
         note: Option<&str>,
         author: Option<&str>,
         now_us: i64,
@@ -105,7 +105,7 @@ impl Store {
     /// When the database fails.
     pub async fn verdicts(&self, id: &str) -> Result<Vec<VerdictRow>, StoreError> {
         let sql = "SELECT at_us, verdict, note, author FROM verdicts WHERE episode = $1 ORDER BY at_us DESC LIMIT 100";
-        let read = |row: &Row| {
+        let read = |row: &SqlRow| {
             Ok(VerdictRow { at_us: row.int(0)?, verdict: row.text(1)?, note: row.text_or(2)?, author: row.text_or(3)? })
         };
         self.pool.rows(sql, values![id]).await?.iter().map(read).collect()

@@ -7,7 +7,7 @@ use rumqttc::{
 };
 
 use super::UNSETTLED_MAX;
-use crate::link::settings::{Secrets, Settings};
+use crate::link::settings::{LinkSettings, Secrets};
 
 /// Our publishes at least once that the broker has not acknowledged: models and wishes.
 const INFLIGHT_MAX: u16 = 256;
@@ -21,10 +21,10 @@ const SESSION_EXPIRY_S: u32 = 600;
 #[derive(Debug)]
 struct NothingUnderWay;
 
-type Answer<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
+type SubscribeAnswer<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
 
 impl SessionStore for NothingUnderWay {
-    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> Answer<'a, Option<PersistedSession>> {
+    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> SubscribeAnswer<'a, Option<PersistedSession>> {
         let session = PersistedSession {
             format_version: 1,
             client_id: key.client_id().to_owned(),
@@ -40,11 +40,11 @@ impl SessionStore for NothingUnderWay {
         Box::pin(async { Ok(Some(session)) })
     }
 
-    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> Answer<'a, ()> {
+    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> SubscribeAnswer<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 
-    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> Answer<'a, ()> {
+    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> SubscribeAnswer<'a, ()> {
         Box::pin(async { Ok(()) })
     }
 }
@@ -54,7 +54,7 @@ pub(super) fn filter(filter: String) -> SubscribeFilterInput {
     SubscribeFilterInput::new(filter, QoS::AtLeastOnce)
 }
 
-pub(super) fn options(settings: &Settings, secrets: Secrets) -> Result<MqttOptions, String> {
+pub(super) fn options(settings: &LinkSettings, secrets: Secrets) -> Result<MqttOptions, String> {
     let mut options = client::options(&settings.broker, settings.client_id.clone(), secrets)?;
     options
         .set_clean_start(false)

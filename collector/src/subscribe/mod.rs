@@ -1,7 +1,7 @@
 //! The connection to the broker: MQTT 5 over TCP or TLS, made again whenever it breaks. The only importer of rumqttc;
 //! none of its types leave this folder.
 //!
-//! A message is acknowledged to the broker by its [`Receipt`], after its rows are committed: the broker sends at most
+//! A message is acknowledged to the broker by its [`MessageReceipt`], after its rows are committed: the broker sends at most
 //! [`UNSETTLED_MAX`] messages ahead, and gives them again to the next connection. What the broker forgets the agents
 //! send again; nothing here is the only copy of anything.
 //!
@@ -28,8 +28,8 @@ use tokio::{
 
 use self::client::{filter, options};
 use crate::link::{
-    backoff::Backoff,
-    settings::{SecretError, Settings},
+    backoff::ReconnectBackoff,
+    settings::{LinkSettings, SecretError},
 };
 
 /// Messages that the broker sends ahead of our acknowledgements: 128 batches of 16 KiB fill a transaction, 128 of the
@@ -53,7 +53,7 @@ const GOODBYE_WAIT: Duration = Duration::from_secs(3);
 
 /// What happens on the connection.
 #[derive(Debug)]
-pub enum Happened {
+pub enum SubscriptionEvent {
     /// It stands, and everything subscribed to is heard.
     Connected,
     /// It is gone and will be made again.
@@ -69,12 +69,12 @@ pub enum Happened {
         why: String,
     },
     /// A message.
-    Message(Message),
+    Message(ReceivedMessage),
 }
 
 /// A message that came.
 #[derive(Debug)]
-pub struct Message {
+pub struct ReceivedMessage {
     /// Its topic.
     pub topic: String,
     /// Its bytes.
@@ -82,28 +82,28 @@ pub struct Message {
     /// The broker had kept it.
     pub retained: bool,
     /// What settles it.
-    pub receipt: Receipt,
+    pub receipt: MessageReceipt,
 }
 
 /// Settles one message with the broker; of a connection that is gone it settles nothing.
 #[derive(Debug)]
-pub struct Receipt {
+pub struct MessageReceipt {
     connection: u64,
     ack: Option<ManualAck>,
 }
 
-enum Command {
+enum SubscriberCommand {
     Publish { topic: String, payload: Vec<u8>, qos: QoS, retain: bool },
-    Settle(Receipt),
+    Settle(MessageReceipt),
     Subscribe(Vec<String>),
     Unsubscribe(Vec<String>),
 }
 
 /// Hands commands to the connection; clones hand to the same.
 #[derive(Debug, Clone)]
-pub struct Link(mpsc::Sender<Command>);
+pub struct CollectorLink(mpsc::Sender<SubscriberCommand>);
 
-impl std::fmt::Debug for Command {
+impl std::fmt::Debug for SubscriberCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Publish { topic, payload, .. } => write!(f, "Publish({topic}, {} bytes)", payload.len()),
@@ -114,33 +114,33 @@ impl std::fmt::Debug for Command {
     }
 }
 
-impl Link {
+impl CollectorLink {
     /// Publishes at least once while a connection stands; dropped otherwise: it is said again at the next.
     pub async fn publish(&self, topic: String, payload: Vec<u8>, retain: bool) {
-        self.hand(Command::Publish { topic, payload, qos: QoS::AtLeastOnce, retain }).await;
+        self.hand(SubscriberCommand::Publish { topic, payload, qos: QoS::AtLeastOnce, retain }).await;
     }
 
     /// Publishes at most once: for answers whose question is asked again.
     pub async fn answer(&self, topic: String, payload: Vec<u8>) {
-        self.hand(Command::Publish { topic, payload, qos: QoS::AtMostOnce, retain: false }).await;
+        self.hand(SubscriberCommand::Publish { topic, payload, qos: QoS::AtMostOnce, retain: false }).await;
     }
 
     /// Settles a message.
-    pub async fn settle(&self, receipt: Receipt) {
-        self.hand(Command::Settle(receipt)).await;
+    pub async fn settle(&self, receipt: MessageReceipt) {
+        self.hand(SubscriberCommand::Settle(receipt)).await;
     }
 
     /// Listens to more, now and after each reconnect.
     pub async fn subscribe(&self, filters: Vec<String>) {
-        self.hand(Command::Subscribe(filters)).await;
+        self.hand(SubscriberCommand::Subscribe(filters)).await;
     }
 
     /// Listens to less.
     pub async fn unsubscribe(&self, filters: Vec<String>) {
-        self.hand(Command::Unsubscribe(filters)).await;
+        self.hand(SubscriberCommand::Unsubscribe(filters)).await;
     }
 
-    async fn hand(&self, command: Command) {
+    async fn hand(&self, command: SubscriberCommand) {
         // A connection that has ended for good needs no commands.
         let _: Result<(), _> = self.0.send(command).await;
     }
@@ -149,8 +149,8 @@ impl Link {
 /// A connection that keeps itself up. Ends when it is dropped or stopped.
 #[derive(Debug)]
 pub struct Subscriber {
-    link: Link,
-    happened: mpsc::Receiver<Happened>,
+    link: CollectorLink,
+    happened: mpsc::Receiver<SubscriptionEvent>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -158,23 +158,23 @@ pub struct Subscriber {
 impl Subscriber {
     /// Starts connecting in a task of its own. `filters` are subscribed to before [`Happened::Connected`] is reported.
     #[must_use]
-    pub fn start(settings: Settings, filters: Vec<String>) -> Self {
+    pub fn start(settings: LinkSettings, filters: Vec<String>) -> Self {
         let (commands, taken) = mpsc::channel(COMMANDS_MAX);
         let (report, happened) = mpsc::channel(HAPPENED_MAX);
         let (stop, stopped) = oneshot::channel();
-        let line = Line { settings, filters: Mutex::new(filters.into_iter().collect()), report };
+        let line = SubscribeLine { settings, filters: Mutex::new(filters.into_iter().collect()), report };
         let task = tokio::spawn(line.keep_up(taken, stopped));
-        Self { link: Link(commands), happened, stop: Some(stop), task }
+        Self { link: CollectorLink(commands), happened, stop: Some(stop), task }
     }
 
     /// What hands commands to it.
     #[must_use]
-    pub fn link(&self) -> Link {
+    pub fn link(&self) -> CollectorLink {
         self.link.clone()
     }
 
     /// What happens next. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Happened {
+    pub async fn next(&mut self) -> SubscriptionEvent {
         match self.happened.recv().await {
             Some(happened) => happened,
             // The task ended though nobody stopped it; it only does by a panic.
@@ -202,28 +202,28 @@ impl Drop for Subscriber {
 }
 
 /// How a connection ended.
-enum End {
+enum SubscriptionEnd {
     Stopped,
     Broken(String),
 }
 
-struct Line {
-    settings: Settings,
+struct SubscribeLine {
+    settings: LinkSettings,
     filters: Mutex<BTreeSet<String>>,
-    report: mpsc::Sender<Happened>,
+    report: mpsc::Sender<SubscriptionEvent>,
 }
 
-impl Line {
-    async fn keep_up(self, mut commands: mpsc::Receiver<Command>, mut stopped: oneshot::Receiver<()>) {
-        let mut backoff = Backoff::new(self.settings.jitter_seed).at_most(WAIT_MAX);
+impl SubscribeLine {
+    async fn keep_up(self, mut commands: mpsc::Receiver<SubscriberCommand>, mut stopped: oneshot::Receiver<()>) {
+        let mut backoff = ReconnectBackoff::new(self.settings.jitter_seed).at_most(WAIT_MAX);
         for connection in 0.. {
             let began = Instant::now();
             let stands = AtomicBool::new(false);
             let ended = self.connection(connection, &stands, &mut commands, &mut stopped).await;
-            let End::Broken(why) = ended else { return };
+            let SubscriptionEnd::Broken(why) = ended else { return };
             let held = if stands.into_inner() { began.elapsed() } else { Duration::ZERO };
             let retry_in = backoff.next_wait(held);
-            if self.report.send(Happened::Lost { why, retry_in }).await.is_err() {
+            if self.report.send(SubscriptionEvent::Lost { why, retry_in }).await.is_err() {
                 return;
             }
             let wait = sleep(retry_in);
@@ -245,27 +245,29 @@ impl Line {
         &self,
         connection: u64,
         stands: &AtomicBool,
-        commands: &mut mpsc::Receiver<Command>,
+        commands: &mut mpsc::Receiver<SubscriberCommand>,
         stopped: &mut oneshot::Receiver<()>,
-    ) -> End {
+    ) -> SubscriptionEnd {
         let secrets = match self.settings.access.secrets() {
             Ok(secrets) => secrets,
             Err(errors) => {
-                return End::Broken(errors.iter().map(SecretError::to_string).collect::<Vec<_>>().join("; "));
+                return SubscriptionEnd::Broken(
+                    errors.iter().map(SecretError::to_string).collect::<Vec<_>>().join("; "),
+                );
             }
         };
         let options = match options(&self.settings, secrets) {
             Ok(options) => options,
-            Err(why) => return End::Broken(why),
+            Err(why) => return SubscriptionEnd::Broken(why),
         };
         let (client, mut events) = match AsyncClient::builder(options).capacity(REQUESTS_MAX).try_build() {
             Ok(both) => both,
-            Err(error) => return End::Broken(error.to_string()),
+            Err(error) => return SubscriptionEnd::Broken(error.to_string()),
         };
         let poll = self.poll(connection, &client, &mut events, stands);
         tokio::pin!(poll);
         tokio::select! {
-            why = &mut poll => return End::Broken(why),
+            why = &mut poll => return SubscriptionEnd::Broken(why),
             () = self.obey(connection, &client, commands, stopped) => {
                 if stands.load(Ordering::Relaxed) && client.disconnect_with_timeout(GOODBYE_WAIT).await.is_ok() {
                     // Its end is the goodbye's end; a broker that does not answer has had its time.
@@ -273,7 +275,7 @@ impl Line {
                 }
             }
         }
-        End::Stopped
+        SubscriptionEnd::Stopped
     }
 
     /// Drives the connection until it breaks; the reason.
@@ -302,16 +304,16 @@ impl Line {
                     awaited = awaited.saturating_sub(1);
                     match refused(&ack) {
                         Some(why) if is_first => return why,
-                        Some(why) => Happened::Refused { why },
+                        Some(why) => SubscriptionEvent::Refused { why },
                         None if is_first && awaited == 0 => {
                             stands.store(true, Ordering::Relaxed);
-                            Happened::Connected
+                            SubscriptionEvent::Connected
                         }
                         None => continue,
                     }
                 }
                 Packet::PubAck(PubAck { reason, .. }) if is_refusal(reason) => {
-                    Happened::Refused { why: format!("the broker refused a message: {reason:?}") }
+                    SubscriptionEvent::Refused { why: format!("the broker refused a message: {reason:?}") }
                 }
                 // Of what comes at most once the broker sends as much as it likes; the rest of the room is for what it
                 // counts. Whoever sent it does not expect it to arrive.
@@ -320,7 +322,7 @@ impl Line {
                 {
                     continue;
                 }
-                Packet::Publish(publish) => Happened::Message(message(connection, client, publish)),
+                Packet::Publish(publish) => SubscriptionEvent::Message(message(connection, client, publish)),
                 Packet::Disconnect(why) => return goodbye(&why),
                 Packet::Auth(_)
                 | Packet::Connect(..)
@@ -344,7 +346,7 @@ impl Line {
         &self,
         connection: u64,
         client: &AsyncClient,
-        commands: &mut mpsc::Receiver<Command>,
+        commands: &mut mpsc::Receiver<SubscriberCommand>,
         stopped: &mut oneshot::Receiver<()>,
     ) {
         loop {
@@ -356,37 +358,37 @@ impl Line {
             let Some(command) = command else { return };
             self.note(&command);
             let handed = match command {
-                Command::Publish { topic, payload, qos, retain } => {
+                SubscriberCommand::Publish { topic, payload, qos, retain } => {
                     client.publish(topic, payload, PublishOptions::new(qos).retain(retain)).await
                 }
-                Command::Settle(Receipt { connection: of, ack: Some(ack) }) if of == connection => {
+                SubscriberCommand::Settle(MessageReceipt { connection: of, ack: Some(ack) }) if of == connection => {
                     client.manual_ack(ack).await
                 }
-                Command::Settle(_) => Ok(()),
-                Command::Subscribe(filters) => client.subscribe_many(filters.into_iter().map(filter)).await,
-                Command::Unsubscribe(filters) => client.unsubscribe_many(filters).await,
+                SubscriberCommand::Settle(_) => Ok(()),
+                SubscriberCommand::Subscribe(filters) => client.subscribe_many(filters.into_iter().map(filter)).await,
+                SubscriberCommand::Unsubscribe(filters) => client.unsubscribe_many(filters).await,
             };
             if let Err(error) = handed {
                 // A topic the client does not take, or an event loop that is ending: neither is worth a connection.
-                let _: Result<(), _> = self.report.try_send(Happened::Refused { why: error.to_string() });
+                let _: Result<(), _> = self.report.try_send(SubscriptionEvent::Refused { why: error.to_string() });
             }
         }
     }
 
     /// What is listened to outlives a connection.
-    fn note(&self, command: &Command) {
+    fn note(&self, command: &SubscriberCommand) {
         let mut known = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
         match command {
-            Command::Subscribe(filters) => known.extend(filters.iter().cloned()),
-            Command::Unsubscribe(filters) => known.retain(|filter| !filters.contains(filter)),
-            Command::Publish { .. } | Command::Settle(_) => {}
+            SubscriberCommand::Subscribe(filters) => known.extend(filters.iter().cloned()),
+            SubscriberCommand::Unsubscribe(filters) => known.retain(|filter| !filters.contains(filter)),
+            SubscriberCommand::Publish { .. } | SubscriberCommand::Settle(_) => {}
         }
     }
 }
 
-fn message(connection: u64, client: &AsyncClient, publish: Publish) -> Message {
-    let receipt = Receipt { connection, ack: client.prepare_ack(&publish) };
-    Message {
+fn message(connection: u64, client: &AsyncClient, publish: Publish) -> ReceivedMessage {
+    let receipt = MessageReceipt { connection, ack: client.prepare_ack(&publish) };
+    ReceivedMessage {
         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
         payload: publish.payload.to_vec(),
         retained: publish.retain,

@@ -4,10 +4,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use log::warn;
-use oddline_core::{id::FleetName, topic::Topic};
+use oddline_core::{id::FleetName, topic::MqttTopic};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::{store::Store, subscribe::Link, wishes::Wishes};
+use crate::{store::Store, subscribe::CollectorLink, wishes::DesiredPublisher};
 
 /// How often a push of another process is looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -15,7 +15,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// What the broker was told, and what the store has.
 #[derive(Debug)]
 pub struct DesiredModels {
-    wishes: Wishes,
+    publisher: DesiredPublisher,
     store: Store,
     tick: Interval,
     changes: i64,
@@ -25,16 +25,16 @@ pub struct DesiredModels {
 impl DesiredModels {
     /// Nothing was told yet.
     #[must_use]
-    pub fn new(store: Store, link: Link) -> Self {
+    pub fn new(store: Store, link: CollectorLink) -> Self {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { wishes: Wishes::new(store.clone(), link), store, tick, changes: 0, connected: false }
+        Self { publisher: DesiredPublisher::new(store.clone(), link), store, tick, changes: 0, connected: false }
     }
 
     /// The broker is there; what it knows has to be asked anew.
     pub fn connected(&mut self) {
         self.connected = true;
-        self.wishes.connected();
+        self.publisher.connected();
     }
 
     /// The broker is away.
@@ -43,8 +43,8 @@ impl DesiredModels {
     }
 
     /// The broker still has a message on this topic.
-    pub fn kept(&mut self, topic: Topic) {
-        self.wishes.kept(topic);
+    pub fn kept(&mut self, topic: MqttTopic) {
+        self.publisher.kept(topic);
     }
 
     /// Waits for the next look.
@@ -55,7 +55,7 @@ impl DesiredModels {
     /// Tells the broker where something is left of an earlier time or the store has changed; `held` are the fleets of this
     /// collector, `None` where it has all.
     pub async fn look(&mut self, held: Option<&BTreeSet<FleetName>>) {
-        if self.wishes.has_leftovers() {
+        if self.publisher.has_leftovers() {
             self.tell(held).await;
         }
         match self.store.changes().await {
@@ -73,7 +73,7 @@ impl DesiredModels {
         if !self.connected {
             return;
         }
-        if let Err(error) = self.wishes.tell(|fleet| held.is_none_or(|held| held.contains(fleet))).await {
+        if let Err(error) = self.publisher.tell(|fleet| held.is_none_or(|held| held.contains(fleet))).await {
             warn!("models cannot be published: {error}");
             // The next look tries again.
             self.changes = -1;

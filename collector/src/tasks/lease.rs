@@ -14,11 +14,11 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::{
     broker::acl::models_of,
     clock::now_us,
-    figures::Figures,
+    figures::CollectorFigures,
     filters::filters_of,
-    fleet::{FLEETS_MAX, KnownFleets, Met},
+    fleet::{FLEETS_MAX, FleetMet, KnownFleets},
     store::{Leases, Store, StoreError},
-    subscribe::Link,
+    subscribe::CollectorLink,
 };
 
 /// How often the leases are looked at.
@@ -28,8 +28,8 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct FleetLeases {
     store: Store,
-    link: Link,
-    figures: Arc<Figures>,
+    link: CollectorLink,
+    figures: Arc<CollectorFigures>,
     leases: Leases,
     known: KnownFleets,
     tick: Interval,
@@ -44,8 +44,8 @@ impl FleetLeases {
     /// When the database fails.
     pub async fn begin(
         store: Store,
-        link: Link,
-        figures: Arc<Figures>,
+        link: CollectorLink,
+        figures: Arc<CollectorFigures>,
         known: KnownFleets,
     ) -> Result<Self, StoreError> {
         let mut leases = store.leases();
@@ -76,7 +76,7 @@ impl FleetLeases {
     pub async fn meet(&mut self, fleet: &FleetName) -> bool {
         let shared = self.leases.are_shared();
         match self.known.meet(fleet, now_us()) {
-            Met::NoRoom => {
+            FleetMet::NoRoom => {
                 if !self.is_full {
                     error!("{FLEETS_MAX} fleets are known: agents of further ones are not heard until some are silent");
                 }
@@ -84,14 +84,14 @@ impl FleetLeases {
                 self.figures.refused.fetch_add(1, Relaxed);
                 return false;
             }
-            met @ (Met::New | Met::InsteadOf(_)) if !shared => {
-                if let Met::InsteadOf(gone) = met {
+            met @ (FleetMet::New | FleetMet::InsteadOf(_)) if !shared => {
+                if let FleetMet::InsteadOf(gone) = met {
                     self.link.unsubscribe(vec![models_of(&gone)]).await;
                 }
                 self.link.subscribe(vec![models_of(fleet)]).await;
             }
             // Of several collectors the next look at the leases takes it, and gives back what is not known any more.
-            Met::Known | Met::New | Met::InsteadOf(_) => {}
+            FleetMet::Known | FleetMet::New | FleetMet::InsteadOf(_) => {}
         }
         self.is_ours(fleet)
     }

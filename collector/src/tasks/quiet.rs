@@ -8,13 +8,13 @@ use std::{
 use log::warn;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{clock::now_us, figures::Figures, store::Store};
+use crate::{clock::now_us, figures::CollectorFigures, store::Store};
 
 /// How often they are looked for.
 const TICK: Duration = Duration::from_secs(30);
 
 /// Looks for quiet agents, for ever.
-pub async fn run(store: Store, figures: Arc<Figures>, quiet_after_s: u64) {
+pub async fn run(store: Store, figures: Arc<CollectorFigures>, quiet_after_s: u64) {
     let quiet_after_us = i64::try_from(quiet_after_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     let began_us = now_us();
     let mut tick = interval(TICK);

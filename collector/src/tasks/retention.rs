@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::{
     clock::now_us,
-    store::{Keep, Store},
+    store::{RetentionPolicy, Store},
 };
 
 /// Between two looks for what is too old.
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub async fn run(store: Store, keep_s: u64, bytes_max: Option<u64>) {
     let keep_us = i64::try_from(keep_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     loop {
-        let keep = Keep { since_us: now_us().saturating_sub(keep_us), bytes_max };
+        let keep = RetentionPolicy { since_us: now_us().saturating_sub(keep_us), bytes_max };
         let (mut events, mut anomalies, mut verdicts, mut agents) = (0, 0, 0, 0);
         loop {
             match store.trim(keep).await {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use oddline_collector::{
     clock::now_us,
-    ingest::{self, Incoming},
-    store::{Address, Batch, Body, Heard, ModelFile, Said, Store, Target},
+    ingest::{self, IncomingMessage},
+    store::{AgentReport, BatchBody, DatabaseAddress, ModelFile, ReceivedBatch, ReportBody, RolloutTarget, Store},
 };
 use oddline_core::{
-    event::{Entry, Event, Text},
+    event::{BoundedText, Event, SpoolEntry},
     wire::{ModelId, ModelState, Refused},
 };
 use serde_json::Value;
@@ -21,7 +21,7 @@ use crate::{
 const HOUR_US: i64 = 3_600_000_000;
 const ALWAYS: &str = "since=1970-01-01&until=2300-01-01";
 
-async fn web(address: &Address, store: Store) -> Web {
+async fn web(address: &DatabaseAddress, store: Store) -> Web {
     start(address, store, settings()).await
 }
 
@@ -126,8 +126,13 @@ async fn one_anomaly_has_its_reasons_its_lines_its_history_and_its_verdicts() {
         for (at, step) in (1..).zip(steps) {
             let own = step(Box::new(episode(7, at, 5_000_000 + i64::try_from(at).unwrap())));
             let other = Event::EpisodeOpened(Box::new(episode(100 + at, 1, 5_000_000)));
-            let entries = [own, other].into_iter().map(|event| Entry { event, stamp: stamp() }).collect();
-            let batch = Batch { who: pi.clone(), epoch: epoch(1), first: 2 * at - 1, body: Body::Entries(entries) };
+            let entries = [own, other].into_iter().map(|event| SpoolEntry { event, stamp: stamp() }).collect();
+            let batch = ReceivedBatch {
+                who: pi.clone(),
+                epoch: epoch(1),
+                first: 2 * at - 1,
+                body: BatchBody::Entries(entries),
+            };
             store.append(&[batch], 7_000_000 + i64::try_from(at).unwrap()).await.unwrap();
         }
         let web = web(&address, store).await;
@@ -171,9 +176,9 @@ async fn one_anomaly_has_its_reasons_its_lines_its_history_and_its_verdicts() {
     }
 }
 
-fn heard(agent: &str, status: &str) -> Heard {
+fn heard(agent: &str, status: &str) -> AgentReport {
     match ingest::read(&format!("oddline/v1/home/{agent}/status"), status.as_bytes(), false).unwrap() {
-        Incoming::Heard(heard) => heard,
+        IncomingMessage::Heard(heard) => heard,
         other => panic!("{other:?}"),
     }
 }
@@ -203,13 +208,16 @@ async fn agents_models_and_roll_outs_are_shown_as_they_are() {
         store.hear(&[heard("old", r#"{"state":"up"}"#)], 1_000).await.unwrap();
         store.mark_quiet(2_000, 3_000).await.unwrap();
         for version in 1..=3 {
-            store.push(&model(version), &Target::Everyone(vec![pi.fleet.clone()]), now + version as i64).await.unwrap();
+            store
+                .push(&model(version), &RolloutTarget::Everyone(vec![pi.fleet.clone()]), now + version as i64)
+                .await
+                .unwrap();
         }
         let id = ModelId { sha256: model(3).sha256.parse().unwrap(), version: 3 };
-        let refused = Some(Refused { model: id, reason: Text::cut("not signed") });
+        let refused = Some(Refused { model: id, reason: BoundedText::cut("not signed") });
         let state = ModelState { refused, ..ModelState::default() };
-        let said = Said::Model(state.clone(), String::from_utf8(state.to_json()).unwrap());
-        store.hear(&[Heard { who: pi.clone(), said, retained: false }], now).await.unwrap();
+        let said = ReportBody::Model(state.clone(), String::from_utf8(state.to_json()).unwrap());
+        store.hear(&[AgentReport { who: pi.clone(), said, retained: false }], now).await.unwrap();
         let web = web(&address, store).await;
 
         for limit in [1, 2, 100] {
@@ -254,7 +262,7 @@ async fn names_with_anything_in_them_are_filtered_and_paged() {
     for (address, store) in stores("api: names", folder.path()).await {
         let names = ["a~b", "ä/🦀", "50%", "q'uote\"", "plus+and&", "  "];
         for (n, name) in (1..).zip(names) {
-            let anomaly = oddline_core::event::Episode { server: Text::cut(name), ..episode(n, n, 5_000_000) };
+            let anomaly = oddline_core::event::Episode { server: BoundedText::cut(name), ..episode(n, n, 5_000_000) };
             store.append(&[odd(&who("home", "pi"), epoch(1), n, anomaly)], 7_000_000).await.unwrap();
         }
         let web = web(&address, store).await;

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use oddline_collector::{
-    serve::{Limits, ServeError, Server, Settings, Sources, TokenError},
-    store::{Address, Mode, Store},
+    serve::{ApiSettings, HttpLimits, HttpServer, ServeError, ServeSources, TokenError},
+    store::{DatabaseAddress, OpenMode, Store},
     writer,
 };
 
@@ -15,22 +15,26 @@ use crate::{
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-async fn try_start(folder: &std::path::Path, settings: Settings) -> Result<Server, ServeError> {
-    let address = Address::Sqlite(folder.join("collector.db"));
-    let store = Store::open(&address, Mode::Serve).await.unwrap();
+async fn try_start(folder: &std::path::Path, settings: ApiSettings) -> Result<HttpServer, ServeError> {
+    let address = DatabaseAddress::Sqlite(folder.join("collector.db"));
+    let store = Store::open(&address, OpenMode::Serve).await.unwrap();
     let pulse =
-        oddline_collector::serve::Pulse { connected: true, queued: 0, queue_max: 1, stands_for: Duration::ZERO };
-    let sources =
-        Sources { store, figures: Default::default(), live: writer::live(), pulse: std::sync::Arc::new(move || pulse) };
-    Server::start(settings, sources).await
+        oddline_collector::serve::HealthStatus { connected: true, queued: 0, queue_max: 1, stands_for: Duration::ZERO };
+    let sources = ServeSources {
+        store,
+        figures: Default::default(),
+        live: writer::live(),
+        pulse: std::sync::Arc::new(move || pulse),
+    };
+    HttpServer::start(settings, sources).await
 }
 
 /// Beyond loopback, with a token.
-async fn open(folder: &std::path::Path, limits: Limits) -> Web {
+async fn open(folder: &std::path::Path, limits: HttpLimits) -> Web {
     let token_file = folder.join("token");
     std::fs::write(&token_file, format!("{TOKEN}\n")).unwrap();
     let settings =
-        Settings { listen: "0.0.0.0:0".parse().unwrap(), token_file: Some(token_file), limits, ..settings() };
+        ApiSettings { listen: "0.0.0.0:0".parse().unwrap(), token_file: Some(token_file), limits, ..settings() };
     let mut web = on_sqlite(folder, settings).await;
     web.address.set_ip("127.0.0.1".parse().unwrap());
     web
@@ -40,13 +44,13 @@ async fn open(folder: &std::path::Path, limits: Limits) -> Web {
 async fn it_does_not_start_beyond_loopback_without_a_good_token() {
     let folder = tempfile::tempdir().unwrap();
     for listen in ["0.0.0.0:0", "[::]:0", "[::ffff:0.0.0.0]:0"] {
-        let settings = Settings { listen: listen.parse().unwrap(), ..settings() };
+        let settings = ApiSettings { listen: listen.parse().unwrap(), ..settings() };
         let error = try_start(folder.path(), settings).await.unwrap_err();
         assert!(matches!(error, ServeError::Token(TokenError::Needed(_))), "{error}");
         assert!(error.to_string().contains("token_file"), "{error}");
     }
     let token_file = folder.path().join("token");
-    let with = Settings { token_file: Some(token_file.clone()), ..settings() };
+    let with = ApiSettings { token_file: Some(token_file.clone()), ..settings() };
     assert!(try_start(folder.path(), with.clone()).await.unwrap_err().to_string().contains("cannot be read"));
     for bad in ["", "short", "0123456789abcde f0123456789", "0123456789abcdef\n0123456789abcdef\n"] {
         std::fs::write(&token_file, bad).unwrap();
@@ -56,21 +60,21 @@ async fn it_does_not_start_beyond_loopback_without_a_good_token() {
     }
     // Nor on loopback, when a proxy there passes on what others ask.
     let proxied = [
-        Settings { hosts: vec!["localhost".to_owned(), "logs.example".to_owned()], ..settings() },
-        Settings { trusted_proxies: vec!["127.0.0.1".parse().unwrap()], ..settings() },
+        ApiSettings { hosts: vec!["localhost".to_owned(), "logs.example".to_owned()], ..settings() },
+        ApiSettings { trusted_proxies: vec!["127.0.0.1".parse().unwrap()], ..settings() },
     ];
     for settings in proxied {
         let error = try_start(folder.path(), settings).await.unwrap_err();
         assert!(matches!(error, ServeError::Token(TokenError::Proxied)), "{error}");
     }
-    let here = Settings { hosts: vec!["localhost".to_owned(), "[::1]".to_owned()], ..settings() };
+    let here = ApiSettings { hosts: vec!["localhost".to_owned(), "[::1]".to_owned()], ..settings() };
     try_start(folder.path(), here).await.unwrap().stop().await;
     for loopback in ["127.0.0.1:0", "127.0.0.2:0"] {
-        let settings = Settings { listen: loopback.parse().unwrap(), ..settings() };
+        let settings = ApiSettings { listen: loopback.parse().unwrap(), ..settings() };
         try_start(folder.path(), settings).await.unwrap().stop().await;
     }
     let taken = try_start(folder.path(), settings()).await.unwrap();
-    let settings = Settings { listen: taken.local_addr(), ..settings() };
+    let settings = ApiSettings { listen: taken.local_addr(), ..settings() };
     let error = try_start(folder.path(), settings).await.unwrap_err();
     assert!(matches!(error, ServeError::Listen { .. }), "{error}");
     taken.stop().await;
@@ -79,7 +83,7 @@ async fn it_does_not_start_beyond_loopback_without_a_good_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_token_opens_and_health_is_a_word() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { wrong_token_delay: Duration::from_millis(120), ..settings().limits };
+    let limits = HttpLimits { wrong_token_delay: Duration::from_millis(120), ..settings().limits };
     let mut web = open(folder.path(), limits).await;
     for target in ["/api/v1/servers", "/api/v1/openapi.json", "/metrics", "/api/v1/live", "/nothing"] {
         let answer = web.ask("GET", target, &[], "");
@@ -106,7 +110,7 @@ async fn only_the_token_opens_and_health_is_a_word() {
 #[tokio::test(flavor = "multi_thread")]
 async fn guessing_comes_to_an_end_and_locks_nobody_out() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { wrong_tokens: 10, wrong_token_delay: Duration::from_millis(1), ..settings().limits };
+    let limits = HttpLimits { wrong_tokens: 10, wrong_token_delay: Duration::from_millis(1), ..settings().limits };
     let mut web = open(folder.path(), limits).await;
     let guess = |web: &Web| web.ask("GET", "/api/v1/servers", &[("authorization", "Bearer guess")], "");
     for _ in 0..10 {
@@ -125,13 +129,14 @@ async fn guessing_comes_to_an_end_and_locks_nobody_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_behind_the_same_proxy_locks_nobody_out() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { burst: 20, per_second: 1, wrong_token_delay: Duration::from_millis(1), ..settings().limits };
+    let limits =
+        HttpLimits { burst: 20, per_second: 1, wrong_token_delay: Duration::from_millis(1), ..settings().limits };
     let token_file = folder.path().join("token");
     std::fs::write(&token_file, TOKEN).unwrap();
     let told = vec!["127.0.0.1".parse().unwrap()];
     for trusted_proxies in [Vec::new(), told] {
         let is_told = !trusted_proxies.is_empty();
-        let settings = Settings { limits, token_file: Some(token_file.clone()), trusted_proxies, ..settings() };
+        let settings = ApiSettings { limits, token_file: Some(token_file.clone()), trusted_proxies, ..settings() };
         let mut web = on_sqlite(folder.path(), settings).await;
         let ask = |web: &Web, from: &str, token: &str| {
             // What the stranger claims, then what the proxy adds.
@@ -156,11 +161,11 @@ async fn a_stranger_behind_the_same_proxy_locks_nobody_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_of_a_trusted_proxy_are_those_of_all_behind_it() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { connections: 12, connections_each: 4, ..settings().limits };
+    let limits = HttpLimits { connections: 12, connections_each: 4, ..settings().limits };
     let token_file = folder.path().join("token");
     std::fs::write(&token_file, TOKEN).unwrap();
     let trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
-    let settings = Settings { limits, token_file: Some(token_file), trusted_proxies, ..settings() };
+    let settings = ApiSettings { limits, token_file: Some(token_file), trusted_proxies, ..settings() };
     let web = on_sqlite(folder.path(), settings).await;
     let idle: Vec<_> = (0..8).map(|_| std::net::TcpStream::connect(web.address).unwrap()).collect();
     assert_eq!(web.ask("GET", "/healthz", &[], "").status, 200, "beside {} others", idle.len());
@@ -173,7 +178,7 @@ async fn a_page_of_another_site_gets_nothing_on_loopback() {
     let token_file = folder.path().join("token");
     std::fs::write(&token_file, TOKEN).unwrap();
     let hosts = vec!["logs.example".to_owned()];
-    let mut web = on_sqlite(folder.path(), Settings { hosts, token_file: Some(token_file), ..settings() }).await;
+    let mut web = on_sqlite(folder.path(), ApiSettings { hosts, token_file: Some(token_file), ..settings() }).await;
     web.token = Some(TOKEN.to_owned());
     for host in ["evil.example", "localhost.evil.example", "10.1.2.3", "evil.example:80"] {
         assert_eq!(web.ask("GET", "/api/v1/servers", &[("host", host)], "").status, 421, "{host}");
@@ -200,7 +205,7 @@ async fn on_loopback_a_configured_token_counts() {
     let folder = tempfile::tempdir().unwrap();
     let token_file = folder.path().join("token");
     std::fs::write(&token_file, TOKEN).unwrap();
-    let mut web = on_sqlite(folder.path(), Settings { token_file: Some(token_file), ..settings() }).await;
+    let mut web = on_sqlite(folder.path(), ApiSettings { token_file: Some(token_file), ..settings() }).await;
     assert_eq!(web.refused("/api/v1/servers", 401)["status"], 401);
     web.token = Some(TOKEN.to_owned());
     web.get("/api/v1/servers");

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oddline_collector::serve::{Limits, Settings};
+use oddline_collector::serve::{ApiSettings, HttpLimits};
 
 use crate::{
     client::{connect, exchange, read},
@@ -39,8 +39,8 @@ async fn too_many_and_too_large_are_refused_with_what_to_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_too_often_waits() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { burst: 5, per_second: 1, ..Limits::default() };
-    let web = on_sqlite(folder.path(), Settings { limits, ..settings() }).await;
+    let limits = HttpLimits { burst: 5, per_second: 1, ..HttpLimits::default() };
+    let web = on_sqlite(folder.path(), ApiSettings { limits, ..settings() }).await;
     let answers: Vec<_> = (0..12).map(|_| web.ask("GET", "/healthz", &[], "")).collect();
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
     assert!((5..=7).contains(&refused.len()), "{}", refused.len());
@@ -57,8 +57,8 @@ async fn who_asks_too_often_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_keeps_us_waiting_is_let_go() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { head: Duration::from_millis(600), body: Duration::from_millis(300), ..settings().limits };
-    let web = on_sqlite(folder.path(), Settings { limits, ..settings() }).await;
+    let limits = HttpLimits { head: Duration::from_millis(600), body: Duration::from_millis(300), ..settings().limits };
+    let web = on_sqlite(folder.path(), ApiSettings { limits, ..settings() }).await;
     // Nothing at all: closed without a word.
     let asked = Instant::now();
     assert!(exchange(web.address, b"").is_none());
@@ -102,8 +102,9 @@ async fn who_keeps_us_waiting_is_let_go() {
 #[tokio::test(flavor = "multi_thread")]
 async fn half_open_connections_do_not_keep_others_out_for_long() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { connections: 16, connections_each: 12, head: Duration::from_secs(2), ..settings().limits };
-    let web = on_sqlite(folder.path(), Settings { limits, ..settings() }).await;
+    let limits =
+        HttpLimits { connections: 16, connections_each: 12, head: Duration::from_secs(2), ..settings().limits };
+    let web = on_sqlite(folder.path(), ApiSettings { limits, ..settings() }).await;
     let held: Vec<_> = (0..12).map(|_| connect(web.address)).collect();
     // All are let in before the next one is looked at: they come in order.
     let turned_away = exchange(web.address, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oddline_collector::serve::{Limits, Settings};
+use oddline_collector::serve::{ApiSettings, HttpLimits};
 use serde_json::{Value, json};
 
 use crate::{
@@ -150,8 +150,8 @@ async fn a_verdict_is_told_and_more_than_can_be_seen_is_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn there_is_an_end_to_the_listeners_and_a_strange_place_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { listeners: 2, ..settings().limits };
-    let web = on_sqlite(folder.path(), Settings { limits, ..settings() }).await;
+    let limits = HttpLimits { listeners: 2, ..settings().limits };
+    let web = on_sqlite(folder.path(), ApiSettings { limits, ..settings() }).await;
     let mut first = Events::of(&web, &[]);
     first.next().unwrap();
     let second = Events::of(&web, &[]);

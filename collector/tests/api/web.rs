@@ -8,9 +8,9 @@ use std::{
 };
 
 use oddline_collector::{
-    serve::{Limits, Pulse, Server, Settings, Sources},
-    store::{Address, Mode, Store},
-    writer::{self, Live},
+    serve::{ApiSettings, HealthStatus, HttpLimits, HttpServer, ServeSources},
+    store::{DatabaseAddress, OpenMode, Store},
+    writer::{self, LiveStatus},
 };
 use serde_json::Value;
 
@@ -23,36 +23,37 @@ use crate::{
 pub struct Web {
     pub address: SocketAddr,
     pub store: Store,
-    pub live: Live,
-    pub pulse: Arc<Mutex<Pulse>>,
-    pub server: Server,
+    pub live: LiveStatus,
+    pub pulse: Arc<Mutex<HealthStatus>>,
+    pub server: HttpServer,
     pub token: Option<String>,
 }
 
 /// On a port of its own, with limits that no test meets by accident.
-pub fn settings() -> Settings {
-    let limits = Limits { burst: 1_000_000, ..Limits::default() };
-    Settings { listen: "127.0.0.1:0".parse().unwrap(), limits, ..Settings::default() }
+pub fn settings() -> ApiSettings {
+    let limits = HttpLimits { burst: 1_000_000, ..HttpLimits::default() };
+    ApiSettings { listen: "127.0.0.1:0".parse().unwrap(), limits, ..ApiSettings::default() }
 }
 
 /// A store in the folder, and a server for it.
-pub async fn on_sqlite(folder: &std::path::Path, settings: Settings) -> Web {
-    let address = Address::Sqlite(folder.join("collector.db"));
-    let store = Store::open(&address, Mode::Serve).await.unwrap();
+pub async fn on_sqlite(folder: &std::path::Path, settings: ApiSettings) -> Web {
+    let address = DatabaseAddress::Sqlite(folder.join("collector.db"));
+    let store = Store::open(&address, OpenMode::Serve).await.unwrap();
     start(&address, store, settings).await
 }
 
 /// A server beside whoever writes.
-pub async fn start(address: &Address, store: Store, settings: Settings) -> Web {
-    let pulse = Arc::new(Mutex::new(Pulse { connected: true, queued: 0, queue_max: 64, stands_for: Duration::ZERO }));
+pub async fn start(address: &DatabaseAddress, store: Store, settings: ApiSettings) -> Web {
+    let pulse =
+        Arc::new(Mutex::new(HealthStatus { connected: true, queued: 0, queue_max: 64, stands_for: Duration::ZERO }));
     let (live, told) = (writer::live(), Arc::clone(&pulse));
-    let sources = Sources {
-        store: Store::open(address, Mode::Use).await.unwrap(),
+    let sources = ServeSources {
+        store: Store::open(address, OpenMode::Use).await.unwrap(),
         figures: Arc::default(),
         live: live.clone(),
         pulse: Arc::new(move || *told.lock().unwrap()),
     };
-    let server = Server::start(settings, sources).await.unwrap();
+    let server = HttpServer::start(settings, sources).await.unwrap();
     Web { address: server.local_addr(), store, live, pulse, server, token: None }
 }
 

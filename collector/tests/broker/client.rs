@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use oddline_collector::broker::{Broker, Fleets, Limits, Login, Settings};
+use oddline_collector::broker::{BrokerLimits, BrokerLogin, BrokerSettings, EmbeddedBroker, ServedFleets};
 use oddline_testkit::waiting::until_async;
 use rumqttc::{
     AsyncClient, Broker as To, Event, LastWill, MqttOptions, Packet, PubAckReason, PublishOptions, QoS,
@@ -88,7 +88,7 @@ pub fn with_will(mut options: MqttOptions, topic: &str) -> MqttOptions {
 }
 
 /// On plain loopback: who says so.
-pub async fn agent(broker: &Broker, name: &str) -> Client {
+pub async fn agent(broker: &EmbeddedBroker, name: &str) -> Client {
     Client::connect(named(broker.local_addr(), name)).await.unwrap()
 }
 
@@ -99,7 +99,7 @@ pub fn named(address: SocketAddr, name: &str) -> MqttOptions {
 }
 
 /// Each under an identifier of its own: the library refuses some that come back before their old session has left.
-pub async fn collector(login: &Login) -> Client {
+pub async fn collector(login: &BrokerLogin) -> Client {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let id = format!("collector-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let mut options = options(&id, login.address);
@@ -107,12 +107,12 @@ pub async fn collector(login: &Login) -> Client {
     Client::connect(options).await.unwrap()
 }
 
-pub fn settings(limits: Limits) -> Settings {
-    Settings { listen: ([127, 0, 0, 1], 0).into(), tls: None, fleets: Fleets::Every, limits }
+pub fn settings(limits: BrokerLimits) -> BrokerSettings {
+    BrokerSettings { listen: ([127, 0, 0, 1], 0).into(), tls: None, fleets: ServedFleets::Every, limits }
 }
 
-pub async fn broker() -> Broker {
-    Broker::start(settings(Limits::default())).await.unwrap()
+pub async fn broker() -> EmbeddedBroker {
+    EmbeddedBroker::start(settings(BrokerLimits::default())).await.unwrap()
 }
 
 pub fn topic(agent: &str, channel: &str) -> String {

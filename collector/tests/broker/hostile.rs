@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oddline_collector::broker::{Broker, Limits};
+use oddline_collector::broker::{BrokerLimits, EmbeddedBroker};
 use oddline_core::topic::Channel;
 use oddline_testkit::Random;
 use rumqttc::{LastWill, PubAckReason, QoS};
@@ -48,8 +48,8 @@ fn connect(name: &str) -> Vec<u8> {
 #[tokio::test]
 async fn thousands_of_half_open_connections_leave_it_working() {
     let half_open = 5_000_u64;
-    let limits = Limits { admit_within: Duration::from_secs(5), half_open: 500, ..Limits::default() };
-    let broker = Broker::start(settings(limits)).await.unwrap();
+    let limits = BrokerLimits { admit_within: Duration::from_secs(5), half_open: 500, ..BrokerLimits::default() };
+    let broker = EmbeddedBroker::start(settings(limits)).await.unwrap();
     let mut ear = collector(broker.login()).await;
     ear.listen(&Channel::Events.of_all()).await;
     let mut pi = agent(&broker, "pi").await;
@@ -98,8 +98,8 @@ async fn thousands_of_half_open_connections_leave_it_working() {
 /// Whoever is on this machine can reach what is behind the gate.
 #[tokio::test]
 async fn silent_strangers_past_the_gate_are_bounded_in_number_and_time() {
-    let limits = Limits { admit_within: Duration::from_secs(6), ..Limits::default() };
-    let broker = Broker::start(settings(limits)).await.unwrap();
+    let limits = BrokerLimits { admit_within: Duration::from_secs(6), ..BrokerLimits::default() };
+    let broker = EmbeddedBroker::start(settings(limits)).await.unwrap();
     let inner = broker.login().address;
     let mut ear = collector(broker.login()).await;
     ear.listen(&Channel::Events.of_all()).await;
@@ -241,7 +241,8 @@ async fn oversize_packets_are_refused() {
 
 #[tokio::test]
 async fn no_more_agents_come_in_than_may() {
-    let broker = Broker::start(settings(Limits { connections: 5, ..Limits::default() })).await.unwrap();
+    let broker =
+        EmbeddedBroker::start(settings(BrokerLimits { connections: 5, ..BrokerLimits::default() })).await.unwrap();
     let mut inside = Vec::new();
     for i in 0..5 {
         inside.push(agent(&broker, &format!("pi-{i}")).await);
@@ -260,8 +261,8 @@ async fn no_more_agents_come_in_than_may() {
 /// Whoever sends as fast as it can is slowed down; the one beside it does not notice.
 #[tokio::test]
 async fn one_loud_agent_does_not_drown_the_others() {
-    let limits = Limits { agent_bytes_per_s: 2 * 1024 * 1024, ..Limits::default() };
-    let broker = Broker::start(settings(limits)).await.unwrap();
+    let limits = BrokerLimits { agent_bytes_per_s: 2 * 1024 * 1024, ..BrokerLimits::default() };
+    let broker = EmbeddedBroker::start(settings(limits)).await.unwrap();
     let mut pi = agent(&broker, "pi").await;
     let mut loud = agent(&broker, "loud").await;
     let began = Instant::now();
@@ -341,8 +342,8 @@ async fn a_client_that_does_not_read_is_cut() {
 /// on; the agents' spools send it again.
 #[tokio::test]
 async fn a_collector_that_does_not_take_anything_costs_bounded_memory() {
-    let limits = Limits { collector_queue: 100, ..Limits::default() };
-    let broker = Broker::start(settings(limits)).await.unwrap();
+    let limits = BrokerLimits { collector_queue: 100, ..BrokerLimits::default() };
+    let broker = EmbeddedBroker::start(settings(limits)).await.unwrap();
     let mut options = super::client::options("collector-slow", broker.login().address);
     options
         .set_credentials(broker.login().user.clone(), broker.login().password.clone())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oddline_collector::broker::{Broker, BrokerError, Fleets, Limits};
+use oddline_collector::broker::{BrokerError, BrokerLimits, EmbeddedBroker, ServedFleets};
 use oddline_core::topic::Channel;
 use rumqttc::{PubAckReason, QoS, SubscribeReasonCode};
 
@@ -169,8 +169,11 @@ async fn whoever_comes_again_ends_ones_own_old_connection() {
 
 #[tokio::test]
 async fn fleets_that_are_not_served_are_refused() {
-    let fleets = Fleets::Only(["shop".parse().unwrap()].into());
-    let broker = Broker::start(oddline_collector::broker::Settings { fleets, ..settings(Limits::default()) });
+    let fleets = ServedFleets::Only(["shop".parse().unwrap()].into());
+    let broker = EmbeddedBroker::start(oddline_collector::broker::BrokerSettings {
+        fleets,
+        ..settings(BrokerLimits::default())
+    });
     let broker = broker.await.unwrap();
     let why = Client::connect(named(broker.local_addr(), "pi")).await.err().unwrap();
     assert!(why.contains("NotAuthorized"), "{why}");
@@ -191,7 +194,10 @@ async fn a_restart_on_the_same_port_has_forgotten_everything() {
     first.stop().await;
     println!("the agent saw: {}", pi.end().await);
 
-    let again = Broker::start(oddline_collector::broker::Settings { listen: address, ..settings(Limits::default()) });
+    let again = EmbeddedBroker::start(oddline_collector::broker::BrokerSettings {
+        listen: address,
+        ..settings(BrokerLimits::default())
+    });
     let again = again.await.unwrap();
     assert_eq!(again.local_addr(), address);
     assert_eq!(again.figures().retained, 0);
@@ -209,19 +215,23 @@ async fn a_restart_on_the_same_port_has_forgotten_everything() {
 
 #[tokio::test]
 async fn it_does_not_start_where_it_must_not_or_cannot() {
-    let open = oddline_collector::broker::Settings { listen: ([0, 0, 0, 0], 0).into(), ..settings(Limits::default()) };
-    assert!(matches!(Broker::start(open).await, Err(BrokerError::Exposed(_))));
+    let open = oddline_collector::broker::BrokerSettings {
+        listen: ([0, 0, 0, 0], 0).into(),
+        ..settings(BrokerLimits::default())
+    };
+    assert!(matches!(EmbeddedBroker::start(open).await, Err(BrokerError::Exposed(_))));
     let first = broker().await;
-    let taken = oddline_collector::broker::Settings { listen: first.local_addr(), ..settings(Limits::default()) };
-    let error = Broker::start(taken).await.unwrap_err();
+    let taken =
+        oddline_collector::broker::BrokerSettings { listen: first.local_addr(), ..settings(BrokerLimits::default()) };
+    let error = EmbeddedBroker::start(taken).await.unwrap_err();
     assert!(matches!(error, BrokerError::Listen { .. }), "{error}");
     assert!(agent(&first, "pi").await.is_served(&topic("pi", "events")).await);
 }
 
 #[tokio::test]
 async fn retained_memory_is_bounded_and_said_so() {
-    let limits = Limits { retained: 3, retained_bytes: 4096, ..Limits::default() };
-    let broker = Broker::start(settings(limits)).await.unwrap();
+    let limits = BrokerLimits { retained: 3, retained_bytes: 4096, ..BrokerLimits::default() };
+    let broker = EmbeddedBroker::start(settings(limits)).await.unwrap();
     let mut pi = agent(&broker, "pi").await;
     for channel in ["birth", "status", "model/state"] {
         assert_eq!(pi.publish(&topic("pi", channel), "x", true).await, PubAckReason::Success);

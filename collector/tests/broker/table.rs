@@ -5,15 +5,15 @@ use std::{collections::BTreeSet, fs, time::SystemTime};
 
 use oddline_collector::{
     broker::{
-        Broker, Fleets, Limits, Settings, Tls,
-        acl::{Access, Rules, Who},
-        mosquitto::{Site, access_list, configuration},
+        BrokerLimits, BrokerSettings, EmbeddedBroker, ServedFleets, Tls,
+        acl::{AccessRules, Principal, TopicAccess},
+        mosquitto::{MosquittoSite, access_list, configuration},
     },
     enroll::{Authority, Request},
 };
 use oddline_core::{
     id::ModelHash,
-    topic::{Channel, Topic},
+    topic::{Channel, MqttTopic},
 };
 use oddline_testkit::MosquittoServer;
 use rumqttc::PubAckReason;
@@ -51,11 +51,11 @@ impl Place {
 }
 
 /// A mosquitto with our files.
-fn mosquitto(test: &str, place: &Place, fleets: &Fleets) -> Option<MosquittoServer> {
+fn mosquitto(test: &str, place: &Place, fleets: &ServedFleets) -> Option<MosquittoServer> {
     let files = place.authority.server(&["localhost".to_owned()], now()).unwrap();
     let acl = place.dir.path().join("acl");
     fs::write(&acl, access_list(fleets)).unwrap();
-    let site = |port| Site {
+    let site = |port| MosquittoSite {
         port,
         ca: files.ca,
         certificate: files.certificate,
@@ -63,39 +63,39 @@ fn mosquitto(test: &str, place: &Place, fleets: &Fleets) -> Option<MosquittoServ
         crl: place.authority.crl(),
         acl,
     };
-    let configuration = |port| configuration(&site(port), &Limits::default());
+    let configuration = |port| configuration(&site(port), &BrokerLimits::default());
     let mut server = MosquittoServer::prepare(test, place.dir.path(), configuration)?;
     server.start();
     Some(server)
 }
 
 struct Party {
-    who: Who,
+    who: Principal,
     client: Client,
     /// Something it hears for certain, said last.
-    last: Topic,
+    last: MqttTopic,
 }
 
-fn agent_of(name: &str) -> Who {
-    Who::by_certificate(name, Some("home")).unwrap()
+fn agent_of(name: &str) -> Principal {
+    Principal::by_certificate(name, Some("home")).unwrap()
 }
 
-fn of(name: &str, channel: Channel) -> Topic {
-    Topic::Agent("home".parse().unwrap(), name.parse().unwrap(), channel)
+fn of(name: &str, channel: Channel) -> MqttTopic {
+    MqttTopic::Agent("home".parse().unwrap(), name.parse().unwrap(), channel)
 }
 
 /// Everything anybody tries: topics of both agents, of nobody, of another fleet, models.
-fn topics() -> Vec<Topic> {
-    let mut topics: Vec<Topic> =
+fn topics() -> Vec<MqttTopic> {
+    let mut topics: Vec<MqttTopic> =
         ["pi", "web", "nobody"].into_iter().flat_map(|name| Channel::ALL.map(|channel| of(name, channel))).collect();
-    topics.extend(Channel::ALL.map(|c| Topic::Agent("shop".parse().unwrap(), "pi".parse().unwrap(), c)));
-    topics.push(Topic::Model("home".parse().unwrap(), ModelHash([7; 32])));
-    topics.push(Topic::Model("shop".parse().unwrap(), ModelHash([7; 32])));
+    topics.extend(Channel::ALL.map(|c| MqttTopic::Agent("shop".parse().unwrap(), "pi".parse().unwrap(), c)));
+    topics.push(MqttTopic::Model("home".parse().unwrap(), ModelHash([7; 32])));
+    topics.push(MqttTopic::Model("shop".parse().unwrap(), ModelHash([7; 32])));
     topics
 }
 
 /// Tries all of it and compares with the rules.
-async fn obeys(rules: &Rules, mut parties: Vec<Party>) {
+async fn obeys(rules: &AccessRules, mut parties: Vec<Party>) {
     let topics = topics();
     for party in &mut parties {
         for topic in &topics {
@@ -109,7 +109,7 @@ async fn obeys(rules: &Rules, mut parties: Vec<Party>) {
     let mut asked = 0;
     for (writer, party) in parties.iter_mut().enumerate() {
         for (number, topic) in topics.iter().enumerate() {
-            let allowed = rules.allows(&party.who, Access::Write, topic).is_ok();
+            let allowed = rules.allows(&party.who, TopicAccess::Write, topic).is_ok();
             let payload = format!("{writer} {number}");
             let said = party.client.publish(&topic.to_string(), payload, false).await;
             let wanted = if allowed { PubAckReason::Success } else { PubAckReason::NotAuthorized };
@@ -122,7 +122,7 @@ async fn obeys(rules: &Rules, mut parties: Vec<Party>) {
     // By now everything has been delivered or not; one more of each marks the end of what there is to hear.
     for party in 0..parties.len() {
         let last = parties[party].last.clone();
-        let writer = parties.iter().position(|p| rules.allows(&p.who, Access::Write, &last).is_ok()).unwrap();
+        let writer = parties.iter().position(|p| rules.allows(&p.who, TopicAccess::Write, &last).is_ok()).unwrap();
         parties[writer].client.publish(&last.to_string(), "last", false).await;
     }
     for party in &mut parties {
@@ -137,7 +137,7 @@ async fn obeys(rules: &Rules, mut parties: Vec<Party>) {
         for topic in &topics {
             // Somebody has to have said something there.
             let is_said = party_writes(rules, topic);
-            let wanted = is_said && rules.allows(&party.who, Access::Read, topic).is_ok();
+            let wanted = is_said && rules.allows(&party.who, TopicAccess::Read, topic).is_ok();
             assert_eq!(heard.contains(&topic.to_string()), wanted, "{:?} reads {topic}", party.who);
             asked += 1;
         }
@@ -145,12 +145,14 @@ async fn obeys(rules: &Rules, mut parties: Vec<Party>) {
     println!("{asked} answers as the rules say");
 }
 
-fn party_writes(rules: &Rules, topic: &Topic) -> bool {
-    [agent_of("pi"), agent_of("web"), Who::Collector].iter().any(|who| rules.allows(who, Access::Write, topic).is_ok())
+fn party_writes(rules: &AccessRules, topic: &MqttTopic) -> bool {
+    [agent_of("pi"), agent_of("web"), Principal::Collector]
+        .iter()
+        .any(|who| rules.allows(who, TopicAccess::Write, topic).is_ok())
 }
 
-fn rules() -> Rules {
-    Rules { fleets: Fleets::Only(["home".parse().unwrap()].into()) }
+fn rules() -> AccessRules {
+    AccessRules { fleets: ServedFleets::Only(["home".parse().unwrap()].into()) }
 }
 
 #[tokio::test]
@@ -177,7 +179,7 @@ async fn mosquitto_obeys_the_table() {
     let parties = vec![
         Party { who: agent_of("pi"), client: come("pi", &pi).await.unwrap(), last: of("pi", Channel::Ack) },
         Party { who: agent_of("web"), client: come("web", &web).await.unwrap(), last: of("web", Channel::Ack) },
-        Party { who: Who::Collector, client: come("c", &own).await.unwrap(), last: of("pi", Channel::Training) },
+        Party { who: Principal::Collector, client: come("c", &own).await.unwrap(), last: of("pi", Channel::Training) },
     ];
     obeys(&rules, parties).await;
 
@@ -196,16 +198,16 @@ async fn the_embedded_broker_obeys_the_table() {
     let (pi, web) = (place.papers("pi"), place.papers("web"));
     let files = place.authority.server(&["localhost".to_owned()], now()).unwrap();
     let tls = Tls { certificate: files.certificate, key: files.key, client_ca: files.ca, revoked: Some(files.revoked) };
-    let (fleets, limits) = (rules.fleets.clone(), Limits::default());
-    let settings = Settings { listen: ([127, 0, 0, 1], 0).into(), tls: Some(tls), fleets, limits };
-    let broker = Broker::start(settings).await.unwrap();
+    let (fleets, limits) = (rules.fleets.clone(), BrokerLimits::default());
+    let settings = BrokerSettings { listen: ([127, 0, 0, 1], 0).into(), tls: Some(tls), fleets, limits };
+    let broker = EmbeddedBroker::start(settings).await.unwrap();
     let come = async |id: &str, papers: &Papers| {
         Client::connect(with_tls(options(id, broker.local_addr()), papers)).await.unwrap()
     };
     let parties = vec![
         Party { who: agent_of("pi"), client: come("oddline_home_pi", &pi).await, last: of("pi", Channel::Ack) },
         Party { who: agent_of("web"), client: come("oddline_home_web", &web).await, last: of("web", Channel::Ack) },
-        Party { who: Who::Collector, client: collector(broker.login()).await, last: of("pi", Channel::Training) },
+        Party { who: Principal::Collector, client: collector(broker.login()).await, last: of("pi", Channel::Training) },
     ];
     obeys(&rules, parties).await;
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use oddline_collector::{
-    broker::{Broker, Fleets, Limits, Settings, Tls},
-    enroll::{Authority, Bundle, Renewal, Request, ServerFiles},
+    broker::{BrokerLimits, BrokerSettings, EmbeddedBroker, ServedFleets, Tls},
+    enroll::{Authority, Bundle, BundleRenewal, Request, ServerFiles},
 };
 use oddline_core::topic::Channel;
 use rumqttc::{MqttOptions, PubAckReason, SubscribeReasonCode};
@@ -57,17 +57,17 @@ impl Place {
         self.authority.server(&[name.to_owned()], now()).unwrap()
     }
 
-    async fn broker(&self, limits: Limits) -> Broker {
+    async fn broker(&self, limits: BrokerLimits) -> EmbeddedBroker {
         let files = self.server("localhost");
-        Broker::start(settings(files, limits)).await.unwrap()
+        EmbeddedBroker::start(settings(files, limits)).await.unwrap()
     }
 }
 
-fn settings(files: ServerFiles, limits: Limits) -> Settings {
+fn settings(files: ServerFiles, limits: BrokerLimits) -> BrokerSettings {
     let ServerFiles { certificate, key, ca, revoked, .. } = files;
     let tls = Tls { certificate, key, client_ca: ca, revoked: Some(revoked) };
     // Beyond loopback: with TLS it may.
-    Settings { listen: ([0, 0, 0, 0], 0).into(), tls: Some(tls), fleets: Fleets::Every, limits }
+    BrokerSettings { listen: ([0, 0, 0, 0], 0).into(), tls: Some(tls), fleets: ServedFleets::Every, limits }
 }
 
 fn papers(folder: &Path) -> Papers {
@@ -75,22 +75,22 @@ fn papers(folder: &Path) -> Papers {
     Papers { ca: read("ca.pem"), own: Some((read("agent.pem"), read("agent.key"))) }
 }
 
-fn at(broker: &Broker) -> std::net::SocketAddr {
+fn at(broker: &EmbeddedBroker) -> std::net::SocketAddr {
     ([127, 0, 0, 1], broker.local_addr().port()).into()
 }
 
-fn secure(broker: &Broker, id: &str, papers: &Papers) -> MqttOptions {
+fn secure(broker: &EmbeddedBroker, id: &str, papers: &Papers) -> MqttOptions {
     with_tls(options(id, at(broker)), papers)
 }
 
-async fn come(broker: &Broker, id: &str, papers: &Papers) -> Result<Client, String> {
+async fn come(broker: &EmbeddedBroker, id: &str, papers: &Papers) -> Result<Client, String> {
     Client::connect(secure(broker, id, papers)).await
 }
 
 #[tokio::test]
 async fn a_certificate_names_its_agent() {
     let place = Place::new();
-    let broker = place.broker(Limits::default()).await;
+    let broker = place.broker(BrokerLimits::default()).await;
     let mut ear = collector(broker.login()).await;
     ear.listen(&Channel::Events.of_all()).await;
     let papers = place.papers("pi");
@@ -123,7 +123,7 @@ async fn a_certificate_names_its_agent() {
 #[tokio::test]
 async fn no_agent_takes_a_session_that_is_not_its_own() {
     let place = Place::new();
-    let broker = place.broker(Limits::default()).await;
+    let broker = place.broker(BrokerLimits::default()).await;
     let mut speaker = collector(broker.login()).await;
     let victim = papers(&place.enroll("x-y", "home", "victim", now()).folder);
     let rival = papers(&place.enroll("y", "home-x", "rival", now()).folder);
@@ -143,7 +143,7 @@ async fn no_agent_takes_a_session_that_is_not_its_own() {
     assert_eq!(first.message().await.payload, b"for x-y");
 
     // Nor does a later certificate of the same name: it begins anew.
-    let renewal = Renewal { agent: "x-y".parse().unwrap(), fleet: None, broker: None, trusted_keys: Vec::new() };
+    let renewal = BundleRenewal { agent: "x-y".parse().unwrap(), fleet: None, broker: None, trusted_keys: Vec::new() };
     let later = papers(&place.authority.renew(&renewal, &place.dir.path().join("later"), now()).unwrap().folder);
     let mut options = secure(&broker, "oddline_home_x-y", &later);
     options.set_clean_start(false);
@@ -159,7 +159,7 @@ async fn no_agent_takes_a_session_that_is_not_its_own() {
 #[tokio::test]
 async fn without_a_certificate_of_this_authority_nobody_comes_in() {
     let (place, elsewhere) = (Place::new(), Place::new());
-    let broker = place.broker(Limits::default()).await;
+    let broker = place.broker(BrokerLimits::default()).await;
     let good = place.papers("pi");
     let refused = async |what: &str, papers: &Papers| {
         let why = come(&broker, "oddline_home_pi", papers).await.err().unwrap_or_else(|| panic!("{what} came in"));
@@ -196,7 +196,7 @@ async fn without_a_certificate_of_this_authority_nobody_comes_in() {
 #[tokio::test]
 async fn a_revoked_agent_is_cut_stays_out_and_can_be_enrolled_again() {
     let place = Place::new();
-    let broker = place.broker(Limits::default()).await;
+    let broker = place.broker(BrokerLimits::default()).await;
     let (lost, kept) = (place.papers("pi"), place.papers("web"));
     let mut pi = come(&broker, "oddline_home_pi", &lost).await.unwrap();
     let mut web = come(&broker, "oddline_home_web", &kept).await.unwrap();
@@ -216,7 +216,7 @@ async fn a_revoked_agent_is_cut_stays_out_and_can_be_enrolled_again() {
 
     // A broker that starts later knows it from the start.
     broker.stop().await;
-    let broker = place.broker(Limits::default()).await;
+    let broker = place.broker(BrokerLimits::default()).await;
     assert!(come(&broker, "oddline_home_pi", &lost).await.is_err());
     assert!(come(&broker, "oddline_home_pi", &again).await.is_ok());
 }
@@ -224,7 +224,7 @@ async fn a_revoked_agent_is_cut_stays_out_and_can_be_enrolled_again() {
 #[tokio::test]
 async fn a_list_that_cannot_be_read_lets_nobody_in_by_guess() {
     let place = Place::new();
-    let broker = place.broker(Limits::default()).await;
+    let broker = place.broker(BrokerLimits::default()).await;
     let bundle = place.enroll("pi", "home", "out", now());
     let papers = papers(&bundle.folder);
     place.authority.revoke(&"pi".parse().unwrap(), now()).unwrap();
@@ -234,7 +234,7 @@ async fn a_list_that_cannot_be_read_lets_nobody_in_by_guess() {
     assert!(broker.revoke(&list).is_err());
     until("it is said", || broker.figures().is_revoked_list_bad).await;
     assert!(come(&broker, "oddline_home_pi", &papers).await.err().unwrap().contains("NotAuthorized"));
-    let error = Broker::start(settings(place.server("localhost"), Limits::default())).await.unwrap_err();
+    let error = EmbeddedBroker::start(settings(place.server("localhost"), BrokerLimits::default())).await.unwrap_err();
     assert!(error.to_string().contains("line 1"), "{error}");
 
     // Mended, and then lost.
@@ -254,7 +254,7 @@ async fn a_renewed_certificate_is_taken_up_and_nobody_is_cut() {
     let papers = place.papers("pi");
     let web = place.papers("web");
     let files = place.server("old.example");
-    let broker = Broker::start(settings(files, Limits::default())).await.unwrap();
+    let broker = EmbeddedBroker::start(settings(files, BrokerLimits::default())).await.unwrap();
     // The client checks the name: only the certificate that comes is for "localhost".
     let why = come(&broker, "oddline_home_pi", &papers).await.err().unwrap();
     assert!(why.contains("NotValidForName"), "{why}");
@@ -284,7 +284,7 @@ async fn a_renewed_certificate_is_taken_up_and_nobody_is_cut() {
 #[tokio::test]
 async fn silent_and_half_spoken_tls_costs_nobody_else_anything() {
     let place = Place::new();
-    let limits = Limits { admit_within: Duration::from_secs(3), half_open: 200, ..Limits::default() };
+    let limits = BrokerLimits { admit_within: Duration::from_secs(3), half_open: 200, ..BrokerLimits::default() };
     let broker = place.broker(limits).await;
     let papers = place.papers("pi");
     let mut lurking = Vec::new();
@@ -318,7 +318,7 @@ async fn a_lost_certificate_of_the_authority_locks_nobody_out() {
     assert_ne!(fs::read(folder.join("ca.pem")).unwrap(), lost);
     let place = Place { authority, ..place };
     // Its own certificate is new, too.
-    let broker = place.broker(Limits::default()).await;
+    let broker = place.broker(BrokerLimits::default()).await;
     let mut pi = come(&broker, "oddline_home_pi", &before).await.unwrap();
     assert!(pi.is_served(&topic("pi", "events")).await);
     let after = place.papers("web");
@@ -335,7 +335,7 @@ async fn a_lost_certificate_of_the_authority_locks_nobody_out() {
 #[tokio::test]
 async fn no_name_is_believed_on_the_inner_listener() {
     let place = Place::new();
-    let broker = place.broker(Limits::default()).await;
+    let broker = place.broker(BrokerLimits::default()).await;
     let mut half_open = Vec::new();
     for _ in 0..200 {
         let mut stream = TcpStream::connect(at(&broker)).await.unwrap();

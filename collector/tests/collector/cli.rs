@@ -7,8 +7,8 @@ use std::{
     process::Output,
 };
 
-use oddline_collector::store::{Address, Mode, Store};
-use oddline_core::event::Text;
+use oddline_collector::store::{DatabaseAddress, OpenMode, Store};
+use oddline_core::event::BoundedText;
 
 use crate::{
     entries::{batch, episode, epoch, odd, who},
@@ -49,7 +49,7 @@ async fn answers_read_well_and_mistakes_are_told() {
     assert_eq!(code, 74, "{said}");
     assert!(said.contains("no database at"), "{said}");
 
-    let store = Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap();
+    let store = Store::open(&DatabaseAddress::Sqlite(path.clone()), OpenMode::Serve).await.unwrap();
     assert_eq!(ask(&path, &["agents"]), (0, "no agent was heard of yet\n".to_owned(), String::new()));
     assert!(ask(&path, &["anomalies"]).1.starts_with("nothing odd since "));
     assert_eq!(ask(&path, &["anomalies", "--json"]).1, "[]\n");
@@ -108,7 +108,7 @@ async fn a_backup_that_fails_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copies) = (folder.path().join("collector.db"), folder.path().join("copies"));
     fs::create_dir(&copies).unwrap();
-    let store = Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap();
+    let store = Store::open(&DatabaseAddress::Sqlite(path.clone()), OpenMode::Serve).await.unwrap();
     store.append(&[batch(&who("home", "pi"), epoch(1), 1, 500)], 1_000).await.unwrap();
     store.close().await;
     // Its second half is lost.
@@ -130,7 +130,7 @@ async fn a_backup_that_fails_leaves_nothing() {
 async fn a_newer_schema_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collector.db");
-    Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap().close().await;
+    Store::open(&DatabaseAddress::Sqlite(path.clone()), OpenMode::Serve).await.unwrap().close().await;
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (9999, 'x', 1, x'00', 0); UPDATE meta SET value = '9999' WHERE name = 'oldest_schema'";
     let Ok(done) = std::process::Command::new("sqlite3").arg(&path).arg(newer).status() else {
@@ -211,12 +211,12 @@ fn a_bundle_is_made_renewed_with_what_it_had_and_a_broker_elsewhere_gets_its_fil
 async fn foreign_text_does_not_reach_the_terminal_raw() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collector.db");
-    let store = Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap();
+    let store = Store::open(&DatabaseAddress::Sqlite(path.clone()), OpenMode::Serve).await.unwrap();
     let now_us = oddline_collector::clock::now_us();
     let mut bad = episode(1, 2, now_us);
-    bad.main_reason = Text::cut("\x1b]0;x\x07");
-    bad.server = Text::cut("web\x1b[31m");
-    bad.component = Text::cut("a\nb\u{9b}1m");
+    bad.main_reason = BoundedText::cut("\x1b]0;x\x07");
+    bad.server = BoundedText::cut("web\x1b[31m");
+    bad.component = BoundedText::cut("a\nb\u{9b}1m");
     store.append(&[odd(&who("home", "pi"), epoch(1), 1, bad)], now_us).await.unwrap();
     let table = ask(&path, &["anomalies"]).1;
     let id = table.lines().nth(1).unwrap().split_whitespace().last().unwrap();

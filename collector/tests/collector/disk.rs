@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use oddline_collector::store::Address;
+use oddline_collector::store::DatabaseAddress;
 use oddline_core::topic::Channel;
 use oddline_testkit::{free_port, not_run, waiting::until_async};
 use tokio::time::timeout;
@@ -70,7 +70,7 @@ impl Drop for Disk {
 /// A collector with the embedded broker, the API and its database in `folder`.
 struct Scene {
     program: Program,
-    address: Address,
+    address: DatabaseAddress,
     port: u16,
     api: u16,
 }
@@ -78,7 +78,7 @@ struct Scene {
 impl Scene {
     fn new(folder: &Path, database: &Path) -> Self {
         let (port, api) = (free_port(), free_port());
-        let address = Address::Sqlite(database.join("collector.db"));
+        let address = DatabaseAddress::Sqlite(database.join("collector.db"));
         let text = config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'\n"));
         let text = text.replace("enabled = false", &format!("listen = '127.0.0.1:{api}'"));
         Self { program: Program::new(folder, &text), address, port, api }

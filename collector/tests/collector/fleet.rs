@@ -5,14 +5,14 @@ use std::time::Duration;
 use oddline_collector::{
     link::{
         client_id,
-        settings::{Access, Files, Settings},
+        settings::{BrokerAccess, LinkSettings, SecretFiles},
     },
-    store::Who,
-    subscribe::{Happened, Subscriber},
+    store::AgentKey,
+    subscribe::{Subscriber, SubscriptionEvent},
 };
 use oddline_core::{
     id::Epoch,
-    topic::{Channel, Topic},
+    topic::{Channel, MqttTopic},
     wire::{Ack, decode_ack, encode_batch, encode_json},
 };
 use tokio::time::{Instant, timeout};
@@ -26,7 +26,7 @@ const FLIGHT: u64 = 4 * BATCH;
 const ACK_WAIT: Duration = Duration::from_millis(1_500);
 
 pub struct Agent {
-    pub who: Who,
+    pub who: AgentKey,
     pub epoch: Epoch,
     pub acked: u64,
     json: bool,
@@ -35,16 +35,16 @@ pub struct Agent {
     waits_since: Instant,
 }
 
-pub fn topic(who: &Who, channel: Channel) -> String {
-    Topic::Agent(who.fleet.clone(), who.agent.clone(), channel).to_string()
+pub fn topic(who: &AgentKey, channel: Channel) -> String {
+    MqttTopic::Agent(who.fleet.clone(), who.agent.clone(), channel).to_string()
 }
 
 impl Agent {
-    pub fn connect(who: Who, epoch: Epoch, port: u16, json: bool) -> Self {
-        let settings = Settings {
+    pub fn connect(who: AgentKey, epoch: Epoch, port: u16, json: bool) -> Self {
+        let settings = LinkSettings {
             broker: format!("mqtt://127.0.0.1:{port}").parse().unwrap(),
             client_id: client_id::of(&who.fleet, &who.agent),
-            access: Access::Files(Files::default()),
+            access: BrokerAccess::Files(SecretFiles::default()),
             jitter_seed: epoch.get(),
         };
         let link = Subscriber::start(settings, vec![topic(&who, Channel::Ack), topic(&who, Channel::ModelDesired)]);
@@ -68,14 +68,14 @@ impl Agent {
     }
 
     /// As another would, where the broker does not mind.
-    pub async fn say_as(&self, who: &Who, channel: Channel, json: String) {
+    pub async fn say_as(&self, who: &AgentKey, channel: Channel, json: String) {
         self.link.link().publish(topic(who, channel), json.into_bytes(), channel.is_retained()).await;
     }
 
     /// The next message on a topic other than `ack`.
     pub async fn heard(&mut self) -> (String, Vec<u8>) {
         loop {
-            if let Happened::Message(message) = self.link.next().await {
+            if let SubscriptionEvent::Message(message) = self.link.next().await {
                 self.link.link().settle(message.receipt).await;
                 if !message.topic.ends_with("/ack") {
                     return (message.topic, message.payload);
@@ -85,7 +85,7 @@ impl Agent {
     }
 
     pub async fn connected(&mut self) {
-        while !matches!(self.link.next().await, Happened::Connected) {}
+        while !matches!(self.link.next().await, SubscriptionEvent::Connected) {}
     }
 
     pub async fn listen(&self, filter: String) {
@@ -107,11 +107,11 @@ impl Agent {
         }
     }
 
-    async fn happened(&mut self, happened: Happened) {
+    async fn happened(&mut self, happened: SubscriptionEvent) {
         match happened {
-            Happened::Connected | Happened::Lost { .. } => self.rewind(),
-            Happened::Refused { why } => panic!("{why}"),
-            Happened::Message(message) => {
+            SubscriptionEvent::Connected | SubscriptionEvent::Lost { .. } => self.rewind(),
+            SubscriptionEvent::Refused { why } => panic!("{why}"),
+            SubscriptionEvent::Message(message) => {
                 self.link.link().settle(message.receipt).await;
                 if let Ok(Ack { epoch, acked }) = decode_ack(&message.payload)
                     && epoch == self.epoch

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
-use oddline_collector::store::{Address, Mode, Store};
+use oddline_collector::store::{DatabaseAddress, OpenMode, Store};
 use oddline_core::topic::Channel;
 use oddline_testkit::waiting::until_async;
 
@@ -76,7 +76,7 @@ async fn fleets_that_are_not_served_are_not_stored() {
     let test = "fleets: served";
     let folder = tempfile::tempdir().unwrap();
     let Some(broker) = open_broker(test, folder.path()) else { return };
-    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let address = DatabaseAddress::Sqlite(folder.path().join("collector.db"));
     let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port());
     let mut program = Program::new(folder.path(), &config(&address, &outside));
     program.up();
@@ -95,7 +95,7 @@ async fn nobody_invents_fleets_without_end() {
     let test = "fleets: invented";
     let folder = tempfile::tempdir().unwrap();
     let Some(broker) = open_broker(test, folder.path()) else { return };
-    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let address = DatabaseAddress::Sqlite(folder.path().join("collector.db"));
     let outside = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port());
     let mut program = Program::new(folder.path(), &config(&address, &outside));
     program.up();
@@ -109,7 +109,7 @@ async fn nobody_invents_fleets_without_end() {
     assert!(timeout(Duration::from_secs(60), home.deliver(200)).await.is_ok(), "{}", program.log());
     assert_eq!(program.log().matches("512 fleets are known").count(), 1);
     assert_eq!(program.terminate().await, 0, "{}", program.log());
-    let store = Store::open(&address, Mode::Use).await.unwrap();
+    let store = Store::open(&address, OpenMode::Use).await.unwrap();
     assert_eq!(store.agents().await.unwrap().len(), 512);
     store.close().await;
     // All of them are listened to from the start.

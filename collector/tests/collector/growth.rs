@@ -4,11 +4,11 @@
 use std::{env, fs, path::PathBuf};
 
 use oddline_collector::{
-    ingest::{self, Incoming},
-    store::{Address, Anomaly, Batch, Body, Mode, Outcome, Store, StoreError},
+    ingest::{self, IncomingMessage},
+    store::{AnomalyRow, AppendOutcome, BatchBody, DatabaseAddress, OpenMode, ReceivedBatch, Store, StoreError},
 };
 use oddline_core::{
-    event::{Entry, Event, Extras, Kind},
+    event::{EpisodeKind, Event, Extras, SpoolEntry},
     wire::{encode_batch, encode_json},
 };
 use serde_json::{Value, json};
@@ -23,14 +23,14 @@ fn data(name: &str) -> PathBuf {
 }
 
 /// Runs a few statements as another program would.
-fn script(address: &Address, sql: &str) {
+fn script(address: &DatabaseAddress, sql: &str) {
     match address {
-        Address::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
-        Address::Postgres(_) => assert!(crate::locks::psql(address, sql).status().unwrap().success()),
+        DatabaseAddress::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
+        DatabaseAddress::Postgres(_) => assert!(crate::locks::psql(address, sql).status().unwrap().success()),
     }
 }
 
-async fn anomalies(store: &Store) -> Vec<Anomaly> {
+async fn anomalies(store: &Store) -> Vec<AnomalyRow> {
     store.anomalies(&everything(), None, 100).await.unwrap().anomalies
 }
 
@@ -38,7 +38,7 @@ async fn anomalies(store: &Store) -> Vec<Anomaly> {
 async fn the_schema_is_pinned() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collector.db");
-    Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap().close().await;
+    Store::open(&DatabaseAddress::Sqlite(path.clone()), OpenMode::Serve).await.unwrap().close().await;
     let database = rusqlite::Connection::open(&path).unwrap();
     let sql = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND type <> 'view' ORDER BY name";
     let mut statement = database.prepare(sql).unwrap();
@@ -56,10 +56,10 @@ async fn the_schema_is_pinned() {
 async fn what_the_first_program_stored_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collector.db");
-    let address = Address::Sqlite(path.clone());
+    let address = DatabaseAddress::Sqlite(path.clone());
     let pi = who("home", "pi");
     if env::var_os("ODDLINE_PIN").is_some() && !data("first.sql").exists() {
-        let store = Store::open(&address, Mode::Serve).await.unwrap();
+        let store = Store::open(&address, OpenMode::Serve).await.unwrap();
         store.append(&[batch(&pi, epoch(1), 1, 24)], 7_000_000).await.unwrap();
         store.close().await;
         let dump = std::process::Command::new("sqlite3").arg(&path).arg(".dump").output().unwrap();
@@ -67,13 +67,17 @@ async fn what_the_first_program_stored_is_read() {
         fs::remove_file(&path).unwrap();
     }
     script(&address, &fs::read_to_string(data("first.sql")).unwrap());
-    let store = Store::open(&address, Mode::Serve).await.unwrap();
-    let found: Vec<Entry> = store.events(None, 100).await.unwrap().into_iter().map(|event| event.entry).collect();
+    let store = Store::open(&address, OpenMode::Serve).await.unwrap();
+    let found: Vec<SpoolEntry> = store.events(None, 100).await.unwrap().into_iter().map(|event| event.entry).collect();
     assert_eq!(found, (1..=24).map(entry).collect::<Vec<_>>());
     let found = anomalies(&store).await;
     assert!(found.len() > 5 && found.iter().all(|anomaly| anomaly.extras == json!({})), "{}", found.len());
     let done = store.append(&[batch(&pi, epoch(1), 20, 10)], 8_000_000).await.unwrap();
-    assert_eq!((done.batches[0].outcome, done.batches[0].acked), (Outcome::Stored(5), 29), "it goes on where it was");
+    assert_eq!(
+        (done.batches[0].outcome, done.batches[0].acked),
+        (AppendOutcome::Stored(5), 29),
+        "it goes on where it was"
+    );
 }
 
 /// What a migration of a newer program may do without locking this one out, and what it does when it must.
@@ -85,8 +89,8 @@ async fn a_newer_database_is_used_when_it_says_so() {
         store.append(&[odd(&pi, epoch(1), 1, episode(1, 1, 2_000_000))], 3_000_000).await.unwrap();
         store.close().await;
         let (none, now) = match address {
-            Address::Sqlite(_) => ("x'00'", "0"),
-            Address::Postgres(_) => ("'\\x00'", "now()"),
+            DatabaseAddress::Sqlite(_) => ("x'00'", "0"),
+            DatabaseAddress::Postgres(_) => ("'\\x00'", "now()"),
         };
         script(
             &address,
@@ -97,17 +101,17 @@ async fn a_newer_database_is_used_when_it_says_so() {
                  VALUES (9000, 'newer', {now}, true, {none}, 0)"
             ),
         );
-        for mode in [Mode::Serve, Mode::Use] {
+        for mode in [OpenMode::Serve, OpenMode::Use] {
             let store = Store::open(&address, mode).await.unwrap();
             assert_eq!(anomalies(&store).await.len(), 1, "{address}");
             store.close().await;
         }
-        let store = Store::open(&address, Mode::Serve).await.unwrap();
+        let store = Store::open(&address, OpenMode::Serve).await.unwrap();
         store.append(&[odd(&pi, epoch(1), 2, episode(2, 1, 2_000_000))], 3_000_000).await.unwrap();
         assert_eq!(anomalies(&store).await.len(), 2, "{address}");
         store.close().await;
         script(&address, "UPDATE meta SET value = '9000' WHERE name = 'oldest_schema'");
-        for mode in [Mode::Serve, Mode::Use] {
+        for mode in [OpenMode::Serve, OpenMode::Use] {
             let refused = Store::open(&address, mode).await.unwrap_err();
             assert!(matches!(refused, StoreError::Newer { found: 9000, known: 4, .. }), "{address}: {refused}");
         }
@@ -115,9 +119,9 @@ async fn a_newer_database_is_used_when_it_says_so() {
 }
 
 /// The batches that a message of a newer agent becomes.
-fn taken(payload: &[u8]) -> Vec<Batch> {
+fn taken(payload: &[u8]) -> Vec<ReceivedBatch> {
     match ingest::read("oddline/v1/home/pi/events", payload, false).unwrap() {
-        Incoming::Entries(_, batches) => batches,
+        IncomingMessage::Entries(_, batches) => batches,
         other => panic!("{other:?}"),
     }
 }
@@ -129,14 +133,18 @@ async fn what_a_newer_agent_adds_is_kept_and_shown() {
         let mut extras = Extras::default();
         extras.set("severity", "critical").unwrap();
         extras.set("vector", &[0.5, -2.25]).unwrap();
-        let grown = oddline_core::event::Episode { kind: Kind::Other(40), extras, ..episode(1, 1, 2_000_000) };
-        let grown = Entry { event: Event::EpisodeOpened(Box::new(grown)), stamp: stamp() };
+        let grown = oddline_core::event::Episode { kind: EpisodeKind::Other(40), extras, ..episode(1, 1, 2_000_000) };
+        let grown = SpoolEntry { event: Event::EpisodeOpened(Box::new(grown)), stamp: stamp() };
         let known = postcard::to_stdvec(&grown).unwrap();
         let newer = [200_u8, 1, 7, 7];
         let packed = encode_batch(epoch(1), 1, &[&known[..], &newer, &postcard::to_stdvec(&entry(1)).unwrap()]);
         let done = store.append(&taken(&packed.unwrap()), 3_000_000).await.unwrap();
-        let outcomes: Vec<Outcome> = done.batches.iter().map(|batch| batch.outcome).collect();
-        assert_eq!(outcomes, [Outcome::Stored(1), Outcome::DeadLetter(1), Outcome::Stored(1)], "{address}");
+        let outcomes: Vec<AppendOutcome> = done.batches.iter().map(|batch| batch.outcome).collect();
+        assert_eq!(
+            outcomes,
+            [AppendOutcome::Stored(1), AppendOutcome::DeadLetter(1), AppendOutcome::Stored(1)],
+            "{address}"
+        );
         assert_eq!(done.batches[2].acked, 3, "the agent need not send it again");
         let found = anomalies(&store).await;
         let found = found.iter().find(|anomaly| anomaly.kind == "other").unwrap();
@@ -157,8 +165,8 @@ async fn what_a_newer_agent_adds_is_kept_and_shown() {
         let mut value: Value = serde_json::from_slice(&text).unwrap();
         value["entries"][1]["event"] = json!({"newer": {"a": 1}});
         let batches = taken(value.to_string().as_bytes());
-        assert!(matches!(&batches[0].body, Body::Entries(entries) if *entries == [grown.clone()]));
-        assert!(matches!(&batches[1].body, Body::Unreadable { count: 1, .. }));
+        assert!(matches!(&batches[0].body, BatchBody::Entries(entries) if *entries == [grown.clone()]));
+        assert!(matches!(&batches[1].body, BatchBody::Unreadable { count: 1, .. }));
         assert_eq!(store.append(&batches, 5_000_000).await.unwrap().batches[1].acked, 5);
     }
 }

@@ -2,30 +2,30 @@
 
 use oddline_collector::{
     ingest,
-    store::{Address, Batch, Body, Who},
+    store::{AgentKey, BatchBody, DatabaseAddress, ReceivedBatch},
 };
 use oddline_core::wire::encode_json;
 
 use crate::entries::{batch, epoch, stores, who};
 
 /// A batch that nothing could be made of when it came.
-fn unreadable(who: &Who, first: u64, count: u64) -> Batch {
+fn unreadable(who: &AgentKey, first: u64, count: u64) -> ReceivedBatch {
     let mut batch = batch(who, epoch(1), first, count);
-    let Body::Entries(entries) = &batch.body else { unreachable!() };
+    let BatchBody::Entries(entries) = &batch.body else { unreachable!() };
     let payload = encode_json(batch.epoch, first, entries);
-    batch.body = Body::Unreadable { count, payload, reason: "newer".to_owned() };
+    batch.body = BatchBody::Unreadable { count, payload, reason: "newer".to_owned() };
     batch
 }
 
 /// The database takes entry 2 no more.
-fn refuse_the_second(address: &Address) {
+fn refuse_the_second(address: &DatabaseAddress) {
     match address {
-        Address::Sqlite(path) => {
+        DatabaseAddress::Sqlite(path) => {
             let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON events WHEN new.sequence = 2 BEGIN \
                           SELECT RAISE(ABORT, 'not this one'); END";
             rusqlite::Connection::open(path).unwrap().execute_batch(refuse).unwrap();
         }
-        Address::Postgres(_) => {
+        DatabaseAddress::Postgres(_) => {
             let refuse = "ALTER TABLE events ADD CONSTRAINT refuse CHECK (sequence <> 2)";
             assert!(crate::locks::psql(address, refuse).status().unwrap().success());
         }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use oddline_collector::store::{Address, Mode, Store, StoreError};
+use oddline_collector::store::{DatabaseAddress, OpenMode, Store, StoreError};
 use oddline_testkit::{postgres::programs, waiting::until_async};
 
 use crate::entries::postgres;
@@ -16,7 +16,7 @@ const SECONDS_MAX: Duration = Duration::from_secs(30);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_table_is_not_waited_for_without_end() {
     let Some(address) = postgres("locks: a locked table") else { return };
-    let store = Store::open(&address, Mode::Serve).await.unwrap();
+    let store = Store::open(&address, OpenMode::Serve).await.unwrap();
     assert!(store.servers().await.unwrap().is_empty());
     let lock = "BEGIN; LOCK TABLE episodes IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)";
     let mut other = psql(&address, lock).spawn().unwrap();
@@ -32,8 +32,8 @@ async fn a_locked_table_is_not_waited_for_without_end() {
 }
 
 /// A command that runs a script.
-pub fn psql(address: &Address, script: &str) -> Command {
-    let Address::Postgres(url) = address else { panic!("{address:?} is not PostgreSQL") };
+pub fn psql(address: &DatabaseAddress, script: &str) -> Command {
+    let DatabaseAddress::Postgres(url) = address else { panic!("{address:?} is not PostgreSQL") };
     let mut command = Command::new(programs().unwrap().join("psql"));
     command.arg(url).args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "-c", script]);
     command.stdout(Stdio::null());

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, net::TcpStream};
 
-use oddline_collector::store::Address;
+use oddline_collector::store::DatabaseAddress;
 use oddline_core::topic::Channel;
 use oddline_testkit::{free_port, waiting::until_async};
 
@@ -19,7 +19,7 @@ async fn warnings_of_broker_tls_and_sql_are_in_the_log() {
     let file = folder.path().join("collector.db");
     let (tls, plain) = (free_port(), free_port());
     let text = |port: u16, more: &str| {
-        config(&Address::Sqlite(file.clone()), &format!("[embedded]\nlisten = '127.0.0.1:{port}'\n{more}"))
+        config(&DatabaseAddress::Sqlite(file.clone()), &format!("[embedded]\nlisten = '127.0.0.1:{port}'\n{more}"))
     };
     let state = folder.path().join("state");
     let mut program =

@@ -2,13 +2,13 @@
 
 use std::{fs, path::Path};
 
-use oddline_collector::config::{self, Broker};
+use oddline_collector::config::{self, BrokerConfig};
 
 #[test]
 fn what_the_package_brings_is_the_default_and_its_comments_are_settings() {
     let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/etc/collector.toml");
     let config = config::read(Some(&packaging)).unwrap();
-    let Broker::Embedded(embedded) = &config.broker else { panic!("{:?}", config.broker) };
+    let BrokerConfig::Embedded(embedded) = &config.broker else { panic!("{:?}", config.broker) };
     assert!(embedded.listen.ip().is_loopback() && config.state == Path::new("/var/lib/oddline/collector"));
     let is_setting =
         |line: &&str| line.starts_with('[') || line.split(" = ").next().is_some_and(|key| !key.contains(' '));
@@ -19,6 +19,6 @@ fn what_the_package_brings_is_the_default_and_its_comments_are_settings() {
     let file = folder.path().join("collector.toml");
     fs::write(&file, lines.join("\n")).unwrap();
     let config = config::read(Some(&file)).unwrap();
-    let Broker::Embedded(embedded) = &config.broker else { panic!("{:?}", config.broker) };
+    let BrokerConfig::Embedded(embedded) = &config.broker else { panic!("{:?}", config.broker) };
     assert_eq!(embedded.names, ["collector.example"]);
 }

@@ -1,6 +1,6 @@
 //! No statement of the store reads a whole large table: SQLite says how it would run each.
 
-use oddline_collector::store::{Address, Mode, Store};
+use oddline_collector::store::{DatabaseAddress, OpenMode, Store};
 
 /// Tables that grow with what happens, not with how many agents there are.
 const LARGE: [&str; 3] = ["events", "episodes", "agent_history"];
@@ -33,7 +33,7 @@ fn statements() -> Vec<String> {
 async fn no_plan_scans_a_large_table() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.db");
-    Store::open(&Address::Sqlite(path.clone()), Mode::Serve).await.unwrap().close().await;
+    Store::open(&DatabaseAddress::Sqlite(path.clone()), OpenMode::Serve).await.unwrap().close().await;
     // The same SQLite as the program's.
     let database = rusqlite::Connection::open(&path).unwrap();
     let plan_of = |sql: &str| -> String {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use oddline_collector::store::{Address, Mode, Store};
+use oddline_collector::store::{DatabaseAddress, OpenMode, Store};
 use oddline_core::topic::Channel;
 use oddline_testkit::{MosquittoServer, TestProcess, free_port, mosquitto::open_to_all, waiting::until_async};
 use tokio::time::{Instant, sleep, timeout};
@@ -93,10 +93,10 @@ pub fn command() -> Command {
     command
 }
 
-pub fn config(store: &Address, broker: &str) -> String {
+pub fn config(store: &DatabaseAddress, broker: &str) -> String {
     let store = match store {
-        Address::Sqlite(path) => path.display().to_string(),
-        Address::Postgres(url) => url.clone(),
+        DatabaseAddress::Sqlite(path) => path.display().to_string(),
+        DatabaseAddress::Postgres(url) => url.clone(),
     };
     format!("store = '{store}'\n{broker}\n[api]\nenabled = false\n")
 }
@@ -112,8 +112,8 @@ fn waiting(api: u16) -> u64 {
 }
 
 /// Every entry of every agent is there once.
-pub async fn check(address: &Address, agents: &[Agent], last: u64) {
-    let store = Store::open(address, Mode::Use).await.unwrap();
+pub async fn check(address: &DatabaseAddress, agents: &[Agent], last: u64) {
+    let store = Store::open(address, OpenMode::Use).await.unwrap();
     let rows = store.events(None, 1_000_000).await.unwrap();
     assert_eq!(rows.len() as u64, last * agents.len() as u64);
     for agent in agents {
@@ -165,7 +165,7 @@ async fn kills(
 async fn nothing_is_lost_or_doubled_when_collector_and_broker_are_killed() {
     let test = "program: kills";
     let folder = tempfile::tempdir().unwrap();
-    let mut addresses = vec![Address::Sqlite(folder.path().join("collector.db"))];
+    let mut addresses = vec![DatabaseAddress::Sqlite(folder.path().join("collector.db"))];
     addresses.extend(postgres(test));
     for address in addresses {
         let Some(mut broker) = open_broker(test, folder.path()) else { return };
@@ -191,14 +191,15 @@ async fn the_first_start_makes_its_folder_or_says_which_it_cannot() {
     let folder = tempfile::tempdir().unwrap();
     let embedded = || format!("[embedded]\nlisten = '127.0.0.1:{}'", free_port());
     let path = folder.path().join("not/there/collector.db");
-    let mut program = Program::new(folder.path(), &config(&Address::Sqlite(path.clone()), &embedded()));
+    let mut program = Program::new(folder.path(), &config(&DatabaseAddress::Sqlite(path.clone()), &embedded()));
     program.up();
     assert_eq!(program.terminate().await, 0, "{}", program.log());
     assert!(path.exists());
 
     let taken = folder.path().join("taken");
     fs::write(&taken, "a file").unwrap();
-    let mut program = Program::new(folder.path(), &config(&Address::Sqlite(taken.join("x/collector.db")), &embedded()));
+    let mut program =
+        Program::new(folder.path(), &config(&DatabaseAddress::Sqlite(taken.join("x/collector.db")), &embedded()));
     program.up();
     until_async(
         "it says which",
@@ -211,7 +212,7 @@ async fn the_first_start_makes_its_folder_or_says_which_it_cannot() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_broker_dies_and_comes_back_with_its_collector() {
     let folder = tempfile::tempdir().unwrap();
-    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let address = DatabaseAddress::Sqlite(folder.path().join("collector.db"));
     let port = free_port();
     let mut program =
         Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));
@@ -227,7 +228,7 @@ async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
     let test = "program: push";
     let folder = tempfile::tempdir().unwrap();
     let Some(mut broker) = open_broker(test, folder.path()) else { return };
-    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let address = DatabaseAddress::Sqlite(folder.path().join("collector.db"));
     let outside = format!("[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port());
     let mut program = Program::new(folder.path(), &config(&address, &outside));
     let mut pi = Agent::connect(who("home", "pi"), epoch(1), broker.port(), false);
@@ -248,7 +249,7 @@ async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
     assert!(program.ask(&["push", &path(0), "--to", "all"]).contains("model 1"));
     let wish = timeout(PATIENCE, pi.heard()).await.unwrap();
     assert!(wish.0.ends_with("home/pi/model/desired"), "{}", wish.0);
-    let first = oddline_core::wire::Desired::from_json(&wish.1).unwrap();
+    let first = oddline_core::wire::DesiredModel::from_json(&wish.1).unwrap();
     assert_eq!(first.model.version, 1);
     let bytes_topic = |hash| format!("oddline/v1/home/_models/{hash}");
     pi.listen(bytes_topic(first.model.sha256)).await;
@@ -272,7 +273,7 @@ async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
     let mut seen = [timeout(PATIENCE, pi.heard()).await.unwrap(), timeout(PATIENCE, pi.heard()).await.unwrap()];
     seen.sort();
     assert_eq!(seen[0], (bytes_topic(first.model.sha256), Vec::new()), "the first model is cleared");
-    let second = oddline_core::wire::Desired::from_json(&seen[1].1).unwrap();
+    let second = oddline_core::wire::DesiredModel::from_json(&seen[1].1).unwrap();
     assert_eq!(second.model.version, 2);
 
     // A broker that forgot everything is told again.
@@ -290,7 +291,7 @@ async fn a_pushed_model_reaches_agents_and_what_nobody_wishes_is_cleared() {
 async fn a_database_that_another_program_holds_delays_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collector.db");
-    let address = Address::Sqlite(path.clone());
+    let address = DatabaseAddress::Sqlite(path.clone());
     let port = free_port();
     let api = free_port();
     let embedded = format!("[embedded]\nlisten = '127.0.0.1:{port}'\n");
@@ -323,8 +324,8 @@ async fn a_database_that_another_program_holds_delays_and_loses_nothing() {
 async fn what_the_database_refuses_is_set_aside_and_can_be_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collector.db");
-    let address = Address::Sqlite(path.clone());
-    Store::open(&address, Mode::Serve).await.unwrap().close().await;
+    let address = DatabaseAddress::Sqlite(path.clone());
+    Store::open(&address, OpenMode::Serve).await.unwrap().close().await;
     let other = rusqlite::Connection::open(&path).unwrap();
     let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON events WHEN new.sequence = 45 BEGIN \
                   SELECT RAISE(ABORT, 'not this one'); END";
@@ -349,8 +350,8 @@ async fn what_the_database_refuses_is_set_aside_and_can_be_tried_again() {
 async fn a_word_that_the_database_refuses_ends_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collector.db");
-    let address = Address::Sqlite(path.clone());
-    Store::open(&address, Mode::Serve).await.unwrap().close().await;
+    let address = DatabaseAddress::Sqlite(path.clone());
+    Store::open(&address, OpenMode::Serve).await.unwrap().close().await;
     let other = rusqlite::Connection::open(&path).unwrap();
     let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON agents WHEN new.birth IS NOT NULL BEGIN \
                   SELECT RAISE(ABORT, 'not this one'); END";
@@ -376,7 +377,7 @@ async fn a_corrected_signature_reaches_agents() {
     let test = "program: signatures";
     let folder = tempfile::tempdir().unwrap();
     let Some(broker) = open_broker(test, folder.path()) else { return };
-    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let address = DatabaseAddress::Sqlite(folder.path().join("collector.db"));
     let outside = format!("fleets = ['home']\n[broker]\nurl = 'mqtt://127.0.0.1:{}'", broker.port());
     let mut program = Program::new(folder.path(), &config(&address, &outside));
     let mut pi = Agent::connect(who("home", "pi"), epoch(1), broker.port(), false);
@@ -398,7 +399,7 @@ async fn a_corrected_signature_reaches_agents() {
         }
         // The model's bytes, then the wish.
         assert_eq!(oddline_core::wire::decode_model(&seen[0].1).unwrap().signature, text);
-        let desired = oddline_core::wire::Desired::from_json(&seen[1].1).unwrap();
+        let desired = oddline_core::wire::DesiredModel::from_json(&seen[1].1).unwrap();
         assert_eq!(desired.signature.as_deref(), Some(text));
     }
     assert_eq!(program.terminate().await, 0, "{}", program.log());
@@ -407,7 +408,7 @@ async fn a_corrected_signature_reaches_agents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_agent_claims_stays_within_its_line_of_the_log() {
     let folder = tempfile::tempdir().unwrap();
-    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let address = DatabaseAddress::Sqlite(folder.path().join("collector.db"));
     let port = free_port();
     let mut program =
         Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));
@@ -426,7 +427,7 @@ async fn what_an_agent_claims_stays_within_its_line_of_the_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_agents_under_one_name_are_told_and_after_a_restart_nobody_is_up_unheard() {
     let folder = tempfile::tempdir().unwrap();
-    let address = Address::Sqlite(folder.path().join("collector.db"));
+    let address = DatabaseAddress::Sqlite(folder.path().join("collector.db"));
     let port = free_port();
     let mut program =
         Program::new(folder.path(), &config(&address, &format!("[embedded]\nlisten = '127.0.0.1:{port}'")));

@@ -1,12 +1,14 @@
 //! Questions and their answers, on both databases.
 
-use oddline_collector::store::{Address, Filter, Keep, Mode, ModelFile, Store, Target, Verdict};
+use oddline_collector::store::{
+    AnomalyFilter, DatabaseAddress, ModelFile, OpenMode, PersonVerdict, RetentionPolicy, RolloutTarget, Store,
+};
 
 use crate::entries::{batch, episode, epoch, odd, stores, who};
 
 /// All anomalies of all times.
-pub fn everything() -> Filter {
-    Filter {
+pub fn everything() -> AnomalyFilter {
+    AnomalyFilter {
         since_us: i64::MIN,
         until_us: i64::MAX,
         server: None,
@@ -33,13 +35,18 @@ async fn pages_meet_without_a_hole_and_filters_agree_with_a_plain_search() {
         assert_eq!((all.anomalies.len(), all.next), (100, None));
         let filters = [
             everything(),
-            Filter { server: Some("web-1".into()), ..everything() },
-            Filter { component: Some("cpu".into()), ..everything() },
-            Filter { server: Some("db-1".into()), component: Some("disk".into()), ..everything() },
-            Filter { kind: Some("range".into()), min_score: Some(50.0), ..everything() },
-            Filter { since_us: 5_000_010, until_us: 5_000_020, ..everything() },
-            Filter { agent: Some("other".into()), ..everything() },
-            Filter { fleet: Some("home".into()), agent: Some("pi".into()), min_score: Some(99.0), ..everything() },
+            AnomalyFilter { server: Some("web-1".into()), ..everything() },
+            AnomalyFilter { component: Some("cpu".into()), ..everything() },
+            AnomalyFilter { server: Some("db-1".into()), component: Some("disk".into()), ..everything() },
+            AnomalyFilter { kind: Some("range".into()), min_score: Some(50.0), ..everything() },
+            AnomalyFilter { since_us: 5_000_010, until_us: 5_000_020, ..everything() },
+            AnomalyFilter { agent: Some("other".into()), ..everything() },
+            AnomalyFilter {
+                fleet: Some("home".into()),
+                agent: Some("pi".into()),
+                min_score: Some(99.0),
+                ..everything()
+            },
         ];
         for filter in filters {
             let expected: Vec<&str> = all
@@ -89,15 +96,15 @@ async fn an_anomaly_is_found_by_the_beginning_of_its_id_and_judged() {
         for none in ["", "abc", "zzzzzzzz", "' OR 1=1 --", &id.to_uppercase()] {
             assert!(store.anomaly(none).await.unwrap().is_empty(), "{none}");
         }
-        assert!(!store.judge("0000000000000000", Verdict::Real, None, None, 1).await.unwrap());
-        assert!(store.judge(&id, Verdict::Unsure, None, None, 1).await.unwrap());
-        assert!(store.judge(&id, Verdict::Real, Some("it was\0"), Some("me"), 2).await.unwrap());
+        assert!(!store.judge("0000000000000000", PersonVerdict::Real, None, None, 1).await.unwrap());
+        assert!(store.judge(&id, PersonVerdict::Unsure, None, None, 1).await.unwrap());
+        assert!(store.judge(&id, PersonVerdict::Real, Some("it was\0"), Some("me"), 2).await.unwrap());
         assert_eq!(store.anomaly(&id).await.unwrap()[0].verdict.as_deref(), Some("real"));
         let said = store.verdicts(&id).await.unwrap();
         assert_eq!(said.iter().map(|row| row.verdict.as_str()).collect::<Vec<_>>(), ["real", "unsure"]);
         // The next word of the agent does not take the verdict away, nor does age.
         store.append(&[odd(&pi, epoch(1), 2, episode(1, 9, 6_000_000))], 8_000_000).await.unwrap();
-        while store.trim(Keep { since_us: i64::MAX, bytes_max: None }).await.unwrap().more {}
+        while store.trim(RetentionPolicy { since_us: i64::MAX, bytes_max: None }).await.unwrap().more {}
         let anomaly = &store.anomaly(&id).await.unwrap()[0];
         assert_eq!((anomaly.records, anomaly.verdict.as_deref()), (9, Some("real")));
     }
@@ -111,7 +118,7 @@ async fn what_is_too_much_goes_oldest_first_and_never_comes_again() {
         for at in 0..8 {
             store.append(&[batch(&pi, epoch(1), 1 + 500 * at, 500)], 1_000 + at as i64).await.unwrap();
         }
-        let keep = Keep { since_us: 1_003, bytes_max: None };
+        let keep = RetentionPolicy { since_us: 1_003, bytes_max: None };
         let mut bites = 1;
         while store.trim(keep).await.unwrap().more {
             bites += 1;
@@ -123,9 +130,9 @@ async fn what_is_too_much_goes_oldest_first_and_never_comes_again() {
         assert_eq!(done.batches[0].acked, 4_000, "what was trimmed is not stored again");
         assert_eq!(store.events(None, 10_000).await.unwrap().len(), 2_500);
         assert!(store.bytes_used().await.is_ok());
-        if matches!(address, Address::Sqlite(_)) {
+        if matches!(address, DatabaseAddress::Sqlite(_)) {
             let used = store.bytes_used().await.unwrap();
-            let keep = Keep { since_us: 0, bytes_max: Some(used - 200_000) };
+            let keep = RetentionPolicy { since_us: 0, bytes_max: Some(used - 200_000) };
             while store.trim(keep).await.unwrap().more {}
             assert!(store.bytes_used().await.unwrap() <= used - 200_000);
             let left = store.events(None, 10_000).await.unwrap();
@@ -143,7 +150,7 @@ async fn of_invented_lives_only_the_newest_are_kept() {
         for life in 1..=600 {
             store.append(&[batch(&mad, epoch(life), 1, 1)], 1_000 + life as i64).await.unwrap();
         }
-        let keep = Keep { since_us: 0, bytes_max: None };
+        let keep = RetentionPolicy { since_us: 0, bytes_max: None };
         while store.trim(keep).await.unwrap().more {}
         let mut kept = Vec::new();
         for life in 1..=600 {
@@ -162,7 +169,7 @@ async fn of_invented_lives_only_the_newest_are_kept() {
 #[tokio::test]
 async fn rows_do_not_go_for_what_stays_anyway() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&Address::Sqlite(folder.path().join("c.db")), Mode::Serve).await.unwrap();
+    let store = Store::open(&DatabaseAddress::Sqlite(folder.path().join("c.db")), OpenMode::Serve).await.unwrap();
     let pi = who("home", "pi");
     store.append(&[batch(&pi, epoch(1), 1, 500)], 1_000).await.unwrap();
     let before = store.bytes_used().await.unwrap();
@@ -175,10 +182,10 @@ async fn rows_do_not_go_for_what_stays_anyway() {
         provenance: None,
         report: None,
     };
-    store.push(&model, &Target::Agents(vec![pi]), 2_000).await.unwrap();
+    store.push(&model, &RolloutTarget::Agents(vec![pi]), 2_000).await.unwrap();
     assert!(store.bytes_used().await.unwrap() > before + (4 << 20));
     // Three quarters of it are for events and anomalies.
-    let keep = Keep { since_us: 0, bytes_max: Some((before + 100_000) / 3 * 4) };
+    let keep = RetentionPolicy { since_us: 0, bytes_max: Some((before + 100_000) / 3 * 4) };
     while store.trim(keep).await.unwrap().more {}
     assert_eq!(store.events(None, 10_000).await.unwrap().len(), 500);
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use oddline_collector::store::{Address, Mode, Store};
+use oddline_collector::store::{DatabaseAddress, OpenMode, Store};
 
 use crate::{cli::model, program::command};
 
@@ -147,7 +147,7 @@ async fn the_database_is_the_services_whatever_root_asks() {
     let Some(machine) = Machine::new("root::the_database_is_the_services_whatever_root_asks") else { return };
     let database = machine.path("state/collector.db");
     // Somebody else's database in its place, with a journal that would be played back into it.
-    Store::open(&Address::Sqlite(machine.path("root/secret.db")), Mode::Serve).await.unwrap().close().await;
+    Store::open(&DatabaseAddress::Sqlite(machine.path("root/secret.db")), OpenMode::Serve).await.unwrap().close().await;
     symlink(machine.path("root/secret.db"), &database).unwrap();
     let pushed = model(&machine.path("root"), 3);
     for arguments in [&["agents"][..], &["push", pushed.to_str().unwrap(), "--to", "all", "--fleet", "home"]] {
@@ -156,7 +156,7 @@ async fn the_database_is_the_services_whatever_root_asks() {
     }
     fs::remove_file(&database).unwrap();
 
-    Store::open(&Address::Sqlite(database.clone()), Mode::Serve).await.unwrap().close().await;
+    Store::open(&DatabaseAddress::Sqlite(database.clone()), OpenMode::Serve).await.unwrap().close().await;
     machine.give("state/collector.db").unwrap();
     let backup = machine.path("state/backup.db");
     for arguments in [

@@ -1,8 +1,11 @@
 //! What anybody on the network can fill has a share of its own: it lets go of its own oldest and takes nothing from others.
 
 use oddline_collector::{
-    ingest::{self, Incoming},
-    store::{Address, Batch, Body, Heard, Keep, Mode, Outcome, Store, Verdict, Who},
+    ingest::{self, IncomingMessage},
+    store::{
+        AgentKey, AgentReport, AppendOutcome, BatchBody, DatabaseAddress, OpenMode, PersonVerdict, ReceivedBatch,
+        RetentionPolicy, Store,
+    },
 };
 
 use crate::{
@@ -13,18 +16,18 @@ use crate::{
 const HOUR_US: i64 = 3_600_000_000;
 const MIB: u64 = 1 << 20;
 
-async fn trim(store: &Store, keep: Keep) {
+async fn trim(store: &Store, keep: RetentionPolicy) {
     while store.trim(keep).await.unwrap().more {}
 }
 
 async fn sqlite(folder: &std::path::Path) -> Store {
-    Store::open(&Address::Sqlite(folder.join("c.db")), Mode::Serve).await.unwrap()
+    Store::open(&DatabaseAddress::Sqlite(folder.join("c.db")), OpenMode::Serve).await.unwrap()
 }
 
-fn heard(who: &Who, channel: &str, json: &str) -> Heard {
+fn heard(who: &AgentKey, channel: &str, json: &str) -> AgentReport {
     let topic = format!("oddline/v1/{}/{}/{channel}", who.fleet, who.agent);
     match ingest::read(&topic, json.as_bytes(), false).unwrap() {
-        Incoming::Heard(heard) => heard,
+        IncomingMessage::Heard(heard) => heard,
         other => panic!("{other:?}"),
     }
 }
@@ -45,11 +48,11 @@ async fn notes_on_verdicts_push_out_no_event_and_no_anomaly() {
         store.append(&[odd], 2_000).await.unwrap();
     }
     let before = anomalies(&store).await;
-    let keep = Keep { since_us: 0, bytes_max: Some(16 * MIB) };
+    let keep = RetentionPolicy { since_us: 0, bytes_max: Some(16 * MIB) };
     let note = "x".repeat(4_096);
     for at in 0..4_600 {
         let (id, _) = &before[at % 300];
-        assert!(store.judge(id, Verdict::Real, Some(&note), None, 10_000 + at as i64).await.unwrap());
+        assert!(store.judge(id, PersonVerdict::Real, Some(&note), None, 10_000 + at as i64).await.unwrap());
     }
     trim(&store, keep).await;
     assert_eq!(store.events(None, 10_000).await.unwrap().len(), 2_300);
@@ -74,16 +77,16 @@ async fn of_the_verdicts_on_one_anomaly_the_last_are_kept() {
         store.append(&[odd(&pi, epoch(1), 1, episode(1, 1, 2_000_000))], 1_000).await.unwrap();
         let (id, _) = anomalies(&store).await.remove(0);
         for at in 1..=40 {
-            store.judge(&id, Verdict::Unsure, Some(&at.to_string()), None, at).await.unwrap();
+            store.judge(&id, PersonVerdict::Unsure, Some(&at.to_string()), None, at).await.unwrap();
         }
         let notes: Vec<String> = store.verdicts(&id).await.unwrap().into_iter().filter_map(|row| row.note).collect();
         assert_eq!(notes, (25..=40).rev().map(|at| at.to_string()).collect::<Vec<_>>());
     }
 }
 
-fn letter(who: &Who, first: u64, bytes: usize) -> Batch {
-    let body = Body::Unreadable { count: 1, payload: vec![7; bytes], reason: "newer".to_owned() };
-    Batch { who: who.clone(), epoch: epoch(1), first, body }
+fn letter(who: &AgentKey, first: u64, bytes: usize) -> ReceivedBatch {
+    let body = BatchBody::Unreadable { count: 1, payload: vec![7; bytes], reason: "newer".to_owned() };
+    ReceivedBatch { who: who.clone(), epoch: epoch(1), first, body }
 }
 
 #[tokio::test]
@@ -100,7 +103,7 @@ async fn who_fills_dead_letters_or_history_loses_its_own() {
         let json = format!(r#"{{"fleet":"home","agent":"mad","epoch":"1","oldest":1,"sources":["{sources}{at}"]}}"#);
         store.hear(&[heard(&mad, "birth", &json)], 2_000 + at as i64).await.unwrap();
     }
-    trim(&store, Keep { since_us: 0, bytes_max: Some(32 * MIB) }).await;
+    trim(&store, RetentionPolicy { since_us: 0, bytes_max: Some(32 * MIB) }).await;
     assert_eq!(store.events(None, 10_000).await.unwrap().len(), 1_000);
     let letters = store.dead_letters(0, 1_000).await.unwrap();
     assert_eq!(letters.iter().filter(|letter| letter.who == calm).count(), 1, "the calm one's stays");
@@ -120,7 +123,7 @@ async fn invented_agents_end_at_a_ceiling_and_are_forgotten() {
     let calm = who("home", "pi");
     store.append(&[batch(&calm, epoch(1), 1, 10)], 1_000).await.unwrap();
     for thousand in 0..10 {
-        let words: Vec<Heard> =
+        let words: Vec<AgentReport> =
             (0..1_000).map(|n| heard(&who("x", &format!("a-{thousand}-{n}")), "status", up)).collect();
         store.hear(&words, 2_000).await.unwrap();
     }
@@ -131,10 +134,10 @@ async fn invented_agents_end_at_a_ceiling_and_are_forgotten() {
     assert!(done[0].no_room && !done[0].is_new && !done[1].no_room);
     let both = [batch(&newcomer, epoch(7), 1, 5), batch(&calm, epoch(1), 11, 5)];
     let done = store.append(&both, 4_000).await.unwrap().batches;
-    assert_eq!((done[0].outcome, done[1].outcome), (Outcome::NoRoom, Outcome::Stored(5)));
+    assert_eq!((done[0].outcome, done[1].outcome), (AppendOutcome::NoRoom, AppendOutcome::Stored(5)));
     assert_eq!(store.events(None, 100).await.unwrap().len(), 15);
     // Nobody goes who has just spoken.
-    let keep = Keep { since_us: 0, bytes_max: None };
+    let keep = RetentionPolicy { since_us: 0, bytes_max: None };
     trim(&store, keep).await;
     assert_eq!(store.agents().await.unwrap().len(), 10_000);
     // Hours later there is room again, and who delivers or speaks has stayed.
@@ -142,16 +145,16 @@ async fn invented_agents_end_at_a_ceiling_and_are_forgotten() {
     let talkative = who("x", "a-3-14");
     store.hear(&[heard(&talkative, "status", up)], later).await.unwrap();
     trim(&store, keep).await;
-    let left: Vec<Who> = store.agents().await.unwrap().into_iter().map(|agent| agent.who).collect();
+    let left: Vec<AgentKey> = store.agents().await.unwrap().into_iter().map(|agent| agent.who).collect();
     assert_eq!(left.len(), 7_500);
     assert!(left.contains(&calm) && left.contains(&talkative));
     let done = store.append(&[batch(&newcomer, epoch(7), 1, 5)], later + 1).await.unwrap().batches;
-    assert_eq!((done[0].outcome, done[0].acked), (Outcome::Stored(5), 5));
+    assert_eq!((done[0].outcome, done[0].acked), (AppendOutcome::Stored(5), 5));
     // Who has not been heard for as long as rows are kept goes; what was acknowledged is remembered.
-    trim(&store, Keep { since_us: later, bytes_max: None }).await;
-    let left: Vec<Who> = store.agents().await.unwrap().into_iter().map(|agent| agent.who).collect();
+    trim(&store, RetentionPolicy { since_us: later, bytes_max: None }).await;
+    let left: Vec<AgentKey> = store.agents().await.unwrap().into_iter().map(|agent| agent.who).collect();
     assert_eq!(left, [newcomer.clone(), talkative]);
     assert_eq!(store.progress(&calm, epoch(1)).await.unwrap(), 15);
     let done = store.append(&[batch(&calm, epoch(1), 11, 7)], later + 2).await.unwrap().batches;
-    assert_eq!((done[0].outcome, done[0].acked), (Outcome::Stored(2), 17));
+    assert_eq!((done[0].outcome, done[0].acked), (AppendOutcome::Stored(2), 17));
 }

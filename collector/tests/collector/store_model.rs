@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oddline_collector::{
     ingest,
-    store::{Address, Batch, Body, Mode, Outcome, Store, Who},
+    store::{AgentKey, AppendOutcome, BatchBody, DatabaseAddress, OpenMode, ReceivedBatch, Store},
 };
 use oddline_core::id::Epoch;
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -50,54 +50,54 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-type Key = (Who, u64);
+type Key = (AgentKey, u64);
 
 /// What must be stored.
 #[derive(Debug, Default)]
 struct Model {
     acked: BTreeMap<Key, u64>,
-    events: BTreeSet<(Who, u64, u64)>,
-    letters: BTreeSet<(Who, u64, u64)>,
+    events: BTreeSet<(AgentKey, u64, u64)>,
+    letters: BTreeSet<(AgentKey, u64, u64)>,
 }
 
 impl Model {
     /// Applies a batch; the outcome expected.
-    fn apply(&mut self, batch: &Batch) -> (Outcome, u64) {
+    fn apply(&mut self, batch: &ReceivedBatch) -> (AppendOutcome, u64) {
         let key = (batch.who.clone(), batch.epoch.get());
         let acked = self.acked.entry(key).or_default();
         let last = batch.last();
         if last <= *acked {
-            return (Outcome::Repeated, *acked);
+            return (AppendOutcome::Repeated, *acked);
         }
         if batch.first > *acked + 1 {
-            return (Outcome::Gap, *acked);
+            return (AppendOutcome::Gap, *acked);
         }
         let new: Vec<u64> = (batch.first..=last).filter(|sequence| sequence > acked).collect();
         *acked = last;
         let rows = new.iter().map(|sequence| (batch.who.clone(), batch.epoch.get(), *sequence));
         let count = new.len() as u64;
         match batch.body {
-            Body::Entries(_) => {
+            BatchBody::Entries(_) => {
                 self.events.extend(rows);
-                (Outcome::Stored(count), last)
+                (AppendOutcome::Stored(count), last)
             }
-            Body::Unreadable { .. } => {
+            BatchBody::Unreadable { .. } => {
                 self.letters.extend(rows);
-                (Outcome::DeadLetter(count), last)
+                (AppendOutcome::DeadLetter(count), last)
             }
         }
     }
 }
 
 /// The batch that is sent when `acked` is stored.
-fn made(sent: &Sent, acked: u64) -> Batch {
+fn made(sent: &Sent, acked: u64) -> ReceivedBatch {
     let who = who(if sent.agent == 2 { "work" } else { "home" }, ["pi", "web-1", "pi"][usize::from(sent.agent)]);
     let first = acked.saturating_add_signed(sent.from).max(1);
     let mut batch = batch(&who, life(sent.life), first, sent.count);
     if sent.unreadable {
-        let Body::Entries(entries) = &batch.body else { unreachable!() };
+        let BatchBody::Entries(entries) = &batch.body else { unreachable!() };
         let payload = oddline_core::wire::encode_json(batch.epoch, first, entries);
-        batch.body = Body::Unreadable { count: sent.count, payload, reason: "newer\0".to_owned() };
+        batch.body = BatchBody::Unreadable { count: sent.count, payload, reason: "newer\0".to_owned() };
     }
     batch
 }
@@ -106,7 +106,7 @@ fn life(number: u8) -> Epoch {
     epoch(if number == 0 { 1 } else { u64::MAX })
 }
 
-async fn play(address: &Address, mut store: Store, acts: Vec<Act>) {
+async fn play(address: &DatabaseAddress, mut store: Store, acts: Vec<Act>) {
     let mut model = Model::default();
     let mut now_us = 1_000_000;
     for act in acts {
@@ -118,7 +118,7 @@ async fn play(address: &Address, mut store: Store, acts: Vec<Act>) {
                     let batch = made(sent, 0);
                     model.acked.get(&(batch.who, batch.epoch.get())).copied().unwrap_or_default()
                 };
-                let batches: Vec<Batch> = sent.iter().map(|sent| made(sent, acked(sent))).collect();
+                let batches: Vec<ReceivedBatch> = sent.iter().map(|sent| made(sent, acked(sent))).collect();
                 let done = store.append(&batches, now_us).await.unwrap();
                 assert_eq!(done.batches.len(), batches.len());
                 for (batch, done) in batches.iter().zip(done.batches) {
@@ -127,10 +127,10 @@ async fn play(address: &Address, mut store: Store, acts: Vec<Act>) {
             }
             Act::Restart => {
                 store.close().await;
-                store = Store::open(address, Mode::Serve).await.unwrap();
+                store = Store::open(address, OpenMode::Serve).await.unwrap();
             }
             Act::Trim => {
-                let keep = oddline_collector::store::Keep { since_us: now_us, bytes_max: None };
+                let keep = oddline_collector::store::RetentionPolicy { since_us: now_us, bytes_max: None };
                 while store.trim(keep).await.unwrap().more {}
                 model.events.clear();
                 model.letters.clear();
@@ -147,7 +147,7 @@ async fn play(address: &Address, mut store: Store, acts: Vec<Act>) {
 
 async fn check(store: &Store, model: &Model) {
     let rows = store.events(None, 100_000).await.unwrap();
-    let stored: BTreeSet<(Who, u64, u64)> =
+    let stored: BTreeSet<(AgentKey, u64, u64)> =
         rows.iter().map(|row| (row.who.clone(), row.epoch.get(), row.sequence)).collect();
     assert_eq!(stored.len(), rows.len(), "no row twice");
     assert_eq!(stored, model.events);
@@ -158,7 +158,7 @@ async fn check(store: &Store, model: &Model) {
         assert_eq!(store.progress(who, Epoch::new(*epoch).unwrap()).await.unwrap(), *acked);
     }
     let letters = store.dead_letters(i64::MIN, 10_000).await.unwrap();
-    let letters: BTreeSet<(Who, u64, u64)> = letters
+    let letters: BTreeSet<(AgentKey, u64, u64)> = letters
         .iter()
         .flat_map(|letter| (letter.first..=letter.last).map(|at| (letter.who.clone(), letter.epoch.get(), at)))
         .collect();
@@ -176,9 +176,9 @@ fn what_is_stored_equals_the_model() {
     runner
         .run(&cases, |acts| {
             number.set(number.get() + 1);
-            let sqlite = Address::Sqlite(folder.path().join(format!("{}.db", number.get())));
+            let sqlite = DatabaseAddress::Sqlite(folder.path().join(format!("{}.db", number.get())));
             runtime.block_on(async {
-                let store = Store::open(&sqlite, Mode::Serve).await.unwrap();
+                let store = Store::open(&sqlite, OpenMode::Serve).await.unwrap();
                 play(&sqlite, store, acts.clone()).await;
             });
             Ok(())
@@ -193,7 +193,7 @@ fn what_is_stored_equals_the_model() {
         .run(&cases, |acts| {
             let address = postgres("store_model: PostgreSQL").unwrap();
             runtime.block_on(async {
-                let store = Store::open(&address, Mode::Serve).await.unwrap();
+                let store = Store::open(&address, OpenMode::Serve).await.unwrap();
                 play(&address, store, acts.clone()).await;
             });
             Ok(())
@@ -225,17 +225,17 @@ async fn an_episode_is_one_row_with_its_last_word() {
 async fn what_another_collector_has_stored_is_no_gap() {
     let folder = tempfile::tempdir().unwrap();
     for (address, store) in stores("store_model: two stores", folder.path()).await {
-        let other = Store::open(&address, Mode::Serve).await.unwrap();
+        let other = Store::open(&address, OpenMode::Serve).await.unwrap();
         let pi = who("home", "pi");
         store.append(&[batch(&pi, epoch(1), 1, 50)], 1_000).await.unwrap();
         other.append(&[batch(&pi, epoch(1), 51, 50)], 2_000).await.unwrap();
         // Back again, with one that the other has stored, too.
         let batches = [batch(&pi, epoch(1), 41, 10), batch(&pi, epoch(1), 101, 10), batch(&pi, epoch(1), 121, 10)];
         let done = store.append(&batches, 3_000).await.unwrap().batches;
-        let outcomes: Vec<Outcome> = done.iter().map(|done| done.outcome).collect();
-        assert_eq!(outcomes, [Outcome::Repeated, Outcome::Stored(10), Outcome::Gap], "{address}");
+        let outcomes: Vec<AppendOutcome> = done.iter().map(|done| done.outcome).collect();
+        assert_eq!(outcomes, [AppendOutcome::Repeated, AppendOutcome::Stored(10), AppendOutcome::Gap], "{address}");
         assert_eq!((done[1].acked, done[2].acked), (110, 110));
         let done = other.append(&[batch(&pi, epoch(1), 95, 20)], 4_000).await.unwrap().batches;
-        assert_eq!((done[0].outcome, done[0].acked), (Outcome::Stored(4), 114));
+        assert_eq!((done[0].outcome, done[0].acked), (AppendOutcome::Stored(4), 114));
     }
 }

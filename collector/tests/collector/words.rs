@@ -1,21 +1,21 @@
 //! What agents say of themselves, what is pushed to them and what they answer, on both databases.
 
 use oddline_collector::{
-    ingest::{self, Incoming},
-    store::{Heard, Mode, ModelFile, Outcome, SEQUENCE_MAX, Said, Store, Target},
+    ingest::{self, IncomingMessage},
+    store::{AgentReport, AppendOutcome, ModelFile, OpenMode, ReportBody, RolloutTarget, SEQUENCE_MAX, Store},
 };
 use oddline_core::wire::{ModelId, ModelState, Refused};
 
 use crate::entries::{batch, epoch, stores, who};
 
-fn heard(topic: &str, json: &str, retained: bool) -> Heard {
+fn heard(topic: &str, json: &str, retained: bool) -> AgentReport {
     match ingest::read(topic, json.as_bytes(), retained).unwrap() {
-        Incoming::Heard(heard) => heard,
+        IncomingMessage::Heard(heard) => heard,
         other => panic!("{other:?}"),
     }
 }
 
-fn birth(oldest: u64) -> Heard {
+fn birth(oldest: u64) -> AgentReport {
     let json = format!(r#"{{"fleet":"home","agent":"pi","version":"0.1.0","epoch":"1","oldest":{oldest},"more":[1]}}"#);
     heard("oddline/v1/home/pi/birth", &json, true)
 }
@@ -64,7 +64,7 @@ async fn two_agents_under_one_name_are_noticed_and_one_that_starts_anew_is_not()
             heard("oddline/v1/home/pi/birth", &json, false)
         };
         let contested = async |births: &[(u64, &str)], at_us: i64| {
-            let words: Vec<Heard> = births.iter().map(|(epoch, boot)| life(*epoch, boot)).collect();
+            let words: Vec<AgentReport> = births.iter().map(|(epoch, boot)| life(*epoch, boot)).collect();
             store.hear(&words, at_us).await.unwrap().iter().map(|done| done.is_contested).collect::<Vec<_>>()
         };
         // Reconnects, a reboot, a new state file: each follows the one before.
@@ -110,11 +110,11 @@ async fn a_gap_waits_until_a_birth_says_that_it_never_comes() {
         store.append(&[batch(&pi, epoch(1), 1, 10)], 1_000).await.unwrap();
         let beyond = batch(&pi, epoch(1), 51, 10);
         let done = store.append(std::slice::from_ref(&beyond), 2_000).await.unwrap();
-        assert_eq!((done.batches[0].outcome, done.batches[0].acked), (Outcome::Gap, 10));
+        assert_eq!((done.batches[0].outcome, done.batches[0].acked), (AppendOutcome::Gap, 10));
         let done = store.hear(&[birth(51)], 3_000).await.unwrap();
         assert_eq!((done[0].missing, done[0].acked), (40, Some((epoch(1), 50))));
         let done = store.append(&[beyond], 4_000).await.unwrap();
-        assert_eq!((done.batches[0].outcome, done.batches[0].acked), (Outcome::Stored(10), 60));
+        assert_eq!((done.batches[0].outcome, done.batches[0].acked), (AppendOutcome::Stored(10), 60));
         // Said again it changes nothing; an older word neither.
         for oldest in [51, 1] {
             assert_eq!(store.hear(&[birth(oldest)], 5_000).await.unwrap()[0].missing, 0);
@@ -161,7 +161,7 @@ async fn wishes_follow_pushes_and_answers_are_kept() {
         let (pi, web) = (who("home", "pi"), who("home", "web-1"));
         store.hear(&[birth(1)], 1_000).await.unwrap();
         let changes = store.changes().await.unwrap();
-        store.push(&model(5), &Target::Everyone(vec![pi.fleet.clone()]), 2_000).await.unwrap();
+        store.push(&model(5), &RolloutTarget::Everyone(vec![pi.fleet.clone()]), 2_000).await.unwrap();
         assert_eq!(store.changes().await.unwrap(), changes + 1);
         // Who comes later follows.
         store.append(&[batch(&web, epoch(9), 1, 1)], 3_000).await.unwrap();
@@ -171,11 +171,11 @@ async fn wishes_follow_pushes_and_answers_are_kept() {
         };
         assert_eq!(wishes().await, [("pi".to_owned(), 5), ("web-1".to_owned(), 5)]);
         // One agent goes ahead; then everyone again.
-        store.push(&model(6), &Target::Agents(vec![web.clone()]), 4_000).await.unwrap();
+        store.push(&model(6), &RolloutTarget::Agents(vec![web.clone()]), 4_000).await.unwrap();
         assert_eq!(wishes().await, [("pi".to_owned(), 5), ("web-1".to_owned(), 6)]);
         let id = ModelId { sha256: model(6).sha256.parse().unwrap(), version: 6 };
-        let said = |state: ModelState| Said::Model(state.clone(), String::from_utf8(state.to_json()).unwrap());
-        let answer = |state: ModelState| Heard { who: web.clone(), said: said(state), retained: false };
+        let said = |state: ModelState| ReportBody::Model(state.clone(), String::from_utf8(state.to_json()).unwrap());
+        let answer = |state: ModelState| AgentReport { who: web.clone(), said: said(state), retained: false };
         let state = async || {
             let rollout = store.rollouts(1).await.unwrap().remove(0);
             let web = rollout.agents.into_iter().find(|agent| agent.agent == "web-1").unwrap();
@@ -184,12 +184,13 @@ async fn wishes_follow_pushes_and_answers_are_kept() {
         assert_eq!(state().await.0, "waiting");
         store.hear(&[answer(ModelState { fetching: Some(id), ..ModelState::default() })], 5_000).await.unwrap();
         assert_eq!(state().await.0, "fetching");
-        let refused = Some(Refused { model: id, reason: oddline_core::event::Text::cut("the model is not signed") });
+        let refused =
+            Some(Refused { model: id, reason: oddline_core::event::BoundedText::cut("the model is not signed") });
         store.hear(&[answer(ModelState { refused, ..ModelState::default() })], 6_000).await.unwrap();
         assert_eq!(state().await, ("refused".to_owned(), Some("the model is not signed".to_owned())));
         store.hear(&[answer(ModelState { current: Some(id), ..ModelState::default() })], 7_000).await.unwrap();
         assert_eq!(state().await, ("taken".to_owned(), None));
-        store.push(&model(7), &Target::Everyone(vec![pi.fleet.clone()]), 8_000).await.unwrap();
+        store.push(&model(7), &RolloutTarget::Everyone(vec![pi.fleet.clone()]), 8_000).await.unwrap();
         assert_eq!(wishes().await, [("pi".to_owned(), 7), ("web-1".to_owned(), 7)]);
         assert_eq!(store.model_bytes(&model(7).sha256).await.unwrap().unwrap().0, [0, 255, 0]);
         assert_eq!(store.models(10).await.unwrap().len(), 3);
@@ -203,7 +204,7 @@ async fn another_signature_is_another_wish() {
         store.hear(&[birth(1)], 1_000).await.unwrap();
         for signature in ["untrusted comment: wrong\n", "untrusted comment: right\n"] {
             let model = ModelFile { signature: signature.to_owned(), ..model(5) };
-            store.push(&model, &Target::Agents(vec![who("home", "pi")]), 2_000).await.unwrap();
+            store.push(&model, &RolloutTarget::Agents(vec![who("home", "pi")]), 2_000).await.unwrap();
             let wishes = store.wishes().await.unwrap();
             assert_eq!(wishes.iter().map(|wish| wish.signature.as_str()).collect::<Vec<_>>(), [signature]);
         }
@@ -214,10 +215,10 @@ async fn another_signature_is_another_wish() {
 async fn an_agent_met_during_a_push_gets_the_model() {
     let folder = tempfile::tempdir().unwrap();
     for (address, store) in stores("words: joining", folder.path()).await {
-        let other = Store::open(&address, Mode::Use).await.unwrap();
+        let other = Store::open(&address, OpenMode::Use).await.unwrap();
         for number in 1..=40 {
             let (newcomer, model) = (who("home", &format!("web-{number}")), model(number));
-            let everyone = Target::Everyone(vec![newcomer.fleet.clone()]);
+            let everyone = RolloutTarget::Everyone(vec![newcomer.fleet.clone()]);
             let batch = [batch(&newcomer, epoch(1), 1, 1)];
             let (pushed, met) = tokio::join!(other.push(&model, &everyone, 2_000), store.append(&batch, 2_000));
             assert!(pushed.is_ok() && met.is_ok(), "{pushed:?} {met:?}");

@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Text of at most `MAX` bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Text<const MAX: usize>(String);
+pub struct BoundedText<const MAX: usize>(String);
 
-impl<const MAX: usize> Text<MAX> {
+impl<const MAX: usize> BoundedText<MAX> {
     /// As much of `text` as fits, cut on a character boundary.
     #[must_use]
     pub fn cut(text: &str) -> Self {
@@ -17,7 +17,7 @@ impl<const MAX: usize> Text<MAX> {
     }
 }
 
-impl<const MAX: usize> Deref for Text<MAX> {
+impl<const MAX: usize> Deref for BoundedText<MAX> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -25,25 +25,25 @@ impl<const MAX: usize> Deref for Text<MAX> {
     }
 }
 
-impl<const MAX: usize> fmt::Display for Text<MAX> {
+impl<const MAX: usize> fmt::Display for BoundedText<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl<const MAX: usize> fmt::Debug for Text<MAX> {
+impl<const MAX: usize> fmt::Debug for BoundedText<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl<const MAX: usize> Serialize for Text<MAX> {
+impl<const MAX: usize> Serialize for BoundedText<MAX> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
 }
 
-impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
+impl<'de, const MAX: usize> Deserialize<'de> for BoundedText<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.len() > MAX {
@@ -173,10 +173,10 @@ mod tests {
 
     #[test]
     fn texts_are_cut_when_made_and_refused_when_read() {
-        assert_eq!(&*Text::<4>::cut("abé€"), "abé");
-        assert_eq!(&*Text::<3>::cut("ab€"), "ab");
-        assert!(serde_json::from_str::<Text<3>>("\"abcd\"").is_err());
-        assert!(postcard::from_bytes::<Text<3>>(b"\x04abcd").is_err());
+        assert_eq!(&*BoundedText::<4>::cut("abé€"), "abé");
+        assert_eq!(&*BoundedText::<3>::cut("ab€"), "ab");
+        assert!(serde_json::from_str::<BoundedText<3>>("\"abcd\"").is_err());
+        assert!(postcard::from_bytes::<BoundedText<3>>(b"\x04abcd").is_err());
     }
 
     #[test]

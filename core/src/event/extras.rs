@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::Value;
 
-use super::{List, Text};
+use super::{BoundedText, List};
 
 /// Extras of one event.
 pub const EXTRAS_MAX: usize = 16;
@@ -23,8 +23,8 @@ pub const EXTRAS_BYTES_MAX: usize = 1_536;
 /// Bytes of the two lengths before a name and a value.
 const LENGTHS: usize = 3;
 
-type ExtraName = Text<EXTRA_NAME_BYTES_MAX>;
-type Pairs = List<(ExtraName, Text<EXTRAS_BYTES_MAX>), EXTRAS_MAX>;
+type ExtraName = BoundedText<EXTRA_NAME_BYTES_MAX>;
+type Pairs = List<(ExtraName, BoundedText<EXTRAS_BYTES_MAX>), EXTRAS_MAX>;
 
 /// Names with JSON values, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -4,11 +4,11 @@ use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::score::Cause;
+use crate::score::ScoreCause;
 
 /// What opened an episode. Append-only: a number once given keeps its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum EpisodeKind {
     /// The score of its features.
     Score,
     /// A value outside the range seen.
@@ -26,17 +26,17 @@ pub enum Kind {
 }
 
 /// By number, with the names in JSON.
-const KNOWN: [(Kind, &str); 6] = [
-    (Kind::Score, "score"),
-    (Kind::Range, "range"),
-    (Kind::Silence, "silence"),
-    (Kind::Rate, "rate"),
-    (Kind::Novelty, "novelty"),
-    (Kind::NotFinite, "not_finite"),
+const KNOWN: [(EpisodeKind, &str); 6] = [
+    (EpisodeKind::Score, "score"),
+    (EpisodeKind::Range, "range"),
+    (EpisodeKind::Silence, "silence"),
+    (EpisodeKind::Rate, "rate"),
+    (EpisodeKind::Novelty, "novelty"),
+    (EpisodeKind::NotFinite, "not_finite"),
 ];
 const OTHER: &str = "other-";
 
-impl Kind {
+impl EpisodeKind {
     fn of_number(number: u32) -> Self {
         let at = usize::try_from(number).unwrap_or(usize::MAX);
         KNOWN.get(at).map_or(Self::Other(number), |(kind, _)| *kind)
@@ -48,7 +48,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for EpisodeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, KNOWN.iter().find(|(kind, _)| kind == self)) {
             (Self::Other(number), _) => write!(f, "{OTHER}{number}"),
@@ -58,17 +58,17 @@ impl fmt::Display for Kind {
     }
 }
 
-impl From<Cause> for Kind {
-    fn from(cause: Cause) -> Self {
+impl From<ScoreCause> for EpisodeKind {
+    fn from(cause: ScoreCause) -> Self {
         match cause {
-            Cause::Unexpected(_) | Cause::Extreme(_) => Self::Score,
-            Cause::Range => Self::Range,
-            Cause::NotFinite => Self::NotFinite,
+            ScoreCause::Unexpected(_) | ScoreCause::Extreme(_) => Self::Score,
+            ScoreCause::Range => Self::Range,
+            ScoreCause::NotFinite => Self::NotFinite,
         }
     }
 }
 
-impl Serialize for Kind {
+impl Serialize for EpisodeKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             return serializer.collect_str(self);
@@ -82,7 +82,7 @@ impl Serialize for Kind {
     }
 }
 
-impl<'de> Deserialize<'de> for Kind {
+impl<'de> Deserialize<'de> for EpisodeKind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             let name = String::deserialize(deserializer)?;
@@ -98,23 +98,30 @@ mod tests {
 
     #[test]
     fn numbers_and_names_stay_what_they_are() {
-        let kinds = [Kind::Score, Kind::Range, Kind::Silence, Kind::Rate, Kind::Novelty, Kind::NotFinite];
+        let kinds = [
+            EpisodeKind::Score,
+            EpisodeKind::Range,
+            EpisodeKind::Silence,
+            EpisodeKind::Rate,
+            EpisodeKind::Novelty,
+            EpisodeKind::NotFinite,
+        ];
         let names = ["score", "range", "silence", "rate", "novelty", "not_finite"];
         for ((number, kind), name) in (0..).zip(kinds).zip(names) {
             assert_eq!(postcard::to_stdvec(&kind).unwrap(), [number]);
             assert_eq!(serde_json::to_value(kind).unwrap(), name);
-            assert_eq!(serde_json::from_value::<Kind>(name.into()).unwrap(), kind);
+            assert_eq!(serde_json::from_value::<EpisodeKind>(name.into()).unwrap(), kind);
         }
     }
 
     #[test]
     fn a_newer_kind_keeps_its_number() {
-        let newer: Kind = postcard::from_bytes(&[9]).unwrap();
-        assert_eq!((newer, newer.to_string().as_str()), (Kind::Other(9), "other-9"));
+        let newer: EpisodeKind = postcard::from_bytes(&[9]).unwrap();
+        assert_eq!((newer, newer.to_string().as_str()), (EpisodeKind::Other(9), "other-9"));
         assert_eq!(postcard::to_stdvec(&newer).unwrap(), [9]);
         let text = serde_json::to_string(&newer).unwrap();
-        assert_eq!(serde_json::from_str::<Kind>(&text).unwrap(), newer);
-        assert_eq!(serde_json::from_str::<Kind>("\"other-2\"").unwrap(), Kind::Silence);
-        assert!(serde_json::from_str::<Kind>("\"window\"").is_err());
+        assert_eq!(serde_json::from_str::<EpisodeKind>(&text).unwrap(), newer);
+        assert_eq!(serde_json::from_str::<EpisodeKind>("\"other-2\"").unwrap(), EpisodeKind::Silence);
+        assert!(serde_json::from_str::<EpisodeKind>("\"window\"").is_err());
     }
 }

@@ -20,10 +20,10 @@ pub mod words;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    bounded::{Finite, List, Text},
+    bounded::{BoundedText, Finite, List},
     extras::{EXTRA_NAME_BYTES_MAX, EXTRAS_BYTES_MAX, EXTRAS_MAX, Extras, ExtrasError},
-    kind::Kind,
-    stamp::Stamp,
+    kind::EpisodeKind,
+    stamp::ClockStamp,
 };
 use crate::{limits::NAME_BYTES_MAX, time::EventTime, verdict};
 
@@ -67,11 +67,11 @@ const _: () = assert!(
 );
 
 /// Name of a source: a path, `journal` or `stdin`.
-pub type SourceName = Text<SOURCE_BYTES_MAX>;
+pub type SourceName = BoundedText<SOURCE_BYTES_MAX>;
 /// Name of a server or component.
-pub type Name = Text<NAME_BYTES_MAX>;
+pub type Name = BoundedText<NAME_BYTES_MAX>;
 /// One redacted line.
-pub type Sample = Text<SAMPLE_BYTES_MAX>;
+pub type Sample = BoundedText<SAMPLE_BYTES_MAX>;
 
 /// Episodes that no judged record opens (a silence, a rate, a novelty) are numbered from here, so that their numbers
 /// are no record's. Below 2^53: JSON's readers take numbers for doubles.
@@ -81,14 +81,14 @@ pub const NUMBERS_BY_CLOCK: u64 = NUMBERS_APART + (1 << 51);
 
 /// One entry of the spool: an event and the circumstances it was made in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct SpoolEntry {
     /// What happened. First, so that a reader meets an unknown variant before anything else.
     pub event: Event,
     /// When and where it was written down; no part of what replay must give again.
-    pub stamp: Stamp,
+    pub stamp: ClockStamp,
 }
 
-impl Entry {
+impl SpoolEntry {
     /// What must be equal between a live agent and a replay of its log: the event without its circumstances. `None` for
     /// what only a live agent meets (a gap, a failed source, whatever the wall clock closed).
     #[must_use]
@@ -168,7 +168,7 @@ pub struct Episode {
     /// The component.
     pub component: Name,
     /// What opened it.
-    pub kind: Kind,
+    pub kind: EpisodeKind,
     /// Its first odd record.
     #[serde(with = "instant")]
     pub first: EventTime,
@@ -182,9 +182,9 @@ pub struct Episode {
     /// The score at and above which a record was odd.
     pub threshold: Finite<f32>,
     /// The main reason in a few words.
-    pub main_reason: Text<REASON_BYTES_MAX>,
+    pub main_reason: BoundedText<REASON_BYTES_MAX>,
     /// What made the score of the record with the largest, strongest first.
-    pub reasons: List<Reason, REASONS_MAX>,
+    pub reasons: List<EpisodeReason, REASONS_MAX>,
     /// The value of that record.
     pub value: Finite<f64>,
     /// The value expected there, when one was.
@@ -204,9 +204,9 @@ pub struct Episode {
 
 /// One feature's part in a score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reason {
+pub struct EpisodeReason {
     /// The feature, or `range`.
-    pub feature: Text<FEATURE_BYTES_MAX>,
+    pub feature: BoundedText<FEATURE_BYTES_MAX>,
     /// What it was.
     pub observed: Finite<f64>,
     /// What was expected of it, when something was.
@@ -215,10 +215,10 @@ pub struct Reason {
     pub share: Finite<f32>,
 }
 
-impl From<&verdict::Reason> for Reason {
-    fn from(reason: &verdict::Reason) -> Self {
+impl From<&verdict::VerdictReason> for EpisodeReason {
+    fn from(reason: &verdict::VerdictReason) -> Self {
         Self {
-            feature: Text::cut(reason.feature),
+            feature: BoundedText::cut(reason.feature),
             observed: Finite::<f64>::nearest(reason.observed),
             expected: Finite::<f64>::new(reason.expected),
             share: Finite::<f32>::nearest(reason.share),
@@ -239,7 +239,7 @@ pub struct Gap {
     #[serde(with = "instant::option")]
     pub after: Option<EventTime>,
     /// What happened to the input.
-    pub cause: Text<FAULT_BYTES_MAX>,
+    pub cause: BoundedText<FAULT_BYTES_MAX>,
     /// What else it says.
     #[serde(default)]
     pub extras: Extras,
@@ -275,7 +275,7 @@ pub struct SourceFault {
     /// Which one.
     pub source: SourceName,
     /// What was wrong.
-    pub cause: Text<FAULT_BYTES_MAX>,
+    pub cause: BoundedText<FAULT_BYTES_MAX>,
     /// What else it says.
     #[serde(default)]
     pub extras: Extras,

@@ -8,7 +8,7 @@ use crate::{id::BootId, time::EventTime};
 /// Clocks of the host when the event entered the spool. Two events of one boot are ordered by `monotonic_us` even when
 /// the wall clock jumped between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct ClockStamp {
     /// The boot.
     pub boot: BootId,
     /// Microseconds since that boot.

@@ -6,8 +6,8 @@ use super::*;
 use crate::id::BootId;
 
 /// Any text, often too long.
-fn text<const MAX: usize>() -> impl Strategy<Value = Text<MAX>> {
-    prop_oneof![4 => "\\PC{0,20}", 1 => "\\PC{0,90}"].prop_map(|t| Text::cut(&t))
+fn text<const MAX: usize>() -> impl Strategy<Value = BoundedText<MAX>> {
+    prop_oneof![4 => "\\PC{0,20}", 1 => "\\PC{0,90}"].prop_map(|t| BoundedText::cut(&t))
 }
 
 fn instant() -> impl Strategy<Value = EventTime> {
@@ -26,20 +26,20 @@ fn double() -> impl Strategy<Value = Finite<f64>> {
     any::<f64>().prop_map(Finite::<f64>::nearest)
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
+fn kind() -> impl Strategy<Value = EpisodeKind> {
     prop_oneof![
-        Just(Kind::Score),
-        Just(Kind::Range),
-        Just(Kind::Silence),
-        Just(Kind::Rate),
-        Just(Kind::Novelty),
-        Just(Kind::NotFinite),
-        (6..u32::MAX).prop_map(Kind::Other)
+        Just(EpisodeKind::Score),
+        Just(EpisodeKind::Range),
+        Just(EpisodeKind::Silence),
+        Just(EpisodeKind::Rate),
+        Just(EpisodeKind::Novelty),
+        Just(EpisodeKind::NotFinite),
+        (6..u32::MAX).prop_map(EpisodeKind::Other)
     ]
 }
 
-fn reason() -> impl Strategy<Value = Reason> {
-    (text(), double(), option::of(double()), single()).prop_map(|(feature, observed, expected, share)| Reason {
+fn reason() -> impl Strategy<Value = EpisodeReason> {
+    (text(), double(), option::of(double()), single()).prop_map(|(feature, observed, expected, share)| EpisodeReason {
         feature,
         observed,
         expected,
@@ -134,10 +134,10 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 /// Any entry.
-pub(crate) fn entry() -> impl Strategy<Value = Entry> {
-    (event(), any::<[u8; 16]>(), any::<u64>(), instant()).prop_map(|(event, boot, monotonic_us, wall)| Entry {
+pub(crate) fn entry() -> impl Strategy<Value = SpoolEntry> {
+    (event(), any::<[u8; 16]>(), any::<u64>(), instant()).prop_map(|(event, boot, monotonic_us, wall)| SpoolEntry {
         event,
-        stamp: Stamp { boot: BootId(boot), monotonic_us, wall },
+        stamp: ClockStamp { boot: BootId(boot), monotonic_us, wall },
     })
 }
 
@@ -155,29 +155,29 @@ fn largest_extras() -> Extras {
 
 fn largest_episode() -> Episode {
     let instant = EventTime::from_micros(i64::MIN);
-    let reason = Reason {
-        feature: Text::cut(&"f".repeat(FEATURE_BYTES_MAX)),
+    let reason = EpisodeReason {
+        feature: BoundedText::cut(&"f".repeat(FEATURE_BYTES_MAX)),
         observed: Finite::<f64>::nearest(f64::MAX),
         expected: Finite::<f64>::new(f64::MAX),
         share: Finite::<f32>::nearest(f32::MAX),
     };
     Episode {
-        source: Text::cut(&"s".repeat(SOURCE_BYTES_MAX)),
+        source: BoundedText::cut(&"s".repeat(SOURCE_BYTES_MAX)),
         number: u64::MAX,
-        server: Text::cut(&"n".repeat(NAME_BYTES_MAX)),
-        component: Text::cut(&"n".repeat(NAME_BYTES_MAX)),
-        kind: Kind::NotFinite,
+        server: BoundedText::cut(&"n".repeat(NAME_BYTES_MAX)),
+        component: BoundedText::cut(&"n".repeat(NAME_BYTES_MAX)),
+        kind: EpisodeKind::NotFinite,
         first: instant,
         last: instant,
         records: u64::MAX,
         peak: Finite::<f32>::nearest(f32::MAX),
         threshold: Finite::<f32>::nearest(f32::MAX),
-        main_reason: Text::cut(&"r".repeat(REASON_BYTES_MAX)),
+        main_reason: BoundedText::cut(&"r".repeat(REASON_BYTES_MAX)),
         reasons: core::iter::repeat_n(reason, REASONS_MAX).collect(),
         value: Finite::<f64>::nearest(f64::MAX),
         expected: Finite::<f64>::new(f64::MAX),
         learning: true,
-        samples: core::iter::repeat_n(Text::cut(&"x".repeat(SAMPLE_BYTES_MAX)), SAMPLES_MAX).collect(),
+        samples: core::iter::repeat_n(BoundedText::cut(&"x".repeat(SAMPLE_BYTES_MAX)), SAMPLES_MAX).collect(),
         model: u64::MAX,
         by_clock: true,
         extras: largest_extras(),
@@ -186,13 +186,13 @@ fn largest_episode() -> Episode {
 
 #[test]
 fn the_largest_entries_fit() {
-    let stamp = Stamp { boot: BootId([255; 16]), monotonic_us: u64::MAX, wall: EventTime::from_micros(i64::MIN) };
-    let size = |event| postcard::to_stdvec(&Entry { event, stamp }).unwrap().len();
+    let stamp = ClockStamp { boot: BootId([255; 16]), monotonic_us: u64::MAX, wall: EventTime::from_micros(i64::MIN) };
+    let size = |event| postcard::to_stdvec(&SpoolEntry { event, stamp }).unwrap().len();
     let episode = size(Event::EpisodeEnded(Box::new(largest_episode())));
     assert!(episode > EPISODE_BYTES - 128 && episode <= EPISODE_BYTES, "{episode} of {EPISODE_BYTES}");
-    let name: Name = Text::cut(&"n".repeat(NAME_BYTES_MAX));
+    let name: Name = BoundedText::cut(&"n".repeat(NAME_BYTES_MAX));
     let flood = size(Event::FloodSummary(FloodSummary {
-        source: Text::cut(&"s".repeat(SOURCE_BYTES_MAX)),
+        source: BoundedText::cut(&"s".repeat(SOURCE_BYTES_MAX)),
         from: stamp.wall,
         to: stamp.wall,
         suppressed: u64::MAX,
@@ -208,7 +208,7 @@ fn the_largest_entries_fit() {
 fn the_names_of_events_are_those_that_serde_writes() {
     let names = Event::names();
     assert_eq!(names.len(), 10, "{names:?}");
-    let swap = ModelSwap { source: Text::default(), position: 0, from: None, to: 1, extras: Extras::default() };
+    let swap = ModelSwap { source: BoundedText::default(), position: 0, from: None, to: 1, extras: Extras::default() };
     let event = Event::ModelSwap(swap);
     let number = usize::from(postcard::to_stdvec(&event).unwrap()[0]);
     let json = serde_json::to_value(&event).unwrap();
@@ -220,8 +220,8 @@ fn json_reads_well() {
     let mut episode = largest_episode();
     episode.first = EventTime::parse("2026-01-05T00:00:00Z").unwrap();
     episode.peak = Finite::<f32>::nearest(3.7);
-    let stamp = Stamp { boot: BootId([0; 16]), monotonic_us: 5, wall: episode.first };
-    let entry = Entry { event: Event::EpisodeOpened(Box::new(episode)), stamp };
+    let stamp = ClockStamp { boot: BootId([0; 16]), monotonic_us: 5, wall: episode.first };
+    let entry = SpoolEntry { event: Event::EpisodeOpened(Box::new(episode)), stamp };
     let json: serde_json::Value = serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap();
     let opened = &json["event"]["episode_opened"];
     assert_eq!(opened["first"], "2026-01-05T00:00:00Z");
@@ -232,16 +232,16 @@ fn json_reads_well() {
 
 #[test]
 fn identity_is_the_event_alone_and_only_of_what_a_replay_meets() {
-    let stamp = |us| Stamp { boot: BootId([us as u8; 16]), monotonic_us: us, wall: EventTime::from_micros(0) };
+    let stamp = |us| ClockStamp { boot: BootId([us as u8; 16]), monotonic_us: us, wall: EventTime::from_micros(0) };
     let mut episode = largest_episode();
     let entry =
-        |episode: &Episode, us| Entry { event: Event::EpisodeOpened(Box::new(episode.clone())), stamp: stamp(us) };
+        |episode: &Episode, us| SpoolEntry { event: Event::EpisodeOpened(Box::new(episode.clone())), stamp: stamp(us) };
     assert_eq!(entry(&episode, 1).identity(), None);
     episode.by_clock = false;
     assert_ne!(entry(&episode, 1), entry(&episode, 2));
     assert_eq!(entry(&episode, 1).identity(), entry(&episode, 2).identity());
-    let fault = SourceFault { source: Text::cut("a"), cause: Text::cut("b"), extras: Extras::default() };
-    assert_eq!(Entry { event: Event::SourceFailed(fault), stamp: stamp(1) }.identity(), None);
+    let fault = SourceFault { source: BoundedText::cut("a"), cause: BoundedText::cut("b"), extras: Extras::default() };
+    assert_eq!(SpoolEntry { event: Event::SourceFailed(fault), stamp: stamp(1) }.identity(), None);
 }
 
 proptest! {
@@ -249,8 +249,8 @@ proptest! {
     fn postcard_and_json_give_back_what_they_got(entry in entry()) {
         let bytes = postcard::to_stdvec(&entry).unwrap();
         prop_assert!(bytes.len() <= ENTRY_BYTES_MAX);
-        prop_assert_eq!(&postcard::from_bytes::<Entry>(&bytes).unwrap(), &entry);
+        prop_assert_eq!(&postcard::from_bytes::<SpoolEntry>(&bytes).unwrap(), &entry);
         let json = serde_json::to_string(&entry).unwrap();
-        prop_assert_eq!(&serde_json::from_str::<Entry>(&json).unwrap(), &entry);
+        prop_assert_eq!(&serde_json::from_str::<SpoolEntry>(&json).unwrap(), &entry);
     }
 }

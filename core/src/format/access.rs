@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::{
     Context,
     csv::number,
-    logfmt::{Pairs, unquoted},
+    logfmt::{LogfmtPairs, unquoted},
     timestamp,
 };
 use crate::record::{Fault, Level, Numbers, Record};
@@ -77,7 +77,7 @@ fn tail<'a>(mut rest: &'a str, numbers: &mut Numbers<'a>) {
         if word.is_empty() {
             return;
         }
-        let mut pairs = Pairs { rest };
+        let mut pairs = LogfmtPairs { rest };
         match pairs.next() {
             Some((key, Some(value))) => {
                 if let Ok(value) = number(&value) {

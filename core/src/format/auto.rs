@@ -12,7 +12,7 @@ const LINES_MAX: u16 = 256;
 
 /// The formats that a line can show by itself; a table shows itself by its header only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Kind {
+pub(crate) enum DetectedFormat {
     Csv,
     Journal,
     Jsonl,
@@ -23,7 +23,14 @@ pub(crate) enum Kind {
 }
 
 /// In this order a tie is decided: the stricter shape first.
-const CANDIDATES: [Kind; 6] = [Kind::Journal, Kind::Jsonl, Kind::Access, Kind::Syslog, Kind::Logfmt, Kind::Plain];
+const CANDIDATES: [DetectedFormat; 6] = [
+    DetectedFormat::Journal,
+    DetectedFormat::Jsonl,
+    DetectedFormat::Access,
+    DetectedFormat::Syslog,
+    DetectedFormat::Logfmt,
+    DetectedFormat::Plain,
+];
 
 /// The votes so far, by [`CANDIDATES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -34,7 +41,7 @@ pub(crate) struct Votes {
 
 impl Votes {
     /// Counts a line that is not empty; the decision once enough have voted.
-    pub(crate) fn count(&mut self, text: &str, context: &Context) -> Option<Kind> {
+    pub(crate) fn count(&mut self, text: &str, context: &Context) -> Option<DetectedFormat> {
         if let Some(kind) = shown(text, context) {
             let at = CANDIDATES.iter().position(|c| *c == kind).unwrap_or(CANDIDATES.len() - 1);
             self.counts[at] += 1;
@@ -44,37 +51,41 @@ impl Votes {
         (votes >= VOTES_MAX || self.lines >= LINES_MAX).then(|| self.leader())
     }
 
-    fn leader(&self) -> Kind {
+    fn leader(&self) -> DetectedFormat {
         let most = self.counts.iter().max().copied().unwrap_or(0);
         if most == 0 {
-            return Kind::Plain;
+            return DetectedFormat::Plain;
         }
-        CANDIDATES.into_iter().zip(self.counts).find(|(_, n)| *n == most).map_or(Kind::Plain, |(kind, _)| kind)
+        CANDIDATES
+            .into_iter()
+            .zip(self.counts)
+            .find(|(_, n)| *n == most)
+            .map_or(DetectedFormat::Plain, |(kind, _)| kind)
     }
 }
 
 /// The format that a line shows; `None` for a text without a time, which may continue a line of any format.
-pub(crate) fn shown(text: &str, context: &Context) -> Option<Kind> {
+pub(crate) fn shown(text: &str, context: &Context) -> Option<DetectedFormat> {
     let line = text.trim();
     if line.starts_with('{') && line.ends_with('}') {
         let is_entry = line.contains("\"__REALTIME_TIMESTAMP\"");
-        return Some(if is_entry { Kind::Journal } else { Kind::Jsonl });
+        return Some(if is_entry { DetectedFormat::Journal } else { DetectedFormat::Jsonl });
     }
     if access::parse(text, context).is_some() {
-        return Some(Kind::Access);
+        return Some(DetectedFormat::Access);
     }
     if is_logfmt(line) {
-        return Some(Kind::Logfmt);
+        return Some(DetectedFormat::Logfmt);
     }
     if syslog::is_likely(text, context) {
-        return Some(Kind::Syslog);
+        return Some(DetectedFormat::Syslog);
     }
-    plain::has_time(text, context).then_some(Kind::Plain)
+    plain::has_time(text, context).then_some(DetectedFormat::Plain)
 }
 
 /// At least two pairs, the first word among them, and few words alone.
 fn is_logfmt(line: &str) -> bool {
-    let mut words = logfmt::Pairs { rest: line };
+    let mut words = logfmt::LogfmtPairs { rest: line };
     if words.next().is_none_or(|(_, value)| value.is_none()) {
         return false;
     }

@@ -140,10 +140,10 @@ fn truth(text: &str) -> Result<Option<bool>, Fault> {
     }
 }
 
-type Fields<'a> = heapless::Vec<Cow<'a, str>, COLUMNS_MAX>;
+type CsvFields<'a> = heapless::Vec<Cow<'a, str>, COLUMNS_MAX>;
 
-fn split(line: &str) -> Fields<'_> {
-    let mut fields = Fields::new();
+fn split(line: &str) -> CsvFields<'_> {
+    let mut fields = CsvFields::new();
     if memchr::memchr(b'"', line.as_bytes()).is_some() {
         split_quoted(line, &mut fields);
         return fields;
@@ -160,7 +160,7 @@ fn split(line: &str) -> Fields<'_> {
     fields
 }
 
-fn split_quoted<'a>(line: &'a str, fields: &mut Fields<'a>) {
+fn split_quoted<'a>(line: &'a str, fields: &mut CsvFields<'a>) {
     let mut reader = csv_core::Reader::new();
     // One byte more than can be needed: the reader wants room even for a record's end.
     let mut bytes = vec![0; line.len() + 1];

@@ -72,7 +72,7 @@ pub(crate) enum Scalar<'a> {
 }
 
 #[derive(Clone, Copy)]
-enum Field {
+enum MappedField {
     Time,
     Server,
     Component,
@@ -103,17 +103,17 @@ impl Mapping {
     }
 
     /// The field that `key` means, and its place in the list of names.
-    fn field(&self, key: &str) -> Option<(Field, usize)> {
+    fn field(&self, key: &str) -> Option<(MappedField, usize)> {
         let own = |names: &[String]| names.iter().position(|n| n.eq_ignore_ascii_case(key));
         let usual = |names: &[&str]| names.iter().position(|n| n.eq_ignore_ascii_case(key));
-        let lists: [(Field, &[String], &[&str]); FIELDS] = [
-            (Field::Time, &self.timestamp, TIMESTAMP),
-            (Field::Level, &self.level, LEVEL),
-            (Field::Message, &self.message, MESSAGE),
-            (Field::Server, &self.server, SERVER),
-            (Field::Component, &self.component, COMPONENT),
-            (Field::Value, &self.value, VALUE),
-            (Field::Truth, &[], TRUTH),
+        let lists: [(MappedField, &[String], &[&str]); FIELDS] = [
+            (MappedField::Time, &self.timestamp, TIMESTAMP),
+            (MappedField::Level, &self.level, LEVEL),
+            (MappedField::Message, &self.message, MESSAGE),
+            (MappedField::Server, &self.server, SERVER),
+            (MappedField::Component, &self.component, COMPONENT),
+            (MappedField::Value, &self.value, VALUE),
+            (MappedField::Truth, &[], TRUTH),
         ];
         lists.into_iter().find_map(|(field, names, usual_names)| {
             let rank = if names.is_empty() { usual(usual_names) } else { own(names) };
@@ -124,13 +124,13 @@ impl Mapping {
 
 /// Takes a line's fields one by one and becomes its record.
 #[derive(Default)]
-pub(crate) struct Collected<'a> {
+pub(crate) struct CollectedFields<'a> {
     /// The best-named candidate of each field with its rank.
     best: [Option<(usize, Scalar<'a>)>; FIELDS],
     numbers: Numbers<'a>,
 }
 
-impl<'a> Collected<'a> {
+impl<'a> CollectedFields<'a> {
     /// Takes one field: a mapped one when no better-named came before, any other when it is a number.
     pub(crate) fn take(&mut self, mapping: &Mapping, key: Cow<'a, str>, value: Scalar<'a>) {
         if let Some((field, rank)) = mapping.field(&key) {
@@ -153,27 +153,27 @@ impl<'a> Collected<'a> {
 
     /// The record; a time or a value that was there and cannot be read is its fault.
     pub(crate) fn into_record(mut self, context: &Context) -> Record<'a> {
-        let mut field = |field: Field| self.best[field as usize].take().map(|(_, value)| value);
+        let mut field = |field: MappedField| self.best[field as usize].take().map(|(_, value)| value);
         let mut fault = None;
-        let value = field(Field::Value).and_then(|value| finite(&value).map_err(|f| fault = Some(f)).ok());
-        let time = field(Field::Time).and_then(|value| {
+        let value = field(MappedField::Value).and_then(|value| finite(&value).map_err(|f| fault = Some(f)).ok());
+        let time = field(MappedField::Time).and_then(|value| {
             let time = instant(&value, context);
             if time.is_none() {
                 fault = Some(Fault::Time);
             }
             time
         });
-        let message = field(Field::Message).and_then(text).map(clean::strip);
-        let named = field(Field::Level).and_then(|value| severity(&value));
+        let message = field(MappedField::Message).and_then(text).map(clean::strip);
+        let named = field(MappedField::Level).and_then(|value| severity(&value));
         let level = named.or_else(|| message.as_deref().and_then(level::find).map(|spot| spot.level));
         Record {
             time,
-            server: field(Field::Server).and_then(text),
-            component: field(Field::Component).and_then(text),
+            server: field(MappedField::Server).and_then(text),
+            component: field(MappedField::Component).and_then(text),
             level,
             message,
             value,
-            anomalous: field(Field::Truth).and_then(|value| truth(&value)),
+            anomalous: field(MappedField::Truth).and_then(|value| truth(&value)),
             numbers: self.numbers,
             fault,
         }

@@ -7,12 +7,12 @@ use super::csv::{Csv, HeaderError};
 /// A header line that names a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct Header {
+pub(crate) struct HeaderFields {
     text: String,
     columns: Csv,
 }
 
-impl Header {
+impl HeaderFields {
     /// The header in `text`, when it is one.
     pub(crate) fn read(text: &str) -> Option<Self> {
         Self::try_from(text.to_owned()).ok()
@@ -37,7 +37,7 @@ impl Header {
     }
 }
 
-impl TryFrom<String> for Header {
+impl TryFrom<String> for HeaderFields {
     type Error = HeaderError;
 
     fn try_from(text: String) -> Result<Self, HeaderError> {
@@ -46,8 +46,8 @@ impl TryFrom<String> for Header {
     }
 }
 
-impl From<Header> for String {
-    fn from(header: Header) -> Self {
+impl From<HeaderFields> for String {
+    fn from(header: HeaderFields) -> Self {
         header.text
     }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::{
     clean,
     fields::Scalar,
-    json::{self, Extent, Value},
+    json::{self, Extent, JsonValue},
     level,
 };
 use crate::{
@@ -58,7 +58,7 @@ fn text_field<'a>(line: &'a [u8], quoted_key: &str) -> Option<&'a str> {
 /// Reads one entry; `None` when the line is no JSON object.
 pub(crate) fn parse(text: &str) -> Option<Record<'_>> {
     let mut record = Record::default();
-    let mut who = Who::default();
+    let mut who = ProcessFields::default();
     let extent = json::object(text, &mut |key, value| match (&*key, value) {
         ("__REALTIME_TIMESTAMP", value) => record.time = micros(&value),
         ("_HOSTNAME", value) => record.server = plain(value),
@@ -98,13 +98,13 @@ pub(crate) fn message(text: &str) -> Option<String> {
 
 /// The fields that tell who wrote an entry.
 #[derive(Default)]
-struct Who<'a> {
+struct ProcessFields<'a> {
     unit: Option<Cow<'a, str>>,
     identifier: Option<Cow<'a, str>>,
     command: Option<Cow<'a, str>>,
 }
 
-impl<'a> Who<'a> {
+impl<'a> ProcessFields<'a> {
     /// The service; outside services (a session's scope has a new name each time) what the writer calls itself.
     fn component(self) -> Option<Cow<'a, str>> {
         let is_service = |unit: &Cow<'_, str>| !unit.ends_with(".scope") && !unit.ends_with(".slice");
@@ -115,30 +115,30 @@ impl<'a> Who<'a> {
     }
 }
 
-fn micros(value: &Value<'_>) -> Option<EventTime> {
+fn micros(value: &JsonValue<'_>) -> Option<EventTime> {
     let micros = match value {
-        Value::Scalar(Scalar::Text(text)) => text.parse().ok()?,
-        Value::Scalar(Scalar::Integer(number)) => *number,
+        JsonValue::Scalar(Scalar::Text(text)) => text.parse().ok()?,
+        JsonValue::Scalar(Scalar::Integer(number)) => *number,
         _ => return None,
     };
     Some(EventTime::from_micros(micros))
 }
 
-fn priority(value: &Value<'_>) -> Option<Level> {
+fn priority(value: &JsonValue<'_>) -> Option<Level> {
     let number = match value {
-        Value::Scalar(Scalar::Text(text)) => text.parse().ok()?,
-        Value::Scalar(Scalar::Integer(number)) => *number,
+        JsonValue::Scalar(Scalar::Text(text)) => text.parse().ok()?,
+        JsonValue::Scalar(Scalar::Integer(number)) => *number,
         _ => return None,
     };
     u32::try_from(number).ok().filter(|n| *n <= 7).map(level::priority)
 }
 
-fn plain(value: Value<'_>) -> Option<Cow<'_, str>> {
+fn plain(value: JsonValue<'_>) -> Option<Cow<'_, str>> {
     match value {
-        Value::Scalar(Scalar::Text(text)) => Some(text),
-        Value::Scalar(Scalar::Integer(number)) => Some(Cow::Owned(number.to_string())),
-        Value::Scalar(_) => None,
-        Value::Bytes(bytes) => Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())),
+        JsonValue::Scalar(Scalar::Text(text)) => Some(text),
+        JsonValue::Scalar(Scalar::Integer(number)) => Some(Cow::Owned(number.to_string())),
+        JsonValue::Scalar(_) => None,
+        JsonValue::Bytes(bytes) => Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())),
     }
 }
 

@@ -21,14 +21,14 @@ pub(crate) enum Extent {
 
 /// A value as far as a log line needs it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value<'a> {
+pub(crate) enum JsonValue<'a> {
     Scalar(Scalar<'a>),
     /// An array of numbers below 256, as journald writes text that is not UTF-8.
     Bytes(Vec<u8>),
 }
 
 /// Gives each field of the object `text` to `take`; nested ones as `outer.inner`, of a list its first entry.
-pub(crate) fn object<'a>(text: &'a str, take: &mut dyn FnMut(Cow<'a, str>, Value<'a>)) -> Extent {
+pub(crate) fn object<'a>(text: &'a str, take: &mut dyn FnMut(Cow<'a, str>, JsonValue<'a>)) -> Extent {
     if !text.trim_start().starts_with('{') {
         return Extent::Nothing;
     }
@@ -41,13 +41,13 @@ pub(crate) fn object<'a>(text: &'a str, take: &mut dyn FnMut(Cow<'a, str>, Value
 struct Object<'s, 'a> {
     path: Option<Cow<'a, str>>,
     depth: usize,
-    take: &'s mut dyn FnMut(Cow<'a, str>, Value<'a>),
+    take: &'s mut dyn FnMut(Cow<'a, str>, JsonValue<'a>),
 }
 
 impl<'a> Object<'_, 'a> {
     fn give<E>(self, value: Scalar<'a>) -> Result<(), E> {
         if let Some(path) = self.path {
-            (self.take)(path, Value::Scalar(value));
+            (self.take)(path, JsonValue::Scalar(value));
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Text(key)) = map.next_key_seed(TextSeed)? {
+        while let Some(JsonText(key)) = map.next_key_seed(TextSeed)? {
             if self.depth == DEPTH_MAX {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -123,7 +123,7 @@ impl<'a> Visitor<'a> for Object<'_, 'a> {
 }
 
 /// All of a list of bytes, else the first entry of a list (journald repeats a field that way).
-fn first_entry<'a, A: SeqAccess<'a>>(list: &mut A) -> Result<Option<Value<'a>>, A::Error> {
+fn first_entry<'a, A: SeqAccess<'a>>(list: &mut A) -> Result<Option<JsonValue<'a>>, A::Error> {
     let first = next_entry(list)?.flatten();
     let Some(first_byte) = first.as_ref().and_then(byte) else {
         return Ok(first);
@@ -135,11 +135,11 @@ fn first_entry<'a, A: SeqAccess<'a>>(list: &mut A) -> Result<Option<Value<'a>>, 
             None => return Ok(first),
         }
     }
-    Ok(Some(Value::Bytes(bytes)))
+    Ok(Some(JsonValue::Bytes(bytes)))
 }
 
 /// `Some(None)` is an entry without a value of its own, such as an object.
-fn next_entry<'a, A: SeqAccess<'a>>(list: &mut A) -> Result<Option<Option<Value<'a>>>, A::Error> {
+fn next_entry<'a, A: SeqAccess<'a>>(list: &mut A) -> Result<Option<Option<JsonValue<'a>>>, A::Error> {
     let mut entry = None;
     let mut keep = |_, value| entry = Some(value);
     let seed = Object { path: Some(Cow::Borrowed("")), depth: DEPTH_MAX, take: &mut keep };
@@ -147,36 +147,36 @@ fn next_entry<'a, A: SeqAccess<'a>>(list: &mut A) -> Result<Option<Option<Value<
     Ok(read.map(|()| entry))
 }
 
-fn byte(value: &Value<'_>) -> Option<u8> {
+fn byte(value: &JsonValue<'_>) -> Option<u8> {
     match value {
-        Value::Scalar(Scalar::Integer(number)) => u8::try_from(*number).ok(),
+        JsonValue::Scalar(Scalar::Integer(number)) => u8::try_from(*number).ok(),
         _ => None,
     }
 }
 
-struct Text<'a>(Cow<'a, str>);
+struct JsonText<'a>(Cow<'a, str>);
 struct TextSeed;
 
 impl<'a> DeserializeSeed<'a> for TextSeed {
-    type Value = Text<'a>;
+    type Value = JsonText<'a>;
 
-    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<Text<'a>, D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, json: D) -> Result<JsonText<'a>, D::Error> {
         json.deserialize_str(self)
     }
 }
 
 impl<'a> Visitor<'a> for TextSeed {
-    type Value = Text<'a>;
+    type Value = JsonText<'a>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a field name")
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<Text<'a>, E> {
-        Ok(Text(Cow::Borrowed(text)))
+    fn visit_borrowed_str<E: Error>(self, text: &'a str) -> Result<JsonText<'a>, E> {
+        Ok(JsonText(Cow::Borrowed(text)))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Text<'a>, E> {
-        Ok(Text(Cow::Owned(text.to_owned())))
+    fn visit_str<E: Error>(self, text: &str) -> Result<JsonText<'a>, E> {
+        Ok(JsonText(Cow::Owned(text.to_owned())))
     }
 }

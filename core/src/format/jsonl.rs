@@ -4,16 +4,16 @@ use std::borrow::Cow;
 
 use super::{
     Context,
-    fields::{Collected, Mapping},
-    json::{self, Extent, Value},
+    fields::{CollectedFields, Mapping},
+    json::{self, Extent, JsonValue},
 };
 use crate::record::{Fault, Record};
 
 /// Reads one line; `None` when it is no JSON object. What a broken object held before the break is kept.
 pub(crate) fn parse<'a>(text: &'a str, mapping: &Mapping, context: &Context) -> Option<Record<'a>> {
-    let mut fields = Collected::default();
+    let mut fields = CollectedFields::default();
     let extent = json::object(text, &mut |key, value| {
-        if let Value::Scalar(value) = value {
+        if let JsonValue::Scalar(value) = value {
             fields.take(mapping, key, value);
         }
     });

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use super::{
     Context,
-    fields::{Collected, Mapping, Scalar},
+    fields::{CollectedFields, Mapping, Scalar},
 };
 use crate::record::Record;
 
 /// Reads one line; `None` when it does not begin with `key=`.
 pub(crate) fn parse<'a>(text: &'a str, mapping: &Mapping, context: &Context) -> Option<Record<'a>> {
-    let mut pairs = Pairs { rest: text.trim_start() }.peekable();
+    let mut pairs = LogfmtPairs { rest: text.trim_start() }.peekable();
     pairs.peek().filter(|(_, value)| value.is_some())?;
-    let mut fields = Collected::default();
+    let mut fields = CollectedFields::default();
     for (key, value) in pairs {
         if let Some(value) = value {
             fields.take(mapping, Cow::Borrowed(key), scalar(value));
@@ -22,11 +22,11 @@ pub(crate) fn parse<'a>(text: &'a str, mapping: &Mapping, context: &Context) -> 
 }
 
 /// A line's words from left to right: keys with their values, unquoted, or words alone.
-pub(crate) struct Pairs<'a> {
+pub(crate) struct LogfmtPairs<'a> {
     pub rest: &'a str,
 }
 
-impl<'a> Iterator for Pairs<'a> {
+impl<'a> Iterator for LogfmtPairs<'a> {
     type Item = (&'a str, Option<Cow<'a, str>>);
 
     fn next(&mut self) -> Option<Self::Item> {

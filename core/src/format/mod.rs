@@ -33,11 +33,11 @@ mod timestamp;
 pub use fields::{FIELD_NAMES, Mapping};
 pub use parser::Parser;
 
-use auto::Kind;
+use auto::DetectedFormat;
 
 /// The format of a source, as configured.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Format {
+pub enum LogFormat {
     /// Decided from the first lines of each file.
     #[default]
     Auto,
@@ -68,7 +68,7 @@ pub struct UnknownFormat {
     pub name: String,
 }
 
-impl FromStr for Format {
+impl FromStr for LogFormat {
     type Err = UnknownFormat;
 
     fn from_str(name: &str) -> Result<Self, UnknownFormat> {
@@ -86,37 +86,37 @@ impl FromStr for Format {
     }
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for LogFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind().map_or("auto", name))
     }
 }
 
-impl Format {
+impl LogFormat {
     /// `None` when the lines decide.
-    fn kind(&self) -> Option<Kind> {
+    fn kind(&self) -> Option<DetectedFormat> {
         Some(match self {
             Self::Auto => return None,
-            Self::Csv => Kind::Csv,
-            Self::Jsonl(_) => Kind::Jsonl,
-            Self::Syslog => Kind::Syslog,
-            Self::Journal => Kind::Journal,
-            Self::Logfmt => Kind::Logfmt,
-            Self::Access => Kind::Access,
-            Self::Plain => Kind::Plain,
+            Self::Csv => DetectedFormat::Csv,
+            Self::Jsonl(_) => DetectedFormat::Jsonl,
+            Self::Syslog => DetectedFormat::Syslog,
+            Self::Journal => DetectedFormat::Journal,
+            Self::Logfmt => DetectedFormat::Logfmt,
+            Self::Access => DetectedFormat::Access,
+            Self::Plain => DetectedFormat::Plain,
         })
     }
 }
 
-fn name(kind: Kind) -> &'static str {
+fn name(kind: DetectedFormat) -> &'static str {
     match kind {
-        Kind::Csv => "csv",
-        Kind::Jsonl => "jsonl",
-        Kind::Syslog => "syslog",
-        Kind::Journal => "journald",
-        Kind::Logfmt => "logfmt",
-        Kind::Access => "access",
-        Kind::Plain => "plain",
+        DetectedFormat::Csv => "csv",
+        DetectedFormat::Jsonl => "jsonl",
+        DetectedFormat::Syslog => "syslog",
+        DetectedFormat::Journal => "journald",
+        DetectedFormat::Logfmt => "logfmt",
+        DetectedFormat::Access => "access",
+        DetectedFormat::Plain => "plain",
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn an_unknown_format_is_refused_with_the_known_ones() {
-        let error = "json".parse::<Format>().unwrap_err().to_string();
+        let error = "json".parse::<LogFormat>().unwrap_err().to_string();
         assert!(error.contains("\"json\"") && error.contains("jsonl") && error.contains("journald"), "{error}");
     }
 

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context, Format, Mapping, access,
-    auto::{self, Kind, Votes},
+    Context, LogFormat, Mapping, access,
+    auto::{self, DetectedFormat, Votes},
     clean,
-    header::Header,
+    header::HeaderFields,
     journal, jsonl, logfmt, name, plain, syslog,
 };
 use crate::record::{Fault, Record, name_of};
@@ -17,20 +17,20 @@ use crate::record::{Fault, Record, name_of};
 /// read again after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parser {
-    format: Format,
+    format: LogFormat,
     /// The table's columns, kept across files: a rotated table may go on without them.
-    header: Option<Header>,
+    header: Option<HeaderFields>,
     /// No line of this file has been read.
     at_start: bool,
     /// What the lines of this file decided, where the format is `auto`.
-    decided: Option<Kind>,
+    decided: Option<DetectedFormat>,
     votes: Votes,
 }
 
 impl Parser {
     /// Before the first line of a source's first file.
     #[must_use]
-    pub fn new(format: Format) -> Self {
+    pub fn new(format: LogFormat) -> Self {
         Self { format, header: None, at_start: true, decided: None, votes: Votes::default() }
     }
 
@@ -43,7 +43,7 @@ impl Parser {
 
     /// The lines from here on are of this format. If it is another one, `auto` decides anew; a table's columns stay:
     /// the line that named them is not read again.
-    pub fn read_as(&mut self, format: &Format) {
+    pub fn read_as(&mut self, format: &LogFormat) {
         if self.format != *format {
             self.format = format.clone();
             self.decided = None;
@@ -53,7 +53,7 @@ impl Parser {
 
     /// The format as configured.
     #[must_use]
-    pub fn format(&self) -> &Format {
+    pub fn format(&self) -> &LogFormat {
         &self.format
     }
 
@@ -95,31 +95,31 @@ impl Parser {
         };
         let at_start = std::mem::take(&mut self.at_start);
         let record = match kind {
-            Kind::Csv => return self.parse_row(text, at_start, context),
-            Kind::Jsonl => self.with_mapping(|mapping| jsonl::parse(text, mapping, context)),
-            Kind::Logfmt => self.with_mapping(|mapping| logfmt::parse(text, mapping, context)),
-            Kind::Journal => journal::parse(text),
-            Kind::Syslog => syslog::parse(text, context),
-            Kind::Access => access::parse(text, context),
-            Kind::Plain => Some(plain::parse(text, context)),
+            DetectedFormat::Csv => return self.parse_row(text, at_start, context),
+            DetectedFormat::Jsonl => self.with_mapping(|mapping| jsonl::parse(text, mapping, context)),
+            DetectedFormat::Logfmt => self.with_mapping(|mapping| logfmt::parse(text, mapping, context)),
+            DetectedFormat::Journal => journal::parse(text),
+            DetectedFormat::Syslog => syslog::parse(text, context),
+            DetectedFormat::Access => access::parse(text, context),
+            DetectedFormat::Plain => Some(plain::parse(text, context)),
         };
         Some(record.unwrap_or_else(|| faulty(text, Fault::Unknown, context)))
     }
 
     /// `auto`: a file's first line may be a table's header; then every line is read as what it shows itself until
     /// enough of them decide.
-    fn guess(&mut self, text: &str, context: &Context) -> Kind {
-        if self.at_start && Header::is_likely(text, self.header.as_ref()) {
-            self.decided = Some(Kind::Csv);
-            return Kind::Csv;
+    fn guess(&mut self, text: &str, context: &Context) -> DetectedFormat {
+        if self.at_start && HeaderFields::is_likely(text, self.header.as_ref()) {
+            self.decided = Some(DetectedFormat::Csv);
+            return DetectedFormat::Csv;
         }
         self.decided = self.votes.count(text, context);
-        auto::shown(text, context).or(self.decided).unwrap_or(Kind::Plain)
+        auto::shown(text, context).or(self.decided).unwrap_or(DetectedFormat::Plain)
     }
 
     fn parse_row<'a>(&mut self, text: &'a str, at_start: bool, context: &Context) -> Option<Record<'a>> {
         if (at_start || self.header.is_none())
-            && let Some(header) = Header::read(text)
+            && let Some(header) = HeaderFields::read(text)
         {
             self.header = Some(header);
             return None;
@@ -133,7 +133,7 @@ impl Parser {
 
     fn with_mapping<T>(&self, read: impl FnOnce(&Mapping) -> T) -> T {
         match &self.format {
-            Format::Jsonl(mapping) => read(mapping),
+            LogFormat::Jsonl(mapping) => read(mapping),
             _ => read(&Mapping::default()),
         }
     }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn decided(lines: &[&str]) -> &'static str {
-        let mut parser = Parser::new(Format::Auto);
+        let mut parser = Parser::new(LogFormat::Auto);
         for line in lines.iter().cycle().take(300) {
             let _ = parser.parse(line.as_bytes(), &context());
         }
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn undecided_lines_are_read_as_what_they_show() {
-        let mut parser = Parser::new(Format::Auto);
+        let mut parser = Parser::new(LogFormat::Auto);
         let record = parser.parse(b"<11>Jan  5 00:00:00 gate app: x", &context()).unwrap();
         assert_eq!((record.component.as_deref(), record.level), (Some("app"), Some(Level::Error)));
         let record = parser.parse(br#"{"value":3}"#, &context()).unwrap();
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn headers_come_first_and_again() {
-        for format in [Format::Csv, Format::Auto] {
+        for format in [LogFormat::Csv, LogFormat::Auto] {
             let mut parser = Parser::new(format);
             let mut value = |line: &str| parser.parse(line.as_bytes(), &context()).map(|r| (r.value, r.fault));
             assert_eq!(value("time,value\r\n"), None);
@@ -201,18 +201,18 @@ mod tests {
             assert_eq!(value("value,host,time"), None);
             assert_eq!(value("3,a,2026-01-05T00:00:02Z"), Some((Some(3.0), None)));
         }
-        let mut headless = Parser::new(Format::Csv);
+        let mut headless = Parser::new(LogFormat::Csv);
         assert_eq!(headless.parse(b"1,2,3", &context()).unwrap().fault, Some(Fault::Header));
     }
 
     #[test]
     fn a_table_goes_on_as_another_format() {
-        let mut parser = Parser::new(Format::Auto);
+        let mut parser = Parser::new(LogFormat::Auto);
         assert!(parser.parse(b"time,value", &context()).is_none());
-        parser.read_as(&Format::Csv);
+        parser.read_as(&LogFormat::Csv);
         let record = parser.parse(b"2026-01-05T00:00:00Z,1", &context()).unwrap();
         assert_eq!((record.value, record.fault, parser.format_name()), (Some(1.0), None, "csv"));
-        parser.read_as(&Format::Plain);
+        parser.read_as(&LogFormat::Plain);
         assert_eq!(parser.parse(b"2026-01-05T00:00:00Z,1", &context()).unwrap().value, None);
     }
 
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn dirty_lines_are_read_like_clean_ones() {
-        let mut parser = Parser::new(Format::Syslog);
+        let mut parser = Parser::new(LogFormat::Syslog);
         let record = parser.parse(b"\x1b[33mJan  5 00:00:00\x1b[0m gate app[1]: caf\xe9\0\r\n", &context()).unwrap();
         assert_eq!(record.server.as_deref(), Some("gate"));
         assert_eq!(record.message.as_deref(), Some("caf\u{fffd}"));
@@ -243,11 +243,11 @@ mod tests {
         let record = Parser::new("jsonl".parse().unwrap()).parse(line, &context()).map(Record::into_owned).unwrap();
         assert_eq!((record.server.as_deref(), record.component), (Some("a\u{fffd}b"), None));
         assert_eq!(record.numbers.to_vec(), [("took\u{fffd}".into(), 1.0)]);
-        let mut table = Parser::new(Format::Csv);
+        let mut table = Parser::new(LogFormat::Csv);
         assert!(table.parse(b"server,component,value", &context()).is_none());
         let row = table.parse(b"\"a\x07\",b\tc,1", &context()).map(Record::into_owned).unwrap();
         assert_eq!((row.server.as_deref(), row.component.as_deref()), (Some("a\u{fffd}"), Some("b\u{fffd}c")));
-        let plain = Parser::new(Format::Logfmt)
+        let plain = Parser::new(LogFormat::Logfmt)
             .parse(b"host=web-1 service=caf\xc3\xa9 n=1", &context())
             .map(Record::into_owned);
         assert_eq!(plain.unwrap().component.as_deref(), Some("caf\u{e9}"));
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn long_names_are_cut() {
         let line = format!("time=1767571200 host={}", "é".repeat(100));
-        let record = Parser::new(Format::Logfmt).parse(line.as_bytes(), &context()).map(Record::into_owned).unwrap();
+        let record = Parser::new(LogFormat::Logfmt).parse(line.as_bytes(), &context()).map(Record::into_owned).unwrap();
         assert_eq!(record.server.map(|n| n.len()), Some(NAME_BYTES_MAX));
     }
 }

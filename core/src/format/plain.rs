@@ -40,7 +40,7 @@ pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Record<'a> {
     }
     let stamp = timestamp::leading(text, context);
     let body = stamp.map_or(text, |s| skip_gaps(&text[s.end..]));
-    let parts = Parts::of(body);
+    let parts = PlainParts::of(body);
     Record {
         time: stamp.and_then(|s| s.time),
         component: parts.component.map(Cow::Borrowed),
@@ -86,13 +86,13 @@ fn after_words(text: &str, count: usize) -> &str {
 }
 
 /// What stands after the timestamp.
-struct Parts<'a> {
+struct PlainParts<'a> {
     level: Option<Level>,
     component: Option<&'a str>,
     message: &'a str,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> PlainParts<'a> {
     fn of(body: &'a str) -> Self {
         let Some(spot) = level::find(body) else {
             // `sshd[12]: text` names its program; `Note: text` may be any sentence.

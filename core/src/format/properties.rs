@@ -28,7 +28,7 @@ const LINES: &[&str] = &[
     "    at com.shop.Cart(Cart.java:7)",
 ];
 
-fn formats() -> impl Strategy<Value = Format> {
+fn formats() -> impl Strategy<Value = LogFormat> {
     select(NAMES.to_vec()).prop_map(|name| name.parse().unwrap())
 }
 

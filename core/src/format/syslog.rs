@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use super::{
     Context, level,
     tag::{strip_priority, tag},
-    timestamp::{self, Stamp},
+    timestamp::{self, TimestampParts},
 };
 use crate::record::{Fault, Level, Record};
 
 /// Reads one line; `None` when it has neither a priority nor a timestamp.
 pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> {
-    let header = Header::read(text, context)?;
+    let header = SyslogHeader::read(text, context)?;
     let message = header.message;
     let level = header.priority.map(level::priority).or(header.level);
     Some(Record {
@@ -29,7 +29,7 @@ pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> 
 
 /// Whether a line of unknown format is syslog rather than another text with a timestamp.
 pub(crate) fn is_likely(text: &str, context: &Context) -> bool {
-    let Some(header) = Header::read(text, context) else {
+    let Some(header) = SyslogHeader::read(text, context) else {
         return false;
     };
     if header.priority.is_some() || header.level.is_some() {
@@ -44,9 +44,9 @@ pub(crate) fn is_likely(text: &str, context: &Context) -> bool {
     is_host && (names_month || header.program.is_some())
 }
 
-struct Header<'a> {
+struct SyslogHeader<'a> {
     priority: Option<u32>,
-    stamp: Option<Stamp>,
+    stamp: Option<TimestampParts>,
     level: Option<Level>,
     host: Option<&'a str>,
     program: Option<&'a str>,
@@ -54,7 +54,7 @@ struct Header<'a> {
     message: &'a str,
 }
 
-impl<'a> Header<'a> {
+impl<'a> SyslogHeader<'a> {
     fn read(text: &'a str, context: &Context) -> Option<Self> {
         let (priority, rest) = match strip_priority(text) {
             Some((priority, rest)) => (Some(priority), rest),
@@ -80,7 +80,7 @@ impl<'a> Header<'a> {
         let (_process, rest) = word(rest);
         let (_message_id, rest) = word(rest);
         let present = |field: &'a str| (field != "-" && !field.is_empty()).then_some(field);
-        let stamp = present(time).map(|t| Stamp { time: timestamp::whole(t, context), end: 0 });
+        let stamp = present(time).map(|t| TimestampParts { time: timestamp::whole(t, context), end: 0 });
         let message = after_structured_data(rest)?.trim_start();
         Some(Self {
             priority,
@@ -94,7 +94,7 @@ impl<'a> Header<'a> {
     }
 
     /// After the timestamp: a host unless the first word is already the program's, or BusyBox's level.
-    fn of_3164(priority: Option<u32>, stamp: Option<Stamp>, rest: &'a str) -> Self {
+    fn of_3164(priority: Option<u32>, stamp: Option<TimestampParts>, rest: &'a str) -> Self {
         let mut header =
             Self { priority, stamp, level: None, host: None, program: None, has_pid: false, message: rest };
         if stamp.is_some() && tag(rest).is_none() && facility_level(word(rest).0).is_none() {

@@ -6,7 +6,7 @@ use crate::time::EventTime;
 
 /// A timestamp and where it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub(crate) struct TimestampParts {
     /// `None` when it has no year and nothing tells it.
     pub time: Option<EventTime>,
     /// Bytes from the text's start, with a closing bracket.
@@ -15,7 +15,7 @@ pub(crate) struct Stamp {
 
 /// Reads the timestamp that `text` begins with, bare or in brackets.
 #[must_use]
-pub(crate) fn leading(text: &str, context: &Context) -> Option<Stamp> {
+pub(crate) fn leading(text: &str, context: &Context) -> Option<TimestampParts> {
     let bytes = text.as_bytes();
     let bracket = matches!(bytes.first(), Some(b'[' | b'('));
     let mut cursor = Cursor { bytes, at: usize::from(bracket) };
@@ -29,7 +29,7 @@ pub(crate) fn leading(text: &str, context: &Context) -> Option<Stamp> {
     } else if cursor.peek().is_some_and(|b| b.is_ascii_alphanumeric()) {
         return None;
     }
-    Some(Stamp { time, end: cursor.at })
+    Some(TimestampParts { time, end: cursor.at })
 }
 
 /// Reads a text that is a timestamp and nothing else.
@@ -40,11 +40,11 @@ pub(crate) fn whole(text: &str, context: &Context) -> Option<EventTime> {
 }
 
 /// `Some(None)` is a timestamp whose year nothing tells.
-type Read = Option<Option<EventTime>>;
+type ParsedTimestamp = Option<Option<EventTime>>;
 
 /// The shapes, from the part that tells them apart.
 impl Cursor<'_> {
-    fn numeric(&mut self, context: &Context) -> Read {
+    fn numeric(&mut self, context: &Context) -> ParsedTimestamp {
         match (self.digit_run(), self.bytes.get(self.at + self.digit_run())) {
             (4, Some(b'-' | b'/' | b'.')) => self.year_first(context),
             (1 | 2, Some(b'/' | b' ' | b'-')) => self.day_first(context),
@@ -56,7 +56,7 @@ impl Cursor<'_> {
     }
 
     /// `2026-01-05T00:00:00.5Z`, `2026/01/05 00:00:00`, `2005-06-03-15.42.50.675872`.
-    fn year_first(&mut self, context: &Context) -> Read {
+    fn year_first(&mut self, context: &Context) -> ParsedTimestamp {
         let year = self.digits(4)?;
         let separator = self.take(|b| matches!(b, b'-' | b'/' | b'.'))?;
         let month = self.digits(2)?;
@@ -67,7 +67,7 @@ impl Cursor<'_> {
     }
 
     /// `05/Jan/2026:00:00:00 +0000`, `05 Jan 2026 00:00:00`, `5-Jan-2026 00:00:00`.
-    fn day_first(&mut self, context: &Context) -> Read {
+    fn day_first(&mut self, context: &Context) -> ParsedTimestamp {
         let day = self.digits(self.digit_run())?;
         let separator = self.take(|b| matches!(b, b'/' | b' ' | b'-'))?;
         let month = self.month()?;
@@ -78,7 +78,7 @@ impl Cursor<'_> {
     }
 
     /// `081109 203615`: two digits each from the year down, as Hadoop writes them.
-    fn short_date(&mut self, context: &Context) -> Read {
+    fn short_date(&mut self, context: &Context) -> ParsedTimestamp {
         let (year, month, day) = (self.digits(2)?, self.digits(2)?, self.digits(2)?);
         self.take(|b| b == b' ')?;
         if self.digit_run() != 6 {
@@ -90,14 +90,14 @@ impl Cursor<'_> {
     }
 
     /// `20260105T000000Z`, `20260105 00:00:00`, `20171223-22:15:29:606`.
-    fn compact_date(&mut self, context: &Context) -> Read {
+    fn compact_date(&mut self, context: &Context) -> ParsedTimestamp {
         let (year, month, day) = (self.digits(4)?, self.digits(2)?, self.digits(2)?);
         self.at += 1;
         self.time_and_offset(Some(year), month, day, context)
     }
 
     /// `1767571200`, `1767571200.25`, and its milli-, micro- and nanoseconds.
-    fn epoch(&mut self) -> Read {
+    fn epoch(&mut self) -> ParsedTimestamp {
         let run = self.digit_run();
         let number =
             self.rest()[..run].iter().try_fold(0_i64, |n, b| n.checked_mul(10)?.checked_add(i64::from(b - b'0')))?;
@@ -108,7 +108,7 @@ impl Cursor<'_> {
     }
 
     /// `Jan  5 00:00:00`, `Jan 5 2026 00:00:00`, `Sun Dec 04 04:47:44 2005`, `Sun, 04 Dec 2005 04:47:44 GMT`.
-    fn named(&mut self, context: &Context) -> Read {
+    fn named(&mut self, context: &Context) -> ParsedTimestamp {
         let weekday = self.weekday();
         if weekday {
             let comma = self.take(|b| b == b',').is_some();
@@ -139,7 +139,7 @@ impl Cursor<'_> {
         resolve(year, (month, day), time, *offset_s.get_or_insert(context.offset_s), context)
     }
 
-    fn time_and_offset(&mut self, year: Option<u32>, month: u32, day: u32, context: &Context) -> Read {
+    fn time_and_offset(&mut self, year: Option<u32>, month: u32, day: u32, context: &Context) -> ParsedTimestamp {
         let time = self.clock()?;
         let offset_s = self.offset().unwrap_or(context.offset_s);
         resolve(year, (month, day), time, offset_s, context)
@@ -152,7 +152,7 @@ fn resolve(
     (hour, minute, second, micros): (u32, u32, u32, u32),
     offset_s: i32,
     context: &Context,
-) -> Read {
+) -> ParsedTimestamp {
     let year = year.and_then(|y| i32::try_from(y).ok());
     let time = Civil { year, month, day, hour, minute, second, micros }.resolve(offset_s, context);
     // A date with a year that does not exist is no date; without a year it may still be one.
@@ -262,6 +262,6 @@ mod tests {
     #[test]
     fn a_year_that_nothing_tells_leaves_no_time() {
         let nothing = Context::default();
-        assert_eq!(leading("Jan  5 00:00:00 host", &nothing), Some(Stamp { time: None, end: 15 }));
+        assert_eq!(leading("Jan  5 00:00:00 host", &nothing), Some(TimestampParts { time: None, end: 15 }));
     }
 }

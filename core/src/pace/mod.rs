@@ -29,9 +29,9 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use self::{
-    rate::{Finding, interval},
-    voice::{Counter, Server, Voice},
-    watermark::{Progress, Watermark},
+    rate::{RateFinding, interval},
+    voice::{RateCounter, ServerActivity, StreamActivity},
+    watermark::{Watermark, WatermarkProgress},
 };
 use crate::{
     limits::RATES_MAX,
@@ -48,7 +48,7 @@ const CLOCK_STEP_S: f64 = 60.0;
 
 /// A record as far as its pace goes.
 #[derive(Debug, Clone, Copy)]
-pub struct Heard<'a> {
+pub struct ObservedRecord<'a> {
     /// The server.
     pub server: &'a str,
     /// The component.
@@ -63,9 +63,9 @@ pub struct Heard<'a> {
 
 /// What is to be told.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Notice {
+pub enum ActivityNotice {
     /// A stream, or with an empty component a server, has stopped.
-    Silent(Silent),
+    Silent(SilentStream),
     /// It speaks again.
     Spoke {
         /// Which one.
@@ -80,7 +80,7 @@ pub enum Notice {
         /// Which one.
         stream: Arc<StreamName>,
         /// What an interval did to its episode.
-        finding: Finding,
+        finding: RateFinding,
     },
     /// A component never seen on a server that is known.
     NewComponent {
@@ -102,7 +102,7 @@ pub enum Notice {
 
 /// A stream or server that has stopped.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Silent {
+pub struct SilentStream {
     /// Which one; an empty component is the server as a whole.
     pub stream: Arc<StreamName>,
     /// The time of its last record.
@@ -119,7 +119,7 @@ pub struct Silent {
 
 /// What did not go as usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counts {
+pub struct ActivityCounts {
     /// Streams dropped because there were too many.
     pub evicted: u64,
     /// Text records older than the interval under way: not counted in it.
@@ -134,16 +134,16 @@ pub struct Counts {
 
 /// The pace of one source.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(from = "Kept")]
-pub struct Pace {
+#[serde(from = "StoredActivity")]
+pub struct SourceActivity {
     watermark: Watermark,
     /// Where the source went on after it was off.
     resumed: Option<EventTime>,
     /// The interval under way.
     interval: Option<i64>,
-    voices: Vec<Voice>,
-    servers: Vec<Server>,
-    counts: Counts,
+    voices: Vec<StreamActivity>,
+    servers: Vec<ServerActivity>,
+    counts: ActivityCounts,
     #[serde(skip)]
     index: HashMap<Arc<StreamName>, u32>,
     #[serde(skip)]
@@ -157,22 +157,22 @@ pub struct Pace {
     is_full: bool,
 }
 
-/// The fields of [`Pace`] that are stored, in their order.
+/// The fields of [`SourceActivity`] that are stored, in their order.
 #[derive(Deserialize)]
-struct Kept {
+struct StoredActivity {
     watermark: Watermark,
     resumed: Option<EventTime>,
     interval: Option<i64>,
-    voices: Vec<Voice>,
-    servers: Vec<Server>,
-    counts: Counts,
+    voices: Vec<StreamActivity>,
+    servers: Vec<ServerActivity>,
+    counts: ActivityCounts,
 }
 
-impl From<Kept> for Pace {
-    fn from(kept: Kept) -> Self {
-        let Kept { watermark, resumed, interval, voices, servers, counts } = kept;
+impl From<StoredActivity> for SourceActivity {
+    fn from(kept: StoredActivity) -> Self {
+        let StoredActivity { watermark, resumed, interval, voices, servers, counts } = kept;
         let index = (0..).zip(&voices).map(|(slot, v)| (Arc::clone(&v.name), slot)).collect();
-        let of_server = |s: &Server| usize::from(s.warnings.is_some()) + usize::from(s.errors.is_some());
+        let of_server = |s: &ServerActivity| usize::from(s.warnings.is_some()) + usize::from(s.errors.is_some());
         let counters =
             voices.iter().filter(|v| v.counter.is_some()).count() + servers.iter().map(of_server).sum::<usize>();
         let rest = Self::default();
@@ -189,18 +189,18 @@ struct Clock {
     look_again: Option<EventTime>,
 }
 
-impl Pace {
+impl SourceActivity {
     /// Takes the next record.
-    pub fn hear(&mut self, heard: Heard<'_>, out: &mut Vec<Notice>) {
+    pub fn hear(&mut self, heard: ObservedRecord<'_>, out: &mut Vec<ActivityNotice>) {
         self.clock = Clock::default();
         let before = self.watermark.at().unwrap_or(heard.time);
         let progress = self.watermark.push(heard.time);
         let at = self.watermark.at().unwrap_or(heard.time);
         match progress {
-            Progress::On(_) => self.turn_interval(at, out),
-            Progress::SetBack => self.begin_anew(before, at),
-            Progress::Ahead => self.counts.ahead += 1,
-            Progress::Late => {}
+            WatermarkProgress::On(_) => self.turn_interval(at, out),
+            WatermarkProgress::SetBack => self.begin_anew(before, at),
+            WatermarkProgress::Ahead => self.counts.ahead += 1,
+            WatermarkProgress::Late => {}
         }
         let slot = match self.index.get(&NameRef { server: heard.server, component: heard.component }) {
             Some(&slot) => slot as usize,
@@ -208,14 +208,14 @@ impl Pace {
         };
         self.end_pause(slot, progress, at, heard.time, out);
         self.count(slot, heard, progress, out);
-        if matches!(progress, Progress::On(_)) {
+        if matches!(progress, WatermarkProgress::On(_)) {
             self.look(at, out);
         }
     }
 
     /// The source is read to its end and the wall clock shows `now`: what has been silent for too long by it. Changes
     /// nothing that records are judged by. To be called at least once a minute. Gives where event time would stand.
-    pub fn clock(&mut self, now: EventTime, out: &mut Vec<Notice>) -> Option<EventTime> {
+    pub fn clock(&mut self, now: EventTime, out: &mut Vec<ActivityNotice>) -> Option<EventTime> {
         let at = self.watermark.at()?;
         let clock = &mut self.clock;
         if let Some(then) = clock.seen.replace(now) {
@@ -242,34 +242,40 @@ impl Pace {
     /// What all of it weighs in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        weight::items::<Voice>(self.voices.capacity())
-            + weight::items::<Server>(self.servers.capacity())
+        weight::items::<StreamActivity>(self.voices.capacity())
+            + weight::items::<ServerActivity>(self.servers.capacity())
             + weight::table::<(Arc<StreamName>, u32)>(self.index.capacity())
-            + self.counters * weight::items::<Counter>(1)
+            + self.counters * weight::items::<RateCounter>(1)
             + self.voices.iter().map(|voice| weight::name(&voice.name)).sum::<usize>()
             + self.servers.iter().map(|server| weight::block(server.name.capacity())).sum::<usize>()
     }
 
     /// What did not go as usual so far.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> ActivityCounts {
         self.counts
     }
 
     /// Counts a record into the running interval of its stream and of its server's level. One that comes late is not counted.
-    fn count(&mut self, slot: usize, heard: Heard<'_>, progress: Progress, out: &mut Vec<Notice>) {
+    fn count(
+        &mut self,
+        slot: usize,
+        heard: ObservedRecord<'_>,
+        progress: WatermarkProgress,
+        out: &mut Vec<ActivityNotice>,
+    ) {
         let voice = &mut self.voices[slot];
         let server = &mut self.servers[voice.server as usize];
         if let Some(level) = heard.level
             && voice.is_new_level(level, voice.heard)
         {
-            out.push(Notice::NewLevel { stream: Arc::clone(&voice.name), time: heard.time, level });
+            out.push(ActivityNotice::NewLevel { stream: Arc::clone(&voice.name), time: heard.time, level });
         }
         if !heard.is_text {
             return;
         }
-        if progress == Progress::Ahead || Some(interval(heard.time)) != self.interval {
-            self.counts.late += u64::from(progress != Progress::Ahead);
+        if progress == WatermarkProgress::Ahead || Some(interval(heard.time)) != self.interval {
+            self.counts.late += u64::from(progress != WatermarkProgress::Ahead);
             return;
         }
         server.spoke = true;
@@ -288,7 +294,7 @@ impl Pace {
 
     /// Judges the interval that the watermark has left. One in which a server said nothing tells nothing about its
     /// streams.
-    fn turn_interval(&mut self, at: EventTime, out: &mut Vec<Notice>) {
+    fn turn_interval(&mut self, at: EventTime, out: &mut Vec<ActivityNotice>) {
         let next = interval(at);
         let Some(over) = self.interval.replace(next).filter(|over| *over != next) else { return };
         for voice in &mut self.voices {
@@ -299,7 +305,7 @@ impl Pace {
             } else if self.servers[voice.server as usize].spoke
                 && let Some(finding) = counter.close(over)
             {
-                out.push(Notice::Rate { stream: Arc::clone(&voice.name), finding });
+                out.push(ActivityNotice::Rate { stream: Arc::clone(&voice.name), finding });
             }
         }
         for server in self.servers.iter_mut().filter(|s| s.spoke) {
@@ -307,7 +313,7 @@ impl Pace {
             for (counter, name) in [(&mut server.errors, "level.error"), (&mut server.warnings, "level.warning")] {
                 if let Some(finding) = counter.as_mut().and_then(|counter| counter.close(over)) {
                     let stream = StreamName { server: server.name.clone(), component: name.to_owned() };
-                    out.push(Notice::Rate { stream: Arc::new(stream), finding });
+                    out.push(ActivityNotice::Rate { stream: Arc::new(stream), finding });
                 }
             }
         }
@@ -334,8 +340,8 @@ impl Pace {
     }
 }
 
-impl Counter {
-    fn close(&mut self, over: i64) -> Option<Finding> {
+impl RateCounter {
+    fn close(&mut self, over: i64) -> Option<RateFinding> {
         self.rate.push(over, core::mem::take(&mut self.count))
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Heard, Notice, Pace,
-    voice::{Server, ServerSlot, Voice},
+    ActivityNotice, ObservedRecord, SourceActivity,
+    voice::{ServerActivity, ServerSlot, StreamActivity},
 };
 use crate::{
     limits::{RATES_MAX, STREAMS_MAX},
@@ -16,9 +16,9 @@ use crate::{
 /// What each pause or level of a stream that has learnt nothing yet keeps it for, in microseconds: an hour.
 const HEARD_WORTH: i64 = 3_600_000_000;
 
-impl Pace {
+impl SourceActivity {
     #[expect(clippy::cast_possible_truncation, reason = "slots stay below STREAMS_MAX")]
-    pub(super) fn admit(&mut self, heard: Heard<'_>, at: EventTime, out: &mut Vec<Notice>) -> usize {
+    pub(super) fn admit(&mut self, heard: ObservedRecord<'_>, at: EventTime, out: &mut Vec<ActivityNotice>) -> usize {
         let stream = StreamName { server: heard.server.to_owned(), component: heard.component.to_owned() };
         let name = Arc::new(stream);
         let most = if self.is_full { self.voices.len().clamp(STREAMS_ALWAYS, STREAMS_MAX) } else { STREAMS_MAX };
@@ -27,11 +27,11 @@ impl Pace {
         let server = self.server(heard.server, at);
         // What was dropped for want of room comes back as if it were new: whoever tells this knows of that.
         if self.servers[server].is_news(at) {
-            out.push(Notice::NewComponent { stream: Arc::clone(&name), time: heard.time });
+            out.push(ActivityNotice::NewComponent { stream: Arc::clone(&name), time: heard.time });
         }
         self.servers[server].voices += 1;
         self.counts.uncounted += u64::from(heard.is_text && self.counters >= RATES_MAX);
-        let voice = Voice::new(Arc::clone(&name), server as ServerSlot, at, heard.time);
+        let voice = StreamActivity::new(Arc::clone(&name), server as ServerSlot, at, heard.time);
         if full {
             self.voices[slot] = voice;
         } else {
@@ -43,7 +43,7 @@ impl Pace {
 
     /// Makes room for a stream: one goes that has learnt nothing ([`crate::room`]), and its server with its last stream.
     fn evict(&mut self) -> usize {
-        let slot = loser(self.voices.iter().map(Voice::claim), HEARD_WORTH);
+        let slot = loser(self.voices.iter().map(StreamActivity::claim), HEARD_WORTH);
         let voice = &self.voices[slot];
         self.index.remove(&voice.name);
         self.counters -= usize::from(voice.counter.is_some());
@@ -61,7 +61,7 @@ impl Pace {
         if let Some(slot) = self.servers.iter().position(|s| s.voices > 0 && s.name == name) {
             return slot;
         }
-        let server = Server::new(name, at);
+        let server = ServerActivity::new(name, at);
         if let Some(slot) = self.servers.iter().position(|s| s.voices == 0) {
             self.servers[slot] = server;
             return slot;

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    episode::{Step, Tracker},
+    episode::{EpisodeRun, EpisodeStep},
     score::bounded,
     time::EventTime,
 };
@@ -43,7 +43,7 @@ const LOW_INTERVALS: u8 = 2;
 
 /// What one counter has seen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Rate {
+pub struct RateModel {
     /// The usual y of each hour of the day, and how many intervals it comes from (saturating).
     hours: [f32; HOURS],
     seen: [u8; HOURS],
@@ -55,7 +55,7 @@ pub struct Rate {
     high: [f32; DAYS],
     low: [f32; DAYS],
     days: u8,
-    tracker: Tracker,
+    tracker: EpisodeRun,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -68,9 +68,9 @@ struct Day {
 
 /// What an interval did to a counter's episode, when it did something.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Finding {
+pub struct RateFinding {
     /// The counter's episode after it.
-    pub step: Step,
+    pub step: EpisodeStep,
     /// Whether the interval itself is odd.
     pub odd: bool,
     /// Where the interval begins.
@@ -89,7 +89,7 @@ pub fn interval(time: EventTime) -> i64 {
     time.micros().div_euclid(INTERVAL_S * 1_000_000)
 }
 
-impl Rate {
+impl RateModel {
     /// Whether a day is over: from then on it judges.
     #[must_use]
     pub fn knows_a_day(&self) -> bool {
@@ -97,7 +97,7 @@ impl Rate {
     }
 
     /// Takes the count of an interval, the next one or, after a time that was not watched, a later one.
-    pub fn push(&mut self, interval: i64, count: u32) -> Option<Finding> {
+    pub fn push(&mut self, interval: i64, count: u32) -> Option<RateFinding> {
         let follows = self.last.is_some_and(|last| last + 1 == interval);
         self.last = Some(interval);
         self.turn_day(interval.div_euclid(PER_DAY));
@@ -124,10 +124,10 @@ impl Rate {
         let time = EventTime::from_micros(interval.saturating_mul(INTERVAL_S * 1_000_000));
         let score = bounded((surprise / up).max(-surprise / down));
         let step = self.tracker.push(time, odd, score);
-        if let Step::NewLevel(_) = step {
+        if let EpisodeStep::NewLevel(_) = step {
             *self = Self { last: Some(interval), ..Self::default() };
         }
-        (step != Step::Quiet).then_some(Finding { step, odd, time, count, expected, score })
+        (step != EpisodeStep::Quiet).then_some(RateFinding { step, odd, time, count, expected, score })
     }
 
     /// A day that is over joins those that say what is usual.
@@ -219,13 +219,13 @@ mod tests {
         (mean + z * mean.sqrt()).max(0.0).round() as u32
     }
 
-    fn found(days: i64, count: impl Fn(i64) -> u32) -> Vec<(i64, Finding)> {
-        let mut rate = Rate::default();
+    fn found(days: i64, count: impl Fn(i64) -> u32) -> Vec<(i64, RateFinding)> {
+        let mut rate = RateModel::default();
         (0..days * PER_DAY).filter_map(|i| rate.push(i, count(i)).map(|f| (i, f))).collect()
     }
 
-    fn opened(findings: &[(i64, Finding)]) -> Vec<i64> {
-        findings.iter().filter(|(_, f)| f.step == Step::Opened).map(|(i, _)| *i).collect()
+    fn opened(findings: &[(i64, RateFinding)]) -> Vec<i64> {
+        findings.iter().filter(|(_, f)| f.step == EpisodeStep::Opened).map(|(i, _)| *i).collect()
     }
 
     fn daily(i: i64) -> f64 {
@@ -250,7 +250,7 @@ mod tests {
         assert!(first.odd && first.score > 1.0);
         assert!((f64::from(first.count) / first.expected - 5.0).abs() < 2.5, "{first:?}");
         let closed = findings.last().unwrap().1.step;
-        assert!(matches!(closed, Step::Closed(e) if (4..=6).contains(&e.records)), "{closed:?}");
+        assert!(matches!(closed, EpisodeStep::Closed(e) if (4..=6).contains(&e.records)), "{closed:?}");
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
         let start = 10 * PER_DAY + 100;
         assert_eq!(opened(&found(12, few(start..start + 6))), [start + 1]);
         assert!(opened(&found(12, few(start..start + 1))).is_empty());
-        let mut rate = Rate::default();
+        let mut rate = RateModel::default();
         let gap = |i: i64| i >= start && i < start + 50;
         let count = few(start - 1..start + 51);
         let told = (0..12 * PER_DAY).filter(|i| !gap(*i)).filter_map(|i| rate.push(i, count(i))).count();
@@ -271,13 +271,13 @@ mod tests {
     fn a_lasting_change_is_a_new_level() {
         let findings = found(20, |i| if i < 10 * PER_DAY { 10 } else { 300 });
         assert_eq!(opened(&findings), [10 * PER_DAY]);
-        assert!(matches!(findings.last().unwrap().1.step, Step::NewLevel(_)));
+        assert!(matches!(findings.last().unwrap().1.step, EpisodeStep::NewLevel(_)));
     }
 
     #[test]
     fn extremes_stay_finite() {
         let counts = [0, u32::MAX, 1, 0, u32::MAX];
-        let mut rate = Rate::default();
+        let mut rate = RateModel::default();
         for i in 0..5 * PER_DAY {
             if let Some(finding) = rate.push(i, counts[i as usize % 5]) {
                 assert!(finding.score.is_finite() && finding.expected.is_finite());

@@ -48,7 +48,7 @@ const ENDS: [f64; CLASSES] = {
 
 /// The pauses of one stream.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Rhythm {
+pub struct PauseStats {
     /// Seconds spent in pauses of each class.
     spent: [f32; CLASSES],
     total: f64,
@@ -58,7 +58,7 @@ pub struct Rhythm {
     variance: f64,
 }
 
-impl Rhythm {
+impl PauseStats {
     /// Takes a pause that has ended.
     pub fn pause(&mut self, seconds: f64) {
         // No number is below one second either.
@@ -120,8 +120,8 @@ mod tests {
 
     const KNOWN: f64 = 10.0 * DAY_S;
 
-    fn rhythm(pauses: impl IntoIterator<Item = f64>) -> Rhythm {
-        let mut rhythm = Rhythm::default();
+    fn rhythm(pauses: impl IntoIterator<Item = f64>) -> PauseStats {
+        let mut rhythm = PauseStats::default();
         pauses.into_iter().for_each(|s| rhythm.pause(s));
         rhythm
     }
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(rhythm([60.0; 31]).too_long_s(KNOWN), None);
         assert!(rhythm([60.0; 32]).too_long_s(KNOWN).is_some());
         assert_eq!(rhythm([4.0 * DAY_S; 100]).too_long_s(KNOWN), None);
-        assert_eq!(rhythm([0.0, 0.5, 1.0, -3.0, f64::NAN].into_iter().cycle().take(500)), Rhythm::default());
+        assert_eq!(rhythm([0.0, 0.5, 1.0, -3.0, f64::NAN].into_iter().cycle().take(500)), PauseStats::default());
     }
 
     #[test]

@@ -16,13 +16,13 @@ fn at(seconds: i64) -> EventTime {
 /// (seconds, server, component, text)
 type Line = (i64, &'static str, &'static str, bool);
 
-fn hear(pace: &mut Pace, line: Line, out: &mut Vec<Notice>) {
+fn hear(pace: &mut SourceActivity, line: Line, out: &mut Vec<ActivityNotice>) {
     let (seconds, server, component, is_text) = line;
-    pace.hear(Heard { server, component, time: at(seconds), level: Some(Level::Info), is_text }, out);
+    pace.hear(ObservedRecord { server, component, time: at(seconds), level: Some(Level::Info), is_text }, out);
 }
 
-fn told(lines: impl IntoIterator<Item = Line>) -> Vec<Notice> {
-    let (mut pace, mut out) = (Pace::default(), Vec::new());
+fn told(lines: impl IntoIterator<Item = Line>) -> Vec<ActivityNotice> {
+    let (mut pace, mut out) = (SourceActivity::default(), Vec::new());
     lines.into_iter().for_each(|line| hear(&mut pace, line, &mut out));
     out
 }
@@ -44,15 +44,15 @@ fn merged(parts: impl IntoIterator<Item = Vec<Line>>) -> Vec<Line> {
 }
 
 /// Notices in short: `- server/component last`, `+ server/component time`, anything else by its kind.
-fn short(notices: &[Notice]) -> Vec<String> {
+fn short(notices: &[ActivityNotice]) -> Vec<String> {
     let name = |s: &StreamName| format!("{}/{}", s.server, s.component);
     let seconds = |t: &EventTime| t.micros() / 1_000_000;
-    let line = |notice: &Notice| match notice {
-        Notice::Silent(s) => format!("- {} {}", name(&s.stream), seconds(&s.last)),
-        Notice::Spoke { stream, time, .. } => format!("+ {} {}", name(stream), seconds(time)),
-        Notice::Rate { stream, finding } => format!("rate {} {}", name(stream), seconds(&finding.time)),
-        Notice::NewComponent { stream, time } => format!("new {} {}", name(stream), seconds(time)),
-        Notice::NewLevel { stream, level, .. } => format!("{level:?} {}", name(stream)),
+    let line = |notice: &ActivityNotice| match notice {
+        ActivityNotice::Silent(s) => format!("- {} {}", name(&s.stream), seconds(&s.last)),
+        ActivityNotice::Spoke { stream, time, .. } => format!("+ {} {}", name(stream), seconds(time)),
+        ActivityNotice::Rate { stream, finding } => format!("rate {} {}", name(stream), seconds(&finding.time)),
+        ActivityNotice::NewComponent { stream, time } => format!("new {} {}", name(stream), seconds(time)),
+        ActivityNotice::NewLevel { stream, level, .. } => format!("{level:?} {}", name(stream)),
     };
     notices.iter().map(line).collect()
 }
@@ -66,7 +66,7 @@ fn a_stream_that_stops_is_told_once_and_its_return_once() {
     ]);
     let notices = told(lines);
     assert_eq!(short(&notices), [format!("- a/cpu {stop}"), format!("+ a/cpu {back}")]);
-    let Notice::Silent(silent) = &notices[0] else { panic!("{:?}", notices[0]) };
+    let ActivityNotice::Silent(silent) = &notices[0] else { panic!("{:?}", notices[0]) };
     assert_eq!(silent.until, at(stop + 6 * MINUTE), "five minutes and the next record");
     assert!(silent.usual_s >= 60.0 && silent.usual_s < 90.0 && !silent.by_clock);
 }
@@ -91,7 +91,7 @@ fn a_stream_that_does_not_come_back_with_its_source_is_told() {
     ]);
     let notices = told(lines);
     assert_eq!(short(&notices), [format!("- a/cpu {}", 2 * DAY - MINUTE)]);
-    let Notice::Silent(silent) = &notices[0] else { panic!("{:?}", notices[0]) };
+    let ActivityNotice::Silent(silent) = &notices[0] else { panic!("{:?}", notices[0]) };
     assert_eq!(silent.until, at(2 * DAY + 8 * HOUR + 6 * MINUTE), "it had its time to come back");
 }
 
@@ -103,7 +103,7 @@ fn an_hourly_stream_shows_that_the_source_was_on() {
     ]);
     let notices = told(lines);
     assert_eq!(short(&notices), [format!("- a/cpu {}", 2 * DAY + HOUR / 2)]);
-    let Notice::Silent(silent) = &notices[0] else { panic!("{:?}", notices[0]) };
+    let ActivityNotice::Silent(silent) = &notices[0] else { panic!("{:?}", notices[0]) };
     assert_eq!(silent.until, at(2 * DAY + HOUR));
 }
 
@@ -165,7 +165,7 @@ fn irregular_streams_are_next_to_never_silent() {
     let (mut office, mut others) = (0, 0);
     for seed in 0..10 {
         for notice in told(irregular(seed)) {
-            let Notice::Silent(silent) = notice else { continue };
+            let ActivityNotice::Silent(silent) = notice else { continue };
             match silent.stream.component.as_str() {
                 "office" => office += 1,
                 "poisson" | "backup" | "beat" => panic!("seed {seed}: {silent:?}"),
@@ -183,7 +183,7 @@ fn wild_times_silence_nobody() {
     let wild = lines[4_000];
     lines.insert(4_000, (wild.0 + 3_650 * DAY, wild.1, wild.2, wild.3));
     lines.insert(4_500, (-5, "a", "cpu", false));
-    let (mut pace, mut out) = (Pace::default(), Vec::new());
+    let (mut pace, mut out) = (SourceActivity::default(), Vec::new());
     lines.into_iter().for_each(|line| hear(&mut pace, line, &mut out));
     assert_eq!(short(&out), [""; 0]);
     assert_eq!(pace.counts().ahead, 1);
@@ -195,7 +195,7 @@ fn wild_times_silence_nobody() {
     assert_eq!(pace.counts().set_back, 1);
 }
 
-fn stored(pace: &Pace) -> Pace {
+fn stored(pace: &SourceActivity) -> SourceActivity {
     let bytes = postcard::to_stdvec(pace).unwrap();
     let back = postcard::from_bytes(&bytes).unwrap();
     assert_eq!(postcard::to_stdvec(&back).unwrap(), bytes, "a state is read as it was written");
@@ -206,7 +206,7 @@ fn stored(pace: &Pace) -> Pace {
 fn the_clock_tells_of_a_source_that_stopped_and_leaves_event_time_alone() {
     let lines = merged(["cpu", "disk"].map(|c| steady("a", c, (3, MINUTE), |s| c == "cpu" || s < 2 * DAY)));
     let (before, after) = lines.split_at(lines.iter().position(|l| l.0 >= 2 * DAY - 30).unwrap());
-    let (mut plain, mut clocked) = (Pace::default(), Pace::default());
+    let (mut plain, mut clocked) = (SourceActivity::default(), SourceActivity::default());
     let (mut expected, mut out, mut by_clock) = (Vec::new(), Vec::new(), Vec::new());
     for line in before {
         hear(&mut plain, *line, &mut expected);
@@ -231,7 +231,7 @@ fn the_clock_tells_of_a_source_that_stopped_and_leaves_event_time_alone() {
     }
     let ended = out.remove(0);
     assert_eq!(short(core::slice::from_ref(&ended)), [format!("+ a/ {}", 2 * DAY)]);
-    assert!(matches!(ended, Notice::Spoke { by_clock: true, .. }));
+    assert!(matches!(ended, ActivityNotice::Spoke { by_clock: true, .. }));
     assert_eq!(out, expected);
     assert_eq!(short(&expected), [format!("- a/disk {}", 2 * DAY - MINUTE)]);
 }
@@ -242,10 +242,11 @@ fn names_and_levels_never_seen() {
     lines.extend([(2 * DAY, "a", "miner", true), (2 * DAY, "b", "web", true)]);
     lines.sort_by_key(|l| l.0);
     assert_eq!(short(&told(lines.clone())), [format!("new a/miner {}", 2 * DAY)]);
-    let (mut pace, mut out) = (Pace::default(), Vec::new());
+    let (mut pace, mut out) = (SourceActivity::default(), Vec::new());
     lines.into_iter().for_each(|line| hear(&mut pace, line, &mut out));
     out.clear();
-    let level = |level| Heard { server: "a", component: "web", time: at(3 * DAY), level: Some(level), is_text: false };
+    let level =
+        |level| ObservedRecord { server: "a", component: "web", time: at(3 * DAY), level: Some(level), is_text: false };
     for worse in [Level::Warning, Level::Critical, Level::Error, Level::Critical] {
         pace.hear(level(worse), &mut out);
     }
@@ -255,20 +256,23 @@ fn names_and_levels_never_seen() {
 #[test]
 fn rates_of_streams_and_levels() {
     let incident = 9 * DAY + 10 * HOUR..9 * DAY + 10 * HOUR + 20 * MINUTE;
-    let (mut pace, mut out) = (Pace::default(), Vec::new());
+    let (mut pace, mut out) = (SourceActivity::default(), Vec::new());
     for s in (0..10 * DAY).step_by(20) {
         let off = (5 * DAY..5 * DAY + 9 * HOUR).contains(&s);
         let times = if incident.contains(&s) { 6 } else { u8::from(!off) };
         for _ in 0..times {
             let level = Some(if s % 600 == 0 || times > 1 { Level::Error } else { Level::Info });
-            pace.hear(Heard { server: "a", component: "web", time: at(s), level, is_text: true }, &mut out);
+            pace.hear(ObservedRecord { server: "a", component: "web", time: at(s), level, is_text: true }, &mut out);
             // Numbers are not counted.
-            pace.hear(Heard { server: "a", component: "cpu", time: at(s), level: None, is_text: false }, &mut out);
+            pace.hear(
+                ObservedRecord { server: "a", component: "cpu", time: at(s), level: None, is_text: false },
+                &mut out,
+            );
         }
     }
     // The first error of a day-old stream is no news here: errors come from the start.
-    let opened: Vec<Notice> =
-        out.into_iter().filter(|n| matches!(n, Notice::Rate { finding, .. } if finding.odd)).collect();
+    let opened: Vec<ActivityNotice> =
+        out.into_iter().filter(|n| matches!(n, ActivityNotice::Rate { finding, .. } if finding.odd)).collect();
     let start = incident.start;
     let names = |s: i64| [format!("rate a/web {s}"), format!("rate a/level.error {s}")];
     let expected: Vec<String> = (0..4).flat_map(|i| names(start + i * 300)).collect();
@@ -295,7 +299,7 @@ fn arrivals(mean: f64, next: &mut impl FnMut() -> f64) -> u32 {
 /// week four incidents of half an hour: five times as many, or a tenth. The intervals they begin in, and what is told.
 fn two_weeks(seed: u64, mean: f64) -> (Vec<i64>, Vec<i64>) {
     let mut next = random(seed);
-    let (mut rate, mut told, mut wander) = (rate::Rate::default(), Vec::new(), 0.0);
+    let (mut rate, mut told, mut wander) = (rate::RateModel::default(), Vec::new(), 0.0);
     let incidents: Vec<i64> = (0..4).map(|i| (8 + i) * 288 + 120 + (next() * 60.0) as i64).collect();
     for i in 0..14 * 288 {
         wander = 0.9 * wander + 0.11 * ((0..12).map(|_| next()).sum::<f64>() - 6.0);
@@ -304,7 +308,7 @@ fn two_weeks(seed: u64, mean: f64) -> (Vec<i64>, Vec<i64>) {
         let at = incidents.iter().position(|start| (*start..*start + 6).contains(&i));
         let incident = at.map_or(1.0, |n| if n % 2 == 0 { 5.0 } else { 0.1 });
         let count = arrivals(mean * day * week * libm::exp(wander) * incident, &mut next);
-        if rate.push(i, count).is_some_and(|f| matches!(f.step, crate::episode::Step::Opened)) {
+        if rate.push(i, count).is_some_and(|f| matches!(f.step, crate::episode::EpisodeStep::Opened)) {
             told.push(i);
         }
     }
@@ -328,13 +332,13 @@ fn rates_of_busy_streams_find_incidents_and_little_else() {
 
 #[test]
 fn everything_is_bounded_and_what_overflows_is_counted() {
-    let (mut pace, mut out) = (Pace::default(), Vec::new());
+    let (mut pace, mut out) = (SourceActivity::default(), Vec::new());
     let extra = 50;
     for i in 0..STREAMS_MAX + extra {
         let (server, component) = (format!("s{}", i % 3_000), format!("c{i}"));
         let level = Some(Level::Error);
         let time = at(i as i64);
-        pace.hear(Heard { server: &server, component: &component, time, level, is_text: true }, &mut out);
+        pace.hear(ObservedRecord { server: &server, component: &component, time, level, is_text: true }, &mut out);
     }
     assert_eq!((pace.voices.len(), pace.index.len()), (STREAMS_MAX, STREAMS_MAX));
     assert!(pace.servers.len() <= STREAMS_MAX);
@@ -359,7 +363,7 @@ proptest! {
     #[test]
     fn storing_and_the_clock_change_nothing(steps in untidy(), cuts in any::<u64>()) {
         let levels = [Level::Info, Level::Warning, Level::Error];
-        let (mut whole, mut cut) = (Pace::default(), Pace::default());
+        let (mut whole, mut cut) = (SourceActivity::default(), SourceActivity::default());
         let (mut expected, mut found, mut by_clock) = (Vec::new(), Vec::new(), Vec::new());
         let mut next = random(cut_seed(cuts));
         let mut now = 0;
@@ -368,7 +372,7 @@ proptest! {
             let (server, component) = (format!("s{server}"), format!("c{component}"));
             let level = levels.get(usize::from(rest)).copied();
             let heard =
-                Heard { server: &server, component: &component, time: at(now), level, is_text: rest % 2 == 0 };
+                ObservedRecord { server: &server, component: &component, time: at(now), level, is_text: rest % 2 == 0 };
             whole.hear(heard, &mut expected);
             cut.hear(heard, &mut found);
             if next() < 0.2 {
@@ -380,9 +384,9 @@ proptest! {
                 cut = stored(&cut);
             }
         }
-        found.retain(|n| !matches!(n, Notice::Spoke { by_clock: true, .. }));
+        found.retain(|n| !matches!(n, ActivityNotice::Spoke { by_clock: true, .. }));
         prop_assert_eq!(found, expected);
-        let is_by_clock = |n: &Notice| matches!(n, Notice::Silent(Silent { by_clock: true, .. }));
+        let is_by_clock = |n: &ActivityNotice| matches!(n, ActivityNotice::Silent(SilentStream { by_clock: true, .. }));
         prop_assert!(by_clock.iter().all(is_by_clock));
     }
 }

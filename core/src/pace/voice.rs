@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{rate::Rate, rhythm::Rhythm};
-use crate::{record::Level, room::Claim, stream::StreamName, time::EventTime};
+use super::{rate::RateModel, rhythm::PauseStats};
+use crate::{record::Level, room::EvictionClaim, stream::StreamName, time::EventTime};
 
 /// Place of a server in its table.
 pub(super) type ServerSlot = u32;
@@ -21,7 +21,7 @@ const BATCH_TOLD: u8 = 3;
 
 /// Whether a silence has been told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) enum Told {
+pub(super) enum SilenceState {
     /// There is none to tell.
     #[default]
     No,
@@ -33,42 +33,42 @@ pub(super) enum Told {
 
 /// Counts one interval and judges it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Counter {
-    pub(super) rate: Rate,
+pub(super) struct RateCounter {
+    pub(super) rate: RateModel,
     pub(super) count: u32,
 }
 
 /// One stream.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Voice {
+pub(super) struct StreamActivity {
     pub(super) name: Arc<StreamName>,
     pub(super) server: ServerSlot,
-    pub(super) rhythm: Rhythm,
+    pub(super) rhythm: PauseStats,
     /// The watermark at its first record and at its last.
     pub(super) since: EventTime,
     pub(super) heard: EventTime,
     /// The largest time of its records.
     pub(super) last: EventTime,
-    pub(super) told: Told,
-    pub(super) told_by_clock: Told,
+    pub(super) told: SilenceState,
+    pub(super) told_by_clock: SilenceState,
     /// Records with a level, and the highest of them.
     levelled: u32,
     top: Option<Level>,
     /// `None` for a stream of values, and beyond the bound.
-    pub(super) counter: Option<Box<Counter>>,
+    pub(super) counter: Option<Box<RateCounter>>,
 }
 
-impl Voice {
+impl StreamActivity {
     pub(super) fn new(name: Arc<StreamName>, server: ServerSlot, at: EventTime, time: EventTime) -> Self {
         Self {
             name,
             server,
-            rhythm: Rhythm::default(),
+            rhythm: PauseStats::default(),
             since: at,
             heard: at,
             last: time,
-            told: Told::No,
-            told_by_clock: Told::No,
+            told: SilenceState::No,
+            told_by_clock: SilenceState::No,
             levelled: 0,
             top: None,
             counter: None,
@@ -76,9 +76,9 @@ impl Voice {
     }
 
     /// What stands behind its place.
-    pub(super) fn claim(&self) -> Claim {
+    pub(super) fn claim(&self) -> EvictionClaim {
         let of_days = self.counter.as_ref().is_some_and(|counter| counter.rate.knows_a_day());
-        Claim {
+        EvictionClaim {
             learnt: of_days || self.levelled >= LEVELS_MIN || self.rhythm.usual_s().is_some(),
             seen: u64::from(self.levelled.max(self.rhythm.pauses())),
             last: self.heard.micros(),
@@ -115,7 +115,7 @@ impl Voice {
 
 /// One server of the source.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Server {
+pub(super) struct ServerActivity {
     pub(super) name: String,
     pub(super) since: EventTime,
     /// Its streams; a server without any is a free place.
@@ -125,20 +125,20 @@ pub(super) struct Server {
     /// Whether its silence has been told.
     pub(super) quiet: bool,
     pub(super) quiet_by_clock: bool,
-    batch: Option<Batch>,
-    pub(super) warnings: Option<Box<Counter>>,
-    pub(super) errors: Option<Box<Counter>>,
+    batch: Option<PauseBatch>,
+    pub(super) warnings: Option<Box<RateCounter>>,
+    pub(super) errors: Option<Box<RateCounter>>,
 }
 
 /// Components that appeared together.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Batch {
+struct PauseBatch {
     began: EventTime,
     told: u8,
     is_news: bool,
 }
 
-impl Server {
+impl ServerActivity {
     pub(super) fn new(name: &str, at: EventTime) -> Self {
         Self {
             name: name.to_owned(),
@@ -157,10 +157,10 @@ impl Server {
     /// left alone: a new one is news after a day without any.
     pub(super) fn is_news(&mut self, at: EventTime) -> bool {
         let known = at.seconds_since(self.since) >= KNOWN_S;
-        let batch = self.batch.get_or_insert(Batch { began: at, told: 0, is_news: known });
+        let batch = self.batch.get_or_insert(PauseBatch { began: at, told: 0, is_news: known });
         let age = at.seconds_since(batch.began);
         if age >= BATCH_S {
-            *batch = Batch { began: at, told: 0, is_news: known && age >= KNOWN_S };
+            *batch = PauseBatch { began: at, told: 0, is_news: known && age >= KNOWN_S };
         }
         let news = batch.is_news && batch.told < BATCH_TOLD;
         batch.told += u8::from(news);
@@ -168,7 +168,7 @@ impl Server {
     }
 
     /// The counter that a level goes to.
-    pub(super) fn counter(&mut self, level: Level) -> Option<&mut Option<Box<Counter>>> {
+    pub(super) fn counter(&mut self, level: Level) -> Option<&mut Option<Box<RateCounter>>> {
         match level {
             Level::Trace | Level::Debug | Level::Info | Level::Notice => None,
             Level::Warning => Some(&mut self.warnings),
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_component_is_news_after_a_day_without_any() {
-        let mut server = Server::new("a", hour(0));
+        let mut server = ServerActivity::new("a", hour(0));
         let news: Vec<bool> = [0, 1, 23, 40, 50, 74, 74, 74, 74, 80, 103, 127].map(|h| server.is_news(hour(h))).into();
         let expected = [false, false, false, false, false, true, true, true, false, false, false, true];
         assert_eq!(news, expected);
@@ -197,7 +197,7 @@ mod tests {
     fn a_level_is_new_once_above_warning_and_to_a_known_stream() {
         let name = Arc::new(StreamName { server: "a".to_owned(), component: "b".to_owned() });
         let known = || {
-            let mut voice = Voice::new(Arc::clone(&name), 0, hour(0), hour(0));
+            let mut voice = StreamActivity::new(Arc::clone(&name), 0, hour(0), hour(0));
             (0..200).for_each(|_| assert!(!voice.is_new_level(Level::Info, hour(1))));
             voice
         };

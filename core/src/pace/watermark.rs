@@ -26,7 +26,7 @@ pub struct Watermark {
 
 /// What a record's time was to the watermark.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Progress {
+pub enum WatermarkProgress {
     /// The watermark went on by so many seconds, or stands where the record is.
     On(f64),
     /// The record is older.
@@ -45,10 +45,10 @@ impl Watermark {
     }
 
     /// Takes the next record's time.
-    pub fn push(&mut self, time: EventTime) -> Progress {
+    pub fn push(&mut self, time: EventTime) -> WatermarkProgress {
         let Some(at) = self.at else {
             self.at = Some(time);
-            return Progress::On(0.0);
+            return WatermarkProgress::On(0.0);
         };
         let step = time.seconds_since(at);
         if step > LEAP_S {
@@ -60,34 +60,34 @@ impl Watermark {
         self.ahead = None;
         self.behind = None;
         if step < 0.0 {
-            return Progress::Late;
+            return WatermarkProgress::Late;
         }
         self.at = Some(time);
-        Progress::On(step)
+        WatermarkProgress::On(step)
     }
 
-    fn leap(&mut self, at: EventTime, time: EventTime) -> Progress {
+    fn leap(&mut self, at: EventTime, time: EventTime) -> WatermarkProgress {
         self.behind = None;
         let Some(claimed) = self.ahead.filter(|claimed| time.seconds_since(*claimed) >= -LEAP_S) else {
             self.ahead = Some(time);
-            return Progress::Ahead;
+            return WatermarkProgress::Ahead;
         };
         // Where records are hours apart each one is a leap: time then follows one record behind.
         let again = time.seconds_since(claimed) > LEAP_S;
         let to = if again { claimed } else { claimed.max(time) };
         self.ahead = again.then_some(time);
         self.at = Some(to);
-        Progress::On(to.seconds_since(at))
+        WatermarkProgress::On(to.seconds_since(at))
     }
 
-    fn far_back(&mut self, time: EventTime) -> Progress {
+    fn far_back(&mut self, time: EventTime) -> WatermarkProgress {
         let (records, latest) = self.behind.map_or((1, time), |(records, latest)| (records + 1, latest.max(time)));
         self.behind = Some((records, latest));
         if records < BACK_RECORDS {
-            return Progress::Late;
+            return WatermarkProgress::Late;
         }
         *self = Self { at: Some(latest), ahead: None, behind: None };
-        Progress::SetBack
+        WatermarkProgress::SetBack
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
         EventTime::from_micros(seconds * 1_000_000)
     }
 
-    fn pushed(times: &[i64]) -> (Watermark, Vec<Progress>) {
+    fn pushed(times: &[i64]) -> (Watermark, Vec<WatermarkProgress>) {
         let mut watermark = Watermark::default();
         let progress = times.iter().map(|t| watermark.push(at(*t))).collect();
         (watermark, progress)
@@ -111,16 +111,25 @@ mod tests {
     fn it_follows_the_largest_time() {
         let (watermark, progress) = pushed(&[100, 160, 130, 160, 170]);
         assert_eq!(watermark.at(), Some(at(170)));
-        let expected = [Progress::On(0.0), Progress::On(60.0), Progress::Late, Progress::On(0.0), Progress::On(10.0)];
+        let expected = [
+            WatermarkProgress::On(0.0),
+            WatermarkProgress::On(60.0),
+            WatermarkProgress::Late,
+            WatermarkProgress::On(0.0),
+            WatermarkProgress::On(10.0),
+        ];
         assert_eq!(progress, expected);
     }
 
     #[test]
     fn one_wild_time_moves_nothing_and_two_do() {
         let (watermark, progress) = pushed(&[0, 100 * HOUR, 60]);
-        assert_eq!((watermark.at(), progress[1], progress[2]), (Some(at(60)), Progress::Ahead, Progress::On(60.0)));
+        assert_eq!(
+            (watermark.at(), progress[1], progress[2]),
+            (Some(at(60)), WatermarkProgress::Ahead, WatermarkProgress::On(60.0))
+        );
         let (watermark, progress) = pushed(&[0, 10 * HOUR, 10 * HOUR + 5]);
-        assert_eq!((watermark.at(), progress[2]), (Some(at(10 * HOUR + 5)), Progress::On(36_005.0)));
+        assert_eq!((watermark.at(), progress[2]), (Some(at(10 * HOUR + 5)), WatermarkProgress::On(36_005.0)));
         let (watermark, _) = pushed(&[0, 100 * HOUR, 60, 10 * HOUR]);
         assert_eq!(watermark.at(), Some(at(60)), "the wild time is forgotten");
     }
@@ -135,8 +144,8 @@ mod tests {
     fn a_clock_set_back_counts_after_many_records() {
         let mut watermark = Watermark::default();
         let _ = watermark.push(at(1_000 * HOUR));
-        let progress: Vec<Progress> = (0..600).map(|i| watermark.push(at(i))).collect();
-        assert_eq!(progress.iter().position(|p| *p == Progress::SetBack), Some(511));
+        let progress: Vec<WatermarkProgress> = (0..600).map(|i| watermark.push(at(i))).collect();
+        assert_eq!(progress.iter().position(|p| *p == WatermarkProgress::SetBack), Some(511));
         assert_eq!(watermark.at(), Some(at(599)));
         let _ = watermark.push(at(599 + 2 * HOUR));
         assert_eq!(watermark.at(), Some(at(599)));

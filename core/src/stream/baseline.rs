@@ -1,5 +1,5 @@
 //! What is usual for one stream: its daily curve, its scales, its range. Fitted robustly on training data here; moved
-//! slowly while judging by [`super::Streams`].
+//! slowly while judging by [`super::StreamTable`].
 
 use serde::{Deserialize, Serialize};
 

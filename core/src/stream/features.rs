@@ -50,7 +50,7 @@ const GAP_RATIO: (f64, f64) = (0.05, 500.0);
 
 /// What a stream remembers between two records.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct StreamMemory {
     /// Starting point of the next step: the last residual that was not odd.
     anchor: f64,
     last: f64,
@@ -70,7 +70,7 @@ pub struct Memory {
 
 /// A record as its stream sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
+pub struct FeatureReading {
     /// The features.
     pub vector: Vector,
     /// What the daily curve expected, in the value's unit.
@@ -85,12 +85,12 @@ pub struct Reading {
 
 /// Reads one record, updating the stream's memory (`None` before the first record).
 #[must_use]
-pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, value: f64) -> Reading {
+pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventTime, value: f64) -> FeatureReading {
     let at = phases(time);
     let expected = curve_at(&baseline.curve, &at);
     let residual = (value - expected) / baseline.residual_scale;
     let r = residual.clamp(-CLIP, CLIP);
-    let memory = memory.get_or_insert(Memory {
+    let memory = memory.get_or_insert(StreamMemory {
         anchor: 0.0,
         last: r,
         level: 0.0,
@@ -113,10 +113,10 @@ pub fn read(memory: &mut Option<Memory>, baseline: &Baseline, time: EventTime, v
     let vector = [r, d, memory.borne_level(r), memory.unrest(baseline), stuck, gap, at[1], at[2]].map(|x| x as f32);
     #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
     let loudness = baseline.loudness as f32;
-    Reading { vector, expected, residual, loudness, late }
+    FeatureReading { vector, expected, residual, loudness, late }
 }
 
-impl Memory {
+impl StreamMemory {
     fn follow(&mut self, r: f64, d: f64, moved: f64, usual_volatility: f64) {
         self.last = r;
         if r.abs() <= ODD {
@@ -206,7 +206,7 @@ mod tests {
         }
     }
 
-    fn feed(values: &[f64]) -> Vec<Reading> {
+    fn feed(values: &[f64]) -> Vec<FeatureReading> {
         let mut memory = None;
         let at = |i: usize| EventTime::from_micros(i as i64 * 60_000_000);
         values.iter().enumerate().map(|(i, v)| read(&mut memory, &baseline(), at(i), *v)).collect()

@@ -25,13 +25,13 @@ const CUT: f64 = 4.0;
 
 /// The values a stream has shown while nothing else is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Range {
+pub struct SeenRange {
     seen: u64,
     min: f64,
     max: f64,
 }
 
-impl Range {
+impl SeenRange {
     /// A stream's first value.
     #[must_use]
     pub fn start(value: f64) -> Self {
@@ -57,9 +57,9 @@ impl Range {
 /// crowd are seen once.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "VecDeque<(EventTime, f64)>")]
-struct Newest(VecDeque<(EventTime, f64)>);
+struct NewestReadings(VecDeque<(EventTime, f64)>);
 
-impl Newest {
+impl NewestReadings {
     fn push(&mut self, time: EventTime, value: f64, is_full: bool) {
         let room = if is_full { self.0.capacity().clamp(1, LEARNING_KEPT) } else { LEARNING_KEPT };
         if self.0.len() >= room {
@@ -72,7 +72,7 @@ impl Newest {
     }
 }
 
-impl From<VecDeque<(EventTime, f64)>> for Newest {
+impl From<VecDeque<(EventTime, f64)>> for NewestReadings {
     fn from(mut kept: VecDeque<(EventTime, f64)>) -> Self {
         kept.drain(..kept.len().saturating_sub(LEARNING_KEPT));
         kept.shrink_to_fit();
@@ -86,7 +86,7 @@ pub struct Learner {
     seen: u64,
     started: EventTime,
     renewed: EventTime,
-    kept: Newest,
+    kept: NewestReadings,
     sums: NormalEquations,
     min: f64,
     max: f64,
@@ -100,7 +100,7 @@ impl Learner {
             seen: 0,
             started: time,
             renewed: time,
-            kept: Newest::default(),
+            kept: NewestReadings::default(),
             sums: NormalEquations::default(),
             min: value,
             max: value,
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn readings_take_memory_as_they_come_and_are_stored_as_they_are() {
         let at = |i: usize| EventTime::from_micros(i as i64);
-        let mut newest = Newest::default();
+        let mut newest = NewestReadings::default();
         for i in 0..LEARNING_KEPT + 40 {
             newest.push(at(i), i as f64, false);
             let most = (2 * newest.0.len()).max(newest.0.len() + NEWEST_MIN).min(LEARNING_KEPT);

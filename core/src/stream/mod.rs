@@ -3,7 +3,7 @@
 //!
 //! A stream is one (server, component). A stream the model knows starts from the model's baseline; any other learns
 //! its own ([`learn`]). Nothing here looks at a verdict while a vector is made: what verdicts change (a baseline moving,
-//! a new level) is applied by [`Streams::settle`] and [`Streams::relearn`], which the judge calls between blocks, so that
+//! a new level) is applied by [`StreamTable::settle`] and [`StreamTable::relearn`], which the judge calls between blocks, so that
 //! a live agent and a replay make the same vectors.
 
 pub mod baseline;
@@ -18,15 +18,15 @@ use serde::{Deserialize, Serialize, Serializer};
 pub use self::features::{FEATURES, JUDGED, REVISION, Vector};
 use self::{
     baseline::Baseline,
-    features::{Memory, Reading},
-    learn::{Learner, Range},
+    features::{FeatureReading, StreamMemory},
+    learn::{Learner, SeenRange},
 };
 use crate::{
-    episode::Tracker,
+    episode::EpisodeRun,
     limits::{LEARNING_MAX, STREAMS_MAX},
     novelty,
-    profile::Profile,
-    room::{Claim, loser},
+    profile::ModelProfile,
+    room::{EvictionClaim, loser},
     time::EventTime,
     weight,
 };
@@ -67,18 +67,18 @@ impl Equivalent<Arc<StreamName>> for NameRef<'_> {
     }
 }
 
-/// Place of a stream in its [`Streams`]; another stream may take it over after an eviction.
-pub type Slot = u32;
+/// Place of a stream in its [`StreamTable`]; another stream may take it over after an eviction.
+pub type StreamSlot = u32;
 
 /// What one record was to its stream.
 #[derive(Debug, Clone)]
-pub struct Observed {
+pub struct ObservedValue {
     /// Where the stream is kept.
-    pub slot: Slot,
+    pub slot: StreamSlot,
     /// The stream.
     pub name: Arc<StreamName>,
     /// The vector and what was expected; `None` while too few records are known.
-    pub reading: Option<Reading>,
+    pub reading: Option<FeatureReading>,
     /// How far outside the range seen so far, in usual margins; 0 inside.
     pub novelty: f32,
     /// The stream has no fitted profile yet.
@@ -86,31 +86,31 @@ pub struct Observed {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Stream {
+struct StreamState {
     name: Arc<StreamName>,
     baseline: Option<Baseline>,
     learner: Option<Box<Learner>>,
     /// Of a stream that cannot learn because too many do.
-    range: Option<Range>,
-    memory: Option<Memory>,
-    tracker: Tracker,
+    range: Option<SeenRange>,
+    memory: Option<StreamMemory>,
+    tracker: EpisodeRun,
     touched: u64,
 }
 
 /// All streams of one source.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(from = "Kept")]
-pub struct Streams {
-    streams: Vec<Stream>,
-    index: HashMap<Arc<StreamName>, Slot>,
+#[serde(from = "StoredStreams")]
+pub struct StreamTable {
+    streams: Vec<StreamState>,
+    index: HashMap<Arc<StreamName>, StreamSlot>,
     learning: usize,
-    counts: Counts,
+    counts: StreamCounts,
     is_full: bool,
 }
 
 /// What happened to streams so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counts {
+pub struct StreamCounts {
     /// Records read.
     pub records: u64,
     /// Streams dropped because there were too many.
@@ -125,41 +125,41 @@ pub struct Counts {
 
 /// The form streams are stored in: the index and the count of learners are derived.
 #[derive(Deserialize)]
-struct Kept {
-    streams: Vec<Stream>,
-    counts: Counts,
+struct StoredStreams {
+    streams: Vec<StreamState>,
+    counts: StreamCounts,
 }
 
-/// Writes [`Kept`] without a copy of it.
-impl Serialize for Streams {
+/// Writes [`StoredStreams`] without a copy of it.
+impl Serialize for StreamTable {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Kept<'a> {
-            streams: &'a [Stream],
-            counts: Counts,
+            streams: &'a [StreamState],
+            counts: StreamCounts,
         }
         Kept { streams: &self.streams, counts: self.counts }.serialize(serializer)
     }
 }
 
-impl From<Kept> for Streams {
-    fn from(kept: Kept) -> Self {
+impl From<StoredStreams> for StreamTable {
+    fn from(kept: StoredStreams) -> Self {
         let index = (0..).zip(&kept.streams).map(|(slot, s)| (Arc::clone(&s.name), slot)).collect();
         let learning = kept.streams.iter().filter(|s| s.learner.is_some()).count();
         Self { streams: kept.streams, index, learning, counts: kept.counts, is_full: false }
     }
 }
 
-impl Streams {
+impl StreamTable {
     /// Reads one record into its stream.
     pub fn observe(
         &mut self,
-        profile: &Profile,
+        profile: &ModelProfile,
         server: &str,
         component: &str,
         time: EventTime,
         value: f64,
-    ) -> Observed {
+    ) -> ObservedValue {
         let slot = match self.index.get(&NameRef { server, component }) {
             Some(&slot) => slot,
             None => self.admit(profile, server, component),
@@ -168,32 +168,32 @@ impl Streams {
         let stream = &mut self.streams[slot as usize];
         stream.touched = self.counts.records;
         let before = stream.learner.is_some();
-        let growth = Growth { may_learn: !self.is_full && self.learning < LEARNING_MAX, is_full: self.is_full };
+        let growth = MemoryGrowth { may_learn: !self.is_full && self.learning < LEARNING_MAX, is_full: self.is_full };
         let (reading, novelty) = stream.observe(profile, time, value, growth);
         self.learning += usize::from(!before && stream.learner.is_some());
         self.counts.by_range += u64::from(stream.range.is_some());
         self.counts.late += u64::from(reading.is_some_and(|r| r.late));
         let learning = stream.learner.as_ref().is_some_and(|l| !l.is_done(time)) || stream.baseline.is_none();
-        Observed { slot, name: Arc::clone(&stream.name), reading, novelty, learning }
+        ObservedValue { slot, name: Arc::clone(&stream.name), reading, novelty, learning }
     }
 
     /// Lets the stream's level follow a normal record's residual (in residual scales). Ignored when the stream was
     /// evicted since.
-    pub fn settle(&mut self, slot: Slot, name: &Arc<StreamName>, residual: f64) {
+    pub fn settle(&mut self, slot: StreamSlot, name: &Arc<StreamName>, residual: f64) {
         if let Some(baseline) = self.live(slot, name).and_then(|s| s.baseline.as_mut()) {
             baseline.curve[0] += FOLLOW * residual.clamp(-FOLLOW_CLIP, FOLLOW_CLIP) * baseline.residual_scale;
         }
     }
 
     /// Takes a value outside the seen range as seen: it was reported once.
-    pub fn widen(&mut self, slot: Slot, name: &Arc<StreamName>, value: f64) {
+    pub fn widen(&mut self, slot: StreamSlot, name: &Arc<StreamName>, value: f64) {
         if let Some(baseline) = self.live(slot, name).and_then(|s| s.baseline.as_mut()) {
             baseline.widen(value);
         }
     }
 
     /// Takes what is now seen as a new level: the stream starts to learn again.
-    pub fn relearn(&mut self, slot: Slot, name: &Arc<StreamName>) {
+    pub fn relearn(&mut self, slot: StreamSlot, name: &Arc<StreamName>) {
         let was_learning = self.live(slot, name).map(|stream| {
             stream.baseline = None;
             stream.memory = None;
@@ -206,7 +206,7 @@ impl Streams {
     }
 
     /// The stream's episode tracker; `None` when the stream was evicted since.
-    pub fn tracker(&mut self, slot: Slot, name: &Arc<StreamName>) -> Option<&mut Tracker> {
+    pub fn tracker(&mut self, slot: StreamSlot, name: &Arc<StreamName>) -> Option<&mut EpisodeRun> {
         self.live(slot, name).map(|s| &mut s.tracker)
     }
 
@@ -219,9 +219,10 @@ impl Streams {
     /// What all of them weigh in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let of_stream = |s: &Stream| weight::name(&s.name) + s.learner.as_ref().map_or(0, |learner| learner.bytes());
-        weight::items::<Stream>(self.streams.capacity())
-            + weight::table::<(Arc<StreamName>, Slot)>(self.index.capacity())
+        let of_stream =
+            |s: &StreamState| weight::name(&s.name) + s.learner.as_ref().map_or(0, |learner| learner.bytes());
+        weight::items::<StreamState>(self.streams.capacity())
+            + weight::table::<(Arc<StreamName>, StreamSlot)>(self.index.capacity())
             + self.streams.iter().map(of_stream).sum::<usize>()
     }
 
@@ -240,13 +241,13 @@ impl Streams {
     /// Streams that are still being learnt at this event time.
     #[must_use]
     pub fn learning(&self, now: EventTime) -> usize {
-        let learns = |stream: &&Stream| stream.learner.as_ref().is_some_and(|learner| !learner.is_done(now));
+        let learns = |stream: &&StreamState| stream.learner.as_ref().is_some_and(|learner| !learner.is_done(now));
         self.streams.iter().filter(|stream| stream.baseline.is_none() || learns(stream)).count()
     }
 
     /// Goes over to another model: a stream that it knows takes its baseline, which is newer than what was learnt here;
     /// any other keeps its own.
-    pub fn adopt(&mut self, profile: &Profile) {
+    pub fn adopt(&mut self, profile: &ModelProfile) {
         for stream in &mut self.streams {
             let StreamName { server, component } = &*stream.name;
             if let Some(baseline) = profile.baseline(server, component) {
@@ -260,24 +261,24 @@ impl Streams {
 
     /// What happened so far.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> StreamCounts {
         self.counts
     }
 
-    fn live(&mut self, slot: Slot, name: &Arc<StreamName>) -> Option<&mut Stream> {
+    fn live(&mut self, slot: StreamSlot, name: &Arc<StreamName>) -> Option<&mut StreamState> {
         self.streams.get_mut(slot as usize).filter(|s| s.name == *name)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "slots stay below STREAMS_MAX")]
-    fn admit(&mut self, profile: &Profile, server: &str, component: &str) -> Slot {
+    fn admit(&mut self, profile: &ModelProfile, server: &str, component: &str) -> StreamSlot {
         let name = Arc::new(StreamName { server: server.to_owned(), component: component.to_owned() });
-        let stream = Stream {
+        let stream = StreamState {
             name: Arc::clone(&name),
             baseline: profile.baseline(server, component).cloned(),
             learner: None,
             range: None,
             memory: None,
-            tracker: Tracker::default(),
+            tracker: EpisodeRun::default(),
             touched: 0,
         };
         let streams_max =
@@ -286,13 +287,13 @@ impl Streams {
             self.streams.push(stream);
             self.streams.len() - 1
         } else {
-            let slot = loser(self.streams.iter().map(Stream::claim), SEEN_WORTH);
+            let slot = loser(self.streams.iter().map(StreamState::claim), SEEN_WORTH);
             let old = core::mem::replace(&mut self.streams[slot], stream);
             self.index.remove(&old.name);
             self.learning -= usize::from(old.learner.is_some());
             self.counts.evicted += 1;
             slot
-        } as Slot;
+        } as StreamSlot;
         self.index.insert(name, slot);
         slot
     }
@@ -300,20 +301,26 @@ impl Streams {
 
 /// What a stream may take memory for.
 #[derive(Clone, Copy)]
-struct Growth {
+struct MemoryGrowth {
     may_learn: bool,
     is_full: bool,
 }
 
-impl Stream {
-    fn claim(&self) -> Claim {
+impl StreamState {
+    fn claim(&self) -> EvictionClaim {
         let learnt = self.learner.as_ref().map(|learner| learner.seen());
-        let seen = learnt.or(self.range.as_ref().map(Range::seen)).unwrap_or(0);
+        let seen = learnt.or(self.range.as_ref().map(SeenRange::seen)).unwrap_or(0);
         let last = i64::try_from(self.touched).unwrap_or(i64::MAX);
-        Claim { learnt: self.baseline.is_some(), seen, last }
+        EvictionClaim { learnt: self.baseline.is_some(), seen, last }
     }
 
-    fn observe(&mut self, profile: &Profile, time: EventTime, value: f64, growth: Growth) -> (Option<Reading>, f32) {
+    fn observe(
+        &mut self,
+        profile: &ModelProfile,
+        time: EventTime,
+        value: f64,
+        growth: MemoryGrowth,
+    ) -> (Option<FeatureReading>, f32) {
         if self.learner.is_none() && self.baseline.is_some() {
             return self.read(time, value);
         }
@@ -335,14 +342,14 @@ impl Stream {
             None => match &mut self.range {
                 Some(range) => (None, range.take(value)),
                 None => {
-                    self.range = Some(Range::start(value));
+                    self.range = Some(SeenRange::start(value));
                     (None, 0.0)
                 }
             },
         }
     }
 
-    fn read(&mut self, time: EventTime, value: f64) -> (Option<Reading>, f32) {
+    fn read(&mut self, time: EventTime, value: f64) -> (Option<FeatureReading>, f32) {
         let Some(baseline) = &self.baseline else { return (None, 0.0) };
         let reading = features::read(&mut self.memory, baseline, time, value);
         let novelty = if self.learner.is_some() { 0.0 } else { novelty::outside(baseline, value) };
@@ -355,7 +362,7 @@ mod tests {
     use super::*;
     use crate::profile::{RecordView, Threshold};
 
-    fn knowing_nothing() -> Profile {
+    fn knowing_nothing() -> ModelProfile {
         let threshold =
             Threshold { value: 1.0, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) };
         let record = RecordView {
@@ -367,7 +374,7 @@ mod tests {
             novelty: true,
             threshold,
         };
-        Profile {
+        ModelProfile {
             features: Vec::new(),
             revision: REVISION,
             record,
@@ -380,9 +387,9 @@ mod tests {
     #[test]
     fn a_flood_of_names_takes_no_memory_while_it_is_full() {
         let profile = knowing_nothing();
-        let mut streams = Streams::default();
+        let mut streams = StreamTable::default();
         let mut number = 0;
-        let mut observe = |streams: &mut Streams, component: &str| {
+        let mut observe = |streams: &mut StreamTable, component: &str| {
             number += 1;
             streams.observe(
                 &profile,
@@ -412,7 +419,7 @@ mod tests {
         streams.set_full(false);
         observe(&mut streams, "another");
         assert_eq!(streams.len(), 101);
-        let mut empty = Streams::default();
+        let mut empty = StreamTable::default();
         empty.set_full(true);
         for i in 0..20 {
             observe(&mut empty, &format!("known-{i}"));

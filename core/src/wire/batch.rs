@@ -2,13 +2,13 @@
 
 use super::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, ENTRY_PREFIX_BYTES, HEADER_BYTES, MAGIC, WIRE_VERSION};
 use crate::{
-    event::{ENTRY_BYTES_MAX, Entry, Event},
+    event::{ENTRY_BYTES_MAX, Event, SpoolEntry},
     id::Epoch,
 };
 
 /// What a batch says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub struct BatchHeader {
     /// The life of the agent's state file.
     pub epoch: Epoch,
     /// Sequence of the first entry.
@@ -17,7 +17,7 @@ pub struct Header {
     pub count: u16,
 }
 
-impl Header {
+impl BatchHeader {
     /// Sequence of the last entry.
     #[must_use]
     pub fn last_sequence(&self) -> u64 {
@@ -27,9 +27,9 @@ impl Header {
 
 /// A batch whose header and CRC are right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Batch<'a> {
+pub struct WireBatch<'a> {
     /// Its header.
-    pub header: Header,
+    pub header: BatchHeader,
     /// Its entries, not looked at yet; see [`decode_body`].
     pub body: &'a [u8],
 }
@@ -81,7 +81,7 @@ pub struct BodyEntry<'a> {
     /// It as it came.
     pub bytes: &'a [u8],
     /// It, when this program can read it.
-    pub entry: Result<Entry, EntryError>,
+    pub entry: Result<SpoolEntry, EntryError>,
 }
 
 /// Why an entry cannot be read. The others of its batch can: it becomes a dead letter of its own.
@@ -170,7 +170,7 @@ pub fn encode_batch<E: AsRef<[u8]>>(epoch: Epoch, first_sequence: u64, entries: 
 ///
 /// # Errors
 /// When the bytes are no undamaged batch of this wire version.
-pub fn decode(bytes: &[u8]) -> Result<Batch<'_>, WireError> {
+pub fn decode(bytes: &[u8]) -> Result<WireBatch<'_>, WireError> {
     let Some((head, body)) = bytes.split_at_checked(HEADER_BYTES) else {
         return Err(WireError::Short { found: bytes.len() });
     };
@@ -203,14 +203,14 @@ pub fn decode(bytes: &[u8]) -> Result<Batch<'_>, WireError> {
     if first_sequence == 0 || first_sequence.checked_add(u64::from(count)).is_none() {
         return Err(WireError::Field("sequence"));
     }
-    Ok(Batch { header: Header { epoch, first_sequence, count }, body })
+    Ok(WireBatch { header: BatchHeader { epoch, first_sequence, count }, body })
 }
 
 /// The header alone, checked like the whole: for whoever keeps the bytes as they are.
 ///
 /// # Errors
 /// As [`decode`].
-pub fn decode_header(bytes: &[u8]) -> Result<Header, WireError> {
+pub fn decode_header(bytes: &[u8]) -> Result<BatchHeader, WireError> {
     decode(bytes).map(|batch| batch.header)
 }
 
@@ -218,8 +218,8 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, WireError> {
 ///
 /// # Errors
 /// When the body does not fall into as many entries as the header says.
-pub fn decode_body<'a>(batch: &Batch<'a>) -> Result<Vec<BodyEntry<'a>>, BodyError> {
-    let Header { first_sequence, count, .. } = batch.header;
+pub fn decode_body<'a>(batch: &WireBatch<'a>) -> Result<Vec<BodyEntry<'a>>, BodyError> {
+    let BatchHeader { first_sequence, count, .. } = batch.header;
     let mut rest = batch.body;
     let mut entries = Vec::with_capacity(usize::from(count));
     for sequence in (first_sequence..).take(usize::from(count)) {
@@ -237,7 +237,7 @@ pub fn decode_body<'a>(batch: &Batch<'a>) -> Result<Vec<BodyEntry<'a>>, BodyErro
 ///
 /// # Errors
 /// When a newer program wrote it, or it is damaged.
-pub fn decode_entry(bytes: &[u8]) -> Result<Entry, EntryError> {
+pub fn decode_entry(bytes: &[u8]) -> Result<SpoolEntry, EntryError> {
     match postcard::take_from_bytes(bytes) {
         Ok((entry, [])) => Ok(entry),
         Ok((_, rest)) => Err(EntryError::Remainder(rest.len())),
@@ -269,18 +269,18 @@ mod tests {
 
     use super::*;
     use crate::{
-        event::{Extras, ModelSwap, Stamp, Text, tests::entry},
+        event::{BoundedText, ClockStamp, Extras, ModelSwap, tests::entry},
         id::BootId,
         time::EventTime,
     };
 
     const EPOCH: Epoch = Epoch::from_random(0x1234_5678_9abc_def0);
 
-    fn packed(entries: &[Entry]) -> Vec<Vec<u8>> {
+    fn packed(entries: &[SpoolEntry]) -> Vec<Vec<u8>> {
         entries.iter().map(|e| postcard::to_stdvec(e).unwrap()).collect()
     }
 
-    fn unpacked(bytes: &[u8]) -> Option<(Header, Vec<Entry>)> {
+    fn unpacked(bytes: &[u8]) -> Option<(BatchHeader, Vec<SpoolEntry>)> {
         let batch = decode(bytes).ok()?;
         let entries = decode_body(&batch).ok()?.into_iter().map(|read| read.entry.ok()).collect::<Option<_>>()?;
         Some((batch.header, entries))
@@ -323,9 +323,10 @@ mod tests {
     #[test]
     fn a_newer_event_is_told_from_a_broken_one_and_its_neighbours_are_read() {
         let newer = u8::try_from(Event::names().len()).unwrap();
-        let swap = ModelSwap { source: Text::cut("a"), position: 1, from: None, to: 2, extras: Extras::default() };
-        let stamp = Stamp { boot: BootId([0; 16]), monotonic_us: 0, wall: EventTime::from_micros(0) };
-        let known = Entry { event: Event::ModelSwap(swap), stamp };
+        let swap =
+            ModelSwap { source: BoundedText::cut("a"), position: 1, from: None, to: 2, extras: Extras::default() };
+        let stamp = ClockStamp { boot: BootId([0; 16]), monotonic_us: 0, wall: EventTime::from_micros(0) };
+        let known = SpoolEntry { event: Event::ModelSwap(swap), stamp };
         let good = postcard::to_stdvec(&known).unwrap();
         let longer = [good.as_slice(), &[0, 1]].concat();
         let bytes = [good.clone(), vec![newer, 1, 2], vec![newer - 1, 1, 2], vec![], longer, good];
@@ -373,7 +374,7 @@ mod tests {
         fn batches_come_back(entries in vec(entry(), 1..6), first in 1..u64::MAX - 10) {
             let bytes = encode_batch(EPOCH, first, &packed(&entries)).unwrap();
             let count = u16::try_from(entries.len()).unwrap();
-            prop_assert_eq!(unpacked(&bytes), Some((Header { epoch: EPOCH, first_sequence: first, count }, entries)));
+            prop_assert_eq!(unpacked(&bytes), Some((BatchHeader { epoch: EPOCH, first_sequence: first, count }, entries)));
         }
 
         #[test]
@@ -400,7 +401,7 @@ mod tests {
             // What can be read is what would be written again.
             if let Ok(read) = decode_body(&batch) {
                 prop_assert_eq!(read.len(), usize::from(count));
-                let entries: Vec<Entry> = read.into_iter().filter_map(|read| read.entry.ok()).collect();
+                let entries: Vec<SpoolEntry> = read.into_iter().filter_map(|read| read.entry.ok()).collect();
                 if !entries.is_empty() {
                     let again = encode_batch(EPOCH, 1, &packed(&entries)).unwrap();
                     prop_assert_eq!(unpacked(&again).unwrap().1, entries);

@@ -9,9 +9,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{BATCH_ENTRIES_MAX, Header, WIRE_VERSION};
+use super::{BATCH_ENTRIES_MAX, BatchHeader, WIRE_VERSION};
 use crate::{
-    event::{Entry, Event, Stamp},
+    event::{ClockStamp, Event, SpoolEntry},
     id::Epoch,
 };
 
@@ -23,7 +23,7 @@ pub const JSON_BYTES_MAX: usize = 256 * 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub struct JsonBatch {
     /// Which sequences it holds.
-    pub header: Header,
+    pub header: BatchHeader,
     /// Its entries in their order.
     pub entries: Vec<JsonEntry>,
 }
@@ -34,7 +34,7 @@ pub struct JsonEntry {
     /// Its sequence.
     pub sequence: u64,
     /// It, or why this program cannot read it with what came instead.
-    pub entry: Result<Entry, (String, Value)>,
+    pub entry: Result<SpoolEntry, (String, Value)>,
 }
 
 /// Why bytes are no JSON batch.
@@ -61,7 +61,7 @@ pub struct JsonLine {
     /// What happened.
     pub event: Event,
     /// Under which circumstances.
-    pub stamp: Stamp,
+    pub stamp: ClockStamp,
 }
 
 impl JsonLine {
@@ -74,7 +74,7 @@ impl JsonLine {
 }
 
 #[derive(Serialize)]
-struct Written<'a, T> {
+struct WrittenJsonBatch<'a, T> {
     oddline: u8,
     epoch: Epoch,
     first_sequence: u64,
@@ -82,7 +82,7 @@ struct Written<'a, T> {
 }
 
 #[derive(Deserialize)]
-struct Read {
+struct ReadJsonBatch {
     oddline: u8,
     epoch: Epoch,
     first_sequence: u64,
@@ -91,15 +91,15 @@ struct Read {
 
 /// Writes a batch; the caller keeps it within [`super::BATCH_BYTES_MAX`] / 4 in postcard.
 #[must_use]
-pub fn encode_json(epoch: Epoch, first_sequence: u64, entries: &[Entry]) -> Vec<u8> {
-    let batch = Written { oddline: WIRE_VERSION, epoch, first_sequence, entries };
+pub fn encode_json(epoch: Epoch, first_sequence: u64, entries: &[SpoolEntry]) -> Vec<u8> {
+    let batch = WrittenJsonBatch { oddline: WIRE_VERSION, epoch, first_sequence, entries };
     serde_json::to_vec(&batch).expect("finite numbers and text keys can always be written")
 }
 
 /// The same of entries that this program could not read, as they came.
 #[must_use]
 pub fn encode_json_values(epoch: Epoch, first_sequence: u64, entries: &[Value]) -> Vec<u8> {
-    let batch = Written { oddline: WIRE_VERSION, epoch, first_sequence, entries };
+    let batch = WrittenJsonBatch { oddline: WIRE_VERSION, epoch, first_sequence, entries };
     serde_json::to_vec(&batch).expect("JSON can always be written again")
 }
 
@@ -111,7 +111,7 @@ pub fn decode_json(bytes: &[u8]) -> Result<JsonBatch, JsonError> {
     if bytes.len() > JSON_BYTES_MAX {
         return Err(JsonError::TooLarge(bytes.len()));
     }
-    let read: Read = serde_json::from_slice(bytes).map_err(JsonError::Shape)?;
+    let read: ReadJsonBatch = serde_json::from_slice(bytes).map_err(JsonError::Shape)?;
     if read.oddline != WIRE_VERSION {
         return Err(JsonError::Field("version"));
     }
@@ -121,9 +121,9 @@ pub fn decode_json(bytes: &[u8]) -> Result<JsonBatch, JsonError> {
     if first_sequence == 0 || first_sequence.checked_add(u64::from(count)).is_none() {
         return Err(JsonError::Field("sequence"));
     }
-    let header = Header { epoch: read.epoch, first_sequence, count };
+    let header = BatchHeader { epoch: read.epoch, first_sequence, count };
     let entry = |(sequence, value): (u64, Value)| {
-        let entry = Entry::deserialize(&value).map_err(|reason| (reason.to_string(), value));
+        let entry = SpoolEntry::deserialize(&value).map_err(|reason| (reason.to_string(), value));
         JsonEntry { sequence, entry }
     };
     Ok(JsonBatch { header, entries: (first_sequence..).zip(read.entries).map(entry).collect() })
@@ -145,7 +145,7 @@ mod tests {
         let newer = r#"{"event":{"dream":{}},"stamp":{}}"#;
         let text = format!(r#"{{"oddline":2,"epoch":"17","first_sequence":3,"entries":[{known},{newer}],"newer":[]}}"#);
         let batch = decode_json(text.as_bytes()).unwrap();
-        assert_eq!(batch.header, Header { epoch: EPOCH, first_sequence: 3, count: 2 });
+        assert_eq!(batch.header, BatchHeader { epoch: EPOCH, first_sequence: 3, count: 2 });
         assert_eq!((batch.entries[0].sequence, batch.entries[1].sequence), (3, 4));
         let Event::SourceFailed(fault) = &batch.entries[0].entry.as_ref().unwrap().event else { panic!() };
         assert!(fault.extras.is_empty(), "a field that nobody knows is no extra");
@@ -178,12 +178,12 @@ mod tests {
             let bytes = encode_json(EPOCH, first, &entries);
             let batch = decode_json(&bytes).unwrap();
             prop_assert_eq!(batch.header.last_sequence(), first + entries.len() as u64 - 1);
-            let read: Vec<Entry> = batch.entries.into_iter().map(|read| read.entry.unwrap()).collect();
+            let read: Vec<SpoolEntry> = batch.entries.into_iter().map(|read| read.entry.unwrap()).collect();
             prop_assert_eq!(&read, &entries);
             for cut in [bytes.len() / 2, bytes.len() - 1] {
                 prop_assert!(decode_json(&bytes[..cut]).is_err());
             }
-            let Entry { event, stamp } = entries[0].clone();
+            let SpoolEntry { event, stamp } = entries[0].clone();
             let line = JsonLine { epoch: EPOCH, sequence: first, event, stamp };
             prop_assert!(!line.to_text().contains('\n'));
             prop_assert_eq!(serde_json::from_str::<JsonLine>(&line.to_text()).unwrap(), line);

@@ -35,14 +35,14 @@ mod rollout;
 pub use self::{
     ack::{Ack, AckError, FromCollector, decode_ack, encode_ack},
     batch::{
-        Batch, BodyEntry, BodyError, EncodeError, EntryError, Header, WireError, decode, decode_body, decode_entry,
-        decode_header, encode_batch,
+        BatchHeader, BodyEntry, BodyError, EncodeError, EntryError, WireBatch, WireError, decode, decode_body,
+        decode_entry, decode_header, encode_batch,
     },
     json::{JSON_BYTES_MAX, JsonBatch, JsonEntry, JsonError, JsonLine, decode_json, encode_json, encode_json_values},
     model::{
         FrameError, MODEL_FRAME_VERSION, MODEL_MAGIC, SIGNATURE_BYTES_MAX, SignedModel, decode_model, encode_model,
     },
-    rollout::{Desired, GOOD_MODELS_MAX, ModelId, ModelState, ROLLOUT_BYTES_MAX, Refused, RolloutError},
+    rollout::{DesiredModel, GOOD_MODELS_MAX, ModelId, ModelState, ROLLOUT_BYTES_MAX, Refused, RolloutError},
 };
 
 /// First bytes of a batch.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::SIGNATURE_BYTES_MAX;
 use crate::{
-    event::{FAULT_BYTES_MAX, List, Text},
+    event::{BoundedText, FAULT_BYTES_MAX, List},
     id::ModelHash,
 };
 
@@ -25,7 +25,7 @@ pub struct ModelId {
 
 /// `model/desired`: which model an agent should run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Desired {
+pub struct DesiredModel {
     /// The model.
     #[serde(flatten)]
     pub model: ModelId,
@@ -34,7 +34,7 @@ pub struct Desired {
     pub rollback: bool,
     /// Text of its detached signature: counts when the one that comes with the bytes is not good.
     #[serde(default)]
-    pub signature: Option<Text<SIGNATURE_BYTES_MAX>>,
+    pub signature: Option<BoundedText<SIGNATURE_BYTES_MAX>>,
 }
 
 /// `model/state`: what an agent runs and could go back to.
@@ -59,7 +59,7 @@ pub struct Refused {
     #[serde(flatten)]
     pub model: ModelId,
     /// Why.
-    pub reason: Text<FAULT_BYTES_MAX>,
+    pub reason: BoundedText<FAULT_BYTES_MAX>,
 }
 
 /// Why a message about models cannot be read.
@@ -73,7 +73,7 @@ pub enum RolloutError {
     Json(#[from] serde_json::Error),
 }
 
-impl Desired {
+impl DesiredModel {
     /// Reads `model/desired`.
     ///
     /// # Errors
@@ -120,20 +120,20 @@ mod tests {
     fn the_json_is_flat_and_short_forms_do() {
         let hash = "ab".repeat(32);
         let text = format!(r#"{{"sha256":"{hash}","version":7}}"#);
-        let desired = Desired::from_json(text.as_bytes()).unwrap();
+        let desired = DesiredModel::from_json(text.as_bytes()).unwrap();
         assert_eq!(desired.model, ModelId { sha256: ModelHash([0xab; 32]), version: 7 });
         assert!(!desired.rollback && desired.signature.is_none());
-        assert_eq!(Desired::from_json(&desired.to_json()).unwrap(), desired);
+        assert_eq!(DesiredModel::from_json(&desired.to_json()).unwrap(), desired);
         for bad in ["", "{}", r#"{"sha256":"ab","version":7}"#, r#"{"sha256":1,"version":-7}"#] {
-            assert!(Desired::from_json(bad.as_bytes()).is_err(), "{bad}");
+            assert!(DesiredModel::from_json(bad.as_bytes()).is_err(), "{bad}");
         }
-        assert!(matches!(Desired::from_json(&vec![b' '; ROLLOUT_BYTES_MAX + 1]), Err(RolloutError::TooLarge(_))));
+        assert!(matches!(DesiredModel::from_json(&vec![b' '; ROLLOUT_BYTES_MAX + 1]), Err(RolloutError::TooLarge(_))));
     }
 
     #[test]
     fn the_largest_state_fits() {
         let model = ModelId { sha256: ModelHash([255; 32]), version: u64::MAX };
-        let reason = Text::cut(&"\u{1}".repeat(FAULT_BYTES_MAX));
+        let reason = BoundedText::cut(&"\u{1}".repeat(FAULT_BYTES_MAX));
         let state = ModelState {
             current: Some(model),
             good: [model; GOOD_MODELS_MAX].into_iter().collect(),
@@ -142,7 +142,11 @@ mod tests {
             refused: Some(Refused { model, reason }),
         };
         assert_eq!(ModelState::from_json(&state.to_json()).unwrap(), state);
-        let desired = Desired { model, rollback: true, signature: Some(Text::cut(&"\n".repeat(SIGNATURE_BYTES_MAX))) };
-        assert_eq!(Desired::from_json(&desired.to_json()).unwrap(), desired);
+        let desired = DesiredModel {
+            model,
+            rollback: true,
+            signature: Some(BoundedText::cut(&"\n".repeat(SIGNATURE_BYTES_MAX))),
+        };
+        assert_eq!(DesiredModel::from_json(&desired.to_json()).unwrap(), desired);
     }
 }

@@ -1,7 +1,7 @@
 //! A verdict does not depend on when records are flushed, nor on whether the judge was stored and opened in between.
 
 use oddline_core::time::EventTime;
-use oddline_detector::{Intake, Judge, Judged, State};
+use oddline_detector::{Judge, JudgeState, JudgedRow, RecordIntake};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use crate::fixture::{Entry, NAMES, assert_same, judge_all, model, unseen};
@@ -25,7 +25,7 @@ fn untidy(seed: u64) -> Vec<Entry> {
 }
 
 /// Judges with a flush before a record whenever `flush` says so.
-fn judge_flushing(entries: &[Entry], mut flush: impl FnMut() -> bool) -> Vec<Judged> {
+fn judge_flushing(entries: &[Entry], mut flush: impl FnMut() -> bool) -> Vec<JudgedRow> {
     let (mut judge, mut out) = (Judge::new(model()).unwrap(), Vec::new());
     for entry in entries {
         if flush() {
@@ -65,7 +65,7 @@ fn a_stored_state_goes_on_as_if_nothing_happened() {
             if random.random_bool(0.02) {
                 judge.flush(&mut out).unwrap();
                 let bytes = postcard::to_allocvec(judge.state()).unwrap();
-                let state: State = postcard::from_bytes(&bytes).unwrap();
+                let state: JudgeState = postcard::from_bytes(&bytes).unwrap();
                 assert_eq!(postcard::to_allocvec(&state).unwrap(), bytes, "a state is read as it was written");
                 judge = Judge::with_state(model(), state).unwrap();
                 stored += 1;
@@ -83,9 +83,9 @@ fn what_cannot_be_judged_is_said_and_takes_no_number() {
     let (mut judge, mut out) = (Judge::new(model()).unwrap(), Vec::new());
     let mut entry = unseen()[0].clone();
     entry.time = None;
-    assert_eq!(judge.push(&entry.record(), NAMES, &mut out).unwrap(), Intake::NoTime);
+    assert_eq!(judge.push(&entry.record(), NAMES, &mut out).unwrap(), RecordIntake::NoTime);
     let entry = &unseen()[0];
     let without_value = oddline_core::record::Record { value: None, ..entry.record() };
-    assert_eq!(judge.push(&without_value, NAMES, &mut out).unwrap(), Intake::NoValue);
-    assert_eq!(judge.push(&entry.record(), NAMES, &mut out).unwrap(), Intake::Judged(0));
+    assert_eq!(judge.push(&without_value, NAMES, &mut out).unwrap(), RecordIntake::NoValue);
+    assert_eq!(judge.push(&entry.record(), NAMES, &mut out).unwrap(), RecordIntake::Judged(0));
 }

@@ -1,7 +1,7 @@
 //! Bytes that are no model, or no longer: refused, whatever they are, and never a panic.
 
 use oddline_core::seal::seal;
-use oddline_detector::{Judge, Model, OpenError};
+use oddline_detector::{Judge, ModelOpenError, OpenModel};
 use rand::{Rng, RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 
 #[test]
 fn nothing_and_noise() {
-    assert!(matches!(refusal(b"", "empty"), OpenError::NoMetadata("oddline.format")));
+    assert!(matches!(refusal(b"", "empty"), ModelOpenError::NoMetadata("oddline.format")));
     let mut random = Xoshiro256PlusPlus::seed_from_u64(21);
     for round in 0..500 {
         let mut bytes = vec![0; random.random_range(1..2_000)];
@@ -25,7 +25,7 @@ fn nothing_and_noise() {
 fn too_large() {
     let mut bytes = model_bytes().to_vec();
     bytes.resize(512 * 1024 + 1, 0);
-    assert!(matches!(refusal(&bytes, "large"), OpenError::TooLarge { found: 524_289, limit: 524_288 }));
+    assert!(matches!(refusal(&bytes, "large"), ModelOpenError::TooLarge { found: 524_289, limit: 524_288 }));
 }
 
 #[test]
@@ -67,9 +67,9 @@ fn flipped_and_sealed_again() {
         let (at, bit) = (random.random_range(0..bytes.len()), random.random_range(0..8));
         bytes[at] ^= 1 << bit;
         seal(&mut bytes);
-        let model = match Model::open(&bytes) {
+        let model = match OpenModel::open(&bytes) {
             Ok(model) => model,
-            Err(OpenError::Panicked) => panic!("bit {bit} of byte {at}: the runtime panicked on it"),
+            Err(ModelOpenError::Panicked) => panic!("bit {bit} of byte {at}: the runtime panicked on it"),
             Err(_) => continue,
         };
         opened += 1;

@@ -1,7 +1,7 @@
 //! A well-formed file with something in it that cannot be: each is refused, and the reason names it.
 
 use oddline_core::{profile::ProfileError, stream::FEATURES};
-use oddline_detector::OpenError;
+use oddline_detector::ModelOpenError;
 use serde_json::{Value, json};
 
 use crate::onnx::{edited, refusal, with_json, with_metadata};
@@ -14,14 +14,14 @@ fn each_metadata_key_is_needed() {
     for key in ["oddline.format", "oddline.version", PROFILE, "oddline.provenance", GOLDEN] {
         let bytes = edited(|model| model.metadata_props.retain(|p| p.key != key));
         let refused = refusal(&bytes, key);
-        assert!(matches!(refused, OpenError::NoMetadata(missing) if missing == key), "{key}: {refused}");
+        assert!(matches!(refused, ModelOpenError::NoMetadata(missing) if missing == key), "{key}: {refused}");
     }
 }
 
 #[test]
 fn another_format_is_told_apart_from_damage() {
     let refused = refusal(&with_metadata("oddline.format", |_| "2".to_owned()), "format 2");
-    assert!(matches!(refused, OpenError::Format { .. }), "{refused}");
+    assert!(matches!(refused, ModelOpenError::Format { .. }), "{refused}");
     assert!(refused.to_string().contains("train a model with this version"), "{refused}");
 }
 
@@ -29,7 +29,7 @@ fn another_format_is_told_apart_from_damage() {
 fn versions_are_whole_numbers() {
     for version in ["", "-1", "1.5", "x", "18446744073709551616"] {
         let refused = refusal(&with_metadata("oddline.version", |_| version.to_owned()), version);
-        assert!(matches!(refused, OpenError::Metadata { key: "oddline.version", .. }), "{version}: {refused}");
+        assert!(matches!(refused, ModelOpenError::Metadata { key: "oddline.version", .. }), "{version}: {refused}");
     }
 }
 
@@ -76,7 +76,7 @@ const IMPOSSIBLE: &[Change] = &[
 fn impossible_profiles() {
     for (i, (word, change)) in IMPOSSIBLE.iter().enumerate() {
         let refused = refusal(&with_json(PROFILE, change), &format!("change {i}, {word}"));
-        assert!(matches!(refused, OpenError::Profile(_)), "change {i}: {refused}");
+        assert!(matches!(refused, ModelOpenError::Profile(_)), "change {i}: {refused}");
         assert!(refused.to_string().contains(word), "change {i}, {word}: {refused}");
     }
 }
@@ -90,7 +90,7 @@ fn numbers_that_json_does_not_have() {
             format!("{}{number}{}", &profile[..start], &profile[end..])
         };
         let refused = refusal(&with_metadata(PROFILE, text), number);
-        assert!(matches!(refused, OpenError::Profile(ProfileError::Json(_))), "{number}: {refused}");
+        assert!(matches!(refused, ModelOpenError::Profile(ProfileError::Json(_))), "{number}: {refused}");
     }
 }
 
@@ -107,7 +107,8 @@ fn more_entries_than_a_model_may_have() {
             p[list] = (0..1_025).map(named).collect();
         });
         let refused = refusal(&bytes, list);
-        let too_many = matches!(refused, OpenError::Profile(ProfileError::TooMany { found: 1_025, limit: 1_024, .. }));
+        let too_many =
+            matches!(refused, ModelOpenError::Profile(ProfileError::TooMany { found: 1_025, limit: 1_024, .. }));
         assert!(too_many, "{list}: {refused}");
     }
 }
@@ -128,7 +129,7 @@ fn golden_rows_must_be_there_and_met() {
     ];
     for (i, change) in wrong_form.iter().enumerate() {
         let refused = refusal(&with_json(GOLDEN, |g| view(g, *change)), &format!("form {i}"));
-        assert!(matches!(refused, OpenError::Metadata { key: GOLDEN, .. }), "form {i}: {refused}");
+        assert!(matches!(refused, ModelOpenError::Metadata { key: GOLDEN, .. }), "form {i}: {refused}");
     }
     let wrong_numbers: &[fn(&mut Value)] = &[
         |v| v["outputs"][3][2] = json!(v["outputs"][3][2].as_f64().unwrap() + 0.01),
@@ -137,7 +138,7 @@ fn golden_rows_must_be_there_and_met() {
     ];
     for (i, change) in wrong_numbers.iter().enumerate() {
         let refused = refusal(&with_json(GOLDEN, |g| view(g, *change)), &format!("numbers {i}"));
-        assert!(matches!(refused, OpenError::Golden { .. }), "numbers {i}: {refused}");
+        assert!(matches!(refused, ModelOpenError::Golden { .. }), "numbers {i}: {refused}");
     }
 }
 

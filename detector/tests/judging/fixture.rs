@@ -7,7 +7,7 @@ use oddline_core::{
     stream::baseline::{curve_at, phases},
     time::EventTime,
 };
-use oddline_detector::{Judge, Judged, Model, Names, State};
+use oddline_detector::{DefaultNames, Judge, JudgeState, JudgedRow, OpenModel};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 
 /// Records of each stream: three days of one a minute.
@@ -42,9 +42,9 @@ pub fn model_bytes() -> &'static [u8] {
     include_bytes!("../data/golden.onnx")
 }
 
-pub fn model() -> &'static Model {
-    static MODEL: OnceLock<Model> = OnceLock::new();
-    MODEL.get_or_init(|| Model::open(model_bytes()).unwrap())
+pub fn model() -> &'static OpenModel {
+    static MODEL: OnceLock<OpenModel> = OnceLock::new();
+    MODEL.get_or_init(|| OpenModel::open(model_bytes()).unwrap())
 }
 
 /// Records of the streams that the model knows and of as many on a server that it must learn: the daily curve under
@@ -71,15 +71,15 @@ pub fn unseen() -> Vec<Entry> {
     entries
 }
 
-pub const NAMES: Names<'_> = Names { server: "server", component: "value" };
+pub const NAMES: DefaultNames<'_> = DefaultNames { server: "server", component: "value" };
 
 /// Judges all records, flushing at the end only.
-pub fn judge_all(entries: &[Entry]) -> (Vec<Judged>, Judge) {
+pub fn judge_all(entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
     judge_with(model(), entries)
 }
 
-pub fn judge_with(model: &Model, entries: &[Entry]) -> (Vec<Judged>, Judge) {
-    let (mut judge, mut out) = (Judge::with_state(model, State::default()).unwrap(), Vec::new());
+pub fn judge_with(model: &OpenModel, entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
+    let (mut judge, mut out) = (Judge::with_state(model, JudgeState::default()).unwrap(), Vec::new());
     for entry in entries {
         judge.push(&entry.record(), NAMES, &mut out).unwrap();
     }
@@ -88,7 +88,7 @@ pub fn judge_with(model: &Model, entries: &[Entry]) -> (Vec<Judged>, Judge) {
 }
 
 /// Everything of a verdict, each number by its bits.
-pub fn bits(judged: &Judged) -> String {
+pub fn bits(judged: &JudgedRow) -> String {
     let v = &judged.verdict;
     let floats = |row: &[f32]| row.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     format!(
@@ -110,7 +110,7 @@ pub fn bits(judged: &Judged) -> String {
 
 /// Fails at the first verdict that differs in any bit.
 #[track_caller]
-pub fn assert_same(found: &[Judged], expected: &[Judged], how: &str) {
+pub fn assert_same(found: &[JudgedRow], expected: &[JudgedRow], how: &str) {
     assert_eq!(found.len(), expected.len(), "{how}: number of verdicts");
     if let Some((f, e)) = found.iter().zip(expected).find(|(f, e)| bits(f) != bits(e)) {
         panic!("{how}: record {} differs:\n  {}\n  {}", e.verdict.number, bits(f), bits(e));

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Instant};
 
-use oddline_detector::OpenError;
+use oddline_detector::ModelOpenError;
 
 use crate::onnx::{FLOAT, GraphProto, INT64, TensorProto, decoded, floats, node, refusal, regraphed, sealed_with};
 
@@ -36,7 +36,7 @@ fn field(number: u8, payload: &[u8]) -> Vec<u8> {
 fn refused_graph(bytes: &[u8], what: &str) -> String {
     let begun = Instant::now();
     let refused = refusal(bytes, what);
-    assert!(matches!(refused, OpenError::Graph(_)), "{what}: {refused}");
+    assert!(matches!(refused, ModelOpenError::Graph(_)), "{what}: {refused}");
     assert!(begun.elapsed().as_secs_f64() < SECONDS_MAX, "{what}: refused after {:?}", begun.elapsed());
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
@@ -141,7 +141,8 @@ fn what_models_of_this_format_never_have() {
     graph.node[0].name = "again".to_owned();
     model.graph = Some(graph);
     let refused = refusal(&sealed_with(&model, &[]), "an operator");
-    let named = matches!(&refused, OpenError::Operator { operator, node } if operator == "Loop" && node == "again");
+    let named =
+        matches!(&refused, ModelOpenError::Operator { operator, node } if operator == "Loop" && node == "again");
     assert!(named, "{refused}");
 }
 
@@ -156,10 +157,10 @@ fn changed_weights_show_in_the_golden_rows() {
             }
         });
         let refused = refusal(&bytes, &name);
-        assert!(matches!(refused, OpenError::Golden { .. }), "{name}: {refused}");
+        assert!(matches!(refused, ModelOpenError::Golden { .. }), "{name}: {refused}");
     }
     let refused = refusal(&regraphed(|g| g.node.iter_mut().for_each(|n| n.op_type = swapped(&n.op_type))), "Sub, Div");
-    assert!(matches!(refused, OpenError::Golden { .. } | OpenError::Graph(_)), "{refused}");
+    assert!(matches!(refused, ModelOpenError::Golden { .. } | ModelOpenError::Graph(_)), "{refused}");
 }
 
 fn swapped(operator: &str) -> String {

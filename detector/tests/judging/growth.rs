@@ -1,7 +1,7 @@
 //! Models of newer trainers: fields and views that this program does not know change nothing; what it must know it says.
 
 use oddline_core::profile::ProfileError;
-use oddline_detector::{Model, OpenError};
+use oddline_detector::{ModelOpenError, OpenModel};
 use serde_json::json;
 
 use crate::{
@@ -24,7 +24,7 @@ fn fields_of_a_newer_trainer_are_left() {
         with_json("oddline.provenance", |p| p["samples"] = json!(12)),
     ];
     for bytes in grown {
-        let (found, _) = judge_with(&Model::open(&bytes).unwrap(), &entries);
+        let (found, _) = judge_with(&OpenModel::open(&bytes).unwrap(), &entries);
         assert_same(&found, &expected, "a field more");
     }
 }
@@ -36,7 +36,10 @@ fn what_must_be_understood_is_named() {
         p["record"] = json!("in a shape that nobody here knows");
     });
     let refused = refusal(&bytes, "requires");
-    assert!(matches!(&refused, OpenError::Profile(ProfileError::Requires(word)) if word == "templates"), "{refused}");
+    assert!(
+        matches!(&refused, ModelOpenError::Profile(ProfileError::Requires(word)) if word == "templates"),
+        "{refused}"
+    );
     assert!(refused.to_string().contains("install a newer version"), "{refused}");
 }
 
@@ -65,7 +68,7 @@ fn with_window(residual: f32) -> Vec<u8> {
 
 #[test]
 fn a_second_view_is_data() {
-    let model = Model::open(&with_window(2.0)).unwrap();
+    let model = OpenModel::open(&with_window(2.0)).unwrap();
     let view = model.view("window").unwrap();
     assert_eq!(view.width, WIDTH);
     let rows = core::array::from_fn(|row| [row as f32, -1.0, 0.25]);
@@ -80,13 +83,13 @@ fn a_second_view_is_data() {
 #[test]
 fn golden_rows_of_every_view_must_be_met() {
     let refused = refusal(&with_window(2.5), "golden rows of a window");
-    assert!(matches!(refused, OpenError::Golden { row: 0, feature: 2, .. }), "{refused}");
+    assert!(matches!(refused, ModelOpenError::Golden { row: 0, feature: 2, .. }), "{refused}");
     let view = |name: &str| {
         with_json("oddline.golden", |golden| golden[name] = json!({"inputs": [[1.0]], "outputs": [[1.0]]}))
     };
-    assert!(matches!(refusal(&view("window"), "a view without a graph"), OpenError::Graph(_)));
+    assert!(matches!(refusal(&view("window"), "a view without a graph"), ModelOpenError::Graph(_)));
     let many = with_json("oddline.golden", |golden| {
         (0..4).for_each(|i| golden[format!("view{i}")] = golden["record"].clone());
     });
-    assert!(matches!(refusal(&many, "five views"), OpenError::Metadata { key: "oddline.golden", .. }));
+    assert!(matches!(refusal(&many, "five views"), ModelOpenError::Metadata { key: "oddline.golden", .. }));
 }

@@ -1,7 +1,7 @@
 //! Editing a model file as a vandal with tools would: decoded, changed, written and sealed again.
 
 use oddline_core::seal::seal;
-use oddline_detector::{Model, OpenError};
+use oddline_detector::{ModelOpenError, OpenModel};
 use prost::Message as _;
 use serde_json::Value;
 pub use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
@@ -95,17 +95,17 @@ pub fn with_json(key: &str, change: impl FnOnce(&mut Value)) -> Vec<u8> {
 
 /// Why it is refused; a panic inside is no reason.
 #[track_caller]
-pub fn refusal(bytes: &[u8], what: &str) -> OpenError {
-    match Model::open(bytes) {
+pub fn refusal(bytes: &[u8], what: &str) -> ModelOpenError {
+    match OpenModel::open(bytes) {
         Ok(_) => panic!("{what}: opened"),
-        Err(OpenError::Panicked) => panic!("{what}: the runtime panicked on it"),
+        Err(ModelOpenError::Panicked) => panic!("{what}: the runtime panicked on it"),
         Err(error) => error,
     }
 }
 
 #[test]
 fn what_is_not_changed_opens() {
-    Model::open(&sealed(&decoded())).unwrap();
-    Model::open(&with_json("oddline.profile", |_| {})).unwrap();
+    OpenModel::open(&sealed(&decoded())).unwrap();
+    OpenModel::open(&with_json("oddline.profile", |_| {})).unwrap();
     assert_eq!(sealed(&decoded()), model_bytes(), "nothing in the file is lost on the way");
 }

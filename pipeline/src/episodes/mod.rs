@@ -10,21 +10,21 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use oddline_core::{
-    episode::Step,
+    episode::EpisodeStep,
     event::{Episode, Event, NUMBERS_APART, NUMBERS_BY_CLOCK, SourceName},
     limits::{RATES_MAX, STREAMS_MAX},
-    pace::{Notice, Silent},
+    pace::{ActivityNotice, SilentStream},
     profile::RecordView,
     stream::StreamName,
     time::EventTime,
     weight,
 };
-use oddline_detector::Judged;
+use oddline_detector::JudgedRow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    describe::{self, Seen},
-    flood::Flood,
+    describe::{self, PipelineFinding},
+    flood::FloodLimit,
 };
 use crate::redactor::Redactor;
 
@@ -40,26 +40,26 @@ const NODE: usize = 2;
 
 /// Events of one source under way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Episodes {
-    open: BTreeMap<Key, Open>,
-    flood: Flood,
-    flood_of_pace: Flood,
+pub struct EpisodeTracker {
+    open: BTreeMap<EpisodeKey, OpenEvent>,
+    flood: FloodLimit,
+    flood_of_pace: FloodLimit,
     /// Where the source's event time stands.
     latest: Option<EventTime>,
     forgotten: u64,
     /// Episodes that no record opened so far, of event time and of the clock.
     apart: u64,
     by_clock: u64,
-    flood_by_clock: Flood,
+    flood_by_clock: FloodLimit,
     #[serde(skip)]
     is_full: bool,
 }
 
-type Key = (Topic, Arc<StreamName>);
+type EpisodeKey = (EpisodeTopic, Arc<StreamName>);
 
 /// What an episode of a stream is about: it may have one of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-enum Topic {
+enum EpisodeTopic {
     Values,
     Silence,
     SilenceByClock,
@@ -67,14 +67,14 @@ enum Topic {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Open {
+struct OpenEvent {
     /// `None`: held back by the flood limit.
     episode: Option<Box<Episode>>,
     told: u64,
 }
 
 /// What surrounds what was found.
-pub struct Around<'a> {
+pub struct EpisodeContext<'a> {
     /// The source.
     pub source: &'a SourceName,
     /// How the model scores.
@@ -89,20 +89,20 @@ pub struct Around<'a> {
     pub redactor: &'a dyn Redactor,
 }
 
-impl Episodes {
+impl EpisodeTracker {
     /// Nothing under way; at most `flood_limit` episodes an hour travel one by one.
     #[must_use]
     pub fn new(flood_limit: u32) -> Self {
         Self {
             open: BTreeMap::new(),
-            flood: Flood::new(flood_limit),
-            flood_of_pace: Flood::new(flood_limit),
+            flood: FloodLimit::new(flood_limit),
+            flood_of_pace: FloodLimit::new(flood_limit),
             latest: None,
             forgotten: 0,
             apart: 0,
             is_full: false,
             by_clock: 0,
-            flood_by_clock: Flood::new(flood_limit),
+            flood_by_clock: FloodLimit::new(flood_limit),
         }
     }
 
@@ -127,12 +127,12 @@ impl Episodes {
     /// What is under way weighs so much in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let of_open = |(key, open): (&Key, &Open)| {
+        let of_open = |(key, open): (&EpisodeKey, &OpenEvent)| {
             let episode = open.episode.as_ref().map_or(0, |episode| describe::bytes(episode));
-            NODE * size_of::<(Key, Open)>() + weight::name(&key.1) + episode
+            NODE * size_of::<(EpisodeKey, OpenEvent)>() + weight::name(&key.1) + episode
         };
         let floods = [&self.flood, &self.flood_of_pace, &self.flood_by_clock];
-        self.open.iter().map(of_open).sum::<usize>() + floods.map(Flood::bytes).iter().sum::<usize>()
+        self.open.iter().map(of_open).sum::<usize>() + floods.map(FloodLimit::bytes).iter().sum::<usize>()
     }
 
     /// Open episodes dropped because there were too many.
@@ -142,20 +142,20 @@ impl Episodes {
     }
 
     /// Takes one verdict; appends what is to be told.
-    pub fn take(&mut self, judged: &Judged, around: Around<'_>, events: &mut Vec<Event>) {
+    pub fn take(&mut self, judged: &JudgedRow, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
         let verdict = &judged.verdict;
         self.pass(verdict.time, &around, events);
-        if judged.step != Step::Quiet {
-            let key = (Topic::Values, Arc::clone(&verdict.stream));
-            self.step(key, judged.step, &Seen::Verdict(verdict, around.view), around, events);
+        if judged.step != EpisodeStep::Quiet {
+            let key = (EpisodeTopic::Values, Arc::clone(&verdict.stream));
+            self.step(key, judged.step, &PipelineFinding::Verdict(verdict, around.view), around, events);
         }
     }
 
     /// Takes one notice; appends what is to be told.
-    pub fn note(&mut self, notice: &Notice, around: Around<'_>, events: &mut Vec<Event>) {
+    pub fn note(&mut self, notice: &ActivityNotice, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
         match notice {
-            Notice::Silent(silent) => self.fall_silent(silent, around, events),
-            Notice::Spoke { stream, time, by_clock } => {
+            ActivityNotice::Silent(silent) => self.fall_silent(silent, around, events),
+            ActivityNotice::Spoke { stream, time, by_clock } => {
                 if !by_clock {
                     self.pass(*time, &around, events);
                 }
@@ -163,25 +163,25 @@ impl Episodes {
                 let ended = open.and_then(|open| open.episode).map(|episode| describe::spoke(episode, *time));
                 events.extend(ended.map(Event::EpisodeEnded));
             }
-            Notice::Rate { stream, finding } => {
+            ActivityNotice::Rate { stream, finding } => {
                 self.pass(finding.time, &around, events);
-                let key = (Topic::Rate, Arc::clone(stream));
-                self.step(key, finding.step, &Seen::Rate(finding), around, events);
+                let key = (EpisodeTopic::Rate, Arc::clone(stream));
+                self.step(key, finding.step, &PipelineFinding::Rate(finding), around, events);
             }
-            Notice::NewComponent { stream, time } => {
-                self.tell_once(stream, *time, &Seen::Component(*time), around, events);
+            ActivityNotice::NewComponent { stream, time } => {
+                self.tell_once(stream, *time, &PipelineFinding::Component(*time), around, events);
             }
-            Notice::NewLevel { stream, time, level } => {
-                self.tell_once(stream, *time, &Seen::Level(*time, *level), around, events);
+            ActivityNotice::NewLevel { stream, time, level } => {
+                self.tell_once(stream, *time, &PipelineFinding::Level(*time, *level), around, events);
             }
         }
     }
 
     /// There were more names than there are places. No flood holds it back: it comes once a day at most.
-    pub fn crowd(&mut self, time: EventTime, server: &str, around: Around<'_>, events: &mut Vec<Event>) {
+    pub fn crowd(&mut self, time: EventTime, server: &str, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
         self.pass(time, &around, events);
         let stream = StreamName { server: server.to_owned(), component: String::new() };
-        let seen = Seen::Crowd(time);
+        let seen = PipelineFinding::Crowd(time);
         let episode = Box::new(describe::first(self.number(&seen), &stream, &seen, around));
         events.extend([Event::EpisodeOpened(episode.clone()), Event::EpisodeEnded(episode)]);
     }
@@ -203,7 +203,7 @@ impl Episodes {
     }
 
     /// Event time goes on: a summary may be due.
-    fn pass(&mut self, time: EventTime, around: &Around<'_>, events: &mut Vec<Event>) {
+    fn pass(&mut self, time: EventTime, around: &EpisodeContext<'_>, events: &mut Vec<Event>) {
         let latest = around.passed.unwrap_or(time);
         self.latest = Some(latest);
         for flood in [&mut self.flood, &mut self.flood_of_pace] {
@@ -211,23 +211,36 @@ impl Episodes {
         }
     }
 
-    fn step(&mut self, key: Key, step: Step, seen: &Seen<'_>, around: Around<'_>, events: &mut Vec<Event>) {
+    fn step(
+        &mut self,
+        key: EpisodeKey,
+        step: EpisodeStep,
+        seen: &PipelineFinding<'_>,
+        around: EpisodeContext<'_>,
+        events: &mut Vec<Event>,
+    ) {
         match step {
-            Step::Quiet => {}
-            Step::Opened => self.open(key, seen, around, events),
-            Step::Goes => self.go(&key, seen, events),
-            Step::Closed(_) => self.close(&key, Event::EpisodeEnded, events),
-            Step::NewLevel(_) => {
+            EpisodeStep::Quiet => {}
+            EpisodeStep::Opened => self.open(key, seen, around, events),
+            EpisodeStep::Goes => self.go(&key, seen, events),
+            EpisodeStep::Closed(_) => self.close(&key, Event::EpisodeEnded, events),
+            EpisodeStep::NewLevel(_) => {
                 self.extend(&key, seen);
                 self.close(&key, Event::NewLevel, events);
             }
         }
     }
 
-    fn open(&mut self, key: Key, seen: &Seen<'_>, around: Around<'_>, events: &mut Vec<Event>) {
+    fn open(
+        &mut self,
+        key: EpisodeKey,
+        seen: &PipelineFinding<'_>,
+        around: EpisodeContext<'_>,
+        events: &mut Vec<Event>,
+    ) {
         let number = self.number(seen);
         let now = self.latest.unwrap_or(seen.time());
-        let flood = if key.0 == Topic::Values { &mut self.flood } else { &mut self.flood_of_pace };
+        let flood = if key.0 == EpisodeTopic::Values { &mut self.flood } else { &mut self.flood_of_pace };
         let admitted = flood.admit(now, &key.1.component);
         let episode = admitted.then(|| Box::new(describe::first(number, &key.1, seen, around)));
         if let Some(episode) = &episode {
@@ -236,7 +249,7 @@ impl Episodes {
         self.keep(key, episode);
     }
 
-    fn go(&mut self, key: &Key, seen: &Seen<'_>, events: &mut Vec<Event>) {
+    fn go(&mut self, key: &EpisodeKey, seen: &PipelineFinding<'_>, events: &mut Vec<Event>) {
         if !seen.is_odd() {
             return;
         }
@@ -249,7 +262,7 @@ impl Episodes {
         }
     }
 
-    fn extend(&mut self, key: &Key, seen: &Seen<'_>) {
+    fn extend(&mut self, key: &EpisodeKey, seen: &PipelineFinding<'_>) {
         let Some(episode) = self.open.get_mut(key).and_then(|open| open.episode.as_mut()) else { return };
         episode.last = episode.last.max(seen.time());
         episode.records += 1;
@@ -258,12 +271,12 @@ impl Episodes {
         }
     }
 
-    fn close(&mut self, key: &Key, how: fn(Box<Episode>) -> Event, events: &mut Vec<Event>) {
+    fn close(&mut self, key: &EpisodeKey, how: fn(Box<Episode>) -> Event, events: &mut Vec<Event>) {
         let open = self.open.remove(key);
         events.extend(open.and_then(|open| open.episode).map(how));
     }
 
-    fn fall_silent(&mut self, silent: &Silent, around: Around<'_>, events: &mut Vec<Event>) {
+    fn fall_silent(&mut self, silent: &SilentStream, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
         let component = &silent.stream.component;
         let (admitted, number) = if silent.by_clock {
             self.by_clock += 1;
@@ -285,8 +298,8 @@ impl Episodes {
         &mut self,
         stream: &Arc<StreamName>,
         time: EventTime,
-        seen: &Seen<'_>,
-        around: Around<'_>,
+        seen: &PipelineFinding<'_>,
+        around: EpisodeContext<'_>,
         events: &mut Vec<Event>,
     ) {
         self.pass(time, &around, events);
@@ -297,25 +310,25 @@ impl Episodes {
         }
     }
 
-    fn number(&mut self, seen: &Seen<'_>) -> u64 {
+    fn number(&mut self, seen: &PipelineFinding<'_>) -> u64 {
         seen.number().unwrap_or_else(|| {
             self.apart += 1;
             NUMBERS_APART + self.apart
         })
     }
 
-    fn keep(&mut self, key: Key, episode: Option<Box<Episode>>) {
+    fn keep(&mut self, key: EpisodeKey, episode: Option<Box<Episode>>) {
         let most = if self.is_full { self.open.len().clamp(OPEN_FULL, OPEN_MAX) } else { OPEN_MAX };
         if self.open.len() >= most && !self.open.contains_key(&key) {
             self.open.pop_first();
             self.forgotten += 1;
         }
-        self.open.insert(key, Open { episode, told: 1 });
+        self.open.insert(key, OpenEvent { episode, told: 1 });
     }
 }
 
-fn silence(by_clock: bool) -> Topic {
-    if by_clock { Topic::SilenceByClock } else { Topic::Silence }
+fn silence(by_clock: bool) -> EpisodeTopic {
+    if by_clock { EpisodeTopic::SilenceByClock } else { EpisodeTopic::Silence }
 }
 
 #[cfg(test)]

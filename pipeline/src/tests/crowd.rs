@@ -53,7 +53,7 @@ fn a_flood_of_names_is_told_of_once() {
     let tells = |event: &&Event| matches!(event, Event::EpisodeOpened(e) if e.main_reason.contains("names of streams"));
     let told: Vec<&Event> = out.events.iter().filter(tells).collect();
     let [Event::EpisodeOpened(episode)] = told[..] else { panic!("{told:?}") };
-    assert_eq!((&*episode.server, &*episode.component, episode.kind), ("host", "", Kind::Novelty));
+    assert_eq!((&*episode.server, &*episode.component, episode.kind), ("host", "", EpisodeKind::Novelty));
     // A flood limit that holds everything else back does not hold it back.
     let (_, out) = run(1, log());
     assert_eq!(out.events.iter().filter(tells).count(), 1);
@@ -62,7 +62,8 @@ fn a_flood_of_names_is_told_of_once() {
 #[test]
 fn a_flood_that_is_cut_by_restarts_is_judged_the_same() {
     let (_, whole) = run(10_000, log());
-    let (mut pipeline, mut out) = (new(10_000), Output { wanted: Wanted::All, ..Output::default() });
+    let (mut pipeline, mut out) =
+        (new(10_000), PipelineOutput { wanted: OutputWanted::All, ..PipelineOutput::default() });
     for (i, line) in log().iter().enumerate() {
         pipeline.line(line.as_bytes(), None, &mut out).unwrap();
         if i % 1_999 == 7 {

@@ -49,8 +49,8 @@ fn stored(pipeline: &Pipeline) -> Pipeline {
 
 fn compare(steps: &[Step], store_always: bool) {
     let (mut whole, mut cut) = (new(FLOOD_LIMIT), new(FLOOD_LIMIT));
-    let (mut expected, mut found) = (Output::default(), Output::default());
-    (expected.wanted, found.wanted) = (Wanted::All, Wanted::All);
+    let (mut expected, mut found) = (PipelineOutput::default(), PipelineOutput::default());
+    (expected.wanted, found.wanted) = (OutputWanted::All, OutputWanted::All);
     let mut now = 0;
     for step in steps {
         now += step.seconds;
@@ -110,7 +110,7 @@ fn the_random_logs_are_eventful() {
     let mut kinds = std::collections::BTreeSet::new();
     for _ in 0..20 {
         let steps = vec(step(), 1_200).new_tree(&mut runner).unwrap().current();
-        let (mut pipeline, mut out) = (new(FLOOD_LIMIT), Output::default());
+        let (mut pipeline, mut out) = (new(FLOOD_LIMIT), PipelineOutput::default());
         let mut now = 0;
         for step in &steps {
             now += step.seconds;

@@ -20,7 +20,7 @@ fn unhex(text: &str) -> Vec<u8> {
 
 /// A source that has read a few lines.
 fn begun() -> Pipeline {
-    let (mut pipeline, mut out) = (new(60), Output::default());
+    let (mut pipeline, mut out) = (new(60), PipelineOutput::default());
     for (at, value) in [(0, 5), (60, 6), (120, 5)] {
         let line = format!(r#"{{"time":{},"host":"a","service":"cpu","value":{value}}}"#, 1_767_571_200 + at);
         pipeline.line(line.as_bytes(), None, &mut out).unwrap();
@@ -76,7 +76,7 @@ fn an_older_program_leaves_what_it_does_not_know_and_forgets_what_it_cannot_go_o
     assert_eq!(written(&pipeline), pinned());
     for tag in 2..8 {
         let bytes = without(&newer, tag);
-        let refused = Remembered::read(&Sections::split(&bytes).unwrap()).err();
+        let refused = PipelineState::read(&Sections::split(&bytes).unwrap()).err();
         assert_eq!(refused, Some(SectionError::Missing(tag)));
     }
 }

@@ -9,7 +9,7 @@ mod weight;
 use std::fmt::Write;
 
 use oddline_core::{
-    event::{Episode, Event, Finite, Kind, NUMBERS_APART},
+    event::{Episode, EpisodeKind, Event, Finite, NUMBERS_APART},
     sections::{SectionWriter, Sections},
 };
 
@@ -21,12 +21,12 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 const HEADER: &str = "timestamp,server,component,value";
 
-fn treatment(flood_limit: u32) -> Treatment {
-    Treatment {
-        format: Format::Auto,
+fn treatment(flood_limit: u32) -> SourceOptions {
+    SourceOptions {
+        format: LogFormat::Auto,
         server: "host".to_owned(),
         component: "log".to_owned(),
-        values: Values::Numbers,
+        values: ValueSelection::Numbers,
         offset_s: 0,
         redactor: Arc::new(Unredacted),
         flood_limit,
@@ -41,7 +41,7 @@ fn new(flood_limit: u32) -> Pipeline {
     treated(treatment(flood_limit))
 }
 
-fn treated(treatment: Treatment) -> Pipeline {
+fn treated(treatment: SourceOptions) -> Pipeline {
     Pipeline::new("log", treatment, model(), None).unwrap()
 }
 
@@ -52,17 +52,17 @@ fn written(pipeline: &Pipeline) -> Vec<u8> {
     out.finish()
 }
 
-fn read(bytes: &[u8]) -> Remembered {
-    Remembered::read(&Sections::split(bytes).unwrap()).unwrap()
+fn read(bytes: &[u8]) -> PipelineState {
+    PipelineState::read(&Sections::split(bytes).unwrap()).unwrap()
 }
 
-/// All of the lines; events in `Output`, every verdict too.
-fn run(flood_limit: u32, lines: impl IntoIterator<Item = String>) -> (Pipeline, Output) {
+/// All of the lines; events in `PipelineOutput`, every verdict too.
+fn run(flood_limit: u32, lines: impl IntoIterator<Item = String>) -> (Pipeline, PipelineOutput) {
     all(new(flood_limit), lines)
 }
 
-fn all(mut pipeline: Pipeline, lines: impl IntoIterator<Item = String>) -> (Pipeline, Output) {
-    let mut out = Output { wanted: Wanted::All, ..Output::default() };
+fn all(mut pipeline: Pipeline, lines: impl IntoIterator<Item = String>) -> (Pipeline, PipelineOutput) {
+    let mut out = PipelineOutput { wanted: OutputWanted::All, ..PipelineOutput::default() };
     for line in lines {
         pipeline.line(line.as_bytes(), None, &mut out).unwrap();
     }
@@ -106,7 +106,7 @@ fn an_episode_is_told_at_its_first_record_at_doublings_and_at_its_end() {
     assert_eq!(told[5..], ["opened a/cpu#27 x1"], "it stays open: its end was not seen");
     let Event::EpisodeEnded(episode) = &out.events[4] else { panic!("{:?}", out.events[4]) };
     assert_eq!((episode.first, episode.last), (at(10 * MINUTE), at(20 * MINUTE)));
-    assert_eq!((episode.kind, episode.model, episode.learning), (Kind::Score, VERSION, false));
+    assert_eq!((episode.kind, episode.model, episode.learning), (EpisodeKind::Score, VERSION, false));
     assert_eq!((episode.value.get(), episode.expected.map(Finite::<f64>::get)), (LEVEL + 20.0, Some(LEVEL)));
     assert_eq!(episode.samples.iter().map(|s| &**s).collect::<Vec<_>>(), [row(10 * MINUTE, "a,cpu", LEVEL + 20.0)]);
 }
@@ -151,14 +151,14 @@ fn beyond_the_flood_limit_there_is_one_summary_and_nothing_of_what_was_held_back
 
 #[test]
 fn what_is_configured_now_counts_for_a_known_source() {
-    let (mut pipeline, mut out) = (new(60), Output::default());
+    let (mut pipeline, mut out) = (new(60), PipelineOutput::default());
     for line in table("..........") {
         pipeline.line(line.as_bytes(), None, &mut out).unwrap();
     }
     pipeline.idle(&mut out).unwrap();
     let remembered = pipeline.remembered();
-    assert_eq!((remembered.format(), remembered.flood_limit()), (&Format::Auto, 60));
-    let now = Treatment { format: Format::Jsonl(oddline_core::format::Mapping::default()), ..treatment(0) };
+    assert_eq!((remembered.format(), remembered.flood_limit()), (&LogFormat::Auto, 60));
+    let now = SourceOptions { format: LogFormat::Jsonl(oddline_core::format::Mapping::default()), ..treatment(0) };
     let mut pipeline = Pipeline::new("log", now.clone(), model(), Some(remembered)).unwrap();
     let remembered = pipeline.remembered();
     assert_eq!((remembered.format(), remembered.flood_limit()), (&now.format, 0));
@@ -191,20 +191,20 @@ fn one_line_of_the_far_future_changes_no_other_event() {
 
 #[test]
 fn a_text_yields_its_measurements_and_where_asked_its_length_and_every_number() {
-    let read = |values: Values| {
+    let read = |values: ValueSelection| {
         let lines = [
             r#"{"time":"2026-01-05T00:00:00Z","host":"a","service":"web","msg":"hello","took_ms":12,"bytes":3.5}"#,
             r#"{"time":"2026-01-05T00:00:01Z","msg":"four"}"#,
             r#"{"time":"2026-01-05T00:00:02Z","value":1,"msg":"a value is all","took_ms":12}"#,
             r#"{"time":"2026-01-05T00:00:03Z","host":"a"}"#,
         ];
-        let (pipeline, out) = all(treated(Treatment { values, ..treatment(60) }), lines.map(str::to_owned));
-        let name = |j: &Judged| format!("{}/{}", j.verdict.stream.server, j.verdict.stream.component);
+        let (pipeline, out) = all(treated(SourceOptions { values, ..treatment(60) }), lines.map(str::to_owned));
+        let name = |j: &JudgedRow| format!("{}/{}", j.verdict.stream.server, j.verdict.stream.component);
         let read: Vec<_> = out.judged.iter().map(|j| (name(j), j.verdict.value)).collect();
         (read, pipeline.counts())
     };
     let named = |all: &[(&str, f64)]| all.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect::<Vec<_>>();
-    let (all, counts) = read(Values::Numbers);
+    let (all, counts) = read(ValueSelection::Numbers);
     let expected = [
         ("a/web.length", 5.0),
         ("a/web.took_ms", 12.0),
@@ -214,7 +214,7 @@ fn a_text_yields_its_measurements_and_where_asked_its_length_and_every_number() 
     ];
     assert_eq!(all, named(&expected));
     assert_eq!((counts.lines, counts.judged, counts.unjudged), (4, 5, 1));
-    let (measured, counts) = read(Values::Measured);
+    let (measured, counts) = read(ValueSelection::Measured);
     assert_eq!(measured, named(&[("a/web.took_ms", 12.0), ("host/log", 1.0)]));
     assert_eq!((counts.lines, counts.judged, counts.unjudged), (4, 2, 2));
 }
@@ -241,7 +241,7 @@ fn a_healthy_text_or_access_log_says_nothing() {
     };
     for line in [&text as &dyn Fn(i64) -> String, &access] {
         let (pipeline, out) =
-            all(treated(Treatment { values: Values::Measured, ..treatment(60) }), (0..4_000).map(line));
+            all(treated(SourceOptions { values: ValueSelection::Measured, ..treatment(60) }), (0..4_000).map(line));
         assert_eq!((out.events.len(), pipeline.counts().judged, pipeline.counts().lines), (0, 0, 4_000));
         let (pipeline, _) = run(60, (0..4_000).map(line));
         assert!(pipeline.counts().judged >= 4_000, "where they are asked for they are judged");
@@ -259,7 +259,7 @@ fn a_line_that_is_no_row_of_its_table_is_a_fault_and_nothing_else() {
     let (pipeline, out) = run(60, lines);
     assert_eq!(out.events, clean.events);
     assert_eq!(out.judged, clean.judged);
-    let Counts { faults, unjudged, .. } = pipeline.counts();
+    let PipelineCounts { faults, unjudged, .. } = pipeline.counts();
     assert_eq!((faults, unjudged), (4, 4), "an empty line is no record");
     assert_eq!(pipeline.streams().0, 1);
 }
@@ -280,7 +280,7 @@ fn a_stream_that_stops_is_a_silence_and_ends_with_its_first_record() {
     let [Event::Silence(silence), Event::EpisodeEnded(ended)] = &*out.events else { panic!("{:?}", out.events) };
     assert_eq!((silence.last, silence.until, silence.by_clock), (at(stop), at(stop + 6 * MINUTE), false));
     assert!((60.0..100.0).contains(&silence.usual_s.get()));
-    assert_eq!((ended.kind, ended.first, ended.last), (Kind::Silence, at(stop), at(back)));
+    assert_eq!((ended.kind, ended.first, ended.last), (EpisodeKind::Silence, at(stop), at(back)));
     assert_eq!((ended.value.get(), &*ended.main_reason), ((back - stop) as f64, "silent for 10800 s"));
     assert!(ended.peak > ended.threshold && ended.samples.is_empty());
 }
@@ -324,11 +324,11 @@ fn rates_and_news_of_a_text_log() {
     assert!(told.contains(&expected("opened", "level.error", 3, 1)), "{told:?}");
     let opened: Vec<&Episode> =
         out.events.iter().filter_map(|e| if let Event::EpisodeOpened(e) = e { Some(&**e) } else { None }).collect();
-    assert_eq!(opened[0].kind, Kind::Novelty);
+    assert_eq!(opened[0].kind, EpisodeKind::Novelty);
     assert!(opened[0].samples[0].contains("hello from ann@example.org"), "{:?}", opened[0].samples);
-    assert_eq!((opened[1].kind, opened[1].first, opened[1].value.get()), (Kind::Rate, start, 90.0));
+    assert_eq!((opened[1].kind, opened[1].first, opened[1].value.get()), (EpisodeKind::Rate, start, 90.0));
     assert_eq!(&*opened[1].main_reason, "6.0 times the usual rate: 90 records in 5 minutes, usually 15");
-    assert_eq!(pipeline.pace_counts(), pace::Counts::default());
+    assert_eq!(pipeline.pace_counts(), pace::ActivityCounts::default());
     assert_eq!(pipeline.episodes_forgotten(), 0);
 }
 

@@ -5,11 +5,11 @@ use std::sync::OnceLock;
 
 use oddline_core::{
     limits::RECORD_FEATURES,
-    profile::{Golden, GoldenView, Profile, Provenance, RECORD, RecordView, StreamBaseline, Threshold, key},
+    profile::{Golden, GoldenView, ModelProfile, Provenance, RECORD, RecordView, StreamBaseline, Threshold, key},
     seal::seal,
     stream::{FEATURES, REVISION, baseline::Baseline},
 };
-use oddline_detector::Model;
+use oddline_detector::OpenModel;
 
 /// The level of the fitted streams `a/cpu` and `b/cpu`; their scatter is 1.
 pub const LEVEL: f64 = 50.0;
@@ -17,9 +17,9 @@ pub const LEVEL: f64 = 50.0;
 pub const VERSION: u64 = 7;
 
 /// The model, opened once.
-pub fn model() -> &'static Model {
-    static MODEL: OnceLock<Model> = OnceLock::new();
-    MODEL.get_or_init(|| Model::open(&file()).unwrap())
+pub fn model() -> &'static OpenModel {
+    static MODEL: OnceLock<OpenModel> = OnceLock::new();
+    MODEL.get_or_init(|| OpenModel::open(&file()).unwrap())
 }
 
 fn file() -> Vec<u8> {
@@ -50,7 +50,7 @@ fn file() -> Vec<u8> {
     model
 }
 
-fn profile() -> Profile {
+fn profile() -> ModelProfile {
     let baseline = Baseline {
         curve: [LEVEL, 0.0, 0.0, 0.0, 0.0],
         residual_scale: 1.0,
@@ -71,7 +71,7 @@ fn profile() -> Profile {
     let mut value_quantile = [1e6; RECORD_FEATURES];
     // Only the residual is judged: odd from 8 scales.
     value_quantile[0] = 8.0;
-    Profile {
+    ModelProfile {
         features: FEATURES.map(str::to_owned).to_vec(),
         revision: REVISION,
         record: RecordView {

@@ -57,7 +57,7 @@ fn a_source_holds_what_it_says() {
     if let Ok(which) = std::env::var(CHILD) {
         let lines = LOGS[which.parse::<usize>().unwrap()].1();
         let feed = || {
-            let (mut pipeline, mut out) = (new(100_000), Output::default());
+            let (mut pipeline, mut out) = (new(100_000), PipelineOutput::default());
             for line in &lines {
                 pipeline.line(line.as_bytes(), None, &mut out).unwrap();
                 out.events.clear();

@@ -8,7 +8,7 @@ use plotters::style::{Color as _, FontDesc, FontFamily, FontStyle, RGBAColor, RG
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::output::Output;
+use crate::output::OutputFiles;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChartError {
@@ -148,7 +148,7 @@ impl Canvas {
         self.draw(|backend| backend.draw_text(text, &style, position));
     }
 
-    /// Writes the page as PNG, as [`Output`] writes.
+    /// Writes the page as PNG, as [`OutputFiles`] writes.
     pub fn save(self, file: &Path) -> Result<(), ChartError> {
         if let Some(message) = self.failure {
             return Err(ChartError::Draw { file: file.to_owned(), message });
@@ -156,7 +156,7 @@ impl Canvas {
         let page = average(&self.pixels, self.width as usize, self.height as usize);
         let png = png(file, &page, (self.width, self.height))
             .map_err(|message| ChartError::Write { file: file.to_owned(), message })?;
-        let placed = Output::open(file).and_then(|mut output| {
+        let placed = OutputFiles::open(file).and_then(|mut output| {
             output.write_all(&png)?;
             output.complete()
         });

@@ -12,7 +12,7 @@ const OVERLAP: f64 = 0.55;
 
 /// The scores of unseen records, with the truth or without.
 #[derive(Debug, Clone, Copy)]
-pub enum Errors<'a> {
+pub enum ErrorSeries<'a> {
     Unlabelled(&'a ScoreHistogram),
     Labelled { normal: &'a ScoreHistogram, anomalous: &'a ScoreHistogram },
 }
@@ -34,7 +34,7 @@ pub fn error_distribution(
     threshold: f64,
     title: &str,
 ) -> Result<(), ChartError> {
-    unseen_data_errors(file, Errors::Unlabelled(histogram), threshold, title)
+    unseen_data_errors(file, ErrorSeries::Unlabelled(histogram), threshold, title)
 }
 
 /// Draws the scores of unseen data and the threshold; where the truth is known, normal and
@@ -42,7 +42,7 @@ pub fn error_distribution(
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn unseen_data_errors(file: &Path, errors: Errors, threshold: f64, title: &str) -> Result<(), ChartError> {
+pub fn unseen_data_errors(file: &Path, errors: ErrorSeries, threshold: f64, title: &str) -> Result<(), ChartError> {
     let sets = bars(errors);
     let mut canvas = Canvas::new(WIDTH, HEIGHT);
     let (x, y) = axes(&sets, threshold);
@@ -61,10 +61,10 @@ pub fn unseen_data_errors(file: &Path, errors: Errors, threshold: f64, title: &s
     canvas.save(file)
 }
 
-fn bars(errors: Errors) -> Vec<Bars> {
+fn bars(errors: ErrorSeries) -> Vec<Bars> {
     match errors {
-        Errors::Unlabelled(histogram) => vec![Bars { name: "records", histogram, ink: Ink::BLUE.fade(0.8) }],
-        Errors::Labelled { normal, anomalous } => vec![
+        ErrorSeries::Unlabelled(histogram) => vec![Bars { name: "records", histogram, ink: Ink::BLUE.fade(0.8) }],
+        ErrorSeries::Labelled { normal, anomalous } => vec![
             Bars { name: "normal", histogram: normal, ink: Ink::BLUE.fade(OVERLAP) },
             Bars { name: "anomalous", histogram: anomalous, ink: Ink::ORANGE.fade(OVERLAP) },
         ],
@@ -145,7 +145,7 @@ mod tests {
         let mut histogram = ScoreHistogram::default();
         histogram.push(0.1);
         histogram.push(2.0);
-        let sets = bars(Errors::Unlabelled(&histogram));
+        let sets = bars(ErrorSeries::Unlabelled(&histogram));
         let (x, _) = axes(&sets, 50.0);
         assert!(x.px(0.1) > PLOT.left && x.px(50.0) < PLOT.right);
         assert!(x.px(2.0) < x.px(50.0));
@@ -157,7 +157,7 @@ mod tests {
         for score in [0.0, 1.0, 1e9, f32::NAN] {
             histogram.push(score);
         }
-        let text = subtitle(&bars(Errors::Unlabelled(&histogram)));
+        let text = subtitle(&bars(ErrorSeries::Unlabelled(&histogram)));
         assert!(text.starts_with("3 records (median "), "{text}");
         assert!(text.ends_with("1 below 0.0001; 1 above 10,000; 1 not a number"), "{text}");
     }

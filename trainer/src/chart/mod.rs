@@ -13,6 +13,6 @@ mod loss;
 mod panels;
 
 pub use canvas::ChartError;
-pub use distribution::{Errors, error_distribution, unseen_data_errors};
+pub use distribution::{ErrorSeries, error_distribution, unseen_data_errors};
 pub use loss::loss_curves;
 pub use panels::{Point, StreamPanel, streams};

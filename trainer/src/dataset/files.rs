@@ -9,10 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use oddline_core::rotation::{self, Mark};
+use oddline_core::rotation::{self, RotationMark};
 
 use crate::{
-    error::{BadData, BadUsage},
+    error::{DataError, UsageError},
     say,
 };
 
@@ -62,13 +62,13 @@ fn meant(pattern: &str) -> Result<Vec<FoundFile>> {
     if !is_pattern {
         return in_path(Path::new(pattern));
     }
-    let bad = |e: glob::PatternError| BadUsage(format!("{pattern}: no pattern of files: {}", e.msg));
+    let bad = |e: glob::PatternError| UsageError(format!("{pattern}: no pattern of files: {}", e.msg));
     let mut found = Vec::new();
     for path in glob::glob(pattern).map_err(bad)? {
         found.extend(in_path(&path.with_context(|| format!("cannot look for {pattern}"))?)?);
     }
     if found.is_empty() {
-        return Err(BadData(format!("{pattern}: there is no such log, name the logs to read")).into());
+        return Err(DataError(format!("{pattern}: there is no such log, name the logs to read")).into());
     }
     found.retain(|file| is_readable(&file.path));
     Ok(found.into_iter().map(|file| FoundFile { is_matched: true, ..file }).collect())
@@ -109,7 +109,7 @@ fn in_folder(folder: &Path) -> Result<Vec<FoundFile>> {
     found.sort_by(|a, b| a.path.cmp(&b.path));
     if found.is_empty() {
         let kinds = ".csv, .txt or .log file, none of JSON lines (.json, .jsonl, .ndjson) and none without an ending";
-        return Err(BadData(format!("the folder {} holds no {kinds}", folder.display())).into());
+        return Err(DataError(format!("the folder {} holds no {kinds}", folder.display())).into());
     }
     Ok(found)
 }
@@ -159,7 +159,7 @@ fn together(found: Vec<FoundFile>) -> Vec<LogFiles> {
     }
     for log in &mut logs {
         let live = log.live.file_name().unwrap_or_default().to_owned();
-        let mark = |path: &PathBuf| -> Option<Mark> { rotation::mark(path.file_name()?, &live) };
+        let mark = |path: &PathBuf| -> Option<RotationMark> { rotation::mark(path.file_name()?, &live) };
         log.files.sort_by(|a, b| rotation::by_age(mark(a).as_ref(), mark(b).as_ref()).then_with(|| a.cmp(b)));
     }
     logs

@@ -14,7 +14,7 @@ use flate2::bufread::MultiGzDecoder;
 use oddline_core::time::EventTime;
 use sha2::{Digest, Sha256};
 
-use crate::error::BadData;
+use crate::error::DataError;
 
 const READ_BYTES: usize = 256 * 1024;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -82,7 +82,7 @@ impl JournalExport {
     /// When it failed; why, it has said itself.
     pub fn finish(mut self) -> Result<()> {
         let status = self.child.wait().with_context(|| format!("cannot wait for {JOURNALCTL}"))?;
-        if status.success() { Ok(()) } else { Err(BadData(format!("{JOURNALCTL} stopped ({status})")).into()) }
+        if status.success() { Ok(()) } else { Err(DataError(format!("{JOURNALCTL} stopped ({status})")).into()) }
     }
 }
 

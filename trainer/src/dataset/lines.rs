@@ -6,7 +6,7 @@ use oddline_core::limits::LINE_BYTES_MAX;
 
 /// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
+pub struct RawLine {
     /// The line was longer and its rest was skipped.
     pub cut: bool,
 }
@@ -16,7 +16,7 @@ pub struct Line {
 ///
 /// # Errors
 /// When the stream cannot be read.
-pub fn next_line(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result<Option<Line>> {
+pub fn next_line(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result<Option<RawLine>> {
     buffer.clear();
     let mut cut = false;
     let mut any = false;
@@ -44,7 +44,7 @@ pub fn next_line(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result<O
     if buffer.last() == Some(&b'\r') {
         buffer.pop();
     }
-    Ok(any.then_some(Line { cut }))
+    Ok(any.then_some(RawLine { cut }))
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use oddline_core::{robust::spread, stream::StreamName, time::EventTime};
 
 use super::{
     notes::Notes,
-    read::{Item, Logs},
+    read::{InputLogs, ReadItem},
 };
-use crate::error::BadData;
+use crate::error::DataError;
 
 /// Records a stream needs to be fitted; shorter ones are left to learn on the agent.
 pub const STREAM_RECORDS_MIN: usize = 200;
@@ -22,7 +22,7 @@ const STRAY_SHARE: f64 = 0.01;
 
 /// One stream's records, in order of time.
 #[derive(Debug, Clone)]
-pub struct Stream {
+pub struct DatasetStream {
     /// Its name.
     pub name: StreamName,
     /// Event times, sorted.
@@ -35,7 +35,7 @@ pub struct Stream {
 #[derive(Debug, Clone)]
 pub struct Dataset {
     /// Streams long enough to fit, sorted by name.
-    pub streams: Vec<Stream>,
+    pub streams: Vec<DatasetStream>,
     /// Streams too short, with their records.
     pub short: Vec<(StreamName, usize)>,
     /// Records that came before an earlier one of their stream.
@@ -57,7 +57,7 @@ impl Dataset {
     ///
     /// # Errors
     /// When the logs cannot be read, or no stream has enough records.
-    pub fn load(logs: &Logs, part: f64) -> Result<Self> {
+    pub fn load(logs: &InputLogs, part: f64) -> Result<Self> {
         let dataset = Self::read(logs, part)?;
         if dataset.streams.is_empty() && dataset.short.is_empty() && dataset.boundless.is_empty() {
             let message = format!(
@@ -66,7 +66,7 @@ impl Dataset {
                  each line, HTTP status and bytes",
                 dataset.notes.lines
             );
-            return Err(BadData(message).into());
+            return Err(DataError(message).into());
         }
         if dataset.streams.is_empty() {
             let longest = dataset.short.iter().map(|(_, n)| *n).max().unwrap_or(0);
@@ -74,7 +74,7 @@ impl Dataset {
                 "no stream has the {STREAM_RECORDS_MIN} records a fit needs; the longest of {} has {longest}",
                 dataset.short.len()
             );
-            return Err(BadData(message).into());
+            return Err(DataError(message).into());
         }
         Ok(dataset)
     }
@@ -83,7 +83,7 @@ impl Dataset {
     ///
     /// # Errors
     /// When the logs cannot be read.
-    pub fn read(logs: &Logs, part: f64) -> Result<Self> {
+    pub fn read(logs: &InputLogs, part: f64) -> Result<Self> {
         let mut streams: BTreeMap<StreamName, Vec<(EventTime, f64)>> = BTreeMap::new();
         let read = logs.for_each(|item| {
             streams.entry(stream_of(&item)).or_default().push((item.time, item.value));
@@ -123,21 +123,21 @@ impl Dataset {
             self.short.push((name, records.len()));
         } else {
             let times = records.into_iter().map(|r| r.0).collect();
-            self.streams.push(Stream { name, times, values });
+            self.streams.push(DatasetStream { name, times, values });
         }
     }
 
     /// Takes the records from `cut` on away: they judge what is learnt from the rest. Streams with too few records left
     /// count as short.
     #[must_use]
-    pub fn split_off(&mut self, cut: EventTime) -> Vec<Stream> {
+    pub fn split_off(&mut self, cut: EventTime) -> Vec<DatasetStream> {
         let mut newest = Vec::new();
         let mut older = Vec::new();
         for mut stream in std::mem::take(&mut self.streams) {
             let at = stream.times.partition_point(|time| *time < cut);
             let (times, values) = (stream.times.split_off(at), stream.values.split_off(at));
             if !times.is_empty() {
-                newest.push(Stream { name: stream.name.clone(), times, values });
+                newest.push(DatasetStream { name: stream.name.clone(), times, values });
             }
             if at < STREAM_RECORDS_MIN {
                 self.short.push((stream.name, at));
@@ -189,14 +189,14 @@ fn without_strays(records: &[(EventTime, f64)]) -> Range<usize> {
 
 /// The stream that a reading belongs to.
 #[must_use]
-pub fn stream_of(item: &Item<'_>) -> StreamName {
+pub fn stream_of(item: &ReadItem<'_>) -> StreamName {
     StreamName {
         server: item.record.server.as_deref().unwrap_or(item.names.server).to_owned(),
         component: item.record.component.as_deref().unwrap_or(item.names.component).to_owned(),
     }
 }
 
-impl Stream {
+impl DatasetStream {
     /// The records of the share `from..to` of the stream, split by time order.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a count")]

@@ -9,7 +9,7 @@ pub mod notes;
 pub mod options;
 pub mod read;
 
-pub use load::{Dataset, Stream};
+pub use load::{Dataset, DatasetStream};
 pub use notes::Notes;
 pub use options::{ReadArgs, ReadOptions};
-pub use read::Logs;
+pub use read::InputLogs;

@@ -10,7 +10,7 @@ const SHOWN_CHARS_MAX: usize = 80;
 /// Faults of the lines read so far.
 #[derive(Debug, Clone, Default)]
 pub struct Notes {
-    faults: BTreeMap<Fault, Noted>,
+    faults: BTreeMap<Fault, InputNote>,
     /// Data lines read.
     pub lines: u64,
     /// Of these, lines without a reading: no number, or no time for it.
@@ -18,7 +18,7 @@ pub struct Notes {
 }
 
 #[derive(Debug, Clone)]
-struct Noted {
+struct InputNote {
     count: u64,
     file: PathBuf,
     line: u64,
@@ -30,7 +30,7 @@ impl Notes {
     pub fn note(&mut self, fault: Fault, file: &std::path::Path, line: u64, bytes: &[u8]) {
         let noted = self.faults.entry(fault).or_insert_with(|| {
             let text: String = shown(bytes).chars().take(SHOWN_CHARS_MAX).collect();
-            Noted { count: 0, file: file.to_owned(), line, text: tame(&text).into_owned() }
+            InputNote { count: 0, file: file.to_owned(), line, text: tame(&text).into_owned() }
         });
         noted.count += 1;
     }
@@ -56,7 +56,7 @@ impl Notes {
 impl fmt::Display for Notes {
     /// One line a fault, with the first line that has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (fault, Noted { count, file, line, text })) in self.faults.iter().enumerate() {
+        for (i, (fault, InputNote { count, file, line, text })) in self.faults.iter().enumerate() {
             let separator = if i == 0 { "" } else { "\n" };
             let place = format!("{}, line {line}", file.display());
             write!(f, "{separator}{count} x {}, first at {place}: {text}", fault.describe())?;

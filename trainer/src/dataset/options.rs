@@ -1,21 +1,21 @@
 //! How lines are read: the keys of an agent's `[[source]]` that change what a record is, under the same names, typed or in
 //! `trainer.toml`.
 
-use oddline_config::Section;
+use oddline_config::ConfigSection;
 use oddline_core::{
-    format::{FIELD_NAMES, Format, Mapping},
-    readings::{VALUES, Values},
+    format::{FIELD_NAMES, LogFormat, Mapping},
+    readings::{VALUES, ValueSelection},
     time::UtcOffset,
 };
 
-use crate::error::BadUsage;
+use crate::error::UsageError;
 
 /// How lines are read, as typed.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct ReadArgs {
     /// The format of the lines: auto, csv, jsonl, syslog, journald, logfmt, access or plain [default: auto]
     #[arg(long, value_name = "FORMAT")]
-    pub format: Option<Format>,
+    pub format: Option<LogFormat>,
     /// Which keys of jsonl mean what: timestamp, server, component, level, message, value; may be given again
     #[arg(long, value_name = "FIELD=KEY[|KEY]")]
     pub fields: Vec<String>,
@@ -27,7 +27,7 @@ pub struct ReadArgs {
     pub component: Option<String>,
     /// Which numbers of lines without a value are read: their measurements, or all with length, status and bytes [default: measured]
     #[arg(long, value_name = "measured|numbers")]
-    pub values: Option<Values>,
+    pub values: Option<ValueSelection>,
     /// Offset from UTC of times that name no zone, such as +01:00
     #[arg(long, value_name = "+HH:MM", allow_hyphen_values = true)]
     pub utc_offset: Option<UtcOffset>,
@@ -43,13 +43,13 @@ pub struct ReadArgs {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReadOptions {
     /// Their format.
-    pub format: Format,
+    pub format: LogFormat,
     /// Server of records that name none.
     pub server: Option<String>,
     /// Component of records that name none.
     pub component: Option<String>,
     /// Which numbers of a record are read.
-    pub values: Values,
+    pub values: ValueSelection,
     /// Offset of times without a zone.
     pub utc_offset: UtcOffset,
     /// Arguments for journalctl where the journal is read instead of files.
@@ -61,25 +61,25 @@ impl ReadArgs {
     ///
     /// # Errors
     /// When a field is none, or means nothing to the format.
-    pub fn over(&self, written: ReadOptions) -> Result<ReadOptions, BadUsage> {
+    pub fn over(&self, written: ReadOptions) -> Result<ReadOptions, UsageError> {
         let mut mapping = Mapping::default();
         for field in &self.fields {
             let set = field.split_once('=').is_some_and(|(field, names)| mapping.set(field.trim(), names));
             if !set {
                 let what = format!("--fields {field}: a field, = and its keys are expected; {FIELD_NAMES} are fields");
-                return Err(BadUsage(what));
+                return Err(UsageError(what));
             }
         }
         let format = match (self.format.clone(), self.fields.is_empty()) {
             (format, true) => format.unwrap_or(written.format),
-            (Some(Format::Jsonl(_)) | None, false) => Format::Jsonl(mapping),
+            (Some(LogFormat::Jsonl(_)) | None, false) => LogFormat::Jsonl(mapping),
             (Some(other), false) => {
-                return Err(BadUsage(format!("--fields means nothing to the format {other}: it is for jsonl")));
+                return Err(UsageError(format!("--fields means nothing to the format {other}: it is for jsonl")));
             }
         };
         let journal = if self.journal { Some(self.journal_arguments.clone()) } else { written.journal };
         Ok(ReadOptions {
-            format: if journal.is_some() && format == Format::Auto { Format::Journal } else { format },
+            format: if journal.is_some() && format == LogFormat::Auto { LogFormat::Journal } else { format },
             server: self.server.clone().or(written.server),
             component: self.component.clone().or(written.component),
             values: self.values.unwrap_or(written.values),
@@ -92,7 +92,7 @@ impl ReadArgs {
 impl ReadOptions {
     /// Reads the keys of a section of `trainer.toml`; mistakes are noted there.
     #[must_use]
-    pub fn written(section: &Section<'_>) -> Self {
+    pub fn written(section: &ConfigSection<'_>) -> Self {
         let journal = section.flag("journal").unwrap_or(false);
         let arguments: Option<Vec<String>> = section.list("journal_arguments");
         if arguments.is_some() && !journal {
@@ -109,8 +109,8 @@ impl ReadOptions {
     }
 }
 
-fn format(section: &Section<'_>) -> Format {
-    let format: Option<Format> = section.value("format");
+fn format(section: &ConfigSection<'_>) -> LogFormat {
+    let format: Option<LogFormat> = section.value("format");
     let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
     let mut mapping = Mapping::default();
     for (field, names) in fields {
@@ -119,10 +119,10 @@ fn format(section: &Section<'_>) -> Format {
         }
     }
     match format {
-        Some(Format::Jsonl(_)) | None => {}
+        Some(LogFormat::Jsonl(_)) | None => {}
         Some(other) => section.problem("fields", format!("means nothing to the format {other}: it is for jsonl")),
     }
-    Format::Jsonl(mapping)
+    LogFormat::Jsonl(mapping)
 }
 
 #[cfg(test)]
@@ -143,16 +143,17 @@ mod tests {
             ..ReadArgs::default()
         };
         let read = typed.over(written.clone()).unwrap();
-        let Format::Jsonl(mapping) = &read.format else { panic!("{read:?}") };
+        let LogFormat::Jsonl(mapping) = &read.format else { panic!("{read:?}") };
         assert_eq!(mapping.value, ["took_ms", "ms"]);
         assert_eq!((read.component.as_deref(), read.utc_offset.seconds()), (Some("app"), -12_600));
         let journal = ReadArgs { journal: true, ..ReadArgs::default() };
-        assert_eq!(journal.over(written.clone()).unwrap().format, Format::Journal);
+        assert_eq!(journal.over(written.clone()).unwrap().format, LogFormat::Journal);
         for wrong in ["value", "values=x"] {
             let typed = ReadArgs { fields: vec![wrong.to_owned()], ..ReadArgs::default() };
             assert!(typed.over(written.clone()).unwrap_err().to_string().contains("timestamp, server"), "{wrong}");
         }
-        let other = ReadArgs { format: Some(Format::Csv), fields: vec!["value=x".to_owned()], ..ReadArgs::default() };
+        let other =
+            ReadArgs { format: Some(LogFormat::Csv), fields: vec!["value=x".to_owned()], ..ReadArgs::default() };
         assert!(other.over(written).unwrap_err().to_string().contains("it is for jsonl"));
     }
 }

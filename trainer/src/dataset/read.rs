@@ -4,11 +4,11 @@ use std::{io::BufRead, path::Path};
 
 use anyhow::{Context, Result};
 use oddline_core::{
-    format::{Format, csv::Csv, journal},
+    format::{LogFormat, csv::Csv, journal},
     record::{Fault, Record},
     time::EventTime,
 };
-use oddline_detector::Names;
+use oddline_detector::DefaultNames;
 use oddline_pipeline::reader::{LineReader, each_reading};
 use sha2::{Digest, Sha256};
 
@@ -19,7 +19,7 @@ use super::{
     notes::Notes,
     options::ReadOptions,
 };
-use crate::{error::BadData, say};
+use crate::{error::DataError, say};
 
 /// Component of records that name none where no file does: standard input and the journal, as in the agent.
 const NO_COMPONENT: &str = "-";
@@ -29,13 +29,13 @@ const JOURNAL: &str = "the journal";
 
 /// What is read, and how.
 #[derive(Debug, Clone)]
-pub struct Logs {
+pub struct InputLogs {
     logs: Vec<LogFiles>,
     options: ReadOptions,
 }
 
 /// What a reader gets of each reading.
-pub struct Item<'a> {
+pub struct ReadItem<'a> {
     /// The reading as a record with a time and a value; with the truth where the log says it.
     pub record: &'a Record<'a>,
     /// When.
@@ -43,12 +43,12 @@ pub struct Item<'a> {
     /// How much.
     pub value: f64,
     /// What it is called where it does not say.
-    pub names: Names<'a>,
+    pub names: DefaultNames<'a>,
 }
 
 /// What reading everything gave.
 #[derive(Debug, Clone, Default)]
-pub struct ReadOut {
+pub struct ReadSummary {
     /// What was wrong.
     pub notes: Notes,
     /// SHA-256 of all bytes that lines were made of, in hexadecimal.
@@ -59,7 +59,7 @@ pub struct ReadOut {
 
 /// One log under way.
 struct LogReader<'a> {
-    names: Names<'a>,
+    names: DefaultNames<'a>,
     options: &'a ReadOptions,
     reader: LineReader,
     /// Time of the last reading: applies to those that follow without.
@@ -72,7 +72,7 @@ struct LogReader<'a> {
     name: String,
 }
 
-impl Logs {
+impl InputLogs {
     /// What paths, folders and patterns mean; the journal where the options say so.
     ///
     /// # Errors
@@ -92,8 +92,8 @@ impl Logs {
     ///
     /// # Errors
     /// When a log cannot be read, is empty, or is a table without a usable row, or `each` fails.
-    pub fn for_each(&self, mut each: impl FnMut(Item<'_>) -> Result<()>) -> Result<ReadOut> {
-        let mut read = ReadOut::default();
+    pub fn for_each(&self, mut each: impl FnMut(ReadItem<'_>) -> Result<()>) -> Result<ReadSummary> {
+        let mut read = ReadSummary::default();
         let mut digest = Sha256::new();
         if let Some(arguments) = &self.options.journal {
             let mut export = JournalExport::start(arguments)?;
@@ -112,8 +112,8 @@ impl Logs {
         &self,
         log: &LogFiles,
         digest: &mut Sha256,
-        read: &mut ReadOut,
-        each: &mut impl FnMut(Item<'_>) -> Result<()>,
+        read: &mut ReadSummary,
+        each: &mut impl FnMut(ReadItem<'_>) -> Result<()>,
     ) -> Result<()> {
         let server = log.folder.as_deref().unwrap_or(SERVER);
         let is_stdin = log.live == Path::new("-");
@@ -135,7 +135,7 @@ impl<'a> LogReader<'a> {
         let server = options.server.as_deref().unwrap_or(server);
         let component = options.component.as_deref().unwrap_or(component);
         Self {
-            names: Names { server, component },
+            names: DefaultNames { server, component },
             options,
             reader: LineReader::new(options.format.clone(), options.utc_offset.seconds()),
             last: None,
@@ -153,8 +153,8 @@ impl<'a> LogReader<'a> {
         file: &Path,
         input: &mut impl BufRead,
         modified: Option<EventTime>,
-        read: &mut ReadOut,
-        each: &mut impl FnMut(Item<'_>) -> Result<()>,
+        read: &mut ReadSummary,
+        each: &mut impl FnMut(ReadItem<'_>) -> Result<()>,
     ) -> Result<()> {
         self.reader.start_of_file();
         let (mut buffer, mut number) = (Vec::new(), 0);
@@ -184,7 +184,7 @@ impl<'a> LogReader<'a> {
     }
 
     /// Hands out the readings of a record. How many there were.
-    fn readings(&mut self, record: &Record<'_>, each: &mut impl FnMut(Item<'_>) -> Result<()>) -> Result<u64> {
+    fn readings(&mut self, record: &Record<'_>, each: &mut impl FnMut(ReadItem<'_>) -> Result<()>) -> Result<u64> {
         let mut count = 0;
         let (names, last) = (self.names, &mut self.last);
         each_reading(record, names.component, self.options.values, &mut self.name, |reading| {
@@ -192,9 +192,9 @@ impl<'a> LogReader<'a> {
             *last = Some(time);
             count += 1;
             if reading.time.is_some() {
-                return each(Item { record: reading, time, value, names });
+                return each(ReadItem { record: reading, time, value, names });
             }
-            each(Item { record: &Record { time: Some(time), ..reading.clone() }, time, value, names })
+            each(ReadItem { record: &Record { time: Some(time), ..reading.clone() }, time, value, names })
         })?;
         Ok(count)
     }
@@ -212,7 +212,7 @@ impl<'a> LogReader<'a> {
             return Ok(());
         }
         if is_empty {
-            return Err(BadData(format!("{name}: the file is empty; a table starts with a header line")).into());
+            return Err(DataError(format!("{name}: the file is empty; a table starts with a header line")).into());
         }
         let is_table = self.reader.parser().format_name() == "csv" || log.live.extension().is_some_and(|e| e == "csv");
         if self.sound > 0 && !is_table {
@@ -225,10 +225,10 @@ impl<'a> LogReader<'a> {
             return Ok(());
         }
         let header = match Csv::from_header(&self.first_line) {
-            Err(error) if is_table || self.options.format == Format::Csv => format!("; line 1: {error}"),
+            Err(error) if is_table || self.options.format == LogFormat::Csv => format!("; line 1: {error}"),
             Ok(_) | Err(_) => String::new(),
         };
         let faults = if notes.is_clean() { String::new() } else { format!(":\n{notes}") };
-        Err(BadData(format!("{name}: no usable record{header}{faults}")).into())
+        Err(DataError(format!("{name}: no usable record{header}{faults}")).into())
     }
 }

@@ -8,14 +8,14 @@
 
 /// One record as the truth sees it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Truth {
+pub(super) struct EventTruth {
     pub anomalous: bool,
     /// Event the record is labelled with, anomalous itself or not.
     pub event: Option<u32>,
     pub kind: Option<u16>,
 }
 
-impl Truth {
+impl EventTruth {
     fn of_event(self) -> bool {
         self.anomalous || self.event.is_some()
     }
@@ -23,14 +23,14 @@ impl Truth {
 
 /// An event that can get no more records. Events without an anomalous record are not reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Event {
+pub(super) struct TruthEvent {
     pub kind: Option<u16>,
     pub found: bool,
 }
 
 /// An alert episode that can get no more records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Episode {
+pub(super) enum EvaluatedEpisode {
     True,
     False,
     /// False, and it began at most `after_event` records behind the last record of an event.
@@ -39,9 +39,9 @@ pub(super) enum Episode {
 
 /// What one record (or the end) closed: at most one of each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Closed {
-    pub event: Option<Event>,
-    pub episode: Option<Episode>,
+pub(super) struct ClosedEpisode {
+    pub event: Option<TruthEvent>,
+    pub episode: Option<EvaluatedEpisode>,
 }
 
 /// How runs are formed, in records.
@@ -52,7 +52,7 @@ pub(super) struct RunRules {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct OpenEvent {
+struct OpenTruthEvent {
     id: Option<u32>,
     kind: Option<u16>,
     last: u64,
@@ -73,20 +73,20 @@ struct OpenEpisode {
 
 /// Follows one stream.
 #[derive(Debug, Clone)]
-pub(super) struct Runs {
+pub(super) struct EventRuns {
     rules: RunRules,
     position: u64,
-    event: Option<OpenEvent>,
+    event: Option<OpenTruthEvent>,
     episode: Option<OpenEpisode>,
     last_of_event: Option<u64>,
 }
 
-impl Runs {
+impl EventRuns {
     pub fn new(rules: RunRules) -> Self {
         Self { rules, position: 0, event: None, episode: None, last_of_event: None }
     }
 
-    pub fn push(&mut self, truth: Truth, flagged: bool) -> Closed {
+    pub fn push(&mut self, truth: EventTruth, flagged: bool) -> ClosedEpisode {
         self.position += 1;
         let gap = self.rules.merge_gap;
         let position = self.position;
@@ -98,24 +98,24 @@ impl Runs {
         if truth.of_event() {
             self.last_of_event = Some(position);
         }
-        Closed { event, episode }
+        ClosedEpisode { event, episode }
     }
 
-    pub fn finish(&mut self) -> Closed {
-        Closed {
-            event: self.event.take().and_then(OpenEvent::close),
+    pub fn finish(&mut self) -> ClosedEpisode {
+        ClosedEpisode {
+            event: self.event.take().and_then(OpenTruthEvent::close),
             episode: self.episode.take().map(OpenEpisode::close),
         }
     }
 
-    fn extend_event(&mut self, truth: Truth, flagged: bool) -> Option<Event> {
+    fn extend_event(&mut self, truth: EventTruth, flagged: bool) -> Option<TruthEvent> {
         let (position, gap) = (self.position, self.rules.merge_gap);
         let mut closed = None;
         let joins = self.event.is_some_and(|e| e.id == truth.event && (e.id.is_some() || position - e.last <= gap));
         if !joins {
-            closed = self.event.take().and_then(OpenEvent::close);
+            closed = self.event.take().and_then(OpenTruthEvent::close);
         }
-        let event = self.event.get_or_insert(OpenEvent {
+        let event = self.event.get_or_insert(OpenTruthEvent {
             id: truth.event,
             kind: truth.kind,
             last: position,
@@ -136,15 +136,15 @@ impl Runs {
         closed
     }
 
-    fn outside_event(&mut self, flagged: bool) -> Option<Event> {
+    fn outside_event(&mut self, flagged: bool) -> Option<TruthEvent> {
         let (position, gap) = (self.position, self.rules.merge_gap);
         if let Some(event) = &mut self.event {
             event.flagged_since |= flagged;
         }
-        self.event.take_if(|e| e.id.is_none() && position - e.last > gap).and_then(OpenEvent::close)
+        self.event.take_if(|e| e.id.is_none() && position - e.last > gap).and_then(OpenTruthEvent::close)
     }
 
-    fn extend_episode(&mut self, truth: Truth) {
+    fn extend_episode(&mut self, truth: EventTruth) {
         let position = self.position;
         let after_event = self.last_of_event.is_some_and(|last| position - last <= self.rules.after_event);
         let episode =
@@ -155,18 +155,18 @@ impl Runs {
     }
 }
 
-impl OpenEvent {
-    fn close(self) -> Option<Event> {
-        self.anomalous.then_some(Event { kind: self.kind, found: self.found })
+impl OpenTruthEvent {
+    fn close(self) -> Option<TruthEvent> {
+        self.anomalous.then_some(TruthEvent { kind: self.kind, found: self.found })
     }
 }
 
 impl OpenEpisode {
-    fn close(self) -> Episode {
+    fn close(self) -> EvaluatedEpisode {
         match (self.is_true, self.after_event) {
-            (true, _) => Episode::True,
-            (false, true) => Episode::FalseAfterEvent,
-            (false, false) => Episode::False,
+            (true, _) => EvaluatedEpisode::True,
+            (false, true) => EvaluatedEpisode::FalseAfterEvent,
+            (false, false) => EvaluatedEpisode::False,
         }
     }
 }
@@ -179,16 +179,19 @@ mod tests {
 
     /// `.` normal, `!` false flag, `a` anomalous, `A` anomalous and flagged,
     /// `e` normal but labelled with event 7, `E` the same and flagged.
-    fn judge(line: &str) -> (Vec<bool>, Vec<Episode>) {
-        let mut runs = Runs::new(RULES);
+    fn judge(line: &str) -> (Vec<bool>, Vec<EvaluatedEpisode>) {
+        let mut runs = EventRuns::new(RULES);
         let (mut events, mut episodes) = (Vec::new(), Vec::new());
-        let mut keep = |closed: Closed| {
+        let mut keep = |closed: ClosedEpisode| {
             events.extend(closed.event.map(|e| e.found));
             episodes.extend(closed.episode);
         };
         for c in line.chars() {
-            let truth =
-                Truth { anomalous: matches!(c, 'a' | 'A'), event: matches!(c, 'e' | 'E').then_some(7), kind: None };
+            let truth = EventTruth {
+                anomalous: matches!(c, 'a' | 'A'),
+                event: matches!(c, 'e' | 'E').then_some(7),
+                kind: None,
+            };
             keep(runs.push(truth, matches!(c, '!' | 'A' | 'E')));
         }
         keep(runs.finish());
@@ -197,44 +200,44 @@ mod tests {
 
     #[test]
     fn runs_merge_at_five_records_apart_and_not_at_six() {
-        assert_eq!(judge("a....A"), (vec![true], vec![Episode::True]));
-        assert_eq!(judge("a.....A"), (vec![false, true], vec![Episode::True]));
-        assert_eq!(judge("!....!").1, vec![Episode::False]);
-        assert_eq!(judge("!.....!").1, vec![Episode::False; 2]);
+        assert_eq!(judge("a....A"), (vec![true], vec![EvaluatedEpisode::True]));
+        assert_eq!(judge("a.....A"), (vec![false, true], vec![EvaluatedEpisode::True]));
+        assert_eq!(judge("!....!").1, vec![EvaluatedEpisode::False]);
+        assert_eq!(judge("!.....!").1, vec![EvaluatedEpisode::False; 2]);
     }
 
     #[test]
     fn a_flag_inside_a_merged_gap_finds_the_event() {
-        assert_eq!(judge("a.!..a"), (vec![true], vec![Episode::True]));
-        assert_eq!(judge("a.!...a"), (vec![false, false], vec![Episode::FalseAfterEvent]));
+        assert_eq!(judge("a.!..a"), (vec![true], vec![EvaluatedEpisode::True]));
+        assert_eq!(judge("a.!...a"), (vec![false, false], vec![EvaluatedEpisode::FalseAfterEvent]));
     }
 
     #[test]
     fn an_episode_that_spans_an_event_is_true_but_one_beside_it_is_false() {
-        assert_eq!(judge("!.a.!"), (vec![false], vec![Episode::True]));
-        assert_eq!(judge("!.a.."), (vec![false], vec![Episode::False]));
-        assert_eq!(judge("..a.!"), (vec![false], vec![Episode::FalseAfterEvent]));
+        assert_eq!(judge("!.a.!"), (vec![false], vec![EvaluatedEpisode::True]));
+        assert_eq!(judge("!.a.."), (vec![false], vec![EvaluatedEpisode::False]));
+        assert_eq!(judge("..a.!"), (vec![false], vec![EvaluatedEpisode::FalseAfterEvent]));
     }
 
     #[test]
     fn twenty_records_after_an_event_are_told_apart() {
         let at = |distance: usize| judge(&format!("A{}!", ".".repeat(distance - 1))).1[1];
-        assert_eq!(at(6), Episode::FalseAfterEvent);
-        assert_eq!(at(20), Episode::FalseAfterEvent);
-        assert_eq!(at(21), Episode::False);
+        assert_eq!(at(6), EvaluatedEpisode::FalseAfterEvent);
+        assert_eq!(at(20), EvaluatedEpisode::FalseAfterEvent);
+        assert_eq!(at(21), EvaluatedEpisode::False);
     }
 
     #[test]
     fn records_of_a_labelled_event_excuse_but_make_no_event_alone() {
-        assert_eq!(judge("..eE.."), (vec![], vec![Episode::True]));
+        assert_eq!(judge("..eE.."), (vec![], vec![EvaluatedEpisode::True]));
     }
 
     #[test]
     fn ids_join_over_any_distance_and_part_neighbours() {
-        let mut runs = Runs::new(RULES);
+        let mut runs = EventRuns::new(RULES);
         let mut found = Vec::new();
         let mut push = |event: Option<u32>, flagged: bool| {
-            let truth = Truth { anomalous: event.is_some(), event, kind: None };
+            let truth = EventTruth { anomalous: event.is_some(), event, kind: None };
             found.extend(runs.push(truth, flagged).event.map(|e| e.found));
         };
         push(Some(1), true);

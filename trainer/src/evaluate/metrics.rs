@@ -6,9 +6,9 @@
 //! record of any of its streams. An event that touches several streams counts once in each.
 
 use super::confusion::{Confusion, ratio};
-use super::events::{Closed, Episode, RunRules, Runs, Truth};
-use super::poisson::Rate;
-use super::summary::{EpisodeCounts, EpisodeSummary, EventCounts, KindRow, Scores, StreamRow, Summary};
+use super::events::{ClosedEpisode, EvaluatedEpisode, EventRuns, EventTruth, RunRules};
+use super::poisson::PoissonRate;
+use super::summary::{EpisodeCounts, EpisodeSummary, EventCounts, KindRow, Scores, StreamRow, TestSummary};
 use std::collections::{BTreeMap, HashMap};
 
 /// A false episode that begins at most this many records behind an event is counted apart: it is
@@ -51,27 +51,27 @@ pub struct JudgedRecord<'a> {
 
 /// The accumulator.
 #[derive(Debug)]
-pub struct Evaluation {
+pub struct TestEvaluation {
     rules: RunRules,
     ids: HashMap<(String, String), StreamId>,
-    streams: Vec<StreamState>,
+    streams: Vec<StreamTally>,
     kinds: Vec<KindRow>,
     scores: Scores,
 }
 
 #[derive(Debug)]
-struct StreamState {
+struct StreamTally {
     server: String,
     component: String,
     /// First and last event time; `None` before the first record.
     span_us: Option<(i64, i64)>,
     confusion: Confusion,
-    runs: Runs,
+    runs: EventRuns,
     events: EventCounts,
     episodes: EpisodeCounts,
 }
 
-impl Evaluation {
+impl TestEvaluation {
     /// `merge_gap`: records at most this many positions apart belong to one run (5 is customary).
     pub fn new(merge_gap: u64) -> Self {
         Self {
@@ -98,12 +98,12 @@ impl Evaluation {
         }
         let id = StreamId(u32::try_from(self.streams.len()).expect("STREAMS_MAX is below 2^32"));
         self.ids.insert(name, id);
-        self.streams.push(StreamState {
+        self.streams.push(StreamTally {
             server,
             component,
             span_us: None,
             confusion: Confusion::default(),
-            runs: Runs::new(self.rules),
+            runs: EventRuns::new(self.rules),
             events: EventCounts::default(),
             episodes: EpisodeCounts::default(),
         });
@@ -123,7 +123,7 @@ impl Evaluation {
         } else {
             self.scores.normal.push(record.score);
         }
-        let truth = Truth { anomalous: record.anomalous, event: record.event, kind };
+        let truth = EventTruth { anomalous: record.anomalous, event: record.event, kind };
         let stream = &mut self.streams[record.stream.0 as usize];
         stream.see(record);
         let closed = stream.runs.push(truth, record.flagged);
@@ -131,7 +131,7 @@ impl Evaluation {
     }
 
     /// Closes what is open and sums up.
-    pub fn finish(mut self) -> Summary {
+    pub fn finish(mut self) -> TestSummary {
         for stream in &mut self.streams {
             let closed = stream.runs.finish();
             stream.count(closed, &mut self.kinds);
@@ -142,7 +142,7 @@ impl Evaluation {
         }
         self.kinds.retain(|row| row.records > 0);
         self.kinds.sort_by(|a, b| a.kind.cmp(&b.kind));
-        Summary {
+        TestSummary {
             confusion,
             precision: confusion.precision(),
             recall: confusion.recall(),
@@ -209,15 +209,15 @@ impl Evaluation {
         EpisodeSummary {
             merge_gap: self.rules.merge_gap,
             counts,
-            false_per_stream_day: Rate::new(counts.false_, stream_days),
-            false_per_server_day: Rate::new(counts.false_, server_days),
-            unprompted_per_stream_day: Rate::new(unprompted, stream_days),
-            unprompted_per_server_day: Rate::new(unprompted, server_days),
+            false_per_stream_day: PoissonRate::new(counts.false_, stream_days),
+            false_per_server_day: PoissonRate::new(counts.false_, server_days),
+            unprompted_per_stream_day: PoissonRate::new(unprompted, stream_days),
+            unprompted_per_server_day: PoissonRate::new(unprompted, server_days),
         }
     }
 }
 
-impl StreamState {
+impl StreamTally {
     fn see(&mut self, record: &JudgedRecord) {
         self.confusion.add(record.anomalous, record.flagged);
         let time = record.time_us;
@@ -225,7 +225,7 @@ impl StreamState {
         self.span_us = Some((first.min(time), last.max(time)));
     }
 
-    fn count(&mut self, closed: Closed, kinds: &mut [KindRow]) {
+    fn count(&mut self, closed: ClosedEpisode, kinds: &mut [KindRow]) {
         if let Some(event) = closed.event {
             let found = u64::from(event.found);
             self.events.events += 1;
@@ -239,9 +239,9 @@ impl StreamState {
         }
         match closed.episode {
             None => {}
-            Some(Episode::True) => self.episodes.true_ += 1,
-            Some(Episode::False) => self.episodes.false_ += 1,
-            Some(Episode::FalseAfterEvent) => {
+            Some(EvaluatedEpisode::True) => self.episodes.true_ += 1,
+            Some(EvaluatedEpisode::False) => self.episodes.false_ += 1,
+            Some(EvaluatedEpisode::FalseAfterEvent) => {
                 self.episodes.false_ += 1;
                 self.episodes.after_event += 1;
             }
@@ -257,13 +257,13 @@ fn days((first_us, last_us): (i64, i64)) -> f64 {
     (last_us as f64 - first_us as f64) / DAY_US
 }
 
-fn rows_by_name(states: Vec<StreamState>) -> Vec<StreamRow> {
+fn rows_by_name(states: Vec<StreamTally>) -> Vec<StreamRow> {
     let mut rows: Vec<StreamRow> = states.into_iter().map(row).collect();
     rows.sort_by(|a, b| (&a.server, &a.component).cmp(&(&b.server, &b.component)));
     rows
 }
 
-fn row(state: StreamState) -> StreamRow {
+fn row(state: StreamTally) -> StreamRow {
     StreamRow {
         days: state.days(),
         server: state.server,
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn two_streams_of_one_server_by_hand() {
-        let mut evaluation = Evaluation::new(5);
+        let mut evaluation = TestEvaluation::new(5);
         let cpu = evaluation.stream("a", "cpu").unwrap();
         let disk = evaluation.stream("a", "disk").unwrap();
         assert_eq!(evaluation.stream("a", "cpu").unwrap(), cpu);
@@ -328,14 +328,14 @@ mod tests {
 
     #[test]
     fn nothing_pushed_is_a_summary_of_zeros() {
-        let summary = Evaluation::new(5).finish();
+        let summary = TestEvaluation::new(5).finish();
         assert_eq!((summary.confusion, summary.f1), (Confusion::default(), 0.0));
         assert_eq!(summary.episodes.false_per_stream_day.per_day, None);
     }
 
     #[test]
     fn kinds_beyond_the_limit_are_counted_together() {
-        let mut evaluation = Evaluation::new(5);
+        let mut evaluation = TestEvaluation::new(5);
         let stream = evaluation.stream("a", "cpu").unwrap();
         let names: Vec<String> = (0..KINDS_MAX + 10).map(|n| format!("kind-{n:03}")).collect();
         for (n, name) in names.iter().enumerate() {

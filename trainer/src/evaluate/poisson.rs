@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// Events per day over so many days.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Rate {
+pub struct PoissonRate {
     pub count: u64,
     /// Exposure: days judged, summed over the streams or servers that were watched.
     pub days: f64,
@@ -19,7 +19,7 @@ pub struct Rate {
     pub high: Option<f64>,
 }
 
-impl Rate {
+impl PoissonRate {
     pub fn new(count: u64, days: f64) -> Self {
         let (low, high) = interval_95(count);
         let per_day = |n: f64| (days > 0.0).then(|| n / days);
@@ -157,8 +157,8 @@ mod tests {
 
     #[test]
     fn a_rate_without_exposure_is_undefined() {
-        assert_eq!(Rate::new(3, 0.0).per_day, None);
-        let rate = Rate::new(10, 5.0);
+        assert_eq!(PoissonRate::new(3, 0.0).per_day, None);
+        let rate = PoissonRate::new(10, 5.0);
         assert_eq!(rate.per_day, Some(2.0));
         assert!((rate.low.unwrap() - 0.959).abs() < 1e-3);
         assert!((rate.high.unwrap() - 3.678).abs() < 1e-3);

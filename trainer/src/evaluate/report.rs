@@ -25,9 +25,9 @@
 use super::confusion::{ClassRow, ratio};
 use super::histogram::ScoreHistogram;
 use super::metrics::AFTER_EVENT_RECORDS;
-use super::poisson::Rate;
-use super::summary::{EpisodeSummary, StreamRow, Summary};
-use super::table::{Table, shorten};
+use super::poisson::PoissonRate;
+use super::summary::{EpisodeSummary, StreamRow, TestSummary};
+use super::table::{TextTable, shorten};
 use serde_json::{Value, json};
 
 /// Name and version of the JSON shape.
@@ -38,7 +38,7 @@ const STREAM_ROWS_MAX: usize = 60;
 const NAME_WIDTH: usize = 14;
 
 /// The report as text, with a line end at its end.
-pub fn text(summary: &Summary) -> String {
+pub fn text(summary: &TestSummary) -> String {
     let mut sections = vec![confusion_matrix(summary), evaluation_metrics(summary), classification_report(summary)];
     if !summary.kinds.is_empty() {
         sections.push(kinds(summary));
@@ -52,7 +52,7 @@ pub fn text(summary: &Summary) -> String {
 }
 
 /// The report as JSON, in the shape drawn above.
-pub fn json(summary: &Summary) -> Value {
+pub fn json(summary: &TestSummary) -> Value {
     let mut value = json!(summary);
     value["format"] = json!(FORMAT);
     value["scores"] = json!({
@@ -62,7 +62,7 @@ pub fn json(summary: &Summary) -> Value {
     value
 }
 
-fn confusion_matrix(summary: &Summary) -> String {
+fn confusion_matrix(summary: &TestSummary) -> String {
     let c = summary.confusion;
     format!(
         "Confusion Matrix:\n\
@@ -74,14 +74,14 @@ fn confusion_matrix(summary: &Summary) -> String {
     )
 }
 
-fn evaluation_metrics(summary: &Summary) -> String {
+fn evaluation_metrics(summary: &TestSummary) -> String {
     format!(
         "Evaluation Metrics:\nPrecision: {:.4}\nRecall: {:.4}\nF1-Score: {:.4}\n",
         summary.precision, summary.recall, summary.f1
     )
 }
 
-fn classification_report(summary: &Summary) -> String {
+fn classification_report(summary: &TestSummary) -> String {
     let classes = &summary.classes;
     let line = |name: &str, row: ClassRow| {
         format!("{name:>12} {:>10.4} {:>10.4} {:>10.4} {:>10}\n", row.precision, row.recall, row.f1, row.support)
@@ -103,8 +103,8 @@ fn classification_report(summary: &Summary) -> String {
     )
 }
 
-fn kinds(summary: &Summary) -> String {
-    let mut table = Table::new(1, &["kind", "records", "flagged", "recall", "events", "found", "event recall"]);
+fn kinds(summary: &TestSummary) -> String {
+    let mut table = TextTable::new(1, &["kind", "records", "flagged", "recall", "events", "found", "event recall"]);
     for kind in &summary.kinds {
         table.row(vec![
             shorten(&kind.kind, NAME_WIDTH),
@@ -119,9 +119,9 @@ fn kinds(summary: &Summary) -> String {
     format!("Kinds of Anomaly:\n{}", table.render())
 }
 
-fn streams(summary: &Summary) -> String {
+fn streams(summary: &TestSummary) -> String {
     let header = ["server", "component", "records", "precision", "recall", "f1", "events", "found", "missed", "false"];
-    let mut table = Table::new(2, &header);
+    let mut table = TextTable::new(2, &header);
     let listed = worst(&summary.streams);
     for stream in &listed {
         table.row(vec![
@@ -155,7 +155,7 @@ fn worst(streams: &[StreamRow]) -> Vec<&StreamRow> {
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
-fn events(summary: &Summary) -> String {
+fn events(summary: &TestSummary) -> String {
     let e = summary.events;
     format!(
         "Events:\n  {} true events: {} found, {} missed (recall {:.4})\n",
@@ -168,7 +168,7 @@ fn events(summary: &Summary) -> String {
 
 fn episodes(episodes: &EpisodeSummary) -> String {
     let counts = episodes.counts;
-    let mut table = Table::new(1, &["false episodes", "count", "days", "per day", "95 % interval"]);
+    let mut table = TextTable::new(1, &["false episodes", "count", "days", "per day", "95 % interval"]);
     for (name, rate) in [
         ("per stream and day", episodes.false_per_stream_day),
         ("per server and day", episodes.false_per_server_day),
@@ -189,7 +189,7 @@ fn episodes(episodes: &EpisodeSummary) -> String {
     )
 }
 
-fn rate_cells(name: &str, rate: Rate) -> Vec<String> {
+fn rate_cells(name: &str, rate: PoissonRate) -> Vec<String> {
     let figure = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
     let interval = match (rate.low, rate.high) {
         (Some(low), Some(high)) => format!("{low:.4} to {high:.4}"),
@@ -211,11 +211,11 @@ fn score_quantiles(scores: &ScoreHistogram) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::metrics::{Evaluation, JudgedRecord};
+    use super::super::metrics::{JudgedRecord, TestEvaluation};
     use super::*;
 
-    fn seed_example() -> Summary {
-        let mut evaluation = Evaluation::new(5);
+    fn seed_example() -> TestSummary {
+        let mut evaluation = TestEvaluation::new(5);
         let stream = evaluation.stream("web-01", "cpu").unwrap();
         let mut minute = 0;
         for (anomalous, flagged, times) in
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(value["kinds"][0]["kind"], "shift");
         assert_eq!(value["streams"][0]["episodes"]["after_event"], 0);
         assert_eq!(value["scores"]["anomalous"]["records"], 6160);
-        let summary = json(&Evaluation::new(5).finish());
+        let summary = json(&TestEvaluation::new(5).finish());
         assert!(summary["episodes"]["false_per_stream_day"]["per_day"].is_null());
         assert!(summary["scores"]["normal"]["p50"].is_null());
     }

@@ -4,12 +4,12 @@
 
 use super::confusion::{ClassReport, Confusion};
 use super::histogram::ScoreHistogram;
-use super::poisson::Rate;
+use super::poisson::PoissonRate;
 use serde::Serialize;
 
 /// Everything the report says. Ratios are as `Confusion` defines them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
+pub struct TestSummary {
     pub confusion: Confusion,
     pub precision: f64,
     pub recall: f64,
@@ -48,11 +48,11 @@ pub struct EpisodeSummary {
     pub merge_gap: u64,
     #[serde(flatten)]
     pub counts: EpisodeCounts,
-    pub false_per_stream_day: Rate,
-    pub false_per_server_day: Rate,
+    pub false_per_stream_day: PoissonRate,
+    pub false_per_server_day: PoissonRate,
     /// The same without those that follow an event.
-    pub unprompted_per_stream_day: Rate,
-    pub unprompted_per_server_day: Rate,
+    pub unprompted_per_stream_day: PoissonRate,
+    pub unprompted_per_server_day: PoissonRate,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

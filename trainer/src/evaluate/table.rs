@@ -3,7 +3,7 @@
 use oddline_cli::table::aligned;
 
 /// A table under construction. Column widths follow the longest cell.
-pub(super) struct Table {
+pub(super) struct TextTable {
     /// This many columns are names and stand to the left.
     names: usize,
     rows: Vec<Vec<String>>,
@@ -11,7 +11,7 @@ pub(super) struct Table {
     groups: Vec<(String, usize)>,
 }
 
-impl Table {
+impl TextTable {
     pub fn new(names: usize, header: &[&str]) -> Self {
         Self { names, rows: vec![header.iter().map(|cell| (*cell).to_owned()).collect()], groups: Vec::new() }
     }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let mut table = Table::new(1, &["kind", "n", "recall"]);
+        let mut table = TextTable::new(1, &["kind", "n", "recall"]);
         table.row(vec!["spike".into(), "12".into(), "0.5".into()]);
         table.row(vec!["é".into(), "3".into()]);
         assert_eq!(table.render(), "  kind    n  recall\n  -----------------\n  spike  12     0.5\n  é       3\n");

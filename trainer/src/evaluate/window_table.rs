@@ -7,9 +7,9 @@
 //! taken from a window's start (or from the first judged record, if later): a labelled window begins well
 //! before the anomaly it is centred on, so delays compare detectors and are no reaction times.
 
-use super::poisson::Rate;
-use super::table::{Table, shorten};
-use super::windows::Window;
+use super::poisson::PoissonRate;
+use super::table::{TextTable, shorten};
+use super::windows::LabelledWindow;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ const DAY_US: f64 = 86_400e6;
 #[derive(Debug)]
 pub struct WindowEvaluation {
     stream: String,
-    windows: Vec<Judged>,
+    windows: Vec<JudgedWindow>,
     judged_from_us: i64,
     merge_gap: u64,
     position: u64,
@@ -38,15 +38,15 @@ pub struct WindowEvaluation {
 }
 
 #[derive(Debug)]
-struct Judged {
-    window: Window,
+struct JudgedWindow {
+    window: LabelledWindow,
     first_flag_us: Option<i64>,
 }
 
 /// How a window fared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum WindowOutcome {
     Found,
     Missed,
     LeftOut,
@@ -55,8 +55,8 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WindowResult {
     #[serde(flatten)]
-    pub window: Window,
-    pub outcome: Outcome,
+    pub window: LabelledWindow,
+    pub outcome: WindowOutcome,
     /// Seconds from the window's start to its first flagged record.
     pub delay_s: Option<f64>,
 }
@@ -73,7 +73,7 @@ pub struct StreamResult {
 
 /// Sums over streams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Totals {
+pub struct WindowTotals {
     pub streams: u64,
     pub found: u64,
     pub missed: u64,
@@ -93,8 +93,8 @@ pub struct DetectorResult {
 }
 
 impl WindowEvaluation {
-    pub fn new(stream: &str, windows: &[Window], judged_from_us: i64, merge_gap: u64) -> Self {
-        let windows = windows.iter().map(|window| Judged { window: *window, first_flag_us: None });
+    pub fn new(stream: &str, windows: &[LabelledWindow], judged_from_us: i64, merge_gap: u64) -> Self {
+        let windows = windows.iter().map(|window| JudgedWindow { window: *window, first_flag_us: None });
         Self {
             stream: stream.to_owned(),
             windows: windows.collect(),
@@ -166,17 +166,17 @@ impl WindowEvaluation {
     }
 }
 
-impl Judged {
+impl JudgedWindow {
     fn result(&self, span_us: Option<(i64, i64)>) -> WindowResult {
-        let Window { start_us, end_us } = self.window;
+        let LabelledWindow { start_us, end_us } = self.window;
         let reached = span_us.is_some_and(|(first, last)| end_us >= first && start_us <= last);
         let first_us = span_us.map_or(start_us, |(first, _)| start_us.max(first));
         WindowResult {
             window: self.window,
             outcome: match (reached, self.first_flag_us) {
-                (false, _) => Outcome::LeftOut,
-                (true, Some(_)) => Outcome::Found,
-                (true, None) => Outcome::Missed,
+                (false, _) => WindowOutcome::LeftOut,
+                (true, Some(_)) => WindowOutcome::Found,
+                (true, None) => WindowOutcome::Missed,
             },
             delay_s: self.first_flag_us.map(|flag| (flag - first_us) as f64 / 1e6),
         }
@@ -184,14 +184,14 @@ impl Judged {
 }
 
 impl DetectorResult {
-    pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
+    pub fn totals(&self) -> WindowTotals {
+        let mut totals = WindowTotals::default();
         let mut delays = Vec::new();
         for stream in &self.streams {
             totals.streams += 1;
-            totals.found += stream.windows_that(Outcome::Found);
-            totals.missed += stream.windows_that(Outcome::Missed);
-            totals.left_out += stream.windows_that(Outcome::LeftOut);
+            totals.found += stream.windows_that(WindowOutcome::Found);
+            totals.missed += stream.windows_that(WindowOutcome::Missed);
+            totals.left_out += stream.windows_that(WindowOutcome::LeftOut);
             totals.alerts_inside += stream.alerts_inside;
             totals.alerts_outside += stream.alerts_outside;
             totals.days += stream.days;
@@ -203,7 +203,7 @@ impl DetectorResult {
 }
 
 impl StreamResult {
-    pub fn windows_that(&self, outcome: Outcome) -> u64 {
+    pub fn windows_that(&self, outcome: WindowOutcome) -> u64 {
         self.windows.iter().filter(|w| w.outcome == outcome).count() as u64
     }
 
@@ -220,7 +220,7 @@ pub fn text(detectors: &[DetectorResult]) -> String {
     for _ in shown {
         header.extend(["found", "in", "out", "delay"]);
     }
-    let mut table = Table::new(1, &header);
+    let mut table = TextTable::new(1, &header);
     for detector in shown {
         table.group(&detector.label, 4);
     }
@@ -252,7 +252,7 @@ pub fn json(detectors: &[DetectorResult]) -> Value {
             json!({
                 "detector": detector.label,
                 "totals": totals,
-                "outside_per_stream_day": Rate::new(totals.alerts_outside, totals.days),
+                "outside_per_stream_day": PoissonRate::new(totals.alerts_outside, totals.days),
                 "streams": detector.streams,
             })
         })
@@ -262,14 +262,14 @@ pub fn json(detectors: &[DetectorResult]) -> Value {
 
 fn stream_cells(stream: &StreamResult) -> [String; 4] {
     cells(
-        stream.windows_that(Outcome::Found),
-        stream.windows_that(Outcome::Missed),
+        stream.windows_that(WindowOutcome::Found),
+        stream.windows_that(WindowOutcome::Missed),
         (stream.alerts_inside, stream.alerts_outside),
         median(stream.delays_s().collect()),
     )
 }
 
-fn total_cells(totals: &Totals) -> [String; 4] {
+fn total_cells(totals: &WindowTotals) -> [String; 4] {
     cells(totals.found, totals.missed, (totals.alerts_inside, totals.alerts_outside), totals.delay_s_median)
 }
 
@@ -285,7 +285,7 @@ fn cells(found: u64, missed: u64, alerts: (u64, u64), delay_s: Option<f64>) -> [
 
 fn sentence(detector: &DetectorResult) -> String {
     let t = detector.totals();
-    let rate = Rate::new(t.alerts_outside, t.days);
+    let rate = PoissonRate::new(t.alerts_outside, t.days);
     let rate = match (rate.per_day, rate.low, rate.high) {
         (Some(rate), Some(low), Some(high)) => {
             format!("{rate:.4} per stream and day (95 % {low:.4} to {high:.4})")
@@ -324,8 +324,8 @@ mod tests {
 
     const HOUR_US: i64 = 3_600_000_000;
 
-    fn window(start_h: i64, end_h: i64) -> Window {
-        Window { start_us: start_h * HOUR_US, end_us: end_h * HOUR_US }
+    fn window(start_h: i64, end_h: i64) -> LabelledWindow {
+        LabelledWindow { start_us: start_h * HOUR_US, end_us: end_h * HOUR_US }
     }
 
     /// 240 hourly records, judged from hour 48, with windows at 10-20, 100-120, 150-160 and 300-310.
@@ -343,8 +343,8 @@ mod tests {
         // 12 lies in the probation; 98 and 102 are one alert that reaches a window; 130 and 131
         // are one outside, 137 is another (6 apart).
         let result = judge("cpu", &[12, 98, 102, 110, 130, 131, 137]);
-        let outcomes: Vec<Outcome> = result.windows.iter().map(|w| w.outcome).collect();
-        use Outcome::{Found, LeftOut, Missed};
+        let outcomes: Vec<WindowOutcome> = result.windows.iter().map(|w| w.outcome).collect();
+        use WindowOutcome::{Found, LeftOut, Missed};
         assert_eq!(outcomes, [LeftOut, Found, Missed, LeftOut]);
         assert_eq!((result.alerts_inside, result.alerts_outside), (2, 2));
         assert_eq!(result.windows[1].delay_s, Some(2.0 * 3600.0));
@@ -358,7 +358,7 @@ mod tests {
             evaluation.push(hour * HOUR_US, hour == 12 || hour == 16);
         }
         let result = evaluation.finish();
-        assert_eq!(result.windows[0].outcome, Outcome::Found);
+        assert_eq!(result.windows[0].outcome, WindowOutcome::Found);
         assert_eq!(result.windows[0].delay_s, Some(3600.0));
         assert_eq!(result.alerts_inside, 1);
     }

@@ -40,12 +40,12 @@ pub enum NameError {
 
 /// A stretch of time in microseconds since 1970, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Window {
+pub struct LabelledWindow {
     pub start_us: i64,
     pub end_us: i64,
 }
 
-impl Window {
+impl LabelledWindow {
     pub fn contains(&self, time_us: i64) -> bool {
         (self.start_us..=self.end_us).contains(&time_us)
     }
@@ -54,7 +54,7 @@ impl Window {
 /// The windows of all streams of one file, each stream's in the order of their starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelledWindows {
-    by_name: BTreeMap<String, Vec<Window>>,
+    by_name: BTreeMap<String, Vec<LabelledWindow>>,
 }
 
 impl LabelledWindows {
@@ -101,7 +101,7 @@ impl LabelledWindows {
     ///
     /// # Errors
     /// When no stream, or more than one, is called so.
-    pub fn of_stream(&self, name: &str) -> Result<&[Window], NameError> {
+    pub fn of_stream(&self, name: &str) -> Result<&[LabelledWindow], NameError> {
         let mut matches = self.by_name.iter().filter(|(key, _)| same(key, name));
         let Some((first, windows)) = matches.next() else {
             return Err(NameError::Unknown { name: name.to_owned() });
@@ -127,7 +127,12 @@ fn same(key: &str, name: &str) -> bool {
     key.rsplit('/').zip(name.rsplit('/')).all(|(a, b)| a == b)
 }
 
-fn window([start, end]: &[String; 2], file: &Path, stream: &str, number: usize) -> Result<Window, WindowsError> {
+fn window(
+    [start, end]: &[String; 2],
+    file: &Path,
+    stream: &str,
+    number: usize,
+) -> Result<LabelledWindow, WindowsError> {
     let time = |text: &String| {
         time_us(text).ok_or_else(|| WindowsError::Time {
             file: file.to_owned(),
@@ -140,7 +145,7 @@ fn window([start, end]: &[String; 2], file: &Path, stream: &str, number: usize) 
     if end_us < start_us {
         return Err(WindowsError::Order { file: file.to_owned(), stream: stream.to_owned(), number });
     }
-    Ok(Window { start_us, end_us })
+    Ok(LabelledWindow { start_us, end_us })
 }
 
 /// `2014-02-26 13:45:00`, with `T` for the blank, up to six decimals and a final `Z` if need be.

@@ -2,7 +2,7 @@
 //!
 //! Owns the limits of a model file's graph. Knows nothing of protobuf.
 
-use super::{ExportError, Part, View};
+use super::{ExportError, ModelPart, View};
 
 /// A model file is one small retained message: it is fetched by every agent over slow links.
 pub const BYTES_MAX: usize = 512 * 1024;
@@ -45,13 +45,14 @@ fn check_layer_count(view: &View) -> Result<(), ExportError> {
 
 fn check_lengths(view: &View) -> Result<(), ExportError> {
     let width = view.center.len();
-    let mut parts = vec![(Part::Scale, width, view.scale.len()), (Part::Tanh, view.layers.len(), view.tanh.len())];
+    let mut parts =
+        vec![(ModelPart::Scale, width, view.scale.len()), (ModelPart::Tanh, view.layers.len(), view.tanh.len())];
     for (i, layer) in view.layers.iter().enumerate() {
         if layer.inputs == 0 || layer.outputs == 0 {
             return Err(ExportError::EmptyLayer { view: view.name.clone(), layer: i });
         }
-        parts.push((Part::Weight(i), layer.inputs.saturating_mul(layer.outputs), layer.weight.len()));
-        parts.push((Part::Bias(i), layer.outputs, layer.bias.len()));
+        parts.push((ModelPart::Weight(i), layer.inputs.saturating_mul(layer.outputs), layer.weight.len()));
+        parts.push((ModelPart::Bias(i), layer.outputs, layer.bias.len()));
     }
     match parts.into_iter().find(|(_, expected, found)| expected != found) {
         None => Ok(()),
@@ -77,8 +78,8 @@ fn check_chain(view: &View) -> Result<(), ExportError> {
 
 fn check_values(view: &View) -> Result<(), ExportError> {
     let layers = view.layers.iter().enumerate();
-    let layers = layers.flat_map(|(i, l)| [(Part::Weight(i), &l.weight), (Part::Bias(i), &l.bias)]);
-    let parts = [(Part::Center, &view.center), (Part::Scale, &view.scale)].into_iter().chain(layers);
+    let layers = layers.flat_map(|(i, l)| [(ModelPart::Weight(i), &l.weight), (ModelPart::Bias(i), &l.bias)]);
+    let parts = [(ModelPart::Center, &view.center), (ModelPart::Scale, &view.scale)].into_iter().chain(layers);
     for (part, values) in parts {
         if let Some(index) = values.iter().position(|v| !v.is_finite()) {
             return Err(ExportError::NonFinite { view: view.name.clone(), part, index });

@@ -8,7 +8,7 @@ use super::check::{BYTES_MAX, LAYERS_MAX, NAME_BYTES_MAX, UNFOLDED_MAX};
 
 /// A part of a view, for messages. Layers count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ModelPart {
     Center,
     Scale,
     Weight(usize),
@@ -16,7 +16,7 @@ pub enum Part {
     Tanh,
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for ModelPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Center => write!(f, "center"),
@@ -43,7 +43,7 @@ pub enum ExportError {
     #[error("view {view}: {found} layers, expected {expected_min} to {LAYERS_MAX}")]
     LayerCount { view: String, expected_min: usize, found: usize },
     #[error("view {view}: {part}: expected {expected} values, found {found}")]
-    Length { view: String, part: Part, expected: usize, found: usize },
+    Length { view: String, part: ModelPart, expected: usize, found: usize },
     #[error("view {view}: layer {layer}: a layer has at least one input and one output")]
     EmptyLayer { view: String, layer: usize },
     #[error("view {view}: layer {layer}: expected {expected} inputs, found {found}")]
@@ -51,7 +51,7 @@ pub enum ExportError {
     #[error("view {view}: the last layer has {found} outputs, expected {expected}")]
     Outputs { view: String, expected: usize, found: usize },
     #[error("view {view}: {part}: value at index {index} is not finite")]
-    NonFinite { view: String, part: Part, index: usize },
+    NonFinite { view: String, part: ModelPart, index: usize },
     #[error("view {view}: scale at index {index} is {value}, expected more than 0")]
     ScaleNotPositive { view: String, index: usize, value: f32 },
     #[error("view {view}: leave-one-out weights unfold to {found} values, at most {UNFOLDED_MAX} are allowed")]

@@ -36,7 +36,7 @@
 //! They share `N` too: a runtime that is given the whole file computes both at one batch size; one
 //! that takes a view out of it (its input, its output) is free.
 
-use super::proto::{Dim, FLOAT, INT64, NodeProto, Shape, TensorProto, TensorType, TypeProto, ValueInfo};
+use super::proto::{Dim, FLOAT, INT64, NodeProto, ShapeProto, TensorProto, TensorType, TypeProto, ValueInfo};
 use super::{Dense, View};
 
 /// All operators a file may hold, standard domain, opset 17; none has an attribute.
@@ -191,7 +191,7 @@ pub fn bias_name(layer: usize) -> String {
 fn batch(name: &str, width: usize) -> ValueInfo {
     let n = Dim { dim_value: 0, dim_param: "N".to_owned() };
     let width = Dim { dim_value: size(width), dim_param: String::new() };
-    let tensor = TensorType { elem_type: FLOAT, shape: Some(Shape { dim: vec![n, width] }) };
+    let tensor = TensorType { elem_type: FLOAT, shape: Some(ShapeProto { dim: vec![n, width] }) };
     ValueInfo { name: name.to_owned(), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
 }
 

@@ -20,7 +20,7 @@ mod read;
 mod tests;
 
 pub use check::BYTES_MAX;
-pub use error::{ExportError, Part};
+pub use error::{ExportError, ModelPart};
 pub use graph::OPS;
 pub use read::decode_weights;
 

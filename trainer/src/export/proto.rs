@@ -121,11 +121,11 @@ pub struct TensorType {
     #[prost(int32, tag = "1")]
     pub elem_type: i32,
     #[prost(message, optional, tag = "2")]
-    pub shape: Option<Shape>,
+    pub shape: Option<ShapeProto>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Shape {
+pub struct ShapeProto {
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<Dim>,
 }

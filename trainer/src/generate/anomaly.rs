@@ -21,7 +21,7 @@ const NEAR_ZERO: f64 = 0.02;
 
 /// What befell a stream. Lengths in records, sizes in noise sd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum AnomalyPattern {
     /// 1-3, 6-12 above.
     Spike,
     /// 1-3, 6-12 below.
@@ -42,32 +42,40 @@ pub enum Kind {
     Outlier,
 }
 
-impl Kind {
+impl AnomalyPattern {
     /// The kind of the basic scenario.
-    pub const BASIC: &[Kind] = &[Kind::Outlier];
+    pub const BASIC: &[AnomalyPattern] = &[AnomalyPattern::Outlier];
     /// The kinds of the full scenario.
-    pub const FULL: &[Kind] =
-        &[Kind::Spike, Kind::Dip, Kind::Shift, Kind::Drift, Kind::Stuck, Kind::Dropout, Kind::Burst, Kind::Context];
+    pub const FULL: &[AnomalyPattern] = &[
+        AnomalyPattern::Spike,
+        AnomalyPattern::Dip,
+        AnomalyPattern::Shift,
+        AnomalyPattern::Drift,
+        AnomalyPattern::Stuck,
+        AnomalyPattern::Dropout,
+        AnomalyPattern::Burst,
+        AnomalyPattern::Context,
+    ];
 
     /// As in the kinds file.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Spike => "spike",
-            Kind::Dip => "dip",
-            Kind::Shift => "shift",
-            Kind::Drift => "drift",
-            Kind::Stuck => "stuck",
-            Kind::Dropout => "dropout",
-            Kind::Burst => "burst",
-            Kind::Context => "context",
-            Kind::Outlier => "outlier",
+            AnomalyPattern::Spike => "spike",
+            AnomalyPattern::Dip => "dip",
+            AnomalyPattern::Shift => "shift",
+            AnomalyPattern::Drift => "drift",
+            AnomalyPattern::Stuck => "stuck",
+            AnomalyPattern::Dropout => "dropout",
+            AnomalyPattern::Burst => "burst",
+            AnomalyPattern::Context => "context",
+            AnomalyPattern::Outlier => "outlier",
         }
     }
 
     /// The ground truth of one record of an event.
     pub fn is_anomalous(self, deviation_sd: f64) -> bool {
         match self {
-            Kind::Drift | Kind::Context => deviation_sd >= DEVIATION_SD_MIN,
+            AnomalyPattern::Drift | AnomalyPattern::Context => deviation_sd >= DEVIATION_SD_MIN,
             _ => true,
         }
     }
@@ -75,14 +83,14 @@ impl Kind {
 
 /// Distance to the physical limits, in noise sd.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct AnomalyRoom {
     pub up_sd: f64,
     pub down_sd: f64,
 }
 
-impl Room {
-    pub fn narrower(self, other: Room) -> Room {
-        Room { up_sd: self.up_sd.min(other.up_sd), down_sd: self.down_sd.min(other.down_sd) }
+impl AnomalyRoom {
+    pub fn narrower(self, other: AnomalyRoom) -> AnomalyRoom {
+        AnomalyRoom { up_sd: self.up_sd.min(other.up_sd), down_sd: self.down_sd.min(other.down_sd) }
     }
 
     /// The size with its sign: as wanted where it fits, else the other way, else where more is left.
@@ -99,7 +107,7 @@ impl Room {
 
 /// What an event does to the values of its stream; sizes in noise sd.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Effect {
+enum AnomalyEffect {
     Offset(f64),
     /// Rises evenly and reaches its size with the last record.
     Ramp(f64),
@@ -115,7 +123,7 @@ enum Effect {
 
 /// The moment an event acts on, in the stream's unit.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct AnomalyMoment {
     /// The stream's noise.
     pub sd: f64,
     /// The middle of its daily curve.
@@ -131,67 +139,69 @@ pub struct Moment {
 }
 
 #[derive(Clone, Debug)]
-pub struct Event {
-    pub kind: Kind,
+pub struct InjectedEvent {
+    pub kind: AnomalyPattern,
     /// Running number; 0 until its first record is written.
     pub number: u64,
     length: u32,
     done: u32,
-    effect: Effect,
+    effect: AnomalyEffect,
 }
 
-impl Event {
+impl InjectedEvent {
     /// An event of one of the kinds, equally likely; `room` tells what so many records leave.
-    pub fn draw(rng: &mut impl Rng, kinds: &[Kind], room: impl Fn(u32) -> Room) -> Event {
+    pub fn draw(rng: &mut impl Rng, kinds: &[AnomalyPattern], room: impl Fn(u32) -> AnomalyRoom) -> InjectedEvent {
         let drawn = kinds[rng.random_range(0..kinds.len() as u32) as usize];
         let length = rng.random_range(match drawn {
-            Kind::Spike | Kind::Dip => 1..=3,
-            Kind::Shift => 20..=90,
-            Kind::Drift => 60..=150,
-            Kind::Stuck => 15..=60,
-            Kind::Dropout => 5..=30,
-            Kind::Burst | Kind::Context => 20..=60,
-            Kind::Outlier => 1..=1,
+            AnomalyPattern::Spike | AnomalyPattern::Dip => 1..=3,
+            AnomalyPattern::Shift => 20..=90,
+            AnomalyPattern::Drift => 60..=150,
+            AnomalyPattern::Stuck => 15..=60,
+            AnomalyPattern::Dropout => 5..=30,
+            AnomalyPattern::Burst | AnomalyPattern::Context => 20..=60,
+            AnomalyPattern::Outlier => 1..=1,
         });
         let mut directed = |sizes_sd, wants_up: f64| {
             let size_sd = rng.random_range(sizes_sd);
             room(length).direct(size_sd, rng.random_bool(wants_up))
         };
         let (length, effect) = match drawn {
-            Kind::Spike => (length, Effect::Offset(directed(6.0..12.0, 1.0))),
-            Kind::Dip => (length, Effect::Offset(directed(6.0..12.0, 0.0))),
-            Kind::Shift => (length, Effect::Offset(directed(4.0..8.0, 0.5))),
-            Kind::Drift => (length, Effect::Ramp(directed(6.0..12.0, 0.5))),
-            Kind::Outlier => (length, Effect::Far(directed(8.0..15.0, 0.5))),
-            Kind::Stuck => (length, Effect::Repeat),
-            Kind::Burst => (length, Effect::Noise),
-            Kind::Context => (length, Effect::OppositeHour),
-            Kind::Dropout if rng.random_bool(0.5) => (length, Effect::NearZero),
-            Kind::Dropout => (length + 1, Effect::Missing),
+            AnomalyPattern::Spike => (length, AnomalyEffect::Offset(directed(6.0..12.0, 1.0))),
+            AnomalyPattern::Dip => (length, AnomalyEffect::Offset(directed(6.0..12.0, 0.0))),
+            AnomalyPattern::Shift => (length, AnomalyEffect::Offset(directed(4.0..8.0, 0.5))),
+            AnomalyPattern::Drift => (length, AnomalyEffect::Ramp(directed(6.0..12.0, 0.5))),
+            AnomalyPattern::Outlier => (length, AnomalyEffect::Far(directed(8.0..15.0, 0.5))),
+            AnomalyPattern::Stuck => (length, AnomalyEffect::Repeat),
+            AnomalyPattern::Burst => (length, AnomalyEffect::Noise),
+            AnomalyPattern::Context => (length, AnomalyEffect::OppositeHour),
+            AnomalyPattern::Dropout if rng.random_bool(0.5) => (length, AnomalyEffect::NearZero),
+            AnomalyPattern::Dropout => (length + 1, AnomalyEffect::Missing),
         };
         // A dip without room below became a spike: the name follows what is seen.
         let kind = match (drawn, effect) {
-            (Kind::Spike | Kind::Dip, Effect::Offset(size_sd)) if size_sd > 0.0 => Kind::Spike,
-            (Kind::Spike | Kind::Dip, Effect::Offset(_)) => Kind::Dip,
+            (AnomalyPattern::Spike | AnomalyPattern::Dip, AnomalyEffect::Offset(size_sd)) if size_sd > 0.0 => {
+                AnomalyPattern::Spike
+            }
+            (AnomalyPattern::Spike | AnomalyPattern::Dip, AnomalyEffect::Offset(_)) => AnomalyPattern::Dip,
             _ => drawn,
         };
-        Event { kind, number: 0, length, done: 0, effect }
+        InjectedEvent { kind, number: 0, length, done: 0, effect }
     }
 
     /// The next value of the event, not yet limited to what is possible; `None`: no record.
-    pub fn step(&mut self, at: &Moment, rng: &mut impl Rng) -> Option<f64> {
+    pub fn step(&mut self, at: &AnomalyMoment, rng: &mut impl Rng) -> Option<f64> {
         self.done += 1;
         let sd = at.sd;
         let value = match self.effect {
-            Effect::Offset(size_sd) => at.normal + size_sd * sd,
-            Effect::Ramp(size_sd) => at.normal + size_sd * sd * f64::from(self.done) / f64::from(self.length),
-            Effect::Repeat => at.last,
-            Effect::NearZero => at.mean * rng.random_range(0.0..NEAR_ZERO),
-            Effect::Missing if !self.is_over() => return None,
-            Effect::Missing => at.normal,
-            Effect::Noise => at.normal + BURST_NOISE_SD * sd * rng.sample::<f64, _>(StandardNormal),
-            Effect::OppositeHour => at.normal - at.base + at.opposite,
-            Effect::Far(size_sd) => at.base + size_sd * sd,
+            AnomalyEffect::Offset(size_sd) => at.normal + size_sd * sd,
+            AnomalyEffect::Ramp(size_sd) => at.normal + size_sd * sd * f64::from(self.done) / f64::from(self.length),
+            AnomalyEffect::Repeat => at.last,
+            AnomalyEffect::NearZero => at.mean * rng.random_range(0.0..NEAR_ZERO),
+            AnomalyEffect::Missing if !self.is_over() => return None,
+            AnomalyEffect::Missing => at.normal,
+            AnomalyEffect::Noise => at.normal + BURST_NOISE_SD * sd * rng.sample::<f64, _>(StandardNormal),
+            AnomalyEffect::OppositeHour => at.normal - at.base + at.opposite,
+            AnomalyEffect::Far(size_sd) => at.base + size_sd * sd,
         };
         Some(value)
     }
@@ -203,7 +213,7 @@ impl Event {
 
 /// When the next event of a stream begins, so that the share of anomalous records is met.
 #[derive(Clone, Debug)]
-pub enum Plan {
+pub enum AnomalyPlan {
     /// Every record for itself.
     Independent { share: f64 },
     /// Waits until the share has sunk below its aim by a random part of an event. The sizes of
@@ -211,9 +221,9 @@ pub enum Plan {
     Balanced { share: f64, records: u64, anomalous: u64, wait: u64 },
 }
 
-impl Plan {
-    pub fn balanced(share: f64, rng: &mut impl Rng) -> Plan {
-        let mut plan = Plan::Balanced { share, records: 0, anomalous: 0, wait: 0 };
+impl AnomalyPlan {
+    pub fn balanced(share: f64, rng: &mut impl Rng) -> AnomalyPlan {
+        let mut plan = AnomalyPlan::Balanced { share, records: 0, anomalous: 0, wait: 0 };
         plan.rest(rng);
         plan
     }
@@ -221,8 +231,8 @@ impl Plan {
     /// Whether an event begins with this record.
     pub fn begins(&mut self, rng: &mut impl Rng) -> bool {
         match self {
-            Plan::Independent { share } => rng.random_bool(*share),
-            Plan::Balanced { wait, .. } => {
+            AnomalyPlan::Independent { share } => rng.random_bool(*share),
+            AnomalyPlan::Balanced { wait, .. } => {
                 let begins = *wait == 0;
                 *wait = wait.saturating_sub(1);
                 begins
@@ -231,7 +241,7 @@ impl Plan {
     }
 
     pub fn count(&mut self, is_anomalous: bool) {
-        if let Plan::Balanced { records, anomalous, .. } = self {
+        if let AnomalyPlan::Balanced { records, anomalous, .. } = self {
             *records += 1;
             *anomalous += u64::from(is_anomalous);
         }
@@ -240,7 +250,7 @@ impl Plan {
     /// An event is over: how long until the next. It begins below the aim and ends above it, so
     /// that the share is met at a random moment.
     pub fn rest(&mut self, rng: &mut impl Rng) {
-        if let Plan::Balanced { share, records, anomalous, wait } = self {
+        if let AnomalyPlan::Balanced { share, records, anomalous, wait } = self {
             let deficit = rng.random_range(0.0..2.0) * DEFICIT_RECORDS_MEAN;
             // A share of 0 divides to infinity, which saturates: no event ever.
             let due = (*anomalous as f64 + deficit) / *share;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::records::{Records, records_after_event};
-use super::report::{LogReport, Tally};
+use super::report::{GeneratorTally, LogReport};
 use super::scenario::Scenario;
 use super::write::{KINDS_HEADER, LOG_HEADER, blame, kinds_path, write_kind, write_row};
 
@@ -24,7 +24,7 @@ const SLEEP_MIN: Duration = Duration::from_millis(50);
 const SLEEP_S_MAX: f64 = 3600.0;
 
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct LiveOptions {
     pub path: PathBuf,
     /// Simulated seconds per real second.
     pub speed: f64,
@@ -35,10 +35,10 @@ pub struct Live {
 /// Appends the scenario's records as their time comes, until `for_s` is over.
 ///
 /// # Errors
-/// `BadOptions`, or what the file system says, with the file's name and advice.
-pub fn follow(scenario: &Scenario, live: &Live) -> Result<LogReport> {
-    let log = Tail { path: live.path.clone(), header: LOG_HEADER };
-    let kinds = Tail { path: kinds_path(&live.path), header: KINDS_HEADER };
+/// `ScenarioError`, or what the file system says, with the file's name and advice.
+pub fn follow(scenario: &Scenario, live: &LiveOptions) -> Result<LogReport> {
+    let log = LiveTail { path: live.path.clone(), header: LOG_HEADER };
+    let kinds = LiveTail { path: kinds_path(&live.path), header: KINDS_HEADER };
     log.begin()?;
     kinds.begin()?;
     // An event has a row at least: numbers above the rows are new.
@@ -51,9 +51,9 @@ pub fn follow(scenario: &Scenario, live: &Live) -> Result<LogReport> {
         kinds.append(&batch.kinds)?;
         log.append(&batch.rows)?;
         match batch.next {
-            Next::Now => {}
-            Next::In(length) => pause(length),
-            Next::Never => return Ok(feed.tally.report(&log.path, &kinds.path)),
+            NextRecord::Now => {}
+            NextRecord::In(length) => pause(length),
+            NextRecord::Never => return Ok(feed.tally.report(&log.path, &kinds.path)),
         }
     }
 }
@@ -69,38 +69,44 @@ struct Feed {
     start_s: i64,
     speed: f64,
     for_s: f64,
-    tally: Tally,
+    tally: GeneratorTally,
 }
 
 #[derive(Debug, PartialEq)]
-enum Next {
+enum NextRecord {
     /// More is due than a batch holds.
     Now,
     In(Duration),
     Never,
 }
 
-struct Batch {
+struct LiveBatch {
     rows: Vec<u8>,
     kinds: Vec<u8>,
-    next: Next,
+    next: NextRecord,
 }
 
 impl Feed {
-    fn new(records: Records, start_s: i64, live: &Live) -> Feed {
-        Feed { records: records.peekable(), start_s, speed: live.speed, for_s: live.for_s, tally: Tally::default() }
+    fn new(records: Records, start_s: i64, live: &LiveOptions) -> Feed {
+        Feed {
+            records: records.peekable(),
+            start_s,
+            speed: live.speed,
+            for_s: live.for_s,
+            tally: GeneratorTally::default(),
+        }
     }
 
     /// The records due `elapsed_s` real seconds after the start that were not taken before.
-    fn take(&mut self, elapsed_s: f64) -> Batch {
+    fn take(&mut self, elapsed_s: f64) -> LiveBatch {
         let (mut rows, mut kinds) = (Vec::new(), Vec::new());
         for _ in 0..BATCH_RECORDS_MAX {
             let Some(due_s) = self.due_s() else {
-                return Batch { rows, kinds, next: Next::Never };
+                return LiveBatch { rows, kinds, next: NextRecord::Never };
             };
             if due_s > elapsed_s {
                 let pause = Duration::from_secs_f64((due_s - elapsed_s).min(SLEEP_S_MAX));
-                return Batch { rows, kinds, next: Next::In(pause) };
+                return LiveBatch { rows, kinds, next: NextRecord::In(pause) };
             }
             if let Some(record) = self.records.next() {
                 self.tally.count(&record);
@@ -108,7 +114,7 @@ impl Feed {
                 write_kind(&mut kinds, &record).expect("memory takes every row");
             }
         }
-        Batch { rows, kinds, next: Next::Now }
+        LiveBatch { rows, kinds, next: NextRecord::Now }
     }
 
     /// Real seconds from the start to the next record; `None` if it is past the end.
@@ -120,12 +126,12 @@ impl Feed {
 }
 
 /// A file with a header that only grows.
-struct Tail {
+struct LiveTail {
     path: PathBuf,
     header: &'static str,
 }
 
-impl Tail {
+impl LiveTail {
     /// Creates the file and its folder; ends a line that a killed process has left open.
     fn begin(&self) -> Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
@@ -188,14 +194,14 @@ mod tests {
     }
 
     /// An hour of records in no time.
-    fn hour(path: PathBuf) -> Live {
-        Live { path, speed: 3.6e6, for_s: 0.001 }
+    fn hour(path: PathBuf) -> LiveOptions {
+        LiveOptions { path, speed: 3.6e6, for_s: 0.001 }
     }
 
     #[test]
     fn a_restart_keeps_one_header_and_new_event_numbers() {
         let folder = tempfile::tempdir().unwrap();
-        let live = Live { for_s: 0.02, ..hour(folder.path().join("a/live.log")) };
+        let live = LiveOptions { for_s: 0.02, ..hour(folder.path().join("a/live.log")) };
         let first = follow(&scenario(86_400 * 400), &live).unwrap();
         OpenOptions::new()
             .append(true)
@@ -233,23 +239,23 @@ mod tests {
 
     #[test]
     fn the_pace_follows_the_speed() {
-        let live = Live { path: PathBuf::new(), speed: 60.0, for_s: 3.0 };
+        let live = LiveOptions { path: PathBuf::new(), speed: 60.0, for_s: 3.0 };
         let mut feed = Feed::new(records(&scenario(0)).unwrap(), 0, &live);
-        let rows = |batch: &Batch| batch.rows.iter().filter(|byte| **byte == b'\n').count();
+        let rows = |batch: &LiveBatch| batch.rows.iter().filter(|byte| **byte == b'\n').count();
         let first = feed.take(0.5);
         assert_eq!(rows(&first), 6);
-        let Next::In(pause) = first.next else { panic!("{:?}", first.next) };
+        let NextRecord::In(pause) = first.next else { panic!("{:?}", first.next) };
         assert!((0.5..0.7).contains(&pause.as_secs_f64()), "{pause:?}");
         assert_eq!(rows(&feed.take(0.5)), 0);
         let rest = feed.take(100.0);
-        assert_eq!((rows(&rest), rest.next), (12, Next::Never));
+        assert_eq!((rows(&rest), rest.next), (12, NextRecord::Never));
     }
 
     #[test]
     fn a_full_batch_goes_on_without_a_pause() {
-        let live = Live { path: PathBuf::new(), speed: 1.0, for_s: f64::INFINITY };
+        let live = LiveOptions { path: PathBuf::new(), speed: 1.0, for_s: f64::INFINITY };
         let mut feed = Feed::new(records(&scenario(0)).unwrap(), 0, &live);
-        assert_eq!(feed.take(1e9).next, Next::Now);
+        assert_eq!(feed.take(1e9).next, NextRecord::Now);
     }
 
     #[cfg(target_os = "linux")]

@@ -26,18 +26,18 @@ use anyhow::{Context, Result};
 
 use crate::clock;
 
-pub use anomaly::{Event, Kind, Moment, Room};
+pub use anomaly::{AnomalyMoment, AnomalyPattern, AnomalyRoom, InjectedEvent};
 pub use records::{Records, records};
-pub use report::{LogReport, Report};
-pub use scenario::{BadOptions, COMPONENTS, Component, Phase, Scenario, Shape};
-pub use stream::{Record, Truth, rng};
+pub use report::{GeneratorReport, LogReport};
+pub use scenario::{COMPONENTS, Component, CurveShape, Phase, Scenario, ScenarioError};
+pub use stream::{GeneratedRecord, GeneratedTruth, rng};
 
 /// Writes synthetic logs with known anomalies: a week to train on and a week to test with
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// What to simulate
     #[arg(long, value_enum, default_value = "full")]
-    pub scenario: Shape,
+    pub scenario: CurveShape,
     /// Number of servers, each with six components
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub servers: u32,
@@ -88,7 +88,7 @@ pub struct Args {
 /// Generates what the options ask for and prints a summary on standard output.
 ///
 /// # Errors
-/// [`BadOptions`] names every option out of range; an I/O error comes with the file and advice.
+/// [`ScenarioError`] names every option out of range; an I/O error comes with the file and advice.
 pub fn run(args: &Args) -> Result<()> {
     let report = generate(args)?;
     let text = if args.json { report.to_json().to_string() } else { report.to_string() };
@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> Result<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn generate(args: &Args) -> Result<Report> {
+pub fn generate(args: &Args) -> Result<GeneratorReport> {
     let begun = Instant::now();
     let scenario = args.scenario()?;
     let logs = if args.live {
@@ -108,14 +108,14 @@ pub fn generate(args: &Args) -> Result<Report> {
         write::write_logs(&scenario, &args.out)?
     };
     let streams = scenario.servers.len() as u64 * COMPONENTS.len() as u64;
-    Ok(Report { streams, logs, elapsed_s: begun.elapsed().as_secs_f64() })
+    Ok(GeneratorReport { streams, logs, elapsed_s: begun.elapsed().as_secs_f64() })
 }
 
 impl Args {
     /// The checked settings. A live log has no training phase and no end of its own.
     ///
     /// # Errors
-    /// [`BadOptions`] names every option out of range.
+    /// [`ScenarioError`] names every option out of range.
     pub fn scenario(&self) -> Result<Scenario> {
         let mut problems = Vec::new();
         let (training_days, unseen_days) =
@@ -143,7 +143,7 @@ impl Args {
         if self.for_s.is_some_and(|for_s| for_s.is_nan() || for_s < 0.0) {
             problems.push("--for-s must be 0 or more".into());
         }
-        if problems.is_empty() { Ok(scenario) } else { Err(BadOptions { problems }.into()) }
+        if problems.is_empty() { Ok(scenario) } else { Err(ScenarioError { problems }.into()) }
     }
 
     fn servers(&self, problems: &mut Vec<String>) -> std::ops::Range<u32> {
@@ -169,8 +169,8 @@ impl Args {
         }
     }
 
-    fn live_log(&self) -> live::Live {
-        live::Live {
+    fn live_log(&self) -> live::LiveOptions {
+        live::LiveOptions {
             path: self.live_file.clone().unwrap_or_else(|| self.out.join("live.log")),
             speed: self.speed,
             for_s: self.for_s.unwrap_or(f64::INFINITY),

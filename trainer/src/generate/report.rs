@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::anomaly::Kind;
-use super::stream::Record;
+use super::anomaly::AnomalyPattern;
+use super::stream::GeneratedRecord;
 
 /// Counts of one log.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct LogReport {
 
 /// Shown as text for people, as JSON for programs.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct GeneratorReport {
     /// Servers times components.
     pub streams: u64,
     /// Training and unseen, or the live one.
@@ -39,14 +39,14 @@ pub struct Report {
 
 /// Counts while records go by.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct GeneratorTally {
     records: u64,
     anomalous: u64,
-    kinds: BTreeMap<Kind, u64>,
+    kinds: BTreeMap<AnomalyPattern, u64>,
 }
 
-impl Tally {
-    pub fn count(&mut self, record: &Record) {
+impl GeneratorTally {
+    pub fn count(&mut self, record: &GeneratedRecord) {
         self.records += 1;
         if let (true, Some(truth)) = (record.anomalous, record.truth) {
             self.anomalous += 1;
@@ -66,7 +66,7 @@ impl Tally {
     }
 }
 
-impl Report {
+impl GeneratorReport {
     /// The same fields as one object.
     pub fn to_json(&self) -> Value {
         let logs: Vec<Value> = self
@@ -87,7 +87,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for GeneratorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for log in &self.logs {
             let (path, kinds_path) = (log.path.display(), log.kinds_path.display());

@@ -51,19 +51,19 @@ const fn component(name: &'static str, scale: [f64; 3], high: f64, peak_h: f64) 
 
 /// Which of the two scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Shape {
+pub enum CurveShape {
     /// Independent noise around a mean; anomalies are single records far outside the normal range.
     Basic,
     /// Daily curves, autocorrelated noise and eight kinds of anomalous events.
     Full,
 }
 
-impl Shape {
+impl CurveShape {
     /// Share of anomalous records in the unseen log unless told otherwise.
     pub fn anomaly_rate(self) -> f64 {
         match self {
-            Shape::Basic => 0.10,
-            Shape::Full => 0.24,
+            CurveShape::Basic => 0.10,
+            CurveShape::Full => 0.24,
         }
     }
 }
@@ -81,7 +81,7 @@ pub enum Phase {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// Which scenario.
-    pub shape: Shape,
+    pub shape: CurveShape,
     /// Numbers of the servers; `1..4` are server-01 to server-03.
     pub servers: Range<u32>,
     /// Between two records of a stream.
@@ -103,14 +103,14 @@ pub struct Scenario {
 impl Default for Scenario {
     fn default() -> Self {
         Self {
-            shape: Shape::Full,
+            shape: CurveShape::Full,
             servers: 1..4,
             period_s: 60,
             start_s: calendar::seconds(2026, 1, 5, 0),
             training_days: 7,
             unseen_days: 7,
             contamination: 0.02,
-            anomaly_rate: Shape::Full.anomaly_rate(),
+            anomaly_rate: CurveShape::Full.anomaly_rate(),
             seed: 42,
         }
     }
@@ -119,15 +119,15 @@ impl Default for Scenario {
 /// Options that cannot be met, all of them at once.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", problems.join("; "))]
-pub struct BadOptions {
+pub struct ScenarioError {
     /// A sentence each, with the option's name.
     pub problems: Vec<String>,
 }
 
 impl Scenario {
     /// # Errors
-    /// [`BadOptions`] names every setting out of range by its command line option.
-    pub fn check(&self) -> Result<(), BadOptions> {
+    /// [`ScenarioError`] names every setting out of range by its command line option.
+    pub fn check(&self) -> Result<(), ScenarioError> {
         let mut problems = Vec::new();
         let mut expect = |holds: bool, problem: String| {
             if !holds {
@@ -159,7 +159,7 @@ impl Scenario {
         }
         let years = calendar::seconds(1970, 1, 1, 0)..calendar::seconds(3000, 1, 1, 0);
         expect(years.contains(&self.start_s), "--start must be in the years 1970 to 2999".into());
-        if problems.is_empty() { Ok(()) } else { Err(BadOptions { problems }) }
+        if problems.is_empty() { Ok(()) } else { Err(ScenarioError { problems }) }
     }
 
     /// Records of a stream in the phase, missing ones included.

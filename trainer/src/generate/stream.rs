@@ -9,8 +9,8 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
-use super::anomaly::{Event, Kind, Moment, Plan, Room};
-use super::scenario::{Component, Phase, Scenario, Shape, server_name};
+use super::anomaly::{AnomalyMoment, AnomalyPattern, AnomalyPlan, AnomalyRoom, InjectedEvent};
+use super::scenario::{Component, CurveShape, Phase, Scenario, server_name};
 
 const SECOND_HARMONIC: f64 = 0.2;
 const AUTOREGRESSION: f64 = 0.6;
@@ -22,7 +22,7 @@ const HALF_DAY_S: i64 = 43_200;
 
 /// One row of a log, and what is known of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Record {
+pub struct GeneratedRecord {
     /// Unix time, seconds.
     pub time_s: i64,
     /// As in the logs.
@@ -34,23 +34,23 @@ pub struct Record {
     /// The ground truth.
     pub anomalous: bool,
     /// Of every record of an event, also those too weak to count as anomalous.
-    pub truth: Option<Truth>,
+    pub truth: Option<GeneratedTruth>,
     /// The log it belongs to.
     pub phase: Phase,
 }
 
 /// The event a record belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Truth {
+pub struct GeneratedTruth {
     /// What befell the stream.
-    pub kind: Kind,
+    pub kind: AnomalyPattern,
     /// Running number of the event, from 1.
     pub event: u64,
 }
 
 /// Normal behaviour of one stream.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Profile {
+pub struct GeneratedProfile {
     pub mean: f64,
     pub daily_amplitude: f64,
     pub noise_sd: f64,
@@ -60,18 +60,18 @@ pub struct Profile {
     phase: f64,
 }
 
-impl Profile {
+impl GeneratedProfile {
     /// The same for the same seed, whenever and beside whatever it runs.
-    pub fn new(scenario: &Scenario, server: &str, component: &Component) -> Profile {
+    pub fn new(scenario: &Scenario, server: &str, component: &Component) -> GeneratedProfile {
         let mut of_server = rng(scenario.seed, &[server]);
         let offset = of_server.random_range(-SERVER_OFFSET..SERVER_OFFSET);
         let mut of_stream = rng(scenario.seed, &[server, component.name]);
         let peak_h = component.peak_h + of_stream.random_range(-SERVER_PEAK_H..SERVER_PEAK_H);
         let (daily_amplitude, autoregression) = match scenario.shape {
-            Shape::Basic => (0.0, 0.0),
-            Shape::Full => (component.daily_amplitude, AUTOREGRESSION),
+            CurveShape::Basic => (0.0, 0.0),
+            CurveShape::Full => (component.daily_amplitude, AUTOREGRESSION),
         };
-        Profile {
+        GeneratedProfile {
             mean: component.mean * (1.0 + offset),
             daily_amplitude,
             noise_sd: component.noise_sd,
@@ -97,22 +97,22 @@ impl Profile {
         value.clamp(self.low, self.high)
     }
 
-    fn moment(&self, time_s: i64, normal: f64, last: f64) -> Moment {
+    fn moment(&self, time_s: i64, normal: f64, last: f64) -> AnomalyMoment {
         let (base, opposite) = (self.base(time_s), self.base(time_s + HALF_DAY_S));
-        Moment { sd: self.noise_sd, mean: self.mean, base, opposite, normal, last }
+        AnomalyMoment { sd: self.noise_sd, mean: self.mean, base, opposite, normal, last }
     }
 
-    fn room(&self, time_s: i64) -> Room {
+    fn room(&self, time_s: i64) -> AnomalyRoom {
         let base = self.base(time_s);
-        Room { up_sd: (self.high - base) / self.noise_sd, down_sd: (base - self.low) / self.noise_sd }
+        AnomalyRoom { up_sd: (self.high - base) / self.noise_sd, down_sd: (base - self.low) / self.noise_sd }
     }
 }
 
-pub struct Stream {
+pub struct GeneratedStream {
     server: Arc<str>,
     component: &'static str,
-    shape: Shape,
-    profile: Profile,
+    shape: CurveShape,
+    profile: GeneratedProfile,
     period_s: i64,
     jitter_s: i64,
     noise_rng: Xoshiro256PlusPlus,
@@ -120,20 +120,20 @@ pub struct Stream {
     /// Noise of the last tick, written or not; in units of the noise sd.
     noise: f64,
     last: f64,
-    plan: Plan,
-    event: Option<Event>,
+    plan: AnomalyPlan,
+    event: Option<InjectedEvent>,
 }
 
-impl Stream {
+impl GeneratedStream {
     /// In the scenario's training phase, at its start.
-    pub fn new(scenario: &Scenario, server: u32, component: &'static Component) -> Stream {
+    pub fn new(scenario: &Scenario, server: u32, component: &'static Component) -> GeneratedStream {
         let server = server_name(server);
-        let profile = Profile::new(scenario, &server, component);
+        let profile = GeneratedProfile::new(scenario, &server, component);
         // With the start: a live log begun later must not repeat the noise of the training log.
         let start = scenario.start_s.to_string();
         let mut noise_rng = rng(scenario.seed, &[&server, component.name, "noise", &start]);
         let event_rng = rng(scenario.seed, &[&server, component.name, "events", &start]);
-        let mut stream = Stream {
+        let mut stream = GeneratedStream {
             server: server.into(),
             component: component.name,
             shape: scenario.shape,
@@ -141,7 +141,7 @@ impl Stream {
             jitter_s: i64::from(scenario.jitter_s()),
             noise: noise_rng.sample(StandardNormal),
             last: profile.mean,
-            plan: Plan::Independent { share: 0.0 },
+            plan: AnomalyPlan::Independent { share: 0.0 },
             event: None,
             profile,
             noise_rng,
@@ -154,13 +154,13 @@ impl Stream {
     /// A phase begins: from here on this share of the records is anomalous. A running event goes on.
     pub fn enter(&mut self, share: f64) {
         self.plan = match self.shape {
-            Shape::Basic => Plan::Independent { share },
-            Shape::Full => Plan::balanced(share, &mut self.event_rng),
+            CurveShape::Basic => AnomalyPlan::Independent { share },
+            CurveShape::Full => AnomalyPlan::balanced(share, &mut self.event_rng),
         };
     }
 
     /// The record of the tick, if there is one. `events` is the number of the last event begun.
-    pub fn step(&mut self, tick_s: i64, phase: Phase, events: &mut u64) -> Option<Record> {
+    pub fn step(&mut self, tick_s: i64, phase: Phase, events: &mut u64) -> Option<GeneratedRecord> {
         let time_s = tick_s + self.noise_rng.random_range(0..=2 * self.jitter_s);
         let innovation: f64 = self.noise_rng.sample(StandardNormal);
         let a = self.profile.autoregression;
@@ -181,7 +181,7 @@ impl Stream {
         self.plan.count(anomalous);
         let truth = self.number(events);
         self.end();
-        Some(Record {
+        Some(GeneratedRecord {
             time_s,
             server: self.server.clone(),
             component: self.component,
@@ -197,28 +197,28 @@ impl Stream {
             return;
         }
         let kinds = match self.shape {
-            Shape::Basic => Kind::BASIC,
-            Shape::Full => Kind::FULL,
+            CurveShape::Basic => AnomalyPattern::BASIC,
+            CurveShape::Full => AnomalyPattern::FULL,
         };
         let (profile, period_s) = (&self.profile, self.period_s);
-        self.event = Some(Event::draw(&mut self.event_rng, kinds, |length| {
+        self.event = Some(InjectedEvent::draw(&mut self.event_rng, kinds, |length| {
             let end_s = time_s + i64::from(length) * period_s;
             profile.room(time_s).narrower(profile.room(end_s))
         }));
     }
 
     /// Events are numbered by their first record: one that is missing to the end has no number.
-    fn number(&mut self, events: &mut u64) -> Option<Truth> {
+    fn number(&mut self, events: &mut u64) -> Option<GeneratedTruth> {
         let event = self.event.as_mut()?;
         if event.number == 0 {
             *events += 1;
             event.number = *events;
         }
-        Some(Truth { kind: event.kind, event: event.number })
+        Some(GeneratedTruth { kind: event.kind, event: event.number })
     }
 
     fn end(&mut self) {
-        if self.event.as_ref().is_some_and(Event::is_over) {
+        if self.event.as_ref().is_some_and(InjectedEvent::is_over) {
             self.event = None;
             self.plan.rest(&mut self.event_rng);
         }

@@ -17,10 +17,10 @@ use anyhow::Result;
 
 use super::calendar::Utc;
 use super::records::records;
-use super::report::{LogReport, Tally};
+use super::report::{GeneratorTally, LogReport};
 use super::scenario::{Phase, Scenario};
-use super::stream::Record;
-use crate::output::Output;
+use super::stream::GeneratedRecord;
+use crate::output::OutputFiles;
 
 pub const LOG_HEADER: &str = "timestamp,server,component,value,anomalous\n";
 pub const KINDS_HEADER: &str = "timestamp,server,component,kind,event,anomalous\n";
@@ -28,12 +28,12 @@ pub const KINDS_HEADER: &str = "timestamp,server,component,kind,event,anomalous\
 /// Writes both logs of a scenario into the folder.
 ///
 /// # Errors
-/// `BadOptions`, or what the file system says, with the file's name and advice.
+/// `ScenarioError`, or what the file system says, with the file's name and advice.
 pub fn write_logs(scenario: &Scenario, folder: &Path) -> Result<Vec<LogReport>> {
     let records = records(scenario)?;
     std::fs::create_dir_all(folder).map_err(|error| blame(folder, error))?;
-    let mut training = LogFile::create(folder.join("server_logs.txt"))?;
-    let mut unseen = LogFile::create(folder.join("unseen_logs.txt"))?;
+    let mut training = GeneratedFile::create(folder.join("server_logs.txt"))?;
+    let mut unseen = GeneratedFile::create(folder.join("unseen_logs.txt"))?;
     for record in records {
         match record.phase {
             Phase::Training => training.append(&record)?,
@@ -47,8 +47,8 @@ pub fn write_logs(scenario: &Scenario, folder: &Path) -> Result<Vec<LogReport>> 
 ///
 /// # Errors
 /// What the writer says.
-pub fn write_row(out: &mut impl Write, record: &Record) -> io::Result<()> {
-    let Record { server, component, value, .. } = record;
+pub fn write_row(out: &mut impl Write, record: &GeneratedRecord) -> io::Result<()> {
+    let GeneratedRecord { server, component, value, .. } = record;
     let anomalous = u8::from(record.anomalous);
     writeln!(out, "{},{server},{component},{value},{anomalous}", Utc(record.time_s))
 }
@@ -57,11 +57,11 @@ pub fn write_row(out: &mut impl Write, record: &Record) -> io::Result<()> {
 ///
 /// # Errors
 /// What the writer says.
-pub fn write_kind(out: &mut impl Write, record: &Record) -> io::Result<()> {
+pub fn write_kind(out: &mut impl Write, record: &GeneratedRecord) -> io::Result<()> {
     let Some(truth) = record.truth else {
         return Ok(());
     };
-    let Record { server, component, .. } = record;
+    let GeneratedRecord { server, component, .. } = record;
     let (kind, event, anomalous) = (truth.kind.name(), truth.event, u8::from(record.anomalous));
     writeln!(out, "{},{server},{component},{kind},{event},{anomalous}", Utc(record.time_s))
 }
@@ -86,19 +86,19 @@ pub fn blame(path: &Path, error: io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context(context)
 }
 
-struct LogFile {
-    log: Aside,
-    kinds: Aside,
-    tally: Tally,
+struct GeneratedFile {
+    log: UnfinishedFile,
+    kinds: UnfinishedFile,
+    tally: GeneratorTally,
 }
 
-impl LogFile {
-    fn create(path: PathBuf) -> Result<LogFile> {
-        let kinds = Aside::create(kinds_path(&path), KINDS_HEADER)?;
-        Ok(LogFile { log: Aside::create(path, LOG_HEADER)?, kinds, tally: Tally::default() })
+impl GeneratedFile {
+    fn create(path: PathBuf) -> Result<GeneratedFile> {
+        let kinds = UnfinishedFile::create(kinds_path(&path), KINDS_HEADER)?;
+        Ok(GeneratedFile { log: UnfinishedFile::create(path, LOG_HEADER)?, kinds, tally: GeneratorTally::default() })
     }
 
-    fn append(&mut self, record: &Record) -> Result<()> {
+    fn append(&mut self, record: &GeneratedRecord) -> Result<()> {
         self.tally.count(record);
         self.log.write(|out| write_row(out, record))?;
         self.kinds.write(|out| write_kind(out, record))
@@ -113,25 +113,25 @@ impl LogFile {
 }
 
 /// A file that appears under its name when it is whole.
-struct Aside {
+struct UnfinishedFile {
     path: PathBuf,
-    file: Output,
+    file: OutputFiles,
 }
 
-impl Aside {
-    fn create(path: PathBuf, header: &str) -> Result<Aside> {
-        let file = Output::open(&path).map_err(|error| blame(&path, error))?;
-        let mut aside = Aside { path, file };
+impl UnfinishedFile {
+    fn create(path: PathBuf, header: &str) -> Result<UnfinishedFile> {
+        let file = OutputFiles::open(&path).map_err(|error| blame(&path, error))?;
+        let mut aside = UnfinishedFile { path, file };
         aside.write(|out| out.write_all(header.as_bytes()))?;
         Ok(aside)
     }
 
-    fn write(&mut self, rows: impl FnOnce(&mut Output) -> io::Result<()>) -> Result<()> {
+    fn write(&mut self, rows: impl FnOnce(&mut OutputFiles) -> io::Result<()>) -> Result<()> {
         rows(&mut self.file).map_err(|error| blame(&self.path, error))
     }
 
     fn finish(self) -> Result<()> {
-        let Aside { path, file } = self;
+        let UnfinishedFile { path, file } = self;
         file.complete().map_err(|error| blame(&path, error))
     }
 }

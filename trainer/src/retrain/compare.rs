@@ -5,36 +5,39 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use oddline_core::{
-    episode::Step,
+    episode::EpisodeStep,
     limits::{BASELINES_MAX, EPISODE_GAP_RECORDS},
-    profile::Profile,
+    profile::ModelProfile,
     robust::median,
     stream::{StreamName, baseline::Baseline},
     time::EventTime,
 };
-use oddline_detector::{Judged, Model};
+use oddline_detector::{JudgedRow, OpenModel};
 
 use super::{
     decide::{AWAY_SHARE, LEARNT_SHARE, SWALLOWED_REACH},
-    drift::{self, Moved},
-    figures::{Data, Figures, KindFound, Place, Places, Side, StreamCounts, StreamRow, TruthFigures, share},
-    inject::{Copy, Injected, inject},
-    truth::Truth,
+    drift::{self, StreamMoved},
+    figures::{
+        DataFigures, KindFound, ModelSide, RetrainFigures, StreamFigureRow, StreamFigures, StreamPlace, StreamPlaces,
+        TruthFigures, share,
+    },
+    inject::{InjectedCopy, InjectedLog, inject},
+    truth::InjectedTruth,
 };
 use crate::{
-    dataset::Stream,
+    dataset::DatasetStream,
     evaluate::{
-        metrics::{Evaluation, JudgedRecord},
-        poisson::Rate,
+        metrics::{JudgedRecord, TestEvaluation},
+        poisson::PoissonRate,
     },
-    generate::Kind,
+    generate::AnomalyPattern,
     judged,
 };
 
 /// A model and the hash of its file.
-pub struct Named<'a> {
+pub struct NamedModel<'a> {
     /// The model.
-    pub model: &'a Model,
+    pub model: &'a OpenModel,
     /// SHA-256 of its file.
     pub sha256: &'a str,
 }
@@ -42,9 +45,9 @@ pub struct Named<'a> {
 /// What the models are compared on.
 pub struct HeldOut<'a> {
     /// The records.
-    pub streams: &'a [Stream],
+    pub streams: &'a [DatasetStream],
     /// What the log says of them, where it does.
-    pub truth: Option<&'a Truth>,
+    pub truth: Option<&'a InjectedTruth>,
     /// Names of all streams of the logs, held out or not.
     pub present: &'a BTreeSet<StreamName>,
     /// Chooses the injected anomalies.
@@ -55,10 +58,15 @@ pub struct HeldOut<'a> {
 ///
 /// # Errors
 /// When a model cannot be run, or there are too many streams.
-pub fn compare(data: Data, held_out: &HeldOut<'_>, current: Option<&Named<'_>>, new: &Named<'_>) -> Result<Figures> {
+pub fn compare(
+    data: DataFigures,
+    held_out: &HeldOut<'_>,
+    current: Option<&NamedModel<'_>>,
+    new: &NamedModel<'_>,
+) -> Result<RetrainFigures> {
     let days = data.held_out_server_days;
     let views = current.map(|current| (&current.model.profile.record, &new.model.profile.record));
-    let mut tally = Tally::new(current.is_some(), views.map_or(1.0, |(old, new)| drift::wider(old, new)));
+    let mut tally = ComparisonTally::new(current.is_some(), views.map_or(1.0, |(old, new)| drift::wider(old, new)));
     for (number, stream) in held_out.streams.iter().enumerate() {
         let truth = held_out.truth.map(|truth| truth.of(number));
         tally.stream(stream, truth, held_out.seed, current.map(|c| c.model), new.model)?;
@@ -67,7 +75,7 @@ pub fn compare(data: Data, held_out: &HeldOut<'_>, current: Option<&Named<'_>>, 
     let mut streams = tally.counts;
     streams.held_out = held_out.streams.len();
     streams.absent = old.map_or(0, |old| absent(old, held_out.present));
-    Ok(Figures {
+    Ok(RetrainFigures {
         current: current.zip(tally.current).map(|(named, sums)| sums.side(named, days)),
         candidate: tally.candidate.side(new, days),
         injected: tally.places,
@@ -81,7 +89,7 @@ pub fn compare(data: Data, held_out: &HeldOut<'_>, current: Option<&Named<'_>>, 
     })
 }
 
-fn absent(old: &Profile, present: &BTreeSet<StreamName>) -> usize {
+fn absent(old: &ModelProfile, present: &BTreeSet<StreamName>) -> usize {
     let is_absent = |server: &str, component: &str| {
         let name = StreamName { server: server.to_owned(), component: component.to_owned() };
         !present.contains(&name)
@@ -91,7 +99,7 @@ fn absent(old: &Profile, present: &BTreeSet<StreamName>) -> usize {
 
 /// Days of each server from its first to its last record, added up.
 #[must_use]
-pub fn server_days(streams: &[Stream]) -> f64 {
+pub fn server_days(streams: &[DatasetStream]) -> f64 {
     let mut servers: BTreeMap<&str, (EventTime, EventTime)> = BTreeMap::new();
     for stream in streams {
         if let (Some(first), Some(last)) = (stream.times.first(), stream.times.last()) {
@@ -103,45 +111,45 @@ pub fn server_days(streams: &[Stream]) -> f64 {
 }
 
 /// Sums of one model.
-struct Sums {
+struct ComparisonSums {
     records: u64,
     odd: u64,
     episodes: u64,
-    evaluation: Option<Evaluation>,
+    evaluation: Option<TestEvaluation>,
 }
 
-struct Tally {
+struct ComparisonTally {
     wider: f64,
     reaches: Vec<f64>,
-    current: Option<Sums>,
-    candidate: Sums,
-    places: Places,
-    kinds: BTreeMap<Kind, KindFound>,
-    counts: StreamCounts,
-    rows: Vec<StreamRow>,
+    current: Option<ComparisonSums>,
+    candidate: ComparisonSums,
+    places: StreamPlaces,
+    kinds: BTreeMap<AnomalyPattern, KindFound>,
+    counts: StreamFigures,
+    rows: Vec<StreamFigureRow>,
 }
 
-impl Tally {
+impl ComparisonTally {
     fn new(has_current: bool, wider: f64) -> Self {
         Self {
             wider,
             reaches: Vec::new(),
-            current: has_current.then(Sums::new),
-            candidate: Sums::new(),
-            places: Places::default(),
+            current: has_current.then(ComparisonSums::new),
+            candidate: ComparisonSums::new(),
+            places: StreamPlaces::default(),
             kinds: BTreeMap::new(),
-            counts: StreamCounts::default(),
+            counts: StreamFigures::default(),
             rows: Vec::new(),
         }
     }
 
     fn stream(
         &mut self,
-        stream: &Stream,
+        stream: &DatasetStream,
         truth: Option<&[bool]>,
         seed: u64,
-        current: Option<&Model>,
-        new: &Model,
+        current: Option<&OpenModel>,
+        new: &OpenModel,
     ) -> Result<()> {
         let StreamName { server, component } = &stream.name;
         let old_baseline = current.and_then(|model| model.profile.baseline(server, component));
@@ -152,18 +160,18 @@ impl Tally {
         };
         let candidate_odd = self.candidate.take(stream, truth, new)?;
         let place = match (old_baseline, current_odd, new_baseline) {
-            (Some(_), Some(odd), _) if odd > AWAY_SHARE => Place::Away,
-            (Some(_), _, _) => Place::Home,
-            (None, _, Some(_)) => Place::New,
-            (None, _, None) => Place::Short,
+            (Some(_), Some(odd), _) if odd > AWAY_SHARE => StreamPlace::Away,
+            (Some(_), _, _) => StreamPlace::Home,
+            (None, _, Some(_)) => StreamPlace::New,
+            (None, _, None) => StreamPlace::Short,
         };
-        let moved = old_baseline.zip(new_baseline).map(|(old, new)| Moved::between(old, new, self.wider));
+        let moved = old_baseline.zip(new_baseline).map(|(old, new)| StreamMoved::between(old, new, self.wider));
         let settled = |old: &Baseline| drift::is_settled(stream, old);
         self.count(place, moved.as_ref(), old_baseline.is_some_and(settled));
         let is_learnt = |odd: f64| candidate_odd <= AWAY_SHARE && candidate_odd <= LEARNT_SHARE * odd;
-        self.counts.learnt += usize::from(place == Place::Away && current_odd.is_some_and(is_learnt));
+        self.counts.learnt += usize::from(place == StreamPlace::Away && current_odd.is_some_and(is_learnt));
         self.reaches.extend(moved.map(|moved| moved.reach));
-        let mut row = StreamRow {
+        let mut row = StreamFigureRow {
             server: server.clone(),
             component: component.clone(),
             place,
@@ -192,19 +200,19 @@ impl Tally {
         Ok(())
     }
 
-    fn count(&mut self, place: Place, moved: Option<&Moved>, is_settled: bool) {
+    fn count(&mut self, place: StreamPlace, moved: Option<&StreamMoved>, is_settled: bool) {
         let counts = &mut self.counts;
-        counts.known += usize::from(matches!(place, Place::Home | Place::Away));
-        counts.new += usize::from(place == Place::New);
-        counts.moved += usize::from(moved.is_some_and(Moved::is_far));
-        counts.away += usize::from(place == Place::Away);
+        counts.known += usize::from(matches!(place, StreamPlace::Home | StreamPlace::Away));
+        counts.new += usize::from(place == StreamPlace::New);
+        counts.moved += usize::from(moved.is_some_and(StreamMoved::is_far));
+        counts.away += usize::from(place == StreamPlace::Away);
         let is_wider = moved.is_some_and(|moved| moved.reach > SWALLOWED_REACH);
-        let is_swallowed = place == Place::Away && is_wider;
+        let is_swallowed = place == StreamPlace::Away && is_wider;
         counts.swallowed += usize::from(is_swallowed);
         counts.settled += usize::from(is_swallowed && is_settled);
     }
 
-    fn kind(&mut self, kind: Kind, by_current: bool, by_candidate: bool) {
+    fn kind(&mut self, kind: AnomalyPattern, by_current: bool, by_candidate: bool) {
         let new = || KindFound { kind: kind.name(), events: 0, current: 0, candidate: 0 };
         let row = self.kinds.entry(kind).or_insert_with(new);
         row.events += 1;
@@ -213,26 +221,26 @@ impl Tally {
     }
 }
 
-impl Sums {
+impl ComparisonSums {
     fn new() -> Self {
         Self { records: 0, odd: 0, episodes: 0, evaluation: None }
     }
 
     /// Judges a stream as it is; the share of odd records.
-    fn take(&mut self, stream: &Stream, truth: Option<&[bool]>, model: &Model) -> Result<f64> {
+    fn take(&mut self, stream: &DatasetStream, truth: Option<&[bool]>, model: &OpenModel) -> Result<f64> {
         let verdicts = judged::stream(stream, model)?;
         let odd = verdicts.iter().filter(|j| j.verdict.anomalous).count() as u64;
         self.records += verdicts.len() as u64;
         self.odd += odd;
-        self.episodes += verdicts.iter().filter(|j| j.step == Step::Opened).count() as u64;
+        self.episodes += verdicts.iter().filter(|j| j.step == EpisodeStep::Opened).count() as u64;
         if let Some(truth) = truth {
             self.evaluate(stream, &verdicts, truth)?;
         }
         Ok(share(odd, verdicts.len() as u64))
     }
 
-    fn evaluate(&mut self, stream: &Stream, verdicts: &[Judged], truth: &[bool]) -> Result<()> {
-        let evaluation = self.evaluation.get_or_insert_with(|| Evaluation::new(u64::from(EPISODE_GAP_RECORDS)));
+    fn evaluate(&mut self, stream: &DatasetStream, verdicts: &[JudgedRow], truth: &[bool]) -> Result<()> {
+        let evaluation = self.evaluation.get_or_insert_with(|| TestEvaluation::new(u64::from(EPISODE_GAP_RECORDS)));
         let id = evaluation.stream(&stream.name.server, &stream.name.component)?;
         for (judged, anomalous) in verdicts.iter().zip(truth) {
             let verdict = &judged.verdict;
@@ -249,7 +257,7 @@ impl Sums {
         Ok(())
     }
 
-    fn side(self, named: &Named<'_>, days: f64) -> Side {
+    fn side(self, named: &NamedModel<'_>, days: f64) -> ModelSide {
         let threshold = &named.model.profile.record.threshold;
         let truth = self.evaluation.map(|evaluation| {
             let summary = evaluation.finish();
@@ -262,12 +270,12 @@ impl Sums {
                 false_episodes: summary.episodes.false_per_server_day,
             }
         });
-        Side {
+        ModelSide {
             version: named.model.version,
             sha256: named.sha256.to_owned(),
             threshold: threshold.value,
             expected_high: threshold.interval.1,
-            episodes: Rate::new(self.episodes, days),
+            episodes: PoissonRate::new(self.episodes, days),
             odd_share: share(self.odd, self.records),
             truth,
         }
@@ -275,9 +283,9 @@ impl Sums {
 }
 
 /// Whether a model calls any record of each event odd.
-fn found(copy: &Copy, model: &Model) -> Result<Vec<bool>> {
+fn found(copy: &InjectedCopy, model: &OpenModel) -> Result<Vec<bool>> {
     let verdicts = judged::stream(&copy.stream, model)?;
-    let is_found = |event: &Injected| {
+    let is_found = |event: &InjectedLog| {
         let from = verdicts.partition_point(|j| j.verdict.time < event.span.0);
         let within = verdicts[from..].iter().take_while(|j| j.verdict.time <= event.span.1);
         within.into_iter().any(|j| j.verdict.anomalous)

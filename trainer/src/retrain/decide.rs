@@ -9,7 +9,7 @@
 
 use serde::Serialize;
 
-use super::figures::{Data, Figures, Pairs, share};
+use super::figures::{DataFigures, PairFigures, RetrainFigures, share};
 use crate::dataset::load::STREAM_RECORDS_MIN;
 
 /// Fewer days than this hold no two whole days to learn a daily curve from, once a part is held out twice.
@@ -43,7 +43,7 @@ const SIGNIFICANT: f64 = 2.0;
 /// What becomes of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Decision {
+pub enum RetrainDecision {
     /// It takes the place of the model in use.
     Promote,
     /// The model in use stays.
@@ -54,14 +54,14 @@ pub enum Decision {
 
 /// A decision with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Verdict {
+pub struct RetrainVerdict {
     /// The decision.
-    pub decision: Decision,
+    pub decision: RetrainDecision,
     /// Why, in one sentence.
     pub reason: String,
 }
 
-impl Decision {
+impl RetrainDecision {
     /// As it is written.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -73,53 +73,53 @@ impl Decision {
     }
 }
 
-impl Verdict {
+impl RetrainVerdict {
     /// The model in use stays.
     #[must_use]
     pub fn hold(reason: String) -> Self {
-        Self { decision: Decision::Hold, reason }
+        Self { decision: RetrainDecision::Hold, reason }
     }
 
     /// What is to be promoted waits for a signature where there is no key.
     #[must_use]
     pub fn with_key(self, has_key: bool) -> Self {
-        if has_key || self.decision != Decision::Promote {
+        if has_key || self.decision != RetrainDecision::Promote {
             return self;
         }
-        Self { decision: Decision::Ask, reason: format!("{}; no signing key is at hand", self.reason) }
+        Self { decision: RetrainDecision::Ask, reason: format!("{}; no signing key is at hand", self.reason) }
     }
 }
 
 /// Decides.
 #[must_use]
-pub fn decide(figures: &Figures) -> Verdict {
+pub fn decide(figures: &RetrainFigures) -> RetrainVerdict {
     if let Some(reason) = too_little(figures) {
-        return Verdict::hold(reason);
+        return RetrainVerdict::hold(reason);
     }
-    let promote = |reason| Verdict { decision: Decision::Promote, reason };
+    let promote = |reason| RetrainVerdict { decision: RetrainDecision::Promote, reason };
     if figures.current.is_none() {
         if figures.anchor_reach.is_some() {
             // What the logs grew to is only seen beside the model in use; without it they might have grown to anything.
-            return Verdict::hold(
+            return RetrainVerdict::hold(
                 "there is an anchor and no model in use: put the model in use back, or take the anchor away to begin anew"
                     .to_owned(),
             );
         }
-        return first(figures).map_or_else(Verdict::hold, promote);
+        return first(figures).map_or_else(RetrainVerdict::hold, promote);
     }
     let against = [is_blind_where_it_changed, finds_less, is_wider, alerts_more];
     if let Some(reason) = against.iter().find_map(|check| check(figures)) {
-        return Verdict::hold(reason);
+        return RetrainVerdict::hold(reason);
     }
     gain(figures).map_or_else(
-        || Verdict::hold("the model in use does as well: nothing is gained by another one".to_owned()),
+        || RetrainVerdict::hold("the model in use does as well: nothing is gained by another one".to_owned()),
         promote,
     )
 }
 
 /// Whether it is not even worth learning from these logs, and why.
 #[must_use]
-pub fn too_short(data: &Data) -> Option<String> {
+pub fn too_short(data: &DataFigures) -> Option<String> {
     if data.learnt_streams == 0 {
         return Some(format!(
             "too little data: no stream has {STREAM_RECORDS_MIN} records before {}",
@@ -132,7 +132,7 @@ pub fn too_short(data: &Data) -> Option<String> {
     })
 }
 
-fn too_little(figures: &Figures) -> Option<String> {
+fn too_little(figures: &RetrainFigures) -> Option<String> {
     if let Some(reason) = too_short(&figures.data) {
         return Some(reason);
     }
@@ -149,8 +149,8 @@ fn too_little(figures: &Figures) -> Option<String> {
 }
 
 /// A first model has nothing to be compared with: the error is why it is not ready.
-fn first(figures: &Figures) -> Result<String, String> {
-    let Pairs { events, .. } = figures.injected.new;
+fn first(figures: &RetrainFigures) -> Result<String, String> {
+    let PairFigures { events, .. } = figures.injected.new;
     let found = share(figures.injected.new.candidate(), events);
     let percent = 100.0 * found;
     if found < FIRST_FOUND_MIN {
@@ -167,7 +167,7 @@ fn first(figures: &Figures) -> Result<String, String> {
 }
 
 /// Where nothing changed, the candidate finds as much.
-fn finds_less(figures: &Figures) -> Option<String> {
+fn finds_less(figures: &RetrainFigures) -> Option<String> {
     let home = figures.injected.home;
     is_more(home.current_only, home.candidate_only, home.events).then(|| {
         format!(
@@ -186,7 +186,7 @@ fn is_more(a: u64, b: u64, events: u64) -> bool {
 }
 
 /// Where behaviour changed, the candidate finds about what the model in use finds where it did not.
-fn is_blind_where_it_changed(figures: &Figures) -> Option<String> {
+fn is_blind_where_it_changed(figures: &RetrainFigures) -> Option<String> {
     let (away, streams) = (figures.injected.away, figures.streams);
     let odd = format!("{} of {} known streams are odd over and over", streams.away, streams.known);
     let swallows = streams.swallowed as f64 > SWALLOWED_SHARE * streams.known as f64;
@@ -218,7 +218,7 @@ fn is_blind_where_it_changed(figures: &Figures) -> Option<String> {
 }
 
 /// The share that is usually found, if the candidate finds less of it than chance explains.
-fn misses_where_it_changed(figures: &Figures) -> Option<f64> {
+fn misses_where_it_changed(figures: &RetrainFigures) -> Option<f64> {
     let (home, away) = (figures.injected.home, figures.injected.away);
     let usual = if home.events >= EVENTS_MIN { share(home.current(), home.events) } else { FOUND_USUAL };
     let events = away.events as f64;
@@ -227,7 +227,7 @@ fn misses_where_it_changed(figures: &Figures) -> Option<f64> {
 }
 
 /// Noise that grows slowly, or everywhere, is never odd over and over, and makes the model deaf all the same.
-fn is_wider(figures: &Figures) -> Option<String> {
+fn is_wider(figures: &RetrainFigures) -> Option<String> {
     if let Some(reach) = figures.anchor_reach.filter(|reach| *reach > ANCHOR_REACH) {
         return Some(format!(
             "the data grew wilder step by step: since the anchor, a value may be {reach:.2} times as far off in the middle \
@@ -242,7 +242,7 @@ fn is_wider(figures: &Figures) -> Option<String> {
 }
 
 /// The candidate's alerts stay within its budget or below those of the model in use.
-fn alerts_more(figures: &Figures) -> Option<String> {
+fn alerts_more(figures: &RetrainFigures) -> Option<String> {
     let candidate = &figures.candidate.episodes;
     let before = figures.current.as_ref().and_then(|current| current.episodes.per_day);
     let allowed = before.unwrap_or(0.0).max(figures.candidate.expected_high);
@@ -257,7 +257,7 @@ fn alerts_more(figures: &Figures) -> Option<String> {
 }
 
 /// What the candidate has over the model in use.
-fn gain(figures: &Figures) -> Option<String> {
+fn gain(figures: &RetrainFigures) -> Option<String> {
     let mut gains = Vec::new();
     if figures.streams.new > 0 {
         gains.push(format!("it knows {} new streams", figures.streams.new));
@@ -285,31 +285,31 @@ fn gain(figures: &Figures) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::figures::{Places, Side, StreamCounts},
+        super::figures::{ModelSide, StreamFigures, StreamPlaces},
         *,
     };
-    use crate::evaluate::poisson::Rate;
+    use crate::evaluate::poisson::PoissonRate;
 
-    fn side(episodes: u64) -> Side {
-        Side {
+    fn side(episodes: u64) -> ModelSide {
+        ModelSide {
             version: 1,
             sha256: String::new(),
             threshold: 1.2,
             expected_high: 2.0,
-            episodes: Rate::new(episodes, 4.0),
+            episodes: PoissonRate::new(episodes, 4.0),
             odd_share: 0.01,
             truth: None,
         }
     }
 
-    fn pairs(events: u64, both: u64, current_only: u64, candidate_only: u64) -> Pairs {
-        Pairs { events, both, current_only, candidate_only }
+    fn pairs(events: u64, both: u64, current_only: u64, candidate_only: u64) -> PairFigures {
+        PairFigures { events, both, current_only, candidate_only }
     }
 
     /// A week in which nothing happened.
-    fn quiet() -> Figures {
-        Figures {
-            data: Data {
+    fn quiet() -> RetrainFigures {
+        RetrainFigures {
+            data: DataFigures {
                 records: 100_000,
                 sha256: String::new(),
                 days: 7.0,
@@ -321,8 +321,8 @@ mod tests {
             },
             current: Some(side(6)),
             candidate: side(6),
-            injected: Places { home: pairs(300, 280, 3, 3), ..Places::default() },
-            streams: StreamCounts { held_out: 18, known: 18, ..StreamCounts::default() },
+            injected: StreamPlaces { home: pairs(300, 280, 3, 3), ..StreamPlaces::default() },
+            streams: StreamFigures { held_out: 18, known: 18, ..StreamFigures::default() },
             reach: Some(1.02),
             anchor_reach: None,
             features: Vec::new(),
@@ -332,38 +332,39 @@ mod tests {
     }
 
     #[track_caller]
-    fn is(figures: &Figures, decision: Decision, words: &str) {
+    fn is(figures: &RetrainFigures, decision: RetrainDecision, words: &str) {
         let verdict = decide(figures);
         assert_eq!(verdict.decision, decision, "{}", verdict.reason);
         assert!(verdict.reason.contains(words), "{}", verdict.reason);
     }
 
     /// Four of the streams went to another level.
-    fn changed() -> Figures {
+    fn changed() -> RetrainFigures {
         let mut figures = quiet();
         figures.current = Some(side(60));
-        figures.injected = Places { home: pairs(230, 215, 2, 2), away: pairs(70, 64, 4, 1), new: Pairs::default() };
-        figures.streams = StreamCounts { moved: 4, away: 4, ..figures.streams };
+        figures.injected =
+            StreamPlaces { home: pairs(230, 215, 2, 2), away: pairs(70, 64, 4, 1), new: PairFigures::default() };
+        figures.streams = StreamFigures { moved: 4, away: 4, ..figures.streams };
         figures
     }
 
     #[test]
     fn nothing_gained_is_held() {
-        is(&quiet(), Decision::Hold, "does as well");
+        is(&quiet(), RetrainDecision::Hold, "does as well");
     }
 
     #[test]
     fn new_streams_fewer_alerts_or_more_found_are_gains() {
         let mut figures = quiet();
         figures.streams.new = 2;
-        is(&figures, Decision::Promote, "2 new streams");
-        is(&changed(), Decision::Promote, "1.50 instead of 15.00 episodes");
+        is(&figures, RetrainDecision::Promote, "2 new streams");
+        is(&changed(), RetrainDecision::Promote, "1.50 instead of 15.00 episodes");
         let mut figures = quiet();
         figures.injected.home = pairs(300, 240, 2, 40);
-        is(&figures, Decision::Promote, "280 instead of 242 of 300");
+        is(&figures, RetrainDecision::Promote, "280 instead of 242 of 300");
         let mut figures = quiet();
         figures.injected.home = pairs(300, 270, 4, 12);
-        is(&figures, Decision::Hold, "does as well");
+        is(&figures, RetrainDecision::Hold, "does as well");
     }
 
     /// One long episode is one alert: that a stream is odd all the time is a reason of its own.
@@ -371,9 +372,9 @@ mod tests {
     fn streams_that_are_usual_again_are_a_gain() {
         let mut figures = changed();
         figures.current = Some(side(7));
-        is(&figures, Decision::Hold, "does as well");
+        is(&figures, RetrainDecision::Hold, "does as well");
         figures.streams.learnt = 4;
-        is(&figures, Decision::Promote, "4 of 4 streams that are odd over and over are usual to it");
+        is(&figures, RetrainDecision::Promote, "4 of 4 streams that are odd over and over are usual to it");
     }
 
     #[test]
@@ -381,45 +382,45 @@ mod tests {
         let mut figures = changed();
         figures.streams.new = 5;
         figures.injected.home = pairs(230, 190, 25, 1);
-        is(&figures, Decision::Hold, "191 instead of 215 of 230");
+        is(&figures, RetrainDecision::Hold, "191 instead of 215 of 230");
         figures.injected.home = pairs(230, 209, 6, 1);
-        is(&figures, Decision::Promote, "5 new streams");
+        is(&figures, RetrainDecision::Promote, "5 new streams");
     }
 
     #[test]
     fn what_is_blind_where_it_changed_is_poisoned() {
         let mut figures = changed();
         figures.injected.away = pairs(70, 40, 28, 0);
-        is(&figures, Decision::Hold, "look poisoned: 4 of 18 known streams are odd over and over, and there");
+        is(&figures, RetrainDecision::Hold, "look poisoned: 4 of 18 known streams are odd over and over, and there");
         let mut figures = changed();
         figures.streams.swallowed = 4;
-        is(&figures, Decision::Hold, "in 4 of them a value may be more than 1.35 times");
+        is(&figures, RetrainDecision::Hold, "in 4 of them a value may be more than 1.35 times");
         figures.streams.settled = 4;
-        is(&figures, Decision::Hold, "changed in the midst of these logs");
-        figures.streams = StreamCounts { swallowed: 1, settled: 1, ..figures.streams };
-        is(&figures, Decision::Promote, "instead of");
+        is(&figures, RetrainDecision::Hold, "changed in the midst of these logs");
+        figures.streams = StreamFigures { swallowed: 1, settled: 1, ..figures.streams };
+        is(&figures, RetrainDecision::Promote, "instead of");
     }
 
     #[test]
     fn everything_changed_or_poisoned_is_measured_by_what_is_usual() {
         let mut figures = changed();
-        figures.streams = StreamCounts { moved: 18, away: 18, ..figures.streams };
-        figures.injected = Places { away: pairs(300, 280, 15, 2), ..Places::default() };
-        is(&figures, Decision::Promote, "instead of");
+        figures.streams = StreamFigures { moved: 18, away: 18, ..figures.streams };
+        figures.injected = StreamPlaces { away: pairs(300, 280, 15, 2), ..StreamPlaces::default() };
+        is(&figures, RetrainDecision::Promote, "instead of");
         figures.injected.away = pairs(300, 160, 135, 2);
-        is(&figures, Decision::Hold, "look poisoned");
+        is(&figures, RetrainDecision::Hold, "look poisoned");
     }
 
     #[test]
     fn noise_that_grows_everywhere_is_held() {
         let mut figures = changed();
         figures.reach = Some(1.3);
-        is(&figures, Decision::Hold, "1.30 times as far off");
+        is(&figures, RetrainDecision::Hold, "1.30 times as far off");
         // In steps that are each small enough.
         (figures.reach, figures.anchor_reach) = (Some(1.1), Some(1.45));
-        is(&figures, Decision::Hold, "since the anchor, a value may be 1.45 times");
+        is(&figures, RetrainDecision::Hold, "since the anchor, a value may be 1.45 times");
         figures.anchor_reach = Some(1.2);
-        is(&figures, Decision::Promote, "instead of");
+        is(&figures, RetrainDecision::Promote, "instead of");
     }
 
     #[test]
@@ -427,7 +428,7 @@ mod tests {
         let mut figures = quiet();
         figures.current = None;
         figures.anchor_reach = Some(1.0);
-        is(&figures, Decision::Hold, "put the model in use back");
+        is(&figures, RetrainDecision::Hold, "put the model in use back");
     }
 
     #[test]
@@ -435,35 +436,35 @@ mod tests {
         let mut figures = quiet();
         figures.streams.new = 1;
         figures.candidate = side(30);
-        is(&figures, Decision::Hold, "alert more");
+        is(&figures, RetrainDecision::Hold, "alert more");
         figures.current = Some(side(28));
-        is(&figures, Decision::Promote, "1 new streams");
+        is(&figures, RetrainDecision::Promote, "1 new streams");
     }
 
     #[test]
     fn too_little_is_held_first() {
         let mut figures = changed();
         figures.data.days = 3.9;
-        is(&figures, Decision::Hold, "too little data: the logs reach over 3.9 days");
+        is(&figures, RetrainDecision::Hold, "too little data: the logs reach over 3.9 days");
         figures.data.days = f64::NAN;
-        is(&figures, Decision::Hold, "too little data");
+        is(&figures, RetrainDecision::Hold, "too little data");
         let mut figures = quiet();
         figures.injected.home = pairs(39, 39, 0, 0);
-        is(&figures, Decision::Hold, "room for 39 test anomalies");
+        is(&figures, RetrainDecision::Hold, "room for 39 test anomalies");
         figures.data.learnt_streams = 0;
-        is(&figures, Decision::Hold, "200 records");
+        is(&figures, RetrainDecision::Hold, "200 records");
     }
 
     #[test]
     fn a_first_model_finds_enough_and_is_quiet() {
         let mut figures = quiet();
         figures.current = None;
-        figures.injected = Places { new: pairs(300, 0, 0, 270), ..Places::default() };
-        is(&figures, Decision::Promote, "finds 90 % of 300");
+        figures.injected = StreamPlaces { new: pairs(300, 0, 0, 270), ..StreamPlaces::default() };
+        is(&figures, RetrainDecision::Promote, "finds 90 % of 300");
         figures.candidate.odd_share = 0.08;
-        is(&figures, Decision::Hold, "8.0 % of the newest records");
+        is(&figures, RetrainDecision::Hold, "8.0 % of the newest records");
         figures.injected.new = pairs(300, 0, 0, 200);
-        is(&figures, Decision::Hold, "67 % of 300");
+        is(&figures, RetrainDecision::Hold, "67 % of 300");
     }
 
     #[test]
@@ -471,7 +472,7 @@ mod tests {
         let promote = decide(&changed());
         assert_eq!(promote.clone().with_key(true), promote);
         let ask = promote.with_key(false);
-        assert!(ask.decision == Decision::Ask && ask.reason.ends_with("no signing key is at hand"), "{ask:?}");
-        assert_eq!(decide(&quiet()).with_key(false).decision, Decision::Hold);
+        assert!(ask.decision == RetrainDecision::Ask && ask.reason.ends_with("no signing key is at hand"), "{ask:?}");
+        assert_eq!(decide(&quiet()).with_key(false).decision, RetrainDecision::Hold);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use oddline_core::{
-    profile::{Profile, RecordView, StreamBaseline},
+    profile::{ModelProfile, RecordView, StreamBaseline},
     robust::{median, spread},
     stream::{
         FEATURES, StreamName,
@@ -15,7 +15,7 @@ use oddline_core::{
 use serde::Serialize;
 
 use super::{decide::AWAY_SHARE, figures::share};
-use crate::dataset::Stream;
+use crate::dataset::DatasetStream;
 
 /// A level this many scales away is another one: it makes a sixth of all records look odd.
 pub const MOVED_SCALES: f64 = 1.0;
@@ -32,7 +32,7 @@ const HOUR_US: i64 = 3_600_000_000;
 
 /// How far one stream's baseline moved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Moved {
+pub struct StreamMoved {
     /// Root mean square over the day of the difference of the curves, in the old scale.
     pub level: f64,
     /// New over old: the noise that counts as usual, loudness included.
@@ -56,7 +56,7 @@ pub struct FeatureMoved {
     pub residual_quantile: f64,
 }
 
-impl Moved {
+impl StreamMoved {
     /// From the old baseline to the new one; `wider` is [`wider`] of their models.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "two dozen hours")]
@@ -83,10 +83,10 @@ impl Moved {
 /// The middle of the streams that both know and that are `present`: how far a value has to be from its curve to be odd, new
 /// over old. One that the logs do not have keeps its old baseline, and says nothing about them.
 #[must_use]
-pub fn reach(old: &Profile, new: &Profile, present: &BTreeSet<StreamName>) -> Option<f64> {
+pub fn reach(old: &ModelProfile, new: &ModelProfile, present: &BTreeSet<StreamName>) -> Option<f64> {
     let wider = wider(&old.record, &new.record);
     let of = |b: &StreamBaseline| {
-        new.baseline(&b.server, &b.component).map(|now| Moved::between(&b.baseline, now, wider).reach)
+        new.baseline(&b.server, &b.component).map(|now| StreamMoved::between(&b.baseline, now, wider).reach)
     };
     let is_present = |b: &&StreamBaseline| {
         present.contains(&StreamName { server: b.server.clone(), component: b.component.clone() })
@@ -97,7 +97,7 @@ pub fn reach(old: &Profile, new: &Profile, present: &BTreeSet<StreamName>) -> Op
 
 /// Whether a stream that left its old curve is as quiet as ever around another level.
 #[must_use]
-pub fn is_settled(stream: &Stream, old: &Baseline) -> bool {
+pub fn is_settled(stream: &DatasetStream, old: &Baseline) -> bool {
     let noise = old.residual_scale * old.loudness;
     let distance = |(time, value): (&EventTime, &f64)| (value - curve_at(&old.curve, &phases(*time))) / noise;
     let distances: Vec<f64> = stream.times.iter().zip(&stream.values).map(distance).collect();
@@ -121,7 +121,7 @@ pub fn wider(old: &RecordView, new: &RecordView) -> f64 {
 
 /// Every feature's drift.
 #[must_use]
-pub fn features(old: &Profile, new: &Profile) -> Vec<FeatureMoved> {
+pub fn features(old: &ModelProfile, new: &ModelProfile) -> Vec<FeatureMoved> {
     let (old, new) = (&old.record, &new.record);
     let of = |(j, feature): (usize, &&'static str)| FeatureMoved {
         feature,
@@ -157,7 +157,7 @@ mod tests {
         let times: Vec<EventTime> = (0..500).map(|i| EventTime::from_micros(i * 60_000_000)).collect();
         let old = Baseline { curve: [50.0, 0.0, 0.0, 0.0, 0.0], ..baseline(50.0, 2.0) };
         let wobble = |i: usize| 3.0 * ((i as f64 * 0.754_877).fract() - 0.5);
-        let stream = |value: &dyn Fn(usize) -> f64| Stream {
+        let stream = |value: &dyn Fn(usize) -> f64| DatasetStream {
             name: StreamName { server: "a".to_owned(), component: "cpu".to_owned() },
             times: times.clone(),
             values: (0..500).map(value).collect(),
@@ -171,11 +171,14 @@ mod tests {
 
     #[test]
     fn levels_are_measured_in_old_scales_and_scales_in_factors() {
-        let moved = Moved::between(&baseline(10.0, 2.0), &baseline(16.0, 3.2), 1.25);
+        let moved = StreamMoved::between(&baseline(10.0, 2.0), &baseline(16.0, 3.2), 1.25);
         assert!((moved.level - 3.0).abs() < 1e-9 && (moved.scale - 1.6).abs() < 1e-9 && moved.gap == 1.0, "{moved:?}");
         assert!((moved.reach - 2.0).abs() < 1e-9, "{moved:?}");
         assert!(moved.is_far());
-        assert!(!Moved::between(&baseline(10.0, 2.0), &baseline(11.0, 2.5), 1.0).is_far());
-        assert!(Moved::between(&baseline(10.0, 2.0), &baseline(10.0, 1.0), 1.0).is_far(), "quieter is another one too");
+        assert!(!StreamMoved::between(&baseline(10.0, 2.0), &baseline(11.0, 2.5), 1.0).is_far());
+        assert!(
+            StreamMoved::between(&baseline(10.0, 2.0), &baseline(10.0, 1.0), 1.0).is_far(),
+            "quieter is another one too"
+        );
     }
 }

@@ -2,22 +2,22 @@
 
 use serde::Serialize;
 
-use super::drift::{FeatureMoved, Moved};
-use crate::evaluate::poisson::Rate;
+use super::drift::{FeatureMoved, StreamMoved};
+use crate::evaluate::poisson::PoissonRate;
 
 /// Everything a decision may look at, and the rest of the report.
 #[derive(Debug, Clone, Serialize)]
-pub struct Figures {
+pub struct RetrainFigures {
     /// The records.
-    pub data: Data,
+    pub data: DataFigures,
     /// The model in use, on the held-out records; `None` when there is none.
-    pub current: Option<Side>,
+    pub current: Option<ModelSide>,
     /// The new model on the same records.
-    pub candidate: Side,
+    pub candidate: ModelSide,
     /// Injected anomalies found, by where they were put.
-    pub injected: Places,
+    pub injected: StreamPlaces,
     /// Streams counted.
-    pub streams: StreamCounts,
+    pub streams: StreamFigures,
     /// New over old, for the middle one of the known streams: how far a value has to be from its curve to be odd.
     pub reach: Option<f64>,
     /// The same since the anchor, over as many retrainings as there were.
@@ -27,12 +27,12 @@ pub struct Figures {
     /// Injected anomalies found, by kind.
     pub kinds: Vec<KindFound>,
     /// Each stream of the held-out records, at most as many as a model has baselines.
-    pub rows: Vec<StreamRow>,
+    pub rows: Vec<StreamFigureRow>,
 }
 
 /// The records and how they were cut.
 #[derive(Debug, Clone, Serialize)]
-pub struct Data {
+pub struct DataFigures {
     /// Records of all streams that were long enough.
     pub records: usize,
     /// SHA-256 of the bytes read.
@@ -53,7 +53,7 @@ pub struct Data {
 
 /// One model on the held-out records.
 #[derive(Debug, Clone, Serialize)]
-pub struct Side {
+pub struct ModelSide {
     /// Its version.
     pub version: u64,
     /// SHA-256 of its file.
@@ -63,7 +63,7 @@ pub struct Side {
     /// Upper end of the false episodes per server and day that its calibration allows for.
     pub expected_high: f64,
     /// Episodes per server and day. The records are taken for normal: most are.
-    pub episodes: Rate,
+    pub episodes: PoissonRate,
     /// Share of the records that it calls odd.
     pub odd_share: f64,
     /// Compared with the truth, where the log has it. Shown, never decided by.
@@ -79,12 +79,12 @@ pub struct TruthFigures {
     pub precision: f64,
     pub recall: f64,
     pub f1: f64,
-    pub false_episodes: Rate,
+    pub false_episodes: PoissonRate,
 }
 
 /// Injected anomalies and which model found them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Pairs {
+pub struct PairFigures {
     /// Put in.
     pub events: u64,
     /// Found by both.
@@ -97,18 +97,18 @@ pub struct Pairs {
 
 /// Injected anomalies by where they were put.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Places {
+pub struct StreamPlaces {
     /// Streams that are as the model in use knows them.
-    pub home: Pairs,
+    pub home: PairFigures,
     /// Streams that the model in use knows and finds odd over and over.
-    pub away: Pairs,
+    pub away: PairFigures,
     /// Streams that the model in use does not know. Sized by the new model's own baseline.
-    pub new: Pairs,
+    pub new: PairFigures,
 }
 
 /// Streams counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct StreamCounts {
+pub struct StreamFigures {
     /// In the held-out records.
     pub held_out: usize,
     /// Of these, known to the model in use.
@@ -141,13 +141,13 @@ pub struct KindFound {
 
 /// One stream of the held-out records.
 #[derive(Debug, Clone, Serialize)]
-pub struct StreamRow {
+pub struct StreamFigureRow {
     /// Its server.
     pub server: String,
     /// Its component.
     pub component: String,
     /// What the model in use thinks of it.
-    pub place: Place,
+    pub place: StreamPlace,
     /// Held-out records.
     pub records: usize,
     /// Share that the model in use calls odd.
@@ -155,15 +155,15 @@ pub struct StreamRow {
     /// Share that the new model calls odd.
     pub candidate_odd: f64,
     /// How far its baseline moved.
-    pub moved: Option<Moved>,
+    pub moved: Option<StreamMoved>,
     /// Injected anomalies found.
-    pub injected: Pairs,
+    pub injected: PairFigures,
 }
 
 /// What the model in use thinks of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Place {
+pub enum StreamPlace {
     /// As known.
     Home,
     /// Known, and odd over and over.
@@ -174,7 +174,7 @@ pub enum Place {
     Short,
 }
 
-impl Pairs {
+impl PairFigures {
     /// Counts one event.
     pub fn add(&mut self, by_current: bool, by_candidate: bool) {
         self.events += 1;
@@ -204,14 +204,14 @@ impl Pairs {
     }
 }
 
-impl Places {
+impl StreamPlaces {
     /// Those of one place.
-    pub fn at(&mut self, place: Place) -> Option<&mut Pairs> {
+    pub fn at(&mut self, place: StreamPlace) -> Option<&mut PairFigures> {
         match place {
-            Place::Home => Some(&mut self.home),
-            Place::Away => Some(&mut self.away),
-            Place::New => Some(&mut self.new),
-            Place::Short => None,
+            StreamPlace::Home => Some(&mut self.home),
+            StreamPlace::Away => Some(&mut self.away),
+            StreamPlace::New => Some(&mut self.new),
+            StreamPlace::Short => None,
         }
     }
 }

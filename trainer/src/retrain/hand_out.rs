@@ -7,15 +7,15 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 
-use super::settings::{Push, Settings};
+use super::settings::{PushCommand, RetrainSettings};
 use crate::output;
 
 /// Pushes the model and, where the model in use is kept, keeps it as that. What the program said.
 ///
 /// # Errors
 /// When the program cannot be run or fails; the model in use is then the old one, and the next run tries again.
-pub fn hand_out(push: &Push, settings: &Settings, model: &[u8]) -> Result<String> {
-    let Push { program, to } = push;
+pub fn hand_out(push: &PushCommand, settings: &RetrainSettings, model: &[u8]) -> Result<String> {
+    let PushCommand { program, to } = push;
     let mut command = Command::new(program);
     command.arg("push").arg(&settings.out).arg("--report").arg(settings.report_json()).arg("--to").args(to);
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().with_context(|| {
@@ -38,7 +38,7 @@ pub fn hand_out(push: &Push, settings: &Settings, model: &[u8]) -> Result<String
 
 /// What an operator may type to hand a model out.
 #[must_use]
-pub fn by_hand(settings: &Settings, is_signed: bool) -> Vec<String> {
+pub fn by_hand(settings: &RetrainSettings, is_signed: bool) -> Vec<String> {
     let out = settings.out.display();
     let mut commands = Vec::new();
     if !is_signed {

@@ -14,8 +14,8 @@ use oddline_core::{
 use rand::RngExt;
 
 use crate::{
-    dataset::Stream,
-    generate::{self, Event, Kind, Moment, Room},
+    dataset::DatasetStream,
+    generate::{self, AnomalyMoment, AnomalyPattern, AnomalyRoom, InjectedEvent},
 };
 
 /// Untouched records between two events: features with memory have forgotten the first.
@@ -29,40 +29,40 @@ const OWN_SEED: &str = "injected";
 
 /// One event put in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Injected {
+pub struct InjectedLog {
     /// What it is.
-    pub kind: Kind,
+    pub kind: AnomalyPattern,
     /// First and last record of it; between them some may be missing.
     pub span: (EventTime, EventTime),
 }
 
 /// A stream with events in it.
 #[derive(Debug, Clone)]
-pub struct Copy {
+pub struct InjectedCopy {
     /// The records.
-    pub stream: Stream,
+    pub stream: DatasetStream,
     /// The events, in order of time.
-    pub events: Vec<Injected>,
+    pub events: Vec<InjectedLog>,
 }
 
 /// Puts events into a copy of a stream; `usual` says how large an anomaly is there.
 #[must_use]
-pub fn inject(stream: &Stream, usual: &Baseline, seed: u64) -> Copy {
+pub fn inject(stream: &DatasetStream, usual: &Baseline, seed: u64) -> InjectedCopy {
     let StreamName { server, component } = &stream.name;
     let mut random = generate::rng(seed, &[server, component, OWN_SEED]);
     let records = stream.values.len();
-    let mut copy = Copy {
-        stream: Stream { name: stream.name.clone(), times: Vec::with_capacity(records), values: Vec::new() },
+    let mut copy = InjectedCopy {
+        stream: DatasetStream { name: stream.name.clone(), times: Vec::with_capacity(records), values: Vec::new() },
         events: Vec::new(),
     };
-    let mut under_way: Option<(Event, EventTime)> = None;
+    let mut under_way: Option<(InjectedEvent, EventTime)> = None;
     let mut wait = GAP_RECORDS + random.random_range(0..GAP_SPREAD);
     let mut last = stream.values.first().copied().unwrap_or(0.0);
     for (i, (time, value)) in stream.times.iter().zip(&stream.values).enumerate() {
         wait = wait.saturating_sub(1);
         if under_way.is_none() && wait == 0 && i + EVENT_RECORDS_MAX < records {
             let room = room(usual, *value);
-            under_way = Some((Event::draw(&mut random, Kind::FULL, |_| room), *time));
+            under_way = Some((InjectedEvent::draw(&mut random, AnomalyPattern::FULL, |_| room), *time));
         }
         let changed = match &mut under_way {
             None => Some(*value),
@@ -74,7 +74,7 @@ pub fn inject(stream: &Stream, usual: &Baseline, seed: u64) -> Copy {
             copy.stream.values.push(last);
         }
         if let Some((event, first)) = under_way.take_if(|(event, _)| event.is_over()) {
-            copy.events.push(Injected { kind: event.kind, span: (first, *time) });
+            copy.events.push(InjectedLog { kind: event.kind, span: (first, *time) });
             wait = GAP_RECORDS + random.random_range(0..GAP_SPREAD);
         }
     }
@@ -86,28 +86,28 @@ fn noise(usual: &Baseline) -> f64 {
     usual.residual_scale * usual.loudness.max(1.0)
 }
 
-fn moment(usual: &Baseline, time: EventTime, normal: f64, last: f64) -> Moment {
+fn moment(usual: &Baseline, time: EventTime, normal: f64, last: f64) -> AnomalyMoment {
     let curve = |time: EventTime| curve_at(&usual.curve, &phases(time));
     let (base, opposite) = (curve(time), curve(time.plus_seconds(HALF_DAY_S)));
-    Moment { sd: noise(usual), mean: usual.curve[0], base, opposite, normal, last }
+    AnomalyMoment { sd: noise(usual), mean: usual.curve[0], base, opposite, normal, last }
 }
 
 /// What never was negative does not become it.
-fn room(usual: &Baseline, value: f64) -> Room {
+fn room(usual: &Baseline, value: f64) -> AnomalyRoom {
     let down_sd = if usual.min >= 0.0 { value / noise(usual) } else { f64::INFINITY };
-    Room { up_sd: f64::INFINITY, down_sd }
+    AnomalyRoom { up_sd: f64::INFINITY, down_sd }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn steady(records: i64) -> (Stream, Baseline) {
+    fn steady(records: i64) -> (DatasetStream, Baseline) {
         let times: Vec<EventTime> = (0..records).map(|i| EventTime::from_micros(i * 60_000_000)).collect();
         let values: Vec<f64> = (0..records).map(|i| 50.0 + (i as f64 * 0.754_877).fract()).collect();
         let usual = Baseline::fit(&times, &values, &vec![true; values.len()]).unwrap();
         let name = StreamName { server: "a".to_owned(), component: "cpu".to_owned() };
-        (Stream { name, times, values }, usual)
+        (DatasetStream { name, times, values }, usual)
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
         let copy = inject(&stream, &usual, 7);
         assert!(copy.events.len() > 20, "{}", copy.events.len());
         let inside = |time: EventTime| copy.events.iter().any(|e| e.span.0 <= time && time <= e.span.1);
-        let by_time = |s: &Stream| -> std::collections::BTreeMap<EventTime, u64> {
+        let by_time = |s: &DatasetStream| -> std::collections::BTreeMap<EventTime, u64> {
             s.times.iter().copied().zip(s.values.iter().map(|v| v.to_bits())).collect()
         };
         let (before, after) = (by_time(&stream), by_time(&copy.stream));

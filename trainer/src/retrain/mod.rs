@@ -29,28 +29,28 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use oddline_core::{robust::median, stream::StreamName, time::EventTime};
-use oddline_detector::Model;
+use oddline_detector::OpenModel;
 use sha2::{Digest, Sha256};
 
 use self::{
-    compare::{HeldOut, Named},
-    decide::{Decision, Verdict},
-    figures::{Data, Figures},
-    report::{Report, Start},
-    settings::{Current, Settings},
-    truth::Truth,
+    compare::{HeldOut, NamedModel},
+    decide::{RetrainDecision, RetrainVerdict},
+    figures::{DataFigures, RetrainFigures},
+    report::{RetrainReport, RetrainStart},
+    settings::{CurrentModel, RetrainSettings},
+    truth::InjectedTruth,
 };
 pub use self::{
-    figures::{Pairs, Place, Side},
-    settings::{Written, read as read_settings},
+    figures::{ModelSide, PairFigures, StreamPlace},
+    settings::{WrittenModel, read as read_settings},
 };
 use crate::{
-    calibrate::Aim,
+    calibrate::ThresholdTarget,
     clock,
-    dataset::{Dataset, Logs, ReadArgs, Stream},
+    dataset::{Dataset, DatasetStream, InputLogs, ReadArgs},
     export, hex, network, output, say,
-    sign::{self, Signer},
-    train::{self, Before, Made, Recipe},
+    sign::{self, ModelSigner},
+    train::{self, ParentModel, TrainedModel, TrainingRecipe},
 };
 
 /// Learns from newer logs, compares with the model in use, and decides: promote, hold or ask
@@ -108,20 +108,20 @@ const OLDER: f64 = 0.8;
 const ALERT_BUDGET: f64 = 1.0;
 
 /// The model in use.
-struct InUse {
+struct ModelInUse {
     bytes: Vec<u8>,
-    model: Model,
-    before: Before,
-    start: Start,
+    model: OpenModel,
+    before: ParentModel,
+    start: RetrainStart,
 }
 
 /// The logs, cut by time.
-struct Cut {
+struct TimeSplit {
     older: Dataset,
-    held_out: Vec<Stream>,
+    held_out: Vec<DatasetStream>,
     present: BTreeSet<StreamName>,
     from: EventTime,
-    data: Data,
+    data: DataFigures,
 }
 
 /// Runs the command.
@@ -132,19 +132,19 @@ struct Cut {
 pub fn run(args: &Args) -> Result<()> {
     train::check_budget(args.alert_budget.unwrap_or(ALERT_BUDGET))?;
     train::check_epochs(args.epochs)?;
-    let settings = Settings::of(args)?;
+    let settings = RetrainSettings::of(args)?;
     // A key that cannot be used is said before an hour of learning.
     let key = settings.key.as_deref();
-    let signer = key.map(|key| Signer::open(key, settings.password_file.as_deref())).transpose()?;
+    let signer = key.map(|key| ModelSigner::open(key, settings.password_file.as_deref())).transpose()?;
     let _held = lock(&settings.out)?;
     let in_use = in_use(&settings.current, args.cold)?;
     let anchor = anchor(&settings.anchor, in_use.as_ref())?;
-    let logs = Logs::find(&settings.logs, settings.read.clone())?;
+    let logs = InputLogs::find(&settings.logs, settings.read.clone())?;
     let dataset = Dataset::read(&logs, 1.0)?;
     say::dataset(&dataset);
     let cut = cut(dataset);
     if let Some(reason) = decide::too_short(&cut.data) {
-        return finish(args, &settings, &Report::early(args.seed, cut.data, Verdict::hold(reason)));
+        return finish(args, &settings, &RetrainReport::early(args.seed, cut.data, RetrainVerdict::hold(reason)));
     }
     let made = train::make(
         &recipe(args, in_use.as_ref()),
@@ -155,16 +155,16 @@ pub fn run(args: &Args) -> Result<()> {
     )?;
     let figures = compared(args, &logs, cut, (in_use.as_ref(), anchor.as_ref()), &made)?;
     let verdict = decide::decide(&figures).with_key(signer.is_some());
-    let start = in_use.map_or_else(|| Start::Cold("there is no model in use".to_owned()), |in_use| in_use.start);
-    let is_signed = write(&settings, &made, signer.as_ref().filter(|_| verdict.decision == Decision::Promote))?;
+    let start = in_use.map_or_else(|| RetrainStart::Cold("there is no model in use".to_owned()), |in_use| in_use.start);
+    let is_signed = write(&settings, &made, signer.as_ref().filter(|_| verdict.decision == RetrainDecision::Promote))?;
     let next = match verdict.decision {
-        Decision::Promote if settings.push.is_some() => Vec::new(),
+        RetrainDecision::Promote if settings.push.is_some() => Vec::new(),
         _ => hand_out::by_hand(&settings, is_signed),
     };
     let decision = verdict.decision;
-    finish(args, &settings, &Report::new(args.seed, verdict, figures, start, &made, next))?;
+    finish(args, &settings, &RetrainReport::new(args.seed, verdict, figures, start, &made, next))?;
     match &settings.push {
-        Some(push) if decision == Decision::Promote => {
+        Some(push) if decision == RetrainDecision::Promote => {
             let said = hand_out::hand_out(push, &settings, &made.bytes)?;
             if args.json { Ok(()) } else { say::out(&said) }
         }
@@ -188,7 +188,7 @@ fn lock(out: &Path) -> Result<File> {
     }
 }
 
-fn finish(args: &Args, settings: &Settings, report: &Report) -> Result<()> {
+fn finish(args: &Args, settings: &RetrainSettings, report: &RetrainReport) -> Result<()> {
     let json = format!("{:#}\n", serde_json::to_value(report)?);
     output::write(&settings.report_json(), json.as_bytes())?;
     output::write(&settings.report, report.markdown().as_bytes())?;
@@ -196,7 +196,7 @@ fn finish(args: &Args, settings: &Settings, report: &Report) -> Result<()> {
 }
 
 /// Opens the model in use, if there is one, and looks whether its weights can be started from.
-fn in_use(current: &Current, cold: bool) -> Result<Option<InUse>> {
+fn in_use(current: &CurrentModel, cold: bool) -> Result<Option<ModelInUse>> {
     let advice = "put back the file that was pushed last, or leave --current out to begin with a first model";
     let Some((bytes, model)) = open(current, "model in use", advice)? else { return Ok(None) };
     let weights = match export::decode_weights(&bytes, "record") {
@@ -206,29 +206,29 @@ fn in_use(current: &Current, cold: bool) -> Result<Option<InUse>> {
         Err(error) => Err(error.to_string()),
     };
     let start = match &weights {
-        Ok(_) => Start::Warm { version: model.version },
-        Err(why) => Start::Cold(why.clone()),
+        Ok(_) => RetrainStart::Warm { version: model.version },
+        Err(why) => RetrainStart::Cold(why.clone()),
     };
     let sha256 = hex(&Sha256::digest(&bytes));
     let before =
-        Before { weights: weights.ok(), version: model.version, sha256, keep: Some(Arc::clone(&model.profile)) };
-    Ok(Some(InUse { bytes, model, before, start }))
+        ParentModel { weights: weights.ok(), version: model.version, sha256, keep: Some(Arc::clone(&model.profile)) };
+    Ok(Some(ModelInUse { bytes, model, before, start }))
 }
 
 /// Reads and opens a model that is compared with; one that is kept may be missing yet.
-fn open(model: &Current, what: &str, advice: &str) -> Result<Option<(Vec<u8>, Model)>> {
+fn open(model: &CurrentModel, what: &str, advice: &str) -> Result<Option<(Vec<u8>, OpenModel)>> {
     let Some(path) = model.path() else { return Ok(None) };
     let bytes = match fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound && matches!(model, Current::Kept(_)) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound && matches!(model, CurrentModel::Kept(_)) => return Ok(None),
         read => read.with_context(|| format!("cannot read the {what}, {}: {advice}", path.display()))?,
     };
     let refused = || format!("the {what}, {}, is refused: {advice}", path.display());
-    let model = Model::open(&bytes).with_context(refused)?;
+    let model = OpenModel::open(&bytes).with_context(refused)?;
     Ok(Some((bytes, model)))
 }
 
 /// Opens the anchor; where one is to be kept and there is none, the model in use becomes it.
-fn anchor(anchor: &Current, in_use: Option<&InUse>) -> Result<Option<Model>> {
+fn anchor(anchor: &CurrentModel, in_use: Option<&ModelInUse>) -> Result<Option<OpenModel>> {
     let advice = "put it back, or name another model that you stand for";
     if let Some((_, model)) = open(anchor, "anchor", advice)? {
         return Ok(Some(model));
@@ -241,25 +241,25 @@ fn anchor(anchor: &Current, in_use: Option<&InUse>) -> Result<Option<Model>> {
 }
 
 /// The candidate aims where the model in use does, unless told otherwise.
-fn recipe(args: &Args, in_use: Option<&InUse>) -> Recipe {
+fn recipe(args: &Args, in_use: Option<&ModelInUse>) -> TrainingRecipe {
     let threshold = in_use.map(|in_use| &in_use.model.profile.record.threshold);
     let aim = match (args.alert_budget, threshold.and_then(|t| t.alert_budget), threshold.and_then(|t| t.quantile)) {
-        (Some(budget), _, _) | (None, Some(budget), _) => Aim::Budget(budget),
-        (None, None, Some(quantile)) => Aim::Quantile(quantile),
-        (None, None, None) => Aim::Budget(ALERT_BUDGET),
+        (Some(budget), _, _) | (None, Some(budget), _) => ThresholdTarget::Budget(budget),
+        (None, None, Some(quantile)) => ThresholdTarget::Quantile(quantile),
+        (None, None, None) => ThresholdTarget::Budget(ALERT_BUDGET),
     };
-    Recipe { aim, seed: args.seed, epochs: args.epochs, without: None }
+    TrainingRecipe { aim, seed: args.seed, epochs: args.epochs, without: None }
 }
 
 /// Cuts the logs by time: one instant for all streams.
-fn cut(mut dataset: Dataset) -> Cut {
+fn cut(mut dataset: Dataset) -> TimeSplit {
     let from = dataset.instant(OLDER).unwrap_or(EventTime::from_micros(0));
     let records = dataset.records();
     let days: Vec<f64> = dataset.streams.iter().map(|s| s.days(0..s.times.len())).collect();
     let short = dataset.short.iter().map(|(name, _)| name.clone());
     let present = dataset.streams.iter().map(|s| s.name.clone()).chain(short).collect();
     let held_out = dataset.split_off(from);
-    let data = Data {
+    let data = DataFigures {
         records,
         sha256: dataset.sha256.clone(),
         days: if days.is_empty() { 0.0 } else { median(&days) },
@@ -269,32 +269,32 @@ fn cut(mut dataset: Dataset) -> Cut {
         faulty_lines: dataset.notes.faulty(),
         learnt_streams: dataset.streams.len(),
     };
-    Cut { older: dataset, held_out, present, from, data }
+    TimeSplit { older: dataset, held_out, present, from, data }
 }
 
 fn compared(
     args: &Args,
-    logs: &Logs,
-    cut: Cut,
-    (in_use, anchor): (Option<&InUse>, Option<&Model>),
-    made: &Made,
-) -> Result<Figures> {
-    let truth = Truth::read(logs, &cut.held_out, cut.from).unwrap_or_else(|error| {
+    logs: &InputLogs,
+    cut: TimeSplit,
+    (in_use, anchor): (Option<&ModelInUse>, Option<&OpenModel>),
+    made: &TrainedModel,
+) -> Result<RetrainFigures> {
+    let truth = InjectedTruth::read(logs, &cut.held_out, cut.from).unwrap_or_else(|error| {
         // It decides nothing, so it spoils nothing either.
         say::note(&format!("what the logs say about themselves is left out of the report: {error:#}"));
         None
     });
     let held_out = HeldOut { streams: &cut.held_out, truth: truth.as_ref(), present: &cut.present, seed: args.seed };
     let sha256 = hex(&Sha256::digest(&made.bytes));
-    let current = in_use.map(|in_use| Named { model: &in_use.model, sha256: &in_use.before.sha256 });
+    let current = in_use.map(|in_use| NamedModel { model: &in_use.model, sha256: &in_use.before.sha256 });
     let mut figures =
-        compare::compare(cut.data, &held_out, current.as_ref(), &Named { model: &made.model, sha256: &sha256 })?;
+        compare::compare(cut.data, &held_out, current.as_ref(), &NamedModel { model: &made.model, sha256: &sha256 })?;
     figures.anchor_reach = anchor.and_then(|anchor| drift::reach(&anchor.profile, &made.model.profile, &cut.present));
     Ok(figures)
 }
 
 /// Writes the model and, with a key, its signature. One that another model left is taken away first.
-fn write(settings: &Settings, made: &Made, signer: Option<&Signer>) -> Result<bool> {
+fn write(settings: &RetrainSettings, made: &TrainedModel, signer: Option<&ModelSigner>) -> Result<bool> {
     let path = sign::signature_path(&settings.out);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -8,11 +8,11 @@
 use serde::Serialize;
 
 use super::{
-    decide::{Decision, Verdict},
-    figures::{Data, Figures, Pairs, Place, Side, StreamRow},
-    settings::Settings,
+    decide::{RetrainDecision, RetrainVerdict},
+    figures::{DataFigures, ModelSide, PairFigures, RetrainFigures, StreamFigureRow, StreamPlace},
+    settings::RetrainSettings,
 };
-use crate::train::Made;
+use crate::train::TrainedModel;
 
 /// What this JSON is.
 pub const FORMAT: &str = "oddline-retrain-1";
@@ -21,25 +21,25 @@ const ROWS_MAX: usize = 60;
 
 /// The report.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct RetrainReport {
     format: &'static str,
     trainer: &'static str,
     #[serde(flatten)]
-    verdict: Verdict,
+    verdict: RetrainVerdict,
     /// What an operator would type next.
     next: Vec<String>,
     seed: u64,
     /// `None` when nothing was learnt.
-    fit: Option<Fit>,
-    data: Option<Data>,
-    figures: Option<Figures>,
+    fit: Option<FitReport>,
+    data: Option<DataFigures>,
+    figures: Option<RetrainFigures>,
 }
 
 /// How the candidate was learnt.
 #[derive(Debug, Serialize)]
-pub struct Fit {
+pub struct FitReport {
     version: u64,
-    start: Start,
+    start: RetrainStart,
     epochs: usize,
     best_epoch: usize,
     /// Mean squared error of the first epoch.
@@ -53,7 +53,7 @@ pub struct Fit {
 /// What the weights started from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Start {
+pub enum RetrainStart {
     /// The weights of the model in use.
     Warm {
         /// Its version.
@@ -63,12 +63,19 @@ pub enum Start {
     Cold(String),
 }
 
-impl Report {
+impl RetrainReport {
     /// Of a comparison.
     #[must_use]
-    pub fn new(seed: u64, verdict: Verdict, figures: Figures, start: Start, made: &Made, next: Vec<String>) -> Self {
+    pub fn new(
+        seed: u64,
+        verdict: RetrainVerdict,
+        figures: RetrainFigures,
+        start: RetrainStart,
+        made: &TrainedModel,
+        next: Vec<String>,
+    ) -> Self {
         let (provenance, outcome) = (&made.model.provenance, &made.outcome);
-        let fit = Fit {
+        let fit = FitReport {
             version: made.model.version,
             start,
             epochs: outcome.train.len(),
@@ -92,7 +99,7 @@ impl Report {
 
     /// Of a decision that needed no model.
     #[must_use]
-    pub fn early(seed: u64, data: Data, verdict: Verdict) -> Self {
+    pub fn early(seed: u64, data: DataFigures, verdict: RetrainVerdict) -> Self {
         let trainer = concat!("oddline-trainer ", env!("CARGO_PKG_VERSION"));
         Self { format: FORMAT, trainer, verdict, next: Vec::new(), seed, fit: None, data: Some(data), figures: None }
     }
@@ -103,15 +110,15 @@ impl Report {
 
     /// For standard output: the decision first.
     #[must_use]
-    pub fn summary(&self, settings: &Settings) -> String {
+    pub fn summary(&self, settings: &RetrainSettings) -> String {
         let mut text = format!("{}\n", self.decided());
         line(&mut text, format!("Report      {}", settings.report.display()));
         let Some(fit) = &self.fit else { return text };
-        let signed = if self.verdict.decision == Decision::Promote { "signed" } else { "not signed" };
+        let signed = if self.verdict.decision == RetrainDecision::Promote { "signed" } else { "not signed" };
         line(&mut text, format!("Model       {}, version {}, {signed}", settings.out.display(), fit.version));
         let lead = match self.verdict.decision {
-            Decision::Hold => "To use it all the same:",
-            Decision::Promote | Decision::Ask => "Next:",
+            RetrainDecision::Hold => "To use it all the same:",
+            RetrainDecision::Promote | RetrainDecision::Ask => "Next:",
         };
         if !self.next.is_empty() {
             line(&mut text, lead.to_owned());
@@ -145,11 +152,11 @@ impl Report {
     }
 }
 
-impl Fit {
+impl FitReport {
     fn sentence(&self) -> String {
         let start = match &self.start {
-            Start::Warm { version } => format!("started from the weights of version {version}"),
-            Start::Cold(why) => format!("started from random weights ({why})"),
+            RetrainStart::Warm { version } => format!("started from the weights of version {version}"),
+            RetrainStart::Cold(why) => format!("started from random weights ({why})"),
         };
         format!(
             "Version {} {start} and learnt from {} records in {} epochs (best {}, validation loss {:.4}); {} more were \
@@ -164,10 +171,10 @@ fn line(text: &mut String, line: String) {
     text.push('\n');
 }
 
-fn sides(text: &mut String, figures: &Figures) {
+fn sides(text: &mut String, figures: &RetrainFigures) {
     text.push_str("\n## Held-out records\n\n| | in use | new |\n|---|---|---|\n");
     let (old, new) = (figures.current.as_ref(), &figures.candidate);
-    let mut row = |name: &str, of: &dyn Fn(&Side) -> String| {
+    let mut row = |name: &str, of: &dyn Fn(&ModelSide) -> String| {
         let old = old.map_or_else(|| "-".to_owned(), of);
         line(text, format!("| {name} | {old} | {} |", of(new)));
     };
@@ -176,7 +183,7 @@ fn sides(text: &mut String, figures: &Figures) {
     row("episodes per server and day (95 %)", &|s| rate(&s.episodes));
     row("records called odd", &|s| percent(s.odd_share));
     if new.truth.is_some() {
-        let of = |s: &Side, show: &dyn Fn(&super::figures::TruthFigures) -> String| {
+        let of = |s: &ModelSide, show: &dyn Fn(&super::figures::TruthFigures) -> String| {
             s.truth.as_ref().map_or_else(|| "-".to_owned(), show)
         };
         row("true anomalies found", &|s| of(s, &|t| format!("{} of {}", t.found, t.events)));
@@ -186,7 +193,7 @@ fn sides(text: &mut String, figures: &Figures) {
     }
 }
 
-fn injected(text: &mut String, figures: &Figures) {
+fn injected(text: &mut String, figures: &RetrainFigures) {
     text.push_str("\n## Test anomalies found\n\n| | put in | in use | new |\n|---|---|---|---|\n");
     let places = &figures.injected;
     let rows = [("streams as known", places.home), ("streams that changed", places.away), ("new streams", places.new)];
@@ -198,7 +205,7 @@ fn injected(text: &mut String, figures: &Figures) {
     }
 }
 
-fn drift(text: &mut String, figures: &Figures) {
+fn drift(text: &mut String, figures: &RetrainFigures) {
     let s = &figures.streams;
     line(
         text,
@@ -231,19 +238,19 @@ fn drift(text: &mut String, figures: &Figures) {
     }
 }
 
-fn stream_row(row: &StreamRow) -> String {
+fn stream_row(row: &StreamFigureRow) -> String {
     let place = match row.place {
-        Place::Home => "as known",
-        Place::Away => "changed",
-        Place::New => "new",
-        Place::Short => "too short",
+        StreamPlace::Home => "as known",
+        StreamPlace::Away => "changed",
+        StreamPlace::New => "new",
+        StreamPlace::Short => "too short",
     };
     let moved = row.moved.map_or_else(
         || "- | - | - | -".to_owned(),
         |m| format!("{:.2} scales | x {:.2} | x {:.2} | x {:.2}", m.level, m.scale, m.reach, m.gap),
     );
     let odd = row.current_odd.map_or_else(|| "-".to_owned(), percent);
-    let Pairs { events, .. } = row.injected;
+    let PairFigures { events, .. } = row.injected;
     format!(
         "| {}/{} | {place} | {moved} | {odd} | {} | {} of {events} | {} of {events} |",
         row.server.replace('|', "\\|"),
@@ -258,7 +265,7 @@ fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }
 
-fn rate(rate: &crate::evaluate::poisson::Rate) -> String {
+fn rate(rate: &crate::evaluate::poisson::PoissonRate) -> String {
     let mut text = rate.per_day.map_or_else(|| "-".to_owned(), |per_day| format!("{per_day:.2}"));
     if let (Some(low), Some(high)) = (rate.low, rate.high) {
         text.push_str(&format!(" ({low:.2} to {high:.2})"));

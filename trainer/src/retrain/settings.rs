@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use oddline_config::{Layers, Problems};
+use oddline_config::{ConfigProblems, Layers};
 
 use super::Args;
-use crate::{dataset::ReadOptions, error::BadUsage, sign};
+use crate::{dataset::ReadOptions, error::UsageError, sign};
 
 /// Where everything is kept unless another folder is named.
 const FOLDER: &str = "/var/lib/oddline/trainer";
@@ -20,15 +20,15 @@ const OUT: &str = "models/next.onnx";
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct RetrainSettings {
     /// Paths and patterns of the logs.
     pub logs: Vec<String>,
     /// How they are read.
     pub read: ReadOptions,
     /// The model in use.
-    pub current: Current,
+    pub current: CurrentModel,
     /// A model that a person stands for: what grew since counts, in however many steps.
-    pub anchor: Current,
+    pub anchor: CurrentModel,
     /// Where the new model goes.
     pub out: PathBuf,
     /// Where the report goes; as JSON beside it.
@@ -38,12 +38,12 @@ pub struct Settings {
     /// The file with its password.
     pub password_file: Option<PathBuf>,
     /// What hands a promoted model out, where it is to be handed out.
-    pub push: Option<Push>,
+    pub push: Option<PushCommand>,
 }
 
 /// A model that is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Current {
+pub enum CurrentModel {
     /// There is none.
     None,
     /// This one; it must be there.
@@ -54,7 +54,7 @@ pub enum Current {
 
 /// The collector's program, and whom it shall tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Push {
+pub struct PushCommand {
     /// The program.
     pub program: PathBuf,
     /// `all`, or agents.
@@ -63,7 +63,7 @@ pub struct Push {
 
 /// What `trainer.toml` says.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Written {
+pub struct WrittenModel {
     logs: Vec<String>,
     read: ReadOptions,
     folder: PathBuf,
@@ -71,10 +71,10 @@ pub struct Written {
     anchor: PathBuf,
     key: Option<PathBuf>,
     password_file: Option<PathBuf>,
-    push: Option<Push>,
+    push: Option<PushCommand>,
 }
 
-impl Settings {
+impl RetrainSettings {
     /// Puts together what was typed and what is written.
     ///
     /// # Errors
@@ -89,17 +89,17 @@ impl Settings {
         let read = args.read.over(written.as_ref().map(|written| written.read.clone()).unwrap_or_default())?;
         if logs.is_empty() && read.journal.is_none() {
             let what = "name the logs to learn from, or a configuration that does: retrain LOGS... or --config FILE";
-            return Err(BadUsage(what.to_owned()).into());
+            return Err(UsageError(what.to_owned()).into());
         }
         if logs.iter().any(|log| log == "-") {
-            return Err(BadUsage("retrain needs files: standard input cannot be read twice".to_owned()).into());
+            return Err(UsageError("retrain needs files: standard input cannot be read twice".to_owned()).into());
         }
         let out = args.out.clone();
         let out = out.or_else(|| written.as_ref().map(|w| w.folder.join("next.onnx"))).unwrap_or_else(|| OUT.into());
         let model = |typed: &Option<PathBuf>, kept: Option<&PathBuf>| match (typed, kept) {
-            (Some(file), _) => Current::File(file.clone()),
-            (None, Some(kept)) => Current::Kept(kept.clone()),
-            (None, None) => Current::None,
+            (Some(file), _) => CurrentModel::File(file.clone()),
+            (None, Some(kept)) => CurrentModel::Kept(kept.clone()),
+            (None, None) => CurrentModel::None,
         };
         let current = model(&args.current, written.as_ref().map(|w| &w.current));
         let anchor = model(&args.anchor, written.as_ref().map(|w| &w.anchor));
@@ -109,11 +109,11 @@ impl Settings {
             (None, Some((key, password))) => (Some(key), args.password_file.clone().or(password)),
             (None, None) => (credential(CREDENTIAL), credential(CREDENTIAL_PASSWORD)),
         };
-        let typed_push = args.push_with.clone().map(|program| Push { program, to: everyone() });
+        let typed_push = args.push_with.clone().map(|program| PushCommand { program, to: everyone() });
         let report = args.report.clone().unwrap_or_else(|| out.with_extension("md"));
         if report.extension().is_some_and(|e| e == "json") {
             let what = "--report names the report for people; the JSON goes beside it: choose another ending, e.g. .md";
-            return Err(BadUsage(what.to_owned()).into());
+            return Err(UsageError(what.to_owned()).into());
         }
         let push = typed_push.or_else(|| written.and_then(|written| written.push));
         let settings = Self { logs, read, current, anchor, out, report, key, password_file, push };
@@ -122,7 +122,7 @@ impl Settings {
     }
 
     /// What is written must not be what is read: a model that is held would replace the one in use.
-    fn check_files(&self) -> Result<(), BadUsage> {
+    fn check_files(&self) -> Result<(), UsageError> {
         let (signature, json) = (sign::signature_path(&self.out), self.report_json());
         let written: [(&str, &Path); 4] = [
             ("the new model", &self.out),
@@ -140,14 +140,14 @@ impl Settings {
             for (which, other) in read.iter().filter_map(|(which, path)| Some((which, (*path)?))) {
                 if place(path) == place(other) {
                     let path = path.display();
-                    return Err(BadUsage(format!("{what} would replace {which}, {path}: name another file")));
+                    return Err(UsageError(format!("{what} would replace {which}, {path}: name another file")));
                 }
             }
         }
         match (self.current.path(), self.anchor.path()) {
             (Some(current), Some(anchor)) if place(current) == place(anchor) => {
                 let what = "the model in use and the anchor are one file: the anchor stays when the other goes on";
-                Err(BadUsage(format!("{what}: {}", current.display())))
+                Err(UsageError(format!("{what}: {}", current.display())))
             }
             _ => Ok(()),
         }
@@ -160,7 +160,7 @@ impl Settings {
     }
 }
 
-impl Current {
+impl CurrentModel {
     /// Its file, whether it is there or not.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
@@ -182,7 +182,7 @@ fn place(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// All mistakes at once.
-pub fn read(file: &Path) -> Result<Written, Problems> {
+pub fn read(file: &Path) -> Result<WrittenModel, ConfigProblems> {
     let reader = Layers::of(file).read();
     let written = {
         let top = reader.top();
@@ -201,10 +201,10 @@ pub fn read(file: &Path) -> Result<Written, Problems> {
         }
         let program = section.path("collector").unwrap_or_else(|| COLLECTOR.into());
         let to = section.list("to").unwrap_or_else(everyone);
-        let push = section.flag("push").unwrap_or(true).then_some(Push { program, to });
+        let push = section.flag("push").unwrap_or(true).then_some(PushCommand { program, to });
         section.finish();
         top.finish();
-        Written { logs, read, folder, current, anchor, key, password_file, push }
+        WrittenModel { logs, read, folder, current, anchor, key, password_file, push }
     };
     reader.finish()?;
     Ok(written)

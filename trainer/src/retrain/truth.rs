@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use oddline_core::{stream::StreamName, time::EventTime};
 
-use crate::dataset::{Logs, Stream, load::stream_of};
+use crate::dataset::{DatasetStream, InputLogs, load::stream_of};
 
 /// One flag a held-out record, stream by stream.
 #[derive(Debug)]
-pub struct Truth(Vec<Vec<bool>>);
+pub struct InjectedTruth(Vec<Vec<bool>>);
 
-impl Truth {
+impl InjectedTruth {
     /// Reads the column `anomalous` of the logs beside the held-out streams; `None` when there is none.
     ///
     /// # Errors
     /// When the logs cannot be read again, or are no longer the same.
-    pub fn read(logs: &Logs, held_out: &[Stream], from: EventTime) -> Result<Option<Self>> {
+    pub fn read(logs: &InputLogs, held_out: &[DatasetStream], from: EventTime) -> Result<Option<Self>> {
         let mut flags: BTreeMap<StreamName, Vec<(EventTime, bool)>> =
             held_out.iter().map(|stream| (stream.name.clone(), Vec::new())).collect();
         if !logs.is_repeatable() {
@@ -33,7 +33,7 @@ impl Truth {
         if !read.has_truth {
             return Ok(None);
         }
-        let of_stream = |stream: &Stream| {
+        let of_stream = |stream: &DatasetStream| {
             let mut flags = flags.remove(&stream.name).unwrap_or_default();
             // The order in which the dataset has its records.
             flags.sort_by_key(|(time, _)| *time);

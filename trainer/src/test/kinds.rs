@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::error::BadData;
+use crate::error::DataError;
 
 /// What the file says of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kind {
+pub struct TruthKind {
     /// The kind of anomaly.
     pub kind: String,
     /// Running number of its event.
@@ -20,14 +20,14 @@ pub struct Kind {
 }
 
 /// Reads a kinds file in step with its log.
-pub struct Kinds {
+pub struct TruthKinds {
     lines: Lines<BufReader<File>>,
     path: PathBuf,
     line: u64,
-    next: Option<(String, Kind)>,
+    next: Option<(String, TruthKind)>,
 }
 
-impl Kinds {
+impl TruthKinds {
     /// Opens the file beside `log` (`unseen_logs.txt` -> `unseen_logs.kinds.csv`); `None` when there is none.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Kinds {
     ///
     /// # Errors
     /// When the file cannot be read on.
-    pub fn of(&mut self, key: &str) -> Result<Option<Kind>> {
+    pub fn of(&mut self, key: &str) -> Result<Option<TruthKind>> {
         match self.next.take() {
             Some((next, kind)) if next == key => {
                 self.advance()?;
@@ -74,9 +74,9 @@ impl Kinds {
             let _anomalous = fields.next()?;
             let event = fields.next()?.parse().ok()?;
             let kind = fields.next()?.to_owned();
-            Some((fields.next()?.to_owned(), Kind { kind, event }))
+            Some((fields.next()?.to_owned(), TruthKind { kind, event }))
         })();
-        let bad = || BadData(format!("{}, line {}: not a row of a kinds file", self.path.display(), self.line));
+        let bad = || DataError(format!("{}, line {}: not a row of a kinds file", self.path.display(), self.line));
         self.next = Some(parsed.ok_or_else(bad)?);
         Ok(())
     }

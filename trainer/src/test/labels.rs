@@ -8,20 +8,20 @@ use std::{
 
 use anyhow::{Context, Result};
 use oddline_core::{limits::EPISODE_GAP_RECORDS, profile::Threshold, stream::StreamName, time::EventTime};
-use oddline_detector::Model;
+use oddline_detector::OpenModel;
 
 use crate::{
     chart::{self, Point, StreamPanel},
     evaluate::{
         baseline::{WindowedGaussian, threshold_for_budget},
         window_table::{self, DetectorResult, StreamResult, WindowEvaluation},
-        windows::{LabelledWindows, Window},
+        windows::{LabelledWindow, LabelledWindows},
     },
     judged,
 };
 
 /// One stream as read, for the comparison detectors and the chart.
-struct Series {
+struct LabelledSeries {
     times: Vec<EventTime>,
     values: Vec<f64>,
     flagged: Vec<bool>,
@@ -31,7 +31,7 @@ struct Series {
 /// Collects a run over labelled streams. Keeps all values: meant for data sets, not for endless logs.
 pub struct Labelled {
     windows: LabelledWindows,
-    series: BTreeMap<Arc<StreamName>, Series>,
+    series: BTreeMap<Arc<StreamName>, LabelledSeries>,
 }
 
 impl Labelled {
@@ -45,7 +45,7 @@ impl Labelled {
 
     /// Takes one record; `judged` is `None` in the part that is skipped.
     pub fn push(&mut self, stream: &Arc<StreamName>, time: EventTime, value: f64, judged: Option<bool>) {
-        let series = self.series.entry(Arc::clone(stream)).or_insert_with(|| Series {
+        let series = self.series.entry(Arc::clone(stream)).or_insert_with(|| LabelledSeries {
             times: Vec::new(),
             values: Vec::new(),
             flagged: Vec::new(),
@@ -65,7 +65,7 @@ impl Labelled {
         let mut detectors = vec![self.result("Oddline", |s| Ok(s.flagged.clone()))?];
         for path in beside {
             let bytes = std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
-            let model = Model::open(&bytes).with_context(|| format!("cannot use the model {}", path.display()))?;
+            let model = OpenModel::open(&bytes).with_context(|| format!("cannot use the model {}", path.display()))?;
             let label = if model.profile.record.autoencoder { "Other model" } else { "No autoencoder" };
             detectors.push(self.judged_by(label, &model)?);
         }
@@ -94,12 +94,12 @@ impl Labelled {
         Ok(chart::streams(file, &panels, "Labelled windows shaded, alerts in red, the part learnt from in grey")?)
     }
 
-    fn windows_of(&self, name: &StreamName) -> Result<&[Window]> {
+    fn windows_of(&self, name: &StreamName) -> Result<&[LabelledWindow]> {
         let full = format!("{}/{}", name.server, name.component);
         Ok(self.windows.of_stream(&full).or_else(|_| self.windows.of_stream(&name.component))?)
     }
 
-    fn result(&self, label: &str, flags: impl Fn(&Series) -> Result<Vec<bool>>) -> Result<DetectorResult> {
+    fn result(&self, label: &str, flags: impl Fn(&LabelledSeries) -> Result<Vec<bool>>) -> Result<DetectorResult> {
         let mut streams = Vec::new();
         for (name, series) in &self.series {
             let flags = flags(series)?;
@@ -108,7 +108,7 @@ impl Labelled {
         Ok(DetectorResult { label: label.to_owned(), streams })
     }
 
-    fn stream_result(&self, name: &StreamName, series: &Series, flags: &[bool]) -> Result<StreamResult> {
+    fn stream_result(&self, name: &StreamName, series: &LabelledSeries, flags: &[bool]) -> Result<StreamResult> {
         let from = series.times.get(series.skipped).map_or(i64::MAX, |t| t.micros());
         let windows = self.windows_of(name)?;
         let mut table = WindowEvaluation::new(&name.component, windows, from, u64::from(EPISODE_GAP_RECORDS));
@@ -118,7 +118,7 @@ impl Labelled {
         Ok(table.finish())
     }
 
-    fn judged_by(&self, label: &str, model: &Model) -> Result<DetectorResult> {
+    fn judged_by(&self, label: &str, model: &OpenModel) -> Result<DetectorResult> {
         let mut streams = Vec::new();
         for (name, series) in &self.series {
             let out = judged::series(name, &series.times, &series.values, model)?;
@@ -131,14 +131,14 @@ impl Labelled {
     /// Its one threshold is set on the skipped parts to the budget the model was calibrated to.
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     fn gaussian(&self, threshold: &Threshold) -> Result<DetectorResult> {
-        let scores = |series: &Series| -> Vec<f64> {
+        let scores = |series: &LabelledSeries| -> Vec<f64> {
             let mut gaussian = WindowedGaussian::default();
             series.values.iter().map(|v| gaussian.push(*v)).collect()
         };
         let all: Vec<Vec<f64>> = self.series.values().map(&scores).collect();
         let fitted: Vec<Vec<f64>> =
             all.iter().zip(self.series.values()).map(|(s, series)| s[..series.skipped].to_vec()).collect();
-        let days = |s: &Series| match (s.times.first(), s.times.get(s.skipped.saturating_sub(1))) {
+        let days = |s: &LabelledSeries| match (s.times.first(), s.times.get(s.skipped.saturating_sub(1))) {
             (Some(first), Some(last)) => last.seconds_since(*first) / 86_400.0,
             _ => 0.0,
         };
@@ -146,7 +146,7 @@ impl Labelled {
         let budget = threshold.alert_budget.unwrap_or(threshold.expected);
         let gap = EPISODE_GAP_RECORDS as usize;
         let limit = threshold_for_budget(&fitted, gap, budget * server_days);
-        let flag = |series: &Series| -> Result<Vec<bool>> {
+        let flag = |series: &LabelledSeries| -> Result<Vec<bool>> {
             Ok(scores(series).iter().map(|s| limit.is_some_and(|l| *s > l)).collect())
         };
         self.result("Windowed Gaussian", flag)

@@ -14,23 +14,23 @@ use std::{
 
 use anyhow::{Context, Result};
 use oddline_core::{stream::StreamName, terminal::csv_field, time::EventTime, verdict::CSV_HEADER};
-use oddline_detector::{Intake, Judge, Judged, Model};
+use oddline_detector::{Judge, JudgedRow, OpenModel, RecordIntake};
 use serde_json::{Value, json};
 
 use self::{
-    kinds::{Kind, Kinds},
+    kinds::{TruthKind, TruthKinds},
     labels::Labelled,
-    truth::Comparison,
+    truth::TruthComparison,
 };
 use crate::{
-    chart::{self, Errors},
+    chart::{self, ErrorSeries},
     dataset::{
-        Logs, ReadArgs, ReadOptions,
-        read::{Item, ReadOut},
+        InputLogs, ReadArgs, ReadOptions,
+        read::{ReadItem, ReadSummary},
     },
-    error::{BadData, BadUsage},
-    evaluate::{histogram::ScoreHistogram, report, summary::Summary},
-    output::{self, Output},
+    error::{DataError, UsageError},
+    evaluate::{histogram::ScoreHistogram, report, summary::TestSummary},
+    output::{self, OutputFiles},
     say,
 };
 
@@ -79,32 +79,32 @@ pub struct Args {
 }
 
 /// What is kept of a record until its verdict comes.
-struct Waiting {
+struct AwaitedTruth {
     anomalous: bool,
-    kind: Option<Kind>,
+    kind: Option<TruthKind>,
     skipped: bool,
 }
 
 /// Everything a run writes to.
-struct Run {
+struct TestRun {
     judge: Judge,
-    waiting: VecDeque<Waiting>,
-    judged: Vec<Judged>,
-    anomalies: Output,
-    scores: Option<Output>,
-    comparison: Option<Comparison>,
+    waiting: VecDeque<AwaitedTruth>,
+    judged: Vec<JudgedRow>,
+    anomalies: OutputFiles,
+    scores: Option<OutputFiles>,
+    comparison: Option<TruthComparison>,
     labelled: Option<Labelled>,
     histogram: ScoreHistogram,
-    counts: Counts,
-    known: Known,
+    counts: TestCounts,
+    known: KnownTruth,
 }
 
 /// Streams the model was not fitted on.
 #[derive(Default)]
-struct Known(HashMap<Arc<StreamName>, bool>);
+struct KnownTruth(HashMap<Arc<StreamName>, bool>);
 
 #[derive(Default)]
-struct Counts {
+struct TestCounts {
     records: u64,
     anomalies: u64,
     episodes: u64,
@@ -117,16 +117,16 @@ struct Counts {
 /// When the model is refused, the log cannot be used, or a file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
     if !(0.0..1.0).contains(&args.skip_part) {
-        return Err(BadUsage("--skip-part must be at least 0 and less than 1".to_owned()).into());
+        return Err(UsageError("--skip-part must be at least 0 and less than 1".to_owned()).into());
     }
     if args.beside.len() > 1 {
-        return Err(BadUsage("--beside can be given once: the table has room for three detectors".to_owned()).into());
+        return Err(UsageError("--beside can be given once: the table has room for three detectors".to_owned()).into());
     }
     let model = open(&args.model)?;
-    let logs = Logs::find(&args.logs, args.read.over(ReadOptions::default())?)?;
+    let logs = InputLogs::find(&args.logs, args.read.over(ReadOptions::default())?)?;
     let skip = skipped_records(&logs, args.skip_part)?;
     let mut kinds = if args.debug_with_anomaly_flag { beside(&args.logs)? } else { None };
-    let mut run = Run::begin(args, &model)?;
+    let mut run = TestRun::begin(args, &model)?;
     let mut seen: HashMap<String, u64> = HashMap::new();
     let read = logs.for_each(|item| {
         let kind = kinds.as_mut().map(|k| k.of(&key_of(&item))).transpose()?.flatten();
@@ -138,47 +138,47 @@ pub fn run(args: &Args) -> Result<()> {
     say::notes(&read.notes);
     if args.debug_with_anomaly_flag && !read.has_truth {
         let message = format!("{} has no column 'anomalous' to compare with", args.logs.join(", "));
-        return Err(BadData(message).into());
+        return Err(DataError(message).into());
     }
     run.finish(args, &model, &read)
 }
 
-fn open(path: &Path) -> Result<Model> {
+fn open(path: &Path) -> Result<OpenModel> {
     let advice = "train one with `oddline-trainer train`, or name yours with --model";
     let bytes = fs::read(path).with_context(|| format!("cannot read the model {}: {advice}", path.display()))?;
-    Model::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))
+    OpenModel::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))
 }
 
 /// The kinds beside the one log that is read.
-fn beside(logs: &[String]) -> Result<Option<Kinds>> {
+fn beside(logs: &[String]) -> Result<Option<TruthKinds>> {
     match logs {
-        [log] => Kinds::beside(Path::new(log)),
+        [log] => TruthKinds::beside(Path::new(log)),
         _ => Ok(None),
     }
 }
 
-fn stream_key(item: &Item<'_>) -> String {
+fn stream_key(item: &ReadItem<'_>) -> String {
     let server = item.record.server.as_deref().unwrap_or(item.names.server);
     let component = item.record.component.as_deref().unwrap_or(item.names.component);
     format!("{server},{component}")
 }
 
 /// How a kinds file names a record.
-fn key_of(item: &Item<'_>) -> String {
+fn key_of(item: &ReadItem<'_>) -> String {
     let time = item.record.time.map(|t| t.to_string()).unwrap_or_default();
     format!("{time},{}", stream_key(item))
 }
 
 /// Records to skip per stream; empty when nothing is skipped.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a count")]
-fn skipped_records(logs: &Logs, part: f64) -> Result<HashMap<String, u64>> {
+fn skipped_records(logs: &InputLogs, part: f64) -> Result<HashMap<String, u64>> {
     let mut counts = HashMap::new();
     if part == 0.0 {
         return Ok(counts);
     }
     if !logs.is_repeatable() {
         let what = "--skip-part needs files: standard input and the journal cannot be read twice";
-        return Err(BadUsage(what.to_owned()).into());
+        return Err(UsageError(what.to_owned()).into());
     }
     logs.for_each(|item| {
         *counts.entry(stream_key(&item)).or_insert(0) += 1;
@@ -188,7 +188,7 @@ fn skipped_records(logs: &Logs, part: f64) -> Result<HashMap<String, u64>> {
     Ok(counts)
 }
 
-fn count_towards(seen: &mut HashMap<String, u64>, skip: &HashMap<String, u64>, item: &Item<'_>) -> bool {
+fn count_towards(seen: &mut HashMap<String, u64>, skip: &HashMap<String, u64>, item: &ReadItem<'_>) -> bool {
     let key = stream_key(item);
     let limit = skip.get(&key).copied().unwrap_or(0);
     let count = seen.entry(key).or_insert(0);
@@ -196,15 +196,16 @@ fn count_towards(seen: &mut HashMap<String, u64>, skip: &HashMap<String, u64>, i
     *count <= limit
 }
 
-impl Run {
-    fn begin(args: &Args, model: &Model) -> Result<Self> {
-        let mut anomalies = Output::create(&args.anomalies)?;
+impl TestRun {
+    fn begin(args: &Args, model: &OpenModel) -> Result<Self> {
+        let mut anomalies = OutputFiles::create(&args.anomalies)?;
         writeln!(anomalies, "{CSV_HEADER}").with_context(|| anomalies.trouble())?;
-        let mut scores = args.scores.as_deref().map(Output::create).transpose()?;
+        let mut scores = args.scores.as_deref().map(OutputFiles::create).transpose()?;
         if let Some(scores) = &mut scores {
             writeln!(scores, "time,server,component,value,score,verdict").with_context(|| scores.trouble())?;
         }
-        let comparison = if args.debug_with_anomaly_flag { Some(Comparison::begin(&args.debug_logs)?) } else { None };
+        let comparison =
+            if args.debug_with_anomaly_flag { Some(TruthComparison::begin(&args.debug_logs)?) } else { None };
         Ok(Self {
             judge: Judge::new(model)?,
             waiting: VecDeque::new(),
@@ -214,15 +215,15 @@ impl Run {
             comparison,
             labelled: args.labels.as_deref().map(Labelled::begin).transpose()?,
             histogram: ScoreHistogram::default(),
-            counts: Counts::default(),
-            known: Known::default(),
+            counts: TestCounts::default(),
+            known: KnownTruth::default(),
         })
     }
 
-    fn push(&mut self, item: &Item<'_>, kind: Option<Kind>, skipped: bool) -> Result<()> {
-        if let Intake::Judged(_) = self.judge.push(item.record, item.names, &mut self.judged)? {
+    fn push(&mut self, item: &ReadItem<'_>, kind: Option<TruthKind>, skipped: bool) -> Result<()> {
+        if let RecordIntake::Judged(_) = self.judge.push(item.record, item.names, &mut self.judged)? {
             let anomalous = item.record.anomalous.unwrap_or(false);
-            self.waiting.push_back(Waiting { anomalous, kind, skipped });
+            self.waiting.push_back(AwaitedTruth { anomalous, kind, skipped });
         }
         if self.judged.is_empty() { Ok(()) } else { self.take_verdicts() }
     }
@@ -235,7 +236,7 @@ impl Run {
         Ok(())
     }
 
-    fn take(&mut self, judged: &Judged, waiting: &Waiting) -> Result<()> {
+    fn take(&mut self, judged: &JudgedRow, waiting: &AwaitedTruth) -> Result<()> {
         let verdict = &judged.verdict;
         if let Some(labelled) = &mut self.labelled {
             let flag = (!waiting.skipped).then_some(verdict.anomalous);
@@ -246,7 +247,7 @@ impl Run {
         }
         self.counts.records += 1;
         self.counts.anomalies += u64::from(verdict.anomalous);
-        self.counts.episodes += u64::from(judged.step == oddline_core::episode::Step::Opened);
+        self.counts.episodes += u64::from(judged.step == oddline_core::episode::EpisodeStep::Opened);
         self.counts.learning += u64::from(verdict.learning);
         if verdict.learning && !self.known.0.contains_key(&verdict.stream) {
             self.known.0.insert(Arc::clone(&verdict.stream), true);
@@ -265,12 +266,12 @@ impl Run {
         Ok(())
     }
 
-    fn finish(self, args: &Args, model: &Model, read: &ReadOut) -> Result<()> {
+    fn finish(self, args: &Args, model: &OpenModel, read: &ReadSummary) -> Result<()> {
         self.anomalies.finish()?;
-        self.scores.map(Output::finish).transpose()?;
+        self.scores.map(OutputFiles::finish).transpose()?;
         fs::create_dir_all(&args.charts)
             .with_context(|| format!("cannot make the folder {}", args.charts.display()))?;
-        let summary = self.comparison.map(Comparison::finish).transpose()?;
+        let summary = self.comparison.map(TruthComparison::finish).transpose()?;
         draw(args, model, &self.histogram, summary.as_ref())?;
         let mut text = String::new();
         let mut report = json!({ "format": report::FORMAT });
@@ -297,25 +298,25 @@ impl Run {
     }
 }
 
-fn score_row(out: &mut Output, judged: &Judged) -> std::io::Result<()> {
+fn score_row(out: &mut OutputFiles, judged: &JudgedRow) -> std::io::Result<()> {
     let v = &judged.verdict;
     let time: EventTime = v.time;
     let (server, component) = (csv_field(&v.stream.server), csv_field(&v.stream.component));
     writeln!(out, "{time},{server},{component},{},{},{}", v.value, v.score.value, u8::from(v.anomalous))
 }
 
-fn draw(args: &Args, model: &Model, histogram: &ScoreHistogram, summary: Option<&Summary>) -> Result<()> {
+fn draw(args: &Args, model: &OpenModel, histogram: &ScoreHistogram, summary: Option<&TestSummary>) -> Result<()> {
     let errors = match summary {
-        Some(s) => Errors::Labelled { normal: &s.scores.normal, anomalous: &s.scores.anomalous },
-        None => Errors::Unlabelled(histogram),
+        Some(s) => ErrorSeries::Labelled { normal: &s.scores.normal, anomalous: &s.scores.anomalous },
+        None => ErrorSeries::Unlabelled(histogram),
     };
     let threshold = f64::from(model.profile.record.threshold.value);
     let file = args.charts.join("unseen_data_errors.png");
     Ok(chart::unseen_data_errors(&file, errors, threshold, "Scores of the unseen log")?)
 }
 
-fn heading(args: &Args, model: &Model, counts: &Counts) -> String {
-    let Counts { records, anomalies, episodes, .. } = counts;
+fn heading(args: &Args, model: &OpenModel, counts: &TestCounts) -> String {
+    let TestCounts { records, anomalies, episodes, .. } = counts;
     let threshold = model.profile.record.threshold.value;
     format!(
         "Judged {records} records: {anomalies} anomalous in {episodes} episodes (threshold {threshold:.4})\n\
@@ -337,7 +338,7 @@ fn say_learning(mut streams: Vec<&StreamName>, records: u64) {
     }
 }
 
-fn run_json(model: &Model, counts: &Counts, judge: &Judge, read: &ReadOut, learning: usize) -> Value {
+fn run_json(model: &OpenModel, counts: &TestCounts, judge: &Judge, read: &ReadSummary, learning: usize) -> Value {
     let streams = judge.counts();
     let faults: serde_json::Map<String, Value> =
         read.notes.counts().map(|(what, count)| (what.to_owned(), json!(count))).collect();

@@ -7,32 +7,32 @@ use oddline_core::{
     event::words::short, limits::EPISODE_GAP_RECORDS, profile::RecordView, stream::StreamName, verdict::Verdict,
 };
 
-use super::kinds::Kind;
+use super::kinds::TruthKind;
 use crate::{
     evaluate::{
-        metrics::{Evaluation, JudgedRecord, StreamId},
-        summary::Summary,
+        metrics::{JudgedRecord, StreamId, TestEvaluation},
+        summary::TestSummary,
     },
-    output::Output,
+    output::OutputFiles,
 };
 
 /// Follows a test run with the truth at hand.
-pub struct Comparison {
-    evaluation: Evaluation,
+pub struct TruthComparison {
+    evaluation: TestEvaluation,
     ids: HashMap<Arc<StreamName>, StreamId>,
-    debug: Output,
+    debug: OutputFiles,
 }
 
-impl Comparison {
+impl TruthComparison {
     /// Begins; differences go to the file `debug_logs`.
     ///
     /// # Errors
     /// When the file cannot be made.
     pub fn begin(debug_logs: &Path) -> Result<Self> {
         Ok(Self {
-            evaluation: Evaluation::new(u64::from(EPISODE_GAP_RECORDS)),
+            evaluation: TestEvaluation::new(u64::from(EPISODE_GAP_RECORDS)),
             ids: HashMap::new(),
-            debug: Output::create(debug_logs)?,
+            debug: OutputFiles::create(debug_logs)?,
         })
     }
 
@@ -40,7 +40,13 @@ impl Comparison {
     ///
     /// # Errors
     /// When there are too many streams or the file cannot be written.
-    pub fn push(&mut self, verdict: &Verdict, view: &RecordView, anomalous: bool, kind: Option<&Kind>) -> Result<()> {
+    pub fn push(
+        &mut self,
+        verdict: &Verdict,
+        view: &RecordView,
+        anomalous: bool,
+        kind: Option<&TruthKind>,
+    ) -> Result<()> {
         let stream = match self.ids.get(&verdict.stream) {
             Some(id) => *id,
             None => {
@@ -68,14 +74,14 @@ impl Comparison {
     ///
     /// # Errors
     /// When the file cannot be completed.
-    pub fn finish(self) -> Result<Summary> {
+    pub fn finish(self) -> Result<TestSummary> {
         self.debug.finish()?;
         Ok(self.evaluation.finish())
     }
 }
 
 /// One line: what was said wrongly of which record, and why.
-fn difference(verdict: &Verdict, view: &RecordView, kind: Option<&Kind>) -> String {
+fn difference(verdict: &Verdict, view: &RecordView, kind: Option<&TruthKind>) -> String {
     let what = if verdict.anomalous { "false positive" } else { "false negative" };
     let kind = kind.map(|k| format!(" ({} of event {})", k.kind, k.event)).unwrap_or_default();
     let expected = verdict.expected.map(|e| format!(", expected {e:.4}")).unwrap_or_default();

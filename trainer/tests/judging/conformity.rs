@@ -6,7 +6,7 @@ use oddline_core::{
     limits::{BLOCK, RECORD_FEATURES},
     stream::Vector,
 };
-use oddline_detector::Judged;
+use oddline_detector::JudgedRow;
 use oddline_trainer::{
     export::{View, decode_weights},
     network::{Autoencoder, numbers},
@@ -77,7 +77,7 @@ fn the_detector_wires_what_the_runtime_reads() {
 fn burn_the_runtime_and_plain_loops_agree() {
     let view = decode_weights(model_bytes(), "record").unwrap();
     let (judged, _) = judge_all(&unseen());
-    let judged: Vec<Judged> = judged.into_iter().step_by(7).take(64 * BLOCK).collect();
+    let judged: Vec<JudgedRow> = judged.into_iter().step_by(7).take(64 * BLOCK).collect();
     let rows: Vec<Vector> = judged.iter().map(|j| j.verdict.vector).collect();
     assert!(rows.iter().flatten().any(|x| x.abs() >= 15.0), "clipped rows are among them");
     let mut infer = model().infer().unwrap();

@@ -8,7 +8,7 @@ use oddline_core::{
     stream::baseline::{Baseline, curve_at, phases},
     time::EventTime,
 };
-use oddline_detector::{Judge, Judged, Model, Names, State};
+use oddline_detector::{DefaultNames, Judge, JudgeState, JudgedRow, OpenModel};
 use oddline_trainer::{
     generate::{self, Phase, Scenario, records},
     output, train,
@@ -80,9 +80,9 @@ fn this_build() -> String {
     format!("{}-{}", file.len(), age.as_nanos())
 }
 
-pub fn model() -> &'static Model {
-    static MODEL: OnceLock<Model> = OnceLock::new();
-    MODEL.get_or_init(|| Model::open(model_bytes()).unwrap())
+pub fn model() -> &'static OpenModel {
+    static MODEL: OnceLock<OpenModel> = OnceLock::new();
+    MODEL.get_or_init(|| OpenModel::open(model_bytes()).unwrap())
 }
 
 /// Writes the training log of the first server; its text.
@@ -117,15 +117,15 @@ pub fn unseen() -> Vec<Entry> {
     unseen.map(|r| Entry::new(&r.server, r.component, EventTime::from_micros(r.time_s * 1_000_000), r.value)).collect()
 }
 
-pub const NAMES: Names<'_> = Names { server: "server", component: "value" };
+pub const NAMES: DefaultNames<'_> = DefaultNames { server: "server", component: "value" };
 
 /// Judges all records, flushing at the end only.
-pub fn judge_all(entries: &[Entry]) -> (Vec<Judged>, Judge) {
-    go_on(State::default(), entries)
+pub fn judge_all(entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
+    go_on(JudgeState::default(), entries)
 }
 
 /// Judges all records with another model.
-pub fn judge_with(model: &Model, entries: &[Entry]) -> Vec<Judged> {
+pub fn judge_with(model: &OpenModel, entries: &[Entry]) -> Vec<JudgedRow> {
     let (mut judge, mut out) = (Judge::new(model).unwrap(), Vec::new());
     for entry in entries {
         judge.push(&entry.record(), NAMES, &mut out).unwrap();
@@ -135,7 +135,7 @@ pub fn judge_with(model: &Model, entries: &[Entry]) -> Vec<Judged> {
 }
 
 /// Judges all records from a state on.
-pub fn go_on(state: State, entries: &[Entry]) -> (Vec<Judged>, Judge) {
+pub fn go_on(state: JudgeState, entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
     let (mut judge, mut out) = (Judge::with_state(model(), state).unwrap(), Vec::new());
     for entry in entries {
         judge.push(&entry.record(), NAMES, &mut out).unwrap();

@@ -3,7 +3,7 @@
 
 use std::{env, fs, path::PathBuf};
 
-use oddline_detector::Model;
+use oddline_detector::OpenModel;
 
 use crate::fixture::{judge_with, model_bytes, unseen};
 
@@ -16,8 +16,8 @@ fn the_committed_model_is_what_is_trained_today() {
     if env::var_os("ODDLINE_PIN").is_some() {
         fs::write(&path, model_bytes()).unwrap();
     }
-    let committed = Model::open(&fs::read(path).unwrap()).unwrap();
-    let made = Model::open(model_bytes()).unwrap();
+    let committed = OpenModel::open(&fs::read(path).unwrap()).unwrap();
+    let made = OpenModel::open(model_bytes()).unwrap();
     let entries: Vec<_> = unseen().into_iter().take(20_000).collect();
     let (expected, found) = (judge_with(&committed, &entries), judge_with(&made, &entries));
     assert_eq!(expected.len(), found.len());

@@ -1,25 +1,25 @@
 //! Streams come, learn, change and go: bounded, counted, and said so.
 
 use oddline_core::{
-    episode::Step,
+    episode::EpisodeStep,
     limits::{LEARNING_MAX, STREAMS_MAX},
-    score::Cause,
+    score::ScoreCause,
     stream::{
         StreamName,
         baseline::{curve_at, phases},
     },
 };
-use oddline_detector::Judged;
+use oddline_detector::JudgedRow;
 
 use crate::fixture::{DAY, Entry, Usual, judge_all};
 
-fn odd(judged: &[Judged]) -> usize {
+fn odd(judged: &[JudgedRow]) -> usize {
     judged.iter().filter(|j| j.verdict.anomalous).count()
 }
 
 /// False alerts that a stream behaving as learnt may have by chance: 2 % of the records.
 #[track_caller]
-fn assert_quiet(judged: &[Judged], what: &str) {
+fn assert_quiet(judged: &[JudgedRow], what: &str) {
     let odd = odd(judged);
     assert!(odd * 50 <= judged.len(), "{what}: {odd} of {} records odd", judged.len());
 }
@@ -40,7 +40,7 @@ fn more_streams_than_there_is_room_for() {
     let (judged, judge) = judge_all(&entries);
     assert_eq!(judged.len(), entries.len());
     assert_eq!(judge.counts().evicted, MORE as u64 + 1, "one place is the known stream's");
-    let of_known: Vec<&Judged> = judged.iter().filter(|j| j.verdict.stream.component == "cpu").collect();
+    let of_known: Vec<&JudgedRow> = judged.iter().filter(|j| j.verdict.stream.component == "cpu").collect();
     assert_eq!(of_known.len(), visits);
     assert!(of_known.iter().all(|j| !j.verdict.learning), "the stream in use was not evicted");
     for (i, j) in (1..).zip(&of_known) {
@@ -88,10 +88,13 @@ fn a_new_stream_learns_its_range_then_its_scale_then_its_day() {
     let (judged, _) = judge_all(&entries);
     let verdict = |i: usize| &judged[i].verdict;
     assert!(!verdict(20).anomalous && verdict(20).expected.is_none());
-    assert!(verdict(120).anomalous && verdict(120).score.cause == Cause::Range && verdict(120).expected.is_none());
+    assert!(verdict(120).anomalous && verdict(120).score.cause == ScoreCause::Range && verdict(120).expected.is_none());
     assert!(judged[..199].iter().all(|j| j.verdict.expected.is_none()));
     assert!(judged[201..].iter().all(|j| j.verdict.expected.is_some()));
-    assert!(verdict(260).anomalous && verdict(260).score.cause != Cause::Range, "inside the range, far from the level");
+    assert!(
+        verdict(260).anomalous && verdict(260).score.cause != ScoreCause::Range,
+        "inside the range, far from the level"
+    );
     let learning: Vec<bool> = judged.iter().map(|j| j.verdict.learning).collect();
     let end = learning.iter().position(|l| !l).unwrap();
     assert!(learning[end..].iter().all(|l| !l));
@@ -108,7 +111,8 @@ fn a_lasting_change_is_a_new_level_after_a_day() {
     let (judged, judge) = judge_all(&entries);
     assert_quiet(&judged[..DAY], "before");
     assert!(odd(&judged[DAY..2 * DAY]) * 10 > 9 * DAY, "odd for a day: {}", odd(&judged[DAY..2 * DAY]));
-    let levels: Vec<usize> = (0..judged.len()).filter(|i| matches!(judged[*i].step, Step::NewLevel(_))).collect();
+    let levels: Vec<usize> =
+        (0..judged.len()).filter(|i| matches!(judged[*i].step, EpisodeStep::NewLevel(_))).collect();
     assert_eq!(levels.len(), 1, "{levels:?}");
     assert_eq!(judge.counts().new_levels, 1);
     assert!((2 * DAY..2 * DAY + 10).contains(&levels[0]), "after 24 hours: {}", levels[0] - DAY);
@@ -120,7 +124,7 @@ fn a_lasting_change_is_a_new_level_after_a_day() {
 }
 
 /// How far the stream's level moved during a run, in its scales.
-fn moved(stream: &Usual, judged: &Judged) -> f64 {
+fn moved(stream: &Usual, judged: &JudgedRow) -> f64 {
     let at_first = curve_at(&stream.baseline.curve, &phases(judged.verdict.time));
     (judged.verdict.expected.unwrap() - at_first) / stream.baseline.residual_scale
 }

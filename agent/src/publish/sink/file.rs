@@ -41,12 +41,12 @@ impl Default for Rotation {
 /// Why a file sink cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
-pub struct OpenError {
+pub struct SinkOpenError {
     path: PathBuf,
     reason: io::Error,
 }
 
-impl OpenError {
+impl SinkOpenError {
     /// What kind of fault it is.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
@@ -74,8 +74,8 @@ impl FileSink {
     ///
     /// # Errors
     /// When the file cannot be created, read or cut.
-    pub fn open(path: &Path, rotation: Rotation) -> Result<Self, OpenError> {
-        Self::open_inner(path, rotation).map_err(|reason| OpenError { path: path.to_owned(), reason })
+    pub fn open(path: &Path, rotation: Rotation) -> Result<Self, SinkOpenError> {
+        Self::open_inner(path, rotation).map_err(|reason| SinkOpenError { path: path.to_owned(), reason })
     }
 
     fn open_inner(path: &Path, rotation: Rotation) -> io::Result<Self> {
@@ -237,7 +237,7 @@ fn last_line(file: &mut File, bytes: u64) -> io::Result<(u64, Option<(Epoch, u64
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{Event, Extras, SourceFault, Stamp, Text},
+        event::{BoundedText, ClockStamp, Event, Extras, SourceFault},
         id::BootId,
         time::EventTime,
     };
@@ -252,11 +252,11 @@ mod tests {
     fn lines(sequences: impl IntoIterator<Item = u64>) -> impl Iterator<Item = JsonLine> {
         sequences.into_iter().map(|sequence| {
             let event = Event::SourceFailed(SourceFault {
-                source: Text::cut("a.log"),
-                cause: Text::cut("gone"),
+                source: BoundedText::cut("a.log"),
+                cause: BoundedText::cut("gone"),
                 extras: Extras::default(),
             });
-            let stamp = Stamp { boot: BootId([0; 16]), monotonic_us: sequence, wall: EventTime::from_micros(0) };
+            let stamp = ClockStamp { boot: BootId([0; 16]), monotonic_us: sequence, wall: EventTime::from_micros(0) };
             JsonLine { epoch: EPOCH, sequence, event, stamp }
         })
     }

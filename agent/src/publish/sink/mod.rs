@@ -6,10 +6,10 @@ mod text;
 
 use std::io::{self, Write};
 
-use oddline_core::{event::Entry, id::Epoch, wire::JsonLine};
+use oddline_core::{event::SpoolEntry, id::Epoch, wire::JsonLine};
 
-pub use self::file::{FileSink, OpenError, Rotation};
-pub use self::text::{Marks, clean, line};
+pub use self::file::{FileSink, Rotation, SinkOpenError};
+pub use self::text::{LineMarks, clean, line};
 use super::{
     Spool,
     delivery::{PackError, in_a_row, read},
@@ -20,11 +20,11 @@ const TURN_BYTES: usize = 64 * 1024;
 
 /// A place for events.
 #[derive(Debug)]
-pub enum Sink {
+pub enum EventOutput {
     /// A JSON-lines file; its fsync is the acknowledgement. A line is never written twice.
     File(FileSink),
     /// Lines on stdout; written is acknowledged. After a crash the last ones may come again.
-    Stdout(Marks),
+    Stdout(LineMarks),
 }
 
 /// Why events could not be taken. They stay in the spool.
@@ -52,7 +52,7 @@ pub enum SinkError<E: std::error::Error> {
 /// When either side fails; what was taken before is deleted from the spool.
 pub fn drain<S: Spool>(
     spool: &mut S,
-    sink: &mut Sink,
+    sink: &mut EventOutput,
     epoch: Epoch,
     mut acked: u64,
 ) -> Result<u64, SinkError<S::Error>> {
@@ -68,11 +68,16 @@ pub fn drain<S: Spool>(
     Ok(acked)
 }
 
-impl Sink {
-    fn take<E: std::error::Error>(&mut self, epoch: Epoch, first: u64, entries: &[Entry]) -> Result<(), SinkError<E>> {
+impl EventOutput {
+    fn take<E: std::error::Error>(
+        &mut self,
+        epoch: Epoch,
+        first: u64,
+        entries: &[SpoolEntry],
+    ) -> Result<(), SinkError<E>> {
         match self {
             Self::File(file) => {
-                let lines = (first..).zip(entries).map(|(sequence, Entry { event, stamp })| JsonLine {
+                let lines = (first..).zip(entries).map(|(sequence, SpoolEntry { event, stamp })| JsonLine {
                     epoch,
                     sequence,
                     event: event.clone(),

@@ -4,13 +4,13 @@
 use std::fmt::Write;
 
 use oddline_core::{
-    event::{Episode, Event, Finite, Kind, words::reason_with_value},
+    event::{Episode, EpisodeKind, Event, Finite, words::reason_with_value},
     terminal::tame,
 };
 
 /// Whether lines begin with the journal's priority marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Marks {
+pub enum LineMarks {
     /// No marks: a terminal or a pipe.
     Plain,
     /// `<4>` and the like: stdout is connected to the journal.
@@ -19,7 +19,7 @@ pub enum Marks {
 
 /// The line for an event, without its newline.
 #[must_use]
-pub fn line(event: &Event, marks: Marks) -> String {
+pub fn line(event: &Event, marks: LineMarks) -> String {
     let (priority, text) = match event {
         Event::EpisodeOpened(e) => (4, format!("{} odd {}", start(e), figures(e))),
         Event::EpisodeUpdated(e) => (6, format!("{} still odd {}", start(e), figures(e))),
@@ -55,8 +55,8 @@ pub fn line(event: &Event, marks: Marks) -> String {
     };
     let text = clean(&text);
     match marks {
-        Marks::Plain => text,
-        Marks::Journal => format!("<{priority}>{text}"),
+        LineMarks::Plain => text,
+        LineMarks::Journal => format!("<{priority}>{text}"),
     }
 }
 
@@ -69,10 +69,14 @@ fn figures(e: &Episode) -> String {
     let (peak, threshold) = (e.peak.get(), e.threshold.get());
     let sample = e.samples.first().map(|s| format!(" | {s}")).unwrap_or_default();
     let why = match e.kind {
-        Kind::Score | Kind::Range => {
+        EpisodeKind::Score | EpisodeKind::Range => {
             reason_with_value(&e.main_reason, e.value.get(), e.expected.map(Finite::<f64>::get))
         }
-        Kind::Silence | Kind::Rate | Kind::Novelty | Kind::NotFinite | Kind::Other(_) => e.main_reason.to_string(),
+        EpisodeKind::Silence
+        | EpisodeKind::Rate
+        | EpisodeKind::Novelty
+        | EpisodeKind::NotFinite
+        | EpisodeKind::Other(_) => e.main_reason.to_string(),
     };
     format!("{why}, score {peak:.2} of {threshold:.2}, {} records{learning}{sample}", e.records)
 }
@@ -86,7 +90,7 @@ pub fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{Extras, List, Name, Sample, SourceFault, Text},
+        event::{BoundedText, Extras, List, Name, Sample, SourceFault},
         time::EventTime,
     };
 
@@ -95,17 +99,17 @@ mod tests {
     fn episode() -> Episode {
         let first = EventTime::parse("2026-01-05T00:00:00Z").unwrap();
         Episode {
-            source: Text::cut("a.log"),
+            source: BoundedText::cut("a.log"),
             number: 3,
-            server: Text::cut("web-1"),
+            server: BoundedText::cut("web-1"),
             component: Name::cut("cpu"),
-            kind: Kind::Score,
+            kind: EpisodeKind::Score,
             first,
             last: first.plus_seconds(60.0),
             records: 2,
             peak: Finite::<f32>::nearest(3.678),
             threshold: Finite::<f32>::nearest(1.5),
-            main_reason: Text::cut("unexpected step"),
+            main_reason: BoundedText::cut("unexpected step"),
             reasons: List::default(),
             value: Finite::<f64>::nearest(93.25),
             expected: Finite::<f64>::new(40.0),
@@ -120,7 +124,7 @@ mod tests {
     #[test]
     fn an_episode_reads_as_a_sentence() {
         assert_eq!(
-            line(&Event::EpisodeOpened(Box::new(episode())), Marks::Journal),
+            line(&Event::EpisodeOpened(Box::new(episode())), LineMarks::Journal),
             "<4>2026-01-05T00:00:00Z web-1 cpu odd unexpected step: 93.25, expected 40, score 3.68 of 1.50, \
              2 records | cpu 93.25"
         );
@@ -128,9 +132,9 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
-        let (source, cause) = (Text::cut("a\u{1b}[2J\nb\u{202e}"), Text::cut("gone"));
+        let (source, cause) = (BoundedText::cut("a\u{1b}[2J\nb\u{202e}"), BoundedText::cut("gone"));
         let fault = SourceFault { source, cause, extras: Extras::default() };
-        let text = line(&Event::SourceFailed(fault), Marks::Plain);
+        let text = line(&Event::SourceFailed(fault), LineMarks::Plain);
         assert_eq!(text, "a\u{fffd}[2J\u{fffd}b\u{fffd} cannot be read: gone");
     }
 }

@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
-use oddline_core::event::{Event, Extras, SourceFault, SourceName, Text};
-use oddline_pipeline::Output;
+use oddline_core::event::{BoundedText, Event, Extras, SourceFault, SourceName};
+use oddline_pipeline::PipelineOutput;
 
-use super::{Followed, SOUND_AFTER};
-use crate::{clock, events::Told, source::SourceError, worker::words::hangs};
+use super::{FollowedSource, SOUND_AFTER};
+use crate::{clock, events::LogEvent, source::SourceError, worker::words::hangs};
 
-impl Followed {
+impl FollowedSource {
     /// Its file system does not answer, or a call to it came back late. Told once, like any other fault.
-    pub fn hangs(&mut self, why: &str, out: &mut Output) {
+    pub fn hangs(&mut self, why: &str, out: &mut PipelineOutput) {
         self.works_since = None;
         if self.failed.is_none() {
             out.events.push(hangs(&self.name, why));
@@ -24,7 +24,7 @@ impl Followed {
         self.failed = Some(why.to_owned());
     }
 
-    pub(super) fn fails(&mut self, error: &SourceError, now: Instant, out: &mut Output) {
+    pub(super) fn fails(&mut self, error: &SourceError, now: Instant, out: &mut PipelineOutput) {
         if self.works_since.is_some_and(|since| now.duration_since(since) >= SOUND_AFTER) {
             self.backoff.succeeded();
         }
@@ -34,21 +34,27 @@ impl Followed {
         let why = error.to_string();
         // The same fault is told once, however often it is met.
         if self.failed.is_none() {
-            Told::SourceFails { why: why.clone(), retry_in: wait }.emit();
-            let fault =
-                SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why), extras: Extras::default() };
+            LogEvent::SourceFails { why: why.clone(), retry_in: wait }.emit();
+            let fault = SourceFault {
+                source: SourceName::cut(&self.name),
+                cause: BoundedText::cut(&why),
+                extras: Extras::default(),
+            };
             out.events.push(Event::SourceFailed(fault));
         }
         self.failed = Some(why);
     }
 
-    pub(super) fn works(&mut self, now: Instant, out: &mut Output) {
+    pub(super) fn works(&mut self, now: Instant, out: &mut PipelineOutput) {
         self.retry_at = None;
         self.works_since.get_or_insert(now);
         if let Some(why) = self.failed.take() {
-            Told::SourceWorks { source: self.name.clone() }.emit();
-            let fault =
-                SourceFault { source: SourceName::cut(&self.name), cause: Text::cut(&why), extras: Extras::default() };
+            LogEvent::SourceWorks { source: self.name.clone() }.emit();
+            let fault = SourceFault {
+                source: SourceName::cut(&self.name),
+                cause: BoundedText::cut(&why),
+                extras: Extras::default(),
+            };
             out.events.push(Event::SourceRecovered(fault));
         }
     }

@@ -3,13 +3,13 @@
 use oddline_detector::InferError;
 use oddline_pipeline::Pipeline;
 
-use super::{Active, Followed};
+use super::{ActiveModel, FollowedSource};
 use crate::{
-    events::Told,
-    memory::{Budget, SOURCE_BYTES},
+    events::LogEvent,
+    memory::{MemoryBudget, SOURCE_BYTES},
 };
 
-impl Followed {
+impl FollowedSource {
     /// What it holds in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -26,10 +26,10 @@ impl Followed {
     ///
     /// # Errors
     /// When the model runtime cannot allocate.
-    pub fn fit(&mut self, budget: &Budget, used: u64, active: &Active) -> Result<(), InferError> {
+    pub fn fit(&mut self, budget: &MemoryBudget, used: u64, active: &ActiveModel) -> Result<(), InferError> {
         if !budget.fits(self.bytes, used) {
             let why = "it needs more memory than is allowed".to_owned();
-            Told::Forgotten { source: self.name.clone(), why }.emit();
+            LogEvent::Forgotten { source: self.name.clone(), why }.emit();
             self.pipeline = Pipeline::new(&self.name, self.pipeline.treatment().clone(), &active.model, None)?;
             self.is_dirty = true;
             self.weigh();

@@ -9,21 +9,21 @@ use std::{
 };
 
 use oddline_core::{
-    event::{Event, Extras, Gap, SourceName, Text},
+    event::{BoundedText, Event, Extras, Gap, SourceName},
     wire::ModelId,
 };
-use oddline_detector::{InferError, Model};
-use oddline_pipeline::{Output, Pipeline, Treatment};
+use oddline_detector::{InferError, OpenModel};
+use oddline_pipeline::{Pipeline, PipelineOutput, SourceOptions};
 
 use super::{
-    stored::{Stored, remembered, stored_bytes},
+    stored::{StoredJudging, remembered, stored_bytes},
     words::cause,
 };
 use crate::{
     clock,
-    events::Told,
+    events::LogEvent,
     figures::SourceFigures,
-    source::{Gap as SourceGap, Item, Source, backoff::Backoff},
+    source::{LogSource, SourceGap, SourceItem, backoff::Backoff},
     state::{CHUNK_BYTES_MAX, SourceChange, StoredSource},
 };
 
@@ -47,16 +47,16 @@ const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 /// The model that judges.
 #[derive(Clone)]
-pub struct Active {
+pub struct ActiveModel {
     /// Its name.
     pub id: ModelId,
     /// It.
-    pub model: Model,
+    pub model: OpenModel,
 }
 
 /// What a turn came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum TurnOutcome {
     /// There may be more at once.
     More,
     /// Nothing at the moment.
@@ -68,11 +68,11 @@ pub enum Turn {
 }
 
 /// A source under way.
-pub struct Followed {
+pub struct FollowedSource {
     key: Vec<u8>,
     name: String,
     path: Option<PathBuf>,
-    source: Source,
+    source: LogSource,
     pipeline: Pipeline,
     backoff: Backoff,
     failed: Option<String>,
@@ -96,7 +96,7 @@ pub struct Followed {
 }
 
 /// What a source is called, in the state and in events.
-pub struct Identity {
+pub struct SourceIdentity {
     /// In the state file.
     pub key: Vec<u8>,
     /// In events and for people.
@@ -105,23 +105,23 @@ pub struct Identity {
     pub path: Option<PathBuf>,
 }
 
-impl Followed {
+impl FollowedSource {
     /// Goes on where `stored` says, or begins. Events of a change of model since then are appended to `out`.
     ///
     /// # Errors
     /// When the model runtime cannot allocate.
     pub fn new(
-        identity: Identity,
-        source: Source,
-        treatment: Treatment,
-        active: &Active,
+        identity: SourceIdentity,
+        source: LogSource,
+        treatment: SourceOptions,
+        active: &ActiveModel,
         stored: Option<&StoredSource>,
-        out: &mut Output,
+        out: &mut PipelineOutput,
     ) -> Result<Self, InferError> {
-        let Identity { key, name, path } = identity;
+        let SourceIdentity { key, name, path } = identity;
         let is_known = stored.is_some_and(|stored| !stored.position.is_empty());
         let stored = stored.filter(|stored| !stored.chunks.is_empty()).and_then(|stored| remembered(stored, &name));
-        let resumed = stored.map(|Stored { model, mut remembered }| {
+        let resumed = stored.map(|StoredJudging { model, mut remembered }| {
             if model.sha256 != active.id.sha256 {
                 out.events.push(remembered.adopt(&SourceName::cut(&name), model.version, &active.model));
             }
@@ -158,12 +158,17 @@ impl Followed {
     ///
     /// # Errors
     /// When the model cannot be run. What this turn took is then in no commit.
-    pub fn turn(&mut self, now: Instant, is_full: bool, out: &mut Output) -> Result<(u64, Turn), InferError> {
+    pub fn turn(
+        &mut self,
+        now: Instant,
+        is_full: bool,
+        out: &mut PipelineOutput,
+    ) -> Result<(u64, TurnOutcome), InferError> {
         if self.is_closed {
-            return Ok((0, Turn::Closed));
+            return Ok((0, TurnOutcome::Closed));
         }
         if !self.is_due(now) {
-            return Ok((0, Turn::Idle));
+            return Ok((0, TurnOutcome::Idle));
         }
         self.is_full = is_full;
         self.pipeline.set_full(is_full);
@@ -188,40 +193,42 @@ impl Followed {
         }
     }
 
-    fn read(&mut self, now: Instant, out: &mut Output) -> Result<(u64, Turn), InferError> {
+    fn read(&mut self, now: Instant, out: &mut PipelineOutput) -> Result<(u64, TurnOutcome), InferError> {
         let (mut bytes, mut lines) = (0, 0);
         let began = out.events.len();
         let turn = loop {
             match self.source.next_at(now) {
-                Ok(Item::File) => {
+                Ok(SourceItem::File) => {
                     // A place to be committed in its time, also when nothing is in it: the one before is rotated away.
                     self.is_dirty = true;
                     bytes += 1;
                     self.pipeline.start_of_file();
                 }
-                Ok(Item::Line(line)) => {
+                Ok(SourceItem::Line(line)) => {
                     bytes += line.bytes.len() as u64 + 1;
                     lines += 1;
                     self.is_dirty = true;
                     self.pipeline.line(line.bytes, line.modified, out)?;
                 }
-                Ok(Item::Gap(gap)) => self.gap(gap, out),
-                Ok(Item::Wait) => break if self.source.has_more() { Turn::More } else { Turn::Idle },
-                Ok(Item::End) => {
-                    self.by_the_clock(now, out)?;
-                    break Turn::Idle;
+                Ok(SourceItem::Gap(gap)) => self.gap(gap, out),
+                Ok(SourceItem::Wait) => {
+                    break if self.source.has_more() { TurnOutcome::More } else { TurnOutcome::Idle };
                 }
-                Ok(Item::Closed) => {
+                Ok(SourceItem::End) => {
+                    self.by_the_clock(now, out)?;
+                    break TurnOutcome::Idle;
+                }
+                Ok(SourceItem::Closed) => {
                     self.is_closed = true;
-                    break Turn::Closed;
+                    break TurnOutcome::Closed;
                 }
                 Err(error) => {
                     self.fails(&error, now, out);
-                    break Turn::Idle;
+                    break TurnOutcome::Idle;
                 }
             }
             if lines >= TURN_LINES_MAX || bytes >= TURN_BYTES_MAX || out.events.len() - began >= TURN_EVENTS_MAX {
-                break Turn::More;
+                break TurnOutcome::More;
             }
         };
         self.pipeline.idle(out)?;
@@ -235,7 +242,7 @@ impl Followed {
     }
 
     /// Read to its end: the wall clock may say what no record will.
-    fn by_the_clock(&mut self, now: Instant, out: &mut Output) -> Result<(), InferError> {
+    fn by_the_clock(&mut self, now: Instant, out: &mut PipelineOutput) -> Result<(), InferError> {
         if self.clock_at.is_some_and(|at| now.duration_since(at) < CLOCK_EVERY) {
             return Ok(());
         }
@@ -247,9 +254,9 @@ impl Followed {
         Ok(())
     }
 
-    /// What goes to the state file; nothing when nothing was taken since [`Followed::committed`].
+    /// What goes to the state file; nothing when nothing was taken since [`FollowedSource::committed`].
     #[must_use]
-    pub fn change(&self, active: &Active) -> Option<SourceChange> {
+    pub fn change(&self, active: &ActiveModel) -> Option<SourceChange> {
         if !self.is_dirty {
             return None;
         }
@@ -265,7 +272,7 @@ impl Followed {
         Some(SourceChange { key: self.key.clone(), position, chunks, chunk_count })
     }
 
-    /// The last [`Followed::change`] is on the disk.
+    /// The last [`FollowedSource::change`] is on the disk.
     pub fn committed(&mut self) {
         self.is_dirty = false;
         self.is_known |= self.source.position().is_some();
@@ -288,7 +295,7 @@ impl Followed {
     ///
     /// # Errors
     /// When the model runtime cannot allocate.
-    pub fn swap(&mut self, active: &Active, out: &mut Output) -> Result<(), InferError> {
+    pub fn swap(&mut self, active: &ActiveModel, out: &mut PipelineOutput) -> Result<(), InferError> {
         self.pipeline.judge_with(&active.model, out)?;
         self.is_dirty = true;
         Ok(())
@@ -346,18 +353,18 @@ impl Followed {
         }
     }
 
-    fn gap(&mut self, gap: SourceGap, out: &mut Output) {
+    fn gap(&mut self, gap: SourceGap, out: &mut PipelineOutput) {
         self.is_dirty = true;
         self.gaps = (self.gaps.0 + 1, self.gaps.1 + gap.bytes);
         let cause = cause(gap.cause);
-        Told::Gap { source: self.name.clone(), bytes: gap.bytes, cause: cause.to_owned() }.emit();
+        LogEvent::Gap { source: self.name.clone(), bytes: gap.bytes, cause: cause.to_owned() }.emit();
         out.events.push(Event::Gap(Gap {
             source: SourceName::cut(&self.name),
             // Known to be missing; there may have been more.
             bytes: (gap.exact || gap.bytes > 0).then_some(gap.bytes),
             records: None,
             after: self.pipeline.last_time(),
-            cause: Text::cut(cause),
+            cause: BoundedText::cut(cause),
             extras: Extras::default(),
         }));
     }

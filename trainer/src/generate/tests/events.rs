@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn shares_are_met_within_a_tenth() {
-    for (shape, seed) in [(Shape::Full, 1), (Shape::Full, 2), (Shape::Full, 3), (Shape::Basic, 1)] {
+    for (shape, seed) in [(CurveShape::Full, 1), (CurveShape::Full, 2), (CurveShape::Full, 3), (CurveShape::Basic, 1)] {
         for (contamination, anomaly_rate) in [(0.02, shape.anomaly_rate()), (0.1, 0.45)] {
             let scenario = Scenario { shape, seed, contamination, anomaly_rate, ..Scenario::default() };
             for phase in [Phase::Training, Phase::Unseen] {
@@ -24,7 +24,7 @@ fn shares_are_met_within_a_tenth() {
 
 #[test]
 fn every_kind_occurs_about_equally_often() {
-    let mut kinds: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
+    let mut kinds: BTreeMap<AnomalyPattern, Vec<u64>> = BTreeMap::new();
     for truth in records(&Scenario::default()).unwrap().filter_map(|record| record.truth) {
         kinds.entry(truth.kind).or_default().push(truth.event);
     }
@@ -40,7 +40,7 @@ fn every_kind_occurs_about_equally_often() {
     // Dips without room become spikes; the other six kinds are drawn alike.
     let all: usize = events.iter().sum();
     for (kind, events) in kinds.keys().zip(&events) {
-        let fair = if matches!(kind, Kind::Spike | Kind::Dip) { 0.02..0.25 } else { 0.095..0.155 };
+        let fair = if matches!(kind, AnomalyPattern::Spike | AnomalyPattern::Dip) { 0.02..0.25 } else { 0.095..0.155 };
         let share = *events as f64 / all as f64;
         assert!(fair.contains(&share), "{kind:?}: {share} of {all}");
     }
@@ -49,7 +49,7 @@ fn every_kind_occurs_about_equally_often() {
 #[test]
 fn labels_follow_the_definition() {
     let rounding = 0.001;
-    let mut weak: BTreeMap<Kind, (u32, u32)> = BTreeMap::new();
+    let mut weak: BTreeMap<AnomalyPattern, (u32, u32)> = BTreeMap::new();
     for (record, deviation) in deviations(&Scenario::default()) {
         let Some(truth) = record.truth else {
             assert_eq!(deviation, 0.0, "{record:?}");
@@ -60,27 +60,27 @@ fn labels_follow_the_definition() {
         *below += u32::from(deviation < DEVIATION_SD_MIN - rounding);
         *all += 1;
         match truth.kind {
-            Kind::Drift | Kind::Context if (deviation - DEVIATION_SD_MIN).abs() > rounding => {
+            AnomalyPattern::Drift | AnomalyPattern::Context if (deviation - DEVIATION_SD_MIN).abs() > rounding => {
                 assert_eq!(record.anomalous, deviation > DEVIATION_SD_MIN, "{record:?} {deviation}");
             }
-            Kind::Drift | Kind::Context => {}
+            AnomalyPattern::Drift | AnomalyPattern::Context => {}
             _ => assert!(record.anomalous, "{record:?}"),
         }
     }
     // A limit takes next to nothing away from what has room on one side.
-    for kind in [Kind::Spike, Kind::Dip, Kind::Shift] {
+    for kind in [AnomalyPattern::Spike, AnomalyPattern::Dip, AnomalyPattern::Shift] {
         let (below, all) = weak[&kind];
         assert!(f64::from(below) < 0.01 * f64::from(all), "{kind:?}: {below} of {all}");
     }
-    for kind in [Kind::Drift, Kind::Context] {
+    for kind in [AnomalyPattern::Drift, AnomalyPattern::Context] {
         let (below, all) = weak[&kind];
         assert!(below > all / 10 && below < all * 9 / 10, "{kind:?}: {below} of {all}");
     }
 }
 
 /// Consecutive records of one event, in the order of their stream.
-fn events(stream: &[Record]) -> Vec<Vec<&Record>> {
-    let mut found: Vec<Vec<&Record>> = Vec::new();
+fn events(stream: &[GeneratedRecord]) -> Vec<Vec<&GeneratedRecord>> {
+    let mut found: Vec<Vec<&GeneratedRecord>> = Vec::new();
     for record in stream.iter().filter(|record| record.truth.is_some()) {
         match found.last_mut() {
             Some(event) if event[0].truth == record.truth => event.push(record),
@@ -93,20 +93,20 @@ fn events(stream: &[Record]) -> Vec<Vec<&Record>> {
 #[test]
 fn events_have_their_lengths_and_a_normal_gap_between_them() {
     let scenario = Scenario::default();
-    let minute = |record: &Record| (record.time_s - scenario.start_s) / 60;
+    let minute = |record: &GeneratedRecord| (record.time_s - scenario.start_s) / 60;
     let mut numbers = Vec::new();
     for (key, stream) in by_stream(&scenario) {
         for event in events(&stream) {
             let truth = event[0].truth.unwrap();
             numbers.push(truth.event);
             let length = match truth.kind {
-                Kind::Spike | Kind::Dip => 1..=3,
-                Kind::Shift => 20..=90,
-                Kind::Drift => 60..=150,
-                Kind::Stuck => 15..=60,
-                Kind::Dropout => 1..=30,
-                Kind::Burst | Kind::Context => 20..=60,
-                Kind::Outlier => panic!("{key:?} has an outlier"),
+                AnomalyPattern::Spike | AnomalyPattern::Dip => 1..=3,
+                AnomalyPattern::Shift => 20..=90,
+                AnomalyPattern::Drift => 60..=150,
+                AnomalyPattern::Stuck => 15..=60,
+                AnomalyPattern::Dropout => 1..=30,
+                AnomalyPattern::Burst | AnomalyPattern::Context => 20..=60,
+                AnomalyPattern::Outlier => panic!("{key:?} has an outlier"),
             };
             // The last event of the file may be cut short.
             let cut = event.last() == stream.last().as_ref();
@@ -136,15 +136,15 @@ fn stuck_repeats_and_dropout_falls_or_leaves_a_gap() {
         for pair in stream.windows(2) {
             let gap = (pair[1].time_s - pair[0].time_s + 30) / 60 - 1;
             match pair[1].truth.map(|truth| truth.kind) {
-                Some(Kind::Stuck) => {
+                Some(AnomalyPattern::Stuck) => {
                     assert_eq!(pair[0].value, pair[1].value, "{key:?}");
                     stuck += 1;
                 }
-                Some(Kind::Dropout) if gap > 0 => {
+                Some(AnomalyPattern::Dropout) if gap > 0 => {
                     assert!((5..=30).contains(&gap), "{key:?} {gap}");
                     gaps += 1;
                 }
-                Some(Kind::Dropout) => {
+                Some(AnomalyPattern::Dropout) => {
                     assert!(pair[1].value < 0.03 * profile.mean, "{key:?} {}", pair[1].value);
                     zeros += usize::from(pair[0].truth.is_none());
                 }
@@ -161,7 +161,7 @@ fn bursts_are_four_times_as_noisy() {
     let network: Vec<f64> = deviations(&Scenario::default())
         .into_iter()
         .filter(|(record, _)| record.component == "network")
-        .filter(|(record, _)| record.truth.is_some_and(|truth| truth.kind == Kind::Burst))
+        .filter(|(record, _)| record.truth.is_some_and(|truth| truth.kind == AnomalyPattern::Burst))
         .map(|(_, deviation)| deviation * deviation)
         .collect();
     let sd = (network.iter().sum::<f64>() / network.len() as f64).sqrt();

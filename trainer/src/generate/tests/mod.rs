@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 
 use super::scenario::server_name;
-use super::stream::{FNV_OFFSET, Profile, digest};
+use super::stream::{FNV_OFFSET, GeneratedProfile, digest};
 use super::*;
 
 type StreamKey = (String, &'static str);
 
-fn by_stream(scenario: &Scenario) -> BTreeMap<StreamKey, Vec<Record>> {
-    let mut streams: BTreeMap<StreamKey, Vec<Record>> = BTreeMap::new();
+fn by_stream(scenario: &Scenario) -> BTreeMap<StreamKey, Vec<GeneratedRecord>> {
+    let mut streams: BTreeMap<StreamKey, Vec<GeneratedRecord>> = BTreeMap::new();
     for record in records(scenario).unwrap() {
         let key = (record.server.to_string(), record.component);
         streams.entry(key).or_default().push(record);
@@ -27,20 +27,20 @@ fn clean() -> Scenario {
     Scenario { contamination: 0.0, anomaly_rate: 0.0, ..Scenario::default() }
 }
 
-fn short(shape: Shape) -> Scenario {
+fn short(shape: CurveShape) -> Scenario {
     let anomaly_rate = shape.anomaly_rate();
     Scenario { shape, training_days: 1, unseen_days: 1, anomaly_rate, ..Scenario::default() }
 }
 
-fn profile(scenario: &Scenario, (server, component): &StreamKey) -> Profile {
+fn profile(scenario: &Scenario, (server, component): &StreamKey) -> GeneratedProfile {
     let component = COMPONENTS.iter().find(|known| known.name == *component).unwrap();
-    Profile::new(scenario, server, component)
+    GeneratedProfile::new(scenario, server, component)
 }
 
 /// Every record of an event with its deviation from what would have been, in noise sd.
-fn deviations(scenario: &Scenario) -> Vec<(Record, f64)> {
+fn deviations(scenario: &Scenario) -> Vec<(GeneratedRecord, f64)> {
     let clean = Scenario { contamination: 0.0, anomaly_rate: 0.0, ..scenario.clone() };
-    let key = |record: &Record| (record.server.clone(), record.component, record.time_s);
+    let key = |record: &GeneratedRecord| (record.server.clone(), record.component, record.time_s);
     let normal: HashMap<_, f64> = records(&clean).unwrap().map(|record| (key(&record), record.value)).collect();
     let sds: HashMap<_, f64> = COMPONENTS.iter().map(|known| (known.name, known.noise_sd)).collect();
     records(scenario)
@@ -61,15 +61,15 @@ fn the_same_seed_gives_the_same_bytes() {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), files.len(), "nothing left aside");
         files.iter().fold(FNV_OFFSET, |hash, name| digest(&fs::read(folder.path().join(name)).unwrap(), hash))
     };
-    assert_eq!(bytes(&short(Shape::Full)), 12_882_593_618_251_967_267, "full");
-    assert_eq!(bytes(&short(Shape::Basic)), 3188769820618572152, "basic");
-    assert_ne!(bytes(&Scenario { seed: 43, ..short(Shape::Full) }), bytes(&short(Shape::Full)));
+    assert_eq!(bytes(&short(CurveShape::Full)), 12_882_593_618_251_967_267, "full");
+    assert_eq!(bytes(&short(CurveShape::Basic)), 3188769820618572152, "basic");
+    assert_ne!(bytes(&Scenario { seed: 43, ..short(CurveShape::Full) }), bytes(&short(CurveShape::Full)));
 }
 
 #[test]
 fn a_server_alone_is_the_same_as_beside_others() {
-    let fleet = short(Shape::Full);
-    let row = |record: Record| {
+    let fleet = short(CurveShape::Full);
+    let row = |record: GeneratedRecord| {
         let kind = record.truth.map(|truth| truth.kind);
         (record.time_s, record.component, record.value, record.anomalous, kind)
     };
@@ -83,7 +83,7 @@ fn a_server_alone_is_the_same_as_beside_others() {
 #[test]
 fn rows_are_sorted_and_phases_follow_each_other() {
     let scenario = Scenario { servers: 1..11, training_days: 1, unseen_days: 1, ..Scenario::default() };
-    let all: Vec<Record> = records(&scenario).unwrap().collect();
+    let all: Vec<GeneratedRecord> = records(&scenario).unwrap().collect();
     assert!(all.is_sorted_by_key(|record| (record.time_s, record.server.clone(), record.component)));
     let border = scenario.start_s + 86_400;
     for record in &all {

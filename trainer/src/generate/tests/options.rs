@@ -21,7 +21,7 @@ fn no_options_mean_the_default_scenario() {
     assert_eq!(args.scenario().unwrap(), Scenario::default());
     assert_eq!(args.out, PathBuf::from("logs"));
     let basic = parse(&["--scenario", "basic"]).scenario().unwrap();
-    assert_eq!((basic.shape, basic.anomaly_rate), (Shape::Basic, 0.1));
+    assert_eq!((basic.shape, basic.anomaly_rate), (CurveShape::Basic, 0.1));
     let one = parse(&["--only-server", "server-02"]).scenario().unwrap();
     assert_eq!(one.servers, 2..3);
 }
@@ -42,7 +42,7 @@ fn all_wrong_options_are_named_at_once() {
     let line: Vec<String> = wrong.iter().map(|(option, value)| format!("{option}={value}")).collect();
     let line: Vec<&str> = line.iter().map(String::as_str).chain(["--live"]).collect();
     let error = parse(&line).scenario().unwrap_err();
-    let bad = error.downcast_ref::<BadOptions>().unwrap().to_string();
+    let bad = error.downcast_ref::<ScenarioError>().unwrap().to_string();
     // A live log has no days of its own.
     for (option, _) in wrong.iter().filter(|(option, _)| !option.ends_with("days")) {
         assert!(bad.contains(option), "{option}: {bad}");

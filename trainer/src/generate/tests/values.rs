@@ -29,7 +29,7 @@ fn noise_and_daily_curve_can_be_recovered() {
 
 #[test]
 fn basic_is_independent_noise_and_far_outliers() {
-    let scenario = Scenario { shape: Shape::Basic, ..clean() };
+    let scenario = Scenario { shape: CurveShape::Basic, ..clean() };
     for (key, stream) in by_stream(&scenario) {
         let profile = profile(&scenario, &key);
         let residual: Vec<f64> = stream.iter().map(|record| record.value - profile.mean).collect();
@@ -38,20 +38,20 @@ fn basic_is_independent_noise_and_far_outliers() {
         assert!((variance.sqrt() / profile.noise_sd - 1.0).abs() < 0.03, "{key:?}");
         assert!((lagged / stream.len() as f64 / variance).abs() < 0.03, "{key:?}");
     }
-    let dirty = Scenario { shape: Shape::Basic, ..Scenario::default() };
+    let dirty = Scenario { shape: CurveShape::Basic, ..Scenario::default() };
     for (key, stream) in by_stream(&dirty) {
         let profile = profile(&dirty, &key);
         for record in stream.iter().filter(|record| record.anomalous) {
             let far = (record.value - profile.mean).abs() / profile.noise_sd;
             assert!((7.9..15.1).contains(&far), "{record:?} {far}");
-            assert_eq!(record.truth.unwrap().kind, Kind::Outlier);
+            assert_eq!(record.truth.unwrap().kind, AnomalyPattern::Outlier);
         }
     }
 }
 
 #[test]
 fn values_stay_possible_and_short() {
-    for shape in [Shape::Basic, Shape::Full] {
+    for shape in [CurveShape::Basic, CurveShape::Full] {
         let scenario = Scenario { shape, anomaly_rate: 0.4, ..Scenario::default() };
         for record in records(&scenario).unwrap() {
             let limited = matches!(record.component, "cpu" | "memory");
