@@ -11,28 +11,27 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// The clocks of one boot.
 #[derive(Debug, Clone, Copy)]
-pub struct BootClock {
+pub(crate) struct BootClock {
     boot: BootId,
 }
 
 impl BootClock {
     /// Reads which boot this is; zeros where the kernel does not tell.
     #[must_use]
-    pub fn of_this_boot() -> Self {
+    pub(crate) fn of_this_boot() -> Self {
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let boot = text.trim().replace('-', "").parse().unwrap_or(BootId([0; 16]));
         Self { boot }
     }
 
-    /// Which boot this is.
     #[must_use]
-    pub fn boot(&self) -> BootId {
+    pub(crate) fn boot(&self) -> BootId {
         self.boot
     }
 
     /// The clocks now. The monotonic one counts while the machine sleeps.
     #[must_use]
-    pub fn stamp(&self) -> ClockStamp {
+    pub(crate) fn stamp(&self) -> ClockStamp {
         let since_boot = clock_gettime(ClockId::Boottime);
         let seconds = u64::try_from(since_boot.tv_sec).unwrap_or(0);
         let micros = u64::try_from(since_boot.tv_nsec / 1_000).unwrap_or(0);
@@ -43,21 +42,21 @@ impl BootClock {
 /// The wall clock as files are stamped with it.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads it")]
-pub fn wall_time() -> SystemTime {
+pub(crate) fn wall_time() -> SystemTime {
     SystemTime::now()
 }
 
 /// The wall clock, however wrong.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads it")]
-pub fn wall() -> EventTime {
+pub(crate) fn wall() -> EventTime {
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
     EventTime::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 /// 64 bits of the kernel's randomness.
 #[must_use]
-pub fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     let mut bytes = [0; 8];
     let read = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
     // A host without it still has its clock: an epoch must differ, not be secret.
@@ -71,13 +70,13 @@ pub fn random() -> u64 {
 /// 32 random bits.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "any 32 of 64 random bits")]
-pub fn random_u32() -> u32 {
+pub(crate) fn random_u32() -> u32 {
     random() as u32
 }
 
 /// The host's name; empty where the kernel does not tell.
 #[must_use]
-pub fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 

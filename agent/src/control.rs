@@ -31,66 +31,57 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{figures::AgentFigures, metrics, models::ModelRequest, publish::ports::LinkFigures, worker::StatusHandle};
+use crate::{
+    figures::AgentFigures, metrics, model_manager::ModelRequest, publish::ports::LinkFigures, worker::StatusHandle,
+};
 
 /// A question and its answer take no longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a question.
 const QUESTION_BYTES_MAX: u64 = 1_024;
-/// Connections answered at once.
 const CONNECTIONS_MAX: usize = 16;
 /// Bytes of an answer: hundreds of sources.
 const ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// What is asked of, and what answers.
 #[derive(Clone)]
-pub struct ControlServer {
-    /// Who this is.
+pub(crate) struct ControlServer {
     pub who: AgentInfo,
     /// What the reading thread shows.
     pub board: StatusHandle,
     /// What the delivery shows, where there is one.
     pub link: Option<watch::Receiver<LinkFigures>>,
-    /// Who knows about models.
     pub models: mpsc::Sender<ModelRequest>,
 }
 
-/// Who this agent is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgentInfo {
+pub(crate) struct AgentInfo {
     /// Its program's version.
     pub version: String,
-    /// Its name.
     pub name: String,
-    /// Its fleet.
     pub fleet: String,
-    /// Where its events go.
     pub destination: String,
 }
 
 /// The answer to `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusAnswer {
-    /// Who this is.
+pub(crate) struct StatusAnswer {
     #[serde(flatten)]
     pub who: AgentInfo,
-    /// What is read.
     pub reading: AgentFigures,
     /// Whether the connection stands, where one is configured.
     pub connected: Option<bool>,
     /// The highest sequence that the collector has.
     pub acked: Option<u64>,
-    /// The models.
     pub models: Option<ModelState>,
 }
 
 /// The answer to `rollback`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RollbackAnswer {
+pub(crate) enum RollbackAnswer {
     /// The version that judges now.
     Ok(u64),
-    /// Why nothing changed.
     Error(String),
 }
 
@@ -98,7 +89,7 @@ pub enum RollbackAnswer {
 ///
 /// # Errors
 /// When something else has that name, or the folder cannot be written.
-pub fn listen(path: &Path) -> io::Result<UnixListener> {
+pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
         Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else than a socket is there")),
@@ -112,7 +103,7 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers on the local socket for ever.
-pub async fn serve(listener: UnixListener, desk: ControlServer) {
+pub(crate) async fn serve(listener: UnixListener, desk: ControlServer) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
@@ -127,7 +118,7 @@ pub async fn serve(listener: UnixListener, desk: ControlServer) {
 }
 
 /// Serves metrics over HTTP for ever; `hosts` are names under which it may be asked, besides addresses.
-pub async fn serve_metrics(listener: TcpListener, hosts: Vec<String>, desk: ControlServer) {
+pub(crate) async fn serve_metrics(listener: TcpListener, hosts: Vec<String>, desk: ControlServer) {
     let hosts: Arc<[String]> = hosts.into();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -148,10 +139,7 @@ pub async fn serve_metrics(listener: TcpListener, hosts: Vec<String>, desk: Cont
 }
 
 /// Opens the port of the metrics.
-///
-/// # Errors
-/// When it is taken.
-pub async fn listen_metrics(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) async fn listen_metrics(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
@@ -235,10 +223,7 @@ fn is_asked(headers: &HeaderMap, hosts: &[String]) -> bool {
 }
 
 /// Asks the running agent, from another process on this host.
-///
-/// # Errors
-/// When nobody answers there.
-pub async fn ask(path: &Path, question: &str) -> io::Result<String> {
+pub(crate) async fn ask(path: &Path, question: &str) -> io::Result<String> {
     let ask = async {
         let mut stream = UnixStream::connect(path).await?;
         stream.write_all(format!("{question}\n").as_bytes()).await?;

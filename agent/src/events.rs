@@ -8,77 +8,58 @@ use oddline_logging::LISTING;
 
 use crate::publish::ports::LinkReport;
 
-/// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogEvent {
-    /// The daemon begins.
+pub(crate) enum LogEvent {
     Starting {
-        /// Its version.
         version: &'static str,
         /// This server, with its fleet.
         name: String,
-        /// Where events go.
         destination: String,
     },
-    /// Everything runs.
     Ready {
-        /// Version of the model.
         model: u64,
     },
     /// A variable looks like ours and means nothing.
     StrangeVariable {
-        /// Its name.
         name: String,
-        /// What was probably meant.
         meant: Option<String>,
     },
     /// The state file could not be believed.
     SetAside {
-        /// Where it is now.
         to: PathBuf,
         /// What was wrong with it.
         why: String,
     },
     /// The state file is an older copy of itself.
     OldCopy {
-        /// What the collector has.
         acked: u64,
         /// What this file has given out.
         last: u64,
     },
     /// The state file cannot be opened or written.
     StateFails {
-        /// What happened.
         why: String,
-        /// Tried again after.
         retry_in: Duration,
     },
-    /// It can again.
     StateWorks,
     /// What a source had learnt cannot be read.
     Forgotten {
-        /// The source.
         source: String,
-        /// Why.
         why: String,
     },
     /// A source is read from now on.
     Follows {
-        /// Its name.
         source: String,
     },
     /// A source is read no more.
     Leaves {
-        /// Its name.
         source: String,
-        /// Why.
         why: &'static str,
     },
     /// A source cannot be read.
     SourceFails {
         /// What happened; names the source.
         why: String,
-        /// Tried again after.
         retry_in: Duration,
     },
     /// A file system does not answer.
@@ -88,28 +69,22 @@ pub enum LogEvent {
     },
     /// It can be read again.
     SourceWorks {
-        /// Its name.
         source: String,
     },
     /// Input is gone before it was read.
     Gap {
-        /// The source.
         source: String,
         /// Bytes known to be missing.
         bytes: u64,
-        /// What happened to them.
         cause: String,
     },
     /// A folder cannot be listed.
     FolderFails {
-        /// The folder.
         folder: PathBuf,
-        /// Why.
         why: String,
     },
     /// A file matches and is not read.
     FileLeft {
-        /// Why; names the file.
         why: String,
     },
     /// More files than are followed.
@@ -124,7 +99,6 @@ pub enum LogEvent {
         /// What all of them hold.
         bytes: u64,
     },
-    /// There is room again.
     MemoryFree {
         /// What all of them hold.
         bytes: u64,
@@ -134,70 +108,52 @@ pub enum LogEvent {
         /// Bytes that wait.
         bytes: u64,
     },
-    /// Reading goes on.
     SpoolDrained,
     /// Events cannot be written where they should go.
     SinkFails {
-        /// What happened.
         why: String,
-        /// Tried again after.
         retry_in: Duration,
     },
-    /// They can again.
     SinkWorks,
-    /// News of the connection.
     Link(LinkReport),
-    /// Another model judges.
     Model {
-        /// Its version.
         version: u64,
     },
-    /// A model proved itself.
     ModelGood {
-        /// Its version.
         version: u64,
     },
     /// A model is not taken.
     ModelRefused {
-        /// Its version.
         version: u64,
-        /// Why.
         why: String,
     },
     /// A model that was in use cannot be used any more.
     ModelUnusable {
-        /// Why.
         why: String,
         /// The version that is used instead.
         instead: u64,
     },
     /// The files of models cannot be read or written.
     ModelStore {
-        /// What happened.
         why: String,
     },
     /// The configuration is read again.
     Reloading,
     /// It is not taken: it has mistakes.
     ReloadRefused {
-        /// All of them.
         why: String,
     },
     /// What was read last is not in the state file; the next life reads it again.
     Uncommitted {
-        /// Why.
         why: String,
     },
-    /// The daemon ends.
     Stopping,
-    /// It has ended.
     Stopped {
         /// Events that were not acknowledged in time; they are delivered after the next start.
         waiting: u64,
     },
     /// A local socket cannot be opened.
     Control {
-        /// What happened.
         why: String,
     },
 }
@@ -205,7 +161,7 @@ pub enum LogEvent {
 impl LogEvent {
     /// Logs it. Lines from one place in the code are of one kind: where they repeat too often they are limited together.
     #[track_caller]
-    pub fn emit(&self) {
+    pub(crate) fn emit(&self) {
         let at = Location::caller();
         // Every mistake of a configuration has its line.
         let target = if matches!(self, Self::ReloadRefused { .. }) { LISTING } else { module_path!() };
@@ -214,9 +170,8 @@ impl LogEvent {
         log::logger().log(&record.args(format_args!("{self}")).build());
     }
 
-    /// How much it matters.
     #[must_use]
-    pub fn level(&self) -> Level {
+    pub(crate) fn level(&self) -> Level {
         match self {
             Self::Starting { .. }
             | Self::Ready { .. }
@@ -263,12 +218,12 @@ impl fmt::Display for LogEvent {
             Self::Starting { version, name, destination } => {
                 write!(f, "oddline-agent {version} as {name}; events go to {destination}")
             }
-            Self::Ready { model } => write!(f, "ready; model {model} judges"),
+            Self::Ready { model } => write!(f, "ready; model {model} is active"),
             Self::StrangeVariable { name, meant: Some(meant) } => {
-                write!(f, "environment variable {name} means nothing here; did you mean {meant}?")
+                write!(f, "environment variable {name} is not a known setting; did you mean {meant}?")
             }
             Self::StrangeVariable { name, meant: None } => {
-                write!(f, "environment variable {name} means nothing here")
+                write!(f, "environment variable {name} is not a known setting")
             }
             Self::SetAside { to, why } => write!(
                 f,
@@ -316,7 +271,7 @@ impl fmt::Display for LogEvent {
             }
             Self::SinkWorks => write!(f, "events are written again"),
             Self::Link(report) => link(f, report),
-            Self::Model { version } => write!(f, "model {version} judges from now on"),
+            Self::Model { version } => write!(f, "model {version} is active"),
             Self::ModelGood { version } => write!(f, "model {version} has proved itself"),
             Self::ModelRefused { version, why } => write!(f, "model {version} is refused: {why}"),
             Self::ModelUnusable { why, instead } => write!(f, "{why}: model {instead} is used instead"),
@@ -325,7 +280,7 @@ impl fmt::Display for LogEvent {
             Self::ReloadRefused { why } => write!(f, "{why}\nthe one in use is kept"),
             Self::Stopping => write!(f, "stopping"),
             Self::Stopped { waiting: 0 } => write!(f, "stopped; every event is delivered"),
-            Self::Stopped { waiting } => write!(f, "stopped; {waiting} events wait for the next start"),
+            Self::Stopped { waiting } => write!(f, "stopped; {waiting} events queued for the next start"),
             Self::FileLeft { why } | Self::Control { why } | Self::Uncommitted { why } => f.write_str(why),
         }
     }

@@ -1,20 +1,18 @@
 //! What the agent shows of itself: to `status`, to the metrics and on its status topic. Values only.
 
-use oddline_core::{pace, stream};
+use oddline_core::{activity, stream};
 use serde::{Deserialize, Serialize};
 
 use oddline_pipeline::PipelineCounts;
 
 /// One source as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceFigures {
-    /// Its name.
+pub(crate) struct SourceFigures {
     pub name: String,
     /// What is wrong with it, when something is.
     pub failed: Option<String>,
     /// Bytes that wait to be read, where that is known.
     pub lag_bytes: Option<u64>,
-    /// Streams known.
     pub streams: u64,
     /// Streams among them that are still being learnt.
     pub learning: u64,
@@ -24,7 +22,7 @@ pub struct SourceFigures {
     /// What did not go as usual with its streams of values.
     pub judging: stream::StreamCounts,
     /// What did not go as usual with its times.
-    pub pace: pace::ActivityCounts,
+    pub pace: activity::ActivityCounts,
     /// Open episodes dropped because there were too many.
     pub forgotten: u64,
     /// Memory that what is learnt of it takes.
@@ -35,7 +33,7 @@ pub struct SourceFigures {
 
 /// What the reading side knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgentFigures {
+pub(crate) struct AgentFigures {
     /// Every source that is followed, by name.
     pub sources: Vec<SourceFigures>,
     /// Memory that all of them may take.
@@ -54,9 +52,7 @@ pub struct AgentFigures {
     pub model: u64,
     /// Records it has judged since it was taken.
     pub judged_by_model: u64,
-    /// The newest sequence.
     pub last_sequence: u64,
-    /// Events that wait.
     pub waiting: u64,
     /// Their bytes.
     pub waiting_bytes: u64,
@@ -67,9 +63,8 @@ pub struct AgentFigures {
 }
 
 impl AgentFigures {
-    /// Over all sources.
     #[must_use]
-    pub fn total(&self) -> PipelineCounts {
+    pub(crate) fn total(&self) -> PipelineCounts {
         let mut total = PipelineCounts::default();
         for SourceFigures { counts, .. } in &self.sources {
             total.lines += counts.lines;
@@ -83,25 +78,25 @@ impl AgentFigures {
 
     /// Bytes that wait to be read, as far as they are known.
     #[must_use]
-    pub fn lag_bytes(&self) -> u64 {
+    pub(crate) fn lag_bytes(&self) -> u64 {
         self.sources.iter().filter_map(|source| source.lag_bytes).sum()
     }
 
     /// Memory that what is learnt takes.
     #[must_use]
-    pub fn memory_bytes(&self) -> u64 {
+    pub(crate) fn memory_bytes(&self) -> u64 {
         self.sources.iter().map(|source| source.memory_bytes).sum()
     }
 
     /// Sources that learn no further streams because memory is full.
     #[must_use]
-    pub fn full(&self) -> u64 {
+    pub(crate) fn full(&self) -> u64 {
         self.sources.iter().map(|source| u64::from(source.is_full)).sum()
     }
 
     /// Streams that are still being learnt.
     #[must_use]
-    pub fn learning(&self) -> u64 {
+    pub(crate) fn learning(&self) -> u64 {
         self.sources.iter().map(|source| source.learning).sum()
     }
 }

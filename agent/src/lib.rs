@@ -5,23 +5,29 @@
 //! '- io -'  '-------------- pipeline (pure) ---------------'  '----- io -----'
 //! ```
 
-pub mod clock;
+#![allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    reason = "a library only for this program and its tests: names and error texts say it"
+)]
+
+mod clock;
 pub mod command;
 pub mod config;
-pub mod control;
+mod control;
 pub mod error;
-pub mod events;
-pub mod figures;
-pub mod memory;
-pub mod metrics;
-pub mod model;
-pub mod models;
+mod events;
+mod figures;
+mod memory;
+mod metrics;
+mod model;
+mod model_manager;
 pub mod pages;
-pub mod publish;
+mod publish;
 pub mod redact;
 pub mod replay;
 pub mod run;
 pub mod source;
-pub mod spool;
+mod spool;
 pub mod state;
-pub mod worker;
+mod worker;

@@ -12,7 +12,7 @@ use oddline_agent::{command, config, error::exit_code, pages, replay, run};
 use oddline_logging::LogFilter;
 use oddline_pipeline::PipelineCounts;
 
-/// Reads local logs and tells only what is odd in them
+/// Follows local logs and reports anomalies
 #[derive(Parser)]
 #[command(name = "oddline-agent", version)]
 struct AgentCli {
@@ -25,21 +25,21 @@ struct AgentCli {
 
 #[derive(clap::Args)]
 struct ConfigArg {
-    /// The configuration; *.toml in the folder of the same name ending in .d are laid over it
+    /// Configuration file; drop-in files in the folder of the same name ending in .d (*.toml) override it
     #[arg(long, value_name = "FILE", default_value = config::FILE, global = true)]
     config: PathBuf,
 }
 
 #[derive(Subcommand)]
 enum AgentCommand {
-    /// Follows the configured logs until it is stopped
+    /// Runs the agent in the foreground
     Run(ConfigArg),
-    /// Says everything that is wrong with a configuration
+    /// Checks a configuration file
     Validate(ConfigArg),
-    /// Prints what a log would have been told of, judged as the daemon judges
+    /// Scores a log file offline, as the agent would, and prints the alerts
     Replay(replay::Args),
     Explain(command::explain::Args),
-    /// Asks the running agent how it is
+    /// Shows the state of the running agent
     Status {
         #[command(flatten)]
         config: ConfigArg,
@@ -47,7 +47,7 @@ enum AgentCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Shows, checks and takes back models
+    /// Shows, verifies and rolls back models
     Model {
         #[command(flatten)]
         config: ConfigArg,

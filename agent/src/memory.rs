@@ -16,7 +16,7 @@ use std::{
 /// What the process takes before it has read a line, and once more while it commits; measured, see `e2e/tests/memory.rs`.
 const FIXED_BYTES: u64 = 40 * MIB;
 /// What each source takes whatever is in it: its buffers, its way to run the model.
-pub const SOURCE_BYTES: u64 = 48 * 1024;
+pub(crate) const SOURCE_BYTES: u64 = 48 * 1024;
 /// Without a control group, and as the packaged unit has it.
 const LIMIT_MIB: u64 = 128;
 /// Of a limit that is hardly more than the fixed part, so much is the pool all the same: an agent of few streams fits.

@@ -6,77 +6,91 @@ use crate::{figures::AgentFigures, publish::ports::LinkFigures};
 
 /// The metrics' text; `link` is missing where no broker is configured.
 #[must_use]
-pub fn text(reading: &AgentFigures, link: Option<&LinkFigures>) -> String {
+pub(crate) fn text(reading: &AgentFigures, link: Option<&LinkFigures>) -> String {
     let mut page = MetricsPage::default();
+    add_totals(&mut page, reading);
+    add_sources(&mut page, reading);
+    if let Some(link) = link {
+        add_link(&mut page, link);
+    }
+    page.into_text()
+}
+
+fn add_totals(page: &mut MetricsPage, reading: &AgentFigures) {
     let total = reading.total();
     page.one("oddline_lines_total", "counter", "Lines read.", total.lines);
-    page.one("oddline_records_judged_total", "counter", "Records judged.", total.judged);
-    page.one("oddline_records_anomalous_total", "counter", "Odd records.", total.anomalous);
-    page.one("oddline_lines_faulty_total", "counter", "Lines with something wrong in them.", total.faults);
-    page.one("oddline_lines_unjudged_total", "counter", "Lines with nothing to judge.", total.unjudged);
-    page.one("oddline_events_total", "counter", "Events made since the start.", reading.events);
-    page.one("oddline_commits_total", "counter", "Transactions since the start.", reading.commits);
+    page.one("oddline_records_judged_total", "counter", "Records scored.", total.judged);
+    page.one("oddline_records_anomalous_total", "counter", "Anomalous records.", total.anomalous);
+    page.one("oddline_lines_faulty_total", "counter", "Lines that failed to parse.", total.faults);
+    page.one("oddline_lines_unjudged_total", "counter", "Lines without a value to score.", total.unjudged);
+    page.one("oddline_events_total", "counter", "Events emitted since the start.", reading.events);
+    page.one("oddline_commits_total", "counter", "Commits of the state file since the start.", reading.commits);
     page.one("oddline_gaps_total", "counter", "Times input was gone before it was read.", reading.gaps);
-    page.one("oddline_gap_bytes_total", "counter", "Its bytes, as far as known.", reading.gap_bytes);
-    page.one("oddline_state_set_aside_total", "counter", "State files that could not be believed.", reading.set_aside);
-    page.one("oddline_spool_events", "gauge", "Events that wait to be delivered.", reading.waiting);
-    page.one("oddline_spool_bytes", "gauge", "Their bytes.", reading.waiting_bytes);
-    page.one("oddline_model_version", "gauge", "Version of the model that judges.", reading.model);
-    page.one("oddline_streams_learning", "gauge", "Streams that are still being learnt.", reading.learning());
-    page.one("oddline_reading_stopped", "gauge", "1 while nothing is read.", u64::from(reading.stopped.is_some()));
+    page.one("oddline_gap_bytes_total", "counter", "Bytes of lost input, as far as known.", reading.gap_bytes);
+    page.one("oddline_state_set_aside_total", "counter", "Damaged state files that were set aside.", reading.set_aside);
+    page.one("oddline_spool_events", "gauge", "Events queued for delivery.", reading.waiting);
+    page.one("oddline_spool_bytes", "gauge", "Bytes of the events queued for delivery.", reading.waiting_bytes);
+    page.one("oddline_model_version", "gauge", "Version of the active model.", reading.model);
+    page.one("oddline_streams_learning", "gauge", "Streams in warm-up.", reading.learning());
+    page.one("oddline_reading_stopped", "gauge", "1 while reading is paused.", u64::from(reading.stopped.is_some()));
     page.one("oddline_files_left_out", "gauge", "Files not followed because too many match.", reading.left_out);
-    page.one("oddline_memory_bytes", "gauge", "Memory that what is learnt takes.", reading.memory_bytes());
-    page.one("oddline_memory_max_bytes", "gauge", "Memory that it may take.", reading.memory_bytes_max);
+    page.one(
+        "oddline_memory_bytes",
+        "gauge",
+        "Bytes of memory that the state of all streams takes.",
+        reading.memory_bytes(),
+    );
+    page.one(
+        "oddline_memory_max_bytes",
+        "gauge",
+        "Bytes of memory that the state of all streams may take.",
+        reading.memory_bytes_max,
+    );
     page.one(
         "oddline_sources_full",
         "gauge",
         "Sources that learn no further streams for want of memory.",
         reading.full(),
     );
-    each(&mut page, reading, "oddline_source_lag_bytes", "Bytes that wait to be read.", |source| source.lag_bytes);
+}
+
+fn add_sources(page: &mut MetricsPage, reading: &AgentFigures) {
+    each(page, reading, "oddline_source_lag_bytes", "Bytes that wait to be read.", |source| source.lag_bytes);
+    each(page, reading, "oddline_source_clock_set_back_total", "Times its event time went back for good.", |source| {
+        Some(source.pace.set_back)
+    });
     each(
-        &mut page,
-        reading,
-        "oddline_source_clock_set_back_total",
-        "Times its event time went back for good.",
-        |source| Some(source.pace.set_back),
-    );
-    each(
-        &mut page,
+        page,
         reading,
         "oddline_source_streams_evicted_total",
         "Streams and counters dropped because there were too many.",
         |source| Some(source.judging.evicted + source.pace.evicted),
     );
     each(
-        &mut page,
+        page,
         reading,
         "oddline_source_judged_by_range_total",
         "Records judged by nothing but their stream's range, because too many streams learn.",
         |source| Some(source.judging.by_range),
     );
-    each(
-        &mut page,
-        reading,
-        "oddline_source_new_levels_total",
-        "Times a stream's values settled elsewhere.",
-        |source| Some(source.judging.new_levels),
-    );
-    each(&mut page, reading, "oddline_source_episodes_forgotten_total", "Open episodes dropped likewise.", |source| {
+    each(page, reading, "oddline_source_new_levels_total", "Times a stream's values settled elsewhere.", |source| {
+        Some(source.judging.new_levels)
+    });
+    each(page, reading, "oddline_source_episodes_forgotten_total", "Open episodes dropped likewise.", |source| {
         Some(source.forgotten)
     });
-    each(&mut page, reading, "oddline_source_failed", "1 while it cannot be read.", |source| {
+    each(page, reading, "oddline_source_failed", "1 while it cannot be read.", |source| {
         Some(u64::from(source.failed.is_some()))
     });
-    if let Some(link) = link {
-        page.one("oddline_broker_connected", "gauge", "1 while the connection stands.", u64::from(link.connected));
-        page.one("oddline_broker_connections_total", "counter", "Connections made.", link.connections);
-        page.one("oddline_batches_total", "counter", "Batches sent.", link.batches);
-        page.one("oddline_batches_again_total", "counter", "Batches sent again.", link.again);
-        page.one("oddline_batch_bytes_total", "counter", "Bytes of batches sent.", link.bytes);
-        page.one("oddline_acks_overdue_total", "counter", "Acknowledgements that did not come in time.", link.overdue);
-    }
-    page.into_text()
+}
+
+fn add_link(page: &mut MetricsPage, link: &LinkFigures) {
+    page.one("oddline_broker_connected", "gauge", "1 while the broker is connected.", u64::from(link.connected));
+    page.one("oddline_broker_connections_total", "counter", "Broker connections established.", link.connections);
+    page.one("oddline_batches_total", "counter", "Batches sent.", link.batches);
+    page.one("oddline_batches_again_total", "counter", "Batches resent.", link.again);
+    page.one("oddline_batch_bytes_total", "counter", "Bytes of batches sent.", link.bytes);
+    page.one("oddline_acks_overdue_total", "counter", "Acknowledgements that did not come in time.", link.overdue);
 }
 
 fn each(
@@ -97,7 +111,7 @@ fn each(
 
 #[cfg(test)]
 mod tests {
-    use oddline_core::{pace, stream};
+    use oddline_core::{activity, stream};
 
     use super::*;
     use oddline_pipeline::PipelineCounts;
@@ -114,7 +128,7 @@ mod tests {
             learning: 1,
             counts: PipelineCounts { lines: 2, ..PipelineCounts::default() },
             judging: stream::StreamCounts::default(),
-            pace: pace::ActivityCounts::default(),
+            pace: activity::ActivityCounts::default(),
             forgotten: 0,
             memory_bytes: 0,
             is_full: false,

@@ -19,13 +19,13 @@ use crate::{
     worker::{self, stem},
 };
 
-/// Replays a log file through a model and prints what is odd
+/// Scores a log file offline, as the agent would, and prints the alerts
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The log; - for standard input
     #[arg(value_name = "FILE")]
     pub log: PathBuf,
-    /// The model to judge with
+    /// The model to score with
     #[arg(long, value_name = "FILE", default_value = "models/autoencoder.onnx")]
     pub model: PathBuf,
     /// The format of its lines
@@ -34,19 +34,19 @@ pub struct Args {
     /// Server of records that name none
     #[arg(long, value_name = "NAME")]
     pub server: Option<String>,
-    /// Component of records that name none; the file's name without its ending when left out
+    /// Component of records that name none [default: the file's name without its extension]
     #[arg(long, value_name = "NAME")]
     pub component: Option<String>,
     /// Which numbers of lines without a value are judged: their measurements, or all with length, status and bytes
     #[arg(long, value_name = "measured|numbers", default_value_t)]
     pub values: ValueSelection,
-    /// Go on as a copy of an agent's state file says: where it stopped in this file, with what it had learnt
+    /// Resume from a copy of an agent's state file: from its position in this file, with what it had learnt
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
-    /// Judge with another model from this record on, as a live agent did that took it; may be given again
+    /// Score with another model from this record on, as a live agent did that activated it; may be repeated
     #[arg(long, value_name = "NUMBER=FILE", value_parser = change)]
     pub then: Vec<ModelChange>,
-    /// Print each odd record as a row of anomalies.csv instead of events as JSON lines
+    /// Print each anomalous record as a row of anomalies.csv instead of events as JSON lines
     #[arg(long)]
     pub csv: bool,
 }

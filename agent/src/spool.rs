@@ -9,17 +9,17 @@ use crate::{
 
 /// The one state file of the process. Each call holds it for one transaction.
 #[derive(Debug, Clone)]
-pub struct SharedState(Arc<Mutex<StateFile>>);
+pub(crate) struct SharedState(Arc<Mutex<StateFile>>);
 
 impl SharedState {
     /// Shares an open state file.
     #[must_use]
-    pub fn new(state: StateFile) -> Self {
+    pub(crate) fn new(state: StateFile) -> Self {
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// The file, for one call. A thread that died while it held it has left it as its last commit did.
-    pub fn lock(&self) -> MutexGuard<'_, StateFile> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, StateFile> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -89,7 +89,7 @@ fn pages_of(command: &Command, further: &ExtraSection<'_>, dir: &Path) -> io::Re
     }
     match further {
         ExtraSection::Sections(sections) => {
-            sections.iter().try_for_each(|section| section.draw().to_writer(&mut text))?
+            sections.iter().try_for_each(|section| section.draw().to_writer(&mut text))?;
         }
         ExtraSection::SeeAlso(program) => {
             let mut roff = Roff::new();

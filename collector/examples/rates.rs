@@ -145,7 +145,7 @@ fn bare(from: &Path, to: &Path) -> (Duration, Duration) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let made = async {
-                Store::open(&DatabaseAddress::Sqlite(to.to_owned()), OpenMode::Serve).await.unwrap().close().await
+                Store::open(&DatabaseAddress::Sqlite(to.to_owned()), OpenMode::Serve).await.unwrap().close().await;
             };
             runtime.unwrap().block_on(made);
         });

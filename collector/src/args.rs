@@ -12,7 +12,7 @@ use crate::{
     time::TimeArgument,
 };
 
-/// Keeps what all servers found, answers questions about it and hands out models
+/// Stores the anomalies of all servers, answers queries and distributes models
 #[derive(Debug, Parser)]
 #[command(name = "oddline-collector", version)]
 pub struct CollectorCli {
@@ -33,24 +33,24 @@ pub struct CollectorCli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum CollectorCommand {
-    /// Take in, store and acknowledge what agents send, until SIGTERM
+    /// Run the collector
     Run,
-    /// Who is there, and how they are
+    /// List agents and their state
     Agents(OutputArgs),
-    /// What was found, newest first; with an id, one anomaly in full
+    /// List anomalies, newest first; show one by id
     Anomalies(AnomaliesArgs),
-    /// Say what an anomaly is
+    /// Label an anomaly
     Verdict(VerdictArgs),
-    /// Store a signed model and tell agents to run it
+    /// Store a signed model and roll it out to agents
     Push(PushArgs),
-    /// Who took which model, who refused it and why
+    /// Show model roll-outs: who runs which model, who refused it and why
     Rollouts(OutputArgs),
-    /// Batches that could not be read
+    /// Undeliverable batches (dead letters)
     #[command(subcommand)]
     DeadLetters(DeadLettersArgs),
-    /// Make an agent's certificate and configuration, ready to be copied to its server
+    /// Create an agent's certificate and configuration, to be copied to its server
     Enroll(EnrollArgs),
-    /// Make the certificates of a broker that runs elsewhere, and the collector's own to connect to it
+    /// Create the certificates of an outside broker, and the collector's own to connect to it
     EnrollBroker {
         /// Host names and addresses under which the broker is reached
         #[arg(required = true, value_name = "NAME")]
@@ -59,12 +59,12 @@ pub enum CollectorCommand {
         #[arg(long, default_value = ".", value_name = "DIR")]
         out: PathBuf,
     },
-    /// Take an agent's certificates back
+    /// Revoke an agent's certificates
     Revoke {
         /// Its name
         agent: AgentName,
     },
-    /// Who is enrolled, and until when
+    /// List enrolled agents and when their certificates expire
     Enrolled(OutputArgs),
     /// Copy a SQLite database while it is in use
     Backup {
@@ -123,7 +123,7 @@ pub struct AnomaliesArgs {
     /// score, range, silence, rate, novelty, not-finite, flood or other (of a newer agent)
     #[arg(long, value_parser = ["score", "range", "silence", "rate", "novelty", "not-finite", "flood", "other"])]
     pub kind: Option<String>,
-    /// At most so many, the newest
+    /// At most this many, the newest
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
     /// How it is written
@@ -177,7 +177,7 @@ pub struct EnrollArgs {
     /// Folder for the bundle
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub out: PathBuf,
-    /// A further certificate for an agent that is enrolled; what is not said is as before
+    /// A further certificate for an enrolled agent; options left out stay as they were
     #[arg(long)]
     pub renew: bool,
 }
@@ -187,7 +187,7 @@ pub struct EnrollArgs {
 pub enum DeadLettersArgs {
     /// Show them
     List(OutputArgs),
-    /// Read them again, after an upgrade
+    /// Process them again, after an upgrade
     Retry,
 }
 

@@ -12,8 +12,9 @@ use crate::{
     args::{AnomaliesArgs, CollectorCli, CollectorCommand, DeadLettersArgs, OutputArgs, PushArgs, VerdictArgs},
     clock::now_us,
     config::{self, CollectorConfig},
+    enroll_commands,
     error::CommandError,
-    ingest, membership, push,
+    ingest, push,
     show::{self, OutputFormat},
     store::{
         AgentKey, AnomalyFilter, AnomalyRow, DatabaseAddress, ID_PREFIX_MIN, ModelFile, OpenMode, RolloutTarget, Store,
@@ -22,7 +23,6 @@ use crate::{
     time::{TimeArgument, TimeZoneChoice},
 };
 
-/// Roll-outs that are shown.
 const ROLLOUTS_MAX: u32 = 20;
 /// Dead letters that are shown.
 const LETTERS_MAX: u32 = 1_000;
@@ -34,10 +34,10 @@ const DAY_US: i64 = 86_400_000_000;
 /// What went wrong, with its exit code.
 pub fn answer(cli: &CollectorCli, config: &CollectorConfig, out: &mut impl Write) -> Result<(), CommandError> {
     let text = match &cli.command {
-        CollectorCommand::Enroll(args) => membership::enroll(config, args)?,
-        CollectorCommand::EnrollBroker { names, out } => membership::enroll_broker(config, names, out)?,
-        CollectorCommand::Revoke { agent } => membership::revoke(config, agent)?,
-        CollectorCommand::Enrolled(output) => membership::enrolled(config, *output)?,
+        CollectorCommand::Enroll(args) => enroll_commands::enroll(config, args)?,
+        CollectorCommand::EnrollBroker { names, out } => enroll_commands::enroll_broker(config, names, out)?,
+        CollectorCommand::Revoke { agent } => enroll_commands::revoke(config, agent)?,
+        CollectorCommand::Enrolled(output) => enroll_commands::enrolled(config, *output)?,
         CollectorCommand::Push(args) => {
             // Read before: the file is the caller's, the database the collector's.
             let model = push::read(&args.model, args.report.as_deref())?;
@@ -128,9 +128,6 @@ async fn of_store(
 }
 
 /// The configuration, with what was typed laid over it.
-///
-/// # Errors
-/// All its mistakes.
 pub fn configured(cli: &CollectorCli) -> Result<CollectorConfig, CommandError> {
     let mut config = config::read(cli.config.as_deref())?;
     if let Some(store) = &cli.store {
@@ -158,7 +155,7 @@ async fn agents(store: &Store, output: OutputArgs) -> Result<String, CommandErro
     let counts = store.anomaly_counts(now_us - DAY_US).await?;
     let counts = counts.into_iter().map(|(fleet, agent, count)| ((fleet, agent), count)).collect();
     let text = show::agents::list(&agents, &counts, output.format(), &zone(output), now_us);
-    Ok(or_empty(text, agents.is_empty(), output, "no agent was heard of yet\n"))
+    Ok(or_empty(text, agents.is_empty(), output, "no agents yet\n"))
 }
 
 async fn anomalies(store: &Store, args: &AnomaliesArgs) -> Result<String, CommandError> {

@@ -28,14 +28,12 @@ const KEEP_S: u64 = 90 * 86_400;
 const DAY_S: u64 = 86_400;
 const YEAR_S: u64 = 366 * DAY_S;
 
-/// The configuration.
 #[derive(Debug, Clone)]
 pub struct CollectorConfig {
     /// Name of this collector among those that share a broker or a database.
     pub name: String,
     /// Folder of what is not in the database: the authority of the agents' certificates.
     pub state: PathBuf,
-    /// The database.
     pub store: store::DatabaseAddress,
     /// The only fleets that are served; with none named, those that agents come from.
     pub fleets: Vec<FleetName>,
@@ -45,38 +43,28 @@ pub struct CollectorConfig {
     pub keep_s: u64,
     /// Bytes of the database beyond which the oldest rows go.
     pub keep_bytes: Option<u64>,
-    /// The broker.
     pub broker: BrokerConfig,
     /// The HTTP API; `None` when it is switched off.
     pub api: Option<api::ApiSettings>,
 }
 
-/// Which broker.
 #[derive(Debug, Clone)]
 pub enum BrokerConfig {
-    /// Another program.
     Outside(BrokerAddress, SecretFiles),
-    /// In this process.
     Embedded(EmbeddedConfig),
 }
 
-/// The embedded broker.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
-    /// Where it listens.
     pub listen: SocketAddr,
     /// Names under which agents reach it: then its certificate comes from the authority that enrolls them.
     pub names: Vec<String>,
     /// The broker's certificate chain, its key, and the authority of the agents' certificates.
     pub tls: Option<(PathBuf, PathBuf, PathBuf)>,
-    /// List of revoked certificates.
     pub revoked: Option<PathBuf>,
 }
 
 /// Reads the file, its folder and the environment. Without a file at the default place the defaults count.
-///
-/// # Errors
-/// All mistakes.
 pub fn read(file: Option<&Path>) -> Result<CollectorConfig, ConfigProblems> {
     let layers = match file {
         Some(file) => Layers::of(file),
@@ -87,10 +75,6 @@ pub fn read(file: Option<&Path>) -> Result<CollectorConfig, ConfigProblems> {
     from(&layers)
 }
 
-/// Reads given layers.
-///
-/// # Errors
-/// All mistakes.
 pub fn from(layers: &Layers) -> Result<CollectorConfig, ConfigProblems> {
     let reader = layers.read();
     let config = {

@@ -15,31 +15,23 @@ use crate::{
     store::{BackupError, StoreError},
 };
 
-/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigProblems),
-    /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// At work.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The embedded broker.
     #[error(transparent)]
     Broker(#[from] BrokerError),
-    /// The HTTP API.
     #[error(transparent)]
     Api(#[from] ServeError),
-    /// Enrolment.
     #[error(transparent)]
     Enroll(#[from] EnrollError),
     /// A model that is not pushed.
     #[error(transparent)]
     Push(#[from] PushError),
-    /// No copy was made.
     #[error(transparent)]
     Backup(#[from] BackupError),
     /// A name that means nothing.
@@ -54,7 +46,6 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Its exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -84,10 +75,8 @@ impl CommandError {
 /// Why the collector ended before it was stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The writer is gone.
     #[error("the writer has ended unexpectedly: {0}")]
     Writer(String),
 }

@@ -19,12 +19,10 @@ const REPLAY_MAX: usize = 500;
 /// Another collector's transaction may become visible so much later than the time in its rows.
 const OVERLAP_US: i64 = 5_000_000;
 
-/// What a look found.
 #[derive(Debug, Default)]
-pub struct Changes {
+pub(crate) struct Changes {
     /// New and changed ones, oldest first.
     pub anomalies: Vec<AnomalyRow>,
-    /// So many more changed.
     pub skipped: usize,
     /// Where the look ended; `None` when nothing changed.
     pub last: Option<StoreChange>,
@@ -32,29 +30,25 @@ pub struct Changes {
 
 /// How far the store was looked at.
 #[derive(Debug)]
-pub struct ChangeFeed {
+pub(crate) struct ChangeFeed {
     store: Store,
     overlap_us: i64,
     /// Changes that are read at once.
     page: u32,
     newest: StoreChange,
-    /// Those of the overlap.
     known: BTreeSet<StoreChange>,
 }
 
 impl ChangeFeed {
     /// What changes from now on. Where several collectors write one database, what becomes visible late is found too.
     #[must_use]
-    pub fn new(store: Store, now_us: i64) -> Self {
+    pub(crate) fn new(store: Store, now_us: i64) -> Self {
         let overlap_us = if store.leases().are_shared() { OVERLAP_US } else { 0 };
         Self { store, overlap_us, page: LOOK_MAX, newest: behind(now_us), known: BTreeSet::new() }
     }
 
     /// The same feed at the end of what there is.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn at_end(&self, now_us: i64) -> Result<Self, StoreError> {
+    pub(crate) async fn at_end(&self, now_us: i64) -> Result<Self, StoreError> {
         let Self { ref store, overlap_us, page, .. } = *self;
         let updated_us = store.newest_change().await?.min(now_us);
         let mut known = BTreeSet::new();
@@ -76,10 +70,7 @@ impl ChangeFeed {
     }
 
     /// What changed since the last look. After an error the next look finds the same.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn next(&mut self, now_us: i64) -> Result<Changes, StoreError> {
+    pub(crate) async fn next(&mut self, now_us: i64) -> Result<Changes, StoreError> {
         let ahead_us = now_us.saturating_add(OVERLAP_US);
         if self.newest.updated_us > ahead_us {
             // The clock was set back: what is dated ahead is found again when its time comes, what is new now.
@@ -122,21 +113,18 @@ impl ChangeFeed {
 
 /// Behind every id of that time.
 #[must_use]
-pub fn behind(updated_us: i64) -> StoreChange {
+pub(crate) fn behind(updated_us: i64) -> StoreChange {
     StoreChange { updated_us, id: "z".repeat(ID_CHARS + 1) }
 }
 
 /// The place of an anomaly among the changes.
 #[must_use]
-pub fn place(anomaly: &AnomalyRow) -> StoreChange {
+pub(crate) fn place(anomaly: &AnomalyRow) -> StoreChange {
     StoreChange { updated_us: anomaly.updated_us, id: anomaly.id.clone() }
 }
 
 /// What changed behind a place: the first of it, and how much more.
-///
-/// # Errors
-/// When the database fails.
-pub async fn since(store: &Store, after: &StoreChange) -> Result<Changes, StoreError> {
+pub(crate) async fn since(store: &Store, after: &StoreChange) -> Result<Changes, StoreError> {
     let changes = store.changed(after, LOOK_MAX).await?;
     read(store, &changes, REPLAY_MAX).await
 }

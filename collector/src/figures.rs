@@ -12,9 +12,7 @@ pub struct CollectorFigures {
     pub messages: AtomicU64,
     /// Bytes of them.
     pub bytes: AtomicU64,
-    /// Messages that meant nothing.
     pub refused: AtomicU64,
-    /// Entries stored.
     pub entries: AtomicU64,
     /// Batches that were there already.
     pub repeated: AtomicU64,
@@ -24,7 +22,6 @@ pub struct CollectorFigures {
     pub dead_letters: AtomicU64,
     /// Entries that an earlier collector acknowledged and this store never had.
     pub missing: AtomicU64,
-    /// Transactions.
     pub transactions: AtomicU64,
     /// Microseconds in them.
     pub commit_us: AtomicU64,
@@ -34,7 +31,6 @@ pub struct CollectorFigures {
     pub stored_us: AtomicI64,
     /// 1 while the newest transaction has failed.
     pub failing: AtomicU64,
-    /// Connections to the broker.
     pub connections: AtomicU64,
     /// 1 while one stands.
     pub connected: AtomicU64,

@@ -12,12 +12,12 @@ const HEARD: [Channel; 5] =
 
 /// What one collector of all fleets listens to; where models are, what is left of earlier ones is found.
 #[must_use]
-pub fn all_filters(known: &BTreeSet<FleetName>) -> Vec<String> {
+pub(crate) fn all_filters(known: &BTreeSet<FleetName>) -> Vec<String> {
     HEARD.into_iter().map(Channel::of_all).chain(known.iter().map(models_of)).collect()
 }
 
 /// What one collector of several listens to for a fleet that is its own.
 #[must_use]
-pub fn filters_of(fleet: &FleetName) -> Vec<String> {
+pub(crate) fn filters_of(fleet: &FleetName) -> Vec<String> {
     HEARD.into_iter().map(|channel| channel.of_fleet(fleet)).chain([models_of(fleet)]).collect()
 }

@@ -13,18 +13,14 @@ use oddline_core::id::FleetName;
 pub const COLLECTOR: &str = "collector";
 /// Bytes of a birth or status: a few hundred sources with long names.
 pub const WORD_BYTES_MAX: usize = 64 * 1024;
-/// Fleets that are known.
 pub const FLEETS_MAX: usize = 512;
 /// Agents say something each minute. Fleets whose agents are all silent for so long can be forgotten: the next word makes
 /// them known again.
 const SILENT_US: i64 = 600_000_000;
 
-/// Which fleets are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServedFleets {
-    /// All.
     Every,
-    /// These.
     Only(BTreeSet<FleetName>),
 }
 
@@ -35,7 +31,6 @@ impl ServedFleets {
         if fleets.is_empty() { Self::Every } else { Self::Only(fleets.into_iter().collect()) }
     }
 
-    /// Whether this one is.
     #[must_use]
     pub fn serves(&self, fleet: &FleetName) -> bool {
         match self {
@@ -48,7 +43,6 @@ impl ServedFleets {
 /// What becomes of a fleet that is heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FleetMet {
-    /// It was known.
     Known,
     /// It is known from now on.
     New,
@@ -58,7 +52,6 @@ pub enum FleetMet {
     NoRoom,
 }
 
-/// See the module.
 #[derive(Debug, Clone)]
 pub struct KnownFleets {
     /// Named by the configuration: they stay.
@@ -78,7 +71,6 @@ impl KnownFleets {
         Self { named, heard_us: before.into_iter().collect(), max }
     }
 
-    /// One is heard.
     pub fn meet(&mut self, fleet: &FleetName, now_us: i64) -> FleetMet {
         if self.named.contains(fleet) {
             return FleetMet::Known;
@@ -101,7 +93,6 @@ impl KnownFleets {
         met
     }
 
-    /// All of them.
     #[must_use]
     pub fn names(&self) -> BTreeSet<FleetName> {
         self.named.iter().chain(self.heard_us.keys()).cloned().collect()

@@ -19,8 +19,8 @@ use crate::{
     text::{line, shown},
 };
 
-/// What a message means.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time: a box would be an allocation for each message")]
 pub enum IncomingMessage {
     /// Entries of an agent: what can be read and what cannot, in the order of their sequences, one batch at least.
     Entries(AgentKey, Vec<ReceivedBatch>),
@@ -44,7 +44,6 @@ pub enum IngestRefusal {
     /// No batch, as far as its header.
     #[error(transparent)]
     Batch(#[from] WireError),
-    /// No JSON batch.
     #[error(transparent)]
     JsonBatch(JsonError),
     /// A sequence that no store holds.
@@ -56,7 +55,6 @@ pub enum IngestRefusal {
     /// No JSON of its shape.
     #[error(transparent)]
     Word(#[from] serde_json::Error),
-    /// No model state.
     #[error(transparent)]
     Model(#[from] RolloutError),
     /// A fleet that this collector does not serve, or one too many.
@@ -64,10 +62,7 @@ pub enum IngestRefusal {
     Fleet(#[from] AccessDenied),
     /// A birth that names somebody else.
     #[error("the birth says {said}")]
-    Name {
-        /// What it says.
-        said: String,
-    },
+    Name { said: String },
 }
 
 /// What is read of a birth: other tools may add to it.
@@ -112,9 +107,6 @@ pub struct ReportedFigures {
 }
 
 /// Reads a message; `retained` says that the broker had kept it.
-///
-/// # Errors
-/// When it means nothing.
 pub fn read(topic: &str, payload: &[u8], retained: bool) -> Result<IncomingMessage, IngestRefusal> {
     let (who, channel) = match topic.parse()? {
         MqttTopic::Agent(fleet, agent, channel) => (AgentKey { fleet, agent }, channel),
@@ -139,9 +131,6 @@ pub fn read(topic: &str, payload: &[u8], retained: bool) -> Result<IncomingMessa
 }
 
 /// Whether it is of a fleet that is served. A broker elsewhere may not know which are.
-///
-/// # Errors
-/// When it is not.
 pub fn served(incoming: IncomingMessage, fleets: &ServedFleets) -> Result<IncomingMessage, IngestRefusal> {
     match &incoming {
         IncomingMessage::Entries(who, _) | IncomingMessage::Heard(AgentReport { who, .. })

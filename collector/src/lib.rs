@@ -8,31 +8,37 @@
 //!
 //! Read [`run`] for the story. `store` is the only place with SQL, `subscribe` the only one with an MQTT client.
 
+#![allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    reason = "a library only for this program and its tests: names and error texts say it"
+)]
+
 pub mod args;
 pub mod broker;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod daemon;
+mod desired_publisher;
 pub mod enroll;
+mod enroll_commands;
 pub mod error;
-pub mod feed;
-pub mod figures;
+mod feed;
+mod figures;
 mod filters;
 pub mod fleet;
 pub mod ingest;
 pub mod link;
-pub mod membership;
 pub mod pages;
-pub mod patience;
-pub mod process;
-pub mod push;
-pub mod run;
+mod push;
+mod retry_state;
+mod run;
 pub mod serve;
 pub mod show;
 pub mod store;
 pub mod subscribe;
-pub mod tasks;
-pub mod text;
-pub mod time;
-pub mod wishes;
+mod tasks;
+mod text;
+mod time;
 pub mod writer;

@@ -6,8 +6,9 @@ use clap::{CommandFactory as _, Parser as _};
 use oddline_collector::{
     args::{CollectorCli, CollectorCommand},
     commands::{self, remark},
+    daemon,
     error::CommandError,
-    pages, process,
+    pages,
 };
 
 fn main() -> ExitCode {
@@ -34,7 +35,7 @@ fn act(cli: &CollectorCli) -> Result<(), CommandError> {
     }
     let config = commands::configured(cli)?;
     match &cli.command {
-        CollectorCommand::Run => commands::at_home(&config.store.clone(), || process::run(config)),
+        CollectorCommand::Run => commands::at_home(&config.store.clone(), || daemon::run(config)),
         _ => commands::answer(cli, &config, &mut std::io::stdout().lock()),
     }
 }

@@ -22,59 +22,37 @@ const SIGNATURE_LEAD: &str = "untrusted comment:";
 pub enum PushError {
     /// A file cannot be read.
     #[error("{}: {reason}", path.display())]
-    Read {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        reason: io::Error,
-    },
-    /// Too large or empty.
+    Read { path: PathBuf, reason: io::Error },
     #[error("{}: {bytes} bytes where 1 to {max} are allowed", path.display())]
     Size {
-        /// Which one.
         path: PathBuf,
         /// Its bytes.
         bytes: u64,
-        /// The most.
         max: u64,
     },
     /// The model is not as its writer left it.
     #[error("{}: its checksum is wrong: it was cut, edited or is no Oddline model", .0.display())]
     Damaged(PathBuf),
-    /// Something in its metadata.
     #[error("{}: {what}", path.display())]
-    Metadata {
-        /// The model.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
-    /// No signature.
+    Metadata { path: PathBuf, what: String },
     #[error("{}: there is no signature {}; agents take only signed models: make one with `oddline-trainer sign`", model.display(), signature.display())]
     Unsigned {
-        /// The model.
         model: PathBuf,
         /// Where the signature should be.
         signature: PathBuf,
     },
-    /// Not what minisign writes.
     #[error("{}: this is no minisign signature", .0.display())]
     Signature(PathBuf),
     /// A report that is no JSON.
     #[error("{}: the report is no JSON: {reason}", path.display())]
-    Report {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        reason: serde_json::Error,
-    },
+    Report { path: PathBuf, reason: serde_json::Error },
 }
 
 /// Reads and checks a model with its signature and report.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn read(model: &Path, report: Option<&Path>) -> Result<ModelFile, PushError> {
+pub(crate) fn read(model: &Path, report: Option<&Path>) -> Result<ModelFile, PushError> {
     let bytes = bounded(model, MODEL_BYTES_MAX as u64)?;
     if !seal::is_intact(&bytes) {
         return Err(PushError::Damaged(model.to_owned()));
@@ -108,7 +86,7 @@ pub fn read(model: &Path, report: Option<&Path>) -> Result<ModelFile, PushError>
 ///
 /// # Errors
 /// The first name that means none, or several.
-pub fn agents(names: &[String], known: &[AgentKey]) -> Result<RolloutTarget, TargetError> {
+pub(crate) fn agents(names: &[String], known: &[AgentKey]) -> Result<RolloutTarget, TargetError> {
     let full: Vec<String> = known.iter().map(AgentKey::to_string).collect();
     let mut found: Vec<AgentKey> = Vec::new();
     for name in names {

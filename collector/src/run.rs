@@ -47,10 +47,8 @@ const TOPIC_SHOWN_BYTES: usize = 256;
 
 /// What others (the API) may look at while it runs.
 #[derive(Debug, Clone)]
-pub struct SharedParts {
-    /// The database.
+pub(crate) struct SharedParts {
     pub store: Store,
-    /// What was done.
     pub figures: Arc<CollectorFigures>,
     /// Anomalies as they are stored.
     pub live: LiveStatus,
@@ -58,17 +56,13 @@ pub struct SharedParts {
 
 /// A collector that is open and not yet at work.
 #[derive(Debug)]
-pub struct RunningCollector {
+pub(crate) struct RunningCollector {
     config: CollectorConfig,
     shared: SharedParts,
 }
 
 impl RunningCollector {
-    /// Opens the store.
-    ///
-    /// # Errors
-    /// When it cannot be used.
-    pub async fn open(config: CollectorConfig) -> Result<Self, StoreError> {
+    pub(crate) async fn open(config: CollectorConfig) -> Result<Self, StoreError> {
         let store = Store::open(&config.store, OpenMode::Serve).await?;
         info!("store {}", config.store);
         let shared = SharedParts { store, figures: Arc::default(), live: writer::live() };
@@ -77,7 +71,7 @@ impl RunningCollector {
 
     /// What others may look at.
     #[must_use]
-    pub fn shared(&self) -> SharedParts {
+    pub(crate) fn shared(&self) -> SharedParts {
         self.shared.clone()
     }
 
@@ -85,7 +79,7 @@ impl RunningCollector {
     ///
     /// # Errors
     /// When the database has failed for too long.
-    pub async fn run(self, link: LinkSettings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+    pub(crate) async fn run(self, link: LinkSettings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let SharedParts { store, figures, live } = self.shared.clone();
         let is_shared = store.leases().are_shared();
         let served = ServedFleets::these(self.config.fleets.clone());
@@ -235,6 +229,6 @@ impl CollectorTasks {
 
     /// Tells the broker what agents should run.
     async fn tell(&mut self) {
-        self.desired.tell(self.fleets.held()).await;
+        self.desired.publish(self.fleets.held()).await;
     }
 }

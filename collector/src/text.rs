@@ -8,13 +8,13 @@ const CELL_CHARS_MAX: usize = 96;
 const LINE_CHARS_MAX: usize = 1_000;
 /// Foreign text as a terminal may show it: one line, nothing hidden, not too long.
 #[must_use]
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     cut(text, CELL_CHARS_MAX)
 }
 
 /// The same at the length of a line.
 #[must_use]
-pub fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     cut(text, LINE_CHARS_MAX)
 }
 

@@ -56,7 +56,9 @@ pub enum TimeArgument {
 
 /// Why a text is no time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no time: say 30m, 2h, 7d or 4w (ago), now, 2026-01-05, \"2026-01-05 13:00\" or RFC 3339")]
+#[error(
+    "{0:?} is not a valid time: expected 30m, 2h, 7d or 4w (ago), now, 2026-01-05, \"2026-01-05 13:00\" or RFC 3339"
+)]
 pub struct WhenError(String);
 
 impl FromStr for TimeArgument {
@@ -106,7 +108,7 @@ impl TimeArgument {
 
 /// A span as `5 s`, `12 min`, `3 h`, `4 d`.
 #[derive(Debug, Clone, Copy)]
-pub struct TimeSpan(pub i64);
+pub(crate) struct TimeSpan(pub i64);
 
 impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,7 +23,7 @@ use tokio::{
 pub use crate::figures::CollectorFigures;
 use crate::{
     clock::now_us,
-    patience::RetryState,
+    retry_state::RetryState,
     store::{
         AgentKey, AgentReport, AppendOutcome, BatchBody, CommittedProgress, ReceivedBatch, Store, StoreError,
         StoredReport,
@@ -44,16 +44,13 @@ const LIVE_MAX: usize = 256;
 pub struct WriterItem {
     /// What it holds; `None` when there is nothing to store.
     pub content: Option<WriteContent>,
-    /// What settles it.
     pub receipt: MessageReceipt,
 }
 
-/// What is stored.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a queue of few: a box would be an allocation for each message")]
 pub enum WriteContent {
-    /// Entries of one message.
     Batches(Vec<ReceivedBatch>),
-    /// Words.
     Heard(AgentReport),
 }
 
@@ -69,13 +66,9 @@ pub fn live() -> LiveStatus {
 /// What the writer works with.
 #[derive(Debug)]
 pub struct BatchWriter {
-    /// Where it stores.
     pub store: Store,
-    /// Where it acknowledges.
     pub link: CollectorLink,
-    /// What it counts.
     pub figures: Arc<CollectorFigures>,
-    /// Whom it tells.
     pub live: LiveStatus,
     /// Wakes whoever publishes wishes, when a new agent came.
     pub newcomer: Arc<tokio::sync::Notify>,
@@ -101,7 +94,7 @@ impl BatchWriter {
         let mut acks: BTreeMap<(AgentKey, Epoch), u64> = BTreeMap::new();
         // Births first: they may say that what seems to be missing never comes.
         if !heard.is_empty() {
-            let done = self.hear(&heard).await?;
+            let done = self.record_report(&heard).await?;
             self.heard(&heard, &done, &mut acks);
         }
         if !batches.is_empty() {
@@ -156,14 +149,14 @@ impl BatchWriter {
     }
 
     /// Hears; a word that the database refuses for its content is left out, as if it had not been said.
-    async fn hear(&self, heard: &[AgentReport]) -> Result<Vec<StoredReport>, StoreError> {
-        match self.hear_surely(heard).await {
+    async fn record_report(&self, heard: &[AgentReport]) -> Result<Vec<StoredReport>, StoreError> {
+        match self.record_report_surely(heard).await {
             Err(StoreError::Refused(_)) => {}
             done => return done,
         }
         let mut all = Vec::with_capacity(heard.len());
         for word in heard {
-            match self.hear_surely(std::slice::from_ref(word)).await {
+            match self.record_report_surely(std::slice::from_ref(word)).await {
                 Err(StoreError::Refused(reason)) => {
                     self.figures.refused.fetch_add(1, Relaxed);
                     warn!("the database refused what {} says of itself: {reason}", word.who);
@@ -185,11 +178,11 @@ impl BatchWriter {
         }
     }
 
-    async fn hear_surely(&self, heard: &[AgentReport]) -> Result<Vec<StoredReport>, StoreError> {
+    async fn record_report_surely(&self, heard: &[AgentReport]) -> Result<Vec<StoredReport>, StoreError> {
         let mut patience = RetryState::default();
         loop {
             let at = Instant::now();
-            let done = self.store.hear(heard, now_us()).await;
+            let done = self.store.record_report(heard, now_us()).await;
             let Some(done) = self.done_or_wait(done, at, &mut patience).await else { continue };
             return done;
         }
@@ -207,7 +200,7 @@ impl BatchWriter {
                 self.figures.failures.fetch_add(1, Relaxed);
                 self.figures.failing.store(1, Relaxed);
                 let wait = patience.next_wait();
-                if patience.is_told() {
+                if patience.is_reported() {
                     warn!("{error}; nothing is acknowledged meanwhile, next attempt in {:.1} s", wait.as_secs_f64());
                 }
                 sleep(wait).await;

@@ -106,7 +106,7 @@ fn read_file(path: &Path) -> Result<TreeTable, Vec<ConfigProblem>> {
     let problem = |error: toml::de::Error| ConfigProblem {
         origin: at(error.span().map_or(0, |span| span.start)),
         key: String::new(),
-        what: format!("no TOML: {}", error.message()),
+        what: format!("invalid TOML: {}", error.message()),
     };
     Err(errors.into_iter().map(problem).collect())
 }

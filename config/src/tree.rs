@@ -8,13 +8,13 @@ use crate::problem::ConfigOrigin;
 
 /// Tables, lists and values, each with where it was written.
 #[derive(Debug, Clone)]
-pub struct TreeItem {
+pub(crate) struct TreeItem {
     pub origin: ConfigOrigin,
     pub node: Node,
 }
 
 #[derive(Debug, Clone)]
-pub enum Node {
+pub(crate) enum Node {
     Table(TreeTable),
     List(Vec<TreeItem>),
     Text(String),
@@ -25,11 +25,11 @@ pub enum Node {
     Other,
 }
 
-pub type TreeTable = BTreeMap<String, TreeItem>;
+pub(crate) type TreeTable = BTreeMap<String, TreeItem>;
 
 impl Node {
     /// What it is, in a sentence.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Table(_) => "a section",
             Self::List(_) => "a list",
@@ -43,7 +43,7 @@ impl Node {
 }
 
 /// A parsed table with the lines of its values.
-pub fn from_toml(table: &DeTable<'_>, at: &impl Fn(usize) -> ConfigOrigin) -> TreeTable {
+pub(crate) fn from_toml(table: &DeTable<'_>, at: &impl Fn(usize) -> ConfigOrigin) -> TreeTable {
     let entry = |(key, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
         let item = TreeItem { origin: at(key.span().start), node: node(value.get_ref(), at) };
         (key.get_ref().clone().into_owned(), item)
@@ -72,7 +72,7 @@ fn node(value: &DeValue<'_>, at: &impl Fn(usize) -> ConfigOrigin) -> Node {
 }
 
 /// Lays `upper` over `lower`.
-pub fn merge(lower: &mut TreeTable, upper: TreeTable) {
+pub(crate) fn merge(lower: &mut TreeTable, upper: TreeTable) {
     for (key, item) in upper {
         match (lower.get_mut(&key).map(|below| &mut below.node), item.node) {
             (Some(Node::Table(below)), Node::Table(above)) => merge(below, above),

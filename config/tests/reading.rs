@@ -96,7 +96,10 @@ fn every_mistake_is_said_with_its_place() {
 fn what_is_no_toml_is_said_with_its_line_and_the_rest_is_read() {
     let dir = folder(&[("a.toml", "name = 'a'\nfiles = [\nport = \n"), ("a.d/b.toml", "[broker]\nport = 0\n")]);
     let text = read(dir.path(), &[]).unwrap_err().to_string();
-    assert!(text.contains("a.toml:") && text.contains("no TOML") && text.contains("b.toml:2: broker.port"), "{text}");
+    assert!(
+        text.contains("a.toml:") && text.contains("invalid TOML") && text.contains("b.toml:2: broker.port"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -23,8 +23,8 @@ pub mod readings;
 pub mod robust;
 pub mod stream;
 
+pub mod activity;
 pub mod novelty;
-pub mod pace;
 pub mod score;
 pub mod verdict;
 

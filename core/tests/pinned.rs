@@ -2,6 +2,7 @@
 //! wants a version or a new name. And the two readers of each: an old one of what a newer program writes, a new one of
 //! what an older program wrote (the files themselves). `ODDLINE_PIN=1` writes the files anew.
 
+#![allow(clippy::disallowed_methods, reason = "what is pinned lies in files")]
 #![allow(clippy::unwrap_used, reason = "a test may die where it stands")]
 
 use std::{env, fmt::Write as _, fs, path::PathBuf};

@@ -8,7 +8,7 @@ use oddline_core::profile::ProfileError;
 pub enum ModelOpenError {
     #[error("the model file has {found} bytes, at most {limit} are allowed")]
     TooLarge { found: usize, limit: usize },
-    #[error("this is no complete ONNX file ({0}): it may be truncated or edited; copy it again or train a new one")]
+    #[error("not a valid ONNX file ({0}): it may be truncated or edited; copy it again or train a new one")]
     NotOnnx(String),
     #[error("the ONNX file lacks the metadata {0:?}: it was not made by oddline-trainer, or it was stripped")]
     NoMetadata(&'static str),

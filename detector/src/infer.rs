@@ -12,7 +12,7 @@ use tract_onnx::{
     prelude::{Framework, IntoRunnable, Tensor, TractError, TypedRunnableModel, TypedSimpleState, tvec},
 };
 
-use crate::{error::InferError, shape::Tensors, wire};
+use crate::{error::InferError, graph, shape::Tensors};
 
 /// ONNX's schema, for those who look into a file before it runs.
 pub(crate) use tract_onnx::pb;
@@ -42,7 +42,7 @@ impl ViewModel {
             [BLOCK, width] => *width,
             shape => return Err(format!("its view {name:?} has the shape {shape:?}, not rows of numbers")),
         };
-        let build = || wire::view(graph, tensors, name, width)?.into_optimized()?.into_runnable();
+        let build = || graph::view(graph, tensors, name, width)?.into_optimized()?.into_runnable();
         let plan = build().map_err(|e| format!("{e:#}"))?;
         Ok(Self { name: name.to_owned(), width, plan })
     }

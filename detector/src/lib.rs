@@ -10,11 +10,11 @@
 //! here touches files, the network or a clock.
 
 mod error;
+mod graph;
 mod infer;
 mod judge;
 mod open;
 mod shape;
-mod wire;
 
 pub use error::{InferError, ModelOpenError};
 pub use infer::{Infer, ViewModel};

@@ -184,7 +184,7 @@ fn a_signed_model_is_taken_between_two_records_and_outlives_a_kill() {
     scene.agent.kill();
     scene.agent.start();
     let said = scene.agent.says(0, "that it is ready again", |said| said.matches("INFO ready").count() == 2);
-    assert!(said.contains(&format!("ready; model {version} judges")), "{said}");
+    assert!(said.contains(&format!("ready; model {version} is active")), "{said}");
     let back = scene.oddline(&["model", "rollback", &first.version.to_string()]);
     assert!(back.status.success(), "{}", String::from_utf8_lossy(&back.stderr));
     scene.says("it does not go back", |state| state.current == Some(first));

@@ -12,7 +12,7 @@ const LINE_CHARS_MAX: usize = 5_000;
 
 /// How a line begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineStyle {
+pub(crate) enum LineStyle {
     /// `WARN `, on a terminal, in a file, in a container's log.
     Word,
     /// `<4>`, as `sd-daemon(3)` has it.
@@ -21,7 +21,7 @@ pub enum LineStyle {
 
 impl LineStyle {
     /// What fits where standard error goes.
-    pub fn of_stderr() -> Self {
+    pub(crate) fn of_stderr() -> Self {
         let journal = env::var("JOURNAL_STREAM").unwrap_or_default();
         let here = io::stderr().as_fd().try_clone_to_owned().and_then(|file| File::from(file).metadata());
         let is_journal = here.is_ok_and(|here| journal == format!("{}:{}", here.dev(), here.ino()));
@@ -29,7 +29,7 @@ impl LineStyle {
     }
 
     /// A record as it is written, with its line break.
-    pub fn lines(self, level: Level, target: &str, text: &str) -> String {
+    pub(crate) fn lines(self, level: Level, target: &str, text: &str) -> String {
         if target == LISTING {
             return text.lines().map(|line| self.line(level, "", line)).collect();
         }

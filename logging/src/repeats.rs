@@ -14,7 +14,7 @@ const KINDS_MAX: usize = 4_096;
 
 /// What becomes of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+pub(crate) enum Admission {
     Shown,
     /// Instead of it, that there are more.
     Closing,
@@ -23,7 +23,7 @@ pub enum Admission {
 
 /// The kinds of this minute.
 #[derive(Debug, Default)]
-pub struct RepeatLimit(BTreeMap<u64, Minute>);
+pub(crate) struct RepeatLimit(BTreeMap<u64, Minute>);
 
 #[derive(Debug, Clone, Copy)]
 struct Minute {
@@ -33,7 +33,7 @@ struct Minute {
 
 impl RepeatLimit {
     /// A line of a kind comes.
-    pub fn admit(&mut self, kind: u64, now: Instant) -> Admission {
+    pub(crate) fn admit(&mut self, kind: u64, now: Instant) -> Admission {
         let is_over = |minute: &Minute| now.saturating_duration_since(minute.began) >= MINUTE;
         if self.0.len() >= KINDS_MAX && !self.0.contains_key(&kind) {
             self.0.retain(|_, minute| !is_over(minute));

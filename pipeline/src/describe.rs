@@ -1,8 +1,8 @@
 //! What an episode shows of what was found: figures and a few words. Pure.
 
 use oddline_core::{
+    activity::{SilentStream, rate::RateFinding},
     event::{self, BoundedText, Episode, EpisodeKind, EpisodeReason, Extras, Finite, List, Silence, words::short},
-    pace::{SilentStream, rate::RateFinding},
     profile::RecordView,
     record::Level,
     score::bounded,
@@ -15,7 +15,7 @@ use oddline_core::{
 use super::episodes::EpisodeContext;
 
 /// What was found at one record or interval.
-pub enum PipelineFinding<'a> {
+pub(crate) enum PipelineFinding<'a> {
     /// A verdict, and how its model scores.
     Verdict(&'a Verdict, &'a RecordView),
     /// An interval's count.
@@ -49,7 +49,7 @@ fn new_level(level: Level) -> f32 {
 
 impl PipelineFinding<'_> {
     /// When.
-    pub fn time(&self) -> EventTime {
+    pub(crate) fn time(&self) -> EventTime {
         match self {
             Self::Verdict(verdict, _) => verdict.time,
             Self::Rate(finding) => finding.time,
@@ -58,7 +58,7 @@ impl PipelineFinding<'_> {
     }
 
     /// How odd: of a verdict in its model's quantiles, of a rate in the largest usual surprises, of news by its level.
-    pub fn score(&self) -> f32 {
+    pub(crate) fn score(&self) -> f32 {
         match self {
             Self::Verdict(verdict, _) => verdict.score.value,
             Self::Rate(finding) => finding.score,
@@ -69,7 +69,7 @@ impl PipelineFinding<'_> {
     }
 
     /// Whether it is odd in itself, beside standing in an episode.
-    pub fn is_odd(&self) -> bool {
+    pub(crate) fn is_odd(&self) -> bool {
         match self {
             Self::Verdict(verdict, _) => verdict.anomalous,
             Self::Rate(finding) => finding.odd,
@@ -78,7 +78,7 @@ impl PipelineFinding<'_> {
     }
 
     /// The number of its record, when a record was judged.
-    pub fn number(&self) -> Option<u64> {
+    pub(crate) fn number(&self) -> Option<u64> {
         match self {
             Self::Verdict(verdict, _) => Some(verdict.number),
             Self::Rate(_) | Self::Component(_) | Self::Level(..) | Self::Crowd(_) => None,
@@ -101,7 +101,7 @@ impl PipelineFinding<'_> {
     }
 
     /// Lets it speak for the episode: the one with the largest score does.
-    pub fn describe(&self, episode: &mut Episode) {
+    pub(crate) fn describe(&self, episode: &mut Episode) {
         episode.peak = Finite::<f32>::nearest(self.score());
         match self {
             Self::Verdict(verdict, view) => {
@@ -132,7 +132,12 @@ impl PipelineFinding<'_> {
 }
 
 /// An episode as it opens.
-pub fn first(number: u64, stream: &StreamName, seen: &PipelineFinding<'_>, around: EpisodeContext<'_>) -> Episode {
+pub(crate) fn first(
+    number: u64,
+    stream: &StreamName,
+    seen: &PipelineFinding<'_>,
+    around: EpisodeContext<'_>,
+) -> Episode {
     let mut episode = Episode {
         source: around.source.clone(),
         number,
@@ -159,7 +164,7 @@ pub fn first(number: u64, stream: &StreamName, seen: &PipelineFinding<'_>, aroun
 }
 
 /// What an episode weighs in a box of its own, in bytes.
-pub fn bytes(episode: &Episode) -> usize {
+pub(crate) fn bytes(episode: &Episode) -> usize {
     let texts = [&*episode.source, &*episode.server, &*episode.component, &*episode.main_reason];
     let texts = texts.into_iter().chain(episode.samples.iter().map(|sample| &**sample));
     let reasons = episode.reasons.iter().map(|reason| weight::block(reason.feature.len())).sum::<usize>();
@@ -173,7 +178,7 @@ pub fn bytes(episode: &Episode) -> usize {
 }
 
 /// The event that tells of a silence.
-pub fn silence(silent: &SilentStream, around: &EpisodeContext<'_>) -> Silence {
+pub(crate) fn silence(silent: &SilentStream, around: &EpisodeContext<'_>) -> Silence {
     Silence {
         source: around.source.clone(),
         server: around.redactor.name(&silent.stream.server),
@@ -189,7 +194,7 @@ pub fn silence(silent: &SilentStream, around: &EpisodeContext<'_>) -> Silence {
 
 /// The episode that a silence is while it lasts: no records, from the stream's last one on. Its value is the pause in
 /// seconds, expected is the longest usual one; scores are pauses in usual ones.
-pub fn silent_episode(number: u64, silent: &SilentStream, around: EpisodeContext<'_>) -> Episode {
+pub(crate) fn silent_episode(number: u64, silent: &SilentStream, around: EpisodeContext<'_>) -> Episode {
     let threshold = bounded(silent.too_long_s / silent.usual_s);
     Episode {
         source: around.source.clone(),
@@ -215,7 +220,7 @@ pub fn silent_episode(number: u64, silent: &SilentStream, around: EpisodeContext
 }
 
 /// The episode of a silence that a record at `time` has ended.
-pub fn spoke(mut episode: Box<Episode>, time: EventTime) -> Box<Episode> {
+pub(crate) fn spoke(mut episode: Box<Episode>, time: EventTime) -> Box<Episode> {
     let pause = time.seconds_since(episode.first);
     let usual = episode.expected.map_or(f64::NAN, Finite::<f64>::get);
     let score = bounded(pause / usual);

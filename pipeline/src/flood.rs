@@ -23,7 +23,7 @@ const NODE: usize = 2;
 
 /// A token bucket and what it held back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct FloodLimit {
+pub(crate) struct FloodLimit {
     per_hour: u32,
     tokens: f64,
     filled: Option<EventTime>,
@@ -41,29 +41,29 @@ struct Held {
 impl FloodLimit {
     /// A full bucket.
     #[must_use]
-    pub fn new(per_hour: u32) -> Self {
+    pub(crate) fn new(per_hour: u32) -> Self {
         Self { per_hour, tokens: f64::from(per_hour), filled: None, held: None }
     }
 
     /// Another limit, from now on: a smaller one takes what is in the bucket beyond it, a larger one fills it faster.
-    pub fn limit(&mut self, per_hour: u32) {
+    pub(crate) fn limit(&mut self, per_hour: u32) {
         self.per_hour = per_hour;
     }
 
     /// Tokens that come in an hour.
     #[must_use]
-    pub fn per_hour(&self) -> u32 {
+    pub(crate) fn per_hour(&self) -> u32 {
         self.per_hour
     }
 
     /// What it holds back weighs so much in memory, in bytes.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let names = self.held.iter().flat_map(|held| held.components.keys());
         names.map(|name| weight::block(name.capacity()) + NODE * size_of::<(String, u64)>()).sum()
     }
 
     /// Whether an episode that opens when the watermark stands at `now` may travel; if not, it is counted.
-    pub fn admit(&mut self, now: EventTime, component: &str) -> bool {
+    pub(crate) fn admit(&mut self, now: EventTime, component: &str) -> bool {
         // A watermark that was set back brings no tokens, and goes on from there.
         let since = self.filled.map_or(0.0, |filled| now.seconds_since(filled).max(0.0));
         self.filled = Some(now);
@@ -93,13 +93,13 @@ impl FloodLimit {
     }
 
     /// The summary that is due at event time `now`, if one is.
-    pub fn due(&mut self, source: &SourceName, now: EventTime, redactor: &dyn Redactor) -> Option<FloodSummary> {
+    pub(crate) fn due(&mut self, source: &SourceName, now: EventTime, redactor: &dyn Redactor) -> Option<FloodSummary> {
         let due = self.held.as_ref().is_some_and(|held| now.seconds_since(held.from) >= SUMMARY_S);
         if due { self.rest(source, redactor) } else { None }
     }
 
     /// What is held back, at the end of a replay.
-    pub fn rest(&mut self, source: &SourceName, redactor: &dyn Redactor) -> Option<FloodSummary> {
+    pub(crate) fn rest(&mut self, source: &SourceName, redactor: &dyn Redactor) -> Option<FloodSummary> {
         self.held.take().map(|held| held.summary(source, redactor))
     }
 }

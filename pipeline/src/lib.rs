@@ -10,26 +10,26 @@
 //! each in a stream of its own. What [`Pace`] notices never goes through the judge: verdicts are those of the trainer's
 //! test on the same records.
 
-mod crowd;
 mod describe;
 mod episodes;
 mod flood;
 mod output;
+mod overflow;
+mod pending;
 pub mod reader;
 pub mod redactor;
-mod remembered;
+mod state;
 #[cfg(test)]
 mod tests;
-mod waiting;
 
 use std::sync::Arc;
 
 use oddline_core::{
+    activity::{self, ActivityNotice, ObservedRecord, SourceActivity},
     episode::EpisodeStep,
     event::SourceName,
     format::LogFormat,
     limits::NAME_BYTES_MAX,
-    pace::{self, ActivityNotice, ObservedRecord, SourceActivity},
     readings::ValueSelection,
     record::Record,
     stream,
@@ -38,15 +38,15 @@ use oddline_core::{
 use oddline_detector::{DefaultNames, InferError, Judge, JudgedRow, OpenModel, RecordIntake};
 
 use self::{
-    crowd::NameOverflow,
     episodes::{EpisodeContext, EpisodeTracker},
+    overflow::NameOverflow,
+    pending::{LineSpan, PendingItem, PendingQueue},
     reader::{LineReader, each_reading, is_no_row},
-    waiting::{LineSpan, PendingItem, PendingQueue},
 };
 pub use self::{
     output::{OutputWanted, PipelineOutput},
     redactor::{Redactor, Unredacted},
-    remembered::{PipelineCounts, PipelineState, PipelineStateRef},
+    state::{PipelineCounts, PipelineState, PipelineStateRef},
 };
 
 /// How one source is treated.
@@ -153,7 +153,7 @@ impl Pipeline {
         let judged = if is_no_row(&record) {
             0
         } else {
-            self.hear(&record, &line);
+            self.observe_activity(&record, &line);
             self.judge(&record, &line)?
         };
         if self.evicted() > evicted
@@ -164,7 +164,7 @@ impl Pipeline {
         }
         self.counts.judged += judged;
         self.counts.unjudged += u64::from(judged == 0);
-        self.tell(out);
+        self.emit(out);
         Ok(())
     }
 
@@ -174,7 +174,7 @@ impl Pipeline {
     /// When the model cannot be run.
     pub fn idle(&mut self, out: &mut PipelineOutput) -> Result<(), InferError> {
         self.judge.flush(&mut self.judged)?;
-        self.tell(out);
+        self.emit(out);
         Ok(())
     }
 
@@ -188,7 +188,7 @@ impl Pipeline {
         self.idle(out)?;
         let until = self.pace.clock(now, &mut self.notices);
         self.queue_notices(&LineSpan::default());
-        self.tell(out);
+        self.emit(out);
         if let Some(until) = until {
             self.episodes.clock(until, &self.source, &*self.treatment.redactor, &mut out.events);
         }
@@ -254,7 +254,7 @@ impl Pipeline {
 
     /// What did not go as usual with times, streams and counters.
     #[must_use]
-    pub fn pace_counts(&self) -> pace::ActivityCounts {
+    pub fn pace_counts(&self) -> activity::ActivityCounts {
         self.pace.counts()
     }
 
@@ -284,7 +284,7 @@ impl Pipeline {
     }
 
     /// Lets [`Pace`] hear the record.
-    fn hear(&mut self, record: &Record<'_>, line: &LineSpan) {
+    fn observe_activity(&mut self, record: &Record<'_>, line: &LineSpan) {
         let Some(time) = self.reader.last_time() else { return };
         let heard = ObservedRecord {
             server: cut(record.server.as_deref().unwrap_or(&self.treatment.server)),
@@ -293,7 +293,7 @@ impl Pipeline {
             level: record.level,
             is_text: record.value.is_none() && (record.message.is_some() || !record.numbers.is_empty()),
         };
-        self.pace.hear(heard, &mut self.notices);
+        self.pace.observe(heard, &mut self.notices);
         self.queue_notices(line);
     }
 
@@ -330,7 +330,7 @@ impl Pipeline {
     }
 
     /// Tells what has its turn: verdicts that are there, and notices that no missing verdict stands before.
-    fn tell(&mut self, out: &mut PipelineOutput) {
+    fn emit(&mut self, out: &mut PipelineOutput) {
         let redactor = &*self.treatment.redactor;
         let model = self.judge.model();
         let mut judged = self.judged.drain(..);

@@ -20,7 +20,9 @@ use oddline_detector::OpenModel;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
 use rand_distr::{Distribution, Poisson};
 
-use crate::{dataset::Dataset, error::DataError, evaluate::histogram::ScoreHistogram, judged, trim::KeepMask};
+use crate::{
+    dataset::Dataset, error::DataError, evaluate::histogram::ScoreHistogram, outliers::KeepMask, score_stream,
+};
 
 /// Where the first pass assumes odd to begin; scores are in training quantiles.
 const FIRST_THRESHOLD: f32 = 1.2;
@@ -51,7 +53,6 @@ pub enum ThresholdTarget {
     Quantile(f64),
 }
 
-/// What calibration found.
 #[derive(Debug, Clone)]
 pub struct CalibratedModel {
     /// The threshold with its expectation.
@@ -119,7 +120,7 @@ fn evidence(dataset: &Dataset, keep: &KeepMask, model: &OpenModel, from: f64) ->
     let mut past = CalibrationSplit { series: Vec::new(), server_days: server_days(dataset, keep, 0.0, from) };
     let mut held = CalibrationSplit { series: Vec::new(), server_days: server_days(dataset, keep, from, 1.0) };
     for (stream, keep) in dataset.streams.iter().zip(keep) {
-        let judged = judged::stream(stream, model)?;
+        let judged = score_stream::stream(stream, model)?;
         judged.iter().for_each(|j| scores.push(j.verdict.score.value));
         let of = |range: Range<usize>| judged[range].iter().map(|j| f64::from(j.verdict.score.value));
         let part = stream.part(from, 1.0);
@@ -255,7 +256,6 @@ fn poisson(expected: f64, random: &mut Xoshiro256PlusPlus) -> f64 {
 enum TailShape {
     /// The score squared, as beyond a normal distribution's shoulder.
     Normal,
-    /// The score.
     Exponential,
     /// Its logarithm: a power law.
     Pareto,

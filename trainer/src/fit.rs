@@ -37,18 +37,15 @@ const NOISE: f32 = 0.1;
 /// Rows that validation looks at, evenly spread: more changes the third digit.
 const VALIDATION_ROWS: usize = 8_192;
 
-/// What to fit with.
 #[derive(Debug, Clone)]
 pub struct FitPlan {
     /// Epochs at most.
     pub epochs: usize,
-    /// Seed of all randomness.
     pub seed: u64,
     /// Weights to start from; random ones otherwise.
     pub start: Option<Vec<Dense>>,
 }
 
-/// What came of it.
 #[derive(Debug, Clone)]
 pub struct FitOutcome {
     /// Weights of the best epoch.
@@ -108,7 +105,7 @@ pub fn fit(rows: &[Vector], validation: &[Vector], plan: &FitPlan) -> FitOutcome
 
 fn progress(plan: &FitPlan) -> ProgressBar {
     let bar = ProgressBar::new(plan.epochs as u64);
-    let style = "fitting [{bar:30}] epoch {pos}/{len}, at most {eta} to go; {msg}";
+    let style = "training [{bar:30}] epoch {pos}/{len}, up to {eta} left; {msg}";
     let style = ProgressStyle::with_template(style).expect("the template is constant");
     bar.set_style(style.progress_chars("=> "));
     bar.enable_steady_tick(Duration::from_millis(500));

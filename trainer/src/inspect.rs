@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::say;
 
-/// Shows what a model file says of itself, after checking it
+/// Verifies a model file and shows its metadata
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The model

@@ -6,7 +6,11 @@
 //!                     unseen logs ----------------------- (detector) -> test: report, anomalies.csv, charts
 //! ```
 
-#![allow(missing_docs, reason = "a library only for this program and its tests: names and error texts say it")]
+#![allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    reason = "a library only for this program and its tests: names and error texts say it"
+)]
 
 pub mod calibrate;
 pub mod chart;
@@ -18,17 +22,17 @@ pub mod export;
 pub mod fit;
 pub mod generate;
 pub mod inspect;
-pub mod judged;
 pub mod network;
+pub mod outliers;
 pub mod output;
 pub mod pages;
-pub mod plain;
+pub mod reference_forward;
 pub mod retrain;
 pub mod say;
+pub mod score_stream;
 pub mod sign;
 pub mod test;
 pub mod train;
-pub mod trim;
 pub mod vectors;
 
 pub use oddline_core::id::hex;

@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use oddline_logging::LogFilter;
 use oddline_trainer::{error::exit_code, generate, inspect, pages, retrain, say, sign, test, train};
 
-/// Learns what is normal in logs, writes it as one ONNX file, and tests it
+/// Trains a model on logs, exports it as one ONNX file, and tests it
 #[derive(Parser)]
 #[command(name = "oddline-trainer", version)]
 struct TrainerCli {

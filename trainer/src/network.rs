@@ -20,7 +20,6 @@ pub const TANH: [bool; 4] = [true, false, true, false];
 /// The autoencoder of one view.
 #[derive(Module, Debug)]
 pub struct Autoencoder {
-    /// In order.
     layers: Vec<Linear>,
 }
 
@@ -46,7 +45,6 @@ pub fn has_shape(layers: &[Dense], tanh: &[bool]) -> bool {
 }
 
 impl Autoencoder {
-    /// From plain weights.
     #[must_use]
     pub fn from_weights(layers: &[Dense], device: &Device) -> Self {
         let linear = |d: &Dense| Linear {
@@ -56,7 +54,6 @@ impl Autoencoder {
         Self { layers: layers.iter().map(linear).collect() }
     }
 
-    /// As plain weights.
     #[must_use]
     pub fn weights(&self) -> Vec<Dense> {
         let plain = |layer: &Linear| {

@@ -29,7 +29,6 @@ enum OutputTarget {
     InPlace(BufWriter<Box<dyn Write + Send>>),
 }
 
-/// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
 enum OutputPlace {
     /// A regular file, or nothing yet; without links.

@@ -47,7 +47,6 @@ pub fn notes(notes: &Notes) {
     }
 }
 
-/// What was loaded.
 pub fn dataset(dataset: &Dataset) {
     notes(&dataset.notes);
     note(&format!("read {} records of {} streams", dataset.records(), dataset.streams.len()));
@@ -55,7 +54,7 @@ pub fn dataset(dataset: &Dataset) {
         note(&format!("{} records came before an earlier one of their stream: sorted by time", dataset.unsorted));
     }
     if dataset.duplicates > 0 {
-        note(&format!("{} records have the time of another of their stream: kept", dataset.duplicates));
+        note(&format!("{} records with duplicate timestamps in their stream (kept)", dataset.duplicates));
     }
     if dataset.strays > 0 {
         note(&format!("{} records are more than a month from all others of their stream: left out", dataset.strays));
@@ -96,9 +95,6 @@ pub fn promise(threshold: &Threshold) -> String {
 }
 
 /// The summary of a training.
-///
-/// # Errors
-/// When it cannot be printed.
 pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
     let train::TrainedModel { model, calibrated, outcome, .. } = made;
     let bytes = made.bytes.len();
@@ -119,7 +115,7 @@ pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
     };
     out(&format!(
         "Model:      {} ({} KiB, version {}), {} streams\n\
-         Learnt from {} records; {} more found odd and left out\n\
+         Trained on {} records ({} outliers removed)\n\
          Epochs:     {}, best {} with validation loss {:.4}\n\
          Threshold:  {:.4} {aim};\n            {}, from {} peaks in {:.1} server days\n\
          Charts:     {}\n",

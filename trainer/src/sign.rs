@@ -18,7 +18,7 @@ use crate::{
 
 const KEY: &str = "keys/oddline.key";
 
-/// Makes a pair of keys: one signs models, the other is trusted by agents
+/// Generates a key pair for signing models
 #[derive(clap::Args, Clone, Debug)]
 pub struct KeygenArgs {
     /// Where the secret key goes; the public one goes beside it, ending in .pub
@@ -29,7 +29,7 @@ pub struct KeygenArgs {
     pub password_file: Option<PathBuf>,
 }
 
-/// Signs a model, so that agents that trust the key take it
+/// Signs a model for agents that trust the key
 #[derive(clap::Args, Clone, Debug)]
 pub struct SignArgs {
     /// The model; the signature goes beside it, ending in .minisig
@@ -71,7 +71,7 @@ pub fn keygen(args: &KeygenArgs) -> Result<()> {
         say::note("the secret key has no password: whoever reads it can sign models for your agents");
     }
     say::out(&format!(
-        "Secret key  {}   keep it away from the collector\nPublic key  {}\nFor the agents' configuration:\n\n\
+        "Secret key  {}   do not store it on the collector\nPublic key  {}\nFor the agents' configuration:\n\n\
          [model]\ntrusted_keys = [\"{}\"]\n",
         args.key.display(),
         public.display(),

@@ -21,15 +21,15 @@ use crate::{
     export::{self, Dense, View},
     fit::{self, FitOutcome},
     network::TANH,
-    output, plain, say,
-    trim::{self, KeepMask},
+    outliers::{self, KeepMask},
+    output, reference_forward, say,
     vectors::{self, Rows},
 };
 
 /// A clock that shows less is not set, in seconds since 1970: the start of 2027, soon after this was written.
 const CLOCK_MIN_S: u64 = 1_798_761_600;
 
-/// Learns what is normal from logs and writes the model
+/// Trains a model on logs
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Training logs: files, folders (each log a stream), patterns such as 'app.log*', or - for standard input
@@ -44,7 +44,7 @@ pub struct Args {
     /// Folder of the charts
     #[arg(long, value_name = "DIR", default_value = "charts")]
     pub charts: PathBuf,
-    /// False episodes per server and day that may be expected
+    /// Alert budget: false alerts per server and day that are acceptable
     #[arg(long, value_name = "N", default_value_t = 1.0, conflicts_with = "quantile")]
     pub alert_budget: f64,
     /// Put the threshold at this quantile of the normal held-out scores instead
@@ -53,10 +53,10 @@ pub struct Args {
     /// Learn from this first part of each stream only
     #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
     pub train_part: f64,
-    /// Same seed and log, same bytes
+    /// Random seed: the same seed and logs give the same model, byte for byte
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Epochs at most; training stops earlier when nothing is gained
+    /// Epochs at most; training stops earlier when the validation loss no longer falls
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub epochs: usize,
     /// Start from the weights of this model
@@ -65,7 +65,7 @@ pub struct Args {
     /// Version of the model [default: one more than the warm start's, else the newest record's second, up to now]
     #[arg(long, value_name = "N")]
     pub model_version: Option<u64>,
-    /// Leave a part out, to see what it is worth
+    /// Leave a part out (ablation)
     #[arg(long, value_enum)]
     pub without: Option<AblatedPart>,
     /// Print the summary as JSON
@@ -178,9 +178,9 @@ pub fn make(
     now: EventTime,
 ) -> Result<TrainedModel> {
     let keep = if recipe.without == Some(AblatedPart::Trimming) {
-        trim::keep_all(dataset)
+        outliers::keep_all(dataset)
     } else {
-        trim::keep_normal(dataset, FIT_SHARE)?
+        outliers::keep_normal(dataset, FIT_SHARE)?
     };
     let fitted = fit(recipe, dataset, &keep, before)?;
     let provenance = provenance(recipe, dataset, &keep, &fitted, before);
@@ -291,7 +291,7 @@ fn measures(
     center: Vector,
     scale: Vector,
 ) -> RecordView {
-    let residuals: Vec<Vec<Vector>> = learnt.iter().map(|rows| plain::residuals(view, rows)).collect();
+    let residuals: Vec<Vec<Vector>> = learnt.iter().map(|rows| reference_forward::residuals(view, rows)).collect();
     let middle = |of: &dyn Fn(usize) -> f64| median(&(0..learnt.len()).map(of).collect::<Vec<f64>>()) as f32;
     let residual_quantile = core::array::from_fn(|j| middle(&|stream| measure(residuals[stream].iter().map(|r| r[j]))));
     let value_quantile = core::array::from_fn(|j| {
@@ -319,7 +319,7 @@ fn measure(values: impl Iterator<Item = f32>) -> f64 {
 fn measure_loudness(dataset: &Dataset, rows: &mut [Rows], keep: &KeepMask, view: &View, record: &RecordView) {
     for ((stream, rows), keep) in dataset.streams.iter().zip(rows).zip(keep) {
         let part = stream.part(0.0, FIT_SHARE);
-        let residuals = plain::residuals(view, &rows.vectors[part.clone()]);
+        let residuals = reference_forward::residuals(view, &rows.vectors[part.clone()]);
         let judged = rows.vectors[part].iter().zip(&residuals).zip(keep).filter(|(_, keep)| **keep);
         let mut scores: Vec<f64> = judged.map(|((v, r), _)| f64::from(score(record, v, r, 0.0, 1.0).value)).collect();
         let reach = quantile(&mut scores, LOUD_QUANTILE);
@@ -372,7 +372,7 @@ fn encode(fitted: &FittedModel, profile: &ModelProfile, provenance: &Provenance,
     let every = (fitted.rows.iter().map(|r| r.vectors.len()).sum::<usize>() / GOLDEN_MAX).max(1);
     let all = fitted.rows.iter().flat_map(|r| &r.vectors);
     let inputs: Vec<Vector> = all.step_by(every).take(GOLDEN_MAX).copied().collect();
-    let outputs = plain::residuals(&fitted.view, &inputs);
+    let outputs = reference_forward::residuals(&fitted.view, &inputs);
     let lists = |rows: &[Vector]| rows.iter().map(|row| row.to_vec()).collect();
     let view = GoldenView { inputs: lists(&inputs), outputs: lists(&outputs) };
     let golden = Golden::from([(RECORD.to_owned(), view)]);

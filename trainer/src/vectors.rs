@@ -22,11 +22,9 @@ use crate::{
 /// The rows of one stream.
 #[derive(Debug, Clone)]
 pub struct Rows {
-    /// What was fitted.
     pub baseline: Baseline,
     /// One vector a record, all records of the stream.
     pub vectors: Vec<Vector>,
-    /// One novelty a record.
     pub novelty: Vec<f32>,
 }
 

@@ -14,14 +14,14 @@ const PYTHON_PACKAGES: &[&str] = &["onnx", "onnxruntime", "numpy"];
 const MODEL_VARIABLE: &str = "ODDLINE_MODEL";
 
 /// The crate's own tests; the model file's path is absolute.
-pub fn cargo_test(model: &Path) -> Result<Command> {
+pub(crate) fn cargo_test(model: &Path) -> Result<Command> {
     let mut command = cargo("test", model)?;
     command.arg("--tests");
     Ok(command)
 }
 
 /// Judges a log with the detector and writes what went into the model and what came out of it, as CSV.
-pub fn write_residuals(model: &Path, log: &Path, inputs: &Path, residuals: &Path) -> Result<Command> {
+pub(crate) fn write_residuals(model: &Path, log: &Path, inputs: &Path, residuals: &Path) -> Result<Command> {
     let mut command = cargo("run", model)?;
     command.args(["--quiet", "--example", "residuals", "--"]).args([model, log, inputs, residuals]);
     Ok(command)
@@ -38,14 +38,14 @@ fn cargo(what: &str, model: &Path) -> Result<Command> {
 }
 
 /// onnx.checker and onnxruntime on the model file.
-pub fn python_check(python: &Path, model: &Path) -> Command {
+pub(crate) fn python_check(python: &Path, model: &Path) -> Command {
     let mut command = Command::new(python);
     command.current_dir(shell::root()).arg("conformance/check.py").arg(model);
     command
 }
 
 /// Python with the packages in an environment of its own, made when it is not there; or why it cannot be had.
-pub fn python() -> Result<Result<PathBuf, String>> {
+pub(crate) fn python() -> Result<Result<PathBuf, String>> {
     let dir = shell::target_dir()?.join("conformance-venv");
     let python = dir.join("bin/python");
     if imports(&python) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 /// Tests (or steps) by how they ended, and the names of those that failed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     pub passed: u64,
     pub failed: u64,
     pub skipped: u64,
@@ -13,14 +13,14 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
     }
 
     /// Takes what a line of test output says, if it says anything.
-    pub fn read(&mut self, line: &str) {
+    pub(crate) fn read(&mut self, line: &str) {
         let line = line.trim();
         if let Some(totals) = nextest_totals(line) {
             self.add_totals(totals.split(','));

@@ -24,6 +24,8 @@ mod manifests;
 #[cfg(test)]
 mod modules;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod sources;
 
 use std::process::ExitCode;

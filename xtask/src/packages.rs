@@ -47,7 +47,7 @@ const PACKAGES: &[Package] = &[
 ];
 
 /// Installs what is missing and wanted; says so, and what could not be had.
-pub fn install(long: bool) -> Result<()> {
+pub(crate) fn install(long: bool) -> Result<()> {
     let missing: Vec<&Package> = PACKAGES
         .iter()
         .filter(|package| long || !package.long)

@@ -8,15 +8,15 @@ use anyhow::{Context, Result};
 use crate::shell;
 
 /// Where the three commands put their files when no option says otherwise, relative to where they run.
-pub const SERVER_LOGS: &str = "logs/server_logs.txt";
-pub const UNSEEN_LOGS: &str = "logs/unseen_logs.txt";
-pub const MODEL: &str = "models/autoencoder.onnx";
+pub(crate) const SERVER_LOGS: &str = "logs/server_logs.txt";
+pub(crate) const UNSEEN_LOGS: &str = "logs/unseen_logs.txt";
+pub(crate) const MODEL: &str = "models/autoencoder.onnx";
 /// The public key that `keygen` makes.
-pub const PUBLIC_KEY: &str = "keys/oddline.pub";
-pub const ANOMALIES: &str = "logs/anomalies.csv";
+pub(crate) const PUBLIC_KEY: &str = "keys/oddline.pub";
+pub(crate) const ANOMALIES: &str = "logs/anomalies.csv";
 
 /// Everything that generate, train and test leave behind, with what it is.
-pub const FILES: &[(&str, &str)] = &[
+pub(crate) const FILES: &[(&str, &str)] = &[
     (SERVER_LOGS, "generated logs to learn from"),
     (UNSEEN_LOGS, "generated logs to be judged"),
     (MODEL, "the model: one file with everything the detector needs"),
@@ -29,7 +29,7 @@ pub const FILES: &[(&str, &str)] = &[
 
 /// How the trainer is compiled.
 #[derive(Clone, Copy)]
-pub enum Profile {
+pub(crate) enum Profile {
     /// As the tests are, so that nothing heavy is compiled twice.
     Dev,
     /// For measuring time and memory.
@@ -56,7 +56,7 @@ impl Profile {
 
 /// What `generate` is asked for.
 #[derive(Clone, Copy)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     pub name: &'static str,
     pub servers: u32,
     /// Days of the log to learn from.
@@ -72,12 +72,12 @@ pub struct Scenario {
 
 impl Scenario {
     /// The size that the generator has without options.
-    pub const WEEK: Self =
+    pub(crate) const WEEK: Self =
         Self { name: "full", servers: 3, days: 7, test_days: 7, contamination: 0.02, anomaly_rate: None, seed: 1 };
 }
 
 /// One server's log as time passes.
-pub struct Live<'a> {
+pub(crate) struct Live<'a> {
     /// What is simulated.
     pub scenario: &'a Scenario,
     /// Whose records are written.
@@ -94,7 +94,7 @@ pub struct Live<'a> {
 
 /// Where `train` puts the threshold.
 #[derive(Clone, Copy)]
-pub enum Aim {
+pub(crate) enum Aim {
     /// The trainer's default budget.
     Default,
     /// False episodes per server and day.
@@ -105,7 +105,7 @@ pub enum Aim {
 
 /// What a model is trained without, to see what that part is worth.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Without {
+pub(crate) enum Without {
     Nothing,
     Autoencoder,
     Novelty,
@@ -113,7 +113,7 @@ pub enum Without {
 }
 
 impl Without {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nothing => "-",
             Self::Autoencoder => "autoencoder",
@@ -124,14 +124,14 @@ impl Without {
 }
 
 /// The trainer's program and the folder its commands run in.
-pub struct Trainer {
+pub(crate) struct Trainer {
     program: PathBuf,
     dir: PathBuf,
 }
 
 impl Trainer {
     /// Compiles the trainer and makes an empty folder of this name under cargo's target folder.
-    pub fn build(profile: Profile, folder: &str) -> Result<Self> {
+    pub(crate) fn build(profile: Profile, folder: &str) -> Result<Self> {
         let target = shell::target_dir()?;
         let mut build = shell::cargo();
         build.arg("build").args(profile.build_args());
@@ -142,13 +142,13 @@ impl Trainer {
     }
 
     /// The same trainer in a new, empty folder below this one.
-    pub fn in_folder(&self, name: &str) -> Result<Self> {
+    pub(crate) fn in_folder(&self, name: &str) -> Result<Self> {
         let dir = self.dir.join(name);
         empty(&dir)?;
         Ok(Self { program: self.program.clone(), dir })
     }
 
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
@@ -158,7 +158,7 @@ impl Trainer {
         command
     }
 
-    pub fn generate(&self, scenario: &Scenario) -> Command {
+    pub(crate) fn generate(&self, scenario: &Scenario) -> Command {
         let mut command = self.command("generate");
         command
             .args(["--scenario", scenario.name])
@@ -173,7 +173,7 @@ impl Trainer {
         command
     }
 
-    pub fn train(&self, aim: Aim, without: Without) -> Command {
+    pub(crate) fn train(&self, aim: Aim, without: Without) -> Command {
         let mut command = self.command("train");
         match aim {
             Aim::Default => {}
@@ -187,14 +187,14 @@ impl Trainer {
     }
 
     /// Fitted on the first part (0 to 1) of every stream in a file or folder.
-    pub fn train_on_part(&self, logs: &Path, part: f64, aim: Aim, without: Without) -> Command {
+    pub(crate) fn train_on_part(&self, logs: &Path, part: f64, aim: Aim, without: Without) -> Command {
         let mut command = self.train(aim, without);
         command.arg("--logs").arg(logs).args(["--train-part", &part.to_string()]);
         command
     }
 
     /// Appends records of one server to a log as their (faster) time comes.
-    pub fn live(&self, live: &Live<'_>) -> Command {
+    pub(crate) fn live(&self, live: &Live<'_>) -> Command {
         let Live { scenario, server, file, start, speed, seconds } = live;
         let mut command = self.generate(scenario);
         command
@@ -206,7 +206,7 @@ impl Trainer {
     }
 
     /// Another model from a log, beginning with the one there is.
-    pub fn train_again(&self, logs: &Path, model: &Path) -> Command {
+    pub(crate) fn train_again(&self, logs: &Path, model: &Path) -> Command {
         let mut command = self.command("train");
         command.arg("--logs").arg(logs).args(["--warm-start", MODEL]).arg("--model").arg(model);
         command.args(["--charts", "charts/again"]);
@@ -214,31 +214,31 @@ impl Trainer {
     }
 
     /// Makes a pair of keys.
-    pub fn keygen(&self) -> Command {
+    pub(crate) fn keygen(&self) -> Command {
         self.command("keygen")
     }
 
     /// Signs a model with the key of [`Self::keygen`].
-    pub fn sign(&self, model: &Path) -> Command {
+    pub(crate) fn sign(&self, model: &Path) -> Command {
         let mut command = self.command("sign");
         command.arg(model);
         command
     }
 
     /// Judges the unseen logs as a user does, who has no truth to compare with.
-    pub fn test(&self) -> Command {
+    pub(crate) fn test(&self) -> Command {
         self.command("test")
     }
 
     /// Judges the unseen logs and compares with the truth.
-    pub fn test_with_truth(&self) -> Command {
+    pub(crate) fn test_with_truth(&self) -> Command {
         let mut command = self.test();
         command.arg("--debug-with-anomaly-flag");
         command
     }
 
     /// Judges the unseen logs, compares with the truth and writes the figures as JSON.
-    pub fn test_to_report(&self, report: &Path) -> Command {
+    pub(crate) fn test_to_report(&self, report: &Path) -> Command {
         let mut command = self.test_with_truth();
         command.arg("--report").arg(report);
         command
@@ -246,7 +246,7 @@ impl Trainer {
 
     /// Judges what comes after the first part of every stream and compares with labelled windows; another model's
     /// verdicts stand beside.
-    pub fn test_after_part(&self, logs: &Path, part: f64, labels: &Path, beside: &Path) -> Command {
+    pub(crate) fn test_after_part(&self, logs: &Path, part: f64, labels: &Path, beside: &Path) -> Command {
         let mut command = self.test();
         command
             .arg("--logs")
@@ -260,7 +260,7 @@ impl Trainer {
     }
 
     /// Judges a file, or standard input when it is `-`.
-    pub fn test_logs(&self, logs: &Path) -> Command {
+    pub(crate) fn test_logs(&self, logs: &Path) -> Command {
         let mut command = self.test();
         command.arg("--logs").arg(logs);
         command
@@ -268,7 +268,7 @@ impl Trainer {
 }
 
 /// Runs a command whose output is of interest only when it fails.
-pub fn quietly(command: &mut Command) -> Result<()> {
+pub(crate) fn quietly(command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("starting {}", shell::shown(command)))?;
     anyhow::ensure!(
         output.status.success(),

@@ -8,56 +8,56 @@ use serde_json::Value;
 
 /// False episodes per server and day, with a 95 % interval.
 #[derive(Debug, Clone, Copy)]
-pub struct Rate {
+pub(crate) struct Rate {
     pub per_day: f64,
     pub low: f64,
     pub high: f64,
 }
 
 impl Rate {
-    pub fn contains(&self, per_day: f64) -> bool {
+    pub(crate) fn contains(&self, per_day: f64) -> bool {
         (self.low..=self.high).contains(&per_day)
     }
 
-    pub fn overlaps(&self, other: &Self) -> bool {
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.low <= other.high && other.low <= self.high
     }
 }
 
-pub struct Report(Value);
+pub(crate) struct Report(Value);
 
 impl Report {
-    pub fn read(file: &Path) -> Result<Self> {
+    pub(crate) fn read(file: &Path) -> Result<Self> {
         let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
         let json = serde_json::from_slice(&text).with_context(|| format!("reading {}", file.display()))?;
         Ok(Self(json))
     }
 
-    pub fn precision(&self) -> Result<f64> {
+    pub(crate) fn precision(&self) -> Result<f64> {
         self.number("/precision")
     }
 
-    pub fn recall(&self) -> Result<f64> {
+    pub(crate) fn recall(&self) -> Result<f64> {
         self.number("/recall")
     }
 
-    pub fn f1(&self) -> Result<f64> {
+    pub(crate) fn f1(&self) -> Result<f64> {
         self.number("/f1")
     }
 
     /// Part of the true anomalies of which at least one record was found.
-    pub fn episode_recall(&self) -> Result<f64> {
+    pub(crate) fn episode_recall(&self) -> Result<f64> {
         Ok(self.number("/events/found")? / self.number("/events/events")?)
     }
 
     /// As counted, with Poisson limits.
-    pub fn false_per_server_day(&self) -> Result<Rate> {
+    pub(crate) fn false_per_server_day(&self) -> Result<Rate> {
         let number = |name: &str| self.number(&format!("/episodes/false_per_server_day/{name}"));
         Ok(Rate { per_day: number("per_day")?, low: number("low")?, high: number("high")? })
     }
 
     /// As the model's threshold promised them before it saw this log.
-    pub fn promised_per_server_day(&self) -> Result<Rate> {
+    pub(crate) fn promised_per_server_day(&self) -> Result<Rate> {
         let number = |name: &str| self.number(&format!("/run/threshold/{name}"));
         Ok(Rate { per_day: number("expected")?, low: number("interval/0")?, high: number("interval/1")? })
     }

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail};
 
 /// The repository's root: xtask lives one folder below it.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask's folder is inside the repository")
 }
 
@@ -17,12 +17,12 @@ pub fn root() -> &'static Path {
 ///
 /// What `cargo run` adds to xtask's environment would be seen as a change by build scripts that watch it, and crates
 /// would be compiled again at every switch between `cargo xtask` and plain `cargo`.
-pub fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     cargo_at(Path::new(&std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
 }
 
 /// The same with another cargo than the one that runs this.
-pub fn cargo_at(program: &Path) -> Command {
+pub(crate) fn cargo_at(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -35,14 +35,14 @@ pub fn cargo_at(program: &Path) -> Command {
 }
 
 /// Where cargo puts what it builds, whatever the environment says.
-pub fn target_dir() -> Result<PathBuf> {
+pub(crate) fn target_dir() -> Result<PathBuf> {
     let metadata = metadata(&["--no-deps"])?;
     let dir = metadata["target_directory"].as_str();
     Ok(dir.context("cargo metadata names no target directory")?.into())
 }
 
 /// `cargo metadata` as JSON.
-pub fn metadata(extra: &[&str]) -> Result<serde_json::Value> {
+pub(crate) fn metadata(extra: &[&str]) -> Result<serde_json::Value> {
     let mut command = cargo();
     command.args(["metadata", "--format-version", "1"]).args(extra);
     let output = command.output().context("starting cargo metadata")?;
@@ -53,19 +53,19 @@ pub fn metadata(extra: &[&str]) -> Result<serde_json::Value> {
 }
 
 /// Runs a program with its output on the terminal; true when it succeeded.
-pub fn succeeds(command: &mut Command) -> Result<bool> {
+pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     println!("$ {}", shown(command));
     let status = command.status().with_context(|| format!("starting {}", shown(command)))?;
     Ok(status.success())
 }
 
 /// Runs a program with its output on the terminal; an error when it did not succeed.
-pub fn must(command: &mut Command) -> Result<()> {
+pub(crate) fn must(command: &mut Command) -> Result<()> {
     if succeeds(command)? { Ok(()) } else { bail!("failed: {}", shown(command)) }
 }
 
 /// Runs a program, passes its output on and shows every line, without colours, to `read`; true when it succeeded.
-pub fn read_lines(command: &mut Command, read: impl FnMut(&str) + Send) -> Result<bool> {
+pub(crate) fn read_lines(command: &mut Command, read: impl FnMut(&str) + Send) -> Result<bool> {
     println!("$ {}", shown(command));
     if io::stderr().is_terminal() {
         // Behind a pipe cargo and nextest would drop the colours that a person at a terminal expects.
@@ -115,7 +115,7 @@ fn plain(line: &str) -> String {
 }
 
 /// The command as a person would type it at the root.
-pub fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = if program.ends_with("cargo") {
         "cargo".into()
@@ -131,7 +131,7 @@ pub fn shown(command: &Command) -> String {
 }
 
 /// The first folder of PATH (or of the folders Debian keeps off a user's PATH) that holds the program.
-pub fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let postgres = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -10,19 +10,19 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Folders that hold what was made, not what was written.
 const MADE: &[&str] = &["target", "logs", "models", "charts", ".git", "node_modules", "__pycache__"];
 
-pub struct Source {
+pub(crate) struct Source {
     /// Relative to the root, with `/`.
     pub path: String,
     pub text: String,
 }
 
 impl Source {
-    pub fn is_rust(&self) -> bool {
+    pub(crate) fn is_rust(&self) -> bool {
         self.path.ends_with(".rs")
     }
 
     /// What stands before the unit tests; nothing when the file holds only tests.
-    pub fn without_tests(&self) -> &str {
+    pub(crate) fn without_tests(&self) -> &str {
         if self.path.contains("/tests/") || self.path.ends_with("/tests.rs") {
             return "";
         }
@@ -32,7 +32,7 @@ impl Source {
 }
 
 /// Every text file of the project in the order of its paths.
-pub fn all() -> Vec<Source> {
+pub(crate) fn all() -> Vec<Source> {
     let mut paths = Vec::new();
     walk(shell::root(), &mut paths);
     paths.sort();

@@ -1,7 +1,7 @@
 //! Rows of text as an aligned table that is valid Markdown as well, so that a measurement can be pasted into docs/.
 
 /// The table's text; the first column is left-aligned, the others right-aligned.
-pub fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
         assert_eq!(row.len(), header.len(), "a table's rows have its header's columns");

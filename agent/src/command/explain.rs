@@ -21,13 +21,13 @@ use crate::{
 };
 use oddline_cli::table::table;
 
-/// Says why a line of a log is odd, or why it is not
+/// Explains why a line of a log is or is not anomalous
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// The log, judged from its start as the daemon judges it
+    /// The log, scored from its start as the agent scores it
     #[arg(value_name = "FILE")]
     pub log: PathBuf,
-    /// The model to judge with
+    /// The model to score with
     #[arg(long, value_name = "FILE", default_value = "models/autoencoder.onnx")]
     pub model: PathBuf,
     /// The format of its lines
@@ -36,7 +36,7 @@ pub struct Args {
     /// Which numbers of lines without a value are judged: their measurements, or all with length, status and bytes
     #[arg(long, value_name = "measured|numbers", default_value_t)]
     pub values: ValueSelection,
-    /// The line, by its number in the file; the last odd one when neither this nor --time is given
+    /// The line, by its number in the file [default without --time: the last anomalous one]
     #[arg(long, value_name = "NUMBER", conflicts_with = "time")]
     pub line: Option<u64>,
     /// The records of this instant
@@ -85,7 +85,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
             (ExplainTarget::Judged(verdict), true) => as_json(*line, verdict, &model, out)?,
             (ExplainTarget::Judged(verdict), false) => as_text(*line, text, verdict, &model.profile.record, out)?,
             (ExplainTarget::Told(event), true) => {
-                writeln!(out, "{}", serde_json::json!({ "line": line, "event": event }))?
+                writeln!(out, "{}", serde_json::json!({ "line": line, "event": event }))?;
             }
             (ExplainTarget::Told(event), false) => {
                 writeln!(out, "line {line}: {}\nTOLD: {}\n", clean(text), sink::line(event, LineMarks::Plain))?;
@@ -177,18 +177,17 @@ fn as_text(line: u64, text: &str, verdict: &Verdict, view: &RecordView, out: &mu
     let (server, component) = (clean(&verdict.stream.server), clean(&verdict.stream.component));
     writeln!(out, "line {line}: {}", clean(text))?;
     writeln!(out, "{} {server} {component}", verdict.time)?;
-    let expected =
-        verdict.expected.map_or_else(|| "nothing was expected yet".to_owned(), |e| format!("{e:.6} was expected"));
+    let expected = verdict.expected.map_or_else(|| "no baseline yet".to_owned(), |e| format!("{e:.6} was expected"));
     writeln!(out, "value {}, {expected}", verdict.value)?;
     writeln!(
         out,
-        "{is}: score {:.3}, odd from {:.3}: {}",
+        "{is}: score {:.3}, threshold {:.3}: {}",
         verdict.score.value,
         verdict.threshold,
         verdict.main_reason()
     )?;
     if verdict.learning {
-        writeln!(out, "the stream is still being learnt: only its range counts for much")?;
+        writeln!(out, "the stream is still in warm-up: mainly its value range is checked")?;
     }
     let reasons = verdict.reasons(view);
     let row = |reason: &oddline_core::verdict::VerdictReason| {
@@ -233,7 +232,7 @@ fn as_json(line: u64, verdict: &Verdict, model: &OpenModel, out: &mut impl Write
 }
 
 fn time(text: &str) -> Result<EventTime, String> {
-    EventTime::parse(text).ok_or_else(|| format!("{text:?} is no time: 2026-01-05T08:00:00Z is expected"))
+    EventTime::parse(text).ok_or_else(|| format!("{text:?} is not a valid time: expected 2026-01-05T08:00:00Z"))
 }
 
 #[cfg(test)]

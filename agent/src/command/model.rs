@@ -22,7 +22,7 @@ use crate::{
         store::ModelStore,
         verify::{TrustedKeys, hash},
     },
-    models,
+    model_manager,
 };
 
 /// What is to be done.
@@ -32,7 +32,7 @@ pub enum ModelAction {
     Show,
     /// Checks a model file as the agent would: size, signature, content
     Verify(VerifyArgs),
-    /// Goes back to a good model
+    /// Rolls back to a known-good model
     Rollback {
         /// Its version; the newest good one but the one in use when left out
         version: Option<u64>,
@@ -67,13 +67,13 @@ pub fn run(file: &Path, what: &ModelAction, as_json: bool, out: &mut impl Write)
 
 fn show(file: &Path, as_json: bool, out: &mut impl Write) -> Result<()> {
     let config = config::load(file)?.config;
-    let store = ModelStore::to_read(&config.state_dir.join(models::FOLDER));
+    let store = ModelStore::to_read(&config.state_dir.join(model_manager::FOLDER));
     // What root sees there is what the service could have shown it.
     let (known, wrong) = oddline_owner::of(&config.state_dir, || store.slots())?;
     if let (None, Some(error)) = (&known, wrong.into_iter().next()) {
         return Err(error.into());
     }
-    let slots = known.unwrap_or_else(|| ModelSlots::new(models::factory(&config.factory).ok().map(|f| f.0.id)));
+    let slots = known.unwrap_or_else(|| ModelSlots::new(model_manager::factory(&config.factory).ok().map(|f| f.0.id)));
     let state = slots.state();
     if as_json {
         return Ok(writeln!(out, "{}", oddline_core::terminal::json(&serde_json::to_string_pretty(&state)?))?);
@@ -121,7 +121,7 @@ fn verify(file: &Path, args: &VerifyArgs, as_json: bool, out: &mut impl Write) -
         let answer = serde_json::json!({"version": version, "sha256": sha256, "signature": signed});
         return Ok(writeln!(out, "{answer}")?);
     }
-    writeln!(out, "model      {version}, {} bytes, would be used", bytes.len())?;
+    writeln!(out, "model      {version}, {} bytes, acceptable", bytes.len())?;
     writeln!(out, "sha256     {sha256}")?;
     Ok(writeln!(out, "signature  {signed}")?)
 }
@@ -144,7 +144,7 @@ fn rollback(file: &Path, version: Option<u64>, as_json: bool, out: &mut impl Wri
     }
     match serde_json::from_str(&text).context("the agent's answer is of another version")? {
         RollbackAnswer::Ok(_) if as_json => Ok(()),
-        RollbackAnswer::Ok(version) => Ok(writeln!(out, "model {version} judges from now on")?),
+        RollbackAnswer::Ok(version) => Ok(writeln!(out, "model {version} is active")?),
         RollbackAnswer::Error(why) => bail!("{why}"),
     }
 }

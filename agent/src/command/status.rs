@@ -48,24 +48,24 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
     };
     writeln!(
         out,
-        "events     {} so far, {} wait, to {}{link}",
+        "events     {} emitted, {} queued, to {}{link}",
         reading.last_sequence, reading.waiting, who.destination
     )?;
-    writeln!(out, "model      {}, {} records judged since it was taken", reading.model, reading.judged_by_model)?;
+    writeln!(out, "model      {}, {} records scored since it was activated", reading.model, reading.judged_by_model)?;
     if let Some(refused) = status.models.as_ref().and_then(|models| models.refused.as_ref()) {
         writeln!(out, "           model {} was refused: {}", refused.model.version, clean(&refused.reason))?;
     }
     if let Some(why) = &reading.stopped {
-        writeln!(out, "STOPPED    {}", clean(why))?;
+        writeln!(out, "PAUSED     {}", clean(why))?;
     }
     if reading.gaps > 0 {
         writeln!(out, "GAPS       {} with {} bytes, lost before they were read", reading.gaps, reading.gap_bytes)?;
     }
     if reading.set_aside > 0 {
-        writeln!(out, "DAMAGE     {} state files were set aside so far", reading.set_aside)?;
+        writeln!(out, "STATE RESET {} damaged state files were set aside so far", reading.set_aside)?;
     }
     if reading.left_out > 0 {
-        writeln!(out, "LEFT OUT   {} files match and are not followed: too many", reading.left_out)?;
+        writeln!(out, "NOT FOLLOWED {} matching files: too many match", reading.left_out)?;
     }
     if reading.full() > 0 {
         let (used, all) = (reading.memory_bytes() >> 20, reading.memory_bytes_max >> 20);
@@ -100,7 +100,7 @@ fn learning(learning: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use oddline_core::{pace, stream};
+    use oddline_core::{activity, stream};
 
     use super::*;
     use oddline_pipeline::PipelineCounts;
@@ -115,7 +115,7 @@ mod tests {
             learning: 0,
             counts: PipelineCounts::default(),
             judging: stream::StreamCounts::default(),
-            pace: pace::ActivityCounts::default(),
+            pace: activity::ActivityCounts::default(),
             forgotten: 0,
             memory_bytes: 0,
             is_full: false,

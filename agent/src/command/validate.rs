@@ -21,7 +21,7 @@ pub fn run(file: &Path, out: &mut impl Write) -> Result<()> {
     }
     for (name, meant) in loaded.strange {
         let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
-        writeln!(out, "note: environment variable {name} means nothing here{meant}")?;
+        writeln!(out, "note: environment variable {name} is not a known setting{meant}")?;
     }
     for why in config::check_access(&config) {
         writeln!(out, "note: {why}; run validate as the service's user to be sure")?;

@@ -38,18 +38,14 @@ pub const FLOOD_LIMIT: u32 = 60;
 /// Sources of one configuration: each may mean hundreds of files.
 const SOURCES_MAX: usize = 64;
 
-/// Everything the daemon needs.
 #[derive(Debug, Clone)]
 pub struct AgentConfig {
-    /// This server.
     pub name: AgentName,
-    /// Its fleet.
     pub fleet: FleetName,
     /// Folder of the state file and the models.
     pub state_dir: PathBuf,
     /// Local socket for `status` and `model rollback`.
     pub control: Option<PathBuf>,
-    /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
     /// Names under which they may be asked, besides addresses.
     pub metrics_hosts: Vec<String>,
@@ -57,9 +53,7 @@ pub struct AgentConfig {
     pub factory: PathBuf,
     /// Minisign public keys whose models are taken.
     pub trusted_keys: Vec<String>,
-    /// Where events go.
     pub destination: EventDestination,
-    /// What is read.
     pub sources: Vec<SourceConfig>,
     /// What is shown of an odd line.
     pub redaction: RedactionRules,
@@ -69,12 +63,9 @@ pub struct AgentConfig {
     pub memory: MemoryBudget,
 }
 
-/// Where events go.
 #[derive(Debug, Clone)]
 pub enum EventDestination {
-    /// To a collector.
     Broker(Box<Link>, Encoding),
-    /// Into a JSON-lines file.
     File(PathBuf, Rotation),
     /// To standard output, or through it to the journal.
     Stdout,
@@ -83,16 +74,12 @@ pub enum EventDestination {
 /// A configuration, and variables that look like ours and mean nothing here.
 #[derive(Debug)]
 pub struct LoadedConfig {
-    /// The configuration.
     pub config: AgentConfig,
     /// Names of strange variables, with what was probably meant.
     pub strange: Vec<(String, Option<String>)>,
 }
 
 /// Reads `file`, the folder beside it and the environment.
-///
-/// # Errors
-/// All mistakes at once.
 pub fn load(file: &Path) -> Result<LoadedConfig, ConfigProblems> {
     let reader = Layers::of(file).read();
     let config = read(&reader);

@@ -4,17 +4,15 @@ use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-/// What a place lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AccessProblem {
-    /// Nobody could write there.
+pub(super) enum AccessProblem {
     Unusable(String),
     /// The user who asks may not; the service's own may.
     Forbidden(String),
 }
 
 /// What a folder lacks that is made when it is not there.
-pub fn folder_lacks(path: &Path) -> Option<AccessProblem> {
+pub(super) fn folder_lacks(path: &Path) -> Option<AccessProblem> {
     let there = path.ancestors().map(or_working).find(|folder| fs::symlink_metadata(folder).is_ok());
     folder_itself_lacks(there.unwrap_or(Path::new("/")))
 }
@@ -25,7 +23,7 @@ fn or_working(folder: &Path) -> &Path {
 }
 
 /// What a file lacks that is made when it is not there, and rotated beside itself.
-pub fn file_lacks(path: &Path) -> Option<AccessProblem> {
+pub(super) fn file_lacks(path: &Path) -> Option<AccessProblem> {
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => {
             return Some(AccessProblem::Unusable("is a folder: a file is expected".to_owned()));
@@ -46,7 +44,7 @@ pub fn file_lacks(path: &Path) -> Option<AccessProblem> {
 }
 
 /// Whose a folder is, or will be, when root asks and it is not root's: what root made there its owner could not use.
-pub fn owned_by_another(path: &Path) -> Option<u32> {
+pub(super) fn owned_by_another(path: &Path) -> Option<u32> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }

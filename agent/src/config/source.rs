@@ -14,7 +14,6 @@ const JOURNALCTL: &str = "journalctl";
 /// One `[[source]]`.
 #[derive(Debug, Clone)]
 pub struct SourceConfig {
-    /// What is read.
     pub what: SourceKind,
     /// The format of its lines.
     pub format: LogFormat,
@@ -30,19 +29,10 @@ pub struct SourceConfig {
     pub begin: StartAt,
 }
 
-/// What a source reads.
 #[derive(Debug, Clone)]
 pub enum SourceKind {
-    /// Files.
-    Files {
-        /// Which.
-        include: Vec<Pattern>,
-        /// Which not.
-        exclude: Vec<Pattern>,
-    },
-    /// The journal.
+    Files { include: Vec<Pattern>, exclude: Vec<Pattern> },
     Journal(journal::JournalCommand),
-    /// Standard input.
     Stdin,
 }
 

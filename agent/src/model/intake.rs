@@ -14,10 +14,9 @@ use super::{
 
 /// What is to be done, in this order.
 #[derive(Debug, PartialEq, Eq)]
-pub enum IntakeAction<M> {
+pub(crate) enum IntakeAction<M> {
     /// Ask for the bytes of this model.
     Fetch(ModelHash),
-    /// Ask no more.
     FetchEnded,
     /// Store and use this new model, then call [`ModelIntake::installed`] or [`ModelIntake::failed`].
     Install(Box<ModelInstall<M>>),
@@ -27,12 +26,9 @@ pub enum IntakeAction<M> {
 
 /// A model that passed every check.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ModelInstall<M> {
-    /// Its name.
+pub(crate) struct ModelInstall<M> {
     pub id: ModelId,
-    /// It, opened.
     pub model: M,
-    /// The file.
     pub file: Vec<u8>,
     /// Text of its signature, for the stock tool.
     pub signature: String,
@@ -40,7 +36,7 @@ pub struct ModelInstall<M> {
 
 /// The wish under way and how the last one ended.
 #[derive(Debug)]
-pub struct ModelIntake {
+pub(crate) struct ModelIntake {
     keys: TrustedKeys,
     slots: ModelSlots,
     wish: Option<DesiredModel>,
@@ -51,12 +47,12 @@ pub struct ModelIntake {
 impl ModelIntake {
     /// Starts with what the agent has.
     #[must_use]
-    pub fn new(keys: TrustedKeys, slots: ModelSlots) -> Self {
+    pub(crate) fn new(keys: TrustedKeys, slots: ModelSlots) -> Self {
         Self { keys, slots, wish: None, fetching: false, refused: None }
     }
 
     /// A message on `model/desired`; empty when nothing is wished for. Hearing the same again does nothing.
-    pub fn desired<M>(&mut self, payload: &[u8]) -> Vec<IntakeAction<M>> {
+    pub(crate) fn desired<M>(&mut self, payload: &[u8]) -> Vec<IntakeAction<M>> {
         let mut actions = Vec::new();
         if payload.is_empty() {
             self.end(&mut actions);
@@ -95,7 +91,7 @@ impl ModelIntake {
     }
 
     /// The bytes published under a model's hash. `open` gives the opened model and the version in its file.
-    pub fn fetched<M>(
+    pub(crate) fn fetched<M>(
         &mut self,
         sha256: ModelHash,
         payload: &[u8],
@@ -131,7 +127,7 @@ impl ModelIntake {
     ///
     /// # Errors
     /// When there is no way back to it.
-    pub fn back<M>(&mut self, model: ModelId) -> Result<Vec<IntakeAction<M>>, SlotRefusal> {
+    pub(crate) fn back<M>(&mut self, model: ModelId) -> Result<Vec<IntakeAction<M>>, SlotRefusal> {
         self.slots.check_back(model)?;
         let mut actions = Vec::new();
         self.end(&mut actions);
@@ -140,34 +136,33 @@ impl ModelIntake {
     }
 
     /// A model is in use from now on.
-    pub fn installed<M>(&mut self, model: ModelId) -> IntakeAction<M> {
+    pub(crate) fn installed<M>(&mut self, model: ModelId) -> IntakeAction<M> {
         self.slots.take(model);
         self.refused = None;
         self.say()
     }
 
     /// A model that was to be used cannot be: it could not be stored or opened. The wish may be repeated.
-    pub fn failed<M>(&mut self, model: ModelId, reason: &str) -> IntakeAction<M> {
+    pub(crate) fn failed<M>(&mut self, model: ModelId, reason: &str) -> IntakeAction<M> {
         self.wish = None;
         self.refused = Some(Refused { model, reason: BoundedText::cut(reason) });
         self.say()
     }
 
     /// The model in use has proved itself.
-    pub fn mark_good<M>(&mut self) -> IntakeAction<M> {
+    pub(crate) fn mark_good<M>(&mut self) -> IntakeAction<M> {
         self.slots.mark_good();
         self.say()
     }
 
-    /// What the agent has.
     #[must_use]
-    pub fn slots(&self) -> &ModelSlots {
+    pub(crate) fn slots(&self) -> &ModelSlots {
         &self.slots
     }
 
     /// What is said on `model/state`.
     #[must_use]
-    pub fn state(&self) -> ModelState {
+    pub(crate) fn state(&self) -> ModelState {
         let fetching = self.wish.as_ref().filter(|_| self.fetching).map(|wish| wish.model);
         ModelState { fetching, refused: self.refused.clone(), ..self.slots.state() }
     }

@@ -9,7 +9,7 @@
 //! [`slots`] and [`intake`] decide (pure); [`verify`] trusts nothing before its signature is checked; [`store`] keeps
 //! files. A model that is refused changes nothing but the reason in `model/state`.
 
-pub mod intake;
-pub mod slots;
-pub mod store;
-pub mod verify;
+pub(crate) mod intake;
+pub(crate) mod slots;
+pub(crate) mod store;
+pub(crate) mod verify;

@@ -7,10 +7,9 @@
 use oddline_core::wire::{DesiredModel, GOOD_MODELS_MAX, ModelId, ModelState};
 use serde::{Deserialize, Serialize};
 
-/// The places for models.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ModelSlots {
+pub(crate) struct ModelSlots {
     current: Option<ModelId>,
     /// Newest first; at most [`GOOD_MODELS_MAX`].
     good: Vec<ModelId>,
@@ -24,8 +23,7 @@ pub struct ModelSlots {
 
 /// What a wish comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SlotDecision {
-    /// It is in use.
+pub(crate) enum SlotDecision {
     Already,
     /// Its bytes are needed.
     Fetch,
@@ -35,11 +33,9 @@ pub enum SlotDecision {
 
 /// Why a model must not be used, by version and history alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SlotRefusal {
-    /// An old one.
+pub(crate) enum SlotRefusal {
     #[error("version {version} is not higher than {highest}, the highest taken so far")]
     NotNewer {
-        /// What is wished for.
         version: u64,
         /// What it must be higher than.
         highest: u64,
@@ -49,16 +45,13 @@ pub enum SlotRefusal {
     ByHand,
     /// A rollback to something else than a good one.
     #[error("version {version} was not marked good here, or too long ago: there is no way back to it")]
-    NotGood {
-        /// What is wished for.
-        version: u64,
-    },
+    NotGood { version: u64 },
 }
 
 impl ModelSlots {
     /// Slots of an agent that has nothing but the model of its package, or not even that.
     #[must_use]
-    pub fn new(factory: Option<ModelId>) -> Self {
+    pub(crate) fn new(factory: Option<ModelId>) -> Self {
         let mut slots = Self::default();
         slots.set_factory(factory);
         slots.current = factory;
@@ -66,14 +59,14 @@ impl ModelSlots {
     }
 
     /// The package may bring another model with each version.
-    pub fn set_factory(&mut self, factory: Option<ModelId>) {
+    pub(crate) fn set_factory(&mut self, factory: Option<ModelId>) {
         self.factory = factory;
         self.highest = self.highest.max(factory.map_or(0, |model| model.version));
     }
 
     /// What a wish comes to.
     #[must_use]
-    pub fn answer(&self, desired: &DesiredModel) -> SlotDecision {
+    pub(crate) fn answer(&self, desired: &DesiredModel) -> SlotDecision {
         let model = desired.model;
         if self.current == Some(model) {
             return SlotDecision::Already;
@@ -91,7 +84,7 @@ impl ModelSlots {
     ///
     /// # Errors
     /// When it is neither marked good nor the package's.
-    pub fn check_back(&self, model: ModelId) -> Result<(), SlotRefusal> {
+    pub(crate) fn check_back(&self, model: ModelId) -> Result<(), SlotRefusal> {
         if self.good.contains(&model) || self.factory == Some(model) {
             return Ok(());
         }
@@ -102,7 +95,7 @@ impl ModelSlots {
     ///
     /// # Errors
     /// When its version is not higher than any taken before, and it is not the one whose file was lost.
-    pub fn check_newer(&self, model: ModelId) -> Result<(), SlotRefusal> {
+    pub(crate) fn check_newer(&self, model: ModelId) -> Result<(), SlotRefusal> {
         if model.version > self.highest || self.lost == Some(model) {
             return Ok(());
         }
@@ -110,14 +103,14 @@ impl ModelSlots {
     }
 
     /// A model is in use from now on.
-    pub fn take(&mut self, model: ModelId) {
+    pub(crate) fn take(&mut self, model: ModelId) {
         self.current = Some(model);
         self.highest = self.highest.max(model.version);
         self.lost = self.lost.filter(|lost| lost.version > model.version);
     }
 
     /// The model in use has proved itself.
-    pub fn mark_good(&mut self) {
+    pub(crate) fn mark_good(&mut self) {
         let Some(model) = self.current.filter(|model| self.factory != Some(*model)) else { return };
         self.good.retain(|good| *good != model);
         self.good.insert(0, model);
@@ -125,7 +118,7 @@ impl ModelSlots {
     }
 
     /// The model in use cannot be used: the one to fall back to, the newest good one first. `None` when none is left.
-    pub fn drop_current(&mut self) -> Option<ModelId> {
+    pub(crate) fn drop_current(&mut self) -> Option<ModelId> {
         let failed = self.current.take()?;
         self.good.retain(|good| *good != failed);
         self.lost.get_or_insert(failed);
@@ -135,31 +128,23 @@ impl ModelSlots {
 
     /// The highest version ever taken.
     #[must_use]
-    pub fn highest(&self) -> u64 {
+    pub(crate) fn highest(&self) -> u64 {
         self.highest
     }
 
-    /// The model in use.
     #[must_use]
-    pub fn current(&self) -> Option<ModelId> {
+    pub(crate) fn current(&self) -> Option<ModelId> {
         self.current
     }
 
     /// The model of the package.
     #[must_use]
-    pub fn factory(&self) -> Option<ModelId> {
+    pub(crate) fn factory(&self) -> Option<ModelId> {
         self.factory
     }
 
-    /// Whether a model's file is still needed.
     #[must_use]
-    pub fn keeps(&self, model: ModelId) -> bool {
-        self.current == Some(model) || self.good.contains(&model)
-    }
-
-    /// What others may know.
-    #[must_use]
-    pub fn state(&self) -> ModelState {
+    pub(crate) fn state(&self) -> ModelState {
         ModelState {
             current: self.current,
             good: self.good.iter().copied().collect(),

@@ -29,53 +29,38 @@ const SIGNATURE: &str = "onnx.minisig";
 /// Bytes of the slots file: five models and a number.
 const SLOTS_BYTES_MAX: u64 = 16 * 1024;
 
-/// The folder of models.
 #[derive(Debug, Clone)]
-pub struct ModelStore {
+pub(crate) struct ModelStore {
     folder: PathBuf,
 }
 
 /// What went wrong with a file of the store.
 #[derive(Debug, thiserror::Error)]
-pub enum ModelStoreError {
-    /// The disk.
+pub(crate) enum ModelStoreError {
     #[error("{}: {reason}", path.display())]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// What.
-        reason: io::Error,
-    },
+    Io { path: PathBuf, reason: io::Error },
     /// The file holds something else than was stored.
     #[error("{}: the file is damaged ({reason})", path.display())]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// How that shows.
-        reason: String,
-    },
+    Damaged { path: PathBuf, reason: String },
 }
 
 impl ModelStore {
     /// Opens the folder, creating it.
-    ///
-    /// # Errors
-    /// When it cannot be created.
-    pub fn open(folder: &Path) -> Result<Self, ModelStoreError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, ModelStoreError> {
         fs::create_dir_all(folder).map_err(io_error(folder))?;
         Ok(Self::to_read(folder))
     }
 
     /// The folder as it is, or is not: for those who only look.
     #[must_use]
-    pub fn to_read(folder: &Path) -> Self {
+    pub(crate) fn to_read(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
     }
 
     /// The slots as they were stored, from the file or its copy, whichever knows of the higher version; `None` where
     /// neither can be read. And what is wrong with either.
     #[must_use]
-    pub fn slots(&self) -> (Option<ModelSlots>, Vec<ModelStoreError>) {
+    pub(crate) fn slots(&self) -> (Option<ModelSlots>, Vec<ModelStoreError>) {
         let (mut newest, mut wrong): (Option<ModelSlots>, _) = (None, Vec::new());
         for name in [SLOTS, COPY] {
             match self.slots_in(name) {
@@ -98,7 +83,7 @@ impl ModelStore {
 
     /// Every whole model of the folder with the text of its signature: what is left to go by without the slots.
     #[must_use]
-    pub fn found(&self) -> Vec<(Vec<u8>, String)> {
+    pub(crate) fn found(&self) -> Vec<(Vec<u8>, String)> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
         let hashes = names.filter_map(|name| name.strip_suffix(".onnx")?.parse().ok());
@@ -117,7 +102,7 @@ impl ModelStore {
     ///
     /// # Errors
     /// When the slots cannot be written. A file that cannot be removed stays.
-    pub fn set_slots(&self, slots: &ModelSlots) -> Result<(), ModelStoreError> {
+    pub(crate) fn set_slots(&self, slots: &ModelSlots) -> Result<(), ModelStoreError> {
         let text = serde_json::to_vec_pretty(slots).expect("numbers and hashes can always be written");
         self.write(&self.folder.join(COPY), &text)?;
         self.write(&self.folder.join(SLOTS), &text)?;
@@ -142,7 +127,7 @@ impl ModelStore {
     ///
     /// # Errors
     /// When they cannot be written; nothing counts as stored then.
-    pub fn put(&self, model: ModelId, file: &[u8], signature: &str) -> Result<(), ModelStoreError> {
+    pub(crate) fn put(&self, model: ModelId, file: &[u8], signature: &str) -> Result<(), ModelStoreError> {
         self.write(&self.path(model, SIGNATURE), signature.as_bytes())?;
         self.write(&self.path(model, MODEL), file)
     }
@@ -151,7 +136,7 @@ impl ModelStore {
     ///
     /// # Errors
     /// When they are not there or not what was stored.
-    pub fn get(&self, model: ModelId) -> Result<Vec<u8>, ModelStoreError> {
+    pub(crate) fn get(&self, model: ModelId) -> Result<Vec<u8>, ModelStoreError> {
         let path = self.path(model, MODEL);
         let missing = || ModelStoreError::Io { path: path.clone(), reason: io::ErrorKind::NotFound.into() };
         let bytes = read(&path, MODEL_BYTES_MAX as u64)?.ok_or_else(missing)?;

@@ -16,14 +16,14 @@ use sha2::{Digest, Sha256};
 use super::slots::{self, ModelSlots};
 
 /// Trusted keys of one agent: the one in use and, while it is being replaced, its successor.
-pub const TRUSTED_KEYS_MAX: usize = 2;
+pub(crate) const TRUSTED_KEYS_MAX: usize = 2;
 
 /// Public keys whose signatures count.
-pub struct TrustedKeys(Vec<PublicKey>);
+pub(crate) struct TrustedKeys(Vec<PublicKey>);
 
 /// Why a text is no trusted key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
+pub(crate) enum KeyError {
     /// Neither a minisign public key nor the file of one.
     #[error("trusted key {0}: no minisign public key (a line of 56 characters, or the .pub file with its comment)")]
     Unreadable(usize),
@@ -34,7 +34,7 @@ pub enum KeyError {
 
 /// Why a model is not taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VerifyRefusal {
+pub(crate) enum VerifyRefusal {
     /// Beyond [`MODEL_BYTES_MAX`].
     #[error("the model has {0} bytes, at most {MODEL_BYTES_MAX} are allowed")]
     TooLarge(usize),
@@ -44,26 +44,18 @@ pub enum VerifyRefusal {
     /// No key is trusted, so no model can be.
     #[error("no key is trusted here: name one in the configuration to take models")]
     NoKeys,
-    /// No signature came.
     #[error("the model is not signed")]
     Unsigned,
     /// A signature by nobody trusted, of other bytes, or none.
     #[error("the signature is not good: {0}")]
     Signature(String),
-    /// Not newer.
     #[error(transparent)]
     Slots(#[from] slots::SlotRefusal),
-    /// The file itself.
     #[error("{0}")]
     Open(String),
     /// The file says another version than the wish.
     #[error("the file has version {found}, {said} was said: the push was made with another file")]
-    Version {
-        /// In the file.
-        found: u64,
-        /// In the wish.
-        said: u64,
-    },
+    Version { found: u64, said: u64 },
 }
 
 impl TrustedKeys {
@@ -71,7 +63,7 @@ impl TrustedKeys {
     ///
     /// # Errors
     /// All that are none, and too many.
-    pub fn parse<S: AsRef<str>>(texts: &[S]) -> Result<Self, Vec<KeyError>> {
+    pub(crate) fn parse<S: AsRef<str>>(texts: &[S]) -> Result<Self, Vec<KeyError>> {
         let read = |(at, text): (usize, &S)| {
             let text = text.as_ref().trim();
             let key = if text.contains('\n') { PublicKey::decode(text) } else { PublicKey::from_base64(text) };
@@ -86,10 +78,7 @@ impl TrustedKeys {
     }
 
     /// Whether one of the keys has signed these bytes.
-    ///
-    /// # Errors
-    /// Why none has.
-    pub fn check(&self, bytes: &[u8], signature: &str) -> Result<(), VerifyRefusal> {
+    pub(crate) fn check(&self, bytes: &[u8], signature: &str) -> Result<(), VerifyRefusal> {
         if self.0.is_empty() {
             return Err(VerifyRefusal::NoKeys);
         }
@@ -120,7 +109,7 @@ impl fmt::Debug for TrustedKeys {
 
 /// SHA-256 of a model file.
 #[must_use]
-pub fn hash(bytes: &[u8]) -> ModelHash {
+pub(crate) fn hash(bytes: &[u8]) -> ModelHash {
     ModelHash(Sha256::digest(bytes).into())
 }
 
@@ -128,7 +117,7 @@ pub fn hash(bytes: &[u8]) -> ModelHash {
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn verify<M>(
+pub(crate) fn verify<M>(
     desired: &DesiredModel,
     signed: SignedModel<'_>,
     keys: &TrustedKeys,

@@ -5,12 +5,9 @@ use serde::{Deserialize, Serialize};
 
 /// Who the agent is: said at each connection, kept by the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnnouncedBirth {
-    /// Its fleet.
+pub(crate) struct AnnouncedBirth {
     pub fleet: FleetName,
-    /// Its name.
     pub agent: AgentName,
-    /// Version of the program.
     pub version: String,
     /// The life of its state file.
     pub epoch: Epoch,
@@ -21,15 +18,13 @@ pub struct AnnouncedBirth {
     pub boot: BootId,
     /// Operating system and processor, as the compiler calls them.
     pub platform: String,
-    /// What it reads.
     pub sources: Vec<String>,
 }
 
 /// Whether the agent is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Presence {
-    /// Connected.
+pub(crate) enum Presence {
     Up,
     /// Not connected; said by the broker (last will) or on the way out.
     Down,
@@ -37,8 +32,7 @@ pub enum Presence {
 
 /// How the agent is. Of a lost agent only `state` is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AnnouncedStatus {
-    /// Whether it is there.
+pub(crate) struct AnnouncedStatus {
     pub state: Presence,
     /// Its figures while it is.
     pub figures: Option<AnnouncedFigures>,
@@ -46,7 +40,7 @@ pub struct AnnouncedStatus {
 
 /// An agent's figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AnnouncedFigures {
+pub(crate) struct AnnouncedFigures {
     /// Version of the model in use.
     pub model: Option<u64>,
     /// Records judged since the start.
@@ -64,20 +58,20 @@ pub struct AnnouncedFigures {
 impl AnnouncedStatus {
     /// What the broker says when the agent is lost.
     #[must_use]
-    pub fn down() -> Self {
+    pub(crate) fn down() -> Self {
         Self { state: Presence::Down, figures: None }
     }
 
     /// What the agent says while it is there.
     #[must_use]
-    pub fn up(figures: AnnouncedFigures) -> Self {
+    pub(crate) fn up(figures: AnnouncedFigures) -> Self {
         Self { state: Presence::Up, figures: Some(figures) }
     }
 }
 
 /// A value as the JSON that goes out.
 #[must_use]
-pub fn json<T: Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("structs of text and numbers can always be written")
 }
 

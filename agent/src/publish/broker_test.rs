@@ -38,7 +38,6 @@ const EPOCH: Epoch = Epoch::from_random(0x5eed);
 /// Nothing here takes this long; a test that waits longer has found a fault.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A mosquitto with certificates.
 pub(super) struct Broker {
     server: MosquittoServer,
     folder: PathBuf,

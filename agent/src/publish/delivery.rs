@@ -23,21 +23,21 @@ use oddline_core::{
 };
 
 /// Batches sent and not acknowledged: enough to hide the way to the collector and back.
-pub const BATCHES_IN_FLIGHT_MAX: usize = 4;
+pub(crate) const BATCHES_IN_FLIGHT_MAX: usize = 4;
 /// Their bytes: what a broker may have to hold for one agent, and what a mobile link sends twice after a break.
-pub const BYTES_IN_FLIGHT_MAX: usize = 64 * 1024;
+pub(crate) const BYTES_IN_FLIGHT_MAX: usize = 64 * 1024;
 /// What a batch is filled up to, so that [`BATCHES_IN_FLIGHT_MAX`] of them fit.
-pub const BATCH_BYTES_AIM: usize = BYTES_IN_FLIGHT_MAX / BATCHES_IN_FLIGHT_MAX;
+pub(crate) const BATCH_BYTES_AIM: usize = BYTES_IN_FLIGHT_MAX / BATCHES_IN_FLIGHT_MAX;
 /// First wait for an acknowledgement: a collector commits within seconds, a restart of it takes longer.
-pub const ACK_WAIT_MS_MIN: u64 = 30_000;
+pub(crate) const ACK_WAIT_MS_MIN: u64 = 30_000;
 /// The wait doubles up to this: a broker that queues for an absent collector must not be filled with repetitions.
-pub const ACK_WAIT_MS_MAX: u64 = 15 * 60_000;
+pub(crate) const ACK_WAIT_MS_MAX: u64 = 15 * 60_000;
 /// First wait after the broker said that nobody listens: a collector that restarts is back within seconds.
-pub const UNHEARD_WAIT_MS_MIN: u64 = 1_000;
+pub(crate) const UNHEARD_WAIT_MS_MIN: u64 = 1_000;
 /// This one doubles only up to a minute: a broker keeps nothing of what nobody listens to.
-pub const UNHEARD_WAIT_MS_MAX: u64 = 60_000;
+pub(crate) const UNHEARD_WAIT_MS_MAX: u64 = 60_000;
 /// A collector that is behind is told so no more often: an old acknowledgement that comes late looks the same.
-pub const BEHIND_WAIT_MS: u64 = 10_000;
+pub(crate) const BEHIND_WAIT_MS: u64 = 10_000;
 
 const _: () = assert!(BATCH_BYTES_AIM <= BATCH_BYTES_MAX, "an aim is within the limit");
 const _: () = assert!(
@@ -45,19 +45,17 @@ const _: () = assert!(
     "the largest entry goes into a batch of its own"
 );
 
-/// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// Postcard behind a header with a CRC.
     Postcard,
-    /// JSON, for other tools that listen.
+    /// JSON, for other subscribers (needs an outside broker).
     Json,
 }
 
 /// A batch ready to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackedBatch {
-    /// The message.
+pub(crate) struct PackedBatch {
     pub payload: Vec<u8>,
     /// Sequence of its first entry.
     pub first: u64,
@@ -69,16 +67,15 @@ pub struct PackedBatch {
 
 /// What to ask the spool for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeliveryWanted {
+pub(crate) struct DeliveryWanted {
     /// Sequence of the first entry wanted.
     pub from: u64,
     /// Bytes of entries wanted; one entry at least, however long.
     pub bytes_max: usize,
 }
 
-/// What an acknowledgement means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AckOutcome {
+pub(crate) enum AckOutcome {
     /// Everything up to here may be deleted.
     Delete(u64),
     /// Nothing that was not known.
@@ -91,7 +88,6 @@ pub enum AckOutcome {
     /// The collector has sequences that were never given out here: the state file is an old copy, and its new entries
     /// would be taken for repetitions. Nothing is sent or deleted any more; a new epoch must begin.
     Ahead {
-        /// What the collector has.
         acked: u64,
         /// The last sequence given out here.
         last: u64,
@@ -100,23 +96,13 @@ pub enum AckOutcome {
 
 /// Why entries cannot be packed: the spool holds something this program would not have written.
 #[derive(Debug, thiserror::Error)]
-pub enum PackError {
+pub(crate) enum PackError {
     /// Too large, or a sequence that cannot be.
     #[error("the spool's entries from {first} on make no batch: {reason}")]
-    Encode {
-        /// First sequence.
-        first: u64,
-        /// Why.
-        reason: EncodeError,
-    },
+    Encode { first: u64, reason: EncodeError },
     /// Unreadable; only noticed where a sink wants to print it.
     #[error("the spool's entry {sequence} cannot be printed: {reason}")]
-    Entry {
-        /// Which entry.
-        sequence: u64,
-        /// Why.
-        reason: EntryError,
-    },
+    Entry { sequence: u64, reason: EntryError },
     /// The spool gave nothing or something else though it should hold this entry.
     #[error("the spool does not hold entry {0}")]
     Missing(u64),
@@ -130,7 +116,7 @@ struct InFlightBatch {
 
 /// The state of the delivery of one epoch.
 #[derive(Debug)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     epoch: Epoch,
     encoding: Encoding,
     acked: u64,
@@ -149,7 +135,7 @@ pub struct Delivery {
 impl Delivery {
     /// Goes on after `acked`, the highest sequence already deleted from the spool (0 for none).
     #[must_use]
-    pub fn new(epoch: Epoch, encoding: Encoding, acked: u64) -> Self {
+    pub(crate) fn new(epoch: Epoch, encoding: Encoding, acked: u64) -> Self {
         Self {
             epoch,
             encoding,
@@ -168,21 +154,21 @@ impl Delivery {
     }
 
     /// A connection stands and acknowledgements can be heard.
-    pub fn connected(&mut self) {
+    pub(crate) fn connected(&mut self) {
         self.connected = !self.halted;
         self.wait_ms = ACK_WAIT_MS_MIN;
         self.rewind();
     }
 
     /// The connection is gone, and with it everything on its way.
-    pub fn lost(&mut self) {
+    pub(crate) fn lost(&mut self) {
         self.connected = false;
         self.rewind();
     }
 
     /// What may be sent now, when the spool's newest entry is `spool_last`.
     #[must_use]
-    pub fn wants(&self, spool_last: u64) -> Option<DeliveryWanted> {
+    pub(crate) fn wants(&self, spool_last: u64) -> Option<DeliveryWanted> {
         let bytes: usize = self.flights.iter().map(|f| f.bytes).sum();
         let room = self.flights.len() < BATCHES_IN_FLIGHT_MAX && bytes + BATCH_BYTES_AIM <= BYTES_IN_FLIGHT_MAX;
         (self.connected && self.next <= spool_last && (room || self.flights.is_empty()))
@@ -193,7 +179,7 @@ impl Delivery {
     ///
     /// # Errors
     /// When the entries are none that this program would have put into the spool.
-    pub fn pack(&mut self, entries: &[(u64, Vec<u8>)], now_ms: u64) -> Result<PackedBatch, PackError> {
+    pub(crate) fn pack(&mut self, entries: &[(u64, Vec<u8>)], now_ms: u64) -> Result<PackedBatch, PackError> {
         let first = self.next;
         let entries = in_a_row(first, entries)?;
         let entries = &entries[..fitting(&entries)];
@@ -217,7 +203,7 @@ impl Delivery {
     }
 
     /// Takes an acknowledgement; the spool's newest entry is `spool_last`.
-    pub fn heard(&mut self, ack: Ack, spool_last: u64, now_ms: u64) -> AckOutcome {
+    pub(crate) fn on_ack(&mut self, ack: Ack, spool_last: u64, now_ms: u64) -> AckOutcome {
         if ack.epoch != self.epoch {
             return AckOutcome::OtherEpoch(ack.epoch);
         }
@@ -245,7 +231,7 @@ impl Delivery {
     }
 
     /// The broker had nobody to give a message to: no acknowledgement will come.
-    pub fn unheard(&mut self, now_ms: u64) {
+    pub(crate) fn on_ack_timeout(&mut self, now_ms: u64) {
         if !self.flights.is_empty() && self.unheard_due_ms.is_none() {
             self.unheard_due_ms = Some(now_ms + self.unheard_wait_ms);
             self.unheard_wait_ms = (2 * self.unheard_wait_ms).min(UNHEARD_WAIT_MS_MAX);
@@ -254,13 +240,13 @@ impl Delivery {
 
     /// When everything goes out again unless an acknowledgement comes; `None` while none is awaited.
     #[must_use]
-    pub fn due_ms(&self) -> Option<u64> {
+    pub(crate) fn due_ms(&self) -> Option<u64> {
         let late = self.late_ms()?;
         Some(self.unheard_due_ms.map_or(late, |unheard| unheard.min(late)))
     }
 
     /// Time passes; what is due goes out again. True when an acknowledgement could have come and did not.
-    pub fn overdue(&mut self, now_ms: u64) -> bool {
+    pub(crate) fn overdue(&mut self, now_ms: u64) -> bool {
         let past = |due: Option<u64>| due.is_some_and(|due| now_ms >= due);
         let (due, late) = (past(self.due_ms()), past(self.late_ms()));
         if late {
@@ -274,7 +260,7 @@ impl Delivery {
 
     /// Highest sequence the collector has acknowledged.
     #[must_use]
-    pub fn acked(&self) -> u64 {
+    pub(crate) fn acked(&self) -> u64 {
         self.acked
     }
 
@@ -362,7 +348,7 @@ mod tests {
             assert_eq!(delivery.pack(&entries(11 + batch, 1, 10), 0).unwrap().first, 11 + batch);
         }
         assert_eq!(delivery.wants(100), None);
-        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 12 }, 100, 0), AckOutcome::Delete(12));
+        assert_eq!(delivery.on_ack(Ack { epoch: EPOCH, acked: 12 }, 100, 0), AckOutcome::Delete(12));
         assert_eq!(delivery.wants(100).unwrap().from, 15);
     }
 
@@ -394,20 +380,20 @@ mod tests {
             assert_eq!(delivery.wants(12).unwrap().from, 11);
             assert!(delivery.pack(&entries(11, 2, 10), now).unwrap().again);
         }
-        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 11 }, 12, now), AckOutcome::Delete(11));
+        assert_eq!(delivery.on_ack(Ack { epoch: EPOCH, acked: 11 }, 12, now), AckOutcome::Delete(11));
         assert_eq!(delivery.due_ms(), Some(now + ACK_WAIT_MS_MIN));
     }
 
     #[test]
     fn where_nobody_listens_it_tries_again_soon_and_then_less_often() {
         let mut delivery = connected();
-        delivery.unheard(0);
+        delivery.on_ack_timeout(0);
         assert_eq!(delivery.due_ms(), None);
         let mut now = 0;
         for wait in [1_000, 2_000, 4_000, 8_000, 16_000] {
             delivery.pack(&entries(11, 2, 10), now).unwrap();
-            delivery.unheard(now);
-            delivery.unheard(now + 1);
+            delivery.on_ack_timeout(now);
+            delivery.on_ack_timeout(now + 1);
             assert_eq!(delivery.due_ms(), Some(now + wait));
             now += wait;
             assert!(!delivery.overdue(now));
@@ -420,8 +406,8 @@ mod tests {
         let mut delivery = connected();
         delivery.pack(&entries(11, 2, 10), 0).unwrap();
         let other = Epoch::from_random(8);
-        assert_eq!(delivery.heard(Ack { epoch: other, acked: 12 }, 12, 0), AckOutcome::OtherEpoch(other));
-        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 10 }, 12, 0), AckOutcome::Nothing);
+        assert_eq!(delivery.on_ack(Ack { epoch: other, acked: 12 }, 12, 0), AckOutcome::OtherEpoch(other));
+        assert_eq!(delivery.on_ack(Ack { epoch: EPOCH, acked: 10 }, 12, 0), AckOutcome::Nothing);
         assert_eq!(delivery.acked(), 10);
     }
 
@@ -430,28 +416,28 @@ mod tests {
         let mut delivery = connected();
         delivery.pack(&entries(11, 2, 10), 0).unwrap();
         let old = Ack { epoch: EPOCH, acked: 4 };
-        assert_eq!(delivery.heard(old, 12, 5), AckOutcome::Behind);
+        assert_eq!(delivery.on_ack(old, 12, 5), AckOutcome::Behind);
         assert_eq!((delivery.acked(), delivery.wants(12).map(|wanted| wanted.from)), (10, Some(11)));
-        assert_eq!(delivery.heard(old, 12, 6), AckOutcome::Nothing, "it was just told");
-        assert_eq!(delivery.heard(old, 12, 5 + BEHIND_WAIT_MS), AckOutcome::Behind);
+        assert_eq!(delivery.on_ack(old, 12, 6), AckOutcome::Nothing, "it was just told");
+        assert_eq!(delivery.on_ack(old, 12, 5 + BEHIND_WAIT_MS), AckOutcome::Behind);
     }
 
     #[test]
     fn an_old_copy_of_the_state_stops_instead_of_losing_what_comes() {
         let mut delivery = connected();
         delivery.pack(&entries(11, 2, 10), 0).unwrap();
-        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 13 }, 12, 0), AckOutcome::Ahead { acked: 13, last: 12 });
+        assert_eq!(delivery.on_ack(Ack { epoch: EPOCH, acked: 13 }, 12, 0), AckOutcome::Ahead { acked: 13, last: 12 });
         delivery.connected();
         assert_eq!((delivery.wants(20), delivery.due_ms()), (None, None));
         // Entry 13 exists by now, but it is not the one that the collector has.
-        assert!(matches!(delivery.heard(Ack { epoch: EPOCH, acked: 13 }, 20, 0), AckOutcome::Ahead { .. }));
+        assert!(matches!(delivery.on_ack(Ack { epoch: EPOCH, acked: 13 }, 20, 0), AckOutcome::Ahead { .. }));
     }
 
     #[test]
     fn an_acknowledgement_of_an_earlier_life_moves_on() {
         let mut delivery = connected();
         delivery.pack(&entries(11, 1, 10), 0).unwrap();
-        assert_eq!(delivery.heard(Ack { epoch: EPOCH, acked: 15 }, 20, 0), AckOutcome::Delete(15));
+        assert_eq!(delivery.on_ack(Ack { epoch: EPOCH, acked: 15 }, 20, 0), AckOutcome::Delete(15));
         assert_eq!((delivery.wants(20).unwrap().from, delivery.due_ms()), (16, None));
     }
 

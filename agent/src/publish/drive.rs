@@ -26,7 +26,7 @@ const SPOOL_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 
 /// Why the loop ended before it was stopped.
 #[derive(Debug, thiserror::Error)]
-pub enum DriveError<E: std::error::Error> {
+pub(crate) enum DriveError<E: std::error::Error> {
     /// The spool cannot be read or written, and will not by itself.
     #[error("the spool: {0}")]
     Spool(E),
@@ -35,19 +35,14 @@ pub enum DriveError<E: std::error::Error> {
     Pack(#[from] PackError),
     /// The state file is an old copy: what it now adds would be dropped as repetitions. It must begin a new epoch.
     #[error("the collector has entries up to {acked}, this state file has given out {last}: it is an old copy")]
-    Ahead {
-        /// What the collector has.
-        acked: u64,
-        /// The last entry here.
-        last: u64,
-    },
+    Ahead { acked: u64, last: u64 },
 }
 
 /// Delivers the spool's entries until it is stopped. The spool's calls may take as long as a transaction.
 ///
 /// # Errors
 /// When the spool fails for good; the session is ended then. One whose disk is full is waited for.
-pub async fn drive<S: Spool>(
+pub(crate) async fn drive<S: Spool>(
     settings: PublishSettings,
     delivery: Delivery,
     spool: &mut S,
@@ -217,7 +212,7 @@ impl DeliveryDriver {
             }
             SessionEvent::Refused { why } => report(LinkReport::Refused { why }),
             SessionEvent::Unheard => {
-                self.delivery.unheard(self.now_ms());
+                self.delivery.on_ack_timeout(self.now_ms());
                 if self.delivery.due_ms().is_some() && !self.unheard {
                     self.unheard = true;
                     report(LinkReport::Unheard);
@@ -239,7 +234,7 @@ impl DeliveryDriver {
             Ok(MqttTopic::Agent(_, _, Channel::Ack)) => match decode_ack(&payload) {
                 Ok(ack) => {
                     let last = spool.last().map_err(DriveError::Spool)?;
-                    match self.delivery.heard(ack, last, self.now_ms()) {
+                    match self.delivery.on_ack(ack, last, self.now_ms()) {
                         AckOutcome::Delete(up_to) => {
                             self.figures.acked = up_to;
                             self.unheard = false;
@@ -258,7 +253,7 @@ impl DeliveryDriver {
             },
             Ok(MqttTopic::Agent(_, _, Channel::ModelDesired)) => self.desired = Some(InboundMessage::Desired(payload)),
             Ok(MqttTopic::Model(_, hash)) if self.wanted == Some(hash) => {
-                self.model = Some(InboundMessage::Model(hash, payload))
+                self.model = Some(InboundMessage::Model(hash, payload));
             }
             // A model that is no longer wanted was on its way.
             Ok(MqttTopic::Model(..)) => {}
@@ -286,11 +281,6 @@ impl DeliveryDriver {
                     self.publish(channel, payload.clone());
                 }
                 self.retained.insert(channel, payload);
-            }
-            OutboundMessage::Once(channel, payload) => {
-                if self.figures.connected {
-                    self.publish(channel, payload);
-                }
             }
             OutboundMessage::Fetch(hash) => {
                 self.end_fetch();

@@ -10,7 +10,7 @@ use super::Spool;
 
 /// Entries by sequence. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct MemorySpool(Arc<Mutex<MemorySpoolInner>>);
+pub(super) struct MemorySpool(Arc<Mutex<MemorySpoolInner>>);
 
 #[derive(Debug, Default)]
 struct MemorySpoolInner {
@@ -20,7 +20,7 @@ struct MemorySpoolInner {
 
 impl MemorySpool {
     /// Appends an entry; its sequence.
-    pub fn append(&self, entry: Vec<u8>) -> u64 {
+    pub(super) fn append(&self, entry: Vec<u8>) -> u64 {
         let mut inner = self.inner();
         inner.last += 1;
         let last = inner.last;
@@ -28,9 +28,8 @@ impl MemorySpool {
         last
     }
 
-    /// Entries that wait.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.inner().entries.len()
     }
 

@@ -11,29 +11,28 @@
 //! What is published is decided in [`delivery`] (pure); [`drive`] waits for everything at once; [`session`] keeps the
 //! connection up. This module owns no state that must survive: that is the spool's.
 
-pub mod announce;
+pub(crate) mod announce;
 #[cfg(test)]
 mod broker_test;
-pub mod delivery;
-pub mod drive;
+pub(crate) mod delivery;
+pub(crate) mod drive;
 #[cfg(test)]
 mod memory;
-pub mod message;
+pub(crate) mod message;
 #[cfg(test)]
 mod model_test;
-pub mod ports;
+pub(crate) mod ports;
 mod rival;
 #[cfg(test)]
 mod rival_test;
-pub mod session;
-pub mod settings;
-pub mod sink;
+pub(crate) mod session;
+pub(crate) mod settings;
+pub(crate) mod sink;
 
-pub use oddline_link::{address, backoff};
+pub(crate) use oddline_link::{address, backoff};
 
 /// The entries that wait for their acknowledgement. Sequences start at 1 and have no hole.
-pub trait Spool {
-    /// What can go wrong.
+pub(crate) trait Spool {
     type Error: std::error::Error;
 
     /// The highest sequence ever given out, 0 for none.

@@ -142,7 +142,7 @@ impl World {
     }
 
     fn hear(&mut self, ack: Ack) {
-        match self.delivery.heard(ack, self.last(), self.now_ms) {
+        match self.delivery.on_ack(ack, self.last(), self.now_ms) {
             AckOutcome::Delete(up_to) => {
                 assert!((1..=up_to).all(|s| self.collector.stored.contains_key(&s)), "deleted before it was stored");
                 self.deleted = up_to;
@@ -188,7 +188,7 @@ impl World {
                 self.now_ms += ms;
                 self.delivery.overdue(self.now_ms);
             }
-            Action::Unheard => self.delivery.unheard(self.now_ms),
+            Action::Unheard => self.delivery.on_ack_timeout(self.now_ms),
             Action::ForeignAck(acked) => self.acks.push(Ack { epoch: FOREIGN, acked }),
         }
     }

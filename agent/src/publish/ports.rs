@@ -12,13 +12,11 @@ use super::announce::AnnouncedBirth;
 
 /// What other parts of the agent want said or asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OutboundMessage {
+pub(crate) enum OutboundMessage {
     /// Who the agent is; said again at each connection, with what is acknowledged by then.
     Birth(Box<AnnouncedBirth>),
     /// The newest word on another retained channel; said again at each connection.
     Retain(Channel, Vec<u8>),
-    /// A message for once; dropped while there is no connection.
-    Once(Channel, Vec<u8>),
     /// Fetch this model's bytes; ends a fetch under way.
     Fetch(ModelHash),
     /// No model is wanted any more.
@@ -27,7 +25,7 @@ pub enum OutboundMessage {
 
 /// What came in for other parts of the agent. Only the newest of each kind waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InboundMessage {
+pub(crate) enum InboundMessage {
     /// `model/desired`; empty when nothing is desired.
     Desired(Vec<u8>),
     /// Bytes published as this model.
@@ -36,62 +34,48 @@ pub enum InboundMessage {
 
 /// What an operator should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkReport {
-    /// The connection stands.
+pub(crate) enum LinkReport {
     Connected,
     /// It broke or did not come about.
     Lost {
-        /// Why.
         why: String,
-        /// Tried again after.
         retry_in: Duration,
     },
     /// The broker does not allow something.
     Refused {
-        /// What and why.
         why: String,
     },
     /// Nobody listens to the events; said once until an acknowledgement comes.
     Unheard,
     /// No acknowledgement came in time; everything after this sequence goes out again.
     Overdue {
-        /// Highest acknowledged.
         acked: u64,
     },
     /// The spool cannot be read or written for the moment, as on a full disk; said once until it can.
     SpoolFails {
-        /// Why.
         why: String,
-        /// Tried again after.
         retry_in: Duration,
     },
-    /// It can again.
     SpoolWorks,
     /// An acknowledgement of another life of the state file came.
     OtherEpoch(Epoch),
     /// A message that cannot be read.
     Unreadable {
-        /// Its topic.
         topic: String,
-        /// Why.
         why: String,
     },
 }
 
 /// Counters and gauges of the connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LinkFigures {
-    /// Whether it stands.
+pub(crate) struct LinkFigures {
     pub connected: bool,
-    /// Connections made.
     pub connections: u64,
-    /// Batches sent.
     pub batches: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Batches among them that held entries sent before.
     pub again: u64,
-    /// Highest sequence acknowledged.
     pub acked: u64,
     /// Times an acknowledgement was overdue.
     pub overdue: u64,
@@ -101,15 +85,11 @@ pub struct LinkFigures {
 
 /// The ends of the loop that others hold.
 #[derive(Debug)]
-pub struct DeliveryPorts {
+pub(crate) struct DeliveryPorts {
     /// Told whenever entries were appended to the spool.
     pub wake: Arc<Notify>,
-    /// What to say.
     pub outbound: mpsc::Receiver<OutboundMessage>,
-    /// What came in.
     pub inbound: mpsc::Sender<InboundMessage>,
-    /// Figures for whoever asks.
     pub figures: watch::Sender<LinkFigures>,
-    /// Ends the loop.
     pub stop: oneshot::Receiver<()>,
 }

@@ -11,7 +11,6 @@ const ENDED_MIN: u32 = 3;
 /// The other waits for a minute at most before it comes back.
 const SOON: Duration = Duration::from_secs(90);
 
-/// Connections that were ended.
 #[derive(Debug, Default)]
 pub(super) struct EndedConnection {
     in_a_row: u32,
@@ -19,7 +18,7 @@ pub(super) struct EndedConnection {
 
 impl EndedConnection {
     /// One more, that stood for so long (zero when none came about); what is told beside the reason.
-    pub fn another(&mut self, held: Duration, settings: &PublishSettings) -> Option<String> {
+    pub(super) fn another(&mut self, held: Duration, settings: &PublishSettings) -> Option<String> {
         // One that did not come about says nothing of others.
         if !held.is_zero() {
             self.in_a_row = if held < SOON { self.in_a_row.saturating_add(1) } else { 0 };

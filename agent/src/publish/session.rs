@@ -36,7 +36,6 @@ use super::{
 const INFLIGHT_MAX: u16 = 64;
 /// Messages handed over and not taken yet, each way: the driver hands over no more than it may have in flight.
 const QUEUE_MAX: usize = 32;
-/// Time for saying goodbye.
 const GOODBYE_WAIT: Duration = Duration::from_secs(3);
 
 enum SessionCommand {
@@ -47,7 +46,7 @@ enum SessionCommand {
 
 /// A connection that keeps itself up. Ends when it is dropped or stopped.
 #[derive(Debug)]
-pub struct MqttSession {
+pub(crate) struct MqttSession {
     commands: mpsc::Sender<SessionCommand>,
     happened: mpsc::Receiver<SessionEvent>,
     stop: Option<oneshot::Sender<()>>,
@@ -58,7 +57,7 @@ impl MqttSession {
     /// Starts connecting, in a task of its own; must be called within a tokio runtime with I/O and time. `filters` are
     /// subscribed to before [`Happened::Connected`] is reported.
     #[must_use]
-    pub fn start(settings: PublishSettings, filters: Vec<String>) -> Self {
+    pub(crate) fn start(settings: PublishSettings, filters: Vec<String>) -> Self {
         // Whoever builds this crate with others may bring a second one: then the choice is ours to make. Made before,
         // it stays.
         let _: Result<(), _> = rustls::crypto::ring::default_provider().install_default();
@@ -71,7 +70,7 @@ impl MqttSession {
     }
 
     /// What happens next. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> SessionEvent {
+    pub(crate) async fn next(&mut self) -> SessionEvent {
         let Some(happened) = self.happened.recv().await else {
             // The task ended though nobody stopped it; it only does by a panic.
             return std::future::pending().await;
@@ -83,23 +82,16 @@ impl MqttSession {
     ///
     /// # Errors
     /// When the queue is full; the message may be handed over again later.
-    pub fn publish(&self, message: OutgoingMessage) -> Result<(), QueueFull> {
+    pub(crate) fn publish(&self, message: OutgoingMessage) -> Result<(), QueueFull> {
         self.hand_over(SessionCommand::Publish(message))
     }
 
     /// Subscribes to one more filter until the connection ends.
-    ///
-    /// # Errors
-    /// When the queue is full.
-    pub fn subscribe(&self, filter: String) -> Result<(), QueueFull> {
+    pub(crate) fn subscribe(&self, filter: String) -> Result<(), QueueFull> {
         self.hand_over(SessionCommand::Subscribe(filter))
     }
 
-    /// Ends that subscription.
-    ///
-    /// # Errors
-    /// When the queue is full.
-    pub fn unsubscribe(&self, filter: String) -> Result<(), QueueFull> {
+    pub(crate) fn unsubscribe(&self, filter: String) -> Result<(), QueueFull> {
         self.hand_over(SessionCommand::Unsubscribe(filter))
     }
 
@@ -108,7 +100,7 @@ impl MqttSession {
     }
 
     /// Says goodbye: status `down`, DISCONNECT. Takes a few seconds at most.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         if let Some(stop) = self.stop.take() {
             // A task that has already ended needs no goodbye.
             let _: Result<(), ()> = stop.send(());
@@ -127,7 +119,6 @@ impl Drop for MqttSession {
     }
 }
 
-/// How a connection ended.
 enum SessionEnd {
     Stopped,
     Broken(String),

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use oddline_core::id::{AgentName, FleetName};
-pub use oddline_link::secrets::{SecretError, Secrets};
+pub(crate) use oddline_link::secrets::{SecretError, Secrets};
 use oddline_link::{client_id, secrets::SecretFiles};
 
 use super::address::BrokerAddress;
@@ -12,11 +12,8 @@ use super::address::BrokerAddress;
 /// Settings of the connection to the broker.
 #[derive(Debug, Clone)]
 pub struct PublishSettings {
-    /// The fleet.
     pub fleet: FleetName,
-    /// The agent.
     pub agent: AgentName,
-    /// The broker.
     pub broker: BrokerAddress,
     /// PEM certificates to trust instead of the system's.
     pub ca: Option<PathBuf>,
@@ -28,19 +25,15 @@ pub struct PublishSettings {
     pub jitter_seed: u64,
 }
 
-/// A client certificate.
 #[derive(Debug, Clone)]
 pub struct ClientIdentity {
-    /// PEM certificate chain.
     pub certificate: PathBuf,
-    /// PEM key.
     pub key: PathBuf,
 }
 
 /// A user of the broker.
 #[derive(Debug, Clone)]
 pub struct UserPassword {
-    /// The name.
     pub name: String,
     /// File with the password; a newline at its end does not count.
     pub password: PathBuf,

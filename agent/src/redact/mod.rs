@@ -34,7 +34,6 @@ use crate::publish::sink;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SamplePolicy {
-    /// Nothing.
     None,
     /// The line without what looks secret or personal.
     Redacted,
@@ -46,16 +45,13 @@ pub enum SamplePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AddressPolicy {
-    /// They stay.
     Keep,
-    /// They are masked.
     Hide,
 }
 
 /// What this host lets out of its logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedactionRules {
-    /// Of a line.
     pub samples: SamplePolicy,
     /// Of the addresses in it.
     pub addresses: AddressPolicy,

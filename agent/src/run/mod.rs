@@ -38,7 +38,7 @@ use crate::{
     config::{self, AgentConfig, EventDestination, SourceKind},
     control::{self, AgentInfo, ControlServer},
     events::LogEvent,
-    models::{self, KeptModels, ModelManager, ModelRequest},
+    model_manager::{self, KeptModels, ModelManager, ModelRequest},
     publish::{
         announce::{AnnouncedBirth, AnnouncedFigures, AnnouncedStatus, json},
         drive::DriveError,
@@ -114,7 +114,7 @@ async fn live(file: &Path, config: &AgentConfig, signals: &mut Signals) -> Resul
         destination: destination(config),
     }
     .emit();
-    let Some(kept) = patiently(signals, || models::begin(config).map_err(StartObstacle::of)).await? else {
+    let Some(kept) = patiently(signals, || model_manager::begin(config).map_err(StartObstacle::of)).await? else {
         return Ok(RunEnd::Stop);
     };
     let Some((state, past)) = patiently(signals, || open_state(config)).await? else { return Ok(RunEnd::Stop) };

@@ -26,24 +26,19 @@ use crate::{
     worker::EventSink,
 };
 
-/// The running delivery.
-pub struct DeliveryEnd {
+pub(super) struct DeliveryEnd {
     /// What came for other parts.
     inbound: mpsc::Receiver<InboundMessage>,
-    /// What others want said.
     pub outbound: mpsc::Sender<OutboundMessage>,
-    /// How it goes.
     pub figures: watch::Receiver<LinkFigures>,
-    /// Ends it.
     stop: Option<oneshot::Sender<()>>,
-    /// How it ended.
     ended: oneshot::Receiver<Result<(), DriveError<StateError>>>,
 }
 
 impl DeliveryEnd {
     /// Delivers what is in the spool up to `last` for at most `patience`, then says goodbye. What was not delivered
     /// waits for the next start.
-    pub async fn finish(mut self, last: u64, patience: Duration) {
+    pub(super) async fn finish(mut self, last: u64, patience: Duration) {
         let figures = &mut self.figures;
         let _: Result<_, _> = timeout(patience, figures.wait_for(|f| f.acked >= last || !f.connected)).await;
         if let Some(stop) = self.stop.take() {
@@ -58,7 +53,7 @@ impl DeliveryEnd {
 ///
 /// # Errors
 /// When its file cannot be opened.
-pub fn sink(config: &AgentConfig) -> Result<Option<EventOutput>> {
+pub(super) fn sink(config: &AgentConfig) -> Result<Option<EventOutput>> {
     Ok(Some(match &config.destination {
         EventDestination::Broker(..) => return Ok(None),
         EventDestination::File(path, rotation) => {
@@ -73,7 +68,7 @@ pub fn sink(config: &AgentConfig) -> Result<Option<EventOutput>> {
 }
 
 /// Where events go: a delivery in a task of its own, or a sink that the reading thread fills.
-pub fn outlet(
+pub(super) fn outlet(
     config: &AgentConfig,
     sink: Option<EventOutput>,
     state: &SharedState,
@@ -113,15 +108,14 @@ fn deliver(
 }
 
 /// What comes from the delivery.
-pub enum DeliveryNews {
+pub(super) enum DeliveryNews {
     /// A message for another part.
     Heard(InboundMessage),
-    /// It is over.
     Ended(Result<(), DriveError<StateError>>),
 }
 
 /// The next of it; never, without a delivery. Dropping the future loses nothing.
-pub async fn news(delivery: &mut Option<DeliveryEnd>) -> DeliveryNews {
+pub(super) async fn news(delivery: &mut Option<DeliveryEnd>) -> DeliveryNews {
     let Some(delivery) = delivery else { return std::future::pending().await };
     tokio::select! {
         Some(inbound) = delivery.inbound.recv() => DeliveryNews::Heard(inbound),

@@ -26,16 +26,14 @@ const STATE: &str = "state.redb";
 
 /// Why something could not be done.
 #[derive(Debug)]
-pub enum StartObstacle {
-    /// It may pass.
+pub(super) enum StartObstacle {
     Passing(String),
-    /// It stays.
     Lasting(anyhow::Error),
 }
 
 impl StartObstacle {
     /// Of the files beside the state: only a disk without room is waited for, the rest is a mistake at the start.
-    pub fn of(error: anyhow::Error) -> Self {
+    pub(super) fn of(error: anyhow::Error) -> Self {
         let kind = error.chain().find_map(|cause| match cause.downcast_ref() {
             Some(ModelStoreError::Io { reason, .. }) => Some(reason.kind()),
             Some(ModelStoreError::Damaged { .. }) | None => cause.downcast_ref().map(SinkOpenError::kind),
@@ -47,7 +45,7 @@ impl StartObstacle {
     }
 
     /// Of the state file. Where it may not be written is a mistake, too.
-    pub fn of_state(error: StateError) -> Self {
+    pub(super) fn of_state(error: StateError) -> Self {
         match error {
             StateError::Io { error: ref io, .. } if io.kind() != ErrorKind::PermissionDenied => {
                 Self::Passing(error.to_string())
@@ -58,7 +56,7 @@ impl StartObstacle {
 }
 
 /// Tries until it succeeds; `None` when a signal ended that.
-pub async fn patiently<T>(
+pub(super) async fn patiently<T>(
     signals: &mut Signals,
     mut attempt: impl FnMut() -> Result<T, StartObstacle>,
 ) -> Result<Option<T>> {
@@ -83,7 +81,7 @@ pub async fn patiently<T>(
 }
 
 /// Opens the state file, and says when it could not be believed.
-pub fn open_state(config: &AgentConfig) -> Result<(SharedState, PriorState), StartObstacle> {
+pub(super) fn open_state(config: &AgentConfig) -> Result<(SharedState, PriorState), StartObstacle> {
     let folder = &config.state_dir;
     let opened = std::fs::create_dir_all(folder)
         .map_err(|error| StateError::Io { path: folder.clone(), error })

@@ -18,7 +18,6 @@ pub(super) fn spawn(parts: Parts) -> Result<oneshot::Receiver<Result<(), WorkerE
     Ok(ended)
 }
 
-/// Waits for its end.
 pub(super) async fn worker_ended(worker: &mut Option<oneshot::Receiver<Result<(), WorkerError>>>) -> Result<()> {
     match worker {
         Some(worker) => Ok(worker.await.map_err(|_| anyhow!("the reading thread died"))??),

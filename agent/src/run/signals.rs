@@ -3,28 +3,20 @@
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signalled {
-    /// End well.
+pub(super) enum Signalled {
     Stop,
-    /// Read the configuration again.
     Reload,
 }
 
-/// A listener to them.
-pub struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
 impl Signals {
-    /// Listens from now on.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let of = |kind| signal(kind).context("cannot listen to signals");
         Ok(Self {
             terminate: of(SignalKind::terminate())?,
@@ -34,7 +26,7 @@ impl Signals {
     }
 
     /// The next one. Dropping the future loses none.
-    pub async fn next(&mut self) -> Signalled {
+    pub(super) async fn next(&mut self) -> Signalled {
         tokio::select! {
             _ = self.terminate.recv() => Signalled::Stop,
             _ = self.interrupt.recv() => Signalled::Stop,

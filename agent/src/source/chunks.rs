@@ -18,15 +18,13 @@ pub(super) struct Chunks(Receiver<io::Result<Vec<u8>>>);
 pub(super) enum ChunkFed {
     /// Bytes went into the lines.
     Some,
-    /// None have come.
     NotYet,
-    /// None will.
     Ended,
 }
 
 impl Chunks {
     /// Reads in a new thread, which ends with the stream or soon after the chunks are dropped.
-    pub fn of(name: &str, mut stream: impl Read + Send + 'static) -> io::Result<Self> {
+    pub(super) fn of(name: &str, mut stream: impl Read + Send + 'static) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(AHEAD);
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             loop {
@@ -54,7 +52,7 @@ impl Chunks {
     }
 
     /// Moves a chunk into the lines, if one has been read.
-    pub fn feed(&self, lines: &mut Lines) -> io::Result<ChunkFed> {
+    pub(super) fn feed(&self, lines: &mut Lines) -> io::Result<ChunkFed> {
         match self.0.try_recv() {
             Ok(chunk) => {
                 let chunk = chunk?;

@@ -35,21 +35,12 @@ const OPTIONS: glob::MatchOptions =
 pub enum PatternError {
     /// It does not begin with `/`.
     #[error("{pattern:?} is not an absolute path")]
-    NotAbsolute {
-        /// As given.
-        pattern: String,
-    },
+    NotAbsolute { pattern: String },
     /// A part of it is no pattern.
     #[error("{pattern:?} is no pattern: {why}")]
-    Malformed {
-        /// As given.
-        pattern: String,
-        /// What is wrong.
-        why: &'static str,
-    },
+    Malformed { pattern: String, why: &'static str },
 }
 
-/// Which paths are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(Vec<GlobSegment>);
 
@@ -146,7 +137,6 @@ impl GlobSegment {
     }
 }
 
-/// What a scan found.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Files that were not there before, in the order of the patterns, then of their names; links last.
@@ -196,7 +186,6 @@ impl Discover {
         self.owners.retain(|_, owner| owner != path);
     }
 
-    /// Looks once.
     pub fn scan(&mut self) -> Scan {
         let mut walk = Walk::new(&self.opener);
         for pattern in &self.include {

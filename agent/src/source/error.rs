@@ -10,76 +10,39 @@ use std::{
 pub enum SourceError {
     /// A log file cannot be opened.
     #[error("cannot open the log {}: {error}", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    Open { path: PathBuf, error: io::Error },
     /// A log file cannot be read.
     #[error("cannot read the log {}: {error}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    Read { path: PathBuf, error: io::Error },
     /// It is a folder, a pipe or a device.
     #[error("{} is not a file", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
+    NotAFile { path: PathBuf },
     /// A link that is not followed: its maker could not read what it leads to.
     #[error(
         "{} is a link to {} made by a user who does not own that file: it is not followed; name the file itself in `files`",
         path.display(),
         target.display()
     )]
-    Link {
-        /// The link.
-        path: PathBuf,
-        /// Where it leads.
-        target: PathBuf,
-    },
+    Link { path: PathBuf, target: PathBuf },
     /// One of the agent's own files.
     #[error("{} is written by this agent and is not read as a log", path.display())]
-    Own {
-        /// The path.
-        path: PathBuf,
-    },
+    Own { path: PathBuf },
     /// The rotated files beside a log cannot be listed.
     #[error("cannot list the rotated files of {}: {error}", path.display())]
-    List {
-        /// The live log.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// journalctl cannot be started.
+    List { path: PathBuf, error: io::Error },
     #[error("cannot start {program}: {error}")]
-    Start {
-        /// The program.
-        program: String,
-        /// Why.
-        error: io::Error,
-    },
+    Start { program: String, error: io::Error },
     /// journalctl ended, or what it says cannot be read.
     #[error("{program} stopped ({status}){}{said}", if said.is_empty() { "" } else { ": " })]
     Stopped {
-        /// The program.
         program: String,
-        /// How it ended.
         status: String,
         /// The last that it said.
         said: String,
     },
     /// Standard input cannot be read.
     #[error("cannot read standard input: {error}")]
-    Stdin {
-        /// Why.
-        error: io::Error,
-    },
+    Stdin { error: io::Error },
 }
 
 impl SourceError {

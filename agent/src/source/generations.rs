@@ -11,18 +11,14 @@ use super::identity::{FileId, file_id};
 /// before they are read, so beyond it the folder is an error.
 const GENERATIONS_MAX: usize = 512;
 
-/// A rotated file.
 #[derive(Debug, Clone)]
 pub struct Generation {
-    /// Where it is.
     pub path: PathBuf,
-    /// Which file it is.
     pub id: FileId,
     /// When it was last written.
     pub modified: SystemTime,
     /// When it was made, where the file system tells.
     pub born: Option<SystemTime>,
-    /// Its size.
     pub bytes: u64,
     /// It is compressed: it counts in the order, and is left alone.
     pub compressed: bool,
@@ -38,7 +34,6 @@ pub struct GenerationAfter {
     pub modified: SystemTime,
 }
 
-/// What follows a file.
 #[derive(Debug, Clone, Default)]
 pub struct NewerGeneration {
     /// Newer generations, oldest first; without the live file.

@@ -46,9 +46,6 @@ impl FilePrint {
     }
 
     /// Of the first bytes of a file.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn of_head(file: &File) -> io::Result<Self> {
         let mut bytes = [0; HEAD_BYTES_MAX];
         let n = read_up_to(file, &mut bytes, 0)?;
@@ -68,9 +65,6 @@ impl FilePrint {
     }
 
     /// Whether the file has these bytes at `offset`. True of no bytes.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn is_at(self, file: &File, offset: u64) -> io::Result<bool> {
         let mut bytes = [0; HEAD_BYTES_MAX];
         let bytes = &mut bytes[..usize::from(self.length).min(HEAD_BYTES_MAX)];
@@ -104,15 +98,10 @@ pub enum FileMatch {
     Copy,
     /// Another file with the same bytes, which are too few to be sure.
     Similar,
-    /// Another file.
     Other,
 }
 
 impl FileIdentity {
-    /// Of an open file.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn of(file: &File, meta: &Metadata) -> io::Result<Self> {
         let (device, inode) = file_id(meta);
         Ok(Self { device, inode, birth_us: birth_us(meta), head: FilePrint::of_head(file)? })
@@ -125,9 +114,6 @@ impl FileIdentity {
     }
 
     /// Compares a file with this one read up to `offset`, where `before` are the bytes that ended there.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn compare(&self, file: &File, meta: &Metadata, offset: u64, before: FilePrint) -> io::Result<FileMatch> {
         let births = (self.birth_us, birth_us(meta));
         let same_birth = births.0 == births.1 && births.0.is_some();

@@ -81,7 +81,6 @@ struct JournalProcess {
     again: Option<u32>,
     /// The entry read last has not been handed out yet.
     held: bool,
-    /// Polls since something came.
     quiet: u32,
     /// Polls since it closed its output.
     ending: u32,
@@ -94,7 +93,6 @@ enum JournalStep {
 }
 
 impl Journal {
-    /// Starts nothing yet.
     #[must_use]
     pub fn new(reader: JournalCommand, begin: StartPosition<JournalPosition>) -> Self {
         Self { reader, begin, running: None, began_us: None, has_more: false }

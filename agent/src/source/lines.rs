@@ -84,7 +84,6 @@ impl Lines {
         self.offset
     }
 
-    /// Lines taken.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
@@ -141,7 +140,6 @@ impl Lines {
         any
     }
 
-    /// The line taken last.
     #[must_use]
     pub fn line(&self, modified: Option<EventTime>) -> SourceLine<'_> {
         let bytes = &self.buffer[self.taken.clone()];

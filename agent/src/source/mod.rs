@@ -43,18 +43,14 @@ pub use tail::FileTail;
 pub enum LogSource {
     /// A path with its rotated generations.
     File(Box<FileTail>),
-    /// The journal.
     Journal(Box<Journal>),
-    /// A stream.
     Stdin(Stdin),
 }
 
 /// A place in a source: what follows has not been taken. Goes to the state file; variants are only ever appended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourcePosition {
-    /// In a file.
     File(FilePosition),
-    /// In the journal.
     Journal(JournalPosition),
 }
 
@@ -100,9 +96,6 @@ impl LogSource {
     }
 
     /// The same for those who know what time it is.
-    ///
-    /// # Errors
-    /// As there.
     pub fn next_at(&mut self, now: Instant) -> Result<SourceItem<'_>, SourceError> {
         match self {
             Self::File(tail) => tail.next(now),
@@ -150,7 +143,6 @@ impl LogSource {
     }
 }
 
-/// Where reading begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartPosition<P> {
     /// With the oldest that the live file or the journal holds.
@@ -170,7 +162,6 @@ pub enum StartPosition<P> {
 pub enum SourceItem<'a> {
     /// What follows is from another file, from its first line on.
     File,
-    /// The next line.
     Line(SourceLine<'a>),
     /// Something was written that cannot be read any more.
     Gap(SourceGap),
@@ -185,7 +176,6 @@ pub enum SourceItem<'a> {
 /// Bytes that were not read and cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceGap {
-    /// What happened to them.
     pub cause: GapCause,
     /// How many are known of.
     pub bytes: u64,

@@ -48,7 +48,6 @@ pub struct OwnFiles {
     pub ids: Vec<FileId>,
 }
 
-/// Opens log files.
 #[derive(Debug, Clone)]
 pub struct Opener(Option<Arc<OwnFiles>>);
 
@@ -57,14 +56,12 @@ pub struct Opener(Option<Arc<OwnFiles>>);
 pub struct OpenedPath {
     /// The same file without a link on the way.
     pub path: PathBuf,
-    /// What it is.
     pub meta: Metadata,
     /// Who made the links on the way.
     makers: Vec<u32>,
 }
 
 impl OpenedPath {
-    /// Whether links were followed.
     #[must_use]
     pub fn is_link(&self) -> bool {
         !self.makers.is_empty()

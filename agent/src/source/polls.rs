@@ -13,7 +13,7 @@ pub(super) struct Polls {
 }
 
 impl Polls {
-    pub fn count(&mut self, now: Instant) -> u32 {
+    pub(super) fn count(&mut self, now: Instant) -> u32 {
         if self.counted_at.is_none_or(|at| now.saturating_duration_since(at) >= POLL_EVERY) {
             self.count += 1;
             self.counted_at = Some(now);

@@ -84,12 +84,12 @@ pub(super) struct OpenFile {
 
 impl OpenFile {
     /// From the first byte.
-    pub fn from_start(file: File, path: PathBuf) -> Result<Self, SourceError> {
+    pub(super) fn from_start(file: File, path: PathBuf) -> Result<Self, SourceError> {
         Self::with(file, path, Lines::at(0, 0), FilePrint::NONE)
     }
 
     /// From the end of the last complete line.
-    pub fn from_end(file: File, path: PathBuf) -> Result<Self, SourceError> {
+    pub(super) fn from_end(file: File, path: PathBuf) -> Result<Self, SourceError> {
         let failed = |error| SourceError::read(&path, error);
         let size = file.metadata().map_err(failed)?.len();
         // Of an endless line at most what is shown of one is looked through.
@@ -101,12 +101,12 @@ impl OpenFile {
     }
 
     /// From a position in what is the same file, or a copy of it.
-    pub fn from_position(file: File, path: PathBuf, at: &FilePosition) -> Result<Self, SourceError> {
+    pub(super) fn from_position(file: File, path: PathBuf, at: &FilePosition) -> Result<Self, SourceError> {
         Self::with(file, path, Lines::at(at.offset, at.number), at.before)
     }
 
     /// From the end of what is left of a file that was cut back.
-    pub fn from_cut(file: File, path: PathBuf, number: u64) -> Result<Self, SourceError> {
+    pub(super) fn from_cut(file: File, path: PathBuf, number: u64) -> Result<Self, SourceError> {
         let size = file.metadata().map_err(|error| SourceError::read(&path, error))?.len();
         Self::with(file, path, Lines::at(size, number), FilePrint::NONE)
     }
@@ -122,19 +122,19 @@ impl OpenFile {
         Ok(Self { file, path, id, identity, lines, before, bytes: meta.len(), modified })
     }
 
-    pub fn id(&self) -> FileId {
+    pub(super) fn id(&self) -> FileId {
         self.id
     }
 
-    pub fn after(&self) -> GenerationAfter {
+    pub(super) fn after(&self) -> GenerationAfter {
         GenerationAfter { id: Some(self.id), modified: self.modified }
     }
 
-    pub fn is_at_start(&self) -> bool {
+    pub(super) fn is_at_start(&self) -> bool {
         self.lines.offset() == 0
     }
 
-    pub fn position(&self) -> FilePosition {
+    pub(super) fn position(&self) -> FilePosition {
         let since = self.modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         FilePosition {
             identity: self.identity,
@@ -148,29 +148,29 @@ impl OpenFile {
     }
 
     /// Takes a complete line, if one was read.
-    pub fn advance(&mut self) -> bool {
+    pub(super) fn advance(&mut self) -> bool {
         self.lines.advance()
     }
 
     /// Takes what is left when nobody will write to it again.
-    pub fn advance_last(&mut self) -> bool {
+    pub(super) fn advance_last(&mut self) -> bool {
         self.lines.advance_last()
     }
 
-    pub fn line(&self) -> SourceLine<'_> {
+    pub(super) fn line(&self) -> SourceLine<'_> {
         let since = self.modified.duration_since(UNIX_EPOCH).ok();
         let micros = since.and_then(|d| i64::try_from(d.as_micros()).ok());
         self.lines.line(micros.map(EventTime::from_micros))
     }
 
     /// Reads on. 0: nothing to read.
-    pub fn fill(&mut self) -> Result<usize, SourceError> {
+    pub(super) fn fill(&mut self) -> Result<usize, SourceError> {
         let Self { file, lines, .. } = self;
         lines.fill(|buffer, at| file.read_at(buffer, at)).map_err(|error| SourceError::read(&self.path, error))
     }
 
     /// Looks at the file's size and time; when they changed, also at what was read.
-    pub fn look(&mut self) -> Result<FileLook, SourceError> {
+    pub(super) fn look(&mut self) -> Result<FileLook, SourceError> {
         self.look_at().map_err(|error| SourceError::read(&self.path, error))
     }
 
@@ -204,23 +204,23 @@ impl OpenFile {
     }
 
     /// Bytes of this file not yet taken.
-    pub fn lag_bytes(&self) -> u64 {
+    pub(super) fn lag_bytes(&self) -> u64 {
         let size = self.file.metadata().map_or(self.bytes, |meta| meta.len());
         size.saturating_sub(self.lines.offset())
     }
 
     /// Whether no name leads to this file any more: only those who have it open keep its place on the disk.
-    pub fn is_deleted(&self) -> bool {
+    pub(super) fn is_deleted(&self) -> bool {
         self.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
     }
 
     /// Nothing to do for now.
-    pub fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         self.lines.rest();
     }
 
     /// The file and how far it was read, for what is written to it late.
-    pub fn into_left(self) -> (File, u64) {
+    pub(super) fn into_left(self) -> (File, u64) {
         let end = self.lines.end();
         (self.file, end)
     }

@@ -11,7 +11,6 @@ use super::{
     lines::Lines,
 };
 
-/// Lines of a stream.
 #[derive(Debug)]
 pub struct Stdin {
     chunks: Chunks,

@@ -169,7 +169,6 @@ impl FileTail {
         self.has_more
     }
 
-    /// The path as configured.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

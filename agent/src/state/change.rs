@@ -9,10 +9,8 @@ pub const CHUNK_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of a value: a model file with its signature and to spare.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 
-/// What one transaction changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct StateCommit {
-    /// Sources that were read.
     pub sources: Vec<SourceChange>,
     /// Keys of sources that are forgotten.
     pub removed: Vec<Vec<u8>>,
@@ -38,11 +36,9 @@ pub struct SourceChange {
 /// One source as it was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSource {
-    /// Its name.
     pub key: Vec<u8>,
     /// The next byte not yet taken; empty for none.
     pub position: Vec<u8>,
-    /// Its chunks in order.
     pub chunks: Vec<Vec<u8>>,
 }
 

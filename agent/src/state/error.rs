@@ -7,50 +7,22 @@ use std::{io, path::PathBuf};
 pub enum StateError {
     /// Another process has it open.
     #[error("the state file {} is in use by another process", path.display())]
-    Busy {
-        /// The file.
-        path: PathBuf,
-    },
+    Busy { path: PathBuf },
     /// It cannot be read or written: the disk is full, or it fails. Worth a retry.
     #[error("the state file {} cannot be read or written: {error}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    Io { path: PathBuf, error: io::Error },
     /// It was damaged while it was in use. Opening it anew sets it aside.
     #[error("the state file {} is damaged: {why}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
+    Damaged { path: PathBuf, why: String },
     /// A commit that seemed to fail is in the file, and another one than it was offered next.
     #[error("the state file {} holds a commit that was reported as failed, and another was offered instead", path.display())]
-    Diverged {
-        /// The file.
-        path: PathBuf,
-    },
+    Diverged { path: PathBuf },
     /// The spool is full: stop reading.
     #[error("the spool in {} is full: {bytes} bytes wait to be delivered", path.display())]
-    SpoolFull {
-        /// The file.
-        path: PathBuf,
-        /// What waits.
-        bytes: u64,
-    },
+    SpoolFull { path: PathBuf, bytes: u64 },
     /// One item is larger than is ever needed.
     #[error("{what} of {bytes} bytes is larger than the state file takes ({bytes_max})")]
-    TooLarge {
-        /// Which.
-        what: &'static str,
-        /// Its size.
-        bytes: usize,
-        /// The bound.
-        bytes_max: usize,
-    },
+    TooLarge { what: &'static str, bytes: usize, bytes_max: usize },
 }
 
 impl StateError {

@@ -37,7 +37,6 @@ const UNSYNCED_BYTES_MAX: u64 = 256 * 1024;
 /// How the file was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpenedState {
-    /// There was none.
     Fresh,
     /// It goes on where it stopped.
     Resumed,
@@ -50,7 +49,6 @@ pub enum OpenedState {
     },
 }
 
-/// The open state file.
 #[derive(Debug)]
 pub struct StateFile {
     path: PathBuf,

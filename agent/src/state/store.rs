@@ -65,7 +65,7 @@ pub(super) struct StateStore(Database);
 
 impl StateStore {
     /// Opens a file and checks all of it.
-    pub fn open(path: &Path) -> Result<(Self, StoreHead), StateStoreError> {
+    pub(super) fn open(path: &Path) -> Result<(Self, StoreHead), StateStoreError> {
         let open = || {
             let database = builder().open(path).map_err(failed)?;
             let head = read_head(&database)?;
@@ -79,7 +79,7 @@ impl StateStore {
     }
 
     /// Makes a file that appears under its name only when it is complete.
-    pub fn create(path: &Path, epoch: u64, set_aside: u64) -> Result<(Self, StoreHead), StateStoreError> {
+    pub(super) fn create(path: &Path, epoch: u64, set_aside: u64) -> Result<(Self, StoreHead), StateStoreError> {
         let unfinished = path.with_added_extension("new");
         match fs::remove_file(&unfinished) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(StateStoreError::Io(error)),
@@ -99,7 +99,7 @@ impl StateStore {
 
     /// Everything or nothing of a commit, on the disk when it returns. `head` is how it will be afterwards; chunks that
     /// are there already are not written again.
-    pub fn write(
+    pub(super) fn write(
         &self,
         commit: &StateCommit,
         head: &StoreHead,
@@ -138,8 +138,7 @@ impl StateStore {
         transaction.commit().map_err(failed)
     }
 
-    /// Deletes what is acknowledged.
-    pub fn delete(&self, up_to: u64, reach: SpoolReach) -> Result<(), StateStoreError> {
+    pub(super) fn delete(&self, up_to: u64, reach: SpoolReach) -> Result<(), StateStoreError> {
         let mut transaction = self.0.begin_write().map_err(failed)?;
         if reach == SpoolReach::WithTheNextCommit {
             transaction.set_durability(Durability::None).map_err(failed)?;
@@ -151,7 +150,7 @@ impl StateStore {
     }
 
     /// Puts the entries of the spool under sequences from 1 on. `head` is how it will be afterwards.
-    pub fn renumber(&self, entries: &[(u64, Vec<u8>)], head: &StoreHead) -> Result<(), StateStoreError> {
+    pub(super) fn renumber(&self, entries: &[(u64, Vec<u8>)], head: &StoreHead) -> Result<(), StateStoreError> {
         let transaction = self.0.begin_write().map_err(failed)?;
         {
             write_meta(&mut transaction.open_table(META).map_err(failed)?, head)?;
@@ -165,7 +164,7 @@ impl StateStore {
     }
 
     /// Entries from a sequence on: as many as stay within `bytes_max`, but at least one when there is one.
-    pub fn entries(&self, from: u64, bytes_max: usize) -> Result<Vec<(u64, Vec<u8>)>, StateStoreError> {
+    pub(super) fn entries(&self, from: u64, bytes_max: usize) -> Result<Vec<(u64, Vec<u8>)>, StateStoreError> {
         let spool = self.0.begin_read().map_err(failed)?.open_table(SPOOL).map_err(failed)?;
         let mut found = Vec::new();
         let mut bytes = 0;
@@ -181,7 +180,7 @@ impl StateStore {
     }
 
     /// Bytes of the entries up to a sequence.
-    pub fn bytes_up_to(&self, up_to: u64) -> Result<u64, StateStoreError> {
+    pub(super) fn bytes_up_to(&self, up_to: u64) -> Result<u64, StateStoreError> {
         let spool = self.0.begin_read().map_err(failed)?.open_table(SPOOL).map_err(failed)?;
         let mut bytes = 0;
         for entry in spool.range(..=up_to).map_err(failed)? {
@@ -190,15 +189,14 @@ impl StateStore {
         Ok(bytes)
     }
 
-    /// All sources, by key.
-    pub fn sources(&self) -> Result<Vec<StoredSource>, StateStoreError> {
+    pub(super) fn sources(&self) -> Result<Vec<StoredSource>, StateStoreError> {
         let positions = self.positions()?;
         let found = positions.into_iter().map(|source| self.source(&source.key));
         Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     /// The same without their chunks, which are most of it.
-    pub fn positions(&self) -> Result<Vec<StoredSource>, StateStoreError> {
+    pub(super) fn positions(&self) -> Result<Vec<StoredSource>, StateStoreError> {
         let positions = self.0.begin_read().map_err(failed)?.open_table(POSITIONS).map_err(failed)?;
         let mut found = Vec::new();
         for row in positions.iter().map_err(failed)? {
@@ -209,8 +207,7 @@ impl StateStore {
         Ok(found)
     }
 
-    /// One of them.
-    pub fn source(&self, key: &[u8]) -> Result<Option<StoredSource>, StateStoreError> {
+    pub(super) fn source(&self, key: &[u8]) -> Result<Option<StoredSource>, StateStoreError> {
         let transaction = self.0.begin_read().map_err(failed)?;
         let positions = transaction.open_table(POSITIONS).map_err(failed)?;
         let Some(position) = positions.get(key).map_err(failed)?.map(|position| position.value().to_vec()) else {
@@ -225,7 +222,7 @@ impl StateStore {
     }
 
     /// Shows each chunk, one at a time: all of them are more than may be held at once.
-    pub fn each_chunk(&self, mut show: impl FnMut(&[u8], u32, &[u8])) -> Result<(), StateStoreError> {
+    pub(super) fn each_chunk(&self, mut show: impl FnMut(&[u8], u32, &[u8])) -> Result<(), StateStoreError> {
         let chunks = self.0.begin_read().map_err(failed)?.open_table(CHUNKS).map_err(failed)?;
         for row in chunks.iter().map_err(failed)? {
             let (key, bytes) = row.map_err(failed)?;
@@ -236,7 +233,7 @@ impl StateStore {
     }
 
     /// A value by its name.
-    pub fn value(&self, name: &str) -> Result<Option<Vec<u8>>, StateStoreError> {
+    pub(super) fn value(&self, name: &str) -> Result<Option<Vec<u8>>, StateStoreError> {
         let values = self.0.begin_read().map_err(failed)?.open_table(VALUES).map_err(failed)?;
         Ok(values.get(name).map_err(failed)?.map(|value| value.value().to_vec()))
     }

@@ -14,12 +14,11 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// When was looked for logs.
 #[derive(Debug, Default)]
-pub struct FirstAppearances {
+pub(super) struct FirstAppearances {
     /// The last look of the life before.
     before: Option<SystemTime>,
     /// The first look of this one.
     first: Option<SystemTime>,
-    /// The last look.
     last: Option<SystemTime>,
     /// When logs were left that may appear again: what they held before was read.
     left: BTreeMap<PathBuf, SystemTime>,
@@ -30,24 +29,21 @@ pub struct FirstAppearances {
 impl FirstAppearances {
     /// Of a life that goes on from one whose last look was `before`.
     #[must_use]
-    pub fn after(before: Option<SystemTime>) -> Self {
+    pub(super) fn after(before: Option<SystemTime>) -> Self {
         Self { before, ..Self::default() }
     }
 
-    /// A look begins.
-    pub fn looks(&mut self, now: SystemTime) {
+    pub(super) fn looks(&mut self, now: SystemTime) {
         self.first.get_or_insert(now);
         self.last = Some(now);
     }
 
-    /// The last look.
     #[must_use]
-    pub fn last(&self) -> Option<SystemTime> {
+    pub(super) fn last(&self) -> Option<SystemTime> {
         self.last
     }
 
-    /// A log is left.
-    pub fn leaves(&mut self, path: &Path, now: SystemTime) {
+    pub(super) fn leaves(&mut self, path: &Path, now: SystemTime) {
         self.left.insert(path.to_owned(), now);
         if self.left.len() > LEFT_MAX
             && let Some(oldest) = self.left.iter().min_by_key(|(_, time)| **time).map(|(path, _)| path.clone())
@@ -59,7 +55,7 @@ impl FirstAppearances {
     /// What is made after this belongs to a log that has appeared now, in the first look for it or in a later one; `None`
     /// when nobody knows.
     #[must_use]
-    pub fn since(&self, path: &Path, in_first_look: bool) -> Option<SystemTime> {
+    pub(super) fn since(&self, path: &Path, in_first_look: bool) -> Option<SystemTime> {
         let looked = if in_first_look { self.before } else { self.first };
         let since = looked?.max(self.left.get(path).copied().or(self.forgotten).unwrap_or(SystemTime::UNIX_EPOCH));
         since.checked_sub(TICK)

@@ -21,17 +21,14 @@ use crate::{
 };
 
 /// What a turn on the helper's thread brings back.
-pub struct ReturnedSource {
-    /// The source.
+pub(super) struct ReturnedSource {
     pub followed: FollowedSource,
-    /// What it found.
     pub out: PipelineOutput,
-    /// What it came to.
     pub turn: Result<(u64, TurnOutcome), InferError>,
 }
 
 /// What is kept of a source while its turn is under way.
-pub struct SourceOutline {
+pub(super) struct SourceOutline {
     pub key: Vec<u8>,
     pub figures: SourceFigures,
     pub gaps: (u64, u64),
@@ -43,7 +40,7 @@ pub struct SourceOutline {
 }
 
 impl SourceOutline {
-    pub fn of(followed: &FollowedSource, model: ModelId) -> Self {
+    pub(super) fn of(followed: &FollowedSource, model: ModelId) -> Self {
         let paths = followed.paths().map(Path::to_owned).collect();
         let (key, figures, bytes) = (followed.key().to_vec(), followed.figures(), followed.bytes());
         Self { key, figures, gaps: followed.gaps, bytes, model, paths }
@@ -51,7 +48,7 @@ impl SourceOutline {
 }
 
 /// A source whose turn has not come back.
-pub struct HungSource {
+pub(super) struct HungSource {
     pub outline: SourceOutline,
     pub why: String,
     told: Receiver<ReturnedSource>,
@@ -59,7 +56,7 @@ pub struct HungSource {
 }
 
 impl HungSource {
-    pub fn new(mut outline: SourceOutline, told: Receiver<ReturnedSource>) -> Self {
+    pub(super) fn new(mut outline: SourceOutline, told: Receiver<ReturnedSource>) -> Self {
         let why = does_not_answer(&outline.figures.name);
         let mount = helper::remote(outline.paths.iter().map(PathBuf::as_path));
         outline.figures.failed = Some(why.clone());
@@ -70,13 +67,13 @@ impl HungSource {
     ///
     /// # Panics
     /// When the turn panicked: then the reading thread ends as if it had been its own.
-    pub fn back(&self) -> Option<ReturnedSource> {
+    pub(super) fn back(&self) -> Option<ReturnedSource> {
         returned(&self.told)
     }
 }
 
 /// The files of one configured source, as they are looked for.
-pub struct FolderLook {
+pub(super) struct FolderLook {
     /// Number of the configured source.
     pub at: usize,
     /// It has been looked once.
@@ -90,17 +87,17 @@ pub struct FolderLook {
 }
 
 impl FolderLook {
-    pub fn new(at: usize, discover: Discover) -> Self {
+    pub(super) fn new(at: usize, discover: Discover) -> Self {
         Self { at, looked: false, discover: Some(discover), told: None, mount: None, forgotten: Vec::new() }
     }
 
     /// A look under way does not come back.
-    pub fn hangs(&mut self, told: Receiver<(Discover, Scan)>, places: &[PathBuf]) {
+    pub(super) fn hangs(&mut self, told: Receiver<(Discover, Scan)>, places: &[PathBuf]) {
         self.told = Some(told);
         self.mount = helper::remote(places.iter().map(PathBuf::as_path));
     }
 
-    pub fn is_hanging(&self) -> bool {
+    pub(super) fn is_hanging(&self) -> bool {
         self.told.is_some()
     }
 
@@ -108,7 +105,7 @@ impl FolderLook {
     ///
     /// # Panics
     /// As [`HungSource::back`].
-    pub fn back(&mut self) -> Option<Scan> {
+    pub(super) fn back(&mut self) -> Option<Scan> {
         let (mut discover, scan) = returned(self.told.as_ref()?)?;
         self.told = None;
         self.mount = None;
@@ -118,7 +115,7 @@ impl FolderLook {
     }
 
     /// A path is not followed any more; it may appear again.
-    pub fn forget(&mut self, path: &Path) {
+    pub(super) fn forget(&mut self, path: &Path) {
         match &mut self.discover {
             Some(discover) => discover.forget(path),
             None => self.forgotten.push(path.to_owned()),
@@ -127,7 +124,7 @@ impl FolderLook {
 }
 
 /// The remote file system below which these paths lie and that is known to hang.
-pub fn hung<'a>(away: &'a [HungSource], looks: &'a [FolderLook], paths: &[&Path]) -> Option<&'a Path> {
+pub(super) fn hung<'a>(away: &'a [HungSource], looks: &'a [FolderLook], paths: &[&Path]) -> Option<&'a Path> {
     let mounts = away.iter().filter_map(|away| away.mount.as_deref());
     let mut mounts = mounts.chain(looks.iter().filter_map(|look| look.mount.as_deref()));
     mounts.find(|mount| paths.iter().any(|path| path.starts_with(mount)))

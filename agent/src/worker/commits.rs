@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use oddline_core::event::{ENTRY_BYTES_MAX, Event, SourceName, SpoolEntry};
 
-use super::{EventSink, FollowedSource, Worker, noted::StateFlags};
+use super::{EventSink, FollowedSource, Worker, flags::StateFlags};
 use crate::{clock, events::LogEvent, state::StateCommit};
 
 /// Without an event what was read is committed after this long: one sync a half minute does not wear out an SD card.

@@ -7,11 +7,9 @@ use crate::state::StateError;
 
 /// Why the thread ended before it was told to.
 #[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// The model.
+pub(crate) enum WorkerError {
     #[error("the model cannot be run: {0}")]
     Infer(#[from] InferError),
-    /// The sources.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The state file at the end.

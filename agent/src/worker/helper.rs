@@ -14,7 +14,7 @@ use std::{
 };
 
 /// A call that takes longer hangs: longer than a disk needs that has to spin up or to retry a bad sector.
-pub const HANGS_AFTER: Duration = Duration::from_secs(10);
+pub(super) const HANGS_AFTER: Duration = Duration::from_secs(10);
 /// The same while the agent stops; it has to end in time.
 const HANGS_AFTER_STOP: Duration = Duration::from_secs(2);
 /// Between two looks at whether the agent stops.
@@ -32,15 +32,14 @@ static THREADS: AtomicUsize = AtomicUsize::new(0);
 type HelperJob = Box<dyn FnOnce() + Send>;
 
 /// What became of a call.
-pub enum HelperOutcome<T> {
-    /// It returned.
+pub(super) enum HelperOutcome<T> {
     Done(T),
     /// It has not yet; what it returns comes here.
     Hangs(Receiver<T>),
 }
 
 /// Makes one call at a time.
-pub struct Helper {
+pub(super) struct Helper {
     jobs: Option<Sender<HelperJob>>,
     stopping: Arc<AtomicBool>,
 }
@@ -48,12 +47,12 @@ pub struct Helper {
 impl Helper {
     /// One that waits less once `stopping` is set.
     #[must_use]
-    pub fn new(stopping: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(stopping: Arc<AtomicBool>) -> Self {
         Self { jobs: None, stopping }
     }
 
     /// Whether a call can be made; not when too many hang already.
-    pub fn is_ready(&mut self) -> bool {
+    pub(super) fn is_ready(&mut self) -> bool {
         self.jobs = self.jobs.take().or_else(thread);
         self.jobs.is_some()
     }
@@ -62,7 +61,7 @@ impl Helper {
     ///
     /// # Panics
     /// When the call panics, or no thread is ready.
-    pub fn run<T: Send + 'static>(&mut self, call: impl FnOnce() -> T + Send + 'static) -> HelperOutcome<T> {
+    pub(super) fn run<T: Send + 'static>(&mut self, call: impl FnOnce() -> T + Send + 'static) -> HelperOutcome<T> {
         let (tell, told) = channel();
         let job: HelperJob = Box::new(move || {
             // Whoever asked may have ended.
@@ -113,7 +112,7 @@ impl Drop for CountedThread {
 
 /// The remote file system that one of these paths lies in, by its name alone: looking at it might hang.
 #[must_use]
-pub fn remote<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Option<PathBuf> {
+pub(super) fn remote<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     paths.into_iter().find_map(|path| remote_in(&mounts, path))
 }

@@ -11,14 +11,14 @@
 
 mod appearances;
 mod away;
-mod board;
 mod commits;
 mod error;
+mod flags;
 mod followed;
 mod helper;
-mod noted;
 mod shown;
 mod sources;
+mod status;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -39,15 +39,14 @@ use oddline_detector::InferError;
 use oddline_pipeline::PipelineOutput;
 use tokio::sync::oneshot;
 
-use self::noted::StateFlags;
-pub use self::{
-    board::{EventSink, StatusHandle, WorkerCommand},
+use self::flags::StateFlags;
+pub(crate) use self::{
     error::WorkerError,
-    followed::{ActiveModel, FollowedSource, SourceIdentity, TURN_EVENTS_MAX, TurnOutcome},
-    noted::BEGAN,
-    sources::{FollowedSources, KnownState, PriorState, SetupError, snapshot, stem},
-    stored::{StoredJudging, position, remembered},
-    words::cause,
+    flags::BEGAN,
+    followed::{ActiveModel, FollowedSource, TURN_EVENTS_MAX, TurnOutcome},
+    sources::{FollowedSources, KnownState, PriorState, snapshot, stem},
+    status::{EventSink, StatusHandle, WorkerCommand},
+    stored::{position, remembered},
 };
 use crate::{
     clock::{self, BootClock},
@@ -77,21 +76,14 @@ const _: () = assert!(
     "what a round finds fits a spool that is almost full"
 );
 
-/// What the thread needs.
-pub struct Parts {
-    /// The configuration.
+pub(crate) struct Parts {
     pub config: AgentConfig,
-    /// The state file.
     pub state: SharedState,
     /// What is known of what was read before.
     pub past: PriorState,
-    /// The model.
     pub active: ActiveModel,
-    /// Where events go.
     pub outlet: EventSink,
-    /// What others see.
     pub board: StatusHandle,
-    /// What others want.
     pub orders: Receiver<WorkerCommand>,
 }
 
@@ -99,7 +91,7 @@ pub struct Parts {
 ///
 /// # Errors
 /// When the model cannot be run, or the state file not be written at the end. What was committed is safe.
-pub fn run(parts: Parts) -> Result<(), WorkerError> {
+pub(crate) fn run(parts: Parts) -> Result<(), WorkerError> {
     let mut worker = Worker::new(parts)?;
     loop {
         worker.board.beat();
@@ -199,7 +191,7 @@ impl Worker {
             if self.read(now)? {
                 wait = Duration::ZERO;
             }
-            self.sources.tell_full();
+            self.sources.report_full();
             self.commit_if_due(now);
         }
         self.drain(now);

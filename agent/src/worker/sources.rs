@@ -19,10 +19,10 @@ use oddline_pipeline::{PipelineOutput, SourceOptions};
 use super::{
     appearances::FirstAppearances,
     away::{FolderLook, HungSource},
-    board::StatusHandle,
+    flags::StateFlags,
     followed::{ActiveModel, FollowedSource, SourceIdentity},
     helper::{Helper, HelperOutcome},
-    noted::StateFlags,
+    status::StatusHandle,
     stored::position,
     words::does_not_answer,
 };
@@ -50,27 +50,22 @@ const NO_COMPONENT: &str = "-";
 
 /// What is known of a state file that begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PriorState {
-    /// Nothing was read before.
+pub(crate) enum PriorState {
     None,
     /// What was read before is not known any more.
     Lost,
-    /// It goes on.
     Known,
 }
 
-/// What the state knows.
-pub struct KnownState {
+pub(crate) struct KnownState {
     /// The state file: what was learnt of a source is read when it is followed.
     pub state: SharedState,
-    /// Its sources, without that.
     pub positions: Vec<StoredSource>,
-    /// How it was found.
     pub past: PriorState,
 }
 
 /// Every source that is followed.
-pub struct FollowedSources {
+pub(crate) struct FollowedSources {
     configs: Vec<SourceConfig>,
     opener: Opener,
     /// Calls to the files' file systems are made through it.
@@ -106,14 +101,11 @@ struct SharedOptions {
 
 /// Why the sources cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The model.
+pub(crate) enum SetupError {
     #[error(transparent)]
     Infer(#[from] InferError),
-    /// Standard input.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// What was learnt.
     #[error(transparent)]
     State(#[from] StateError),
 }
@@ -123,7 +115,7 @@ impl FollowedSources {
     ///
     /// # Errors
     /// When the model runtime cannot allocate, or standard input cannot be read.
-    pub fn new(
+    pub(crate) fn new(
         config: &AgentConfig,
         known: KnownState,
         noted: &StateFlags,
@@ -167,13 +159,13 @@ impl FollowedSources {
     }
 
     /// All that are followed and can be asked.
-    pub fn each(&mut self) -> impl Iterator<Item = &mut FollowedSource> {
+    pub(crate) fn each(&mut self) -> impl Iterator<Item = &mut FollowedSource> {
         self.followed.iter_mut()
     }
 
     /// What the state keeps of the patterns whose files were looked for; nothing before the first look.
     #[must_use]
-    pub fn looked_for(&self) -> Option<Vec<u8>> {
+    pub(crate) fn looked_for(&self) -> Option<Vec<u8>> {
         self.scanned_at?;
         let looked = self.looks.iter().filter(|look| look.looked);
         let texts: Vec<String> = looked.flat_map(|look| self.include(look.at)).map(ToString::to_string).collect();
@@ -182,19 +174,19 @@ impl FollowedSources {
 
     /// When was looked for files the last time.
     #[must_use]
-    pub fn looked_at(&self) -> Option<SystemTime> {
+    pub(crate) fn looked_at(&self) -> Option<SystemTime> {
         self.appearances.last()
     }
 
     /// All that are followed and can be asked, to look at.
     #[must_use]
-    pub fn followed(&self) -> &[FollowedSource] {
+    pub(crate) fn followed(&self) -> &[FollowedSource] {
         &self.followed
     }
 
     /// What is shown of all, whether they can be asked or not.
     #[must_use]
-    pub fn figures(&self) -> Vec<SourceFigures> {
+    pub(crate) fn figures(&self) -> Vec<SourceFigures> {
         let away = self.away.iter().map(|away| away.outline.figures.clone());
         let looks = self.looks.iter().filter(|look| look.is_hanging()).map(|look| {
             let name = self.name(look.at);
@@ -205,7 +197,7 @@ impl FollowedSources {
 
     /// Gaps of all, and their bytes.
     #[must_use]
-    pub fn gaps(&self) -> (u64, u64) {
+    pub(crate) fn gaps(&self) -> (u64, u64) {
         let all = self.followed.iter().map(|source| source.gaps).chain(self.away.iter().map(|away| away.outline.gaps));
         all.fold((0, 0), |sum, gaps| (sum.0 + gaps.0, sum.1 + gaps.1))
     }
@@ -222,7 +214,7 @@ impl FollowedSources {
 
     /// Whether nothing will ever come again.
     #[must_use]
-    pub fn are_closed(&self) -> bool {
+    pub(crate) fn are_closed(&self) -> bool {
         self.looks.is_empty() && self.away.is_empty() && self.followed.iter().all(FollowedSource::is_closed)
     }
 
@@ -242,7 +234,7 @@ impl FollowedSources {
             let component = config.component.clone().unwrap_or_else(|| NO_COMPONENT.to_owned());
             self.follow(identity, source, &config, component, active, out)?;
             if key == JOURNAL && config.begin == StartAt::End {
-                self.tell_lost("journal", out);
+                self.report_lost("journal", out);
             }
         }
         Ok(())
@@ -298,7 +290,7 @@ impl FollowedSources {
         };
         let name = path.display().to_string();
         if is_old && config.begin == StartAt::End {
-            self.tell_lost(&name, out);
+            self.report_lost(&name, out);
         }
         let source = LogSource::file(&path, begin, self.opener.clone());
         let component = config.component.clone().unwrap_or_else(|| stem(&path));
@@ -334,7 +326,7 @@ impl FollowedSources {
     }
 
     /// What was written since a state file that is lost was not read, and nobody knows how much it is.
-    fn tell_lost(&self, source: &str, out: &mut PipelineOutput) {
+    fn report_lost(&self, source: &str, out: &mut PipelineOutput) {
         if self.past == PriorState::Lost {
             let cause =
                 BoundedText::cut("the state file was damaged: what was written since it was last used was not read");
@@ -387,7 +379,7 @@ fn first<P>(begin: StartAt) -> StartPosition<P> {
 ///
 /// # Errors
 /// When it cannot be read, is damaged, or does not know the log.
-pub fn snapshot(state: &Path, log: &Path) -> Result<StoredSource> {
+pub(crate) fn snapshot(state: &Path, log: &Path) -> Result<StoredSource> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let copy = folder.path().join("state");
     std::fs::copy(state, &copy).with_context(|| format!("cannot read the state file {}", state.display()))?;
@@ -402,6 +394,6 @@ pub fn snapshot(state: &Path, log: &Path) -> Result<StoredSource> {
 
 /// What records of a file are called that name no component.
 #[must_use]
-pub fn stem(path: &Path) -> String {
+pub(crate) fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| NO_COMPONENT.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }

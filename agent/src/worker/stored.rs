@@ -12,8 +12,7 @@ use crate::{events::LogEvent, source::SourcePosition, state::StoredSource};
 const MODEL: u8 = 1;
 
 /// What the state file holds of a source's judging.
-pub struct StoredJudging {
-    /// The model that judged.
+pub(crate) struct StoredJudging {
     pub model: ModelId,
     /// What it goes on from.
     pub remembered: PipelineState,
@@ -21,7 +20,7 @@ pub struct StoredJudging {
 
 /// The bytes of [`StoredJudging`], written without a copy of it.
 #[must_use]
-pub fn stored_bytes(model: ModelId, remembers: &PipelineStateRef<'_>) -> Vec<u8> {
+pub(super) fn stored_bytes(model: ModelId, remembers: &PipelineStateRef<'_>) -> Vec<u8> {
     let mut out = SectionWriter::default();
     out.add(MODEL, &model);
     remembers.write(&mut out);
@@ -30,7 +29,7 @@ pub fn stored_bytes(model: ModelId, remembers: &PipelineStateRef<'_>) -> Vec<u8>
 
 /// What a source goes on from; said and `None` when it cannot be read.
 #[must_use]
-pub fn remembered(stored: &StoredSource, name: &str) -> Option<StoredJudging> {
+pub(crate) fn remembered(stored: &StoredSource, name: &str) -> Option<StoredJudging> {
     let bytes = stored.chunks.concat();
     let read = || -> Result<StoredJudging, SectionError> {
         let sections = Sections::split(&bytes)?;
@@ -41,7 +40,7 @@ pub fn remembered(stored: &StoredSource, name: &str) -> Option<StoredJudging> {
 
 /// A stored position, when it can be read. What a newer program put behind it is left.
 #[must_use]
-pub fn position(stored: &StoredSource) -> Option<SourcePosition> {
+pub(crate) fn position(stored: &StoredSource) -> Option<SourcePosition> {
     match postcard::take_from_bytes(&stored.position) {
         Ok((position, _newer)) => Some(position),
         Err(_) => None,

@@ -41,7 +41,12 @@ impl FollowedSources {
     ///
     /// # Errors
     /// When the model runtime cannot allocate, or the state cannot be read.
-    pub fn look(&mut self, now: Instant, active: &ActiveModel, out: &mut PipelineOutput) -> Result<(), SetupError> {
+    pub(crate) fn look(
+        &mut self,
+        now: Instant,
+        active: &ActiveModel,
+        out: &mut PipelineOutput,
+    ) -> Result<(), SetupError> {
         if self.scanned_at.is_some_and(|at| now.duration_since(at) < SCAN_EVERY) {
             return Ok(());
         }
@@ -137,7 +142,7 @@ impl FollowedSources {
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn turn(
+    pub(crate) fn turn(
         &mut self,
         at: usize,
         now: Instant,
@@ -173,7 +178,7 @@ impl FollowedSources {
     }
 
     /// Says once that memory is full, and once that a quarter of it is free again.
-    pub(super) fn tell_full(&mut self) {
+    pub(super) fn report_full(&mut self) {
         let full = self.followed.iter().filter(|followed| followed.is_full()).count();
         let bytes = self.bytes();
         if full > 0 && !self.is_full {
@@ -186,7 +191,7 @@ impl FollowedSources {
     }
 
     /// Looks at what is shown of the files while none is read.
-    pub fn measure(&mut self, now: Instant, active: &ActiveModel, out: &mut PipelineOutput) {
+    pub(crate) fn measure(&mut self, now: Instant, active: &ActiveModel, out: &mut PipelineOutput) {
         let mut at = 0;
         while at < self.followed.len() {
             let measure = move |followed: &mut FollowedSource, _: &mut PipelineOutput| {
@@ -253,7 +258,7 @@ impl FollowedSources {
     ///
     /// # Errors
     /// When the model cannot be run.
-    pub fn welcome(&mut self, active: &ActiveModel, out: &mut PipelineOutput) -> Result<u64, InferError> {
+    pub(crate) fn welcome(&mut self, active: &ActiveModel, out: &mut PipelineOutput) -> Result<u64, InferError> {
         let mut bytes = 0;
         let mut number = 0;
         while number < self.away.len() && out.events.len() < ROUND_EVENTS_MAX {

@@ -6,13 +6,13 @@ use super::helper::HANGS_AFTER;
 use crate::{events::LogEvent, source::GapCause};
 
 /// What is wrong with what hangs.
-pub fn does_not_answer(what: &str) -> String {
+pub(super) fn does_not_answer(what: &str) -> String {
     format!("{what}: its file system has not answered for {} s", HANGS_AFTER.as_secs())
 }
 
 /// What is told of a source whose file system does not answer.
 #[must_use]
-pub fn hangs(name: &str, why: &str) -> Event {
+pub(super) fn hangs(name: &str, why: &str) -> Event {
     LogEvent::SourceHangs { why: why.to_owned() }.emit();
     Event::SourceFailed(SourceFault {
         source: SourceName::cut(name),
@@ -21,9 +21,8 @@ pub fn hangs(name: &str, why: &str) -> Event {
     })
 }
 
-/// What happened, in words.
 #[must_use]
-pub fn cause(cause: GapCause) -> &'static str {
+pub(crate) fn cause(cause: GapCause) -> &'static str {
     match cause {
         GapCause::Deleted => "a rotated file was deleted before it was read to its end",
         GapCause::Compressed => "a rotated file was compressed before it was read to its end",

@@ -27,11 +27,9 @@ use crate::fleet::{COLLECTOR, ServedFleets, WORD_BYTES_MAX};
 /// Somebody the broker has let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
-    /// The collector.
     Collector,
     /// An agent, by its certificate, its user name or its client identifier.
     Agent {
-        /// Its name.
         name: AgentName,
         /// Its fleet, when its certificate or its client identifier names one.
         fleet: Option<FleetName>,
@@ -78,24 +76,18 @@ pub enum AccessDenied {
 /// What is done with a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopicAccess {
-    /// Publishing to it.
     Write,
     /// Getting what is published to it.
     Read,
 }
 
-/// The table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessRules {
-    /// The fleets there are.
     pub fleets: ServedFleets,
 }
 
 impl AccessRules {
     /// Whether `who` may publish to `topic`, with the retain flag or without.
-    ///
-    /// # Errors
-    /// The reason against it.
     pub fn publish(&self, who: &Principal, topic: &str, retain: bool) -> Result<(), AccessDenied> {
         let topic: MqttTopic = topic.parse().map_err(|_| AccessDenied::Topic)?;
         self.allows(who, TopicAccess::Write, &topic)?;
@@ -103,9 +95,6 @@ impl AccessRules {
     }
 
     /// Whether the collector reads so many bytes there.
-    ///
-    /// # Errors
-    /// The bound that is passed.
     pub fn size(topic: &str, bytes: usize) -> Result<(), AccessDenied> {
         let max = match topic.parse().map_err(|_| AccessDenied::Topic)? {
             MqttTopic::Agent(_, _, Channel::Events | Channel::Training) => JSON_BYTES_MAX,
@@ -118,9 +107,6 @@ impl AccessRules {
     }
 
     /// Whether `who` may subscribe to `filter`.
-    ///
-    /// # Errors
-    /// The reason against it.
     pub fn subscribe(&self, who: &Principal, filter: &str) -> Result<(), AccessDenied> {
         if let Ok(topic) = filter.parse() {
             return self.allows(who, TopicAccess::Read, &topic);
@@ -133,9 +119,6 @@ impl AccessRules {
     }
 
     /// Whether `who` may do this with one topic.
-    ///
-    /// # Errors
-    /// The reason against it.
     pub fn allows(&self, who: &Principal, access: TopicAccess, topic: &MqttTopic) -> Result<(), AccessDenied> {
         let (MqttTopic::Agent(fleet, ..) | MqttTopic::Model(fleet, _)) = topic;
         if !self.fleets.serves(fleet) {
@@ -179,9 +162,6 @@ fn channels_collectors_read() -> impl Iterator<Item = Channel> {
 
 impl Principal {
     /// An agent on this machine, where nobody proves a name: by user name, else by client identifier.
-    ///
-    /// # Errors
-    /// When neither names an agent.
     pub fn by_word(user: Option<&str>, client_id: &str) -> Result<Self, UnknownName> {
         match user {
             Some(user) => Self::by_certificate(user, None),
@@ -206,9 +186,6 @@ impl Principal {
 
     /// A broker ends the session of a client identifier that comes a second time, so an agent may use only its own,
     /// `oddline_<fleet>_<agent>`: of the fleet that its certificate names, or of any that is served when it names none.
-    ///
-    /// # Errors
-    /// When it is another's.
     pub fn may_be_client(&self, client_id: &str, fleets: &ServedFleets) -> Result<(), UnknownName> {
         let own = match self {
             Self::Collector => client_id.starts_with(COLLECTOR),

@@ -20,7 +20,6 @@ use crate::fleet::COLLECTOR;
 /// Publishes on their way to the collector, if it takes as many: batches of all agents in one go to the store.
 const COLLECTOR_INFLIGHT: NonZeroU16 = NonZeroU16::new(1024).expect("not zero");
 
-/// Makes them.
 pub(super) struct PacketFit {
     pub limits: BrokerLimits,
 }

@@ -36,7 +36,7 @@ use rmqtt::{
 use super::{
     acl::{AccessRules, Principal},
     fit::PacketFit,
-    gate::{ConnectionTable, Direction, UpstreamLead},
+    front::{ConnectionTable, Direction, UpstreamLead},
     retain::{RetainStore, RetainedStore},
     settings::{BrokerError, BrokerLimits, Tls},
 };
@@ -72,7 +72,6 @@ pub(super) struct Library {
     next: ListenerId,
 }
 
-/// What the hooks count.
 #[derive(Debug, Default)]
 pub(super) struct RefusalCounts {
     pub connects: AtomicU64,
@@ -89,14 +88,14 @@ pub(super) struct BoundListener {
 }
 
 impl BoundListener {
-    pub fn lead(&self) -> UpstreamLead {
+    pub(super) fn lead(&self) -> UpstreamLead {
         UpstreamLead { listener: self.id, address: self.address }
     }
 }
 
 impl Library {
     /// Nothing is bound yet. Must be called within the runtime that will serve.
-    pub async fn new(limits: BrokerLimits, shelf: RetainedStore, handler: BrokerHooks) -> Self {
+    pub(super) async fn new(limits: BrokerLimits, shelf: RetainedStore, handler: BrokerHooks) -> Self {
         let sessions = isize::try_from(limits.connections.saturating_add(1)).unwrap_or(isize::MAX);
         let context = ServerContext::new()
             // The load of the machine is no reason to refuse an agent: it would only come back.
@@ -121,13 +120,13 @@ impl Library {
         Self { context, limits, next: TLS }
     }
 
-    pub fn bind_plain(&self) -> Result<BoundListener, BrokerError> {
+    pub(super) fn bind_plain(&self) -> Result<BoundListener, BrokerError> {
         let listener = self.settings("plain").bind().and_then(Listener::tcp);
         bound(listener.map_err(|error| system("a port on loopback", &error))?, PLAIN)
     }
 
     /// With the certificates as they are on disk now.
-    pub fn bind_tls(&mut self, tls: &Tls) -> Result<BoundListener, BrokerError> {
+    pub(super) fn bind_tls(&mut self, tls: &Tls) -> Result<BoundListener, BrokerError> {
         let text = |path: &std::path::Path| path.to_str().map(str::to_owned);
         let builder = self
             .settings("tls")
@@ -144,14 +143,13 @@ impl Library {
         bound
     }
 
-    /// Serves for ever.
-    pub async fn serve(context: ServerContext, bound: BoundListener) {
+    pub(super) async fn serve(context: ServerContext, bound: BoundListener) {
         let server = MqttServer::new(context).listener_by_id(bound.listener, bound.id).build();
         // It only ends with its task, and cannot fail: it answers no error it meets.
         server.run().await.unwrap_or(());
     }
 
-    pub fn context(&self) -> ServerContext {
+    pub(super) fn context(&self) -> ServerContext {
         self.context.clone()
     }
 

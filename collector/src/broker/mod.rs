@@ -12,10 +12,10 @@
 
 pub mod acl;
 mod fit;
-mod gate;
+mod front;
 mod library;
 pub mod mosquitto;
-mod pace;
+mod rate_limiter;
 mod reload;
 mod retain;
 pub mod retained;
@@ -39,7 +39,7 @@ use tokio::{
 pub use self::settings::{BrokerError, BrokerLimits, BrokerSettings, FileError, Tls};
 use self::{
     acl::AccessRules,
-    gate::{ConnectionBounds, ConnectionTable, UpstreamLead},
+    front::{ConnectionBounds, ConnectionTable, UpstreamLead},
     library::{BrokerHooks, Library, RefusalCounts},
     reload::{CertificateProblem, ListenerRenewal, ServedCertificate, stamp, stamps, watch_revoked},
     retain::RetainedStore,
@@ -78,7 +78,6 @@ pub struct EmbeddedBroker {
 /// begin with the user's name.
 #[derive(Clone)]
 pub struct BrokerLogin {
-    /// On loopback, always.
     pub address: SocketAddr,
     /// [`COLLECTOR`].
     pub user: String,
@@ -89,7 +88,6 @@ pub struct BrokerLogin {
 /// What the broker has to do, and what it refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BrokerFigures {
-    /// Agents connected.
     pub connections: usize,
     /// How many may be: [`Limits::connections`], or what the descriptors of the process allow.
     pub connections_max: usize,
@@ -103,15 +101,11 @@ pub struct BrokerFigures {
     pub not_accepted: u64,
     /// Connections past the gate, from this machine, that were ended for not being the collector's.
     pub strangers: u64,
-    /// CONNECTs refused.
     pub connects_refused: u64,
-    /// Publishes refused.
     pub publishes_refused: u64,
-    /// Subscriptions refused.
     pub subscribes_refused: u64,
     /// Messages that did not fit in a queue or found their receiver gone: agents send theirs again.
     pub dropped: u64,
-    /// Retained messages.
     pub retained: usize,
     /// Bytes of their topics and payloads.
     pub retained_bytes: usize,
@@ -169,7 +163,7 @@ impl EmbeddedBroker {
         let started = runtime.spawn(open(settings, limits, hooks, (renewals, Arc::clone(&bad)), stopped.clone()));
         let opened =
             started.await.map_err(|error| BrokerError::System { what: "start", reason: error.to_string() })??;
-        let gate = runtime.spawn(gate::serve(opened.listener, opened.library, Arc::clone(&door), stopped));
+        let gate = runtime.spawn(front::serve(opened.listener, opened.library, Arc::clone(&door), stopped));
         runtime.spawn(strangers::keep_out(Arc::clone(&door), limits.admit_within));
         if let Some(file) = revoked_file {
             runtime.spawn(watch_revoked(file, stamp, Arc::clone(&door), Arc::clone(&bad)));
@@ -186,7 +180,6 @@ impl EmbeddedBroker {
         self.address
     }
 
-    /// How the collector connects.
     #[must_use]
     pub const fn login(&self) -> &BrokerLogin {
         &self.login
@@ -291,7 +284,6 @@ impl Drop for BrokerThreads {
     }
 }
 
-/// What listens.
 struct OpenedListener {
     listener: TcpListener,
     address: SocketAddr,

@@ -21,17 +21,14 @@ use crate::fleet::{COLLECTOR, ServedFleets};
 /// Where things are on the machine that runs mosquitto.
 #[derive(Debug, Clone)]
 pub struct MosquittoSite {
-    /// Its port.
     pub port: u16,
     /// PEM certificate of the authority.
     pub ca: PathBuf,
     /// PEM certificate of the broker.
     pub certificate: PathBuf,
-    /// PEM key of it.
     pub key: PathBuf,
     /// PEM list of revoked certificates.
     pub crl: PathBuf,
-    /// The access list.
     pub acl: PathBuf,
 }
 

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    gate::{ConnectionTable, UpstreamLead},
+    front::{ConnectionTable, UpstreamLead},
     library::Library,
     settings::{BrokerError, Tls},
 };
@@ -53,7 +53,11 @@ pub(super) struct ServedCertificate {
 impl ServedCertificate {
     /// Renews when asked to, and when the files change. Files that cannot be used are looked at again each time: they
     /// are written one after the other.
-    pub async fn keep(mut self, mut renewals: mpsc::Receiver<ListenerRenewal>, mut stopped: watch::Receiver<()>) {
+    pub(super) async fn keep(
+        mut self,
+        mut renewals: mpsc::Receiver<ListenerRenewal>,
+        mut stopped: watch::Receiver<()>,
+    ) {
         let mut ticks = interval(CERTIFICATE_POLL);
         loop {
             tokio::select! {
@@ -89,7 +93,6 @@ impl ServedCertificate {
     }
 }
 
-/// Of all its files.
 pub(super) fn stamps(tls: &Tls) -> [Option<FileStamp>; 3] {
     [&tls.certificate, &tls.key, &tls.client_ca].map(|file| stamp(file))
 }

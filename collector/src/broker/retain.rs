@@ -21,16 +21,16 @@ pub(super) struct RetainedStore(Arc<Mutex<Retained<Retain>>>);
 pub(super) struct RetainStore(pub RetainedStore);
 
 impl RetainedStore {
-    pub fn new(count_max: usize, bytes_max: usize) -> Self {
+    pub(super) fn new(count_max: usize, bytes_max: usize) -> Self {
         Self(Arc::new(Mutex::new(Retained::new(count_max, bytes_max))))
     }
 
-    pub fn check_room(&self, topic: &str, payload_bytes: usize) -> Result<(), NoRoom> {
+    pub(super) fn check_room(&self, topic: &str, payload_bytes: usize) -> Result<(), NoRoom> {
         self.retained().check_room(topic, payload_bytes)
     }
 
     /// Messages, their bytes, refused ones.
-    pub fn count(&self) -> (usize, usize, u64) {
+    pub(super) fn count(&self) -> (usize, usize, u64) {
         let retained = self.retained();
         (retained.len(), retained.bytes(), retained.refused())
     }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-/// Messages by topic.
 #[derive(Debug)]
 pub struct Retained<M> {
     messages: BTreeMap<String, (usize, M)>,
@@ -13,13 +12,11 @@ pub struct Retained<M> {
     refused: u64,
 }
 
-/// No room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the broker keeps no more retained messages")]
 pub struct NoRoom;
 
 impl<M: Clone> Retained<M> {
-    /// Nothing yet.
     #[must_use]
     pub const fn new(count_max: usize, bytes_max: usize) -> Self {
         Self { messages: BTreeMap::new(), bytes: 0, count_max, bytes_max, refused: 0 }
@@ -75,13 +72,11 @@ impl<M: Clone> Retained<M> {
             .collect()
     }
 
-    /// Messages kept.
     #[must_use]
     pub fn len(&self) -> usize {
         self.messages.len()
     }
 
-    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()

@@ -19,7 +19,6 @@ pub struct BrokerSettings {
     pub tls: Option<Tls>,
     /// The fleets whose agents may speak.
     pub fleets: ServedFleets,
-    /// Bounds.
     pub limits: BrokerLimits,
 }
 
@@ -28,7 +27,6 @@ pub struct BrokerSettings {
 pub struct Tls {
     /// PEM chain of the broker.
     pub certificate: PathBuf,
-    /// PEM key of it.
     pub key: PathBuf,
     /// PEM certificates of the authority that signs agents.
     pub client_ca: PathBuf,
@@ -51,7 +49,6 @@ pub struct BrokerLimits {
     pub packet_bytes: u32,
     /// Bytes a second that one agent may send, and as many at once; it is slowed down, not cut.
     pub agent_bytes_per_s: u32,
-    /// Retained messages.
     pub retained: usize,
     /// Bytes of their topics and payloads.
     pub retained_bytes: usize,
@@ -101,27 +98,16 @@ pub enum BrokerError {
     /// The files can be read, but are no certificate and its key.
     #[error("broker: certificate {}: {reason}", certificate.display())]
     Tls {
-        /// The server certificate.
         certificate: PathBuf,
         /// What TLS says about it.
         reason: String,
     },
     /// Somebody else listens there, or the address is not ours.
     #[error("broker: cannot listen on {listen}: {reason}")]
-    Listen {
-        /// Where.
-        listen: SocketAddr,
-        /// Why.
-        reason: io::Error,
-    },
+    Listen { listen: SocketAddr, reason: io::Error },
     /// The system does not give what it needs.
     #[error("broker: {what}: {reason}")]
-    System {
-        /// What was asked for.
-        what: &'static str,
-        /// Why not.
-        reason: String,
-    },
+    System { what: &'static str, reason: String },
     /// The list of revoked certificates cannot be read: nobody is let in by guess.
     #[error("broker: {0}")]
     Revoked(#[from] RevokedError),
@@ -130,34 +116,13 @@ pub enum BrokerError {
 /// A file of TLS that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It cannot be read.
     #[error("{what} {}: {reason}", path.display())]
-    Read {
-        /// What it should hold.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        reason: io::Error,
-    },
-    /// Another kind of file.
+    Read { what: &'static str, path: PathBuf, reason: io::Error },
     #[error("{what} {}: no PEM block \"{block}\" in it", path.display())]
-    NotPem {
-        /// What it should hold.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What was looked for.
-        block: &'static str,
-    },
+    NotPem { what: &'static str, path: PathBuf, block: &'static str },
     /// The MQTT library takes paths as text only.
     #[error("{what} {}: the path is not UTF-8", path.display())]
-    Path {
-        /// What it should hold.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-    },
+    Path { what: &'static str, path: PathBuf },
 }
 
 impl BrokerSettings {

@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
-use super::gate::{ConnectionTable, Direction, UpstreamLead};
+use super::front::{ConnectionTable, Direction, UpstreamLead};
 
 /// How often they are looked for.
 const TICK: Duration = Duration::from_secs(1);

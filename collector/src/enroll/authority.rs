@@ -34,7 +34,6 @@ pub struct Authority {
 pub struct ServerFiles {
     /// PEM certificate of the broker.
     pub certificate: PathBuf,
-    /// PEM key of it.
     pub key: PathBuf,
     /// PEM certificate of the authority.
     pub ca: PathBuf,
@@ -49,9 +48,7 @@ pub struct ServerFiles {
 /// An agent that is enrolled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrolledHolder {
-    /// The agent.
     pub agent: AgentName,
-    /// Its fleet.
     pub fleet: FleetName,
     /// Numbers of its certificates that have not ended.
     pub serials: Vec<Serial>,
@@ -214,9 +211,6 @@ impl Authority {
     }
 
     /// Certificate and key with which the collector itself connects to a broker outside, as PEM text.
-    ///
-    /// # Errors
-    /// When the authority cannot sign.
     pub fn collector(&self, now: SystemTime) -> Result<(String, String), EnrollError> {
         let holder = CertificateHolder::Client { name: crate::fleet::COLLECTOR, fleet: None };
         let pair = self.signer()?.sign(holder, now, LIFE)?;

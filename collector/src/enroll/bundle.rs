@@ -26,9 +26,7 @@ const TRUSTED_KEY_BYTES_MAX: usize = 128;
 /// Who is to be enrolled.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The agent.
     pub agent: AgentName,
-    /// Its fleet.
     pub fleet: FleetName,
     /// Where it finds the broker: `mqtts://host[:port]`.
     pub broker: String,
@@ -39,7 +37,6 @@ pub struct Request {
 /// Who is to get a further certificate, and what changes with it.
 #[derive(Debug, Clone)]
 pub struct BundleRenewal {
-    /// The agent.
     pub agent: AgentName,
     /// Its fleet, to be sure.
     pub fleet: Option<FleetName>,
@@ -56,15 +53,12 @@ pub struct Bundle {
     pub folder: PathBuf,
     /// The same as an archive: `tar -C /etc -xf` on the server.
     pub archive: PathBuf,
-    /// Number of the certificate.
     pub serial: Serial,
     /// The day it ends.
     pub expires: String,
 }
 
 impl Request {
-    /// # Errors
-    /// What no agent could use.
     pub(super) fn check(&self) -> Result<(), EnrollError> {
         if self.agent.as_str() == crate::fleet::COLLECTOR {
             return Err(EnrollError::Reserved(self.agent.clone()));
@@ -115,7 +109,7 @@ pub(super) struct BundleDraft {
 
 impl BundleDraft {
     /// Writes it beside its place.
-    pub fn write(
+    pub(super) fn write(
         request: &Request,
         out: &Path,
         ca: &str,
@@ -154,7 +148,7 @@ impl BundleDraft {
     }
 
     /// Puts it in its place.
-    pub fn publish(self, pair: &SignedKeyPair) -> Result<Bundle, EnrollError> {
+    pub(super) fn publish(self, pair: &SignedKeyPair) -> Result<Bundle, EnrollError> {
         files::write_new(&self.archive, &self.packed, SECRET)?;
         files::rename(&self.new, &self.folder)?;
         let Self { folder, archive, .. } = self;

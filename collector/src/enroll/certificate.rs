@@ -49,24 +49,23 @@ pub(super) struct SignedKeyPair {
     pub expires: SystemTime,
 }
 
-/// The key that signs.
 pub(super) struct CertificateSigner(Issuer<'static, KeyPair>);
 
 impl CertificateSigner {
     /// The name of the authority that has this key. The same key has the same name, so that a certificate made again
     /// stands for the one that was lost, and two authorities on one machine are told apart by it.
-    pub fn name(key: &str) -> Result<String, EnrollError> {
+    pub(super) fn name(key: &str) -> Result<String, EnrollError> {
         Ok(name(&KeyPair::from_pem(key).map_err(failed)?))
     }
 
     /// From what is on disk.
-    pub fn load(certificate: &str, key: &str) -> Result<Self, String> {
+    pub(super) fn load(certificate: &str, key: &str) -> Result<Self, String> {
         let key = KeyPair::from_pem(key).map_err(|error| format!("key: {error}"))?;
         Issuer::from_ca_cert_pem(certificate, key).map(Self).map_err(|error| format!("certificate: {error}"))
     }
 
     /// A certificate of the authority itself, for this key.
-    pub fn authority(key: &str, now: SystemTime) -> Result<String, EnrollError> {
+    pub(super) fn authority(key: &str, now: SystemTime) -> Result<String, EnrollError> {
         let key = KeyPair::from_pem(key).map_err(failed)?;
         let serial = serial()?;
         let mut params = lasting(now, AUTHORITY_LIFE)?;
@@ -78,7 +77,7 @@ impl CertificateSigner {
     }
 
     /// A new key and its certificate.
-    pub fn sign(
+    pub(super) fn sign(
         &self,
         holder: CertificateHolder<'_>,
         now: SystemTime,
@@ -110,7 +109,7 @@ impl CertificateSigner {
     }
 
     /// The list of revoked certificates as other brokers read it.
-    pub fn revocation_list(&self, revoked: &Revoked, now: SystemTime) -> Result<String, EnrollError> {
+    pub(super) fn revocation_list(&self, revoked: &Revoked, now: SystemTime) -> Result<String, EnrollError> {
         let lasting = lasting(now, LIST_LIFE)?;
         let number = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let list = CertificateRevocationListParams {

@@ -12,9 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::EnrollError;
 
-/// Only the owner.
 pub(super) const SECRET: u32 = 0o600;
-/// Anybody may read.
 pub(super) const OPEN: u32 = 0o644;
 const SECRET_FOLDER: u32 = 0o700;
 
@@ -77,7 +75,6 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, E
     read(path)?.map(|text| serde_json::from_str(&text).map_err(damaged)).transpose()
 }
 
-/// For the owner alone.
 pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), EnrollError> {
     let text = serde_json::to_string_pretty(value).expect("text and numbers can always be written");
     write(path, text.as_bytes(), SECRET)

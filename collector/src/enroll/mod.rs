@@ -33,16 +33,10 @@ use self::revoked::RevokedError;
 pub enum EnrollError {
     /// A file or folder cannot be read or written.
     #[error("{}: {reason}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        reason: io::Error,
-    },
+    File { path: PathBuf, reason: io::Error },
     /// The authority's files are not what they were.
     #[error("certificate authority: {}: {reason}", path.display())]
     Authority {
-        /// Which file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -60,7 +54,6 @@ pub enum EnrollError {
     /// The name stands for an agent whose certificate counts.
     #[error("agent {agent} is enrolled until {expires}: renew it, or revoke it first")]
     NameTaken {
-        /// The name.
         agent: AgentName,
         /// The day its last certificate ends.
         expires: String,
@@ -73,12 +66,7 @@ pub enum EnrollError {
     NotEnrolled(AgentName),
     /// A renewal does not move an agent: its old certificates would still speak for the old fleet.
     #[error("agent {agent} is enrolled in fleet {fleet}: revoke it first to move it")]
-    OtherFleet {
-        /// The name.
-        agent: AgentName,
-        /// Where it is.
-        fleet: FleetName,
-    },
+    OtherFleet { agent: AgentName, fleet: FleetName },
     /// The folder for the bundle is there already; what is in it is not touched.
     #[error("{} exists already: move it away first", .0.display())]
     BundleExists(PathBuf),

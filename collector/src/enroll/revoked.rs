@@ -36,7 +36,6 @@ impl Serial {
         (0..even.len()).step_by(2).map(byte).collect()
     }
 
-    /// Its digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -76,18 +75,11 @@ pub struct Revoked(BTreeSet<Serial>);
 /// Why the list cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RevokedError {
-    /// It cannot be read.
     #[error("list of revoked certificates {}: {reason}", path.display())]
-    Read {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        reason: io::Error,
-    },
+    Read { path: PathBuf, reason: io::Error },
     /// Longer than [`REVOKED_BYTES_MAX`].
     #[error("list of revoked certificates {}: {bytes} bytes are more than {REVOKED_BYTES_MAX}", path.display())]
     TooLarge {
-        /// Where.
         path: PathBuf,
         /// Its bytes.
         bytes: u64,
@@ -95,7 +87,6 @@ pub enum RevokedError {
     /// A line does not begin with a serial number.
     #[error("list of revoked certificates {}, line {line}: {reason}", path.display())]
     Line {
-        /// Where.
         path: PathBuf,
         /// Which, from 1.
         line: usize,
@@ -132,7 +123,6 @@ impl Revoked {
         self.0.contains(serial)
     }
 
-    /// Adds one.
     pub fn insert(&mut self, serial: Serial) {
         self.0.insert(serial);
     }
@@ -142,13 +132,11 @@ impl Revoked {
         self.0.iter()
     }
 
-    /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -9,7 +9,6 @@ const BLOCK: usize = 512;
 const OWNER: &str = "oddline";
 const ROOT: &str = "root";
 
-/// What is in it.
 pub(super) enum TarEntry<'a> {
     /// A folder that all may look into; its path ends with a slash.
     Folder { path: &'a str },
@@ -17,7 +16,6 @@ pub(super) enum TarEntry<'a> {
     File { path: &'a str, mode: u32, content: &'a [u8] },
 }
 
-/// The archive.
 pub(super) fn archive(entries: &[TarEntry<'_>], seconds: u64) -> Vec<u8> {
     let mut out = Vec::new();
     for entry in entries {

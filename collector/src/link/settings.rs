@@ -10,7 +10,6 @@ use super::address::BrokerAddress;
 /// Where the broker is and who we are there.
 #[derive(Debug, Clone)]
 pub struct LinkSettings {
-    /// The broker.
     pub broker: BrokerAddress,
     /// Stable and only ours: a new connection ends an old one that hangs, and finds what the broker kept for it.
     pub client_id: String,
@@ -26,12 +25,7 @@ pub enum BrokerAccess {
     /// With files that an operator named.
     Files(SecretFiles),
     /// With a secret that the embedded broker made for this process.
-    Login {
-        /// The user.
-        user: String,
-        /// Its secret.
-        password: Vec<u8>,
-    },
+    Login { user: String, password: Vec<u8> },
 }
 
 impl fmt::Debug for BrokerAccess {

@@ -29,16 +29,12 @@ type ApiResult = Result<Json<Value>, ApiProblem>;
 
 /// Parameters of a plain list.
 pub(super) const PAGE: &[&str] = &["limit", "cursor"];
-/// Of the agents.
 pub(super) const SERVERS: &[&str] = &["fleet", "limit", "cursor"];
-/// Of the anomalies.
 pub(super) const ANOMALIES: &[&str] =
     &["server", "component", "kind", "min_score", "agent", "fleet", "since", "until", "limit", "cursor"];
-/// Of the hourly counts.
 pub(super) const COUNTS: &[&str] =
     &["by", "server", "component", "kind", "min_score", "agent", "fleet", "since", "until", "limit", "cursor"];
 
-/// Kinds of anomalies.
 const KINDS: [&str; 8] = ["score", "range", "silence", "rate", "novelty", "not-finite", "flood", "other"];
 /// What is shown when nothing else is asked for.
 const DAY_US: i64 = 86_400_000_000;

@@ -15,27 +15,18 @@ use super::{error::ApiProblem, settings::ApiSettings};
 
 /// Characters of the shortest token: with fewer it can be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
-/// Characters of the longest.
 const TOKEN_CHARS_MAX: usize = 512;
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The file.
     #[error("the API's token_file {} cannot be read: {reason}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        reason: io::Error,
-    },
-    /// What is in it.
+    Read { path: PathBuf, reason: io::Error },
     #[error(
         "the API's token_file {} must hold one line of 16 to 512 visible ASCII characters: \
          `openssl rand -hex 32` makes one", .0.display()
     )]
     Shape(PathBuf),
-    /// It is needed.
     #[error(
         "the API would listen on {0}, which other machines reach: name a token_file in [api], or listen on 127.0.0.1"
     )]
@@ -88,11 +79,8 @@ pub(super) fn token(settings: &ApiSettings) -> Result<Option<Token>, TokenError>
 /// What a request's `Authorization` is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Offer {
-    /// It may ask.
     Right,
-    /// It offers nothing.
     Nothing,
-    /// It offers something else.
     Wrong,
 }
 

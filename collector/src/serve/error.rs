@@ -51,7 +51,6 @@ impl ApiProblem {
         self
     }
 
-    /// The same as JSON.
     pub(super) fn to_json(&self) -> String {
         let told = ProblemBody {
             r#type: "about:blank",

@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What clients may use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HttpLimits {
     /// Connections at a time: browsers of a team open six each.

@@ -68,7 +68,6 @@ impl ChangeHub {
         Self { sender, places: Arc::new(Semaphore::new(limits.listeners)), listeners: limits.listeners }
     }
 
-    /// Clients that listen now.
     pub(super) fn count(&self) -> usize {
         self.listeners - self.places.available_permits()
     }
@@ -134,7 +133,6 @@ fn skipped(anomalies: usize, id: Option<StoreChange>) -> SseEvent {
     SseEvent { event: "skipped", id, data: json!({"anomalies": anomalies}).to_string() }
 }
 
-/// One listener.
 struct LiveListener {
     news: broadcast::Receiver<Arc<SseEvent>>,
     /// What is sent before the news.

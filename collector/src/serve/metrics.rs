@@ -56,17 +56,17 @@ pub(super) async fn metrics(State(app): State<WebState>, request: Request) -> Re
     for (state, count) in &slow.agents {
         text.add("oddline_agents", "gauge", "Agents by state.", &[("state", state)], *count);
     }
-    text.one("oddline_store_bytes", "gauge", "Bytes that rows and indexes take.", slow.store_bytes);
+    text.one("oddline_store_bytes", "gauge", "Bytes of the database's rows and indexes.", slow.store_bytes);
     for (path, class, count) in app.requests.figures() {
         let labels = [("path", path), ("status", class)];
-        text.add("oddline_http_requests_total", "counter", "Answers of the API.", &labels, count);
+        text.add("oddline_http_requests_total", "counter", "HTTP requests by path and status class.", &labels, count);
     }
     let inside = &app.inside;
-    text.one("oddline_http_connections", "gauge", "Open connections.", inside.open.load(Relaxed));
+    text.one("oddline_http_connections", "gauge", "Open HTTP connections.", inside.open.load(Relaxed));
     let turned_away = inside.turned_away.load(Relaxed);
-    text.one("oddline_http_turned_away_total", "counter", "Connections that found no place.", turned_away);
+    text.one("oddline_http_turned_away_total", "counter", "HTTP connections rejected at the limit.", turned_away);
     let too_slow = inside.too_slow.load(Relaxed);
-    text.one("oddline_http_too_slow_total", "counter", "Connections closed for keeping us waiting.", too_slow);
+    text.one("oddline_http_too_slow_total", "counter", "HTTP connections closed for being too slow.", too_slow);
     text.one("oddline_http_listeners", "gauge", "Clients of the live stream.", app.hub.count());
     let mut response = text.into_text().into_response();
     let kind = HeaderValue::from_static(CONTENT_TYPE);
@@ -79,7 +79,7 @@ fn ingest(text: &mut MetricsPage, app: &WebState) {
     let counters = [
         ("oddline_messages_total", "Messages taken from the broker.", &figures.messages),
         ("oddline_message_bytes_total", "Bytes of them.", &figures.bytes),
-        ("oddline_messages_refused_total", "Messages that meant nothing.", &figures.refused),
+        ("oddline_messages_refused_total", "Messages that were not recognised.", &figures.refused),
         ("oddline_entries_total", "Entries stored.", &figures.entries),
         ("oddline_batches_repeated_total", "Batches that were there already.", &figures.repeated),
         ("oddline_batches_ahead_total", "Batches before which something was missing.", &figures.gaps),
@@ -95,9 +95,9 @@ fn ingest(text: &mut MetricsPage, app: &WebState) {
     }
     let pulse = (app.sources.pulse)();
     let failing = figures.failing.load(Relaxed);
-    text.one("oddline_store_failing", "gauge", "1 while the writer's newest transaction has failed.", failing);
-    text.one("oddline_queue_messages", "gauge", "Messages that are not stored yet.", pulse.queued);
-    text.one("oddline_queue_messages_max", "gauge", "As many the broker hands out ahead.", pulse.queue_max);
+    text.one("oddline_store_failing", "gauge", "1 while the newest transaction has failed.", failing);
+    text.one("oddline_queue_messages", "gauge", "Messages queued for storing.", pulse.queued);
+    text.one("oddline_queue_messages_max", "gauge", "Messages that may be queued for storing.", pulse.queue_max);
     text.one("oddline_broker_connected", "gauge", "1 while the broker is connected.", u8::from(pulse.connected));
 }
 

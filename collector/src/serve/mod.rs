@@ -14,8 +14,8 @@
 
 mod api;
 mod auth;
+mod connection_limits;
 mod error;
-mod gate;
 mod json;
 mod limits;
 mod live;
@@ -43,7 +43,7 @@ pub use self::{
     settings::ApiSettings,
 };
 use self::{
-    gate::{ClientAddress, HttpGate},
+    connection_limits::{ClientAddress, HttpGate},
     live::ChangeHub,
     web::{SharedWebState, WebState},
 };
@@ -67,7 +67,6 @@ pub struct Route {
     handler: fn() -> MethodRouter<WebState>,
 }
 
-/// Everything there is.
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
     Route { method: "get",  path: "/api/v1/servers",                query: api::SERVERS,   handler: || get(api::servers) },
@@ -88,7 +87,6 @@ pub const ROUTES: &[Route] = &[
 pub struct ServeSources {
     /// The database: opened for the server alone (`Mode::Use`), so that its questions never take a connection of ingest.
     pub store: Store,
-    /// What ingest counts.
     pub figures: Arc<CollectorFigures>,
     /// Tells after each commit that there is something new.
     pub live: LiveStatus,
@@ -99,7 +97,6 @@ pub struct ServeSources {
 /// How the collector is at this instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HealthStatus {
-    /// The broker is connected.
     pub connected: bool,
     /// Messages that are not stored yet.
     pub queued: usize,
@@ -115,17 +112,10 @@ pub enum ServeError {
     /// Its token is missing or wrong.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// It cannot listen.
     #[error("the API cannot listen on {listen}: {reason}")]
-    Listen {
-        /// Where.
-        listen: SocketAddr,
-        /// Why.
-        reason: io::Error,
-    },
+    Listen { listen: SocketAddr, reason: io::Error },
 }
 
-/// A server at work.
 #[derive(Debug)]
 pub struct HttpServer {
     address: SocketAddr,
@@ -161,7 +151,6 @@ impl HttpServer {
         Ok(Self { address, stop, serving, looking })
     }
 
-    /// Where it listens.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address

@@ -13,7 +13,6 @@ use crate::clock::now_us;
 /// OpenAPI 3.1.
 const DOCUMENT: &str = include_str!("openapi.json");
 
-/// The document.
 #[must_use]
 pub fn document() -> &'static str {
     DOCUMENT

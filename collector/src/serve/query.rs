@@ -77,7 +77,6 @@ impl Query {
         }
     }
 
-    /// One of several words.
     pub(super) fn choice(&self, name: &'static str, choices: &[&str]) -> Result<Option<String>, ApiProblem> {
         match self.get(name) {
             Some(value) if !choices.contains(&value) => {
@@ -105,7 +104,6 @@ impl Query {
         }
     }
 
-    /// A whole number.
     pub(super) fn number(&self, name: &'static str, range: RangeInclusive<u32>, usual: u32) -> Result<u32, ApiProblem> {
         let Some(value) = self.get(name) else { return Ok(usual) };
         let number = value.parse().ok().filter(|number| range.contains(number));
@@ -115,7 +113,6 @@ impl Query {
         })
     }
 
-    /// A finite number.
     pub(super) fn score(&self, name: &'static str) -> Result<Option<f64>, ApiProblem> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match value.parse::<f64>() {
@@ -135,7 +132,7 @@ impl Query {
             Ok(when) => Ok(Some(when.resolve(self.now_us, &TimeZoneChoice::utc()))),
             Err(_) => {
                 let expected = "30m, 2h, 7d or 4w (ago), now, 2026-01-05 or RFC 3339 (a + in it as %2B) is expected";
-                Err(ApiProblem::parameter(name, format!("{:?} is no time", shown(value)), expected))
+                Err(ApiProblem::parameter(name, format!("{:?} is not a valid time", shown(value)), expected))
             }
         }
     }

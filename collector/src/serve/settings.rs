@@ -15,7 +15,6 @@ const LISTEN: &str = "127.0.0.1:8180";
 /// The server's settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiSettings {
-    /// Where it listens.
     pub listen: SocketAddr,
     /// Holds the token; needed beyond loopback.
     pub token_file: Option<PathBuf>,
@@ -23,7 +22,6 @@ pub struct ApiSettings {
     pub hosts: Vec<String>,
     /// Proxies whose word counts about who asks.
     pub trusted_proxies: Vec<NetworkRange>,
-    /// What clients may use.
     pub limits: HttpLimits,
 }
 

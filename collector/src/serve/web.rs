@@ -23,8 +23,8 @@ use tokio::{
 use super::{
     ApiSettings, ROUTES, ServeSources,
     auth::{self, Offer, Token},
+    connection_limits::{ClientAddress, HttpSession},
     error::ApiProblem,
-    gate::{ClientAddress, HttpSession},
     limits::{Buckets, HEADER_BYTES_MAX, URI_BYTES_MAX},
     live::ChangeHub,
     metrics::{SlowFigures, WrittenFigures},
@@ -35,7 +35,6 @@ use crate::store::{Store, StoreError};
 /// Wrong tokens of one address that are answered a second, after the first ones: a person's typing.
 const WRONG_TOKENS_PER_SECOND: f64 = 0.1;
 
-/// What all handlers share.
 pub(super) type WebState = Arc<SharedWebState>;
 
 /// See [`WebState`].
@@ -185,7 +184,6 @@ impl RequestCounts {
     }
 }
 
-/// The outermost layer.
 pub(super) async fn pass(
     State(app): State<WebState>,
     ConnectInfo(peer): ConnectInfo<ClientAddress>,
@@ -236,7 +234,7 @@ fn secure(response: &mut Response) {
 
 /// No route has this path.
 pub(super) async fn unknown(request: Request) -> ApiProblem {
-    ApiProblem::not_found(format!("nothing is at {}", super::query::shown(request.uri().path())))
+    ApiProblem::not_found(format!("not found: {}", super::query::shown(request.uri().path())))
 }
 
 /// The route has another method.

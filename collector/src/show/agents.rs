@@ -17,7 +17,6 @@ use crate::{
 /// Anomalies of the last day by fleet and agent.
 pub type AgentCounts = HashMap<(String, String), i64>;
 
-/// All agents.
 #[must_use]
 pub fn list(
     agents: &[AgentRow],
@@ -100,7 +99,7 @@ fn trouble(agent: &AgentRow, now_us: i64) -> String {
         troubles.push(format!("cannot read {}", failed.join(", ")));
     }
     if agent.missing > 0 {
-        troubles.push(format!("{} entries never came here", agent.missing));
+        troubles.push(format!("{} events missing", agent.missing));
     }
     let state = agent.model_state.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     if let Some(refused) = state.as_ref().and_then(|state| state["refused"].as_object()) {

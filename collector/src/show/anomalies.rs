@@ -15,7 +15,6 @@ use crate::{
     time::{TimeSpan, TimeZoneChoice},
 };
 
-/// A list of anomalies.
 #[must_use]
 pub fn list(anomalies: &[AnomalyRow], format: OutputFormat, zone: &TimeZoneChoice) -> String {
     match format {
@@ -118,7 +117,6 @@ pub fn json(anomaly: &AnomalyRow, zone: &TimeZoneChoice) -> Value {
     value
 }
 
-/// One anomaly in full.
 #[must_use]
 pub fn detail(anomaly: &AnomalyRow, verdicts: &[VerdictRow], zone: &TimeZoneChoice) -> String {
     let mut text = String::new();
@@ -151,7 +149,7 @@ pub fn detail(anomaly: &AnomalyRow, verdicts: &[VerdictRow], zone: &TimeZoneChoi
         let (observed, share) =
             (reason["observed"].as_f64().unwrap_or_default(), reason["share"].as_f64().unwrap_or_default());
         let feature = shown(reason["feature"].as_str().unwrap_or_default());
-        line("", format!("{feature} {}{expected} ({} of usual)", short(observed), short(share)));
+        line("", format!("{feature} {}{expected} ({} x the limit)", short(observed), short(share)));
     }
     for sample in anomaly.samples.as_array().into_iter().flatten().filter_map(Value::as_str) {
         line("line", tamed(sample));

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{store::DeadLetter, time::TimeZoneChoice};
 
-/// All of them.
 #[must_use]
 pub fn list(letters: &[DeadLetter], format: OutputFormat, zone: &TimeZoneChoice) -> String {
     if format == OutputFormat::Json {

@@ -9,11 +9,8 @@ pub mod table;
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// For people.
     Table,
-    /// One JSON value.
     Json,
-    /// Comma-separated with a header.
     Csv,
 }
 

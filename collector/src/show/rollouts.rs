@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{store::RolloutRow, time::TimeZoneChoice};
 
-/// All roll-outs.
 #[must_use]
 pub fn list(rollouts: &[RolloutRow], format: OutputFormat, zone: &TimeZoneChoice) -> String {
     match format {

@@ -8,13 +8,10 @@ use crate::text::shown;
 /// Which way a column's cells lean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnAlign {
-    /// Texts.
     Left,
-    /// Numbers.
     Right,
 }
 
-/// Rows under a header.
 #[derive(Debug, Clone, Default)]
 pub struct OutputTable {
     columns: Vec<(&'static str, ColumnAlign)>,
@@ -22,7 +19,6 @@ pub struct OutputTable {
 }
 
 impl OutputTable {
-    /// Only the header.
     #[must_use]
     pub fn new(columns: &[(&'static str, ColumnAlign)]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new() }

@@ -23,9 +23,7 @@ const CONTESTED_US: i64 = 3_600_000_000;
 /// Something an agent (or its last will) said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentReport {
-    /// Which agent.
     pub who: AgentKey,
-    /// What.
     pub said: ReportBody,
     /// Said before this collector listened: no sign of life.
     pub retained: bool,
@@ -34,15 +32,12 @@ pub struct AgentReport {
 /// The three kinds of word, each with its JSON as it came.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReportBody {
-    /// Who it is.
     Birth(AgentBirth, String),
     /// Whether it is there, with the version of its model.
     Status {
-        /// Connected.
         up: bool,
         /// Version of the model in use.
         model: Option<u64>,
-        /// As it came.
         text: String,
     },
     /// Which models it has, and which it refused.
@@ -58,7 +53,6 @@ pub struct AgentBirth {
     pub oldest: u64,
     /// The boot of its machine, as it came.
     pub boot: String,
-    /// Version of its program.
     pub version: String,
 }
 
@@ -82,19 +76,15 @@ pub struct StoredReport {
 /// An agent as it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentRow {
-    /// Which.
     pub who: AgentKey,
     /// `up`, `down`, `quiet` or `unknown`.
     pub state: String,
     /// Since when, microseconds.
     pub since_us: i64,
-    /// First sign of life.
     pub first_seen_us: i64,
     /// Last sign of life: a word or an event.
     pub last_seen_us: i64,
-    /// Version of its program.
     pub version: Option<String>,
-    /// Version of its model.
     pub model: Option<i64>,
     /// Newest birth, status and model state as JSON.
     pub birth: Option<String>,
@@ -134,7 +124,6 @@ pub struct HistoryRow {
     pub at_us: i64,
     /// `birth`, `status`, `model`, `quiet`, `heard` or `contested`.
     pub kind: String,
-    /// What was said, JSON.
     pub payload: String,
 }
 
@@ -162,9 +151,6 @@ pub(super) async fn meet(tx: &mut Tx, who: &AgentKey, now_us: i64) -> Result<Age
 impl Store {
     /// Nobody was listening: of agents that were there it is no longer known whether they are, until they are heard. Of
     /// these fleets, or of all.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn doubt(&self, fleets: Option<&[FleetName]>, now_us: i64) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         match fleets {
@@ -185,9 +171,6 @@ impl Store {
 
     /// Marks agents of these fleets that should be there and have said nothing since `silent_since_us`, and takes the
     /// mark from those that have; gives the newly marked.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn mark_quiet(&self, silent_since_us: i64, now_us: i64) -> Result<Vec<AgentKey>, StoreError> {
         let mut tx = self.pool.begin().await?;
         let back = "UPDATE agents SET quiet_since_us = NULL WHERE quiet_since_us IS NOT NULL AND EXISTS (SELECT 1 \
@@ -208,17 +191,11 @@ impl Store {
     }
 
     /// All agents by name, at most 10,000.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         self.agents_page(None, ("", ""), AGENTS_MAX).await
     }
 
     /// A page of agents by name from behind `after` (fleet, agent) on.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn agents_page(
         &self,
         fleet: Option<&str>,
@@ -241,9 +218,6 @@ impl Store {
     }
 
     /// Fleets that have an agent and when one was last heard, the newest first, at most `limit`.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn fleets_heard(&self, limit: usize) -> Result<Vec<(FleetName, i64)>, StoreError> {
         let sql = "SELECT fleet, MAX(last_seen_us) FROM agents GROUP BY fleet ORDER BY MAX(last_seen_us) DESC, fleet LIMIT $1";
         let rows = self.pool.rows(sql, values![i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
@@ -251,9 +225,6 @@ impl Store {
     }
 
     /// What an agent said since `since_us`, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn history(&self, who: &AgentKey, since_us: i64, limit: u32) -> Result<Vec<HistoryRow>, StoreError> {
         let sql = "SELECT at_us, kind, payload FROM agent_history WHERE fleet = $1 AND agent = $2 AND at_us >= $3 \
                    ORDER BY at_us DESC LIMIT $4";
@@ -264,9 +235,6 @@ impl Store {
     }
 
     /// Newest progress of all lives of all agents of a fleet: what is acknowledged again after a reconnect.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn progress(&self, who: &AgentKey, epoch: Epoch) -> Result<u64, StoreError> {
         let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
         let row = self.pool.row(sql, values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(epoch)]).await?;

@@ -33,24 +33,17 @@ static BY_SERVER: LazyLock<String> = LazyLock::new(|| statement("server = $1"));
 static BY_COMPONENT: LazyLock<String> = LazyLock::new(|| statement("component = $1"));
 static BY_TIME: LazyLock<String> = LazyLock::new(|| statement("CAST($1 AS TEXT) IS NULL"));
 
-/// Which anomalies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnomalyFilter {
     /// Last odd record at or after this, microseconds.
     pub since_us: i64,
-    /// And before this.
     pub until_us: i64,
-    /// Of this server.
     pub server: Option<String>,
-    /// Of this component.
     pub component: Option<String>,
-    /// Of this kind.
     pub kind: Option<String>,
     /// With at least this score.
     pub min_score: Option<f64>,
-    /// From this agent.
     pub agent: Option<String>,
-    /// From this fleet.
     pub fleet: Option<String>,
 }
 
@@ -59,14 +52,12 @@ pub struct AnomalyFilter {
 pub struct StreamFilter {
     /// Time of the last row seen.
     pub last_us: i64,
-    /// Its id.
     pub id: String,
 }
 
 /// A part of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// Newest first.
     pub anomalies: Vec<AnomalyRow>,
     /// Where the next page begins, when there may be one.
     pub next: Option<StreamFilter>,
@@ -77,43 +68,32 @@ pub struct Page {
 pub struct AnomalyRow {
     /// Its name on a command line.
     pub id: String,
-    /// The fleet.
     pub fleet: String,
     /// The agent that found it.
     pub agent: String,
-    /// Where it was read.
     pub source: String,
-    /// The server.
     pub server: String,
-    /// The component.
     pub component: String,
     /// `score`, `range`, `silence`, `rate`, `novelty`, `not-finite`, `flood`, or `other` of a newer agent.
     pub kind: String,
     /// `open`, `ended` or `new-level`.
     pub state: String,
-    /// First odd record.
     pub first_us: i64,
-    /// Last odd record.
     pub last_us: i64,
-    /// Odd records.
     pub records: i64,
-    /// Largest score.
     pub peak: f64,
     /// Score at and above which a record is odd.
     pub threshold: f64,
     /// Why, in a few words.
     pub main_reason: String,
-    /// Why, feature by feature.
     pub reasons: serde_json::Value,
     /// Value of the record with the largest score.
     pub value: Option<f64>,
-    /// What was expected there.
     pub expected: Option<f64>,
     /// Its stream was still learning.
     pub learning: bool,
     /// Found by the wall clock, not by a record.
     pub by_clock: bool,
-    /// Lines, redacted.
     pub samples: serde_json::Value,
     /// Version of the model that judged.
     pub model: i64,
@@ -132,17 +112,12 @@ pub struct AnomalyRow {
 pub struct HourCount {
     /// Its beginning, microseconds.
     pub from_us: i64,
-    /// How many.
     pub anomalies: i64,
-    /// Largest score among them.
     pub peak: f64,
 }
 
 impl Store {
     /// A page of anomalies, newest first; `after` is where the page before ended.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn anomalies(
         &self,
         filter: &AnomalyFilter,
@@ -178,9 +153,6 @@ impl Store {
     }
 
     /// The anomalies whose id begins so, two at most: one is found, two are ambiguous.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn anomaly(&self, id: &str) -> Result<Vec<AnomalyRow>, StoreError> {
         static BY_ID: LazyLock<String> =
             LazyLock::new(|| format!("SELECT {COLUMNS} FROM episodes WHERE id BETWEEN $1 AND $2 ORDER BY id LIMIT 2"));
@@ -192,9 +164,6 @@ impl Store {
     }
 
     /// Anomalies by hour, oldest first; hours without any are left out. At most a year.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hours(&self, since_us: i64, until_us: i64) -> Result<Vec<HourCount>, StoreError> {
         let sql = "SELECT last_us / 3600000000, COUNT(*), MAX(peak) FROM episodes WHERE last_us >= $1 AND last_us < $2 \
                    GROUP BY last_us / 3600000000 ORDER BY 1 LIMIT 8784";
@@ -206,9 +175,6 @@ impl Store {
     }
 
     /// Anomalies since then by fleet and agent.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn anomaly_counts(&self, since_us: i64) -> Result<Vec<(String, String, i64)>, StoreError> {
         let sql = "SELECT fleet, agent, COUNT(*) FROM episodes WHERE last_us >= $1 GROUP BY fleet, agent LIMIT 10000";
         let read = |row: &SqlRow| Ok((row.text(0)?, row.text(1)?, row.int(2)?));
@@ -216,9 +182,6 @@ impl Store {
     }
 
     /// Names of servers, the first 1,000: for suggestions. Hops through the index from name to name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn servers(&self) -> Result<Vec<String>, StoreError> {
         let sql = "WITH RECURSIVE names(name) AS (SELECT MIN(server) FROM episodes UNION ALL \
                    SELECT (SELECT MIN(server) FROM episodes WHERE server > names.name) FROM names \
@@ -227,9 +190,6 @@ impl Store {
     }
 
     /// Names of components, the first 1,000.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn components(&self) -> Result<Vec<String>, StoreError> {
         let sql = "WITH RECURSIVE names(name) AS (SELECT MIN(component) FROM episodes UNION ALL \
                    SELECT (SELECT MIN(component) FROM episodes WHERE component > names.name) FROM names \

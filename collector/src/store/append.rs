@@ -55,17 +55,14 @@ static DEAD_LETTERS: LazyLock<Insert> = LazyLock::new(|| {
 /// Entries of one agent that came together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReceivedBatch {
-    /// Whose.
     pub who: AgentKey,
     /// The life of its state file.
     pub epoch: Epoch,
     /// Sequence of the first entry, from 1 on.
     pub first: u64,
-    /// They.
     pub body: BatchBody,
 }
 
-/// What a batch holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BatchBody {
     /// Entries, one at least.
@@ -99,9 +96,7 @@ pub enum AppendOutcome {
 /// What became of a batch, and how far its agent's entries are stored now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppendedBatch {
-    /// The former.
     pub outcome: AppendOutcome,
-    /// The latter.
     pub acked: u64,
 }
 
@@ -117,7 +112,6 @@ pub struct CommittedProgress {
 /// How much of a batch is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EpisodePart {
-    /// Nothing.
     Repeated,
     /// Everything from this sequence on.
     From(u64),

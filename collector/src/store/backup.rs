@@ -17,8 +17,7 @@ const SECRET: u32 = 0o600;
 /// Why no copy was made.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// Something is there.
-    #[error("{} exists: a backup never replaces a file", .0.display())]
+    #[error("{} already exists: refusing to overwrite", .0.display())]
     Exists(PathBuf),
     /// Another copy has the same hidden name.
     #[error("{} exists: another backup is under way, or one was cut off; when none is, remove it", .0.display())]
@@ -29,7 +28,6 @@ pub enum BackupError {
     /// The path is no text, or names no file.
     #[error("{}: the path is no file name that SQLite takes", .0.display())]
     Path(PathBuf),
-    /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

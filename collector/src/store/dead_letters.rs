@@ -14,14 +14,12 @@ use super::{
 /// A batch that is kept aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeadLetter {
-    /// Whose.
     #[serde(flatten)]
     pub who: AgentKey,
     /// The life of its state file.
     pub epoch: Epoch,
     /// First sequence that is missing because of it.
     pub first: u64,
-    /// Last one.
     pub last: u64,
     /// When it came, microseconds.
     pub received_us: i64,
@@ -38,9 +36,7 @@ pub struct DeadLetter {
 pub struct RetriedLetters {
     /// Letters that could be read.
     pub letters: u64,
-    /// Their entries, now stored.
     pub entries: u64,
-    /// Letters that still cannot.
     pub left: u64,
 }
 
@@ -50,9 +46,6 @@ const COLUMNS_SQL: &str = "SELECT fleet, agent, epoch, first_sequence, last_sequ
 
 impl Store {
     /// Dead letters that came since then, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn dead_letters(&self, since_us: i64, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
         let rows = self.pool.rows(COLUMNS_SQL, values![since_us, i64::from(limit)]).await?;
         rows.iter().map(letter).collect()

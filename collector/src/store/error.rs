@@ -22,28 +22,13 @@ pub enum StoreError {
         "the database {place} has schema {found}, this program knows up to {known}: it was written by a newer \
          oddline-collector; install that version, nothing was changed"
     )]
-    Newer {
-        /// Which database.
-        place: String,
-        /// Its schema.
-        found: i64,
-        /// The newest known here.
-        known: i64,
-    },
+    Newer { place: String, found: i64, known: i64 },
     /// Made by an older program, and this command does not change it.
     #[error("the database {place} has an older schema: restart the collector with this version first")]
-    Older {
-        /// Which database.
-        place: String,
-    },
+    Older { place: String },
     /// A migration failed or was edited.
     #[error("the database {place} cannot be brought to this program's schema: {reason}")]
-    Schema {
-        /// Which database.
-        place: String,
-        /// Why.
-        reason: String,
-    },
+    Schema { place: String, reason: String },
     /// It does not answer, or another program holds it.
     #[error("the database does not answer: {0}")]
     Unavailable(String),
@@ -53,8 +38,7 @@ pub enum StoreError {
     /// Its disk is broken, or the file is no database.
     #[error("the database cannot be read or written: {0}")]
     Disk(String),
-    /// Not allowed.
-    #[error("the database may not be used like this: {0}")]
+    #[error("cannot open the database: {0}")]
     Permission(String),
     /// The database does not take a value: it will not take it later either.
     #[error("the database refused a statement: {0}")]
@@ -67,12 +51,7 @@ pub enum StoreError {
     Conflict,
     /// A row holds what this program would not have written.
     #[error("{table} holds an impossible {what}")]
-    Field {
-        /// Which table.
-        table: &'static str,
-        /// What about it.
-        what: String,
-    },
+    Field { table: &'static str, what: String },
 }
 
 impl StoreError {

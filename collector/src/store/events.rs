@@ -8,18 +8,14 @@ use super::{
     rows, values,
 };
 
-/// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
-    /// Whose.
     pub who: AgentKey,
     /// The life of its state file.
     pub epoch: Epoch,
-    /// Its number in it.
     pub sequence: u64,
     /// When it came, microseconds.
     pub received_us: i64,
-    /// What was sent.
     pub entry: SpoolEntry,
 }
 

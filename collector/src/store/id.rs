@@ -9,7 +9,6 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// Characters of an id.
 pub const ID_CHARS: usize = 16;
 /// Characters that are shown in tables: a beginning of this length is unique among ten million with 1 in 20 against.
 pub const ID_SHOWN: usize = 10;
@@ -20,7 +19,7 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// The id of what these parts name.
 #[must_use]
-pub fn of(parts: &[&str]) -> String {
+pub(super) fn of(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.as_bytes());
@@ -42,7 +41,7 @@ pub fn is_prefix(text: &str) -> bool {
 
 /// SHA-256 as hexadecimal digits.
 #[must_use]
-pub fn digest(bytes: &[u8]) -> String {
+pub(super) fn digest(bytes: &[u8]) -> String {
     oddline_core::id::hex(&Sha256::digest(bytes))
 }
 

@@ -25,17 +25,13 @@ pub struct Leases {
     held: BTreeSet<FleetName>,
 }
 
-/// What has changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lease {
-    /// From now on ours.
     pub gained: Vec<FleetName>,
-    /// No longer ours.
     pub lost: Vec<FleetName>,
 }
 
 impl Store {
-    /// Begins without any.
     #[must_use]
     pub fn leases(&self) -> Leases {
         Leases { store: self.clone(), session: None, held: BTreeSet::new() }
@@ -43,7 +39,6 @@ impl Store {
 }
 
 impl Leases {
-    /// The fleets held.
     #[must_use]
     pub fn held(&self) -> &BTreeSet<FleetName> {
         &self.held

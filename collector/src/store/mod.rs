@@ -13,19 +13,19 @@
 
 mod agents;
 mod anomalies;
-mod api;
 mod append;
 mod backup;
 mod bulk;
+mod counts;
 mod dead_letters;
 mod error;
 mod events;
 mod forget;
-mod hear;
 mod id;
 mod lease;
 mod models;
 mod open;
+mod reports;
 mod retention;
 mod rollouts;
 mod rows;
@@ -39,11 +39,11 @@ use oddline_core::id::{AgentName, FleetName};
 pub use self::{
     agents::{AgentBirth, AgentReport, AgentRow, HistoryRow, ReportBody, StoredReport},
     anomalies::{AnomalyFilter, AnomalyRow, HourCount, Page, StreamFilter},
-    api::{GroupBy, GroupCount, GroupKey, RolloutState, RolloutStep, StoreChange},
     append::{
         AppendOutcome, AppendedBatch, BatchBody, CommittedProgress, EpisodePart, ReceivedBatch, SEQUENCE_MAX, part,
     },
     backup::BackupError,
+    counts::{GroupBy, GroupCount, GroupKey, RolloutState, RolloutStep, StoreChange},
     dead_letters::{DeadLetter, RetriedLetters},
     error::StoreError,
     events::StoredEvent,
@@ -62,9 +62,7 @@ use sql::values;
 /// An agent of a fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct AgentKey {
-    /// The fleet.
     pub fleet: FleetName,
-    /// The agent.
     pub agent: AgentName,
 }
 
@@ -95,18 +93,11 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Whether the database answers.
-    ///
-    /// # Errors
-    /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.pool.row("SELECT COUNT(*) FROM changes", Vec::new()).await.map(|_| ())
     }
 
     /// Whether the database takes a row: one of its own is written anew.
-    ///
-    /// # Errors
-    /// When it does not.
     pub async fn try_write(&self, now_us: i64) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
         let sql = "INSERT INTO meta (name, value) VALUES ('written_us', $1) ON CONFLICT (name) DO UPDATE SET \
@@ -116,9 +107,6 @@ impl Store {
     }
 
     /// Grows with every change that a running collector must take up: a push, a roll-out.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn changes(&self) -> Result<i64, StoreError> {
         let row = self.pool.row("SELECT counter FROM changes WHERE name = 'rollouts'", Vec::new()).await?;
         row.map_or(Ok(0), |row| row.int(0))

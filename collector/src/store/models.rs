@@ -11,9 +11,7 @@ use super::{
 pub struct ModelFile {
     /// Hash of the file, 64 digits.
     pub sha256: String,
-    /// Version in its metadata.
     pub version: u64,
-    /// Name of the file.
     pub file: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
@@ -28,15 +26,11 @@ pub struct ModelFile {
 /// A model without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredModel {
-    /// Hash of the file.
     pub sha256: String,
-    /// Version.
     pub version: i64,
     /// When it was pushed, microseconds.
     pub added_us: i64,
-    /// Name of the file.
     pub file: String,
-    /// JSON from its metadata.
     pub provenance: Option<String>,
     /// The trainer's report, JSON.
     pub report: Option<String>,
@@ -63,10 +57,6 @@ pub(super) async fn keep(tx: &mut Tx, model: &ModelFile, now_us: i64) -> Result<
 }
 
 impl Store {
-    /// Models, newest version first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn models(&self, limit: u32) -> Result<Vec<StoredModel>, StoreError> {
         let sql = "SELECT sha256, version, added_us, file, provenance, report FROM models \
                    ORDER BY version DESC, sha256 LIMIT $1";
@@ -84,9 +74,6 @@ impl Store {
     }
 
     /// Bytes and signature of a model.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn model_bytes(&self, sha256: &str) -> Result<Option<(Vec<u8>, String)>, StoreError> {
         let row = self.pool.row("SELECT bytes, signature FROM models WHERE sha256 = $1", values![sha256]).await?;
         row.map(|row| Ok((row.bytes(0)?, row.text(1)?))).transpose()

@@ -29,7 +29,6 @@ const AGENTS_BITE: i64 = 16;
 /// Shares where no size is set: nobody looks through more dead letters or history than that.
 const UNSET: SizeShares = SizeShares { rest: u64::MAX, verdicts: 256 << 20, letters: 64 << 20, history: 64 << 20 };
 
-/// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionPolicy {
     /// Rows that came before this go, microseconds.
@@ -38,7 +37,6 @@ pub struct RetentionPolicy {
     pub bytes_max: Option<u64>,
 }
 
-/// What one bite took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RetentionResult {
     /// Rows of `events`.
@@ -89,9 +87,6 @@ impl std::ops::AddAssign for RetentionResult {
 
 impl Store {
     /// Takes one bite of everything that is too old or too much.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn trim(&self, keep: RetentionPolicy) -> Result<RetentionResult, StoreError> {
         let shares = SizeShares::of(keep);
         let lives = self.end_lives().await?;
@@ -251,9 +246,6 @@ impl Store {
 
     /// Bytes that rows and indexes take. SQLite counts its pages in use (a file does not shrink, its free pages are
     /// used again); PostgreSQL estimates from its statistics, as dead rows stay in its files until they are vacuumed.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn bytes_used(&self) -> Result<u64, StoreError> {
         let sql = match &self.pool {
             Pool::Sqlite { .. } => {

@@ -22,41 +22,25 @@ const AGENTS_MAX: i64 = 10_000;
 pub enum RolloutTarget {
     /// Every agent of these fleets, now and later.
     Everyone(Vec<FleetName>),
-    /// Some agents.
     Agents(Vec<AgentKey>),
 }
 
 /// Why a name says no agent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// None is called so.
     #[error("no agent is called {name:?}{}", suggestion.as_ref().map(|s| format!(": did you mean {s:?}?")).unwrap_or_default())]
-    Unknown {
-        /// What was asked for.
-        name: String,
-        /// A name like it.
-        suggestion: Option<String>,
-    },
+    Unknown { name: String, suggestion: Option<String> },
     /// More than one fleet has one.
     #[error("{name:?} is in several fleets: say one of {}", choices.join(", "))]
-    Several {
-        /// What was asked for.
-        name: String,
-        /// The full names.
-        choices: Vec<String>,
-    },
+    Several { name: String, choices: Vec<String> },
 }
 
-/// A roll-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutRow {
-    /// Its number.
     pub id: i64,
-    /// The fleet.
     pub fleet: String,
     /// The model's hash.
     pub sha256: String,
-    /// Its version.
     pub version: i64,
     /// For everyone of the fleet.
     pub everyone: bool,
@@ -66,18 +50,15 @@ pub struct RolloutRow {
     pub state: String,
     /// When it began, microseconds.
     pub created_us: i64,
-    /// Its agents by name.
     pub agents: Vec<RolloutProgress>,
 }
 
 /// One agent in a roll-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutProgress {
-    /// The agent.
     pub agent: String,
     /// `waiting`, `fetching`, `taken` or `refused`.
     pub state: String,
-    /// Why it refused.
     pub reason: Option<String>,
     /// Since when, microseconds.
     pub since_us: i64,
@@ -86,7 +67,6 @@ pub struct RolloutProgress {
 /// What one agent should run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DesiredRow {
-    /// The agent.
     pub who: AgentKey,
     /// The roll-out that says so.
     pub rollout: i64,
@@ -179,9 +159,6 @@ impl Store {
     }
 
     /// Roll-outs, newest first, with their agents.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn rollouts(&self, limit: u32) -> Result<Vec<RolloutRow>, StoreError> {
         let sql = "SELECT id, fleet, sha256, version, everyone, rollback, state, created_us FROM rollouts \
                    ORDER BY id DESC LIMIT $1";
@@ -212,10 +189,7 @@ impl Store {
     }
 
     /// What every agent should run: what is published as `model/desired`.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn wishes(&self) -> Result<Vec<DesiredRow>, StoreError> {
+    pub async fn desired_models(&self) -> Result<Vec<DesiredRow>, StoreError> {
         let sql = "SELECT a.fleet, a.agent, r.id, r.sha256, r.version, r.rollback, COALESCE(m.signature, '') FROM agents a \
                    JOIN rollouts r ON r.id = (SELECT MAX(x.rollout) FROM rollout_agents x \
                        JOIN rollouts y ON y.id = x.rollout \

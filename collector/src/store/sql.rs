@@ -16,12 +16,9 @@ pub(super) enum Pool {
     /// One connection that writes, several that read: SQLite has one writer at a time anyway, and one that waits in our
     /// own queue waits in order.
     Sqlite {
-        /// One connection.
         write: SqlitePool,
-        /// Read only.
         read: SqlitePool,
     },
-    /// A pool for both.
     Postgres(PgPool),
 }
 
@@ -145,7 +142,6 @@ impl SqlRow {
     }
 }
 
-/// Binds values in order.
 macro_rules! bound {
     ($sql:expr, $values:expr) => {{
         let mut query = sqlx::query($sql);

@@ -12,17 +12,12 @@ const NOTE_BYTES_MAX: usize = 4096;
 /// Verdicts on one anomaly: people who change their minds.
 const VERDICTS_EACH_MAX: i64 = 16;
 
-/// What an anomaly is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PersonVerdict {
-    /// Usual on this server.
     NormalHere,
-    /// Usual on every server.
     NormalEverywhere,
-    /// Something was wrong.
     Real,
-    /// Looked at, not known.
     Unsure,
 }
 
@@ -31,16 +26,12 @@ pub enum PersonVerdict {
 pub struct VerdictRow {
     /// When, microseconds.
     pub at_us: i64,
-    /// What.
     pub verdict: String,
-    /// Why.
     pub note: Option<String>,
-    /// Who.
     pub author: Option<String>,
 }
 
 impl PersonVerdict {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::NormalHere, Self::NormalEverywhere, Self::Real, Self::Unsure];
 
     /// As it is typed and stored.
@@ -72,9 +63,6 @@ impl FromStr for PersonVerdict {
 
 impl Store {
     /// Says what the anomaly with this whole id is; false when there is none.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn judge(
         &self,
         id: &str,
@@ -100,9 +88,6 @@ impl Store {
     }
 
     /// What was said of an anomaly, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn verdicts(&self, id: &str) -> Result<Vec<VerdictRow>, StoreError> {
         let sql = "SELECT at_us, verdict, note, author FROM verdicts WHERE episode = $1 ORDER BY at_us DESC LIMIT 100";
         let read = |row: &SqlRow| {

@@ -48,7 +48,6 @@ const FILTERS_MAX: usize = 128;
 const REQUESTS_MAX: usize = 256;
 /// Longest wait between connections: agents wait for acknowledgements meanwhile.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// Time for saying goodbye.
 const GOODBYE_WAIT: Duration = Duration::from_secs(3);
 
 /// What happens on the connection.
@@ -58,30 +57,23 @@ pub enum SubscriptionEvent {
     Connected,
     /// It is gone and will be made again.
     Lost {
-        /// Why.
         why: String,
-        /// When.
         retry_in: Duration,
     },
     /// The broker does not do something.
     Refused {
-        /// What it says.
         why: String,
     },
-    /// A message.
     Message(ReceivedMessage),
 }
 
-/// A message that came.
 #[derive(Debug)]
 pub struct ReceivedMessage {
-    /// Its topic.
     pub topic: String,
     /// Its bytes.
     pub payload: Vec<u8>,
     /// The broker had kept it.
     pub retained: bool,
-    /// What settles it.
     pub receipt: MessageReceipt,
 }
 
@@ -125,7 +117,6 @@ impl CollectorLink {
         self.hand(SubscriberCommand::Publish { topic, payload, qos: QoS::AtMostOnce, retain: false }).await;
     }
 
-    /// Settles a message.
     pub async fn settle(&self, receipt: MessageReceipt) {
         self.hand(SubscriberCommand::Settle(receipt)).await;
     }
@@ -135,7 +126,6 @@ impl CollectorLink {
         self.hand(SubscriberCommand::Subscribe(filters)).await;
     }
 
-    /// Listens to less.
     pub async fn unsubscribe(&self, filters: Vec<String>) {
         self.hand(SubscriberCommand::Unsubscribe(filters)).await;
     }
@@ -201,7 +191,6 @@ impl Drop for Subscriber {
     }
 }
 
-/// How a connection ended.
 enum SubscriptionEnd {
     Stopped,
     Broken(String),

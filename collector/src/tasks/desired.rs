@@ -7,14 +7,14 @@ use log::warn;
 use oddline_core::{id::FleetName, topic::MqttTopic};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::{store::Store, subscribe::CollectorLink, wishes::DesiredPublisher};
+use crate::{desired_publisher::DesiredPublisher, store::Store, subscribe::CollectorLink};
 
 /// How often a push of another process is looked for.
 const TICK: Duration = Duration::from_secs(1);
 
 /// What the broker was told, and what the store has.
 #[derive(Debug)]
-pub struct DesiredModels {
+pub(crate) struct DesiredModels {
     publisher: DesiredPublisher,
     store: Store,
     tick: Interval,
@@ -23,45 +23,43 @@ pub struct DesiredModels {
 }
 
 impl DesiredModels {
-    /// Nothing was told yet.
     #[must_use]
-    pub fn new(store: Store, link: CollectorLink) -> Self {
+    pub(crate) fn new(store: Store, link: CollectorLink) -> Self {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { publisher: DesiredPublisher::new(store.clone(), link), store, tick, changes: 0, connected: false }
     }
 
     /// The broker is there; what it knows has to be asked anew.
-    pub fn connected(&mut self) {
+    pub(crate) fn connected(&mut self) {
         self.connected = true;
         self.publisher.connected();
     }
 
-    /// The broker is away.
-    pub fn lost(&mut self) {
+    pub(crate) fn lost(&mut self) {
         self.connected = false;
     }
 
     /// The broker still has a message on this topic.
-    pub fn kept(&mut self, topic: MqttTopic) {
+    pub(crate) fn kept(&mut self, topic: MqttTopic) {
         self.publisher.kept(topic);
     }
 
     /// Waits for the next look.
-    pub async fn tick(&mut self) {
+    pub(crate) async fn tick(&mut self) {
         self.tick.tick().await;
     }
 
     /// Tells the broker where something is left of an earlier time or the store has changed; `held` are the fleets of this
     /// collector, `None` where it has all.
-    pub async fn look(&mut self, held: Option<&BTreeSet<FleetName>>) {
+    pub(crate) async fn look(&mut self, held: Option<&BTreeSet<FleetName>>) {
         if self.publisher.has_leftovers() {
-            self.tell(held).await;
+            self.publish(held).await;
         }
         match self.store.changes().await {
             Ok(changes) if changes != self.changes => {
                 self.changes = changes;
-                self.tell(held).await;
+                self.publish(held).await;
             }
             Ok(_) => {}
             Err(error) => warn!("{error}"),
@@ -69,11 +67,11 @@ impl DesiredModels {
     }
 
     /// Tells the broker what agents should run.
-    pub async fn tell(&mut self, held: Option<&BTreeSet<FleetName>>) {
+    pub(crate) async fn publish(&mut self, held: Option<&BTreeSet<FleetName>>) {
         if !self.connected {
             return;
         }
-        if let Err(error) = self.publisher.tell(|fleet| held.is_none_or(|held| held.contains(fleet))).await {
+        if let Err(error) = self.publisher.publish(|fleet| held.is_none_or(|held| held.contains(fleet))).await {
             warn!("models cannot be published: {error}");
             // The next look tries again.
             self.changes = -1;

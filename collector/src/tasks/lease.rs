@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The fleets that are known, and those of them that are ours.
 #[derive(Debug)]
-pub struct FleetLeases {
+pub(crate) struct FleetLeases {
     store: Store,
     link: CollectorLink,
     figures: Arc<CollectorFigures>,
@@ -39,10 +39,7 @@ pub struct FleetLeases {
 
 impl FleetLeases {
     /// Begins; without other collectors all that are known are ours, and nobody of them is taken for up until heard.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn begin(
+    pub(crate) async fn begin(
         store: Store,
         link: CollectorLink,
         figures: Arc<CollectorFigures>,
@@ -62,18 +59,18 @@ impl FleetLeases {
 
     /// The fleets of this collector; `None` where it has all.
     #[must_use]
-    pub fn held(&self) -> Option<&BTreeSet<FleetName>> {
+    pub(crate) fn held(&self) -> Option<&BTreeSet<FleetName>> {
         self.leases.are_shared().then(|| self.leases.held())
     }
 
     /// Whether a fleet is ours; with one collector every fleet is.
     #[must_use]
-    pub fn is_ours(&self, fleet: &FleetName) -> bool {
+    pub(crate) fn is_ours(&self, fleet: &FleetName) -> bool {
         self.held().is_none_or(|held| held.contains(fleet))
     }
 
     /// An agent of a fleet is heard: whether its fleet is ours; with one collector every fleet is, up to the bound.
-    pub async fn meet(&mut self, fleet: &FleetName) -> bool {
+    pub(crate) async fn meet(&mut self, fleet: &FleetName) -> bool {
         let shared = self.leases.are_shared();
         match self.known.meet(fleet, now_us()) {
             FleetMet::NoRoom => {
@@ -97,12 +94,12 @@ impl FleetLeases {
     }
 
     /// Waits for the next look.
-    pub async fn tick(&mut self) {
+    pub(crate) async fn tick(&mut self) {
         self.tick.tick().await;
     }
 
     /// Takes over and gives back; whether a fleet was gained.
-    pub async fn look(&mut self) -> bool {
+    pub(crate) async fn look(&mut self) -> bool {
         if !self.leases.are_shared() {
             return false;
         }
@@ -132,7 +129,7 @@ impl FleetLeases {
     ///
     /// # Errors
     /// When the session cannot be ended; then it ends with the program.
-    pub async fn release(self) -> Result<(), StoreError> {
+    pub(crate) async fn release(self) -> Result<(), StoreError> {
         self.leases.release().await
     }
 }

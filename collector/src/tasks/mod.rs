@@ -2,7 +2,7 @@
 //! says which models are desired, removes what is too old. The ticks of `lease` and `desired` are waited for in the loop that takes in
 //! messages, as they share its connection; the others are tasks of their own.
 
-pub mod desired;
-pub mod lease;
-pub mod quiet;
-pub mod retention;
+pub(crate) mod desired;
+pub(crate) mod lease;
+pub(crate) mod quiet;
+pub(crate) mod retention;

@@ -14,7 +14,7 @@ use crate::{clock::now_us, figures::CollectorFigures, store::Store};
 const TICK: Duration = Duration::from_secs(30);
 
 /// Looks for quiet agents, for ever.
-pub async fn run(store: Store, figures: Arc<CollectorFigures>, quiet_after_s: u64) {
+pub(crate) async fn run(store: Store, figures: Arc<CollectorFigures>, quiet_after_s: u64) {
     let quiet_after_us = i64::try_from(quiet_after_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     let began_us = now_us();
     let mut tick = interval(TICK);

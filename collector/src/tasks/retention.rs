@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Removes rows older than `keep_s` seconds, and the oldest beyond `bytes_max`, for ever.
-pub async fn run(store: Store, keep_s: u64, bytes_max: Option<u64>) {
+pub(crate) async fn run(store: Store, keep_s: u64, bytes_max: Option<u64>) {
     let keep_us = i64::try_from(keep_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     loop {
         let keep = RetentionPolicy { since_us: now_us().saturating_sub(keep_us), bytes_max };

@@ -201,11 +201,11 @@ async fn agents_models_and_roll_outs_are_shown_as_they_are() {
     for (address, store) in stores("api: agents", folder.path()).await {
         let now = now_us();
         let up = r#"{"state":"up","figures":{"model":7,"lag_bytes":4096,"spooled":3,"failed_sources":["/x"]}}"#;
-        store.hear(&[heard("pi", up), heard("web-1", r#"{"state":"down"}"#)], now - HOUR_US).await.unwrap();
+        store.record_report(&[heard("pi", up), heard("web-1", r#"{"state":"down"}"#)], now - HOUR_US).await.unwrap();
         let pi = who("home", "pi");
         store.append(&[batch(&pi, epoch(1), 1, 5)], now - HOUR_US).await.unwrap();
         store.append(&[odd(&pi, epoch(2), 1, episode(9, 1, now))], now - HOUR_US).await.unwrap();
-        store.hear(&[heard("old", r#"{"state":"up"}"#)], 1_000).await.unwrap();
+        store.record_report(&[heard("old", r#"{"state":"up"}"#)], 1_000).await.unwrap();
         store.mark_quiet(2_000, 3_000).await.unwrap();
         for version in 1..=3 {
             store
@@ -217,7 +217,7 @@ async fn agents_models_and_roll_outs_are_shown_as_they_are() {
         let refused = Some(Refused { model: id, reason: BoundedText::cut("not signed") });
         let state = ModelState { refused, ..ModelState::default() };
         let said = ReportBody::Model(state.clone(), String::from_utf8(state.to_json()).unwrap());
-        store.hear(&[AgentReport { who: pi.clone(), said, retained: false }], now).await.unwrap();
+        store.record_report(&[AgentReport { who: pi.clone(), said, retained: false }], now).await.unwrap();
         let web = web(&address, store).await;
 
         for limit in [1, 2, 100] {

@@ -13,34 +13,34 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.text()))
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 }
 
-pub fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
 /// Sends bytes and reads one answer; `None` when the connection is closed without one.
-pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let mut stream = connect(address);
     // A server that has heard enough may close while we write.
     let _ = stream.write_all(bytes);
@@ -48,7 +48,7 @@ pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
 }
 
 /// Reads one answer.
-pub fn read(reader: &mut BufReader<TcpStream>) -> Option<Answer> {
+pub(crate) fn read(reader: &mut BufReader<TcpStream>) -> Option<Answer> {
     let (status, headers) = head(reader)?;
     let is = |name: &str, value: &str| headers.iter().any(|(n, v)| n == name && v == value);
     let length = headers.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value.parse().unwrap());
@@ -65,7 +65,7 @@ pub fn read(reader: &mut BufReader<TcpStream>) -> Option<Answer> {
 }
 
 /// Reads status and headers.
-pub fn head(reader: &mut BufReader<TcpStream>) -> Option<(u16, Vec<(String, String)>)> {
+pub(crate) fn head(reader: &mut BufReader<TcpStream>) -> Option<(u16, Vec<(String, String)>)> {
     let first = line(reader)?;
     let status = first.split(' ').nth(1).unwrap_or_else(|| panic!("{first:?}")).parse().unwrap();
     let mut headers = Vec::new();
@@ -77,7 +77,7 @@ pub fn head(reader: &mut BufReader<TcpStream>) -> Option<(u16, Vec<(String, Stri
 }
 
 /// One chunk of a body; `None` at its end.
-pub fn chunk(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+pub(crate) fn chunk(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
     let size = usize::from_str_radix(line(reader)?.trim(), 16).unwrap();
     let mut chunk = vec![0; size + 2];
     reader.read_exact(&mut chunk).unwrap();

@@ -28,7 +28,7 @@ fn operation(method: &str, target: &str) -> Option<&'static Value> {
 }
 
 /// Panics when an answer is not what the document says. What it does not describe must be a problem.
-pub fn check(method: &str, target: &str, answer: &Answer) {
+pub(crate) fn check(method: &str, target: &str, answer: &Answer) {
     let kind = answer.header("content-type").unwrap_or_default().split(';').next().unwrap();
     let problem = json!({"$ref": "#/components/schemas/Problem"});
     let Some(operation) = operation(method, target) else {
@@ -45,7 +45,7 @@ pub fn check(method: &str, target: &str, answer: &Answer) {
 }
 
 /// Panics when a value does not fit a schema: types, required and unknown properties, words, bounds of what we use.
-pub fn fits(schema: &Value, value: &Value, at: &str) {
+pub(crate) fn fits(schema: &Value, value: &Value, at: &str) {
     if let Some(name) = schema["$ref"].as_str() {
         let schema = DOCUMENT.pointer(name.trim_start_matches('#')).unwrap_or_else(|| panic!("{name} is missing"));
         return fits(schema, value, at);

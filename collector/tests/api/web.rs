@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A server and what it answers from.
-pub struct Web {
+pub(crate) struct Web {
     pub address: SocketAddr,
     pub store: Store,
     pub live: LiveStatus,
@@ -30,20 +30,20 @@ pub struct Web {
 }
 
 /// On a port of its own, with limits that no test meets by accident.
-pub fn settings() -> ApiSettings {
+pub(crate) fn settings() -> ApiSettings {
     let limits = HttpLimits { burst: 1_000_000, ..HttpLimits::default() };
     ApiSettings { listen: "127.0.0.1:0".parse().unwrap(), limits, ..ApiSettings::default() }
 }
 
 /// A store in the folder, and a server for it.
-pub async fn on_sqlite(folder: &std::path::Path, settings: ApiSettings) -> Web {
+pub(crate) async fn on_sqlite(folder: &std::path::Path, settings: ApiSettings) -> Web {
     let address = DatabaseAddress::Sqlite(folder.join("collector.db"));
     let store = Store::open(&address, OpenMode::Serve).await.unwrap();
     start(&address, store, settings).await
 }
 
 /// A server beside whoever writes.
-pub async fn start(address: &DatabaseAddress, store: Store, settings: ApiSettings) -> Web {
+pub(crate) async fn start(address: &DatabaseAddress, store: Store, settings: ApiSettings) -> Web {
     let pulse =
         Arc::new(Mutex::new(HealthStatus { connected: true, queued: 0, queue_max: 64, stands_for: Duration::ZERO }));
     let (live, told) = (writer::live(), Arc::clone(&pulse));
@@ -59,26 +59,26 @@ pub async fn start(address: &DatabaseAddress, store: Store, settings: ApiSetting
 
 impl Web {
     /// Asks for something that must be there.
-    pub fn get(&self, target: &str) -> Value {
+    pub(crate) fn get(&self, target: &str) -> Value {
         let answer = self.ask("GET", target, &[], "");
         assert_eq!(answer.status, 200, "{target}: {}", answer.text());
         answer.json()
     }
 
     /// Asks for something that must not be answered; the problem.
-    pub fn refused(&self, target: &str, status: u16) -> Value {
+    pub(crate) fn refused(&self, target: &str, status: u16) -> Value {
         let answer = self.ask("GET", target, &[], "");
         assert_eq!(answer.status, status, "{target}: {}", answer.text());
         answer.json()
     }
 
     /// Posts JSON.
-    pub fn post(&self, target: &str, body: &str) -> Answer {
+    pub(crate) fn post(&self, target: &str, body: &str) -> Answer {
         self.ask("POST", target, &[("content-type", "application/json")], body)
     }
 
     /// Sends a request and compares its answer with the document.
-    pub fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let answer = exchange(self.address, self.request(method, target, headers, body).as_bytes()).expect("an answer");
         for name in ["cache-control", "x-content-type-options", "content-security-policy", "x-frame-options"] {
             assert!(answer.header(name).is_some(), "{target} has no {name}");
@@ -88,7 +88,7 @@ impl Web {
         answer
     }
 
-    pub fn request(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> String {
+    pub(crate) fn request(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> String {
         let mut text = format!("{method} {target} HTTP/1.1\r\nconnection: close\r\n");
         if !headers.iter().any(|(name, _)| *name == "host") {
             text += "host: localhost\r\n";
@@ -106,7 +106,7 @@ impl Web {
     }
 
     /// Opens the live stream; its status and what follows.
-    pub fn listen(&self, headers: &[(&str, &str)]) -> (u16, BufReader<TcpStream>) {
+    pub(crate) fn listen(&self, headers: &[(&str, &str)]) -> (u16, BufReader<TcpStream>) {
         use std::io::Write as _;
         let mut stream = connect(self.address);
         stream.write_all(self.request("GET", "/api/v1/live", headers, "").as_bytes()).unwrap();
@@ -116,7 +116,7 @@ impl Web {
     }
 
     /// All rows of a list, page by page.
-    pub fn all(&self, target: &str, list: &str) -> Vec<Value> {
+    pub(crate) fn all(&self, target: &str, list: &str) -> Vec<Value> {
         let joint = if target.contains('?') { '&' } else { '?' };
         let (mut rows, mut cursor) = (Vec::new(), String::new());
         loop {
@@ -131,7 +131,7 @@ impl Web {
 }
 
 /// Percent-encoded.
-pub fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut done, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             done.push(byte.into());

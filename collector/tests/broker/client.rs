@@ -18,23 +18,23 @@ use rumqttc::{
 use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle, time::timeout};
 
 /// Nothing here takes this long; a test that waits longer has found a fault.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The client's TLS takes the process's provider, and the broker's library brings a second one.
-pub fn provider() {
+pub(crate) fn provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
 }
 
 /// PEM texts of a client.
 #[derive(Clone)]
-pub struct Papers {
+pub(crate) struct Papers {
     pub ca: Vec<u8>,
     pub own: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub(crate) struct Message {
     pub topic: String,
     pub payload: Vec<u8>,
     pub retain: bool,
@@ -49,7 +49,7 @@ enum Seen {
     Ended(String),
 }
 
-pub struct Client {
+pub(crate) struct Client {
     client: AsyncClient,
     seen: mpsc::UnboundedReceiver<Seen>,
     messages: Vec<Message>,
@@ -63,7 +63,7 @@ impl Drop for Client {
 }
 
 /// As an agent's own `publish` module sets them.
-pub fn options(id: &str, address: SocketAddr) -> MqttOptions {
+pub(crate) fn options(id: &str, address: SocketAddr) -> MqttOptions {
     let mut options = MqttOptions::new(id, To::tcp("localhost", address.port()));
     options
         .set_keep_alive(30)
@@ -75,31 +75,31 @@ pub fn options(id: &str, address: SocketAddr) -> MqttOptions {
     options
 }
 
-pub fn with_tls(mut options: MqttOptions, papers: &Papers) -> MqttOptions {
+pub(crate) fn with_tls(mut options: MqttOptions, papers: &Papers) -> MqttOptions {
     provider();
     let tls = TlsConfiguration::Simple { ca: papers.ca.clone(), alpn: None, client_auth: papers.own.clone() };
     options.set_transport(Transport::tls_with_config(tls));
     options
 }
 
-pub fn with_will(mut options: MqttOptions, topic: &str) -> MqttOptions {
+pub(crate) fn with_will(mut options: MqttOptions, topic: &str) -> MqttOptions {
     options.set_last_will(LastWill::new(topic, "down", QoS::AtLeastOnce, true, None));
     options
 }
 
 /// On plain loopback: who says so.
-pub async fn agent(broker: &EmbeddedBroker, name: &str) -> Client {
+pub(crate) async fn agent(broker: &EmbeddedBroker, name: &str) -> Client {
     Client::connect(named(broker.local_addr(), name)).await.unwrap()
 }
 
-pub fn named(address: SocketAddr, name: &str) -> MqttOptions {
+pub(crate) fn named(address: SocketAddr, name: &str) -> MqttOptions {
     let mut options = options(&format!("oddline_home_{name}"), address);
     options.set_credentials(name, "");
     options
 }
 
 /// Each under an identifier of its own: the library refuses some that come back before their old session has left.
-pub async fn collector(login: &BrokerLogin) -> Client {
+pub(crate) async fn collector(login: &BrokerLogin) -> Client {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let id = format!("collector-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let mut options = options(&id, login.address);
@@ -107,21 +107,21 @@ pub async fn collector(login: &BrokerLogin) -> Client {
     Client::connect(options).await.unwrap()
 }
 
-pub fn settings(limits: BrokerLimits) -> BrokerSettings {
+pub(crate) fn settings(limits: BrokerLimits) -> BrokerSettings {
     BrokerSettings { listen: ([127, 0, 0, 1], 0).into(), tls: None, fleets: ServedFleets::Every, limits }
 }
 
-pub async fn broker() -> EmbeddedBroker {
+pub(crate) async fn broker() -> EmbeddedBroker {
     EmbeddedBroker::start(settings(BrokerLimits::default())).await.unwrap()
 }
 
-pub fn topic(agent: &str, channel: &str) -> String {
+pub(crate) fn topic(agent: &str, channel: &str) -> String {
     format!("oddline/v1/home/{agent}/{channel}")
 }
 
 impl Client {
     /// Connected, or why not.
-    pub async fn connect(options: MqttOptions) -> Result<Self, String> {
+    pub(crate) async fn connect(options: MqttOptions) -> Result<Self, String> {
         let (client, mut events) = AsyncClient::builder(options).capacity(64).build();
         let (tell, seen) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move {
@@ -156,7 +156,7 @@ impl Client {
         timeout(PATIENCE, self.seen.recv()).await.expect("the broker is silent").expect("it told its end")
     }
 
-    pub async fn publish(&mut self, topic: &str, payload: impl Into<Vec<u8>>, retain: bool) -> PubAckReason {
+    pub(crate) async fn publish(&mut self, topic: &str, payload: impl Into<Vec<u8>>, retain: bool) -> PubAckReason {
         let options = PublishOptions::new(QoS::AtLeastOnce).retain(retain);
         self.client.publish(topic, payload.into(), options).await.unwrap();
         loop {
@@ -169,11 +169,11 @@ impl Client {
     }
 
     /// At most once: nobody answers.
-    pub async fn shout(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
+    pub(crate) async fn shout(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
         self.client.publish(topic, payload.into(), PublishOptions::new(QoS::AtMostOnce)).await.unwrap();
     }
 
-    pub async fn subscribe(&mut self, filter: &str) -> SubscribeReasonCode {
+    pub(crate) async fn subscribe(&mut self, filter: &str) -> SubscribeReasonCode {
         self.client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
         loop {
             match self.next().await {
@@ -184,12 +184,12 @@ impl Client {
         }
     }
 
-    pub async fn listen(&mut self, filter: &str) {
+    pub(crate) async fn listen(&mut self, filter: &str) {
         let code = self.subscribe(filter).await;
         assert_eq!(code, SubscribeReasonCode::Success(QoS::AtLeastOnce), "{filter}");
     }
 
-    pub async fn message(&mut self) -> Message {
+    pub(crate) async fn message(&mut self) -> Message {
         if !self.messages.is_empty() {
             return self.messages.remove(0);
         }
@@ -203,7 +203,7 @@ impl Client {
     }
 
     /// Why the connection ended.
-    pub async fn end(&mut self) -> String {
+    pub(crate) async fn end(&mut self) -> String {
         loop {
             if let Seen::Ended(why) = self.next().await {
                 return why;
@@ -212,23 +212,23 @@ impl Client {
     }
 
     /// Whether it stands and the broker still answers it.
-    pub async fn is_served(&mut self, own_topic: &str) -> bool {
+    pub(crate) async fn is_served(&mut self, own_topic: &str) -> bool {
         self.publish(own_topic, "still here", false).await == PubAckReason::Success
     }
 
-    pub async fn goodbye(self) {
+    pub(crate) async fn goodbye(self) {
         self.client.disconnect().await.unwrap();
         let mut this = self;
         this.end().await;
     }
 
     /// Gone without a word.
-    pub fn vanish(self) {
+    pub(crate) fn vanish(self) {
         self.task.abort();
     }
 }
 
 /// Waits until it holds.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     until_async(what, String::new, async || holds()).await;
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A model file with its signature beside it, as far as a collector looks.
-pub fn model(folder: &Path, version: u64) -> PathBuf {
+pub(crate) fn model(folder: &Path, version: u64) -> PathBuf {
     let mut bytes = vec![0x08, 0x08];
     let (key, value) = ("oddline.version", version.to_string());
     let length = |text: &str| u8::try_from(text.len()).unwrap();
@@ -50,7 +50,7 @@ async fn answers_read_well_and_mistakes_are_told() {
     assert!(said.contains("no database at"), "{said}");
 
     let store = Store::open(&DatabaseAddress::Sqlite(path.clone()), OpenMode::Serve).await.unwrap();
-    assert_eq!(ask(&path, &["agents"]), (0, "no agent was heard of yet\n".to_owned(), String::new()));
+    assert_eq!(ask(&path, &["agents"]), (0, "no agents yet\n".to_owned(), String::new()));
     assert!(ask(&path, &["anomalies"]).1.starts_with("nothing odd since "));
     assert_eq!(ask(&path, &["anomalies", "--json"]).1, "[]\n");
     assert_eq!(ask(&path, &["dead-letters", "list"]).1, "no dead letters\n");
@@ -75,7 +75,7 @@ async fn answers_read_well_and_mistakes_are_told() {
 
     for (arguments, code, says) in [
         (&["anomalies", "--server", "web1"][..], 2, "did you mean \"web-1\"?"),
-        (&["anomalies", "--since", "yesterday"], 2, "is no time"),
+        (&["anomalies", "--since", "yesterday"], 2, "is not a valid time"),
         (&["anomalies", "--kind", "odd"], 2, "novelty"),
         (&["anomalies", "--since", "1h", "--until", "2h"], 2, "--until is not after --since"),
         (&["verdict", id, "fine"], 2, "normal-everywhere"),

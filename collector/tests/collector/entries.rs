@@ -11,19 +11,19 @@ use oddline_core::{
 };
 use oddline_testkit::postgres::shared_database;
 
-pub fn who(fleet: &str, agent: &str) -> AgentKey {
+pub(crate) fn who(fleet: &str, agent: &str) -> AgentKey {
     AgentKey { fleet: fleet.parse().unwrap(), agent: agent.parse().unwrap() }
 }
 
-pub fn epoch(bits: u64) -> Epoch {
+pub(crate) fn epoch(bits: u64) -> Epoch {
     Epoch::from_random(bits)
 }
 
-pub fn stamp() -> ClockStamp {
+pub(crate) fn stamp() -> ClockStamp {
     ClockStamp { boot: BootId([7; 16]), monotonic_us: 5, wall: EventTime::from_micros(1_000) }
 }
 
-pub fn episode(number: u64, records: u64, last_us: i64) -> Episode {
+pub(crate) fn episode(number: u64, records: u64, last_us: i64) -> Episode {
     let reason = EpisodeReason {
         feature: BoundedText::cut("value"),
         observed: Finite::<f64>::nearest(9.0),
@@ -54,7 +54,7 @@ pub fn episode(number: u64, records: u64, last_us: i64) -> Episode {
 }
 
 /// The entry that an agent would have under this sequence: a mixture of all kinds, some with what databases choke on.
-pub fn entry(sequence: u64) -> SpoolEntry {
+pub(crate) fn entry(sequence: u64) -> SpoolEntry {
     let source = BoundedText::cut("/var/log/syslog");
     let instant = |us: u64| EventTime::from_micros(i64::try_from(us).unwrap());
     let number = sequence / 3;
@@ -108,24 +108,24 @@ pub fn entry(sequence: u64) -> SpoolEntry {
 }
 
 /// An agent's batch of `count` entries from `first` on.
-pub fn batch(who: &AgentKey, epoch: Epoch, first: u64, count: u64) -> ReceivedBatch {
+pub(crate) fn batch(who: &AgentKey, epoch: Epoch, first: u64, count: u64) -> ReceivedBatch {
     let entries = (first..first + count).map(entry).collect();
     ReceivedBatch { who: who.clone(), epoch, first, body: BatchBody::Entries(entries) }
 }
 
 /// A batch of one opened episode.
-pub fn odd(who: &AgentKey, epoch: Epoch, sequence: u64, episode: Episode) -> ReceivedBatch {
+pub(crate) fn odd(who: &AgentKey, epoch: Epoch, sequence: u64, episode: Episode) -> ReceivedBatch {
     let entry = SpoolEntry { event: Event::EpisodeOpened(Box::new(episode)), stamp: stamp() };
     ReceivedBatch { who: who.clone(), epoch, first: sequence, body: BatchBody::Entries(vec![entry]) }
 }
 
 /// An empty PostgreSQL, where it is installed.
-pub fn postgres(test: &str) -> Option<DatabaseAddress> {
+pub(crate) fn postgres(test: &str) -> Option<DatabaseAddress> {
     Some(shared_database(test)?.parse().unwrap())
 }
 
 /// Empty stores, each with its address: SQLite in the folder, PostgreSQL where it is installed.
-pub async fn stores(test: &str, folder: &std::path::Path) -> Vec<(DatabaseAddress, Store)> {
+pub(crate) async fn stores(test: &str, folder: &std::path::Path) -> Vec<(DatabaseAddress, Store)> {
     let mut addresses = vec![DatabaseAddress::Sqlite(folder.join("collector.db"))];
     addresses.extend(postgres(test));
     let mut stores = Vec::new();

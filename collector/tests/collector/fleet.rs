@@ -25,7 +25,7 @@ const FLIGHT: u64 = 4 * BATCH;
 /// A real agent waits longer; this one makes up for what is lost sooner.
 const ACK_WAIT: Duration = Duration::from_millis(1_500);
 
-pub struct Agent {
+pub(crate) struct Agent {
     pub who: AgentKey,
     pub epoch: Epoch,
     pub acked: u64,
@@ -35,12 +35,12 @@ pub struct Agent {
     waits_since: Instant,
 }
 
-pub fn topic(who: &AgentKey, channel: Channel) -> String {
+pub(crate) fn topic(who: &AgentKey, channel: Channel) -> String {
     MqttTopic::Agent(who.fleet.clone(), who.agent.clone(), channel).to_string()
 }
 
 impl Agent {
-    pub fn connect(who: AgentKey, epoch: Epoch, port: u16, json: bool) -> Self {
+    pub(crate) fn connect(who: AgentKey, epoch: Epoch, port: u16, json: bool) -> Self {
         let settings = LinkSettings {
             broker: format!("mqtt://127.0.0.1:{port}").parse().unwrap(),
             client_id: client_id::of(&who.fleet, &who.agent),
@@ -52,7 +52,7 @@ impl Agent {
     }
 
     /// Sends and listens until entries up to `last` are acknowledged.
-    pub async fn deliver(&mut self, last: u64) {
+    pub(crate) async fn deliver(&mut self, last: u64) {
         while self.acked < last {
             self.send(last).await;
             match timeout(Duration::from_millis(100), self.link.next()).await {
@@ -63,17 +63,17 @@ impl Agent {
         }
     }
 
-    pub async fn say(&self, channel: Channel, json: String) {
+    pub(crate) async fn say(&self, channel: Channel, json: String) {
         self.link.link().publish(topic(&self.who, channel), json.into_bytes(), channel.is_retained()).await;
     }
 
     /// As another would, where the broker does not mind.
-    pub async fn say_as(&self, who: &AgentKey, channel: Channel, json: String) {
+    pub(crate) async fn say_as(&self, who: &AgentKey, channel: Channel, json: String) {
         self.link.link().publish(topic(who, channel), json.into_bytes(), channel.is_retained()).await;
     }
 
     /// The next message on a topic other than `ack`.
-    pub async fn heard(&mut self) -> (String, Vec<u8>) {
+    pub(crate) async fn heard(&mut self) -> (String, Vec<u8>) {
         loop {
             if let SubscriptionEvent::Message(message) = self.link.next().await {
                 self.link.link().settle(message.receipt).await;
@@ -84,11 +84,11 @@ impl Agent {
         }
     }
 
-    pub async fn connected(&mut self) {
+    pub(crate) async fn connected(&mut self) {
         while !matches!(self.link.next().await, SubscriptionEvent::Connected) {}
     }
 
-    pub async fn listen(&self, filter: String) {
+    pub(crate) async fn listen(&self, filter: String) {
         self.link.link().subscribe(vec![filter]).await;
     }
 

@@ -32,7 +32,7 @@ async fn a_locked_table_is_not_waited_for_without_end() {
 }
 
 /// A command that runs a script.
-pub fn psql(address: &DatabaseAddress, script: &str) -> Command {
+pub(crate) fn psql(address: &DatabaseAddress, script: &str) -> Command {
     let DatabaseAddress::Postgres(url) = address else { panic!("{address:?} is not PostgreSQL") };
     let mut command = Command::new(programs().unwrap().join("psql"));
     command.arg(url).args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "-c", script]);

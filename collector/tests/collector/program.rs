@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// Nothing here takes this long.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// `oddline-collector run`; killed when dropped.
-pub struct Program {
+pub(crate) struct Program {
     process: TestProcess,
     config: PathBuf,
     /// Where the log of the newest start begins.
@@ -31,13 +31,13 @@ pub struct Program {
 }
 
 impl Program {
-    pub fn new(folder: &Path, config: &str) -> Self {
+    pub(crate) fn new(folder: &Path, config: &str) -> Self {
         let path = folder.join("collector.toml");
         fs::write(&path, config).unwrap();
         Self { process: TestProcess::default(), config: path, began: 0 }
     }
 
-    pub fn up(&mut self) {
+    pub(crate) fn up(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = command();
         self.began = self.log().len();
@@ -45,31 +45,31 @@ impl Program {
         self.process.start(&mut command);
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
-    pub fn is_alive(&mut self) -> bool {
+    pub(crate) fn is_alive(&mut self) -> bool {
         self.process.is_alive()
     }
 
     /// SIGTERM, once it is at work; its exit code.
-    pub async fn terminate(&mut self) -> i32 {
+    pub(crate) async fn terminate(&mut self) -> i32 {
         let at_work = async || self.log()[self.began..].contains("connected to the broker");
         until_async("it is at work", || self.log(), at_work).await;
         self.process.terminate(PATIENCE).expect("it ends in time").code().unwrap()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     /// What a command beside it says; it must succeed.
-    pub fn ask(&self, arguments: &[&str]) -> String {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> String {
         let output = command().arg("--config").arg(&self.config).args(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -81,19 +81,19 @@ impl Program {
 }
 
 /// A mosquitto that lets everybody in.
-pub fn open_broker(test: &str, folder: &Path) -> Option<MosquittoServer> {
+pub(crate) fn open_broker(test: &str, folder: &Path) -> Option<MosquittoServer> {
     let mut broker = MosquittoServer::prepare(test, folder, open_to_all)?;
     broker.start();
     Some(broker)
 }
 
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oddline-collector"));
     command.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
     command
 }
 
-pub fn config(store: &DatabaseAddress, broker: &str) -> String {
+pub(crate) fn config(store: &DatabaseAddress, broker: &str) -> String {
     let store = match store {
         DatabaseAddress::Sqlite(path) => path.display().to_string(),
         DatabaseAddress::Postgres(url) => url.clone(),
@@ -112,7 +112,7 @@ fn waiting(api: u16) -> u64 {
 }
 
 /// Every entry of every agent is there once.
-pub async fn check(address: &DatabaseAddress, agents: &[Agent], last: u64) {
+pub(crate) async fn check(address: &DatabaseAddress, agents: &[Agent], last: u64) {
     let store = Store::open(address, OpenMode::Use).await.unwrap();
     let rows = store.events(None, 1_000_000).await.unwrap();
     assert_eq!(rows.len() as u64, last * agents.len() as u64);

@@ -7,7 +7,7 @@ use oddline_collector::store::{
 use crate::entries::{batch, episode, epoch, odd, stores, who};
 
 /// All anomalies of all times.
-pub fn everything() -> AnomalyFilter {
+pub(crate) fn everything() -> AnomalyFilter {
     AnomalyFilter {
         since_us: i64::MIN,
         until_us: i64::MAX,

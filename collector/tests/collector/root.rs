@@ -188,7 +188,7 @@ fn questions_about_the_enrolled_make_no_authority() {
         assert!(!state.exists(), "{arguments:?} made {}", state.display());
     }
     fs::create_dir(&state).unwrap();
-    assert_eq!(ask(&["enrolled"]), (0, "nobody is enrolled yet\n".to_owned()));
+    assert_eq!(ask(&["enrolled"]), (0, "no agents enrolled\n".to_owned()));
     let (code, said) = ask(&["revoke", "pi"]);
     assert!(code == 1 && said.contains("agent pi is not enrolled"), "{said}");
     assert_eq!(fs::read_dir(&state).unwrap().count(), 0);

@@ -95,13 +95,13 @@ async fn who_fills_dead_letters_or_history_loses_its_own() {
     let store = sqlite(folder.path()).await;
     let (calm, mad) = (who("home", "pi"), who("home", "mad"));
     let said = |what: &str| format!(r#"{{"fleet":"home","agent":"{what}","epoch":"1","oldest":1}}"#);
-    store.hear(&[heard(&calm, "birth", &said("pi"))], 500).await.unwrap();
+    store.record_report(&[heard(&calm, "birth", &said("pi"))], 500).await.unwrap();
     store.append(&[letter(&calm, 1, 50_000), batch(&calm, epoch(1), 2, 1_000)], 1_000).await.unwrap();
     for at in 1..=200 {
         store.append(&[letter(&mad, at, 200_000)], 2_000 + at as i64).await.unwrap();
         let sources = "s".repeat(40_000);
         let json = format!(r#"{{"fleet":"home","agent":"mad","epoch":"1","oldest":1,"sources":["{sources}{at}"]}}"#);
-        store.hear(&[heard(&mad, "birth", &json)], 2_000 + at as i64).await.unwrap();
+        store.record_report(&[heard(&mad, "birth", &json)], 2_000 + at as i64).await.unwrap();
     }
     trim(&store, RetentionPolicy { since_us: 0, bytes_max: Some(32 * MIB) }).await;
     assert_eq!(store.events(None, 10_000).await.unwrap().len(), 1_000);
@@ -125,12 +125,12 @@ async fn invented_agents_end_at_a_ceiling_and_are_forgotten() {
     for thousand in 0..10 {
         let words: Vec<AgentReport> =
             (0..1_000).map(|n| heard(&who("x", &format!("a-{thousand}-{n}")), "status", up)).collect();
-        store.hear(&words, 2_000).await.unwrap();
+        store.record_report(&words, 2_000).await.unwrap();
     }
     assert_eq!(store.agents().await.unwrap().len(), 10_000);
     // At the ceiling those who are known are heard, and no other.
     let newcomer = who("work", "new");
-    let done = store.hear(&[heard(&newcomer, "status", up), heard(&calm, "status", up)], 3_000).await.unwrap();
+    let done = store.record_report(&[heard(&newcomer, "status", up), heard(&calm, "status", up)], 3_000).await.unwrap();
     assert!(done[0].no_room && !done[0].is_new && !done[1].no_room);
     let both = [batch(&newcomer, epoch(7), 1, 5), batch(&calm, epoch(1), 11, 5)];
     let done = store.append(&both, 4_000).await.unwrap().batches;
@@ -143,7 +143,7 @@ async fn invented_agents_end_at_a_ceiling_and_are_forgotten() {
     // Hours later there is room again, and who delivers or speaks has stayed.
     let later = 2 * HOUR_US;
     let talkative = who("x", "a-3-14");
-    store.hear(&[heard(&talkative, "status", up)], later).await.unwrap();
+    store.record_report(&[heard(&talkative, "status", up)], later).await.unwrap();
     trim(&store, keep).await;
     let left: Vec<AgentKey> = store.agents().await.unwrap().into_iter().map(|agent| agent.who).collect();
     assert_eq!(left.len(), 7_500);

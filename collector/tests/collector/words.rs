@@ -27,10 +27,10 @@ async fn a_word_that_does_not_change_leaves_no_history_and_silence_is_noticed() 
         let status = |state: &str, retained| {
             heard("oddline/v1/home/pi/status", &format!(r#"{{"state":"{state}","figures":{{"model":7}}}}"#), retained)
         };
-        let first = store.hear(&[birth(1), status("up", true)], 1_000).await.unwrap();
+        let first = store.record_report(&[birth(1), status("up", true)], 1_000).await.unwrap();
         assert!(first[0].is_new && !first[1].is_new && first[1].turned);
         for at in 2..10 {
-            let again = store.hear(&[birth(1), status("up", false)], at * 1_000).await.unwrap();
+            let again = store.record_report(&[birth(1), status("up", false)], at * 1_000).await.unwrap();
             assert!(!again.iter().any(|done| done.is_new || done.turned));
         }
         let pi = who("home", "pi");
@@ -47,7 +47,7 @@ async fn a_word_that_does_not_change_leaves_no_history_and_silence_is_noticed() 
         store.append(&[batch(&pi, epoch(1), 1, 3)], 30_000).await.unwrap();
         assert!(store.mark_quiet(25_000, 31_000).await.unwrap().is_empty());
         assert_eq!(store.agents().await.unwrap()[0].state, "up");
-        let done = store.hear(&[status("down", false)], 40_000).await.unwrap();
+        let done = store.record_report(&[status("down", false)], 40_000).await.unwrap();
         assert!(done[0].turned);
         assert!(store.mark_quiet(90_000, 91_000).await.unwrap().is_empty(), "who said goodbye is not quiet");
     }
@@ -65,7 +65,7 @@ async fn two_agents_under_one_name_are_noticed_and_one_that_starts_anew_is_not()
         };
         let contested = async |births: &[(u64, &str)], at_us: i64| {
             let words: Vec<AgentReport> = births.iter().map(|(epoch, boot)| life(*epoch, boot)).collect();
-            store.hear(&words, at_us).await.unwrap().iter().map(|done| done.is_contested).collect::<Vec<_>>()
+            store.record_report(&words, at_us).await.unwrap().iter().map(|done| done.is_contested).collect::<Vec<_>>()
         };
         // Reconnects, a reboot, a new state file: each follows the one before.
         assert!(!contested(&[(1, "a"), (1, "a"), (1, "b"), (1, "b"), (2, "b"), (2, "c")], 1_000).await.contains(&true));
@@ -87,7 +87,10 @@ async fn whether_an_agent_is_there_is_unknown_after_nobody_listened() {
         let status = |fleet: &str, state: &str| {
             heard(&format!("oddline/v1/{fleet}/pi/status"), &format!(r#"{{"state":"{state}","figures":null}}"#), false)
         };
-        store.hear(&[status("home", "up"), status("shop", "up"), status("work", "down")], 1_000).await.unwrap();
+        store
+            .record_report(&[status("home", "up"), status("shop", "up"), status("work", "down")], 1_000)
+            .await
+            .unwrap();
         let states = async || {
             let agents = store.agents().await.unwrap();
             agents.into_iter().map(|agent| (agent.state, agent.since_us)).collect::<Vec<_>>()
@@ -97,7 +100,7 @@ async fn whether_an_agent_is_there_is_unknown_after_nobody_listened() {
         assert_eq!(states().await, is([("up", 1_000), ("unknown", 2_000), ("down", 1_000)]));
         store.doubt(None, 3_000).await.unwrap();
         assert_eq!(states().await, is([("unknown", 3_000), ("unknown", 2_000), ("down", 1_000)]));
-        assert!(store.hear(&[status("home", "up")], 4_000).await.unwrap()[0].turned);
+        assert!(store.record_report(&[status("home", "up")], 4_000).await.unwrap()[0].turned);
         assert_eq!(states().await[0], ("up".to_owned(), 4_000));
     }
 }
@@ -111,13 +114,13 @@ async fn a_gap_waits_until_a_birth_says_that_it_never_comes() {
         let beyond = batch(&pi, epoch(1), 51, 10);
         let done = store.append(std::slice::from_ref(&beyond), 2_000).await.unwrap();
         assert_eq!((done.batches[0].outcome, done.batches[0].acked), (AppendOutcome::Gap, 10));
-        let done = store.hear(&[birth(51)], 3_000).await.unwrap();
+        let done = store.record_report(&[birth(51)], 3_000).await.unwrap();
         assert_eq!((done[0].missing, done[0].acked), (40, Some((epoch(1), 50))));
         let done = store.append(&[beyond], 4_000).await.unwrap();
         assert_eq!((done.batches[0].outcome, done.batches[0].acked), (AppendOutcome::Stored(10), 60));
         // Said again it changes nothing; an older word neither.
         for oldest in [51, 1] {
-            assert_eq!(store.hear(&[birth(oldest)], 5_000).await.unwrap()[0].missing, 0);
+            assert_eq!(store.record_report(&[birth(oldest)], 5_000).await.unwrap()[0].missing, 0);
         }
         let agent = store.agents().await.unwrap().remove(0);
         assert_eq!((agent.stored, agent.missing), (20, 40));
@@ -132,7 +135,7 @@ async fn births_that_say_too_much_stop_nobody() {
             let json = format!(r#"{{"fleet":"home","agent":"pi","epoch":"{epoch}","oldest":9223372036854775806}}"#);
             heard("oddline/v1/home/pi/birth", &json, true)
         };
-        store.hear(&[mad(1), mad(2)], 1_000).await.unwrap();
+        store.record_report(&[mad(1), mad(2)], 1_000).await.unwrap();
         let agent = store.agents().await.unwrap().remove(0);
         assert_eq!((agent.stored, agent.missing), (0, i64::MAX));
         assert_eq!(store.agents_page(Some("home"), ("", ""), 10).await.unwrap(), [agent]);
@@ -159,14 +162,14 @@ async fn wishes_follow_pushes_and_answers_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     for (_, store) in stores("words: wishes", folder.path()).await {
         let (pi, web) = (who("home", "pi"), who("home", "web-1"));
-        store.hear(&[birth(1)], 1_000).await.unwrap();
+        store.record_report(&[birth(1)], 1_000).await.unwrap();
         let changes = store.changes().await.unwrap();
         store.push(&model(5), &RolloutTarget::Everyone(vec![pi.fleet.clone()]), 2_000).await.unwrap();
         assert_eq!(store.changes().await.unwrap(), changes + 1);
         // Who comes later follows.
         store.append(&[batch(&web, epoch(9), 1, 1)], 3_000).await.unwrap();
         let wishes = async || {
-            let all = store.wishes().await.unwrap();
+            let all = store.desired_models().await.unwrap();
             all.into_iter().map(|wish| (wish.who.agent.to_string(), wish.version)).collect::<Vec<_>>()
         };
         assert_eq!(wishes().await, [("pi".to_owned(), 5), ("web-1".to_owned(), 5)]);
@@ -182,13 +185,16 @@ async fn wishes_follow_pushes_and_answers_are_kept() {
             (web.state, web.reason)
         };
         assert_eq!(state().await.0, "waiting");
-        store.hear(&[answer(ModelState { fetching: Some(id), ..ModelState::default() })], 5_000).await.unwrap();
+        store
+            .record_report(&[answer(ModelState { fetching: Some(id), ..ModelState::default() })], 5_000)
+            .await
+            .unwrap();
         assert_eq!(state().await.0, "fetching");
         let refused =
             Some(Refused { model: id, reason: oddline_core::event::BoundedText::cut("the model is not signed") });
-        store.hear(&[answer(ModelState { refused, ..ModelState::default() })], 6_000).await.unwrap();
+        store.record_report(&[answer(ModelState { refused, ..ModelState::default() })], 6_000).await.unwrap();
         assert_eq!(state().await, ("refused".to_owned(), Some("the model is not signed".to_owned())));
-        store.hear(&[answer(ModelState { current: Some(id), ..ModelState::default() })], 7_000).await.unwrap();
+        store.record_report(&[answer(ModelState { current: Some(id), ..ModelState::default() })], 7_000).await.unwrap();
         assert_eq!(state().await, ("taken".to_owned(), None));
         store.push(&model(7), &RolloutTarget::Everyone(vec![pi.fleet.clone()]), 8_000).await.unwrap();
         assert_eq!(wishes().await, [("pi".to_owned(), 7), ("web-1".to_owned(), 7)]);
@@ -201,11 +207,11 @@ async fn wishes_follow_pushes_and_answers_are_kept() {
 async fn another_signature_is_another_wish() {
     let folder = tempfile::tempdir().unwrap();
     for (_, store) in stores("words: signatures", folder.path()).await {
-        store.hear(&[birth(1)], 1_000).await.unwrap();
+        store.record_report(&[birth(1)], 1_000).await.unwrap();
         for signature in ["untrusted comment: wrong\n", "untrusted comment: right\n"] {
             let model = ModelFile { signature: signature.to_owned(), ..model(5) };
             store.push(&model, &RolloutTarget::Agents(vec![who("home", "pi")]), 2_000).await.unwrap();
-            let wishes = store.wishes().await.unwrap();
+            let wishes = store.desired_models().await.unwrap();
             assert_eq!(wishes.iter().map(|wish| wish.signature.as_str()).collect::<Vec<_>>(), [signature]);
         }
     }
@@ -222,7 +228,7 @@ async fn an_agent_met_during_a_push_gets_the_model() {
             let batch = [batch(&newcomer, epoch(1), 1, 1)];
             let (pushed, met) = tokio::join!(other.push(&model, &everyone, 2_000), store.append(&batch, 2_000));
             assert!(pushed.is_ok() && met.is_ok(), "{pushed:?} {met:?}");
-            let wishes = store.wishes().await.unwrap();
+            let wishes = store.desired_models().await.unwrap();
             let all = wishes.len() as u64 == number && wishes.iter().all(|wish| wish.version == number);
             assert!(all, "round {number} on {address}: {wishes:?}");
         }

@@ -1,7 +1,7 @@
 //! One record in, one vector out: the fixed-size memory of a stream and the eight numbers an autoencoder sees.
 //!
 //! Each feature is dimensionless: the stream's own [`Baseline`] is divided out. Memory rises slowly and lets go quickly,
-//! because whatever lingers after an anomaly is a false alarm.
+//! because whatever lingers after an anomaly is a false alert.
 
 use serde::{Deserialize, Serialize};
 

@@ -17,7 +17,7 @@ const AUTOREGRESSION: f64 = 0.6;
 
 /// A record that owns nothing but its numbers.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     pub time: Option<EventTime>,
     pub server: String,
     pub component: String,
@@ -25,7 +25,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn record(&self) -> Record<'_> {
+    pub(crate) fn record(&self) -> Record<'_> {
         Record {
             time: self.time,
             server: Some(self.server.as_str().into()),
@@ -38,18 +38,18 @@ impl Entry {
 
 /// `data/golden.onnx`: three days of one server of the generator, seed 7, three epochs. A test of the trainer makes it
 /// again.
-pub fn model_bytes() -> &'static [u8] {
+pub(crate) fn model_bytes() -> &'static [u8] {
     include_bytes!("../data/golden.onnx")
 }
 
-pub fn model() -> &'static OpenModel {
+pub(crate) fn model() -> &'static OpenModel {
     static MODEL: OnceLock<OpenModel> = OnceLock::new();
     MODEL.get_or_init(|| OpenModel::open(model_bytes()).unwrap())
 }
 
 /// Records of the streams that the model knows and of as many on a server that it must learn: the daily curve under
 /// noise, and now and then a jump.
-pub fn unseen() -> Vec<Entry> {
+pub(crate) fn unseen() -> Vec<Entry> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
     let start = EventTime::parse("2026-02-02T00:00:00Z").unwrap();
     let known = &model().profile.baselines;
@@ -71,14 +71,14 @@ pub fn unseen() -> Vec<Entry> {
     entries
 }
 
-pub const NAMES: DefaultNames<'_> = DefaultNames { server: "server", component: "value" };
+pub(crate) const NAMES: DefaultNames<'_> = DefaultNames { server: "server", component: "value" };
 
 /// Judges all records, flushing at the end only.
-pub fn judge_all(entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
+pub(crate) fn judge_all(entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
     judge_with(model(), entries)
 }
 
-pub fn judge_with(model: &OpenModel, entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
+pub(crate) fn judge_with(model: &OpenModel, entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
     let (mut judge, mut out) = (Judge::with_state(model, JudgeState::default()).unwrap(), Vec::new());
     for entry in entries {
         judge.push(&entry.record(), NAMES, &mut out).unwrap();
@@ -88,7 +88,7 @@ pub fn judge_with(model: &OpenModel, entries: &[Entry]) -> (Vec<JudgedRow>, Judg
 }
 
 /// Everything of a verdict, each number by its bits.
-pub fn bits(judged: &JudgedRow) -> String {
+pub(crate) fn bits(judged: &JudgedRow) -> String {
     let v = &judged.verdict;
     let floats = |row: &[f32]| row.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     format!(
@@ -110,7 +110,7 @@ pub fn bits(judged: &JudgedRow) -> String {
 
 /// Fails at the first verdict that differs in any bit.
 #[track_caller]
-pub fn assert_same(found: &[JudgedRow], expected: &[JudgedRow], how: &str) {
+pub(crate) fn assert_same(found: &[JudgedRow], expected: &[JudgedRow], how: &str) {
     assert_eq!(found.len(), expected.len(), "{how}: number of verdicts");
     if let Some((f, e)) = found.iter().zip(expected).find(|(f, e)| bits(f) != bits(e)) {
         panic!("{how}: record {} differs:\n  {}\n  {}", e.verdict.number, bits(f), bits(e));

@@ -34,6 +34,7 @@ fn field(number: u8, payload: &[u8]) -> Vec<u8> {
 
 #[track_caller]
 fn refused_graph(bytes: &[u8], what: &str) -> String {
+    #[expect(clippy::disallowed_methods, reason = "a test measures how long a hostile graph takes")]
     let begun = Instant::now();
     let refused = refusal(bytes, what);
     assert!(matches!(refused, ModelOpenError::Graph(_)), "{what}: {refused}");

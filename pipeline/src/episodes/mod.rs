@@ -10,10 +10,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use oddline_core::{
+    activity::{ActivityNotice, SilentStream},
     episode::EpisodeStep,
     event::{Episode, Event, NUMBERS_APART, NUMBERS_BY_CLOCK, SourceName},
     limits::{RATES_MAX, STREAMS_MAX},
-    pace::{ActivityNotice, SilentStream},
     profile::RecordView,
     stream::StreamName,
     time::EventTime,
@@ -40,7 +40,7 @@ const NODE: usize = 2;
 
 /// Events of one source under way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct EpisodeTracker {
+pub(crate) struct EpisodeTracker {
     open: BTreeMap<EpisodeKey, OpenEvent>,
     flood: FloodLimit,
     flood_of_pace: FloodLimit,
@@ -74,7 +74,7 @@ struct OpenEvent {
 }
 
 /// What surrounds what was found.
-pub struct EpisodeContext<'a> {
+pub(crate) struct EpisodeContext<'a> {
     /// The source.
     pub source: &'a SourceName,
     /// How the model scores.
@@ -92,7 +92,7 @@ pub struct EpisodeContext<'a> {
 impl EpisodeTracker {
     /// Nothing under way; at most `flood_limit` episodes an hour travel one by one.
     #[must_use]
-    pub fn new(flood_limit: u32) -> Self {
+    pub(crate) fn new(flood_limit: u32) -> Self {
         Self {
             open: BTreeMap::new(),
             flood: FloodLimit::new(flood_limit),
@@ -107,7 +107,7 @@ impl EpisodeTracker {
     }
 
     /// From here on at most `flood_limit` episodes an hour travel one by one.
-    pub fn limit(&mut self, flood_limit: u32) {
+    pub(crate) fn limit(&mut self, flood_limit: u32) {
         for flood in [&mut self.flood, &mut self.flood_of_pace, &mut self.flood_by_clock] {
             flood.limit(flood_limit);
         }
@@ -115,18 +115,18 @@ impl EpisodeTracker {
 
     /// How many may.
     #[must_use]
-    pub fn flood_limit(&self) -> u32 {
+    pub(crate) fn flood_limit(&self) -> u32 {
         self.flood.per_hour()
     }
 
     /// While full no more are open at a time than now.
-    pub fn set_full(&mut self, is_full: bool) {
+    pub(crate) fn set_full(&mut self, is_full: bool) {
         self.is_full = is_full;
     }
 
     /// What is under way weighs so much in memory, in bytes.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let of_open = |(key, open): (&EpisodeKey, &OpenEvent)| {
             let episode = open.episode.as_ref().map_or(0, |episode| describe::bytes(episode));
             NODE * size_of::<(EpisodeKey, OpenEvent)>() + weight::name(&key.1) + episode
@@ -137,12 +137,12 @@ impl EpisodeTracker {
 
     /// Open episodes dropped because there were too many.
     #[must_use]
-    pub fn forgotten(&self) -> u64 {
+    pub(crate) fn forgotten(&self) -> u64 {
         self.forgotten
     }
 
     /// Takes one verdict; appends what is to be told.
-    pub fn take(&mut self, judged: &JudgedRow, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
+    pub(crate) fn take(&mut self, judged: &JudgedRow, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
         let verdict = &judged.verdict;
         self.pass(verdict.time, &around, events);
         if judged.step != EpisodeStep::Quiet {
@@ -152,7 +152,7 @@ impl EpisodeTracker {
     }
 
     /// Takes one notice; appends what is to be told.
-    pub fn note(&mut self, notice: &ActivityNotice, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
+    pub(crate) fn note(&mut self, notice: &ActivityNotice, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
         match notice {
             ActivityNotice::Silent(silent) => self.fall_silent(silent, around, events),
             ActivityNotice::Spoke { stream, time, by_clock } => {
@@ -178,7 +178,7 @@ impl EpisodeTracker {
     }
 
     /// There were more names than there are places. No flood holds it back: it comes once a day at most.
-    pub fn crowd(&mut self, time: EventTime, server: &str, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
+    pub(crate) fn crowd(&mut self, time: EventTime, server: &str, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
         self.pass(time, &around, events);
         let stream = StreamName { server: server.to_owned(), component: String::new() };
         let seen = PipelineFinding::Crowd(time);
@@ -187,7 +187,13 @@ impl EpisodeTracker {
     }
 
     /// The wall clock says that event time would be `until`: what it held back may be due.
-    pub fn clock(&mut self, until: EventTime, source: &SourceName, redactor: &dyn Redactor, events: &mut Vec<Event>) {
+    pub(crate) fn clock(
+        &mut self,
+        until: EventTime,
+        source: &SourceName,
+        redactor: &dyn Redactor,
+        events: &mut Vec<Event>,
+    ) {
         let summary = self.flood_by_clock.due(source, until, redactor);
         events.extend(summary.map(|mut summary| {
             summary.by_clock = true;
@@ -196,7 +202,7 @@ impl EpisodeTracker {
     }
 
     /// What a replay still holds at the end of its file. Open episodes stay open: their end was not seen.
-    pub fn rest(&mut self, source: &SourceName, redactor: &dyn Redactor, events: &mut Vec<Event>) {
+    pub(crate) fn rest(&mut self, source: &SourceName, redactor: &dyn Redactor, events: &mut Vec<Event>) {
         for flood in [&mut self.flood, &mut self.flood_of_pace] {
             events.extend(flood.rest(source, redactor).map(Event::FloodSummary));
         }

@@ -1,8 +1,8 @@
 //! Steps in, events out, without a model.
 
 use oddline_core::{
+    activity::rate::RateFinding,
     event::EpisodeKind,
-    pace::rate::RateFinding,
     profile::Threshold,
     score::{Score, ScoreCause},
     verdict::Verdict,

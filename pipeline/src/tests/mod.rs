@@ -328,7 +328,7 @@ fn rates_and_news_of_a_text_log() {
     assert!(opened[0].samples[0].contains("hello from ann@example.org"), "{:?}", opened[0].samples);
     assert_eq!((opened[1].kind, opened[1].first, opened[1].value.get()), (EpisodeKind::Rate, start, 90.0));
     assert_eq!(&*opened[1].main_reason, "6.0 times the usual rate: 90 records in 5 minutes, usually 15");
-    assert_eq!(pipeline.pace_counts(), pace::ActivityCounts::default());
+    assert_eq!(pipeline.pace_counts(), activity::ActivityCounts::default());
     assert_eq!(pipeline.episodes_forgotten(), 0);
 }
 

@@ -12,12 +12,12 @@ use oddline_core::{
 use oddline_detector::OpenModel;
 
 /// The level of the fitted streams `a/cpu` and `b/cpu`; their scatter is 1.
-pub const LEVEL: f64 = 50.0;
+pub(crate) const LEVEL: f64 = 50.0;
 /// The version.
-pub const VERSION: u64 = 7;
+pub(crate) const VERSION: u64 = 7;
 
 /// The model, opened once.
-pub fn model() -> &'static OpenModel {
+pub(crate) fn model() -> &'static OpenModel {
     static MODEL: OnceLock<OpenModel> = OnceLock::new();
     MODEL.get_or_init(|| OpenModel::open(&file()).unwrap())
 }

@@ -28,7 +28,7 @@ pub(super) struct Tick {
 
 impl Axis {
     /// An empty range is widened; a logarithmic axis starts above zero at the least.
-    pub fn new(spacing: Spacing, (low, high): (f64, f64), (from_px, to_px): (f64, f64)) -> Self {
+    pub(super) fn new(spacing: Spacing, (low, high): (f64, f64), (from_px, to_px): (f64, f64)) -> Self {
         let low = match spacing {
             Spacing::Linear => low,
             Spacing::Log => low.max(1e-12),
@@ -38,7 +38,7 @@ impl Axis {
     }
 
     /// Pixel of a value; values off the axis are put at its end.
-    pub fn px(&self, value: f64) -> f64 {
+    pub(super) fn px(&self, value: f64) -> f64 {
         let share = match self.spacing {
             Spacing::Linear => (value - self.low) / (self.high - self.low),
             Spacing::Log => (value.max(1e-300) / self.low).ln() / (self.high / self.low).ln(),
@@ -48,7 +48,7 @@ impl Axis {
 
     /// About `wanted` ticks at round values; on a logarithmic axis at powers of ten, with 2 and 5
     /// between them where there is room.
-    pub fn ticks(&self, wanted: usize) -> Vec<Tick> {
+    pub(super) fn ticks(&self, wanted: usize) -> Vec<Tick> {
         let values = match self.spacing {
             Spacing::Linear => linear_ticks(self.low, self.high, wanted),
             Spacing::Log => log_ticks(self.low, self.high, wanted),
@@ -63,7 +63,7 @@ impl Axis {
     }
 
     /// Ticks at days or hours of an axis in microseconds since 1970.
-    pub fn time_ticks(&self, wanted: usize) -> Vec<Tick> {
+    pub(super) fn time_ticks(&self, wanted: usize) -> Vec<Tick> {
         const HOUR_US: f64 = 3600e6;
         const STEPS_H: [f64; 11] = [1.0, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 168.0, 336.0, 720.0, 1440.0];
         let span = self.high - self.low;

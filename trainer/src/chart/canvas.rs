@@ -25,17 +25,17 @@ pub enum ChartError {
 pub(super) struct Ink(u8, u8, u8, f64);
 
 impl Ink {
-    pub const BLUE: Self = Self(0, 119, 187, 1.0);
-    pub const ORANGE: Self = Self(238, 119, 51, 1.0);
-    pub const RED: Self = Self(204, 51, 17, 1.0);
-    pub const TEXT: Self = Self(34, 34, 34, 1.0);
-    pub const MUTED: Self = Self(105, 105, 105, 1.0);
-    pub const AXIS: Self = Self(150, 150, 150, 1.0);
-    pub const GRID: Self = Self(232, 232, 232, 1.0);
-    pub const SHADE: Self = Self(226, 226, 226, 1.0);
-    pub const PAPER: Self = Self(255, 255, 255, 1.0);
+    pub(super) const BLUE: Self = Self(0, 119, 187, 1.0);
+    pub(super) const ORANGE: Self = Self(238, 119, 51, 1.0);
+    pub(super) const RED: Self = Self(204, 51, 17, 1.0);
+    pub(super) const TEXT: Self = Self(34, 34, 34, 1.0);
+    pub(super) const MUTED: Self = Self(105, 105, 105, 1.0);
+    pub(super) const AXIS: Self = Self(150, 150, 150, 1.0);
+    pub(super) const GRID: Self = Self(232, 232, 232, 1.0);
+    pub(super) const SHADE: Self = Self(226, 226, 226, 1.0);
+    pub(super) const PAPER: Self = Self(255, 255, 255, 1.0);
 
-    pub const fn fade(self, opacity: f64) -> Self {
+    pub(super) const fn fade(self, opacity: f64) -> Self {
         Self(self.0, self.1, self.2, opacity)
     }
 
@@ -78,7 +78,7 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    pub fn new(width: u32, height: u32) -> Self {
+    pub(super) fn new(width: u32, height: u32) -> Self {
         let registered = register_font(FAMILY, FontStyle::Normal, FONT);
         Self {
             width,
@@ -88,7 +88,7 @@ impl Canvas {
         }
     }
 
-    pub fn rect(&mut self, area: Rect, ink: Ink) {
+    pub(super) fn rect(&mut self, area: Rect, ink: Ink) {
         let (from, to) = (device(area.left, area.top), device(area.right, area.bottom));
         if to.0 > from.0 && to.1 > from.1 {
             self.draw(|backend| backend.draw_rect(from, to, &ink.style(), true));
@@ -96,7 +96,7 @@ impl Canvas {
     }
 
     /// A straight line `width` logical pixels wide.
-    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), width: f64, ink: Ink) {
+    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), width: f64, ink: Ink) {
         let (from, to) = (device(from.0, from.1), device(to.0, to.1));
         if from != to {
             let style = ink.style().stroke_width(device_width(width));
@@ -105,7 +105,7 @@ impl Canvas {
     }
 
     /// Joins points by straight lines with round corners.
-    pub fn polyline(&mut self, points: &[(f64, f64)], width: f64, ink: Ink) {
+    pub(super) fn polyline(&mut self, points: &[(f64, f64)], width: f64, ink: Ink) {
         for pair in points.windows(2) {
             self.line(pair[0], pair[1], width, ink);
         }
@@ -116,7 +116,7 @@ impl Canvas {
         }
     }
 
-    pub fn dashes(&mut self, from: (f64, f64), to: (f64, f64), width: f64, ink: Ink) {
+    pub(super) fn dashes(&mut self, from: (f64, f64), to: (f64, f64), width: f64, ink: Ink) {
         const DASH: f64 = 7.0;
         const GAP: f64 = 4.0;
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
@@ -129,14 +129,14 @@ impl Canvas {
         }
     }
 
-    pub fn dot(&mut self, centre: (f64, f64), radius: f64, ink: Ink) {
+    pub(super) fn dot(&mut self, centre: (f64, f64), radius: f64, ink: Ink) {
         let radius = (radius * f64::from(SCALE)).round() as u32;
         let centre = device(centre.0, centre.1);
         self.draw(|backend| backend.draw_circle(centre, radius, &ink.style(), true));
     }
 
     /// `em` is the font size, `baseline` the place of the letters' feet.
-    pub fn text(&mut self, text: &str, place: (f64, f64), align: Align, em: f64, ink: Ink) {
+    pub(super) fn text(&mut self, text: &str, place: (f64, f64), align: Align, em: f64, ink: Ink) {
         let left = match align {
             Align::Left => place.0,
             Align::Centre => place.0 - text_width(text, em) / 2.0,
@@ -149,7 +149,7 @@ impl Canvas {
     }
 
     /// Writes the page as PNG, as [`OutputFiles`] writes.
-    pub fn save(self, file: &Path) -> Result<(), ChartError> {
+    pub(super) fn save(self, file: &Path) -> Result<(), ChartError> {
         if let Some(message) = self.failure {
             return Err(ChartError::Draw { file: file.to_owned(), message });
         }

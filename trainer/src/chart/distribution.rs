@@ -17,7 +17,6 @@ pub enum ErrorSeries<'a> {
     Labelled { normal: &'a ScoreHistogram, anomalous: &'a ScoreHistogram },
 }
 
-/// One set of bars.
 struct Bars<'a> {
     name: &'static str,
     histogram: &'a ScoreHistogram,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Panels drawn; of more streams the first are drawn and the title says so. Keeps the page
 /// below 100 MB while it is drawn.
-pub const PANELS_MAX: usize = 60;
+pub(super) const PANELS_MAX: usize = 60;
 
 /// One value of a stream.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -24,7 +24,6 @@ const EXTENSIONS: [&str; 7] = ["csv", "txt", "log", "json", "jsonl", "ndjson", "
 pub struct LogFiles {
     /// The live file's path, be it there or not: its name without the ending is the component.
     pub live: PathBuf,
-    /// Oldest first.
     pub files: Vec<PathBuf>,
     /// Name of the folder it was found in, where a folder was named.
     pub folder: Option<String>,

@@ -27,9 +27,6 @@ pub type LogInput<'a> = BufReader<Hashing<'a, Box<dyn Read>>>;
 
 /// Opens a file, or standard input for `-`; what is compressed with gzip, whatever its name, is unpacked. With it, when the
 /// file was last written.
-///
-/// # Errors
-/// When it cannot be opened.
 pub fn open<'a>(path: &Path, digest: &'a mut Sha256) -> Result<(LogInput<'a>, Option<EventTime>)> {
     let (bytes, modified): (Box<dyn Read>, _) = if path == Path::new("-") {
         (Box::new(io::stdin()), None)
@@ -69,7 +66,6 @@ impl JournalExport {
         Ok(Self { child })
     }
 
-    /// Its entries.
     pub fn entries<'a>(&mut self, digest: &'a mut Sha256) -> LogInput<'a> {
         let output: Option<ChildStdout> = self.child.stdout.take();
         let output: Box<dyn Read> = output.map_or_else(|| Box::new(io::empty()) as Box<dyn Read>, |o| Box::new(o));

@@ -4,7 +4,6 @@ use std::io::{self, BufRead};
 
 use oddline_core::limits::LINE_BYTES_MAX;
 
-/// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawLine {
     /// The line was longer and its rest was skipped.

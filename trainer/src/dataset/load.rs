@@ -23,11 +23,9 @@ const STRAY_SHARE: f64 = 0.01;
 /// One stream's records, in order of time.
 #[derive(Debug, Clone)]
 pub struct DatasetStream {
-    /// Its name.
     pub name: StreamName,
     /// Event times, sorted.
     pub times: Vec<EventTime>,
-    /// Values, finite.
     pub values: Vec<f64>,
 }
 
@@ -71,7 +69,7 @@ impl Dataset {
         if dataset.streams.is_empty() {
             let longest = dataset.short.iter().map(|(_, n)| *n).max().unwrap_or(0);
             let message = format!(
-                "no stream has the {STREAM_RECORDS_MIN} records a fit needs; the longest of {} has {longest}",
+                "too little data: at least {STREAM_RECORDS_MIN} records per stream are needed (the longest of {} streams has {longest})",
                 dataset.short.len()
             );
             return Err(DataError(message).into());
@@ -164,7 +162,6 @@ impl Dataset {
         Some(*times.select_nth_unstable(at).1)
     }
 
-    /// Records of all streams.
     #[must_use]
     pub fn records(&self) -> usize {
         self.streams.iter().map(|s| s.values.len()).sum()

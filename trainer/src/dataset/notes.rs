@@ -11,7 +11,6 @@ const SHOWN_CHARS_MAX: usize = 80;
 #[derive(Debug, Clone, Default)]
 pub struct Notes {
     faults: BTreeMap<Fault, InputNote>,
-    /// Data lines read.
     pub lines: u64,
     /// Of these, lines without a reading: no number, or no time for it.
     pub unusable: u64,
@@ -41,7 +40,6 @@ impl Notes {
         self.faults.is_empty()
     }
 
-    /// Lines with a fault.
     #[must_use]
     pub fn faulty(&self) -> u64 {
         self.faults.values().map(|noted| noted.count).sum()

@@ -38,18 +38,14 @@ pub struct InputLogs {
 pub struct ReadItem<'a> {
     /// The reading as a record with a time and a value; with the truth where the log says it.
     pub record: &'a Record<'a>,
-    /// When.
     pub time: EventTime,
-    /// How much.
     pub value: f64,
     /// What it is called where it does not say.
     pub names: DefaultNames<'a>,
 }
 
-/// What reading everything gave.
 #[derive(Debug, Clone, Default)]
 pub struct ReadSummary {
-    /// What was wrong.
     pub notes: Notes,
     /// SHA-256 of all bytes that lines were made of, in hexadecimal.
     pub sha256: String,
@@ -57,7 +53,6 @@ pub struct ReadSummary {
     pub has_truth: bool,
 }
 
-/// One log under way.
 struct LogReader<'a> {
     names: DefaultNames<'a>,
     options: &'a ReadOptions,

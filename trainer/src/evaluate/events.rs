@@ -71,7 +71,6 @@ struct OpenEpisode {
     truth_since: bool,
 }
 
-/// Follows one stream.
 #[derive(Debug, Clone)]
 pub(super) struct EventRuns {
     rules: RunRules,
@@ -82,11 +81,11 @@ pub(super) struct EventRuns {
 }
 
 impl EventRuns {
-    pub fn new(rules: RunRules) -> Self {
+    pub(super) fn new(rules: RunRules) -> Self {
         Self { rules, position: 0, event: None, episode: None, last_of_event: None }
     }
 
-    pub fn push(&mut self, truth: EventTruth, flagged: bool) -> ClosedEpisode {
+    pub(super) fn push(&mut self, truth: EventTruth, flagged: bool) -> ClosedEpisode {
         self.position += 1;
         let gap = self.rules.merge_gap;
         let position = self.position;
@@ -101,7 +100,7 @@ impl EventRuns {
         ClosedEpisode { event, episode }
     }
 
-    pub fn finish(&mut self) -> ClosedEpisode {
+    pub(super) fn finish(&mut self) -> ClosedEpisode {
         ClosedEpisode {
             event: self.event.take().and_then(OpenTruthEvent::close),
             episode: self.episode.take().map(OpenEpisode::close),

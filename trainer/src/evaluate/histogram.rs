@@ -6,7 +6,6 @@
 const DECADE_LOW: f64 = -4.0;
 const DECADES: usize = 8;
 const BINS_PER_DECADE: usize = 25;
-/// Number of bins.
 pub const BINS: usize = DECADES * BINS_PER_DECADE;
 
 /// A streaming histogram of scores.

@@ -30,7 +30,6 @@ pub struct TooManyStreams {
     component: String,
 }
 
-/// A registered stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamId(u32);
 
@@ -49,7 +48,6 @@ pub struct JudgedRecord<'a> {
     pub score: f32,
 }
 
-/// The accumulator.
 #[derive(Debug)]
 pub struct TestEvaluation {
     rules: RunRules,

@@ -78,7 +78,6 @@ pub struct StreamRow {
     pub episodes: EpisodeCounts,
 }
 
-/// Score histograms by truth.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scores {
     pub normal: ScoreHistogram,

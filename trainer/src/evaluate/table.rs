@@ -12,23 +12,23 @@ pub(super) struct TextTable {
 }
 
 impl TextTable {
-    pub fn new(names: usize, header: &[&str]) -> Self {
+    pub(super) fn new(names: usize, header: &[&str]) -> Self {
         Self { names, rows: vec![header.iter().map(|cell| (*cell).to_owned()).collect()], groups: Vec::new() }
     }
 
     /// Puts `label` above the next `columns` columns.
-    pub fn group(&mut self, label: &str, columns: usize) {
+    pub(super) fn group(&mut self, label: &str, columns: usize) {
         self.groups.push((label.to_owned(), columns));
     }
 
     /// Rows may be shorter than the header, not longer.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub(super) fn row(&mut self, cells: Vec<String>) {
         assert!(cells.len() <= self.rows[0].len(), "more cells than columns");
         self.rows.push(cells);
     }
 
     /// Lines indented by two spaces, without trailing blanks; a rule below the header.
-    pub fn render(&self) -> String {
+    pub(super) fn render(&self) -> String {
         let widths: Vec<usize> = (0..self.rows[0].len())
             .map(|column| {
                 let cells = self.rows.iter().filter_map(|row| row.get(column));

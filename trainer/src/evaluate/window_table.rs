@@ -43,7 +43,6 @@ struct JudgedWindow {
     first_flag_us: Option<i64>,
 }
 
-/// How a window fared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowOutcome {
@@ -71,7 +70,6 @@ pub struct StreamResult {
     pub alerts_outside: u64,
 }
 
-/// Sums over streams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct WindowTotals {
     pub streams: u64,

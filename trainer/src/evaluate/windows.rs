@@ -18,7 +18,7 @@ pub enum WindowsError {
     TooLarge { file: PathBuf, bytes: u64 },
     #[error("{}:{line}:{column}: not a map of stream names to lists of [start, end]: {message}", file.display())]
     Json { file: PathBuf, line: usize, column: usize, message: String },
-    #[error("{}: stream {stream:?}, window {number}: {text:?} is no time like \"2014-02-26 13:45:00\"", file.display())]
+    #[error("{}: stream {stream:?}, window {number}: {text:?} is not a time like \"2014-02-26 13:45:00\"", file.display())]
     Time {
         file: PathBuf,
         stream: String,
@@ -278,7 +278,7 @@ mod tests {
             ("{\"a\": [[\"2014-01-01 00:00:00\"]]}", "labels/windows.json:1:"),
             (
                 r#"{"a": [["2014-01-01 00:00:00", "2014-01-01 00:00:00"], ["soon", "2014-01-01 00:00:00"]]}"#,
-                r#"labels/windows.json: stream "a", window 2: "soon" is no time"#,
+                r#"labels/windows.json: stream "a", window 2: "soon" is not a time"#,
             ),
             (
                 r#"{"a": [["2014-01-02 00:00:00", "2014-01-01 00:00:00"]]}"#,

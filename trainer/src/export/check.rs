@@ -7,15 +7,15 @@ use super::{ExportError, ModelPart, View};
 /// A model file is one small retained message: it is fetched by every agent over slow links.
 pub const BYTES_MAX: usize = 512 * 1024;
 /// An autoencoder here has four; the bound keeps a damaged file from being a deep graph.
-pub const LAYERS_MAX: usize = 16;
+pub(super) const LAYERS_MAX: usize = 16;
 /// Names of views become prefixes of every tensor.
-pub const NAME_BYTES_MAX: usize = 32;
+pub(super) const NAME_BYTES_MAX: usize = 32;
 /// Runtimes unfold the outer layers' weights when they load (see `graph`): 1 Mi values are 4 MiB in
 /// an agent's memory; 32 inputs and 16 hidden units take 16 Ki.
-pub const UNFOLDED_MAX: usize = 1 << 20;
+pub(super) const UNFOLDED_MAX: usize = 1 << 20;
 
 /// Says whether a view can be written and will be computed as meant.
-pub fn check(view: &View) -> Result<(), ExportError> {
+pub(super) fn check(view: &View) -> Result<(), ExportError> {
     check_name(&view.name)?;
     check_layer_count(view)?;
     check_lengths(view)?;

@@ -43,7 +43,7 @@ use super::{Dense, View};
 pub const OPS: &[&str] = &["Div", "Gemm", "Mul", "Reshape", "Sub", "Tanh", "Tile"];
 
 /// One view's share of a graph.
-pub struct ViewGraph {
+pub(super) struct ViewGraph {
     pub nodes: Vec<NodeProto>,
     pub initializers: Vec<TensorProto>,
     pub input: ValueInfo,
@@ -51,7 +51,7 @@ pub struct ViewGraph {
 }
 
 /// Builds the nodes of a view that `check` has passed.
-pub fn build(view: &View) -> ViewGraph {
+pub(super) fn build(view: &View) -> ViewGraph {
     let width = view.center.len();
     let mut b = Builder { prefix: &view.name, nodes: Vec::new(), initializers: Vec::new() };
     let center = b.floats("center", &[width], &view.center);
@@ -175,15 +175,15 @@ impl Builder<'_> {
     }
 }
 
-pub fn tensor_name(view: &str, name: &str) -> String {
+pub(super) fn tensor_name(view: &str, name: &str) -> String {
     format!("{view}_{name}")
 }
 
-pub fn weight_name(layer: usize) -> String {
+pub(super) fn weight_name(layer: usize) -> String {
     format!("l{layer}_weight")
 }
 
-pub fn bias_name(layer: usize) -> String {
+pub(super) fn bias_name(layer: usize) -> String {
     format!("l{layer}_bias")
 }
 

@@ -46,7 +46,6 @@ pub struct Dense {
 pub struct View {
     /// Lower-case letters and digits: the graph's input, and the prefix of every other name.
     pub name: String,
-    /// Per feature, subtracted first.
     pub center: Vec<f32>,
     /// Per feature, divided by: the standard deviation with its floor applied.
     pub scale: Vec<f32>,

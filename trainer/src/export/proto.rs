@@ -24,12 +24,12 @@
 use prost::Message;
 
 /// `TensorProto.data_type` of 32-bit floats.
-pub const FLOAT: i32 = 1;
+pub(crate) const FLOAT: i32 = 1;
 /// `TensorProto.data_type` of 64-bit integers.
-pub const INT64: i32 = 7;
+pub(crate) const INT64: i32 = 7;
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ModelProto {
+pub(crate) struct ModelProto {
     #[prost(int64, tag = "1")]
     pub ir_version: i64,
     #[prost(string, tag = "2")]
@@ -43,8 +43,7 @@ pub struct ModelProto {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct OperatorSet {
-    /// Empty: the standard operators.
+pub(crate) struct OperatorSet {
     #[prost(string, tag = "1")]
     pub domain: String,
     #[prost(int64, tag = "2")]
@@ -52,7 +51,7 @@ pub struct OperatorSet {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Property {
+pub(crate) struct Property {
     #[prost(string, tag = "1")]
     pub key: String,
     #[prost(string, tag = "2")]
@@ -60,7 +59,7 @@ pub struct Property {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct GraphProto {
+pub(crate) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
     pub node: Vec<NodeProto>,
     #[prost(string, tag = "2")]
@@ -74,7 +73,7 @@ pub struct GraphProto {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct NodeProto {
+pub(crate) struct NodeProto {
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
@@ -87,7 +86,7 @@ pub struct NodeProto {
 
 /// Values in exactly one of `raw_data` (little-endian), `float_data` and `int64_data`.
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorProto {
+pub(crate) struct TensorProto {
     #[prost(int64, repeated, tag = "1")]
     pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
@@ -103,7 +102,7 @@ pub struct TensorProto {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ValueInfo {
+pub(crate) struct ValueInfo {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(message, optional, tag = "2")]
@@ -111,13 +110,13 @@ pub struct ValueInfo {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct TypeProto {
+pub(crate) struct TypeProto {
     #[prost(message, optional, tag = "1")]
     pub tensor_type: Option<TensorType>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct TensorType {
+pub(crate) struct TensorType {
     #[prost(int32, tag = "1")]
     pub elem_type: i32,
     #[prost(message, optional, tag = "2")]
@@ -125,14 +124,14 @@ pub struct TensorType {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ShapeProto {
+pub(crate) struct ShapeProto {
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<Dim>,
 }
 
 /// A size (`dim_value`, never 0 here) or the name of one (`dim_param`).
 #[derive(Clone, PartialEq, Message)]
-pub struct Dim {
+pub(crate) struct Dim {
     #[prost(int64, tag = "1")]
     pub dim_value: i64,
     #[prost(string, tag = "2")]
@@ -140,11 +139,11 @@ pub struct Dim {
 }
 
 /// The bytes of a model: fields in the order of their numbers, so the same model gives the same bytes.
-pub fn to_bytes(model: &ModelProto) -> Vec<u8> {
+pub(crate) fn to_bytes(model: &ModelProto) -> Vec<u8> {
     model.encode_to_vec()
 }
 
 /// The model in some bytes, or why they are none.
-pub fn from_bytes(bytes: &[u8]) -> Result<ModelProto, String> {
+pub(crate) fn from_bytes(bytes: &[u8]) -> Result<ModelProto, String> {
     ModelProto::decode(bytes).map_err(|e| e.to_string())
 }

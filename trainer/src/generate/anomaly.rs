@@ -5,11 +5,11 @@ use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
 /// Beyond it, events with a normal gap between them do not fit.
-pub const SHARE_MAX: f64 = 0.6;
+pub(super) const SHARE_MAX: f64 = 0.6;
 /// Normal records between two events of a stream, so that no event hides in another's echo.
-pub const GAP_RECORDS_MIN: u64 = 10;
+pub(super) const GAP_RECORDS_MIN: u64 = 10;
 /// Drift and context count as anomalous from this deviation on, in noise sd.
-pub const DEVIATION_SD_MIN: f64 = 3.0;
+pub(super) const DEVIATION_SD_MIN: f64 = 3.0;
 /// Anomalous records missing from the share when an event begins, on average. An event has 28, but
 /// sizes differ much: with this figure the mean over 30 seeds meets shares from .01 to .59.
 const DEFICIT_RECORDS_MEAN: f64 = 23.0;
@@ -128,7 +128,6 @@ pub struct AnomalyMoment {
     pub sd: f64,
     /// The middle of its daily curve.
     pub mean: f64,
-    /// The curve now ...
     pub base: f64,
     /// ... and at the opposite hour.
     pub opposite: f64,
@@ -213,23 +212,29 @@ impl InjectedEvent {
 
 /// When the next event of a stream begins, so that the share of anomalous records is met.
 #[derive(Clone, Debug)]
-pub enum AnomalyPlan {
-    /// Every record for itself.
-    Independent { share: f64 },
+pub(super) enum AnomalyPlan {
+    Independent {
+        share: f64,
+    },
     /// Waits until the share has sunk below its aim by a random part of an event. The sizes of
     /// events vary so much that independent waits would miss a small share by a tenth.
-    Balanced { share: f64, records: u64, anomalous: u64, wait: u64 },
+    Balanced {
+        share: f64,
+        records: u64,
+        anomalous: u64,
+        wait: u64,
+    },
 }
 
 impl AnomalyPlan {
-    pub fn balanced(share: f64, rng: &mut impl Rng) -> AnomalyPlan {
+    pub(super) fn balanced(share: f64, rng: &mut impl Rng) -> AnomalyPlan {
         let mut plan = AnomalyPlan::Balanced { share, records: 0, anomalous: 0, wait: 0 };
         plan.rest(rng);
         plan
     }
 
     /// Whether an event begins with this record.
-    pub fn begins(&mut self, rng: &mut impl Rng) -> bool {
+    pub(super) fn begins(&mut self, rng: &mut impl Rng) -> bool {
         match self {
             AnomalyPlan::Independent { share } => rng.random_bool(*share),
             AnomalyPlan::Balanced { wait, .. } => {
@@ -240,7 +245,7 @@ impl AnomalyPlan {
         }
     }
 
-    pub fn count(&mut self, is_anomalous: bool) {
+    pub(super) fn count(&mut self, is_anomalous: bool) {
         if let AnomalyPlan::Balanced { records, anomalous, .. } = self {
             *records += 1;
             *anomalous += u64::from(is_anomalous);
@@ -249,7 +254,7 @@ impl AnomalyPlan {
 
     /// An event is over: how long until the next. It begins below the aim and ends above it, so
     /// that the share is met at a random moment.
-    pub fn rest(&mut self, rng: &mut impl Rng) {
+    pub(super) fn rest(&mut self, rng: &mut impl Rng) {
         if let AnomalyPlan::Balanced { share, records, anomalous, wait } = self {
             let deficit = rng.random_range(0.0..2.0) * DEFICIT_RECORDS_MEAN;
             // A share of 0 divides to infinity, which saturates: no event ever.

@@ -8,7 +8,7 @@ const DAY_S: i64 = 86_400;
 const EPOCH_DAY: i64 = 719_468;
 
 /// Unix seconds of a UTC date, `second` seconds into its day.
-pub fn seconds(year: i64, month: i64, day: i64, second: i64) -> i64 {
+pub(super) fn seconds(year: i64, month: i64, day: i64, second: i64) -> i64 {
     let shifted = (month + 9) % 12;
     let march_year = year - i64::from(shifted >= 10);
     let days = year_start(march_year) + month_start(shifted) + day - 1;
@@ -26,7 +26,7 @@ fn month_start(shifted: i64) -> i64 {
 
 /// Unix seconds, shown as `2026-01-05T00:00:03Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Utc(pub i64);
+pub(super) struct Utc(pub i64);
 
 impl Utc {
     fn date(self) -> (i64, i64, i64) {
@@ -65,10 +65,7 @@ fn digit(number: i64) -> u8 {
 }
 
 /// `2026-01-05` or `2026-01-05T06:30:00Z`, to Unix seconds.
-///
-/// # Errors
-/// Says which forms are accepted.
-pub fn parse(text: &str) -> Result<i64, String> {
+pub(super) fn parse(text: &str) -> Result<i64, String> {
     parse_utc(text).ok_or_else(|| format!("{text:?} is no UTC time like 2026-01-05 or 2026-01-05T06:30:00Z"))
 }
 

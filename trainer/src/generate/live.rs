@@ -24,7 +24,7 @@ const SLEEP_MIN: Duration = Duration::from_millis(50);
 const SLEEP_S_MAX: f64 = 3600.0;
 
 #[derive(Clone, Debug)]
-pub struct LiveOptions {
+pub(super) struct LiveOptions {
     pub path: PathBuf,
     /// Simulated seconds per real second.
     pub speed: f64,
@@ -36,7 +36,7 @@ pub struct LiveOptions {
 ///
 /// # Errors
 /// `ScenarioError`, or what the file system says, with the file's name and advice.
-pub fn follow(scenario: &Scenario, live: &LiveOptions) -> Result<LogReport> {
+pub(super) fn follow(scenario: &Scenario, live: &LiveOptions) -> Result<LogReport> {
     let log = LiveTail { path: live.path.clone(), header: LOG_HEADER };
     let kinds = LiveTail { path: kinds_path(&live.path), header: KINDS_HEADER };
     log.begin()?;
@@ -167,7 +167,6 @@ impl LiveTail {
         Ok(last == *b"\n")
     }
 
-    /// Lines after the header.
     fn rows(&self) -> Result<u64> {
         let file = File::open(&self.path).map_err(|error| blame(&self.path, error))?;
         let mut reader = BufReader::new(file);

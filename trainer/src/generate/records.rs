@@ -15,7 +15,7 @@ pub fn records(scenario: &Scenario) -> Result<Records, ScenarioError> {
 ///
 /// # Errors
 /// [`ScenarioError`] for settings that cannot be met.
-pub fn records_after_event(scenario: &Scenario, event: u64) -> Result<Records, ScenarioError> {
+pub(super) fn records_after_event(scenario: &Scenario, event: u64) -> Result<Records, ScenarioError> {
     scenario.check()?;
     let streams = scenario
         .servers

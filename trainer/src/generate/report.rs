@@ -9,14 +9,10 @@ use serde_json::{Value, json};
 use super::anomaly::AnomalyPattern;
 use super::stream::GeneratedRecord;
 
-/// Counts of one log.
 #[derive(Clone, Debug)]
 pub struct LogReport {
-    /// The log.
     pub path: PathBuf,
-    /// What its anomalies were.
     pub kinds_path: PathBuf,
-    /// Rows.
     pub records: u64,
     /// Rows whose ground truth is 1.
     pub anomalous: u64,
@@ -29,24 +25,22 @@ pub struct LogReport {
 /// Shown as text for people, as JSON for programs.
 #[derive(Clone, Debug)]
 pub struct GeneratorReport {
-    /// Servers times components.
     pub streams: u64,
     /// Training and unseen, or the live one.
     pub logs: Vec<LogReport>,
-    /// Wall time.
     pub elapsed_s: f64,
 }
 
 /// Counts while records go by.
 #[derive(Clone, Debug, Default)]
-pub struct GeneratorTally {
+pub(super) struct GeneratorTally {
     records: u64,
     anomalous: u64,
     kinds: BTreeMap<AnomalyPattern, u64>,
 }
 
 impl GeneratorTally {
-    pub fn count(&mut self, record: &GeneratedRecord) {
+    pub(super) fn count(&mut self, record: &GeneratedRecord) {
         self.records += 1;
         if let (true, Some(truth)) = (record.anomalous, record.truth) {
             self.anomalous += 1;
@@ -54,7 +48,7 @@ impl GeneratorTally {
         }
     }
 
-    pub fn report(&self, path: &Path, kinds_path: &Path) -> LogReport {
+    pub(super) fn report(&self, path: &Path, kinds_path: &Path) -> LogReport {
         LogReport {
             path: path.to_owned(),
             kinds_path: kinds_path.to_owned(),

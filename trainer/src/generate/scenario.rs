@@ -7,11 +7,11 @@ use super::anomaly::SHARE_MAX;
 use super::calendar;
 
 /// One year of a large fleet is 6 streams a server; 10,000 servers need about 20 MB of state.
-pub const SERVERS_MAX: u32 = 10_000;
+pub(super) const SERVERS_MAX: u32 = 10_000;
 /// A hundred years: keeps every timestamp within four-digit years.
-pub const DAYS_MAX: u32 = 36_500;
+pub(super) const DAYS_MAX: u32 = 36_500;
 /// A longer period has no daily curve left to see.
-pub const PERIOD_S_MAX: u32 = 21_600;
+pub(super) const PERIOD_S_MAX: u32 = 21_600;
 const JITTER_S_MAX: u32 = 5;
 const JITTER_PERIODS: u32 = 12;
 
@@ -187,6 +187,6 @@ impl Scenario {
     }
 }
 
-pub fn server_name(number: u32) -> String {
+pub(super) fn server_name(number: u32) -> String {
     format!("server-{number:02}")
 }

@@ -25,13 +25,10 @@ const HALF_DAY_S: i64 = 43_200;
 pub struct GeneratedRecord {
     /// Unix time, seconds.
     pub time_s: i64,
-    /// As in the logs.
     pub server: Arc<str>,
-    /// As in the logs.
     pub component: &'static str,
     /// At most four decimals.
     pub value: f64,
-    /// The ground truth.
     pub anomalous: bool,
     /// Of every record of an event, also those too weak to count as anomalous.
     pub truth: Option<GeneratedTruth>,
@@ -42,7 +39,6 @@ pub struct GeneratedRecord {
 /// The event a record belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GeneratedTruth {
-    /// What befell the stream.
     pub kind: AnomalyPattern,
     /// Running number of the event, from 1.
     pub event: u64,
@@ -50,7 +46,7 @@ pub struct GeneratedTruth {
 
 /// Normal behaviour of one stream.
 #[derive(Clone, Debug, PartialEq)]
-pub struct GeneratedProfile {
+pub(super) struct GeneratedProfile {
     pub mean: f64,
     pub daily_amplitude: f64,
     pub noise_sd: f64,
@@ -62,7 +58,7 @@ pub struct GeneratedProfile {
 
 impl GeneratedProfile {
     /// The same for the same seed, whenever and beside whatever it runs.
-    pub fn new(scenario: &Scenario, server: &str, component: &Component) -> GeneratedProfile {
+    pub(super) fn new(scenario: &Scenario, server: &str, component: &Component) -> GeneratedProfile {
         let mut of_server = rng(scenario.seed, &[server]);
         let offset = of_server.random_range(-SERVER_OFFSET..SERVER_OFFSET);
         let mut of_stream = rng(scenario.seed, &[server, component.name]);
@@ -83,7 +79,7 @@ impl GeneratedProfile {
     }
 
     /// The value without its noise.
-    pub fn base(&self, time_s: i64) -> f64 {
+    pub(super) fn base(&self, time_s: i64) -> f64 {
         if self.daily_amplitude == 0.0 {
             return self.mean;
         }
@@ -93,7 +89,7 @@ impl GeneratedProfile {
         self.mean + self.daily_amplitude * (sin + SECOND_HARMONIC * 2.0 * sin * cos)
     }
 
-    pub fn clamp(&self, value: f64) -> f64 {
+    pub(super) fn clamp(&self, value: f64) -> f64 {
         value.clamp(self.low, self.high)
     }
 
@@ -108,7 +104,7 @@ impl GeneratedProfile {
     }
 }
 
-pub struct GeneratedStream {
+pub(super) struct GeneratedStream {
     server: Arc<str>,
     component: &'static str,
     shape: CurveShape,
@@ -126,7 +122,7 @@ pub struct GeneratedStream {
 
 impl GeneratedStream {
     /// In the scenario's training phase, at its start.
-    pub fn new(scenario: &Scenario, server: u32, component: &'static Component) -> GeneratedStream {
+    pub(super) fn new(scenario: &Scenario, server: u32, component: &'static Component) -> GeneratedStream {
         let server = server_name(server);
         let profile = GeneratedProfile::new(scenario, &server, component);
         // With the start: a live log begun later must not repeat the noise of the training log.
@@ -152,7 +148,7 @@ impl GeneratedStream {
     }
 
     /// A phase begins: from here on this share of the records is anomalous. A running event goes on.
-    pub fn enter(&mut self, share: f64) {
+    pub(super) fn enter(&mut self, share: f64) {
         self.plan = match self.shape {
             CurveShape::Basic => AnomalyPlan::Independent { share },
             CurveShape::Full => AnomalyPlan::balanced(share, &mut self.event_rng),
@@ -160,7 +156,7 @@ impl GeneratedStream {
     }
 
     /// The record of the tick, if there is one. `events` is the number of the last event begun.
-    pub fn step(&mut self, tick_s: i64, phase: Phase, events: &mut u64) -> Option<GeneratedRecord> {
+    pub(super) fn step(&mut self, tick_s: i64, phase: Phase, events: &mut u64) -> Option<GeneratedRecord> {
         let time_s = tick_s + self.noise_rng.random_range(0..=2 * self.jitter_s);
         let innovation: f64 = self.noise_rng.sample(StandardNormal);
         let a = self.profile.autoregression;
@@ -234,10 +230,10 @@ pub fn rng(seed: u64, names: &[&str]) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(hash)
 }
 
-pub const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+pub(super) const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// FNV-1a, going on from `hash`.
-pub fn digest(bytes: &[u8], hash: u64) -> u64 {
+pub(super) fn digest(bytes: &[u8], hash: u64) -> u64 {
     bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
 }

@@ -22,14 +22,14 @@ use super::scenario::{Phase, Scenario};
 use super::stream::GeneratedRecord;
 use crate::output::OutputFiles;
 
-pub const LOG_HEADER: &str = "timestamp,server,component,value,anomalous\n";
-pub const KINDS_HEADER: &str = "timestamp,server,component,kind,event,anomalous\n";
+pub(super) const LOG_HEADER: &str = "timestamp,server,component,value,anomalous\n";
+pub(super) const KINDS_HEADER: &str = "timestamp,server,component,kind,event,anomalous\n";
 
 /// Writes both logs of a scenario into the folder.
 ///
 /// # Errors
 /// `ScenarioError`, or what the file system says, with the file's name and advice.
-pub fn write_logs(scenario: &Scenario, folder: &Path) -> Result<Vec<LogReport>> {
+pub(super) fn write_logs(scenario: &Scenario, folder: &Path) -> Result<Vec<LogReport>> {
     let records = records(scenario)?;
     std::fs::create_dir_all(folder).map_err(|error| blame(folder, error))?;
     let mut training = GeneratedFile::create(folder.join("server_logs.txt"))?;
@@ -44,20 +44,14 @@ pub fn write_logs(scenario: &Scenario, folder: &Path) -> Result<Vec<LogReport>> 
 }
 
 /// One row of a log.
-///
-/// # Errors
-/// What the writer says.
-pub fn write_row(out: &mut impl Write, record: &GeneratedRecord) -> io::Result<()> {
+pub(super) fn write_row(out: &mut impl Write, record: &GeneratedRecord) -> io::Result<()> {
     let GeneratedRecord { server, component, value, .. } = record;
     let anomalous = u8::from(record.anomalous);
     writeln!(out, "{},{server},{component},{value},{anomalous}", Utc(record.time_s))
 }
 
 /// One row of a kinds file, if the record belongs to an event.
-///
-/// # Errors
-/// What the writer says.
-pub fn write_kind(out: &mut impl Write, record: &GeneratedRecord) -> io::Result<()> {
+pub(super) fn write_kind(out: &mut impl Write, record: &GeneratedRecord) -> io::Result<()> {
     let Some(truth) = record.truth else {
         return Ok(());
     };
@@ -67,12 +61,12 @@ pub fn write_kind(out: &mut impl Write, record: &GeneratedRecord) -> io::Result<
 }
 
 /// `logs/live.log` has its kinds in `logs/live.kinds.csv`.
-pub fn kinds_path(log: &Path) -> PathBuf {
+pub(super) fn kinds_path(log: &Path) -> PathBuf {
     log.with_extension("kinds.csv")
 }
 
 /// Adds which file it was and what can be done; the I/O error stays within, for exit codes.
-pub fn blame(path: &Path, error: io::Error) -> anyhow::Error {
+pub(super) fn blame(path: &Path, error: io::Error) -> anyhow::Error {
     let advice = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space, ask for fewer days, or choose another place with --out"

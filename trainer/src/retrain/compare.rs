@@ -31,26 +31,23 @@ use crate::{
         poisson::PoissonRate,
     },
     generate::AnomalyPattern,
-    judged,
+    score_stream,
 };
 
 /// A model and the hash of its file.
-pub struct NamedModel<'a> {
-    /// The model.
+pub(super) struct NamedModel<'a> {
     pub model: &'a OpenModel,
     /// SHA-256 of its file.
     pub sha256: &'a str,
 }
 
 /// What the models are compared on.
-pub struct HeldOut<'a> {
-    /// The records.
+pub(super) struct HeldOut<'a> {
     pub streams: &'a [DatasetStream],
     /// What the log says of them, where it does.
     pub truth: Option<&'a InjectedTruth>,
     /// Names of all streams of the logs, held out or not.
     pub present: &'a BTreeSet<StreamName>,
-    /// Chooses the injected anomalies.
     pub seed: u64,
 }
 
@@ -58,7 +55,7 @@ pub struct HeldOut<'a> {
 ///
 /// # Errors
 /// When a model cannot be run, or there are too many streams.
-pub fn compare(
+pub(super) fn compare(
     data: DataFigures,
     held_out: &HeldOut<'_>,
     current: Option<&NamedModel<'_>>,
@@ -99,7 +96,7 @@ fn absent(old: &ModelProfile, present: &BTreeSet<StreamName>) -> usize {
 
 /// Days of each server from its first to its last record, added up.
 #[must_use]
-pub fn server_days(streams: &[DatasetStream]) -> f64 {
+pub(super) fn server_days(streams: &[DatasetStream]) -> f64 {
     let mut servers: BTreeMap<&str, (EventTime, EventTime)> = BTreeMap::new();
     for stream in streams {
         if let (Some(first), Some(last)) = (stream.times.first(), stream.times.last()) {
@@ -110,7 +107,6 @@ pub fn server_days(streams: &[DatasetStream]) -> f64 {
     servers.values().map(|(first, last)| last.seconds_since(*first) / 86_400.0).sum()
 }
 
-/// Sums of one model.
 struct ComparisonSums {
     records: u64,
     odd: u64,
@@ -228,7 +224,7 @@ impl ComparisonSums {
 
     /// Judges a stream as it is; the share of odd records.
     fn take(&mut self, stream: &DatasetStream, truth: Option<&[bool]>, model: &OpenModel) -> Result<f64> {
-        let verdicts = judged::stream(stream, model)?;
+        let verdicts = score_stream::stream(stream, model)?;
         let odd = verdicts.iter().filter(|j| j.verdict.anomalous).count() as u64;
         self.records += verdicts.len() as u64;
         self.odd += odd;
@@ -284,7 +280,7 @@ impl ComparisonSums {
 
 /// Whether a model calls any record of each event odd.
 fn found(copy: &InjectedCopy, model: &OpenModel) -> Result<Vec<bool>> {
-    let verdicts = judged::stream(&copy.stream, model)?;
+    let verdicts = score_stream::stream(&copy.stream, model)?;
     let is_found = |event: &InjectedLog| {
         let from = verdicts.partition_point(|j| j.verdict.time < event.span.0);
         let within = verdicts[from..].iter().take_while(|j| j.verdict.time <= event.span.1);

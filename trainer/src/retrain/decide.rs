@@ -55,14 +55,11 @@ pub enum RetrainDecision {
 /// A decision with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RetrainVerdict {
-    /// The decision.
     pub decision: RetrainDecision,
-    /// Why, in one sentence.
     pub reason: String,
 }
 
 impl RetrainDecision {
-    /// As it is written.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -90,7 +87,6 @@ impl RetrainVerdict {
     }
 }
 
-/// Decides.
 #[must_use]
 pub fn decide(figures: &RetrainFigures) -> RetrainVerdict {
     if let Some(reason) = too_little(figures) {

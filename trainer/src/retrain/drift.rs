@@ -18,9 +18,9 @@ use super::{decide::AWAY_SHARE, figures::share};
 use crate::dataset::DatasetStream;
 
 /// A level this many scales away is another one: it makes a sixth of all records look odd.
-pub const MOVED_SCALES: f64 = 1.0;
+pub(super) const MOVED_SCALES: f64 = 1.0;
 /// A scale that grew or shrank by this factor is another one.
-pub const MOVED_FACTOR: f64 = 1.5;
+pub(super) const MOVED_FACTOR: f64 = 1.5;
 /// The feature that is a value's distance from its curve, in scales.
 const LEVEL: usize = 0;
 /// Noise of a settled stream, in old scales ...
@@ -46,11 +46,9 @@ pub struct StreamMoved {
 /// How one feature is standardised now and before.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FeatureMoved {
-    /// Its name.
     pub feature: &'static str,
     /// Difference of the centres, in the old scale.
     pub center: f64,
-    /// New over old scale.
     pub scale: f64,
     /// New over old quantile of the residuals.
     pub residual_quantile: f64,
@@ -83,7 +81,7 @@ impl StreamMoved {
 /// The middle of the streams that both know and that are `present`: how far a value has to be from its curve to be odd, new
 /// over old. One that the logs do not have keeps its old baseline, and says nothing about them.
 #[must_use]
-pub fn reach(old: &ModelProfile, new: &ModelProfile, present: &BTreeSet<StreamName>) -> Option<f64> {
+pub(super) fn reach(old: &ModelProfile, new: &ModelProfile, present: &BTreeSet<StreamName>) -> Option<f64> {
     let wider = wider(&old.record, &new.record);
     let of = |b: &StreamBaseline| {
         new.baseline(&b.server, &b.component).map(|now| StreamMoved::between(&b.baseline, now, wider).reach)
@@ -97,7 +95,7 @@ pub fn reach(old: &ModelProfile, new: &ModelProfile, present: &BTreeSet<StreamNa
 
 /// Whether a stream that left its old curve is as quiet as ever around another level.
 #[must_use]
-pub fn is_settled(stream: &DatasetStream, old: &Baseline) -> bool {
+pub(super) fn is_settled(stream: &DatasetStream, old: &Baseline) -> bool {
     let noise = old.residual_scale * old.loudness;
     let distance = |(time, value): (&EventTime, &f64)| (value - curve_at(&old.curve, &phases(*time))) / noise;
     let distances: Vec<f64> = stream.times.iter().zip(&stream.values).map(distance).collect();
@@ -111,7 +109,7 @@ pub fn is_settled(stream: &DatasetStream, old: &Baseline) -> bool {
 /// New over old: how many scales of its stream a value has to be from its curve to be odd for that alone. The threshold
 /// only counts where both were chosen for the same.
 #[must_use]
-pub fn wider(old: &RecordView, new: &RecordView) -> f64 {
+pub(super) fn wider(old: &RecordView, new: &RecordView) -> f64 {
     let measure = |view: &RecordView| f64::from(view.value_quantile[LEVEL] * view.scale[LEVEL]);
     let (before, after) = (&old.threshold, &new.threshold);
     let is_same_aim = before.alert_budget == after.alert_budget && before.quantile == after.quantile;
@@ -121,7 +119,7 @@ pub fn wider(old: &RecordView, new: &RecordView) -> f64 {
 
 /// Every feature's drift.
 #[must_use]
-pub fn features(old: &ModelProfile, new: &ModelProfile) -> Vec<FeatureMoved> {
+pub(super) fn features(old: &ModelProfile, new: &ModelProfile) -> Vec<FeatureMoved> {
     let (old, new) = (&old.record, &new.record);
     let of = |(j, feature): (usize, &&'static str)| FeatureMoved {
         feature,

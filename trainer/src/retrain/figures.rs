@@ -8,7 +8,6 @@ use crate::evaluate::poisson::PoissonRate;
 /// Everything a decision may look at, and the rest of the report.
 #[derive(Debug, Clone, Serialize)]
 pub struct RetrainFigures {
-    /// The records.
     pub data: DataFigures,
     /// The model in use, on the held-out records; `None` when there is none.
     pub current: Option<ModelSide>,
@@ -16,7 +15,6 @@ pub struct RetrainFigures {
     pub candidate: ModelSide,
     /// Injected anomalies found, by where they were put.
     pub injected: StreamPlaces,
-    /// Streams counted.
     pub streams: StreamFigures,
     /// New over old, for the middle one of the known streams: how far a value has to be from its curve to be odd.
     pub reach: Option<f64>,
@@ -41,7 +39,6 @@ pub struct DataFigures {
     pub days: f64,
     /// From here on records are held out.
     pub held_out_from: String,
-    /// Held-out records.
     pub held_out_records: usize,
     /// Days of the held-out records, of all servers together.
     pub held_out_server_days: f64,
@@ -54,11 +51,9 @@ pub struct DataFigures {
 /// One model on the held-out records.
 #[derive(Debug, Clone, Serialize)]
 pub struct ModelSide {
-    /// Its version.
     pub version: u64,
     /// SHA-256 of its file.
     pub sha256: String,
-    /// Its threshold.
     pub threshold: f32,
     /// Upper end of the false episodes per server and day that its calibration allows for.
     pub expected_high: f64,
@@ -85,9 +80,7 @@ pub struct TruthFigures {
 /// Injected anomalies and which model found them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct PairFigures {
-    /// Put in.
     pub events: u64,
-    /// Found by both.
     pub both: u64,
     /// Found by the model in use only.
     pub current_only: u64,
@@ -106,10 +99,8 @@ pub struct StreamPlaces {
     pub new: PairFigures,
 }
 
-/// Streams counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StreamFigures {
-    /// In the held-out records.
     pub held_out: usize,
     /// Of these, known to the model in use.
     pub known: usize,
@@ -142,13 +133,10 @@ pub struct KindFound {
 /// One stream of the held-out records.
 #[derive(Debug, Clone, Serialize)]
 pub struct StreamFigureRow {
-    /// Its server.
     pub server: String,
-    /// Its component.
     pub component: String,
     /// What the model in use thinks of it.
     pub place: StreamPlace,
-    /// Held-out records.
     pub records: usize,
     /// Share that the model in use calls odd.
     pub current_odd: Option<f64>,
@@ -156,7 +144,6 @@ pub struct StreamFigureRow {
     pub candidate_odd: f64,
     /// How far its baseline moved.
     pub moved: Option<StreamMoved>,
-    /// Injected anomalies found.
     pub injected: PairFigures,
 }
 
@@ -164,18 +151,15 @@ pub struct StreamFigureRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StreamPlace {
-    /// As known.
     Home,
     /// Known, and odd over and over.
     Away,
-    /// Unknown.
     New,
     /// Too short to be learnt: judged, not injected into.
     Short,
 }
 
 impl PairFigures {
-    /// Counts one event.
     pub fn add(&mut self, by_current: bool, by_candidate: bool) {
         self.events += 1;
         self.both += u64::from(by_current && by_candidate);
@@ -205,7 +189,6 @@ impl PairFigures {
 }
 
 impl StreamPlaces {
-    /// Those of one place.
     pub fn at(&mut self, place: StreamPlace) -> Option<&mut PairFigures> {
         match place {
             StreamPlace::Home => Some(&mut self.home),
@@ -219,6 +202,6 @@ impl StreamPlaces {
 /// A share; 0 of nothing.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-pub fn share(part: u64, whole: u64) -> f64 {
+pub(super) fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

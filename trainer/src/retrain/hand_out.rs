@@ -14,7 +14,7 @@ use crate::output;
 ///
 /// # Errors
 /// When the program cannot be run or fails; the model in use is then the old one, and the next run tries again.
-pub fn hand_out(push: &PushCommand, settings: &RetrainSettings, model: &[u8]) -> Result<String> {
+pub(super) fn hand_out(push: &PushCommand, settings: &RetrainSettings, model: &[u8]) -> Result<String> {
     let PushCommand { program, to } = push;
     let mut command = Command::new(program);
     command.arg("push").arg(&settings.out).arg("--report").arg(settings.report_json()).arg("--to").args(to);
@@ -38,7 +38,7 @@ pub fn hand_out(push: &PushCommand, settings: &RetrainSettings, model: &[u8]) ->
 
 /// What an operator may type to hand a model out.
 #[must_use]
-pub fn by_hand(settings: &RetrainSettings, is_signed: bool) -> Vec<String> {
+pub(super) fn by_hand(settings: &RetrainSettings, is_signed: bool) -> Vec<String> {
     let out = settings.out.display();
     let mut commands = Vec::new();
     if !is_signed {

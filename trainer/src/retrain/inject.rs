@@ -27,10 +27,8 @@ const EVENT_RECORDS_MAX: usize = 160;
 const HALF_DAY_S: f64 = 43_200.0;
 const OWN_SEED: &str = "injected";
 
-/// One event put in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct InjectedLog {
-    /// What it is.
+pub(super) struct InjectedLog {
     pub kind: AnomalyPattern,
     /// First and last record of it; between them some may be missing.
     pub span: (EventTime, EventTime),
@@ -38,8 +36,7 @@ pub struct InjectedLog {
 
 /// A stream with events in it.
 #[derive(Debug, Clone)]
-pub struct InjectedCopy {
-    /// The records.
+pub(super) struct InjectedCopy {
     pub stream: DatasetStream,
     /// The events, in order of time.
     pub events: Vec<InjectedLog>,
@@ -47,7 +44,7 @@ pub struct InjectedCopy {
 
 /// Puts events into a copy of a stream; `usual` says how large an anomaly is there.
 #[must_use]
-pub fn inject(stream: &DatasetStream, usual: &Baseline, seed: u64) -> InjectedCopy {
+pub(super) fn inject(stream: &DatasetStream, usual: &Baseline, seed: u64) -> InjectedCopy {
     let StreamName { server, component } = &stream.name;
     let mut random = generate::rng(seed, &[server, component, OWN_SEED]);
     let records = stream.values.len();

@@ -80,19 +80,19 @@ pub struct Args {
     /// The file with the password that protects it
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Configuration with a section [retrain]; what is typed counts before it
+    /// Configuration with a section [retrain]; command-line options take precedence
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Push what is promoted to everyone with this program, oddline-collector
     #[arg(long, value_name = "PROGRAM")]
     pub push_with: Option<PathBuf>,
-    /// False episodes per server and day that may be expected [default: as the model in use, else 1]
+    /// Alert budget: false alerts per server and day that are acceptable [default: as the model in use, else 1]
     #[arg(long, value_name = "N")]
     pub alert_budget: Option<f64>,
     /// Same seed, logs and model, same bytes
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Epochs at most; training stops earlier when nothing is gained
+    /// Epochs at most; training stops earlier when the validation loss no longer falls
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub epochs: usize,
     /// Start from random weights instead of those of the model in use

@@ -14,14 +14,12 @@ use super::{
 };
 use crate::train::TrainedModel;
 
-/// What this JSON is.
-pub const FORMAT: &str = "oddline-retrain-1";
+pub(super) const FORMAT: &str = "oddline-retrain-1";
 /// Rows of the Markdown's table of streams; the JSON has all.
 const ROWS_MAX: usize = 60;
 
-/// The report.
 #[derive(Debug, Serialize)]
-pub struct RetrainReport {
+pub(super) struct RetrainReport {
     format: &'static str,
     trainer: &'static str,
     #[serde(flatten)]
@@ -37,7 +35,7 @@ pub struct RetrainReport {
 
 /// How the candidate was learnt.
 #[derive(Debug, Serialize)]
-pub struct FitReport {
+pub(super) struct FitReport {
     version: u64,
     start: RetrainStart,
     epochs: usize,
@@ -53,20 +51,17 @@ pub struct FitReport {
 /// What the weights started from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum RetrainStart {
+pub(super) enum RetrainStart {
     /// The weights of the model in use.
     Warm {
-        /// Its version.
         version: u64,
     },
-    /// Random ones, and why.
     Cold(String),
 }
 
 impl RetrainReport {
-    /// Of a comparison.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         seed: u64,
         verdict: RetrainVerdict,
         figures: RetrainFigures,
@@ -99,7 +94,7 @@ impl RetrainReport {
 
     /// Of a decision that needed no model.
     #[must_use]
-    pub fn early(seed: u64, data: DataFigures, verdict: RetrainVerdict) -> Self {
+    pub(super) fn early(seed: u64, data: DataFigures, verdict: RetrainVerdict) -> Self {
         let trainer = concat!("oddline-trainer ", env!("CARGO_PKG_VERSION"));
         Self { format: FORMAT, trainer, verdict, next: Vec::new(), seed, fit: None, data: Some(data), figures: None }
     }
@@ -110,7 +105,7 @@ impl RetrainReport {
 
     /// For standard output: the decision first.
     #[must_use]
-    pub fn summary(&self, settings: &RetrainSettings) -> String {
+    pub(super) fn summary(&self, settings: &RetrainSettings) -> String {
         let mut text = format!("{}\n", self.decided());
         line(&mut text, format!("Report      {}", settings.report.display()));
         let Some(fit) = &self.fit else { return text };
@@ -127,9 +122,8 @@ impl RetrainReport {
         text
     }
 
-    /// For people.
     #[must_use]
-    pub fn markdown(&self) -> String {
+    pub(super) fn markdown(&self) -> String {
         let mut text = format!("# Retraining: {}\n\n{}\n", self.verdict.decision.name(), self.verdict.reason);
         if let Some(fit) = &self.fit {
             line(&mut text, String::new());

@@ -18,14 +18,11 @@ const CREDENTIAL_PASSWORD: &str = "oddline.key.password";
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 const OUT: &str = "models/next.onnx";
 
-/// What to do.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RetrainSettings {
+pub(super) struct RetrainSettings {
     /// Paths and patterns of the logs.
     pub logs: Vec<String>,
-    /// How they are read.
     pub read: ReadOptions,
-    /// The model in use.
     pub current: CurrentModel,
     /// A model that a person stands for: what grew since counts, in however many steps.
     pub anchor: CurrentModel,
@@ -43,8 +40,7 @@ pub struct RetrainSettings {
 
 /// A model that is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CurrentModel {
-    /// There is none.
+pub(super) enum CurrentModel {
     None,
     /// This one; it must be there.
     File(PathBuf),
@@ -54,8 +50,7 @@ pub enum CurrentModel {
 
 /// The collector's program, and whom it shall tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushCommand {
-    /// The program.
+pub(super) struct PushCommand {
     pub program: PathBuf,
     /// `all`, or agents.
     pub to: Vec<String>,
@@ -79,7 +74,7 @@ impl RetrainSettings {
     ///
     /// # Errors
     /// All mistakes of the configuration, or options that do not fit together.
-    pub fn of(args: &Args) -> Result<Self> {
+    pub(super) fn of(args: &Args) -> Result<Self> {
         let written = args.config.as_deref().map(read).transpose()?;
         let logs = if args.logs.is_empty() {
             written.as_ref().map(|written| written.logs.clone()).unwrap_or_default()
@@ -153,9 +148,8 @@ impl RetrainSettings {
         }
     }
 
-    /// The report as JSON.
     #[must_use]
-    pub fn report_json(&self) -> PathBuf {
+    pub(super) fn report_json(&self) -> PathBuf {
         self.report.with_extension("json")
     }
 }
@@ -163,7 +157,7 @@ impl RetrainSettings {
 impl CurrentModel {
     /// Its file, whether it is there or not.
     #[must_use]
-    pub fn path(&self) -> Option<&Path> {
+    pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::None => None,
             Self::File(path) | Self::Kept(path) => Some(path),
@@ -179,9 +173,6 @@ fn place(path: &Path) -> PathBuf {
 }
 
 /// Reads `trainer.toml`, the folder beside it and the environment.
-///
-/// # Errors
-/// All mistakes at once.
 pub fn read(file: &Path) -> Result<WrittenModel, ConfigProblems> {
     let reader = Layers::of(file).read();
     let written = {

@@ -9,14 +9,14 @@ use crate::dataset::{DatasetStream, InputLogs, load::stream_of};
 
 /// One flag a held-out record, stream by stream.
 #[derive(Debug)]
-pub struct InjectedTruth(Vec<Vec<bool>>);
+pub(super) struct InjectedTruth(Vec<Vec<bool>>);
 
 impl InjectedTruth {
     /// Reads the column `anomalous` of the logs beside the held-out streams; `None` when there is none.
     ///
     /// # Errors
     /// When the logs cannot be read again, or are no longer the same.
-    pub fn read(logs: &InputLogs, held_out: &[DatasetStream], from: EventTime) -> Result<Option<Self>> {
+    pub(super) fn read(logs: &InputLogs, held_out: &[DatasetStream], from: EventTime) -> Result<Option<Self>> {
         let mut flags: BTreeMap<StreamName, Vec<(EventTime, bool)>> =
             held_out.iter().map(|stream| (stream.name.clone(), Vec::new())).collect();
         if !logs.is_repeatable() {
@@ -50,7 +50,7 @@ impl InjectedTruth {
 
     /// The flags of the stream with this number.
     #[must_use]
-    pub fn of(&self, number: usize) -> &[bool] {
+    pub(super) fn of(&self, number: usize) -> &[bool] {
         &self.0[number]
     }
 }

@@ -12,15 +12,14 @@ use crate::error::DataError;
 
 /// What the file says of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TruthKind {
-    /// The kind of anomaly.
+pub(super) struct TruthKind {
     pub kind: String,
     /// Running number of its event.
     pub event: u32,
 }
 
 /// Reads a kinds file in step with its log.
-pub struct TruthKinds {
+pub(super) struct TruthKinds {
     lines: Lines<BufReader<File>>,
     path: PathBuf,
     line: u64,
@@ -32,7 +31,7 @@ impl TruthKinds {
     ///
     /// # Errors
     /// When it is there and cannot be read.
-    pub fn beside(log: &Path) -> Result<Option<Self>> {
+    pub(super) fn beside(log: &Path) -> Result<Option<Self>> {
         let path = log.with_extension("kinds.csv");
         if !path.is_file() {
             return Ok(None);
@@ -49,7 +48,7 @@ impl TruthKinds {
     ///
     /// # Errors
     /// When the file cannot be read on.
-    pub fn of(&mut self, key: &str) -> Result<Option<TruthKind>> {
+    pub(super) fn of(&mut self, key: &str) -> Result<Option<TruthKind>> {
         match self.next.take() {
             Some((next, kind)) if next == key => {
                 self.advance()?;

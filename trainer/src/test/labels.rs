@@ -17,7 +17,7 @@ use crate::{
         window_table::{self, DetectorResult, StreamResult, WindowEvaluation},
         windows::{LabelledWindow, LabelledWindows},
     },
-    judged,
+    score_stream,
 };
 
 /// One stream as read, for the comparison detectors and the chart.
@@ -29,7 +29,7 @@ struct LabelledSeries {
 }
 
 /// Collects a run over labelled streams. Keeps all values: meant for data sets, not for endless logs.
-pub struct Labelled {
+pub(super) struct Labelled {
     windows: LabelledWindows,
     series: BTreeMap<Arc<StreamName>, LabelledSeries>,
 }
@@ -39,12 +39,12 @@ impl Labelled {
     ///
     /// # Errors
     /// When the file cannot be read or is no such file.
-    pub fn begin(labels: &Path) -> Result<Self> {
+    pub(super) fn begin(labels: &Path) -> Result<Self> {
         Ok(Self { windows: LabelledWindows::load(labels)?, series: BTreeMap::new() })
     }
 
     /// Takes one record; `judged` is `None` in the part that is skipped.
-    pub fn push(&mut self, stream: &Arc<StreamName>, time: EventTime, value: f64, judged: Option<bool>) {
+    pub(super) fn push(&mut self, stream: &Arc<StreamName>, time: EventTime, value: f64, judged: Option<bool>) {
         let series = self.series.entry(Arc::clone(stream)).or_insert_with(|| LabelledSeries {
             times: Vec::new(),
             values: Vec::new(),
@@ -61,7 +61,7 @@ impl Labelled {
     ///
     /// # Errors
     /// When a stream's labels cannot be told or a model beside cannot be opened.
-    pub fn finish(&self, threshold: &Threshold, beside: &[PathBuf]) -> Result<Vec<DetectorResult>> {
+    pub(super) fn finish(&self, threshold: &Threshold, beside: &[PathBuf]) -> Result<Vec<DetectorResult>> {
         let mut detectors = vec![self.result("Oddline", |s| Ok(s.flagged.clone()))?];
         for path in beside {
             let bytes = std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
@@ -77,7 +77,7 @@ impl Labelled {
     ///
     /// # Errors
     /// When the chart cannot be written.
-    pub fn draw(&self, file: &Path) -> Result<()> {
+    pub(super) fn draw(&self, file: &Path) -> Result<()> {
         let mut panels = Vec::new();
         for (name, series) in &self.series {
             let points = series.times.iter().zip(&series.values).zip(&series.flagged);
@@ -121,7 +121,7 @@ impl Labelled {
     fn judged_by(&self, label: &str, model: &OpenModel) -> Result<DetectorResult> {
         let mut streams = Vec::new();
         for (name, series) in &self.series {
-            let out = judged::series(name, &series.times, &series.values, model)?;
+            let out = score_stream::series(name, &series.times, &series.values, model)?;
             let flags: Vec<bool> = out.iter().map(|j| j.verdict.anomalous).collect();
             streams.push(self.stream_result(name, series, &flags)?);
         }
@@ -155,6 +155,6 @@ impl Labelled {
 
 /// The table as text and as JSON.
 #[must_use]
-pub fn render(detectors: &[DetectorResult]) -> (String, serde_json::Value) {
+pub(super) fn render(detectors: &[DetectorResult]) -> (String, serde_json::Value) {
     (window_table::text(detectors), window_table::json(detectors))
 }

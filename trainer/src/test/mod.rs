@@ -34,7 +34,7 @@ use crate::{
     say,
 };
 
-/// Judges unseen logs with a model and reports what is odd
+/// Scores unseen logs with a model and reports the anomalies
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// Logs to judge: files, folders (each log a stream), patterns such as 'app.log*', or - for standard input
@@ -43,19 +43,19 @@ pub struct Args {
     /// How they are read
     #[command(flatten)]
     pub read: ReadArgs,
-    /// The model to judge with
+    /// The model to score with
     #[arg(long, value_name = "FILE", default_value = "models/autoencoder.onnx")]
     pub model: PathBuf,
-    /// Where the anomalies go; - for standard output
+    /// File for the anomalies; - for standard output
     #[arg(long, value_name = "FILE", default_value = "logs/anomalies.csv")]
     pub anomalies: PathBuf,
     /// Folder of the charts
     #[arg(long, value_name = "DIR", default_value = "charts")]
     pub charts: PathBuf,
-    /// Compare with the truth in the column 'anomalous'
+    /// Compare with the ground truth in the column 'anomalous'
     #[arg(long, env = "DEBUG_WITH_ANOMALY_FLAG", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     pub debug_with_anomaly_flag: bool,
-    /// Where records go on which verdict and truth differ
+    /// File for the records on which verdict and ground truth differ
     #[arg(long, value_name = "FILE", default_value = "logs/debug_logs.txt")]
     pub debug_logs: PathBuf,
     /// Write all figures as JSON
@@ -64,7 +64,7 @@ pub struct Args {
     /// Write every record with its score and verdict as CSV
     #[arg(long, value_name = "FILE")]
     pub scores: Option<PathBuf>,
-    /// Take this first part of each stream as known: followed, not judged
+    /// Treat this first part of each stream as history: followed, not scored
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub skip_part: f64,
     /// Labelled windows to compare alerts with (JSON: file -> list of [start, end])
@@ -333,7 +333,7 @@ fn say_learning(mut streams: Vec<&StreamName>, records: u64) {
         let count = streams.len();
         say::note(&format!(
             "{count} streams are not in the model, {server}/{component} first: {records} of their records were judged \
-             while learning (range only for the first 200, no daily curve for two days)"
+             in warm-up (value range only for 200 records, daily pattern after two days)"
         ));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Follows a test run with the truth at hand.
-pub struct TruthComparison {
+pub(super) struct TruthComparison {
     evaluation: TestEvaluation,
     ids: HashMap<Arc<StreamName>, StreamId>,
     debug: OutputFiles,
@@ -28,7 +28,7 @@ impl TruthComparison {
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub fn begin(debug_logs: &Path) -> Result<Self> {
+    pub(super) fn begin(debug_logs: &Path) -> Result<Self> {
         Ok(Self {
             evaluation: TestEvaluation::new(u64::from(EPISODE_GAP_RECORDS)),
             ids: HashMap::new(),
@@ -40,7 +40,7 @@ impl TruthComparison {
     ///
     /// # Errors
     /// When there are too many streams or the file cannot be written.
-    pub fn push(
+    pub(super) fn push(
         &mut self,
         verdict: &Verdict,
         view: &RecordView,
@@ -74,7 +74,7 @@ impl TruthComparison {
     ///
     /// # Errors
     /// When the file cannot be completed.
-    pub fn finish(self) -> Result<TestSummary> {
+    pub(super) fn finish(self) -> Result<TestSummary> {
         self.debug.finish()?;
         Ok(self.evaluation.finish())
     }

@@ -38,7 +38,7 @@ fn damaged_edited_or_of_another_kind() {
     folder.must("test");
     let good = folder.read(MODEL);
     refused_by_all(&folder, b"", &["oddline.format"]);
-    refused_by_all(&folder, &folder.read(LOG), &["no complete ONNX file"]);
+    refused_by_all(&folder, &folder.read(LOG), &["not a valid ONNX file"]);
     for part in [3, 2] {
         refused_by_all(&folder, &good[..good.len() - good.len() / part], &["bad.onnx"]);
     }

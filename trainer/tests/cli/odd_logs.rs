@@ -69,7 +69,7 @@ fn unsorted_and_repeated_times() {
     says(&said, &["1999 records came before an earlier one of their stream: sorted by time"]);
     assert_eq!(folder.inspect(MODEL)["profile"], expected, "the order of lines is not learnt");
     let twice: String = sorted.lines().skip(1).map(|l| format!("{l}\n{l}\n")).collect();
-    says(&trained(&folder, format!("{HEADER}{twice}")), &["2000 records have the time of another"]);
+    says(&trained(&folder, format!("{HEADER}{twice}")), &["2000 records with duplicate timestamps"]);
     let report = folder.must("test --logs odd.csv --json").json();
     assert_eq!(report["run"]["late"], 0);
     folder.write("late.csv", format!("{HEADER}{}\n", rows.join("\n")));
@@ -188,7 +188,7 @@ fn a_stream_seen_only_when_judging() {
     let log: String = (0..3_000).map(row).collect();
     folder.write("new.csv", format!("{HEADER}{log}"));
     let done = folder.must("test --logs new.csv");
-    says(&done.stderr, &["1 streams are not in the model", "server-09/queue", "while learning"]);
+    says(&done.stderr, &["1 streams are not in the model", "server-09/queue", "in warm-up"]);
     let anomalies = folder.text(ANOMALIES);
     says(&anomalies, &[&format!("{},server-09,queue,900,", time(2_600))]);
     assert!(anomalies.lines().count() < 60, "{anomalies}");

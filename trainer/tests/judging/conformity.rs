@@ -10,7 +10,7 @@ use oddline_detector::JudgedRow;
 use oddline_trainer::{
     export::{View, decode_weights},
     network::{Autoencoder, numbers},
-    plain,
+    reference_forward,
 };
 use tract_onnx::prelude::{DatumExt, Framework, InferenceModelExt, IntoRunnable, Tensor as TractTensor, tvec};
 
@@ -83,7 +83,7 @@ fn burn_the_runtime_and_plain_loops_agree() {
     let mut infer = model().infer().unwrap();
     let blocks = rows.as_chunks::<BLOCK>().0;
     let runtime: Vec<Vector> = blocks.iter().flat_map(|block| infer.residuals(block).unwrap()).collect();
-    let plain = plain::residuals(&view, &rows);
+    let plain = reference_forward::residuals(&view, &rows);
     assert_close(&runtime, &plain, "runtime and plain loops");
     assert_close(&burn(&view, &rows), &plain, "Burn and plain loops");
     let said: Vec<Vector> =

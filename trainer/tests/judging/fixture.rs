@@ -35,7 +35,7 @@ struct Generating {
 
 /// A record that owns nothing but its numbers.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     pub time: Option<EventTime>,
     pub server: String,
     pub component: String,
@@ -43,11 +43,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn new(server: &str, component: &str, time: EventTime, value: f64) -> Self {
+    pub(crate) fn new(server: &str, component: &str, time: EventTime, value: f64) -> Self {
         Self { time: Some(time), server: server.to_owned(), component: component.to_owned(), value }
     }
 
-    pub fn record(&self) -> Record<'_> {
+    pub(crate) fn record(&self) -> Record<'_> {
         Record {
             time: self.time,
             server: Some(self.server.as_str().into()),
@@ -60,7 +60,7 @@ impl Entry {
 
 /// The file of the model of the first server. Trained once for each build of this test: the file that the first process
 /// leaves serves the others.
-pub fn model_bytes() -> &'static [u8] {
+pub(crate) fn model_bytes() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("judging-{}.onnx", this_build()));
@@ -80,13 +80,13 @@ fn this_build() -> String {
     format!("{}-{}", file.len(), age.as_nanos())
 }
 
-pub fn model() -> &'static OpenModel {
+pub(crate) fn model() -> &'static OpenModel {
     static MODEL: OnceLock<OpenModel> = OnceLock::new();
     MODEL.get_or_init(|| OpenModel::open(model_bytes()).unwrap())
 }
 
 /// Writes the training log of the first server; its text.
-pub fn generate_log(folder: &Path) -> String {
+pub(crate) fn generate_log(folder: &Path) -> String {
     let out = folder.join("logs");
     let options = ["generate", "--servers", "1", "--days", "3", "--test-days", "1", "--seed", "7"];
     let args = Generating::parse_from(options.into_iter().chain(["--out", out.to_str().unwrap()])).args;
@@ -95,7 +95,7 @@ pub fn generate_log(folder: &Path) -> String {
 }
 
 /// Trains on a log; the model file.
-pub fn train(folder: &Path, log: &str) -> Vec<u8> {
+pub(crate) fn train(folder: &Path, log: &str) -> Vec<u8> {
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     fs::write(path("log.csv"), log).unwrap();
     let (logs, model, charts) = (path("log.csv"), path("model.onnx"), path("charts"));
@@ -105,7 +105,7 @@ pub fn train(folder: &Path, log: &str) -> Vec<u8> {
 }
 
 /// Unseen records of both servers: one the model knows, one it must learn.
-pub fn unseen() -> Vec<Entry> {
+pub(crate) fn unseen() -> Vec<Entry> {
     let scenario = Scenario {
         servers: 1..SERVERS + 1,
         training_days: TRAINING_DAYS,
@@ -117,15 +117,15 @@ pub fn unseen() -> Vec<Entry> {
     unseen.map(|r| Entry::new(&r.server, r.component, EventTime::from_micros(r.time_s * 1_000_000), r.value)).collect()
 }
 
-pub const NAMES: DefaultNames<'_> = DefaultNames { server: "server", component: "value" };
+pub(crate) const NAMES: DefaultNames<'_> = DefaultNames { server: "server", component: "value" };
 
 /// Judges all records, flushing at the end only.
-pub fn judge_all(entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
+pub(crate) fn judge_all(entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
     go_on(JudgeState::default(), entries)
 }
 
 /// Judges all records with another model.
-pub fn judge_with(model: &OpenModel, entries: &[Entry]) -> Vec<JudgedRow> {
+pub(crate) fn judge_with(model: &OpenModel, entries: &[Entry]) -> Vec<JudgedRow> {
     let (mut judge, mut out) = (Judge::new(model).unwrap(), Vec::new());
     for entry in entries {
         judge.push(&entry.record(), NAMES, &mut out).unwrap();
@@ -135,7 +135,7 @@ pub fn judge_with(model: &OpenModel, entries: &[Entry]) -> Vec<JudgedRow> {
 }
 
 /// Judges all records from a state on.
-pub fn go_on(state: JudgeState, entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
+pub(crate) fn go_on(state: JudgeState, entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
     let (mut judge, mut out) = (Judge::with_state(model(), state).unwrap(), Vec::new());
     for entry in entries {
         judge.push(&entry.record(), NAMES, &mut out).unwrap();
@@ -146,7 +146,7 @@ pub fn go_on(state: JudgeState, entries: &[Entry]) -> (Vec<JudgedRow>, Judge) {
 
 /// A stream that the model knows, behaving as it learnt: its daily curve under noise of its own scale, a record a
 /// minute.
-pub struct Usual {
+pub(crate) struct Usual {
     pub server: String,
     pub component: String,
     pub baseline: Baseline,
@@ -159,7 +159,7 @@ pub struct Usual {
 const AUTOREGRESSION: f64 = 0.6;
 
 impl Usual {
-    pub fn stream(component: &str, seed: u64) -> Self {
+    pub(crate) fn stream(component: &str, seed: u64) -> Self {
         let known = model().profile.baselines.iter().find(|b| b.component == component).unwrap();
         let start = EventTime::parse("2026-02-02T00:00:00Z").unwrap();
         Self {
@@ -173,7 +173,7 @@ impl Usual {
     }
 
     /// The next record, `shift` scales above what is usual.
-    pub fn next(&mut self, shift: f64) -> Entry {
+    pub(crate) fn next(&mut self, shift: f64) -> Entry {
         let white: f64 = StandardNormal.sample(&mut self.random);
         let spread = (1.0 - AUTOREGRESSION * AUTOREGRESSION).sqrt();
         self.noise = (AUTOREGRESSION * self.noise + spread * white).clamp(-2.5, 2.5);
@@ -183,10 +183,10 @@ impl Usual {
         Entry::new(&self.server, &self.component, self.time, value)
     }
 
-    pub fn take(&mut self, records: usize, shift: f64) -> Vec<Entry> {
+    pub(crate) fn take(&mut self, records: usize, shift: f64) -> Vec<Entry> {
         (0..records).map(|_| self.next(shift)).collect()
     }
 }
 
 /// Records a day.
-pub const DAY: usize = 1440;
+pub(crate) const DAY: usize = 1440;

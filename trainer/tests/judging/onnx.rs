@@ -4,10 +4,10 @@
 #[path = "../../src/export/proto.rs"]
 mod proto;
 
-pub use proto::ModelProto;
+pub(crate) use proto::ModelProto;
 
 /// A model file without its checksum.
-pub fn decode(bytes: &[u8]) -> ModelProto {
+pub(crate) fn decode(bytes: &[u8]) -> ModelProto {
     let mut model = proto::from_bytes(bytes).unwrap();
     model.metadata_props.retain(|p| p.key != "oddline.checksum");
     model

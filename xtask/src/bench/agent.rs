@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// CPU and memory of the agent
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Measurements of each, whose medians are shown
     #[arg(long, default_value_t = 3)]
     rounds: u32,
@@ -42,7 +42,7 @@ pub struct Args {
 ///
 /// # Errors
 /// When a program cannot be built or fails.
-pub fn run(args: &Args) -> Result<()> {
+pub(super) fn run(args: &Args) -> Result<()> {
     let agent = build()?;
     let alone = build_alone()?;
     let trainer = Trainer::build(Profile::Release, "bench/agent")?;

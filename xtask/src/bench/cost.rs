@@ -24,7 +24,7 @@ const MEMORY_RECORDS: [u64; 2] = [1_000_000, 20_000_000];
 const MEMORY_SLACK_KIB: u64 = 2_048;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Rounds of each pair
     #[arg(long, default_value_t = 5)]
     rounds: u32,
@@ -33,7 +33,7 @@ pub struct Args {
     no_memory: bool,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let trainer = Trainer::build(Profile::Release, "bench/cost")?;
     prepare(&trainer)?;
     println!("{}", cpu(&trainer, args.rounds)?);
@@ -142,7 +142,7 @@ fn collected(said: &str) -> Option<f64> {
 ///
 /// # Errors
 /// When a command fails.
-pub fn memory(trainer: &Trainer) -> Result<Vec<(u64, Usage)>> {
+pub(crate) fn memory(trainer: &Trainer) -> Result<Vec<(u64, Usage)>> {
     prepare(trainer)?;
     memory_of_prepared(trainer)
 }
@@ -161,7 +161,7 @@ fn memory_of_prepared(trainer: &Trainer) -> Result<Vec<(u64, Usage)>> {
     Ok(peaks)
 }
 
-pub fn memory_table(peaks: &[(u64, Usage)]) -> String {
+pub(crate) fn memory_table(peaks: &[(u64, Usage)]) -> String {
     let rows: Vec<Vec<String>> = peaks
         .iter()
         .map(|(records, usage)| {
@@ -173,7 +173,7 @@ pub fn memory_table(peaks: &[(u64, Usage)]) -> String {
 }
 
 /// The last peak must be no higher than the first.
-pub fn check_flat(peaks: &[(u64, Usage)]) -> Result<()> {
+pub(crate) fn check_flat(peaks: &[(u64, Usage)]) -> Result<()> {
     let (first, last) = (peaks[0].1.rss_peak_kib, peaks[peaks.len() - 1].1.rss_peak_kib);
     ensure!(last <= first + MEMORY_SLACK_KIB, "memory grows with the records: {first} KiB, then {last} KiB");
     Ok(())

@@ -10,7 +10,7 @@ use crate::report::{Rate, Report};
 use crate::table;
 
 /// Seeds that nobody develops with. A seed that was looked at is replaced.
-pub const UNSEEN_SEEDS: [u64; 3] = [7_001, 7_002, 7_003];
+pub(crate) const UNSEEN_SEEDS: [u64; 3] = [7_001, 7_002, 7_003];
 
 const EPISODES_MIN: f64 = 0.99;
 const CLEAN: f64 = 0.0;
@@ -19,7 +19,7 @@ const CONTAMINATED: f64 = 0.02;
 const QUANTILE: Aim = Aim::Quantile(0.999);
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Seeds of the generated logs
     #[arg(long, value_delimiter = ',', default_values_t = UNSEEN_SEEDS)]
     seeds: Vec<u64>,
@@ -30,7 +30,7 @@ pub struct Args {
 
 /// A detector on a kind of log.
 #[derive(Clone, Copy)]
-pub struct Case {
+pub(crate) struct Case {
     scenario: &'static str,
     contamination: f64,
     aim: Aim,
@@ -48,7 +48,7 @@ const fn promise(scenario: &'static str, aim: Aim, f1_min: f64) -> Case {
 }
 
 /// What a seed that nobody developed with must show.
-pub const PROMISED: [Case; 3] =
+pub(crate) const PROMISED: [Case; 3] =
     [promise("basic", Aim::Default, 0.985), promise("full", Aim::Default, 0.91), promise("full", QUANTILE, 0.92)];
 
 /// What stands beside it.
@@ -70,7 +70,7 @@ const BESIDE: [Case; 14] = [
 ];
 
 /// One case on one seed.
-pub struct Row {
+pub(crate) struct Row {
     case: Case,
     seed: u64,
     precision: f64,
@@ -81,7 +81,7 @@ pub struct Row {
     promised: Rate,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let trainer = Trainer::build(Profile::Dev, "bench/detection")?;
     let mut rows = Vec::new();
     let beside = if args.promised { &[] } else { &BESIDE[..] };
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Generates, trains and tests a case on every seed, each in a folder of its own.
-pub fn measure(trainer: &Trainer, case: &Case, seeds: &[u64]) -> Result<Vec<Row>> {
+pub(crate) fn measure(trainer: &Trainer, case: &Case, seeds: &[u64]) -> Result<Vec<Row>> {
     eprintln!("{}", case.names().join(", "));
     // Training computes on one core.
     thread::scope(|scope| {
@@ -137,7 +137,7 @@ impl Case {
 }
 
 /// Whether a row keeps what is promised of its case.
-pub fn check(row: &Row) -> Result<()> {
+pub(crate) fn check(row: &Row) -> Result<()> {
     let what = format!("{}, seed {}", row.case.names().join(", "), row.seed);
     let f1_min = row.case.f1_min.with_context(|| format!("{what}: nothing is promised"))?;
     ensure!(row.f1 >= f1_min, "{what}: F1 {:.4}, at least {f1_min} is promised", row.f1);
@@ -155,7 +155,7 @@ pub fn check(row: &Row) -> Result<()> {
     Ok(())
 }
 
-pub fn table(rows: &[Row]) -> String {
+pub(crate) fn table(rows: &[Row]) -> String {
     let header = [
         "scenario",
         "anomalies learnt from",

@@ -19,28 +19,31 @@ const FLOOR_REPEATS: usize = 50;
 
 /// What a run took.
 #[derive(Debug, Clone, Copy)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// User and system time of all threads.
     pub cpu_s: f64,
     pub rss_peak_kib: u64,
 }
 
 /// Runs a program to its end; its output is thrown away.
-pub fn usage(command: &mut Command) -> Result<Usage> {
+pub(super) fn usage(command: &mut Command) -> Result<Usage> {
     command.stdin(Stdio::null());
     watched(command, |_| Ok(()))
 }
 
 /// CPU-seconds of `wc -l` on a file: the least that reading it costs. One process reads it many times, so that the clock
 /// has something to count.
-pub fn floor(log: &Path) -> Result<f64> {
+pub(super) fn floor(log: &Path) -> Result<f64> {
     let all = usage(Command::new("wc").arg("-l").args([log; FLOOR_REPEATS]))?;
     ensure!(all.cpu_s > 0.0, "wc -l of {} takes no time that the clock shows", log.display());
     Ok(all.cpu_s / FLOOR_REPEATS as f64)
 }
 
 /// Runs a program on what `feed` writes into its standard input.
-pub fn usage_fed(command: &mut Command, feed: impl FnOnce(ChildStdin) -> io::Result<()> + Send) -> Result<Usage> {
+pub(super) fn usage_fed(
+    command: &mut Command,
+    feed: impl FnOnce(ChildStdin) -> io::Result<()> + Send,
+) -> Result<Usage> {
     command.stdin(Stdio::piped());
     watched(command, |stdin| feed(stdin.expect("stdin was piped")))
 }
@@ -65,7 +68,7 @@ fn watched(command: &mut Command, feed: impl FnOnce(Option<ChildStdin>) -> io::R
 }
 
 /// What a running process has used so far.
-pub fn now(process: u32) -> Result<Usage> {
+pub(super) fn now(process: u32) -> Result<Usage> {
     let read = |name: &str| fs::read_to_string(format!("/proc/{process}/{name}"));
     let stat = read("stat").context("reading a process's times (Linux only)")?;
     let (_, cpu_s) = times(&stat).context("a line of /proc/PID/stat")?;
@@ -102,7 +105,7 @@ fn peak_kib(status: &str) -> Option<u64> {
 }
 
 /// The middle value; of an even number, the higher of the two.
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     assert!(!values.is_empty(), "a median of something");
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

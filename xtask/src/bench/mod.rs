@@ -2,18 +2,18 @@
 //! measurement is a file; tables are printed as Markdown.
 
 mod agent;
-pub mod cost;
-pub mod detection;
+pub(crate) mod cost;
+pub(crate) mod detection;
 mod measure;
 mod real;
-pub mod replay;
+pub(crate) mod replay;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     measurement: Measurement,
 }
@@ -29,7 +29,7 @@ enum Measurement {
     Agent(agent::Args),
 }
 
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.measurement {
         Measurement::Detection(args) => detection::run(args)?,
         Measurement::Real(args) => real::run(args)?,

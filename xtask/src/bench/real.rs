@@ -10,7 +10,7 @@ use crate::pipeline::{Aim, MODEL, Profile, Trainer, Without, quietly};
 use crate::shell;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// A folder with `windows.json` and folders of `timestamp,value` files, each file a stream
     #[arg(long)]
     data: PathBuf,
@@ -25,7 +25,7 @@ pub struct Args {
     alert_budget: Vec<f64>,
 }
 
-pub fn run(args: &Args) -> Result<()> {
+pub(super) fn run(args: &Args) -> Result<()> {
     let (streams, labels) = (args.data.join(&args.streams), args.data.join("windows.json"));
     if let Some(missing) = [&streams, &labels].into_iter().find(|path| !path.exists()) {
         println!("not run: real streams: no {}", missing.display());

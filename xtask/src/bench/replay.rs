@@ -7,7 +7,7 @@ use std::io::{self, Write};
 ///
 /// # Errors
 /// When the log has no record, spans no whole day, or cannot be written to `to`.
-pub fn write(log: &str, days: i64, records: u64, mut to: impl Write) -> io::Result<()> {
+pub(crate) fn write(log: &str, days: i64, records: u64, mut to: impl Write) -> io::Result<()> {
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let (header, body) = log.split_once('\n').ok_or_else(|| invalid("a log of one line"))?;
     if body.is_empty() || days < 1 {
@@ -29,7 +29,7 @@ pub fn write(log: &str, days: i64, records: u64, mut to: impl Write) -> io::Resu
 }
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`, in the proleptic Gregorian calendar.
-pub fn days_of(date: &str) -> Option<i64> {
+pub(crate) fn days_of(date: &str) -> Option<i64> {
     let mut parts = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
     // Years that begin in March have their leap day last.
@@ -40,7 +40,7 @@ pub fn days_of(date: &str) -> Option<i64> {
 }
 
 /// A date such as `2026-01-05` from days since 1970.
-pub fn date_of(days: i64) -> String {
+pub(crate) fn date_of(days: i64) -> String {
     let (year, month, day) = civil(days);
     format!("{year:04}-{month:02}-{day:02}")
 }

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const ANOMALIES_MAX: &str = "10000";
 
 /// A fleet under way.
-pub struct Fleet<'a> {
+pub(super) struct Fleet<'a> {
     trainer: &'a Trainer,
     folder: PathBuf,
     programs: PathBuf,
@@ -52,7 +52,7 @@ struct Server {
 
 impl<'a> Fleet<'a> {
     /// Starts all of it: `scenario.servers` agents on logs that are written for so many seconds.
-    pub fn start(trainer: &'a Trainer, scenario: &Scenario, seconds: u32) -> Result<Self> {
+    pub(super) fn start(trainer: &'a Trainer, scenario: &Scenario, seconds: u32) -> Result<Self> {
         let folder = trainer.dir().join("fleet");
         fs::create_dir_all(&folder)?;
         let programs = shell::target_dir()?.join("debug");
@@ -66,7 +66,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Shows how it goes until every record is written, judged and stored.
-    pub fn watch(&mut self) -> Result<()> {
+    pub(super) fn watch(&mut self) -> Result<()> {
         let began = Instant::now();
         let mut shown = Instant::now();
         loop {
@@ -113,7 +113,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// The table against the truth; whether everything that a replay finds is stored.
-    pub fn compare(&self) -> Result<(String, bool)> {
+    pub(super) fn compare(&self) -> Result<(String, bool)> {
         let anomalies = self.anomalies()?;
         let (mut rows, mut is_complete) = (Vec::new(), true);
         for server in &self.servers {
@@ -165,7 +165,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Learns from what was written meanwhile, signs the model, pushes it, and waits until every agent judges with it.
-    pub fn push_another(&self) -> Result<String> {
+    pub(super) fn push_another(&self) -> Result<String> {
         let logs = self.folder.join("all.csv");
         let mut all = fs::read_to_string(self.trainer.dir().join(SERVER_LOGS))?;
         for server in &self.servers {
@@ -194,7 +194,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Commands to look further.
-    pub fn where_to_look(&self) -> String {
+    pub(super) fn where_to_look(&self) -> String {
         let mut text = String::new();
         for (name, more) in [
             ("agents", ""),
@@ -211,7 +211,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Ends everything in order.
-    pub fn stop(self) -> Result<()> {
+    pub(super) fn stop(self) -> Result<()> {
         for server in self.servers {
             server.agent.stop()?;
         }
@@ -219,7 +219,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Lets it run on; how to end it.
-    pub fn leave(self) -> String {
+    pub(super) fn leave(self) -> String {
         let mut ids = vec![self.collector.leave()];
         for server in self.servers {
             ids.push(server.agent.leave());

@@ -2,7 +2,7 @@
 //! takes and where its files are.
 
 mod fleet;
-pub mod processes;
+pub(crate) mod processes;
 mod truth;
 
 use std::process::{Command, ExitCode};
@@ -20,7 +20,7 @@ const SERVERS: u32 = 5;
 const LIVE_ANOMALY_RATE: f64 = 0.12;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Seed of the generated logs: the same seed gives the same bytes
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -38,12 +38,11 @@ pub struct Args {
     keep: bool,
 }
 
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut stages = Stages(Vec::new());
     let start = Instant::now();
     println!("The first build compiles the training and inference libraries: minutes, once.");
-    // As the tests are built, so that nothing heavy is compiled twice.
-    shell::must(shell::cargo().args(["build", "--workspace", "--bins", "--examples"]))?;
+    shell::must(shell::cargo().args(["build", "--workspace", "--bins"]))?;
     let trainer = Trainer::build(Profile::Dev, "demo")?;
     stages.0.push(("build", start.elapsed().as_secs_f64()));
 

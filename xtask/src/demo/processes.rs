@@ -18,7 +18,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A running program whose words go to a file.
-pub struct Process {
+pub(crate) struct Process {
     name: String,
     said: PathBuf,
     process: TestProcess,
@@ -26,7 +26,7 @@ pub struct Process {
 
 impl Process {
     /// Starts it.
-    pub fn start(name: &str, folder: &Path, command: &mut Command) -> Result<Self> {
+    pub(crate) fn start(name: &str, folder: &Path, command: &mut Command) -> Result<Self> {
         let said = folder.join(format!("{name}.log"));
         let file = File::create(&said).with_context(|| format!("making {}", said.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
@@ -36,7 +36,7 @@ impl Process {
     }
 
     /// An error with its last words when it has ended.
-    pub fn must_run(&mut self) -> Result<()> {
+    pub(crate) fn must_run(&mut self) -> Result<()> {
         match self.process.ended() {
             None => Ok(()),
             Some(status) => bail!("{} ended ({status}): {}", self.name, self.last_words()),
@@ -44,7 +44,7 @@ impl Process {
     }
 
     /// Whether it has ended; an error when it ended badly.
-    pub fn has_ended(&mut self) -> Result<bool> {
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
         match self.process.ended() {
             None => Ok(false),
             Some(status) if status.success() => Ok(true),
@@ -53,12 +53,12 @@ impl Process {
     }
 
     /// Its number.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
 
     /// SIGTERM, and its end.
-    pub fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         if self.process.is_alive() {
             let status = self.process.terminate(STOP_PATIENCE);
             ensure!(status.is_some(), "{} does not end: {}", self.name, self.last_words());
@@ -67,7 +67,7 @@ impl Process {
     }
 
     /// Lets it run on after the demo.
-    pub fn leave(self) -> u32 {
+    pub(crate) fn leave(self) -> u32 {
         let id = self.process.id();
         #[expect(clippy::mem_forget, reason = "dropping it would stop it")]
         std::mem::forget(self);
@@ -82,13 +82,13 @@ impl Process {
 }
 
 /// What a program answers on standard output, as JSON; `None` when it fails.
-pub fn ask(command: &mut Command) -> Result<Option<Value>> {
+pub(crate) fn ask(command: &mut Command) -> Result<Option<Value>> {
     let output = command.output().with_context(|| format!("starting {}", shell::shown(command)))?;
     Ok(output.status.success().then(|| serde_json::from_slice(&output.stdout).ok()).flatten())
 }
 
 /// Waits until something is so.
-pub fn until(what: &str, patience: Duration, mut look: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) fn until(what: &str, patience: Duration, mut look: impl FnMut() -> Result<bool>) -> Result<()> {
     let began = Instant::now();
     while !look()? {
         ensure!(began.elapsed() < patience, "waited {} s: {what}", patience.as_secs());
@@ -98,6 +98,6 @@ pub fn until(what: &str, patience: Duration, mut look: impl FnMut() -> Result<bo
 }
 
 #[expect(clippy::disallowed_methods, reason = "between two looks at other programs")]
-pub fn wait(time: Duration) {
+pub(crate) fn wait(time: Duration) {
     std::thread::sleep(time);
 }

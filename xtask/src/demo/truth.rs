@@ -12,13 +12,13 @@ const DAY_US: i64 = 86_400_000_000;
 
 /// Instants from the first odd record to the last, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub(super) struct Span {
     pub first_us: i64,
     pub last_us: i64,
 }
 
 /// The planted episodes of a log by component, and how many records it has.
-pub fn planted(log: &str) -> (BTreeMap<String, Vec<Span>>, u64) {
+pub(super) fn planted(log: &str) -> (BTreeMap<String, Vec<Span>>, u64) {
     let mut episodes: BTreeMap<String, Vec<Span>> = BTreeMap::new();
     let mut quiet: BTreeMap<String, u32> = BTreeMap::new();
     let mut records = 0;
@@ -44,7 +44,7 @@ pub fn planted(log: &str) -> (BTreeMap<String, Vec<Span>>, u64) {
 
 /// How well what was found fits what was planted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Score {
+pub(super) struct Score {
     /// Planted episodes that something was found in.
     pub found: u64,
     /// Planted episodes that nothing was found in.
@@ -54,7 +54,7 @@ pub struct Score {
 }
 
 /// Compares findings (component and span) with what was planted.
-pub fn score(planted: &BTreeMap<String, Vec<Span>>, findings: &[(String, Span)]) -> Score {
+pub(super) fn score(planted: &BTreeMap<String, Vec<Span>>, findings: &[(String, Span)]) -> Score {
     let touches = |a: &Span, b: &Span| a.first_us <= b.last_us && b.first_us <= a.last_us;
     let mut score = Score::default();
     for (component, spans) in planted {
@@ -71,7 +71,7 @@ pub fn score(planted: &BTreeMap<String, Vec<Span>>, findings: &[(String, Span)])
 }
 
 /// What `oddline-agent replay` prints: component and first record of each episode that was opened.
-pub fn opened(replay: &str) -> Vec<(String, i64)> {
+pub(super) fn opened(replay: &str) -> Vec<(String, i64)> {
     let opened = |line: &str| {
         let event: Value = serde_json::from_str(line).ok()?;
         let episode = event.get("episode_opened")?;
@@ -81,7 +81,7 @@ pub fn opened(replay: &str) -> Vec<(String, i64)> {
 }
 
 /// Microseconds of an instant such as `2026-01-05T00:00:00.5Z`.
-pub fn micros(time: &str) -> Option<i64> {
+pub(super) fn micros(time: &str) -> Option<i64> {
     let (date, time) = time.strip_suffix('Z')?.split_once('T')?;
     let mut parts = time.split(':');
     let (hours, minutes) = (parts.next()?.parse::<i64>().ok()?, parts.next()?.parse::<i64>().ok()?);

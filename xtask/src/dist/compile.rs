@@ -15,11 +15,11 @@ use super::{
 use crate::shell;
 
 /// What the packages ask for; `depends` in the crates' package.metadata.deb says the same.
-pub const GLIBC_MINOR_MAX: u32 = 35;
+pub(super) const GLIBC_MINOR_MAX: u32 = 35;
 
 /// How a program finds the C library.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Linked {
+pub(super) enum Linked {
     /// At its start, as distributions want it.
     Dynamically,
     /// It holds it: for images with nothing else in them.
@@ -27,17 +27,17 @@ pub enum Linked {
 }
 
 /// Cargo's target folder for all of it.
-pub fn target_dir() -> Result<PathBuf> {
+pub(super) fn target_dir() -> Result<PathBuf> {
     Ok(shell::target_dir()?.join("dist-build"))
 }
 
 /// Where cargo puts a target's programs.
-pub fn folder(target: &Target) -> Result<PathBuf> {
+pub(super) fn folder(target: &Target) -> Result<PathBuf> {
     Ok(target_dir()?.join(target.triple).join("dist"))
 }
 
 /// What was compiled the last time.
-pub fn found(target: &Target, programs: &[Program]) -> Result<Vec<(Program, PathBuf)>> {
+pub(super) fn found(target: &Target, programs: &[Program]) -> Result<Vec<(Program, PathBuf)>> {
     let found = |program: &Program| {
         let file = folder(target)?.join(program.binary());
         ensure!(file.is_file(), "{} is not there: compile it first, without --no-build", file.display());
@@ -47,7 +47,7 @@ pub fn found(target: &Target, programs: &[Program]) -> Result<Vec<(Program, Path
 }
 
 /// Compiles them; each with its file.
-pub fn programs(
+pub(super) fn programs(
     target: &Target,
     toolchain: &Toolchain,
     programs: &[Program],

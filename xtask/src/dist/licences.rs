@@ -13,7 +13,7 @@ use super::materials::Part;
 const TEXT_BYTES_MAX: u64 = 256 * 1024;
 
 /// One file: every text once, under the names of those that it is of.
-pub fn texts(program: &str, parts: &[Part]) -> String {
+pub(super) fn texts(program: &str, parts: &[Part]) -> String {
     let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut without = Vec::new();
     for part in parts.iter().filter(|part| !part.is_own()) {

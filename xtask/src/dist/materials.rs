@@ -15,7 +15,7 @@ use crate::shell;
 
 /// A crate in a program.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub(super) struct Part {
     pub name: String,
     pub version: String,
     pub licence: String,
@@ -27,7 +27,7 @@ pub struct Part {
 }
 
 impl Part {
-    pub fn is_own(&self) -> bool {
+    pub(super) fn is_own(&self) -> bool {
         self.checksum.is_none()
     }
 }
@@ -35,7 +35,7 @@ impl Part {
 /// The crates in a program, in the order of their names.
 ///
 /// `cargo metadata` knows what could be compiled in, `cargo tree` what is.
-pub fn parts(target: &Target, program: Program) -> Result<Vec<Part>> {
+pub(super) fn parts(target: &Target, program: Program) -> Result<Vec<Part>> {
     let tree = tree(target, program)?;
     let known = known(target)?;
     let checksums = checksums(&fs::read_to_string(shell::root().join("Cargo.lock")).context("reading Cargo.lock")?);
@@ -95,7 +95,7 @@ fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
 }
 
 /// The bill of a program's parts.
-pub fn bill(target: &Target, program: Program, parts: &[Part]) -> Value {
+pub(super) fn bill(target: &Target, program: Program, parts: &[Part]) -> Value {
     let name = program.binary();
     let component = |part: &Part| {
         let mut component = json!({

@@ -14,7 +14,7 @@ mod materials;
 mod package;
 mod share;
 mod tarball;
-pub mod target;
+pub(crate) mod target;
 mod toolchain;
 
 use std::{
@@ -29,7 +29,7 @@ use crate::shell;
 use target::{PROGRAMS, Program, Target};
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// What it is for; several may be named [default: this machine]
     #[arg(long, value_name = "TRIPLE")]
     target: Vec<String>,
@@ -53,7 +53,7 @@ enum What {
     Containers,
 }
 
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let targets = targets(&args.target)?;
     let only: Vec<Program> = if args.only.is_empty() {
         PROGRAMS.to_vec()
@@ -104,26 +104,26 @@ fn targets(named: &[String]) -> Result<Vec<&'static Target>> {
 }
 
 /// Where everything for a target goes.
-pub fn folder(target: &Target) -> Result<PathBuf> {
+pub(crate) fn folder(target: &Target) -> Result<PathBuf> {
     let folder = shell::target_dir()?.join("dist-out").join(target.debian);
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     Ok(folder)
 }
 
 /// Whether a target's programs can be compiled here; an error says what is missing.
-pub fn can_build(target: &Target) -> Result<()> {
+pub(crate) fn can_build(target: &Target) -> Result<()> {
     toolchain::find(target).map(drop)
 }
 
 /// A program as it is shipped, compiled now if it was not.
-pub fn program(target: &Target, program: Program) -> Result<PathBuf> {
+pub(crate) fn program(target: &Target, program: Program) -> Result<PathBuf> {
     let toolchain = toolchain::find(target)?;
     let mut built = compile::programs(target, &toolchain, &[program], compile::Linked::Dynamically)?;
     Ok(built.pop().context("one program was asked for")?.1)
 }
 
 /// The Debian packages for this machine, made now, in a folder of their own: what `dist` made last stays whole.
-pub fn packages_of_host() -> Result<Vec<PathBuf>> {
+pub(crate) fn packages_of_host() -> Result<Vec<PathBuf>> {
     package::check()?;
     let host = target::host()?;
     let out = shell::target_dir()?.join("xtask/packages");
@@ -135,7 +135,7 @@ pub fn packages_of_host() -> Result<Vec<PathBuf>> {
 }
 
 /// What container images for this machine are made from.
-pub fn containers_of_host() -> Result<()> {
+pub(crate) fn containers_of_host() -> Result<()> {
     let host = target::host()?;
     containers(host, &toolchain::find(host)?, host.programs, &folder(host)?)
 }

@@ -14,19 +14,19 @@ use super::{
 use crate::shell;
 
 /// The version that cargo-deb gives a package: the project's, and its first revision.
-pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+pub(super) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
 /// As in the crates' `package.metadata.deb`.
-pub const MAINTAINER: &str = "The Oddline developers <oddline@localhost>";
+pub(super) const MAINTAINER: &str = "The Oddline developers <oddline@localhost>";
 
 /// Whether packages can be made here.
-pub fn check() -> Result<()> {
+pub(super) fn check() -> Result<()> {
     let found = shell::cargo().args(["deb", "--version"]).output().is_ok_and(|output| output.status.success());
     ensure!(found, "Debian packages are made by cargo-deb, which is not installed: cargo install cargo-deb --locked");
     Ok(())
 }
 
 /// One package for each program, which has been compiled.
-pub fn make(target: &Target, programs: &[Program], out: &Path) -> Result<()> {
+pub(super) fn make(target: &Target, programs: &[Program], out: &Path) -> Result<()> {
     for program in programs {
         for old in files(target, *program, out)? {
             fs::remove_file(&old).with_context(|| format!("removing {}", old.display()))?;
@@ -45,7 +45,7 @@ pub fn make(target: &Target, programs: &[Program], out: &Path) -> Result<()> {
 }
 
 /// The package that was made last.
-pub fn file(target: &Target, program: Program, out: &Path) -> Result<PathBuf> {
+pub(super) fn file(target: &Target, program: Program, out: &Path) -> Result<PathBuf> {
     let found = files(target, program, out)?.pop();
     found.with_context(|| format!("no package of {} in {}", program.binary(), out.display()))
 }

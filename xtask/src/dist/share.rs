@@ -24,7 +24,7 @@ const FACTORY_VERSION: &str = "1";
 
 /// The programs of this machine that make the rest.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Programs {
+pub(super) enum Programs {
     /// Compiled when they are wanted.
     Compiled,
     /// As they are.
@@ -42,7 +42,7 @@ impl Programs {
 }
 
 /// Fills the folder `share` beside a target's programs, where the packages find it.
-pub fn make(target: &Target, programs: &[Program], here: Programs) -> Result<()> {
+pub(super) fn make(target: &Target, programs: &[Program], here: Programs) -> Result<()> {
     let share = compile::folder(target)?.join("share");
     // What was compiled a moment ago is not compiled again because somebody edits a file meanwhile.
     let own = if target.is_host() { Programs::Found } else { here };
@@ -66,12 +66,12 @@ pub fn make(target: &Target, programs: &[Program], here: Programs) -> Result<()>
 }
 
 /// The bill of a program's materials, which is handed out beside its package too.
-pub fn bill(target: &Target, program: Program) -> Result<PathBuf> {
+pub(super) fn bill(target: &Target, program: Program) -> Result<PathBuf> {
     Ok(compile::folder(target)?.join("share").join(format!("{}.cdx.json", program.binary())))
 }
 
 /// The factory model: the same bytes from the same trainer.
-pub fn factory(here: Programs) -> Result<PathBuf> {
+pub(super) fn factory(here: Programs) -> Result<PathBuf> {
     let folder = compile::target_dir()?.join("factory");
     let model = folder.join("factory.onnx");
     let trainer = here.get(Program::Trainer)?;

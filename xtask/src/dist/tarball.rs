@@ -18,7 +18,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// `oddline-VERSION-MACHINE.tar.gz`: `install.sh`, `files/` and a list of files for each program. With some of the
 /// programs only, their names are in its own.
-pub fn make(target: &Target, programs: &[Program], out: &Path) -> Result<()> {
+pub(super) fn make(target: &Target, programs: &[Program], out: &Path) -> Result<()> {
     let name = name(target, programs);
     let work = out.join("tarball");
     let folder = work.join(&name);

@@ -4,16 +4,16 @@ use anyhow::{Context, Result};
 
 /// A program that is shipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
+pub(crate) enum Program {
     Agent,
     Collector,
     Trainer,
 }
 
-pub const PROGRAMS: [Program; 3] = [Program::Agent, Program::Collector, Program::Trainer];
+pub(crate) const PROGRAMS: [Program; 3] = [Program::Agent, Program::Collector, Program::Trainer];
 
 impl Program {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Collector => "collector",
@@ -22,18 +22,18 @@ impl Program {
     }
 
     /// The file of the program, the crate and the package.
-    pub fn binary(self) -> String {
+    pub(crate) fn binary(self) -> String {
         format!("oddline-{}", self.name())
     }
 
-    pub fn named(name: &str) -> Result<Self> {
+    pub(crate) fn named(name: &str) -> Result<Self> {
         let found = PROGRAMS.iter().find(|program| program.name() == name || program.binary() == name);
         found.copied().with_context(|| format!("no program {name:?}: agent, collector and trainer are there"))
     }
 }
 
 /// A kind of machine.
-pub struct Target {
+pub(crate) struct Target {
     pub triple: &'static str,
     /// What Debian calls it.
     pub debian: &'static str,
@@ -49,18 +49,18 @@ pub struct Target {
 }
 
 #[rustfmt::skip]
-pub const TARGETS: &[Target] = &[
+pub(crate) const TARGETS: &[Target] = &[
     Target { triple: "x86_64-unknown-linux-gnu", debian: "amd64", machine: "x86_64", programs: &PROGRAMS, compiler: ("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu"), emulator: ("qemu-x86_64-static", "/usr/x86_64-linux-gnu"), links_statically: true },
     Target { triple: "aarch64-unknown-linux-gnu", debian: "arm64", machine: "aarch64", programs: &PROGRAMS, compiler: ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"), emulator: ("qemu-aarch64-static", "/usr/aarch64-linux-gnu"), links_statically: true },
     Target { triple: "armv7-unknown-linux-gnueabihf", debian: "armhf", machine: "armv7l", programs: &[Program::Agent], compiler: ("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf"), emulator: ("qemu-arm-static", "/usr/arm-linux-gnueabihf"), links_statically: false },
 ];
 
 impl Target {
-    pub fn has(&self, program: Program) -> bool {
+    pub(crate) fn has(&self, program: Program) -> bool {
         self.programs.contains(&program)
     }
 
-    pub fn is_host(&self) -> bool {
+    pub(crate) fn is_host(&self) -> bool {
         self.machine == std::env::consts::ARCH || (self.machine == "armv7l" && std::env::consts::ARCH == "arm")
     }
 }
@@ -69,13 +69,13 @@ impl Target {
 ///
 /// # Errors
 /// When nothing is made for it.
-pub fn host() -> Result<&'static Target> {
+pub(crate) fn host() -> Result<&'static Target> {
     let found = TARGETS.iter().find(|target| target.is_host());
     found
         .with_context(|| format!("nothing is made for {}: name a --target, one of {}", std::env::consts::ARCH, known()))
 }
 
-pub fn named(triple: &str) -> Result<&'static Target> {
+pub(crate) fn named(triple: &str) -> Result<&'static Target> {
     let found = TARGETS.iter().find(|target| target.triple == triple || target.debian == triple);
     found.with_context(|| format!("no target {triple:?}: {} are known", known()))
 }

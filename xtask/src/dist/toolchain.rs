@@ -16,7 +16,7 @@ const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const SOURCES: &str = "lib/rustlib/src/rust/library/Cargo.toml";
 
 /// A compiler that can make a target's programs.
-pub struct Toolchain {
+pub(super) struct Toolchain {
     means: Means,
     /// C compiler and linker; `None` on the machine itself.
     cross: Option<PathBuf>,
@@ -36,7 +36,7 @@ enum Means {
 ///
 /// # Errors
 /// When nothing can make the target's programs: what to install.
-pub fn find(target: &Target) -> Result<Toolchain> {
+pub(super) fn find(target: &Target) -> Result<Toolchain> {
     let means = means(target)?;
     let (compiler, package) = target.compiler;
     let cross = if target.is_host() {
@@ -93,7 +93,7 @@ fn asked(rustc: &Path, args: &[&str]) -> Option<String> {
 }
 
 impl Toolchain {
-    pub fn shown(&self) -> &'static str {
+    pub(super) fn shown(&self) -> &'static str {
         match self.means {
             Means::Own => "this toolchain",
             Means::Debian => "Debian's compiler",
@@ -102,7 +102,7 @@ impl Toolchain {
     }
 
     /// `cargo COMMAND` for the target, in the environment that this takes.
-    pub fn cargo(&self, target: &Target, command: &str) -> Command {
+    pub(super) fn cargo(&self, target: &Target, command: &str) -> Command {
         let mut cargo = match self.means {
             Means::Own => shell::cargo(),
             Means::Debian | Means::DebianFromSource => shell::cargo_at(Path::new(DEBIAN_CARGO)),
@@ -128,7 +128,7 @@ impl Toolchain {
 }
 
 /// Folders of this machine that programs must not name, and what they say instead.
-pub fn remapped() -> Result<Vec<(String, &'static str)>> {
+pub(super) fn remapped() -> Result<Vec<(String, &'static str)>> {
     let home = match std::env::var_os("CARGO_HOME") {
         Some(home) => PathBuf::from(home),
         None => std::env::home_dir().context("neither CARGO_HOME nor HOME is set")?.join(".cargo"),

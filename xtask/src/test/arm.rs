@@ -34,7 +34,7 @@ const PATIENCE_LOOKS: u32 = 30;
 /// A row of `anomalies.csv` without its figures, and its score and threshold.
 type Rows = BTreeMap<String, (f64, f64)>;
 
-pub fn arm(not_run: &mut NotRun) -> Result<Outcome> {
+pub(super) fn arm(not_run: &mut NotRun) -> Result<Outcome> {
     let mut agents = Vec::new();
     for triple in TRIPLES {
         let target = dist::target::named(triple)?;

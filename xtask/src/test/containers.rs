@@ -25,7 +25,7 @@ const DAEMON: &str = "dockerd";
 const PATIENCE: Duration = Duration::from_secs(180);
 const AGENTS: usize = 3;
 
-pub fn containers(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn containers(_: &mut NotRun) -> Result<Outcome> {
     if shell::find_program(COMPOSE).is_none() {
         return Ok(Outcome::NotRun(
             "docker-compose is not installed (Debian packages docker.io, docker-compose)".into(),

@@ -18,7 +18,7 @@ use crate::packages;
 use summary::Run;
 
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Add what takes long: 200 kills, other programs on our model, memory over 20 million records, unseen seeds
     #[arg(long)]
     long: bool,
@@ -30,7 +30,7 @@ pub struct Args {
     install: bool,
 }
 
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
     if args.install || in_ci {
         packages::install(args.long)?;

@@ -19,15 +19,15 @@ const PIPELINE: &str = "xtask/pipeline";
 const NO_CARGO_DENY: &str = "no cargo-deny (cargo install cargo-deny --locked)";
 const MODEL_BYTES_MAX: u64 = 512 * 1024;
 
-pub fn formatting(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn formatting(_: &mut NotRun) -> Result<Outcome> {
     passes(shell::cargo().args(["fmt", "--all", "--check"]))
 }
 
-pub fn lints(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn lints(_: &mut NotRun) -> Result<Outcome> {
     passes(shell::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
-pub fn dependencies(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn dependencies(_: &mut NotRun) -> Result<Outcome> {
     if !has_subcommand("deny") {
         return Ok(Outcome::NotRun(NO_CARGO_DENY.to_owned()));
     }
@@ -35,7 +35,7 @@ pub fn dependencies(_: &mut NotRun) -> Result<Outcome> {
 }
 
 /// Asks a database on the network: only with `--long`.
-pub fn advisories(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn advisories(_: &mut NotRun) -> Result<Outcome> {
     if !has_subcommand("deny") {
         return Ok(Outcome::NotRun(NO_CARGO_DENY.to_owned()));
     }
@@ -46,37 +46,37 @@ pub fn advisories(_: &mut NotRun) -> Result<Outcome> {
 }
 
 /// xtask's tests first: they need no large library and say soonest what is wrong with a change's shape.
-pub fn house(not_run: &mut NotRun) -> Result<Outcome> {
+pub(super) fn house(not_run: &mut NotRun) -> Result<Outcome> {
     cargo_tests(&["--workspace", "--bin", "xtask"], not_run)
 }
 
-pub fn tests(not_run: &mut NotRun) -> Result<Outcome> {
+pub(super) fn tests(not_run: &mut NotRun) -> Result<Outcome> {
     cargo_tests(&["--workspace", "--exclude", "xtask", "--lib", "--bins", "--tests"], not_run)
 }
 
 /// nextest does not run them.
-pub fn doc_tests(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn doc_tests(_: &mut NotRun) -> Result<Outcome> {
     count(shell::cargo().args(["test", "--workspace", "--doc"]))
 }
 
 /// The kill tests as long as they were meant to be: 200 kills of each, 50 on each other pairing of broker and database.
-pub fn kills(not_run: &mut NotRun) -> Result<Outcome> {
+pub(super) fn kills(not_run: &mut NotRun) -> Result<Outcome> {
     let which = ["--workspace", "--exclude", "xtask", "--test", "kill", "--test", "sink", "--test", "fleet_kill"];
     tests_with(&which, &[("ODDLINE_KILLS", "200"), ("ODDLINE_KILLS_OTHERS", "50")], not_run)
 }
 
 /// Every decoder of foreign bytes on inputs that nobody has seen; the tests do the same for a moment.
-pub fn fuzzing(not_run: &mut NotRun) -> Result<Outcome> {
+pub(super) fn fuzzing(not_run: &mut NotRun) -> Result<Outcome> {
     tests_with(&["--package", "oddline-fuzz"], &[("ODDLINE_FUZZ_S", "60")], not_run)
 }
 
 /// As many files as one source may name, in the memory of the packaged unit.
-pub fn memory_of_files(not_run: &mut NotRun) -> Result<Outcome> {
+pub(super) fn memory_of_files(not_run: &mut NotRun) -> Result<Outcome> {
     tests_with(&["--package", "oddline-e2e", "--test", "memory"], &[("ODDLINE_MEMORY_FILES", "400")], not_run)
 }
 
 /// Fails when a question that has an answer takes longer than it may. Wants 15 GB where temporary files go.
-pub fn questions(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn questions(_: &mut NotRun) -> Result<Outcome> {
     passes(shell::cargo().args(["run", "--package", "oddline-collector", "--example", "rates", "queries", "10000000"]))
 }
 
@@ -132,7 +132,7 @@ fn has_subcommand(name: &str) -> bool {
 }
 
 /// The three commands as a user gives them, on logs small enough for every run.
-pub fn pipeline(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn pipeline(_: &mut NotRun) -> Result<Outcome> {
     let trainer = Trainer::build(Profile::Dev, PIPELINE)?;
     let scenario = Scenario { servers: 2, days: 2, test_days: 2, ..Scenario::WEEK };
     shell::must(&mut trainer.generate(&scenario))?;
@@ -161,12 +161,12 @@ fn check_files(dir: &Path) -> Result<()> {
 }
 
 /// Everyone who reads the model file in Rust computes the same.
-pub fn conformance(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn conformance(_: &mut NotRun) -> Result<Outcome> {
     count(&mut conformance::cargo_test(&pipeline_model()?)?)
 }
 
 /// And so do onnx and onnxruntime, on the very records that the detector judged.
-pub fn conformance_python(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn conformance_python(_: &mut NotRun) -> Result<Outcome> {
     let python = match conformance::python()? {
         Ok(python) => python,
         Err(why) => return Ok(Outcome::NotRun(why)),
@@ -185,7 +185,7 @@ fn pipeline_model() -> Result<PathBuf> {
 }
 
 /// Memory must not grow with the number of records.
-pub fn memory(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn memory(_: &mut NotRun) -> Result<Outcome> {
     let trainer = Trainer::build(Profile::Release, "xtask/memory")?;
     let peaks = cost::memory(&trainer)?;
     println!("{}", cost::memory_table(&peaks));
@@ -194,7 +194,7 @@ pub fn memory(_: &mut NotRun) -> Result<Outcome> {
 }
 
 /// What the detector must find on logs that nobody looked at while writing it.
-pub fn quality(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn quality(_: &mut NotRun) -> Result<Outcome> {
     let trainer = Trainer::build(Profile::Dev, "xtask/quality")?;
     let mut rows = Vec::new();
     for case in &detection::PROMISED {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::count::Counts;
 
 /// How a step ended.
-pub enum Outcome {
+pub(super) enum Outcome {
     Passed,
     Failed,
     /// A step that runs tests counts as its tests.
@@ -18,7 +18,7 @@ pub enum Outcome {
 
 /// The steps so far.
 #[derive(Default)]
-pub struct Run {
+pub(super) struct Run {
     /// Steps whose names lack this are passed over.
     only: Option<String>,
     counts: Counts,
@@ -29,12 +29,12 @@ pub struct Run {
 
 impl Run {
     /// Of the steps with a word in their name, or of all.
-    pub fn of(only: Option<String>) -> Self {
+    pub(super) fn of(only: Option<String>) -> Self {
         Self { only, ..Self::default() }
     }
 
     /// Runs one step, with its heading and its time.
-    pub fn step(&mut self, name: &str, run: impl FnOnce(&mut NotRun) -> Result<Outcome>) {
+    pub(super) fn step(&mut self, name: &str, run: impl FnOnce(&mut NotRun) -> Result<Outcome>) {
         if self.only.as_ref().is_some_and(|word| !name.contains(word)) {
             return;
         }
@@ -91,12 +91,12 @@ impl Run {
         self.not_run.push(what);
     }
 
-    pub fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.counts.failed > 0
     }
 
     /// Times, what was not run, what failed; the last line is `N passed, N failed, N skipped`, which programs read.
-    pub fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let mut lines = vec![String::new()];
         lines.extend(self.seconds.iter().map(|(name, seconds)| format!("{seconds:8.1} s  {name}")));
         lines.push(String::new());
@@ -110,7 +110,7 @@ impl Run {
 
 /// Tests inside a step that said they could not run, as `NAME: WHY`.
 #[derive(Default)]
-pub struct NotRun(pub Vec<String>);
+pub(super) struct NotRun(pub Vec<String>);
 
 #[cfg(test)]
 mod tests {

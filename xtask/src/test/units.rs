@@ -19,7 +19,7 @@ const EXPOSURE_OTHERS_MAX: f64 = 2.0;
 const PROGRAMS: &str = "/usr/bin/";
 
 /// Every unit: verified without a word, and not more exposed than it may be.
-pub fn units(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn units(_: &mut NotRun) -> Result<Outcome> {
     if shell::find_program(ANALYZE).is_none() {
         return Ok(Outcome::NotRun("systemd-analyze is not installed (Debian package systemd)".to_owned()));
     }

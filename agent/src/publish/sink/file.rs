@@ -41,7 +41,7 @@ impl Default for Rotation {
 /// Why a file sink cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", path.display())]
-pub struct SinkOpenError {
+pub(crate) struct SinkOpenError {
     path: PathBuf,
     reason: io::Error,
 }
@@ -49,14 +49,13 @@ pub struct SinkOpenError {
 impl SinkOpenError {
     /// What kind of fault it is.
     #[must_use]
-    pub fn kind(&self) -> io::ErrorKind {
+    pub(crate) fn kind(&self) -> io::ErrorKind {
         self.reason.kind()
     }
 }
 
-/// An open JSON-lines file.
 #[derive(Debug)]
-pub struct FileSink {
+pub(crate) struct FileSink {
     path: PathBuf,
     file: File,
     /// Device and inode, to notice when another one is at the path.
@@ -74,7 +73,7 @@ impl FileSink {
     ///
     /// # Errors
     /// When the file cannot be created, read or cut.
-    pub fn open(path: &Path, rotation: Rotation) -> Result<Self, SinkOpenError> {
+    pub(crate) fn open(path: &Path, rotation: Rotation) -> Result<Self, SinkOpenError> {
         Self::open_inner(path, rotation).map_err(|reason| SinkOpenError { path: path.to_owned(), reason })
     }
 
@@ -113,9 +112,8 @@ impl FileSink {
         Ok(Self { path: path.to_owned(), file, id: id(&meta), bytes: 0, is_regular: false, rotation, last: None })
     }
 
-    /// The file, for messages.
     #[must_use]
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.path.display().to_string()
     }
 
@@ -123,7 +121,7 @@ impl FileSink {
     ///
     /// # Errors
     /// When they are not; the file is then as before, as far as the disk lets us, and the same lines may come again.
-    pub fn append(&mut self, lines: impl IntoIterator<Item = JsonLine>) -> io::Result<()> {
+    pub(crate) fn append(&mut self, lines: impl IntoIterator<Item = JsonLine>) -> io::Result<()> {
         let mut text = String::new();
         let mut last = self.last;
         for line in lines {

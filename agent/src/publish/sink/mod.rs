@@ -8,8 +8,8 @@ use std::io::{self, Write};
 
 use oddline_core::{event::SpoolEntry, id::Epoch, wire::JsonLine};
 
-pub use self::file::{FileSink, Rotation, SinkOpenError};
-pub use self::text::{LineMarks, clean, line};
+pub(crate) use self::file::{FileSink, Rotation, SinkOpenError};
+pub(crate) use self::text::{LineMarks, clean, line};
 use super::{
     Spool,
     delivery::{PackError, in_a_row, read},
@@ -18,9 +18,8 @@ use super::{
 /// Bytes taken from the spool at once: memory for one turn, and one fsync for all of it.
 const TURN_BYTES: usize = 64 * 1024;
 
-/// A place for events.
 #[derive(Debug)]
-pub enum EventOutput {
+pub(crate) enum EventOutput {
     /// A JSON-lines file; its fsync is the acknowledgement. A line is never written twice.
     File(FileSink),
     /// Lines on stdout; written is acknowledged. After a crash the last ones may come again.
@@ -29,18 +28,13 @@ pub enum EventOutput {
 
 /// Why events could not be taken. They stay in the spool.
 #[derive(Debug, thiserror::Error)]
-pub enum SinkError<E: std::error::Error> {
+pub(crate) enum SinkError<E: std::error::Error> {
     /// The spool cannot be read or written.
     #[error("the spool: {0}")]
     Spool(E),
     /// The file or terminal does not take them.
     #[error("{what}: {reason}")]
-    Write {
-        /// Where.
-        what: String,
-        /// Why.
-        reason: io::Error,
-    },
+    Write { what: String, reason: io::Error },
     /// The spool holds what this program would not have written.
     #[error(transparent)]
     Entry(#[from] PackError),
@@ -50,7 +44,7 @@ pub enum SinkError<E: std::error::Error> {
 ///
 /// # Errors
 /// When either side fails; what was taken before is deleted from the spool.
-pub fn drain<S: Spool>(
+pub(crate) fn drain<S: Spool>(
     spool: &mut S,
     sink: &mut EventOutput,
     epoch: Epoch,

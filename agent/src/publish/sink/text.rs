@@ -10,7 +10,7 @@ use oddline_core::{
 
 /// Whether lines begin with the journal's priority marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineMarks {
+pub(crate) enum LineMarks {
     /// No marks: a terminal or a pipe.
     Plain,
     /// `<4>` and the like: stdout is connected to the journal.
@@ -19,7 +19,7 @@ pub enum LineMarks {
 
 /// The line for an event, without its newline.
 #[must_use]
-pub fn line(event: &Event, marks: LineMarks) -> String {
+pub(crate) fn line(event: &Event, marks: LineMarks) -> String {
     let (priority, text) = match event {
         Event::EpisodeOpened(e) => (4, format!("{} odd {}", start(e), figures(e))),
         Event::EpisodeUpdated(e) => (6, format!("{} still odd {}", start(e), figures(e))),
@@ -83,7 +83,7 @@ fn figures(e: &Episode) -> String {
 
 /// Without control characters, and without the invisible ones that reorder what stands around them.
 #[must_use]
-pub fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     tame(text).into_owned()
 }
 

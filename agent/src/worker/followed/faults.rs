@@ -10,7 +10,7 @@ use crate::{clock, events::LogEvent, source::SourceError, worker::words::hangs};
 
 impl FollowedSource {
     /// Its file system does not answer, or a call to it came back late. Told once, like any other fault.
-    pub fn hangs(&mut self, why: &str, out: &mut PipelineOutput) {
+    pub(crate) fn hangs(&mut self, why: &str, out: &mut PipelineOutput) {
         self.works_since = None;
         if self.failed.is_none() {
             out.events.push(hangs(&self.name, why));
@@ -19,7 +19,7 @@ impl FollowedSource {
     }
 
     /// It can be asked again after it hung.
-    pub fn came_back(&mut self, why: &str) {
+    pub(crate) fn came_back(&mut self, why: &str) {
         self.works_since = None;
         self.failed = Some(why.to_owned());
     }

@@ -12,13 +12,13 @@ use crate::{
 impl FollowedSource {
     /// What it holds in memory, in bytes.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Whether it takes no more memory.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.is_full
     }
 
@@ -26,7 +26,7 @@ impl FollowedSource {
     ///
     /// # Errors
     /// When the model runtime cannot allocate.
-    pub fn fit(&mut self, budget: &MemoryBudget, used: u64, active: &ActiveModel) -> Result<(), InferError> {
+    pub(crate) fn fit(&mut self, budget: &MemoryBudget, used: u64, active: &ActiveModel) -> Result<(), InferError> {
         if !budget.fits(self.bytes, used) {
             let why = "it needs more memory than is allowed".to_owned();
             LogEvent::Forgotten { source: self.name.clone(), why }.emit();

@@ -31,11 +31,9 @@ use crate::{
 const TURN_LINES_MAX: u32 = 2_048;
 /// Bytes taken in one turn.
 const TURN_BYTES_MAX: u64 = 512 * 1024;
-/// Events of one turn.
-pub const TURN_EVENTS_MAX: usize = 256;
+pub(crate) const TURN_EVENTS_MAX: usize = 256;
 /// First wait after a fault of a source.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// Longest wait.
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
 /// A source that has worked for this long begins again with the first wait.
 const SOUND_AFTER: Duration = Duration::from_secs(60);
@@ -45,30 +43,24 @@ const THERE_EVERY: Duration = Duration::from_secs(5);
 /// A source that gives nothing is shown the wall clock this often.
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
-/// The model that judges.
 #[derive(Clone)]
-pub struct ActiveModel {
-    /// Its name.
+pub(crate) struct ActiveModel {
     pub id: ModelId,
-    /// It.
     pub model: OpenModel,
 }
 
 /// What a turn came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TurnOutcome {
+pub(crate) enum TurnOutcome {
     /// There may be more at once.
     More,
-    /// Nothing at the moment.
     Idle,
-    /// Nothing ever again.
     Closed,
     /// It has not come back: its file system does not answer.
     Hangs,
 }
 
-/// A source under way.
-pub struct FollowedSource {
+pub(crate) struct FollowedSource {
     key: Vec<u8>,
     name: String,
     path: Option<PathBuf>,
@@ -96,8 +88,7 @@ pub struct FollowedSource {
 }
 
 /// What a source is called, in the state and in events.
-pub struct SourceIdentity {
-    /// In the state file.
+pub(crate) struct SourceIdentity {
     pub key: Vec<u8>,
     /// In events and for people.
     pub name: String,
@@ -110,7 +101,7 @@ impl FollowedSource {
     ///
     /// # Errors
     /// When the model runtime cannot allocate.
-    pub fn new(
+    pub(crate) fn new(
         identity: SourceIdentity,
         source: LogSource,
         treatment: SourceOptions,
@@ -158,7 +149,7 @@ impl FollowedSource {
     ///
     /// # Errors
     /// When the model cannot be run. What this turn took is then in no commit.
-    pub fn turn(
+    pub(crate) fn turn(
         &mut self,
         now: Instant,
         is_full: bool,
@@ -179,12 +170,12 @@ impl FollowedSource {
 
     /// Whether a turn would do anything.
     #[must_use]
-    pub fn is_due(&self, now: Instant) -> bool {
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
         !self.is_closed && self.retry_at.is_none_or(|at| at <= now)
     }
 
     /// Looks at what is shown of it and at whether it is still there.
-    pub fn measure(&mut self, now: Instant) {
+    pub(crate) fn measure(&mut self, now: Instant) {
         self.lag_bytes = self.source.lag_bytes();
         if let Some(path) = &self.path
             && self.is_there.1.is_none_or(|at| now.duration_since(at) >= THERE_EVERY)
@@ -256,7 +247,7 @@ impl FollowedSource {
 
     /// What goes to the state file; nothing when nothing was taken since [`FollowedSource::committed`].
     #[must_use]
-    pub fn change(&self, active: &ActiveModel) -> Option<SourceChange> {
+    pub(crate) fn change(&self, active: &ActiveModel) -> Option<SourceChange> {
         if !self.is_dirty {
             return None;
         }
@@ -273,7 +264,7 @@ impl FollowedSource {
     }
 
     /// The last [`FollowedSource::change`] is on the disk.
-    pub fn committed(&mut self) {
+    pub(crate) fn committed(&mut self) {
         self.is_dirty = false;
         self.is_known |= self.source.position().is_some();
     }
@@ -281,13 +272,13 @@ impl FollowedSource {
     /// Whether it is being read and the state file does not know of it: were its file rotated now and the process
     /// killed, nobody would look for what was read of it.
     #[must_use]
-    pub fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         !self.is_known && self.source.position().is_some()
     }
 
     /// Whether something of it is in no commit yet.
     #[must_use]
-    pub fn is_dirty(&self) -> bool {
+    pub(crate) fn is_dirty(&self) -> bool {
         self.is_dirty
     }
 
@@ -295,7 +286,7 @@ impl FollowedSource {
     ///
     /// # Errors
     /// When the model runtime cannot allocate.
-    pub fn swap(&mut self, active: &ActiveModel, out: &mut PipelineOutput) -> Result<(), InferError> {
+    pub(crate) fn swap(&mut self, active: &ActiveModel, out: &mut PipelineOutput) -> Result<(), InferError> {
         self.pipeline.judge_with(&active.model, out)?;
         self.is_dirty = true;
         Ok(())
@@ -303,24 +294,23 @@ impl FollowedSource {
 
     /// The key in the state file.
     #[must_use]
-    pub fn key(&self) -> &[u8] {
+    pub(crate) fn key(&self) -> &[u8] {
         &self.key
     }
 
     /// The file, where it is one.
     #[must_use]
-    pub fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Its name.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether its file has been gone for this long, with all of it read.
-    pub fn is_gone(&mut self, now: Instant, patience: Duration) -> bool {
+    pub(crate) fn is_gone(&mut self, now: Instant, patience: Duration) -> bool {
         if self.is_there.0 || self.lag_bytes.unwrap_or(0) > 0 || self.failed.is_some() {
             self.gone_since = None;
             return false;
@@ -330,13 +320,13 @@ impl FollowedSource {
 
     /// Whether it will never give anything again.
     #[must_use]
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.is_closed
     }
 
     /// What is shown of it.
     #[must_use]
-    pub fn figures(&self) -> SourceFigures {
+    pub(crate) fn figures(&self) -> SourceFigures {
         let (streams, learning, judging) = self.pipeline.streams();
         SourceFigures {
             name: self.name.clone(),
@@ -370,7 +360,7 @@ impl FollowedSource {
     }
 
     /// The paths that its files lie at.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         [self.source.target(), self.path.as_deref()].into_iter().flatten()
     }
 }

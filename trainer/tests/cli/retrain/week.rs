@@ -9,12 +9,12 @@ use super::{CURRENT, KEY, LOG};
 use crate::shell::{Folder, HEADER};
 
 /// The server and the stream that the model in use has never seen.
-pub const NEW_SERVER: &str = "server-03";
-pub const NEW_STREAM: (&str, &str) = ("server-02", "network");
+pub(super) const NEW_SERVER: &str = "server-03";
+pub(super) const NEW_STREAM: (&str, &str) = ("server-02", "network");
 
 /// One record of the second week.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub(super) struct Row {
     pub time: String,
     pub server: String,
     pub component: String,
@@ -31,12 +31,12 @@ impl Row {
     }
 
     /// Whether the model in use knows its stream.
-    pub fn is_known(&self) -> bool {
+    pub(super) fn is_known(&self) -> bool {
         self.server != NEW_SERVER && (self.server.as_str(), self.component.as_str()) != NEW_STREAM
     }
 
     /// The noise of its stream, as the generator has it.
-    pub fn noise(&self) -> f64 {
+    pub(super) fn noise(&self) -> f64 {
         match self.component.as_str() {
             "cpu" => 4.0,
             "disk_io" => 15.0,
@@ -50,14 +50,14 @@ impl Row {
 }
 
 /// A folder with the model in use of the first week, and the second week's records.
-pub struct Weeks {
+pub(super) struct Weeks {
     pub folder: Folder,
     pub rows: Vec<Row>,
     pub random: Xoshiro256PlusPlus,
 }
 
 impl Weeks {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let folder = Folder::new();
         folder.must(&format!(
             "generate --servers 3 --days 7 --test-days 7 --period-s 120 --anomaly-rate 0.02 --seed {seed}"
@@ -70,26 +70,26 @@ impl Weeks {
         Self { folder, rows, random: Xoshiro256PlusPlus::seed_from_u64(seed) }
     }
 
-    pub fn with_key(seed: u64) -> Self {
+    pub(super) fn with_key(seed: u64) -> Self {
         let weeks = Self::new(seed);
         weeks.folder.must(&format!("keygen --key {KEY}"));
         weeks
     }
 
     /// Writes the second week with what becomes of its rows.
-    pub fn write(&mut self, mut change: impl FnMut(&mut Row, &mut Xoshiro256PlusPlus)) {
+    pub(super) fn write(&mut self, mut change: impl FnMut(&mut Row, &mut Xoshiro256PlusPlus)) {
         let mut rows = self.rows.clone();
         rows.iter_mut().for_each(|row| change(row, &mut self.random));
         self.folder.write(LOG, text(&rows));
     }
 
     /// Only what the model in use knows.
-    pub fn forget_new(&mut self) {
+    pub(super) fn forget_new(&mut self) {
         self.rows.retain(Row::is_known);
     }
 }
 
-pub fn text(rows: &[Row]) -> String {
+pub(super) fn text(rows: &[Row]) -> String {
     rows.iter().fold(HEADER.to_owned(), |mut text, row| {
         let Row { time, server, component, value, anomalous } = row;
         writeln!(text, "{time},{server},{component},{value:.4},{}", u8::from(*anomalous)).unwrap();
@@ -98,21 +98,21 @@ pub fn text(rows: &[Row]) -> String {
 }
 
 /// A server moved to other work: each of its streams has another level.
-pub fn new_level(row: &mut Row) {
+pub(super) fn new_level(row: &mut Row) {
     if row.server == "server-01" {
         row.value += 6.0 * row.noise();
     }
 }
 
 /// Sensors that spike everywhere.
-pub fn scattered(row: &mut Row, random: &mut Xoshiro256PlusPlus) {
+pub(super) fn scattered(row: &mut Row, random: &mut Xoshiro256PlusPlus) {
     if random.random_bool(0.2) {
         row.value += random.random_range(6.0..12.0) * row.noise();
     }
 }
 
 /// Noise that grows with the week, to three times what it was.
-pub fn wider(row: &mut Row, random: &mut Xoshiro256PlusPlus) {
+pub(super) fn wider(row: &mut Row, random: &mut Xoshiro256PlusPlus) {
     let day: f64 = row.time[8..10].parse::<f64>().unwrap() - 12.0;
     let hour: f64 = row.time[11..13].parse().unwrap();
     let noise: f64 = random.sample(StandardNormal);

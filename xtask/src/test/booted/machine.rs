@@ -15,7 +15,7 @@ const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 /// Lines of the journal that are shown when something is wrong.
 const JOURNAL_LINES: &str = "60";
 
-pub struct Machine {
+pub(super) struct Machine {
     root: PathBuf,
     container: Process,
     /// Its first process, as this system numbers it.
@@ -23,7 +23,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn boot(root: &Path) -> Result<Self> {
+    pub(super) fn boot(root: &Path) -> Result<Self> {
         let mut nspawn = Command::new("systemd-nspawn");
         nspawn
             .args(["--boot", "--register=no", "--keep-unit", "--private-network", "--machine=oddline-booted", "-D"])
@@ -49,12 +49,12 @@ impl Machine {
     }
 
     /// What a file of it is called here.
-    pub fn path(&self, file: &str) -> PathBuf {
+    pub(super) fn path(&self, file: &str) -> PathBuf {
         self.root.join(file.trim_start_matches('/'))
     }
 
     /// Writes a file in it, with the folders on the way.
-    pub fn write(&self, file: &str, text: &str) -> Result<()> {
+    pub(super) fn write(&self, file: &str, text: &str) -> Result<()> {
         let path = self.path(file);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -63,13 +63,13 @@ impl Machine {
     }
 
     /// Runs a command in it, with a word about it; what it answers. It must succeed.
-    pub fn run(&self, command: &[&str]) -> Result<String> {
+    pub(super) fn run(&self, command: &[&str]) -> Result<String> {
         println!("booted$ {}", command.join(" "));
         self.answer(command)
     }
 
     /// What a command in it answers; it must succeed.
-    pub fn answer(&self, command: &[&str]) -> Result<String> {
+    pub(super) fn answer(&self, command: &[&str]) -> Result<String> {
         let output = self.output(command)?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let words = command.join(" ");
@@ -80,40 +80,40 @@ impl Machine {
     }
 
     /// The same, as a shell reads it.
-    pub fn shell(&self, script: &str) -> Result<String> {
+    pub(super) fn shell(&self, script: &str) -> Result<String> {
         self.run(&["sh", "-euc", script])
     }
 
     /// Whether a command in it succeeds.
-    pub fn succeeds(&self, command: &[&str]) -> Result<bool> {
+    pub(super) fn succeeds(&self, command: &[&str]) -> Result<bool> {
         Ok(self.output(command)?.status.success())
     }
 
     /// A property of a unit.
-    pub fn property(&self, unit: &str, name: &str) -> Result<String> {
+    pub(super) fn property(&self, unit: &str, name: &str) -> Result<String> {
         let output = self.output(&["systemctl", "show", "--value", "--property", name, unit])?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
     /// Waits until a unit is in this state.
-    pub fn comes_to(&self, unit: &str, state: &str) -> Result<()> {
+    pub(super) fn comes_to(&self, unit: &str, state: &str) -> Result<()> {
         let what = format!("{unit} does not become {state}");
         until(&what, Duration::from_secs(60), || Ok(self.property(unit, "ActiveState")? == state))
             .with_context(|| self.said_by(unit))
     }
 
     /// What a unit has said last.
-    pub fn said_by(&self, unit: &str) -> String {
+    pub(super) fn said_by(&self, unit: &str) -> String {
         self.text_of(&["journalctl", "--output=cat", "--lines", JOURNAL_LINES, "--unit", unit])
     }
 
     /// What everybody has said last.
-    pub fn journal(&self) -> String {
+    pub(super) fn journal(&self) -> String {
         self.text_of(&["journalctl", "--lines", JOURNAL_LINES])
     }
 
     /// The end.
-    pub fn power_off(mut self) -> Result<()> {
+    pub(super) fn power_off(mut self) -> Result<()> {
         self.run(&["systemctl", "--no-block", "poweroff"])?;
         until("it does not power off", BOOT_PATIENCE, || Ok(self.container.has_ended().unwrap_or(true)))?;
         ensure!(self.container.has_ended().unwrap_or(true), "the container runs on");

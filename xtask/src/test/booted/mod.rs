@@ -22,7 +22,7 @@ const DEBIAN: &str = "bookworm";
 const PACKAGES: &str = "ODDLINE_PACKAGES";
 const NEEDED: [&str; 4] = ["debootstrap", "systemd-nspawn", "nsenter", "dpkg-deb"];
 
-pub fn booted(_: &mut NotRun) -> Result<Outcome> {
+pub(super) fn booted(_: &mut NotRun) -> Result<Outcome> {
     if !fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
         return Ok(Outcome::NotRun("only root can boot a system in a container".to_owned()));
     }

@@ -29,14 +29,14 @@ const GENERATE: &str =
 /// Words of a broken configuration that its journal must repeat.
 const MISSPELT: &str = "listn";
 
-pub struct Story<'a> {
+pub(super) struct Story<'a> {
     machine: &'a Machine,
     packages: &'a [PathBuf],
 }
 
 impl<'a> Story<'a> {
     /// Puts the packages into the machine.
-    pub fn begin(machine: &'a Machine, packages: &'a [PathBuf]) -> Result<Self> {
+    pub(super) fn begin(machine: &'a Machine, packages: &'a [PathBuf]) -> Result<Self> {
         fs::create_dir_all(machine.path("/srv/packages"))?;
         for package in packages {
             fs::copy(package, machine.path("/srv/packages").join(name(package)?))?;
@@ -44,7 +44,7 @@ impl<'a> Story<'a> {
         Ok(Self { machine, packages })
     }
 
-    pub fn tell(self) -> Result<()> {
+    pub(super) fn tell(self) -> Result<()> {
         self.installed().context("installed")?;
         self.configured().context("configured")?;
         self.a_model_is_pushed().context("a model is pushed")?;

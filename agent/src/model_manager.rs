@@ -28,15 +28,12 @@ use crate::{
 /// Records that a model judges before it counts as good.
 const GOOD_AFTER_RECORDS: u64 = 5_000;
 /// Folder of the models, in the state's.
-pub const FOLDER: &str = "models";
+pub(crate) const FOLDER: &str = "models";
 
 /// The models of this host, and the one to begin with.
-pub struct KeptModels {
-    /// Their files.
+pub(crate) struct KeptModels {
     pub store: ModelStore,
-    /// Their places.
     pub slots: ModelSlots,
-    /// The one that judges.
     pub active: ActiveModel,
 }
 
@@ -44,7 +41,7 @@ pub struct KeptModels {
 ///
 /// # Errors
 /// When no model can be used at all.
-pub fn begin(config: &AgentConfig) -> Result<KeptModels> {
+pub(crate) fn begin(config: &AgentConfig) -> Result<KeptModels> {
     let store = ModelStore::open(&config.state_dir.join(FOLDER))?;
     let factory = factory(&config.factory);
     let (known, wrong) = store.slots();
@@ -107,7 +104,7 @@ fn from_files(store: &ModelStore, keys: &[String]) -> ModelSlots {
 ///
 /// # Errors
 /// When it cannot be read or is refused.
-pub fn factory(path: &Path) -> Result<(ActiveModel, Vec<u8>)> {
+pub(crate) fn factory(path: &Path) -> Result<(ActiveModel, Vec<u8>)> {
     let bytes = std::fs::read(path)
         .with_context(|| format!("cannot read the model {}: name one with model.factory", path.display()))?;
     let model = OpenModel::open(&bytes).with_context(|| format!("the model {} is refused", path.display()))?;
@@ -119,22 +116,21 @@ pub fn factory(path: &Path) -> Result<(ActiveModel, Vec<u8>)> {
 ///
 /// # Errors
 /// When its file is not what was stored, or refused.
-pub fn open(store: &ModelStore, id: ModelId) -> Result<ActiveModel> {
+pub(crate) fn open(store: &ModelStore, id: ModelId) -> Result<ActiveModel> {
     let bytes = store.get(id)?;
     let model = OpenModel::open(&bytes).with_context(|| format!("the stored model {} is refused", id.version))?;
     Ok(ActiveModel { id, model })
 }
 
 /// What is asked of the keeper.
-pub enum ModelRequest {
-    /// The state, for people.
+pub(crate) enum ModelRequest {
     Show(oneshot::Sender<ModelState>),
     /// Go back to a good model, by its version; the newest good one but the one in use when `None`.
     Rollback(Option<u64>, oneshot::Sender<Result<u64, String>>),
 }
 
 /// Follows wishes while the agent runs.
-pub struct ModelManager {
+pub(crate) struct ModelManager {
     intake: ModelIntake,
     store: ModelStore,
     factory: std::path::PathBuf,
@@ -152,7 +148,7 @@ impl ModelManager {
     ///
     /// # Errors
     /// When a trusted key is none; the configuration has been checked for that.
-    pub fn new(
+    pub(crate) fn new(
         config: &AgentConfig,
         store: ModelStore,
         slots: ModelSlots,
@@ -167,13 +163,12 @@ impl ModelManager {
     }
 
     /// Says what runs; once at the start.
-    pub async fn announce(&mut self) {
+    pub(crate) async fn announce(&mut self) {
         let state = self.intake.state();
         self.send(OutboundMessage::Retain(Channel::ModelState, state.to_json())).await;
     }
 
-    /// A message about models.
-    pub async fn heard(&mut self, inbound: InboundMessage) {
+    pub(crate) async fn heard(&mut self, inbound: InboundMessage) {
         let actions = match inbound {
             InboundMessage::Desired(payload) => self.intake.desired(&payload),
             InboundMessage::Model(sha256, payload) => self.fetched(sha256, &payload),
@@ -182,7 +177,7 @@ impl ModelManager {
     }
 
     /// A question from this host.
-    pub async fn asked(&mut self, ask: ModelRequest) {
+    pub(crate) async fn asked(&mut self, ask: ModelRequest) {
         match ask {
             // Whoever asked may be gone.
             ModelRequest::Show(answer) => drop(answer.send(self.intake.state())),
@@ -194,7 +189,7 @@ impl ModelManager {
     }
 
     /// Marks the model in use as good once it has proved itself; to be called now and then.
-    pub async fn tick(&mut self) {
+    pub(crate) async fn tick(&mut self) {
         if self.unkept {
             self.keep_slots();
         }

@@ -6,7 +6,6 @@ use crate::store::StoreError;
 
 /// First wait before a transaction is tried again.
 const RETRY_MIN: Duration = Duration::from_millis(200);
-/// Longest such wait.
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// A database that failed for so long needs a person: the program ends, and its supervisor starts it anew. Nothing is
 /// lost, as nothing was acknowledged. A full disk is waited for without end: a new start would find it no emptier.
@@ -16,7 +15,7 @@ const ATTEMPTS_TOLD_MAX: u32 = 8;
 const ATTEMPTS_PER_LINE: u32 = 30;
 /// How long the database has been failing.
 #[derive(Debug)]
-pub struct RetryState {
+pub(crate) struct RetryState {
     began: Instant,
     wait: Duration,
     attempts: u32,
@@ -31,12 +30,12 @@ impl Default for RetryState {
 impl RetryState {
     /// Whether the same is to be tried again after this error.
     #[must_use]
-    pub fn lasts(&self, error: &StoreError) -> bool {
+    pub(crate) fn lasts(&self, error: &StoreError) -> bool {
         matches!(error, StoreError::Full(_)) || (error.is_passing() && self.began.elapsed() < GIVE_UP_AFTER)
     }
 
     /// The wait before the next attempt.
-    pub fn next_wait(&mut self) -> Duration {
+    pub(crate) fn next_wait(&mut self) -> Duration {
         let wait = self.wait;
         self.wait = (wait * 2).min(RETRY_MAX);
         self.attempts = self.attempts.saturating_add(1);
@@ -45,13 +44,13 @@ impl RetryState {
 
     /// Whether this attempt is worth a line.
     #[must_use]
-    pub fn is_told(&self) -> bool {
+    pub(crate) fn is_reported(&self) -> bool {
         self.attempts <= ATTEMPTS_TOLD_MAX || self.attempts.is_multiple_of(ATTEMPTS_PER_LINE)
     }
 
     /// How long it took, once it has succeeded; `None` when it did at once.
     #[must_use]
-    pub fn took(&self) -> Option<Duration> {
+    pub(crate) fn took(&self) -> Option<Duration> {
         (self.attempts > 0).then(|| self.began.elapsed())
     }
 }
@@ -76,7 +75,7 @@ mod tests {
         let mut patience = RetryState::default();
         let told = (0..300).filter(|_| {
             assert!(patience.next_wait() <= RETRY_MAX);
-            patience.is_told()
+            patience.is_reported()
         });
         assert_eq!(told.count(), 8 + 10);
         assert!(patience.took().is_some() && RetryState::default().took().is_none());

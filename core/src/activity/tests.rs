@@ -18,7 +18,7 @@ type Line = (i64, &'static str, &'static str, bool);
 
 fn hear(pace: &mut SourceActivity, line: Line, out: &mut Vec<ActivityNotice>) {
     let (seconds, server, component, is_text) = line;
-    pace.hear(ObservedRecord { server, component, time: at(seconds), level: Some(Level::Info), is_text }, out);
+    pace.observe(ObservedRecord { server, component, time: at(seconds), level: Some(Level::Info), is_text }, out);
 }
 
 fn told(lines: impl IntoIterator<Item = Line>) -> Vec<ActivityNotice> {
@@ -248,7 +248,7 @@ fn names_and_levels_never_seen() {
     let level =
         |level| ObservedRecord { server: "a", component: "web", time: at(3 * DAY), level: Some(level), is_text: false };
     for worse in [Level::Warning, Level::Critical, Level::Error, Level::Critical] {
-        pace.hear(level(worse), &mut out);
+        pace.observe(level(worse), &mut out);
     }
     assert_eq!(short(&out), ["Critical a/web"]);
 }
@@ -262,9 +262,9 @@ fn rates_of_streams_and_levels() {
         let times = if incident.contains(&s) { 6 } else { u8::from(!off) };
         for _ in 0..times {
             let level = Some(if s % 600 == 0 || times > 1 { Level::Error } else { Level::Info });
-            pace.hear(ObservedRecord { server: "a", component: "web", time: at(s), level, is_text: true }, &mut out);
+            pace.observe(ObservedRecord { server: "a", component: "web", time: at(s), level, is_text: true }, &mut out);
             // Numbers are not counted.
-            pace.hear(
+            pace.observe(
                 ObservedRecord { server: "a", component: "cpu", time: at(s), level: None, is_text: false },
                 &mut out,
             );
@@ -338,7 +338,7 @@ fn everything_is_bounded_and_what_overflows_is_counted() {
         let (server, component) = (format!("s{}", i % 3_000), format!("c{i}"));
         let level = Some(Level::Error);
         let time = at(i as i64);
-        pace.hear(ObservedRecord { server: &server, component: &component, time, level, is_text: true }, &mut out);
+        pace.observe(ObservedRecord { server: &server, component: &component, time, level, is_text: true }, &mut out);
     }
     assert_eq!((pace.voices.len(), pace.index.len()), (STREAMS_MAX, STREAMS_MAX));
     assert!(pace.servers.len() <= STREAMS_MAX);
@@ -373,8 +373,8 @@ proptest! {
             let level = levels.get(usize::from(rest)).copied();
             let heard =
                 ObservedRecord { server: &server, component: &component, time: at(now), level, is_text: rest % 2 == 0 };
-            whole.hear(heard, &mut expected);
-            cut.hear(heard, &mut found);
+            whole.observe(heard, &mut expected);
+            cut.observe(heard, &mut found);
             if next() < 0.2 {
                 for i in 0..20 {
                     let _ = cut.clock(at(now + i * 60), &mut by_clock);

@@ -32,7 +32,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{pace::RateLimiter, strangers::StrangerConnection};
+use super::{rate_limiter::RateLimiter, strangers::StrangerConnection};
 use crate::enroll::revoked::{Revoked, Serial};
 
 /// Bytes moved at a time: a TLS record.
@@ -49,7 +49,6 @@ const LEADS_MAX: usize = 16;
 /// Connections of the collector: it has one, and makes another when that breaks.
 const COLLECTORS_MAX: usize = 16;
 
-/// Bounds of the gate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ConnectionBounds {
     pub connections: usize,
@@ -97,7 +96,6 @@ pub(super) struct Direction {
     pub port: SocketAddr,
 }
 
-/// One connection.
 #[derive(Debug, Default)]
 struct GatedLine {
     cut: Notify,
@@ -116,7 +114,6 @@ pub(super) enum OutsideConnection {
     Revoked,
 }
 
-/// How many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct ConnectionCount {
     pub half_open: usize,
@@ -128,7 +125,7 @@ pub(super) struct ConnectionCount {
 }
 
 impl ConnectionTable {
-    pub fn new(bounds: ConnectionBounds, revoked: Revoked) -> Self {
+    pub(super) fn new(bounds: ConnectionBounds, revoked: Revoked) -> Self {
         Self {
             bounds,
             inside: Mutex::new(GatedSession { revoked, ..GatedSession::default() }),
@@ -140,32 +137,32 @@ impl ConnectionTable {
     }
 
     /// A listener of the library.
-    pub fn leads_to(&self, lead: UpstreamLead) {
+    pub(super) fn leads_to(&self, lead: UpstreamLead) {
         keep_newest(&mut self.inside().leads, lead, LEADS_MAX);
     }
 
-    pub fn leads(&self) -> Vec<UpstreamLead> {
+    pub(super) fn leads(&self) -> Vec<UpstreamLead> {
         self.inside().leads.iter().copied().collect()
     }
 
     /// The collector has shown its secret.
-    pub fn is_collector(&self, way: Direction) {
+    pub(super) fn is_collector(&self, way: Direction) {
         keep_newest(&mut self.inside().collectors, way, COLLECTORS_MAX);
     }
 
     /// Those that came neither from here nor from the collector.
-    pub fn without_known(&self, mut found: Vec<StrangerConnection>) -> Vec<StrangerConnection> {
+    pub(super) fn without_known(&self, mut found: Vec<StrangerConnection>) -> Vec<StrangerConnection> {
         let inside = self.inside();
         found.retain(|at| !inside.by_way.contains_key(&at.way) && !inside.collectors.contains(&at.way));
         found
     }
 
-    pub fn count_strangers(&self, ended: usize) {
+    pub(super) fn count_strangers(&self, ended: usize) {
         self.strangers.fetch_add(ended as u64, Ordering::Relaxed);
     }
 
     /// The library has seen a CONNECT that is in order.
-    pub fn admit(&self, way: Direction, serial: Option<Serial>) -> Result<(), OutsideConnection> {
+    pub(super) fn admit(&self, way: Direction, serial: Option<Serial>) -> Result<(), OutsideConnection> {
         let mut inside = self.inside();
         if serial.as_ref().is_some_and(|serial| inside.revoked.contains(serial)) {
             return Err(OutsideConnection::Revoked);
@@ -187,7 +184,7 @@ impl ConnectionTable {
     }
 
     /// From now on these certificates are refused; connections that stand with one are cut.
-    pub fn revoke(&self, revoked: Revoked) {
+    pub(super) fn revoke(&self, revoked: Revoked) {
         let mut inside = self.inside();
         for line in inside.admitted.values() {
             if line.serial.get().is_some_and(|serial| revoked.contains(serial)) {
@@ -197,7 +194,7 @@ impl ConnectionTable {
         inside.revoked = revoked;
     }
 
-    pub fn count(&self) -> ConnectionCount {
+    pub(super) fn count(&self) -> ConnectionCount {
         let inside = self.inside();
         ConnectionCount {
             half_open: inside.half_open.len(),

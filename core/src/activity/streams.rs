@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{rate::RateModel, rhythm::PauseStats};
+use super::{pauses::PauseStats, rate::RateModel};
 use crate::{record::Level, room::EvictionClaim, stream::StreamName, time::EventTime};
 
 /// Place of a server in its table.

@@ -17,7 +17,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails; then nothing is stored.
-    pub async fn hear(&self, heard: &[AgentReport], now_us: i64) -> Result<Vec<StoredReport>, StoreError> {
+    pub async fn record_report(&self, heard: &[AgentReport], now_us: i64) -> Result<Vec<StoredReport>, StoreError> {
         let mut tx = self.pool.begin().await?;
         let mut done = Vec::with_capacity(heard.len());
         for word in heard {

@@ -3,26 +3,26 @@
 //! gets another one.
 
 use oddline_core::{
+    activity::SourceActivity,
     event::{Event, Extras, ModelSwap, SourceName},
     format::{LogFormat, Parser},
-    pace::SourceActivity,
     sections::{SectionError, SectionWriter, Sections},
     time::EventTime,
 };
 use oddline_detector::{JudgeState, OpenModel};
 use serde::{Deserialize, Serialize};
 
-use super::{crowd::NameOverflow, episodes::EpisodeTracker};
+use super::{episodes::EpisodeTracker, overflow::NameOverflow};
 
 /// Tags of the parts. 1 is the caller's.
 mod tag {
-    pub const PARSER: u8 = 2;
-    pub const JUDGE: u8 = 3;
-    pub const PACE: u8 = 4;
-    pub const EPISODES: u8 = 5;
-    pub const PREVIOUS: u8 = 6;
-    pub const COUNTS: u8 = 7;
-    pub const CROWD: u8 = 8;
+    pub(super) const PARSER: u8 = 2;
+    pub(super) const JUDGE: u8 = 3;
+    pub(super) const PACE: u8 = 4;
+    pub(super) const EPISODES: u8 = 5;
+    pub(super) const PREVIOUS: u8 = 6;
+    pub(super) const COUNTS: u8 = 7;
+    pub(super) const CROWD: u8 = 8;
 }
 
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.

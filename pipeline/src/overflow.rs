@@ -12,11 +12,11 @@ const DOUBTFUL_S: f64 = 7.0 * 86_400.0;
 /// When a name had to go last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct NameOverflow(Option<EventTime>);
+pub(crate) struct NameOverflow(Option<EventTime>);
 
 impl NameOverflow {
     /// A name had to go at this event time; whether that is to be told.
-    pub fn evicted(&mut self, now: EventTime) -> bool {
+    pub(crate) fn evicted(&mut self, now: EventTime) -> bool {
         let is_new = self.0.is_none_or(|last| now.seconds_since(last).abs() >= OVER_S);
         self.0 = Some(now);
         is_new
@@ -24,7 +24,7 @@ impl NameOverflow {
 
     /// Whether a name that is not known was perhaps known.
     #[must_use]
-    pub fn is_doubtful(&self, now: EventTime) -> bool {
+    pub(crate) fn is_doubtful(&self, now: EventTime) -> bool {
         self.0.is_some_and(|last| now.seconds_since(last) < DOUBTFUL_S)
     }
 }

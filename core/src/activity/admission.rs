@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     ActivityNotice, ObservedRecord, SourceActivity,
-    voice::{ServerActivity, ServerSlot, StreamActivity},
+    streams::{ServerActivity, ServerSlot, StreamActivity},
 };
 use crate::{
     limits::{RATES_MAX, STREAMS_MAX},

@@ -37,9 +37,6 @@ const RENEWAL_TICK: Duration = Duration::from_secs(24 * 3600);
 const ROOM_TICK: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM or SIGINT.
-///
-/// # Errors
-/// What ended it before.
 pub async fn run(config: CollectorConfig) -> Result<(), CommandError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(CommandError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CommandError::System)?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     ActivityNotice, SilentStream, SourceActivity,
-    rhythm::PAUSE_MIN_S,
-    voice::{ServerActivity, SilenceState},
+    pauses::PAUSE_MIN_S,
+    streams::{ServerActivity, SilenceState},
     watermark::WatermarkProgress,
 };
 use crate::{stream::StreamName, time::EventTime};

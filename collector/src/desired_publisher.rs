@@ -18,7 +18,7 @@ use crate::{
 
 /// What the broker was told on this connection.
 #[derive(Debug)]
-pub struct DesiredPublisher {
+pub(crate) struct DesiredPublisher {
     store: Store,
     link: CollectorLink,
     told: BTreeMap<DesiredKey, PublishedDesire>,
@@ -37,24 +37,22 @@ enum PublishedDesire {
     Before,
     /// The bytes that the topic's hash names, with this signature.
     Model(String),
-    /// This wish.
     Desired(Vec<u8>),
 }
 
 impl DesiredPublisher {
-    /// Nothing is told yet.
     #[must_use]
-    pub fn new(store: Store, link: CollectorLink) -> Self {
+    pub(crate) fn new(store: Store, link: CollectorLink) -> Self {
         Self { store, link, told: BTreeMap::new() }
     }
 
     /// A new connection: perhaps to a broker that has forgotten everything.
-    pub fn connected(&mut self) {
+    pub(crate) fn connected(&mut self) {
         self.told.clear();
     }
 
     /// The broker still has a message there.
-    pub fn kept(&mut self, topic: MqttTopic) {
+    pub(crate) fn kept(&mut self, topic: MqttTopic) {
         if let Some(key) = DesiredKey::of(topic) {
             self.told.entry(key).or_insert(PublishedDesire::Before);
         }
@@ -62,7 +60,7 @@ impl DesiredPublisher {
 
     /// Whether the broker has something that was not looked at yet.
     #[must_use]
-    pub fn has_leftovers(&self) -> bool {
+    pub(crate) fn has_leftovers(&self) -> bool {
         self.told.values().any(|told| *told == PublishedDesire::Before)
     }
 
@@ -70,9 +68,9 @@ impl DesiredPublisher {
     ///
     /// # Errors
     /// When the store fails; what was told until then stays told.
-    pub async fn tell(&mut self, is_ours: impl Fn(&FleetName) -> bool) -> Result<(), StoreError> {
+    pub(crate) async fn publish(&mut self, is_ours: impl Fn(&FleetName) -> bool) -> Result<(), StoreError> {
         self.told.retain(|key, _| is_ours(key.fleet()));
-        let wishes = self.store.wishes().await?.into_iter().filter(|wish| is_ours(&wish.who.fleet));
+        let wishes = self.store.desired_models().await?.into_iter().filter(|wish| is_ours(&wish.who.fleet));
         let mut wanted: BTreeMap<DesiredKey, PublishedDesire> = BTreeMap::new();
         for wish in wishes {
             let model = ModelId { sha256: wish.hash()?, version: wish.version };

@@ -11,16 +11,15 @@ use super::ActiveModel;
 use crate::{figures::AgentFigures, publish::sink::EventOutput};
 
 /// What others want of the thread.
-pub enum WorkerCommand {
+pub(crate) enum WorkerCommand {
     /// Judge with this model from now on; answered when it does.
     Judge(Box<ActiveModel>, oneshot::Sender<Result<(), String>>),
-    /// Commit and end.
     Stop,
 }
 
 /// What others see of the thread.
 #[derive(Debug, Clone, Default)]
-pub struct StatusHandle {
+pub(crate) struct StatusHandle {
     reading: Arc<Mutex<AgentFigures>>,
     beats: Arc<AtomicU64>,
     stopping: Arc<AtomicBool>,
@@ -29,42 +28,40 @@ pub struct StatusHandle {
 impl StatusHandle {
     /// The figures as they were last made.
     #[must_use]
-    pub fn reading(&self) -> AgentFigures {
+    pub(crate) fn reading(&self) -> AgentFigures {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Shows new figures.
-    pub fn show(&self, reading: AgentFigures) {
+    pub(crate) fn show(&self, reading: AgentFigures) {
         *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = reading;
     }
 
     /// The thread has made progress.
-    pub fn beat(&self) {
+    pub(crate) fn beat(&self) {
         self.beats.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The thread is to end: it waits less for what hangs.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// Set when the thread is to end.
     #[must_use]
-    pub fn stopping(&self) -> Arc<AtomicBool> {
+    pub(crate) fn stopping(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stopping)
     }
 
     /// Grows while the thread makes progress.
     #[must_use]
-    pub fn beats(&self) -> u64 {
+    pub(crate) fn beats(&self) -> u64 {
         self.beats.load(Ordering::Relaxed)
     }
 }
 
 /// Where events go after a commit.
-pub enum EventSink {
+pub(crate) enum EventSink {
     /// The delivery takes them from the spool.
     Delivery(Arc<Notify>),
-    /// They are written here.
     Sink(Box<EventOutput>),
 }

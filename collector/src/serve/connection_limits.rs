@@ -40,7 +40,6 @@ const TURNED_AWAY_MAX: usize = 32;
 /// How long each has to hear it.
 const TURN_AWAY_WAIT: Duration = Duration::from_secs(1);
 
-/// Takes connections.
 #[derive(Debug)]
 pub(super) struct HttpGate {
     listener: TcpListener,
@@ -54,7 +53,6 @@ pub(super) struct HttpGate {
 #[derive(Debug, Default)]
 pub(super) struct HttpSession {
     each: Mutex<BTreeMap<IpAddr, usize>>,
-    /// Connections now.
     pub open: AtomicUsize,
     /// Connections that found no place.
     pub turned_away: AtomicU64,
@@ -69,7 +67,6 @@ struct ConnectionSlot {
     network: IpAddr,
 }
 
-/// One connection.
 #[derive(Debug)]
 pub(super) struct HttpClient {
     stream: TcpStream,
@@ -95,7 +92,6 @@ struct IdleTimer {
 /// What a request's handler knows of its connection.
 #[derive(Debug, Clone)]
 pub(super) struct ClientAddress {
-    /// Whose.
     pub address: SocketAddr,
     clock: Arc<IdleTimer>,
 }

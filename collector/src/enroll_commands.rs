@@ -6,9 +6,9 @@ use crate::{
     args::{EnrollArgs, OutputArgs},
     clock::now,
     config::CollectorConfig,
+    daemon::{authority, new_authority},
     enroll::{Authority, BundleRenewal, EnrollError, Request},
     error::CommandError,
-    process::{authority, new_authority},
     show::{
         OutputFormat,
         table::{ColumnAlign, OutputTable},
@@ -22,7 +22,7 @@ const DEFAULT_FLEET: &str = "home";
 ///
 /// # Errors
 /// When the name is taken, or a file cannot be written.
-pub fn enroll(config: &CollectorConfig, args: &EnrollArgs) -> Result<String, CommandError> {
+pub(crate) fn enroll(config: &CollectorConfig, args: &EnrollArgs) -> Result<String, CommandError> {
     let authority = authority(&config.state)?;
     let EnrollArgs { agent, fleet, broker, trusted_key, out, renew } = args.clone();
     let bundle = if renew {
@@ -45,7 +45,7 @@ pub fn enroll(config: &CollectorConfig, args: &EnrollArgs) -> Result<String, Com
 ///
 /// # Errors
 /// When a name is none, or a file cannot be written.
-pub fn enroll_broker(config: &CollectorConfig, names: &[String], out: &Path) -> Result<String, CommandError> {
+pub(crate) fn enroll_broker(config: &CollectorConfig, names: &[String], out: &Path) -> Result<String, CommandError> {
     let authority = authority(&config.state)?;
     let expires = authority.outside(names, out, now())?;
     Ok(format!(
@@ -76,20 +76,21 @@ fn existing(config: &CollectorConfig) -> Result<Option<Authority>, CommandError>
 ///
 /// # Errors
 /// When it has none, or a file cannot be written.
-pub fn revoke(config: &CollectorConfig, agent: &oddline_core::id::AgentName) -> Result<String, CommandError> {
+pub(crate) fn revoke(config: &CollectorConfig, agent: &oddline_core::id::AgentName) -> Result<String, CommandError> {
     // Where there is no authority nobody has a certificate, and none is made by asking.
     if existing(config)?.is_none() {
         return Err(EnrollError::NotEnrolled(agent.clone()).into());
     }
     let count = authority(&config.state)?.revoke(agent, now())?;
-    Ok(format!("{count} certificates of {agent} count no longer; a running collector cuts it off within a second\n"))
+    let certificates = if count == 1 { "certificate" } else { "certificates" };
+    Ok(format!("revoked {count} {certificates} of {agent}; a running collector disconnects it within a second\n"))
 }
 
 /// Who is enrolled.
 ///
 /// # Errors
 /// When a record cannot be read.
-pub fn enrolled(config: &CollectorConfig, output: OutputArgs) -> Result<String, CommandError> {
+pub(crate) fn enrolled(config: &CollectorConfig, output: OutputArgs) -> Result<String, CommandError> {
     let agents = existing(config)?.map_or(Ok(Vec::new()), |authority| authority.agents(now()))?;
     let mut table = OutputTable::new(&[
         ("agent", ColumnAlign::Left),
@@ -109,7 +110,7 @@ pub fn enrolled(config: &CollectorConfig, output: OutputArgs) -> Result<String, 
         ]);
     }
     Ok(match output.format() {
-        OutputFormat::Table if table.is_empty() => "nobody is enrolled yet\n".to_owned(),
+        OutputFormat::Table if table.is_empty() => "no agents enrolled\n".to_owned(),
         OutputFormat::Table => table.to_text(),
         OutputFormat::Csv => table.to_csv(),
         OutputFormat::Json => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A bucket that holds the bytes of one second.
 #[derive(Debug, Clone)]
-pub struct RateLimiter {
+pub(super) struct RateLimiter {
     bytes_per_s: f64,
     /// Bytes that may pass at once; below zero what has passed too early.
     left: f64,
@@ -14,15 +14,14 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Full.
     #[must_use]
-    pub fn new(bytes_per_s: u32) -> Self {
+    pub(super) fn new(bytes_per_s: u32) -> Self {
         let bytes_per_s = f64::from(bytes_per_s.max(1));
         Self { bytes_per_s, left: bytes_per_s, at: Duration::ZERO }
     }
 
     /// Lets `bytes` pass at `now`, a time since any fixed moment that does not go back: how long to wait before the next.
-    pub fn pass(&mut self, bytes: usize, now: Duration) -> Duration {
+    pub(super) fn pass(&mut self, bytes: usize, now: Duration) -> Duration {
         let gained = now.saturating_sub(self.at).as_secs_f64() * self.bytes_per_s;
         self.at = now.max(self.at);
         self.left = (self.left + gained).min(self.bytes_per_s) - bytes as f64;

@@ -36,11 +36,8 @@ static COUNTS_BY_TIME: LazyLock<String> = LazyLock::new(|| counts("CAST($1 AS TE
 /// What hourly counts are told apart by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GroupBy {
-    /// By server.
     pub server: bool,
-    /// By component.
     pub component: bool,
-    /// By kind.
     pub kind: bool,
 }
 
@@ -49,9 +46,7 @@ pub struct GroupBy {
 pub struct GroupCount {
     /// Where the list goes on behind it.
     pub key: GroupKey,
-    /// How many.
     pub anomalies: i64,
-    /// Largest score among them.
     pub peak: f64,
 }
 
@@ -60,11 +55,8 @@ pub struct GroupCount {
 pub struct GroupKey {
     /// Hours since 1970 UTC.
     pub hour: i64,
-    /// The server, or nothing.
     pub server: String,
-    /// The component, or nothing.
     pub component: String,
-    /// The kind, or nothing.
     pub kind: String,
 }
 
@@ -77,33 +69,26 @@ pub struct RolloutStep {
     pub received_us: i64,
     /// `episode_opened`, `episode_updated`, `episode_ended` or `new_level`.
     pub kind: String,
-    /// Odd records until then.
     pub records: u64,
-    /// Largest score until then.
     pub peak: f64,
     /// Last odd record until then, microseconds.
     pub last_us: i64,
 }
 
-/// An anomaly that changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoreChange {
     /// When its newest event came, microseconds.
     pub updated_us: i64,
-    /// Which.
     pub id: String,
 }
 
 /// How a roll-out goes, agents counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutState {
-    /// Its number.
     pub id: i64,
-    /// The fleet.
     pub fleet: String,
     /// The model's hash.
     pub sha256: String,
-    /// Its version.
     pub version: i64,
     /// For everyone of the fleet.
     pub everyone: bool,
@@ -118,10 +103,6 @@ pub struct RolloutState {
 }
 
 impl Store {
-    /// Agents by state.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn agent_states(&self) -> Result<Vec<(String, i64)>, StoreError> {
         let sql = "SELECT s, COUNT(*) FROM (SELECT CASE WHEN quiet_since_us IS NOT NULL AND state <> 'down' \
                    THEN 'quiet' ELSE state END AS s FROM agents) AS x GROUP BY s ORDER BY s LIMIT 16";
@@ -129,9 +110,6 @@ impl Store {
     }
 
     /// Hourly counts of the anomalies that a filter leaves, oldest hour first, from behind `after` on.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hourly(
         &self,
         filter: &AnomalyFilter,
@@ -203,9 +181,6 @@ impl Store {
     }
 
     /// Anomalies that changed after this, in the order they did.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn changed(&self, after: &StoreChange, limit: u32) -> Result<Vec<StoreChange>, StoreError> {
         let sql = "SELECT updated_us, id FROM episodes WHERE updated_us >= $1 AND (updated_us, id) > ($1, $2) \
                    ORDER BY updated_us, id LIMIT $3";
@@ -215,18 +190,12 @@ impl Store {
     }
 
     /// When the newest change was, microseconds; 0 while there is none.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn newest_change(&self) -> Result<i64, StoreError> {
         let row = self.pool.row("SELECT MAX(updated_us) FROM episodes", Vec::new()).await?;
         row.map_or(Ok(0), |row| Ok(row.int_or(0)?.unwrap_or_default()))
     }
 
     /// Models from behind `after` (version, hash) on, newest version first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn models_page(&self, after: Option<(i64, &str)>, limit: u32) -> Result<Vec<StoredModel>, StoreError> {
         let sql = "SELECT sha256, version, added_us, file, provenance, report FROM models \
                    WHERE version <= $1 AND (version < $1 OR sha256 > $2) ORDER BY version DESC, sha256 LIMIT $3";
@@ -245,9 +214,6 @@ impl Store {
     }
 
     /// Roll-outs before this number, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn rollouts_page(&self, before: i64, limit: u32) -> Result<Vec<RolloutState>, StoreError> {
         let sql = "SELECT id, fleet, sha256, version, everyone, rollback, state, created_us, \
                    (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'waiting'), \
@@ -272,9 +238,6 @@ impl Store {
     }
 
     /// Agents of a roll-out that have refused it, by name, with their reasons.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn refusals(&self, rollout: i64, limit: u32) -> Result<Vec<(String, String)>, StoreError> {
         let sql = "SELECT agent, COALESCE(reason, '') FROM rollout_agents WHERE rollout = $1 AND state = 'refused' \
                    ORDER BY agent LIMIT $2";

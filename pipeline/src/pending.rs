@@ -4,17 +4,17 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-use oddline_core::{limits::LINE_BYTES_MAX, pace::ActivityNotice, time::EventTime, weight};
+use oddline_core::{activity::ActivityNotice, limits::LINE_BYTES_MAX, time::EventTime, weight};
 
 /// Bytes of text the buffer keeps for the next lines; what long lines took beyond it is given back.
 const KEPT_BYTES: usize = 64 * 1024;
 
 /// Where a line's text stands, counted from the first line of all.
-pub type LineSpan = Range<u64>;
+pub(crate) type LineSpan = Range<u64>;
 
 /// Something that waits.
 #[derive(Debug)]
-pub enum PendingItem {
+pub(crate) enum PendingItem {
     /// A record that is being judged.
     Record,
     /// Something that needs no verdict.
@@ -25,7 +25,7 @@ pub enum PendingItem {
 
 /// The queue. At most a block of records waits, and with each what was noticed at its line.
 #[derive(Debug, Default)]
-pub struct PendingQueue {
+pub(crate) struct PendingQueue {
     /// With its line, and how far event time had come there.
     items: VecDeque<(PendingItem, LineSpan, Option<EventTime>)>,
     text: Vec<u8>,
@@ -35,39 +35,39 @@ pub struct PendingQueue {
 
 impl PendingQueue {
     /// Keeps a line's text while anything of it waits.
-    pub fn keep(&mut self, line: &[u8]) -> LineSpan {
+    pub(crate) fn keep(&mut self, line: &[u8]) -> LineSpan {
         let start = self.end();
         self.text.extend_from_slice(&line[..line.len().min(LINE_BYTES_MAX)]);
         start..self.end()
     }
 
     /// Appends an item of the line, at which event time has come to `passed`.
-    pub fn push(&mut self, item: PendingItem, line: &LineSpan, passed: Option<EventTime>) {
+    pub(crate) fn push(&mut self, item: PendingItem, line: &LineSpan, passed: Option<EventTime>) {
         self.items.push_back((item, line.clone(), passed));
     }
 
     /// Takes back the item appended last.
-    pub fn take_back(&mut self) {
+    pub(crate) fn take_back(&mut self) {
         self.items.pop_back();
     }
 
     /// The item whose turn it is, and where event time stood.
-    pub fn front(&self) -> Option<(&PendingItem, Option<EventTime>)> {
+    pub(crate) fn front(&self) -> Option<(&PendingItem, Option<EventTime>)> {
         self.items.front().map(|(item, _, passed)| (item, *passed))
     }
 
     /// Takes the item whose turn it is.
-    pub fn pop(&mut self) -> Option<PendingItem> {
+    pub(crate) fn pop(&mut self) -> Option<PendingItem> {
         self.items.pop_front().map(|(item, ..)| item)
     }
 
     /// The line of the item whose turn it is; `None` without an item or when its line was not kept.
-    pub fn front_line(&self) -> Option<&[u8]> {
+    pub(crate) fn front_line(&self) -> Option<&[u8]> {
         self.items.front().filter(|(_, line, _)| !line.is_empty()).map(|(_, line, _)| self.bytes(line))
     }
 
     /// What it weighs in memory, in bytes.
-    pub fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         weight::block(self.text.capacity())
             + weight::items::<(PendingItem, LineSpan, Option<EventTime>)>(self.items.capacity())
     }
@@ -78,7 +78,7 @@ impl PendingQueue {
     }
 
     /// Forgets the text of lines of which nothing waits.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         match (self.items.front(), self.items.back()) {
             (Some((_, first, _)), Some((_, last, _))) => {
                 let length = |from: u64, to: u64| usize::try_from(to - from).expect("a length in memory");

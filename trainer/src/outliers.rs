@@ -21,7 +21,6 @@ const BEFORE: usize = 5;
 /// Records dropped behind a run of odd ones: its memory, which grows with the run ...
 const AFTER_ONE: usize = 3;
 const AFTER_EACH: usize = 2;
-/// ... up to here.
 const AFTER: usize = 15;
 /// The reaches settle within two rounds.
 const ROUNDS: usize = 3;
@@ -31,7 +30,6 @@ const ODD_MAX: f64 = 0.08;
 /// Which records to learn from: a flag a record and stream.
 pub type KeepMask = Vec<Vec<bool>>;
 
-/// Keeps everything.
 #[must_use]
 pub fn keep_all(dataset: &Dataset) -> KeepMask {
     dataset.streams.iter().map(|s| vec![true; s.values.len()]).collect()

@@ -13,11 +13,11 @@
 //!
 //! Counts are of text records alone: records with values come by a clock, and [`rhythm`] watches that.
 
-mod places;
+mod admission;
+pub mod pauses;
 pub mod rate;
-pub mod rhythm;
 mod silence;
-mod voice;
+mod streams;
 pub mod watermark;
 
 #[cfg(test)]
@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     rate::{RateFinding, interval},
-    voice::{RateCounter, ServerActivity, StreamActivity},
+    streams::{RateCounter, ServerActivity, StreamActivity},
     watermark::{Watermark, WatermarkProgress},
 };
 use crate::{
@@ -191,7 +191,7 @@ struct Clock {
 
 impl SourceActivity {
     /// Takes the next record.
-    pub fn hear(&mut self, heard: ObservedRecord<'_>, out: &mut Vec<ActivityNotice>) {
+    pub fn observe(&mut self, heard: ObservedRecord<'_>, out: &mut Vec<ActivityNotice>) {
         self.clock = Clock::default();
         let before = self.watermark.at().unwrap_or(heard.time);
         let progress = self.watermark.push(heard.time);
