@@ -201,14 +201,6 @@ impl<'a> LogReader<'a> {
         if self.readings > 0 {
             return Ok(());
         }
-        if log.is_matched {
-            let what = if self.records == 0 { "no record in it yet" } else { "no usable record in it" };
-            say::note(&format!("{name}: {what}, passed over"));
-            return Ok(());
-        }
-        if is_empty {
-            return Err(DataError(format!("{name}: the file is empty; a table starts with a header line")).into());
-        }
         let is_table = self.reader.parser().format_name() == "csv" || log.live.extension().is_some_and(|e| e == "csv");
         if self.sound > 0 && !is_table {
             say::note(&format!(
@@ -218,6 +210,14 @@ impl<'a> LogReader<'a> {
                 self.reader.parser().format_name()
             ));
             return Ok(());
+        }
+        if log.is_matched {
+            let what = if self.records == 0 { "no record in it yet" } else { "no usable record in it" };
+            say::note(&format!("{name}: {what}, passed over"));
+            return Ok(());
+        }
+        if is_empty {
+            return Err(DataError(format!("{name}: the file is empty; a table starts with a header line")).into());
         }
         let header = match Csv::from_header(&self.first_line) {
             Err(error) if is_table || self.options.format == LogFormat::Csv => format!("; line 1: {error}"),
