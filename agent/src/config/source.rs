@@ -2,7 +2,7 @@
 
 use oddline_config::ConfigSection;
 use oddline_core::{
-    format::{FIELD_NAMES, LogFormat, Mapping},
+    format::LogFormat,
     readings::{VALUES, ValueSelection},
     time::UtcOffset,
 };
@@ -99,15 +99,6 @@ fn what(section: &ConfigSection<'_>) -> Option<SourceKind> {
 fn format(section: &ConfigSection<'_>) -> LogFormat {
     let format: Option<LogFormat> = section.value("format");
     let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
-    let mut mapping = Mapping::default();
-    for (field, key) in fields {
-        if !mapping.set(&field, &key) {
-            section.problem("fields", format!("{field:?} is no field: {FIELD_NAMES} are"));
-        }
-    }
-    match format {
-        Some(LogFormat::Jsonl(_)) | None => {}
-        Some(other) => section.problem("fields", format!("means nothing to the format {other}: it is for jsonl")),
-    }
-    LogFormat::Jsonl(mapping)
+    let fields = fields.iter().map(|(field, keys)| (field.as_str(), keys.as_str()));
+    LogFormat::with_fields(format, fields, |what| section.problem("fields", what))
 }

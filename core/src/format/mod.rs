@@ -93,6 +93,25 @@ impl fmt::Display for LogFormat {
 }
 
 impl LogFormat {
+    /// The format where a configuration says which keys mean what: JSON lines. `problem` is called for each mistake: an
+    /// unknown field, or a format that has no keys.
+    pub fn with_fields<'a>(
+        format: Option<Self>,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+        mut problem: impl FnMut(String),
+    ) -> Self {
+        let mut mapping = Mapping::default();
+        for (field, keys) in fields {
+            if !mapping.set(field, keys) {
+                problem(format!("{field:?} is no field: {FIELD_NAMES} are"));
+            }
+        }
+        if let Some(other) = format.filter(|format| !matches!(format, Self::Jsonl(_))) {
+            problem(format!("means nothing to the format {other}: it is for jsonl"));
+        }
+        Self::Jsonl(mapping)
+    }
+
     /// `None` when the lines decide.
     fn kind(&self) -> Option<DetectedFormat> {
         Some(match self {

@@ -112,17 +112,8 @@ impl ReadOptions {
 fn format(section: &ConfigSection<'_>) -> LogFormat {
     let format: Option<LogFormat> = section.value("format");
     let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
-    let mut mapping = Mapping::default();
-    for (field, names) in fields {
-        if !mapping.set(&field, &names) {
-            section.problem("fields", format!("{field:?} is no field: {FIELD_NAMES} are"));
-        }
-    }
-    match format {
-        Some(LogFormat::Jsonl(_)) | None => {}
-        Some(other) => section.problem("fields", format!("means nothing to the format {other}: it is for jsonl")),
-    }
-    LogFormat::Jsonl(mapping)
+    let fields = fields.iter().map(|(field, keys)| (field.as_str(), keys.as_str()));
+    LogFormat::with_fields(format, fields, |what| section.problem("fields", what))
 }
 
 #[cfg(test)]
