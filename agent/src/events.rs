@@ -71,6 +71,11 @@ pub(crate) enum LogEvent {
     SourceWorks {
         source: String,
     },
+    /// Most of what a source holds cannot be what its writer meant.
+    NotUnderstood {
+        /// What is wrong; names the source.
+        problem: String,
+    },
     /// Input is gone before it was read.
     Gap {
         source: String,
@@ -195,6 +200,7 @@ impl LogEvent {
             | Self::StateFails { .. }
             | Self::Forgotten { .. }
             | Self::SourceFails { .. }
+            | Self::NotUnderstood { .. }
             | Self::SourceHangs { .. }
             | Self::FolderFails { .. }
             | Self::FileLeft { .. }
@@ -247,6 +253,9 @@ impl fmt::Display for LogEvent {
             Self::Leaves { source, why } => write!(f, "{source} is followed no more: {why}"),
             Self::SourceFails { why, retry_in } => write!(f, "{why}; tried again in {}", seconds(*retry_in)),
             Self::SourceHangs { why } => write!(f, "{why}; the other sources are read on"),
+            Self::NotUnderstood { problem } => {
+                write!(f, "{problem}; oddline-agent parse FILE shows how it is read: set format of its [[source]]")
+            }
             Self::SourceWorks { source } => write!(f, "{source} can be read again"),
             Self::Gap { source, bytes, cause } => write!(f, "{source}: {bytes} bytes are lost: {cause}"),
             Self::FolderFails { folder, why } => write!(f, "cannot list the folder {}: {why}", folder.display()),

@@ -3,7 +3,7 @@
 use oddline_core::{activity, stream};
 use serde::{Deserialize, Serialize};
 
-use oddline_pipeline::PipelineCounts;
+use oddline_pipeline::{FaultSummary, LineTally, PipelineCounts};
 
 /// One source as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,14 @@ pub(crate) struct SourceFigures {
     /// What came of its lines since it is known.
     #[serde(flatten)]
     pub counts: PipelineCounts,
+    #[serde(default, flatten)]
+    pub classes: LineClasses,
+    /// What was wrong with its lines, by kind.
+    #[serde(default)]
+    pub faulty: Vec<FaultSummary>,
+    /// Why most of what was read cannot be what its writer meant.
+    #[serde(default)]
+    pub not_understood: Option<String>,
     /// What did not go as usual with its streams of values.
     pub judging: stream::StreamCounts,
     /// What did not go as usual with its times.
@@ -29,6 +37,31 @@ pub(crate) struct SourceFigures {
     pub memory_bytes: u64,
     /// Memory is full: it learns no further streams.
     pub is_full: bool,
+}
+
+/// What became of lines: together they are all that were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct LineClasses {
+    /// Records with a value that was scored.
+    pub scored: u64,
+    /// Records without, watched for their rate, pauses and news.
+    pub watched: u64,
+    /// Records of which nothing can be used.
+    pub unusable: u64,
+    /// Lines that belong to the record before them.
+    pub continued: u64,
+    /// Headers, comments, empty lines.
+    pub skipped: u64,
+    /// Records without a time of their own.
+    pub untimed: u64,
+}
+
+impl From<&LineTally> for LineClasses {
+    fn from(tally: &LineTally) -> Self {
+        let LineTally { scored, watched, unusable, continued, skipped, untimed, .. } = *tally;
+        Self { scored, watched, unusable, continued, skipped, untimed }
+    }
 }
 
 /// What the reading side knows.
@@ -72,6 +105,21 @@ impl AgentFigures {
             total.anomalous += counts.anomalous;
             total.faults += counts.faults;
             total.unjudged += counts.unjudged;
+        }
+        total
+    }
+
+    /// The classes of all lines.
+    #[must_use]
+    pub(crate) fn classes(&self) -> LineClasses {
+        let mut total = LineClasses::default();
+        for SourceFigures { classes, .. } in &self.sources {
+            total.scored += classes.scored;
+            total.watched += classes.watched;
+            total.unusable += classes.unusable;
+            total.continued += classes.continued;
+            total.skipped += classes.skipped;
+            total.untimed += classes.untimed;
         }
         total
     }

@@ -16,6 +16,8 @@ pub(crate) fn text(reading: &AgentFigures, link: Option<&LinkFigures>) -> String
     page.into_text()
 }
 
+const CLASSES: &str = "Lines read, by what became of them.";
+
 fn add_totals(page: &mut MetricsPage, reading: &AgentFigures) {
     let total = reading.total();
     page.one("oddline_lines_total", "counter", "Lines read.", total.lines);
@@ -23,6 +25,18 @@ fn add_totals(page: &mut MetricsPage, reading: &AgentFigures) {
     page.one("oddline_records_anomalous_total", "counter", "Anomalous records.", total.anomalous);
     page.one("oddline_lines_faulty_total", "counter", "Lines that failed to parse.", total.faults);
     page.one("oddline_lines_unjudged_total", "counter", "Lines without a value to score.", total.unjudged);
+    let classes = reading.classes();
+    page.head("oddline_lines_by_class_total", "counter", CLASSES);
+    for (class, lines) in [
+        ("scored", classes.scored),
+        ("watched", classes.watched),
+        ("unusable", classes.unusable),
+        ("continued", classes.continued),
+        ("skipped", classes.skipped),
+    ] {
+        page.add("oddline_lines_by_class_total", "counter", CLASSES, &[("class", class)], lines);
+    }
+    page.one("oddline_records_untimed_total", "counter", "Records without a time of their own.", classes.untimed);
     page.one("oddline_events_total", "counter", "Events emitted since the start.", reading.events);
     page.one("oddline_commits_total", "counter", "Commits of the state file since the start.", reading.commits);
     page.one("oddline_gaps_total", "counter", "Times input was gone before it was read.", reading.gaps);
@@ -79,6 +93,9 @@ fn add_sources(page: &mut MetricsPage, reading: &AgentFigures) {
     each(page, reading, "oddline_source_episodes_forgotten_total", "Open episodes dropped likewise.", |source| {
         Some(source.forgotten)
     });
+    each(page, reading, "oddline_source_not_understood", "1 while most of its lines are not understood.", |source| {
+        Some(u64::from(source.not_understood.is_some()))
+    });
     each(page, reading, "oddline_source_failed", "1 while it cannot be read.", |source| {
         Some(u64::from(source.failed.is_some()))
     });
@@ -111,8 +128,6 @@ fn each(
 
 #[cfg(test)]
 mod tests {
-    use oddline_core::{activity, stream};
-
     use super::*;
     use oddline_pipeline::PipelineCounts;
 
@@ -122,16 +137,11 @@ mod tests {
     fn labels_are_escaped_and_unknown_lags_left_out() {
         let source = |name: &str, lag_bytes| SourceFigures {
             name: name.to_owned(),
-            failed: None,
             lag_bytes,
             streams: 1,
             learning: 1,
             counts: PipelineCounts { lines: 2, ..PipelineCounts::default() },
-            judging: stream::StreamCounts::default(),
-            pace: activity::ActivityCounts::default(),
-            forgotten: 0,
-            memory_bytes: 0,
-            is_full: false,
+            ..SourceFigures::default()
         };
         let sources = vec![source("/a \"b\"\n", Some(7)), source("journal", None)];
         let page = text(&AgentFigures { sources, ..AgentFigures::default() }, None);

@@ -10,8 +10,10 @@ pub const NUMBERS_MAX: usize = 8;
 /// One log record. Fields a format does not carry are `None`; names that it does not carry come from the caller.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Record<'a> {
-    /// Event time; `None` when the line carries none (the previous record's time applies).
+    /// Event time; `None` when the line carries none.
     pub time: Option<EventTime>,
+    /// `time` is not the line's own: it has none, or none that can be right.
+    pub time_assumed: bool,
     /// The server that wrote the line, when the line says so.
     pub server: Option<Cow<'a, str>>,
     /// The component (service, unit, program, metric) the line is about.
@@ -37,6 +39,7 @@ impl Record<'_> {
         let owned = |text: Option<Cow<'_, str>>| text.map(|t| Cow::Owned(t.into_owned()));
         Record {
             time: self.time,
+            time_assumed: self.time_assumed,
             server: owned(self.server),
             component: owned(self.component),
             level: self.level,
@@ -111,6 +114,7 @@ pub enum Level {
 
 /// Why a line yielded less than its format promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum Fault {
     /// Another number of fields than the header has.
     Fields,
@@ -135,6 +139,32 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// All of them. A stored fault is its place in this list: new ones are appended.
+    pub const ALL: [Self; 10] = [
+        Self::Fields,
+        Self::Time,
+        Self::Value,
+        Self::NotFinite,
+        Self::Truth,
+        Self::TooLong,
+        Self::NotUtf8,
+        Self::Malformed,
+        Self::Header,
+        Self::Unknown,
+    ];
+
+    /// Its place in [`Fault::ALL`].
+    #[must_use]
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Whether such a line yields little or nothing of what its format promises: it was not understood.
+    #[must_use]
+    pub fn is_not_understood(self) -> bool {
+        matches!(self, Self::Fields | Self::Time | Self::Malformed | Self::Header | Self::Unknown)
+    }
+
     /// What is wrong, for people, to stand after "line 12: ".
     #[must_use]
     pub fn describe(self) -> &'static str {

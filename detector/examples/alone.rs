@@ -38,8 +38,10 @@ fn measure(model: &str, log: &str) -> Result<f64, Box<dyn Error>> {
     let text = fs::read_to_string(log)?;
     let mut parser = Parser::new(LogFormat::Csv);
     let context = Context::default();
-    let records: Vec<Record<'static>> =
-        text.lines().filter_map(|line| parser.parse(line.as_bytes(), &context).map(Record::into_owned)).collect();
+    let records: Vec<Record<'static>> = text
+        .lines()
+        .filter_map(|line| parser.parse(line.as_bytes(), &context).record().map(Record::into_owned))
+        .collect();
     let mut judge = Judge::new(&model)?;
     let (mut judged, names) = (Vec::new(), DefaultNames { server: "server", component: "-" });
     let before = cpu_s()?;

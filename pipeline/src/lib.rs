@@ -19,6 +19,7 @@ mod pending;
 pub mod reader;
 pub mod redactor;
 mod state;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +29,7 @@ use oddline_core::{
     activity::{self, ActivityNotice, ObservedRecord, SourceActivity},
     episode::EpisodeStep,
     event::SourceName,
-    format::LogFormat,
+    format::{LogFormat, ParsedLine},
     limits::NAME_BYTES_MAX,
     readings::ValueSelection,
     record::Record,
@@ -47,6 +48,7 @@ pub use self::{
     output::{OutputWanted, PipelineOutput},
     redactor::{Redactor, Unredacted},
     state::{PipelineCounts, PipelineState, PipelineStateRef},
+    tally::{FaultSummary, LineTally},
 };
 
 /// How one source is treated.
@@ -78,6 +80,7 @@ pub struct Pipeline {
     episodes: EpisodeTracker,
     counts: PipelineCounts,
     crowd: NameOverflow,
+    tally: LineTally,
     waiting: PendingQueue,
     // Taken, filled and emptied at each line: they keep their memory.
     judged: Vec<JudgedRow>,
@@ -109,6 +112,7 @@ impl Pipeline {
             episodes: remembered.episodes,
             counts: remembered.counts,
             crowd: remembered.crowd,
+            tally: remembered.tally,
             waiting: PendingQueue::default(),
             judged: Vec::new(),
             notices: Vec::new(),
@@ -146,16 +150,39 @@ impl Pipeline {
         out: &mut PipelineOutput,
     ) -> Result<(), InferError> {
         self.counts.lines += 1;
-        let Some(record) = self.reader.read(bytes, modified) else { return Ok(()) };
+        let was_untimed = self.reader.last_time().is_none();
+        let record = match self.reader.read(bytes, modified) {
+            ParsedLine::Record(record) => record,
+            ParsedLine::Continued | ParsedLine::Pending => {
+                self.tally.continued += 1;
+                return Ok(());
+            }
+            ParsedLine::Skipped => {
+                self.tally.skipped += 1;
+                return Ok(());
+            }
+        };
         self.counts.faults += u64::from(record.fault.is_some());
+        let redactor = &*self.treatment.redactor;
+        self.tally.note(&record, || redactor.sample(bytes).map_or_else(String::new, |sample| sample.to_string()));
         let line = self.waiting.keep(if self.treatment.redactor.shows_lines() { bytes } else { &[] });
         let evicted = self.evicted();
+        if was_untimed && self.reader.last_time().is_some() && self.tally.records() > 0 {
+            // What came before, such as a banner, was given the time of its file's end.
+            self.pace = SourceActivity::default();
+        }
         let judged = if is_no_row(&record) {
             0
         } else {
             self.observe_activity(&record, &line);
             self.judge(&record, &line)?
         };
+        let class = match judged {
+            0 if is_no_row(&record) || record.time.is_none() => &mut self.tally.unusable,
+            0 => &mut self.tally.watched,
+            _ => &mut self.tally.scored,
+        };
+        *class += 1;
         if self.evicted() > evicted
             && let Some(now) = self.pace.watermark().or(self.reader.last_time())
             && self.crowd.evicted(now)
@@ -208,9 +235,18 @@ impl Pipeline {
     /// Everything to go on from, to be written. Call [`Pipeline::idle`] first: what waits is not part of it.
     #[must_use]
     pub fn remembers(&self) -> PipelineStateRef<'_> {
-        let Self { reader, pace, episodes, counts, crowd, .. } = self;
+        let Self { reader, pace, episodes, counts, crowd, tally, .. } = self;
         let (judge, previous) = (self.judge.state(), reader.last_time());
-        PipelineStateRef { parser: reader.parser(), judge, pace, episodes, previous, counts: *counts, crowd: *crowd }
+        PipelineStateRef {
+            parser: reader.parser(),
+            judge,
+            pace,
+            episodes,
+            previous,
+            counts: *counts,
+            crowd: *crowd,
+            tally,
+        }
     }
 
     /// A copy of it.
@@ -224,6 +260,7 @@ impl Pipeline {
             previous: self.reader.last_time(),
             counts: self.counts,
             crowd: self.crowd,
+            tally: self.tally.clone(),
         }
     }
 
@@ -237,6 +274,23 @@ impl Pipeline {
     #[must_use]
     pub fn counts(&self) -> PipelineCounts {
         self.counts
+    }
+
+    /// What became of each line.
+    #[must_use]
+    pub fn tally(&self) -> &LineTally {
+        &self.tally
+    }
+
+    /// Why most of what was read cannot be what its writer meant, once: the next call returns nothing, until it is
+    /// understood and then no more.
+    pub fn take_problem(&mut self, is_all: bool) -> Option<String> {
+        let problem = self.tally.problem(is_all);
+        if problem.is_none() || self.tally.is_reported {
+            return None;
+        }
+        self.tally.is_reported = true;
+        problem
     }
 
     /// While full it takes no more memory for what it learns: names that are not known take places of others.
@@ -285,11 +339,11 @@ impl Pipeline {
 
     /// Lets [`Pace`] hear the record.
     fn observe_activity(&mut self, record: &Record<'_>, line: &LineSpan) {
-        let Some(time) = self.reader.last_time() else { return };
+        let Some(time) = record.time else { return };
         let heard = ObservedRecord {
             server: cut(record.server.as_deref().unwrap_or(&self.treatment.server)),
             component: cut(record.component.as_deref().unwrap_or(&self.treatment.component)),
-            time: record.time.unwrap_or(time),
+            time,
             level: record.level,
             is_text: record.value.is_none() && (record.message.is_some() || !record.numbers.is_empty()),
         };

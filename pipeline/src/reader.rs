@@ -4,13 +4,17 @@
 use std::borrow::Cow;
 
 use oddline_core::{
-    format::{Context, LogFormat, Parser},
+    format::{Context, LogFormat, ParsedLine, Parser},
     readings::{ValueSelection, readings},
     record::{Fault, Record},
     time::EventTime,
 };
 
 /// Reads the lines of one source in order: a line may leave out what an earlier one told.
+///
+/// A record without a time gets the time of the one before it. In a source in which no line has had one it gets the time
+/// at which the file was last written, as far as that is known. Either is marked as assumed. A time that is there and
+/// cannot be read is a fault: before the first that can be, it gets none.
 #[derive(Debug, Clone)]
 pub struct LineReader {
     parser: Parser,
@@ -36,15 +40,27 @@ impl LineReader {
         self.parser.start_of_file();
     }
 
-    /// Reads one line of a file last written at `modified`; `None` for a table's header and for a line without text.
-    pub fn read<'a>(&mut self, line: &'a [u8], modified: Option<EventTime>) -> Option<Record<'a>> {
+    /// Reads one line of a file last written at `modified`.
+    pub fn read<'a>(&mut self, line: &'a [u8], modified: Option<EventTime>) -> ParsedLine<'a> {
         let context = Context { previous: self.previous, reference: modified, offset_s: self.offset_s };
-        let record = self.parser.parse(line, &context)?;
-        self.previous = record.time.or(self.previous);
-        Some(record)
+        let mut parsed = self.parser.parse(line, &context);
+        if let ParsedLine::Record(record) = &mut parsed {
+            self.date(record, modified);
+        }
+        parsed
     }
 
-    /// Event time of the last record that had one; it applies to those that follow without.
+    /// Remembers the record's time, or gives it one.
+    fn date(&mut self, record: &mut Record<'_>, modified: Option<EventTime>) {
+        if record.time.is_some() {
+            self.previous = record.time;
+            return;
+        }
+        record.time = self.previous.or(modified.filter(|_| record.fault != Some(Fault::Time)));
+        record.time_assumed = record.time.is_some();
+    }
+
+    /// Event time of the last record that had one of its own.
     #[must_use]
     pub fn last_time(&self) -> Option<EventTime> {
         self.previous

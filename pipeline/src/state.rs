@@ -12,7 +12,7 @@ use oddline_core::{
 use oddline_detector::{JudgeState, OpenModel};
 use serde::{Deserialize, Serialize};
 
-use super::{episodes::EpisodeTracker, overflow::NameOverflow};
+use super::{episodes::EpisodeTracker, overflow::NameOverflow, tally::LineTally};
 
 /// Tags of the parts. 1 is the caller's.
 mod tag {
@@ -23,6 +23,7 @@ mod tag {
     pub(super) const PREVIOUS: u8 = 6;
     pub(super) const COUNTS: u8 = 7;
     pub(super) const CROWD: u8 = 8;
+    pub(super) const TALLY: u8 = 9;
 }
 
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.
@@ -34,6 +35,7 @@ pub struct PipelineState {
     pub(super) previous: Option<EventTime>,
     pub(super) counts: PipelineCounts,
     pub(super) crowd: NameOverflow,
+    pub(super) tally: LineTally,
 }
 
 /// The same where it is, to be written without a copy.
@@ -45,6 +47,7 @@ pub struct PipelineStateRef<'a> {
     pub(super) previous: Option<EventTime>,
     pub(super) counts: PipelineCounts,
     pub(super) crowd: NameOverflow,
+    pub(super) tally: &'a LineTally,
 }
 
 impl PipelineStateRef<'_> {
@@ -57,6 +60,7 @@ impl PipelineStateRef<'_> {
         out.add(tag::PREVIOUS, &self.previous);
         out.add(tag::COUNTS, &self.counts);
         out.add(tag::CROWD, &self.crowd);
+        out.add(tag::TALLY, self.tally);
     }
 }
 
@@ -74,6 +78,7 @@ impl PipelineState {
             previous: sections.need(tag::PREVIOUS)?,
             counts: sections.need(tag::COUNTS)?,
             crowd: sections.find(tag::CROWD)?.unwrap_or_default(),
+            tally: sections.find(tag::TALLY)?.unwrap_or_default(),
         })
     }
 
@@ -87,6 +92,7 @@ impl PipelineState {
             previous: None,
             counts: PipelineCounts::default(),
             crowd: NameOverflow::default(),
+            tally: LineTally::default(),
         }
     }
 

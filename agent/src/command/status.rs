@@ -11,6 +11,7 @@ use crate::{
     publish::sink::clean,
 };
 use oddline_cli::table::table;
+use oddline_pipeline::FaultSummary;
 
 /// Asks the running agent and prints its answer.
 ///
@@ -74,8 +75,29 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
     }
     writeln!(out)?;
     let rows: Vec<Vec<String>> = reading.sources.iter().map(row).collect();
-    let heading = ["source", "lines", "values", "odd", "texts", "faulty", "streams", "lag", "state"];
+    let heading =
+        ["source", "lines", "scored", "odd", "texts", "continued", "other", "faulty", "streams", "lag", "state"];
     write!(out, "{}", if rows.is_empty() { "no source is there yet\n".to_owned() } else { table(&heading, &rows) })?;
+    for source in &reading.sources {
+        faults(source, out)?;
+    }
+    Ok(())
+}
+
+/// What was wrong with the lines of a source, each kind with its first line.
+fn faults(source: &SourceFigures, out: &mut impl Write) -> Result<()> {
+    if source.faulty.is_empty() && source.not_understood.is_none() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", clean(&source.name))?;
+    if let Some(problem) = &source.not_understood {
+        writeln!(out, "  NOT UNDERSTOOD: {}", clean(problem))?;
+        writeln!(out, "  see: oddline-agent parse {}", clean(&source.name))?;
+    }
+    for FaultSummary { fault, count, first } in &source.faulty {
+        let first = if first.is_empty() { String::new() } else { format!(", first: {}", clean(first)) };
+        writeln!(out, "  {count} x {fault}{first}")?;
+    }
     Ok(())
 }
 
@@ -84,14 +106,24 @@ fn row(source: &SourceFigures) -> Vec<String> {
     vec![
         clean(&source.name),
         source.counts.lines.to_string(),
-        source.counts.judged.to_string(),
+        source.classes.scored.to_string(),
         source.counts.anomalous.to_string(),
-        source.counts.unjudged.to_string(),
+        source.classes.watched.to_string(),
+        source.classes.continued.to_string(),
+        (source.classes.skipped + source.classes.unusable).to_string(),
         source.counts.faults.to_string(),
         format!("{}{}", source.streams, learning(source.learning)),
         source.lag_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
-        source.failed.as_deref().map_or_else(|| "reads".to_owned(), clean),
+        state(source),
     ]
+}
+
+fn state(source: &SourceFigures) -> String {
+    match (&source.failed, &source.not_understood) {
+        (Some(why), _) => clean(why),
+        (None, Some(_)) => "NOT UNDERSTOOD".to_owned(),
+        (None, None) => "ok".to_owned(),
+    }
 }
 
 fn learning(learning: u64) -> String {
@@ -100,27 +132,16 @@ fn learning(learning: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use oddline_core::{activity, stream};
-
     use super::*;
-    use oddline_pipeline::PipelineCounts;
 
     #[test]
     fn a_row_holds_no_control_characters() {
         let source = SourceFigures {
             name: "/var/log/a\u{1b}[2J\n.log".to_owned(),
             failed: Some("no \u{7}\n".to_owned()),
-            lag_bytes: None,
-            streams: 1,
-            learning: 0,
-            counts: PipelineCounts::default(),
-            judging: stream::StreamCounts::default(),
-            pace: activity::ActivityCounts::default(),
-            forgotten: 0,
-            memory_bytes: 0,
-            is_full: false,
+            ..SourceFigures::default()
         };
         let row = row(&source);
-        assert_eq!((&*row[0], &*row[8]), ("/var/log/a\u{fffd}[2J\u{fffd}.log", "no \u{fffd}\u{fffd}"));
+        assert_eq!((&*row[0], &*row[10]), ("/var/log/a\u{fffd}[2J\u{fffd}.log", "no \u{fffd}\u{fffd}"));
     }
 }

@@ -168,6 +168,7 @@ impl<'a> CollectedFields<'a> {
         let level = named.or_else(|| message.as_deref().and_then(level::find).map(|spot| spot.level));
         Record {
             time,
+            time_assumed: false,
             server: field(MappedField::Server).and_then(text),
             component: field(MappedField::Component).and_then(text),
             level,

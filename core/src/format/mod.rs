@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::EventTime;
+use crate::{record::Record, time::EventTime};
 
 mod access;
 mod auto;
@@ -147,6 +147,30 @@ pub fn shown(line: &[u8]) -> Cow<'_, str> {
     match journal::message(&text) {
         Some(message) => Cow::Owned(message),
         None => text,
+    }
+}
+
+/// What a line is to its source.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ParsedLine<'a> {
+    /// A record begins with it.
+    Record(Record<'a>),
+    /// It belongs to the record before it, as the lines of a stack trace do.
+    Continued,
+    /// It is a part of a record that is not whole yet.
+    Pending,
+    /// It is no part of a record: a table's header, a comment, a line without text.
+    Skipped,
+}
+
+impl<'a> ParsedLine<'a> {
+    /// The record that begins with it.
+    #[must_use]
+    pub fn record(self) -> Option<Record<'a>> {
+        match self {
+            Self::Record(record) => Some(record),
+            Self::Continued | Self::Pending | Self::Skipped => None,
+        }
     }
 }
 

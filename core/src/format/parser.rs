@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context, LogFormat, Mapping, access,
+    Context, LogFormat, Mapping, ParsedLine, access,
     auto::{self, DetectedFormat, Votes},
     clean,
     header::HeaderFields,
@@ -69,23 +69,24 @@ impl Parser {
         self.header.as_ref().is_some_and(|header| header.columns().has_truth())
     }
 
-    /// Reads one line, with or without its line end. `None` only for a table's header and for a line without text.
+    /// Reads one line, with or without its line end.
     #[must_use]
-    pub fn parse<'a>(&mut self, line: &'a [u8], context: &Context) -> Option<Record<'a>> {
+    pub fn parse<'a>(&mut self, line: &'a [u8], context: &Context) -> ParsedLine<'a> {
         let (text, fault) = clean::line(line);
         if text.trim_ascii_start().is_empty() {
-            return None;
+            return ParsedLine::Skipped;
         }
-        let mut record = match text {
-            Cow::Borrowed(text) => self.parse_text(text, context)?,
-            Cow::Owned(text) => self.parse_text(&text, context)?.into_owned(),
+        let parsed = match text {
+            Cow::Borrowed(text) => self.parse_text(text, context),
+            Cow::Owned(text) => self.parse_text(&text, context).map(Record::into_owned),
         };
+        let Some(mut record) = parsed else { return ParsedLine::Skipped };
         // Bytes that were cut or replaced explain whatever else is wrong.
         record.fault = fault.or(record.fault);
         let name = |n: Option<Cow<'a, str>>| n.map(name_of).filter(|n| !n.trim().is_empty());
         record.server = name(record.server);
         record.component = name(record.component);
-        Some(record)
+        ParsedLine::Record(record)
     }
 
     fn parse_text<'a>(&mut self, text: &'a str, context: &Context) -> Option<Record<'a>> {
@@ -155,7 +156,7 @@ mod tests {
     fn decided(lines: &[&str]) -> &'static str {
         let mut parser = Parser::new(LogFormat::Auto);
         for line in lines.iter().cycle().take(300) {
-            let _ = parser.parse(line.as_bytes(), &context());
+            let _ = parser.parse(line.as_bytes(), &context()).record();
         }
         parser.format_name()
     }
@@ -177,9 +178,9 @@ mod tests {
     #[test]
     fn undecided_lines_are_read_as_what_they_show() {
         let mut parser = Parser::new(LogFormat::Auto);
-        let record = parser.parse(b"<11>Jan  5 00:00:00 gate app: x", &context()).unwrap();
+        let record = parser.parse(b"<11>Jan  5 00:00:00 gate app: x", &context()).record().unwrap();
         assert_eq!((record.component.as_deref(), record.level), (Some("app"), Some(Level::Error)));
-        let record = parser.parse(br#"{"value":3}"#, &context()).unwrap();
+        let record = parser.parse(br#"{"value":3}"#, &context()).record().unwrap();
         assert_eq!((record.value, record.fault), (Some(3.0), None));
         assert_eq!(parser.format_name(), "auto");
     }
@@ -188,39 +189,39 @@ mod tests {
     fn headers_come_first_and_again() {
         for format in [LogFormat::Csv, LogFormat::Auto] {
             let mut parser = Parser::new(format);
-            let mut value = |line: &str| parser.parse(line.as_bytes(), &context()).map(|r| (r.value, r.fault));
+            let mut value = |line: &str| parser.parse(line.as_bytes(), &context()).record().map(|r| (r.value, r.fault));
             assert_eq!(value("time,value\r\n"), None);
             assert_eq!(value("2026-01-05T00:00:00Z,1\r\n"), Some((Some(1.0), None)));
             assert_eq!(value("time,value\n"), None);
             assert_eq!(value("\n"), None);
             parser.start_of_file();
-            let mut value = |line: &str| parser.parse(line.as_bytes(), &context()).map(|r| (r.value, r.fault));
+            let mut value = |line: &str| parser.parse(line.as_bytes(), &context()).record().map(|r| (r.value, r.fault));
             assert_eq!(value("2026-01-05T00:00:01Z,2"), Some((Some(2.0), None)));
             parser.start_of_file();
-            let mut value = |line: &str| parser.parse(line.as_bytes(), &context()).map(|r| (r.value, r.fault));
+            let mut value = |line: &str| parser.parse(line.as_bytes(), &context()).record().map(|r| (r.value, r.fault));
             assert_eq!(value("value,host,time"), None);
             assert_eq!(value("3,a,2026-01-05T00:00:02Z"), Some((Some(3.0), None)));
         }
         let mut headless = Parser::new(LogFormat::Csv);
-        assert_eq!(headless.parse(b"1,2,3", &context()).unwrap().fault, Some(Fault::Header));
+        assert_eq!(headless.parse(b"1,2,3", &context()).record().unwrap().fault, Some(Fault::Header));
     }
 
     #[test]
     fn a_table_goes_on_as_another_format() {
         let mut parser = Parser::new(LogFormat::Auto);
-        assert!(parser.parse(b"time,value", &context()).is_none());
+        assert!(parser.parse(b"time,value", &context()).record().is_none());
         parser.read_as(&LogFormat::Csv);
-        let record = parser.parse(b"2026-01-05T00:00:00Z,1", &context()).unwrap();
+        let record = parser.parse(b"2026-01-05T00:00:00Z,1", &context()).record().unwrap();
         assert_eq!((record.value, record.fault, parser.format_name()), (Some(1.0), None, "csv"));
         parser.read_as(&LogFormat::Plain);
-        assert_eq!(parser.parse(b"2026-01-05T00:00:00Z,1", &context()).unwrap().value, None);
+        assert_eq!(parser.parse(b"2026-01-05T00:00:00Z,1", &context()).record().unwrap().value, None);
     }
 
     #[test]
     fn a_line_that_does_not_fit_is_its_text() {
         for format in ["jsonl", "syslog", "journald", "logfmt", "access"] {
             let mut parser = Parser::new(format.parse().unwrap());
-            let record = parser.parse(b"ERROR nobody expects this", &context()).unwrap();
+            let record = parser.parse(b"ERROR nobody expects this", &context()).record().unwrap();
             assert_eq!((record.fault, record.level), (Some(Fault::Unknown), Some(Level::Error)), "{format}");
             assert_eq!(record.message.as_deref(), Some("nobody expects this"));
             assert_eq!(parser.format_name(), format);
@@ -231,7 +232,8 @@ mod tests {
     #[test]
     fn dirty_lines_are_read_like_clean_ones() {
         let mut parser = Parser::new(LogFormat::Syslog);
-        let record = parser.parse(b"\x1b[33mJan  5 00:00:00\x1b[0m gate app[1]: caf\xe9\0\r\n", &context()).unwrap();
+        let record =
+            parser.parse(b"\x1b[33mJan  5 00:00:00\x1b[0m gate app[1]: caf\xe9\0\r\n", &context()).record().unwrap();
         assert_eq!(record.server.as_deref(), Some("gate"));
         assert_eq!(record.message.as_deref(), Some("caf\u{fffd}"));
         assert_eq!(record.fault, Some(Fault::NotUtf8));
@@ -240,15 +242,17 @@ mod tests {
     #[test]
     fn names_hold_no_control_characters() {
         let line = br#"{"host":"\u001b[31ma\u001b[0m\nb","service":"\u001b[0m","t\u001b[1mook\t":1}"#;
-        let record = Parser::new("jsonl".parse().unwrap()).parse(line, &context()).map(Record::into_owned).unwrap();
+        let record =
+            Parser::new("jsonl".parse().unwrap()).parse(line, &context()).record().map(Record::into_owned).unwrap();
         assert_eq!((record.server.as_deref(), record.component), (Some("a\u{fffd}b"), None));
         assert_eq!(record.numbers.to_vec(), [("took\u{fffd}".into(), 1.0)]);
         let mut table = Parser::new(LogFormat::Csv);
-        assert!(table.parse(b"server,component,value", &context()).is_none());
-        let row = table.parse(b"\"a\x07\",b\tc,1", &context()).map(Record::into_owned).unwrap();
+        assert!(table.parse(b"server,component,value", &context()).record().is_none());
+        let row = table.parse(b"\"a\x07\",b\tc,1", &context()).record().map(Record::into_owned).unwrap();
         assert_eq!((row.server.as_deref(), row.component.as_deref()), (Some("a\u{fffd}"), Some("b\u{fffd}c")));
         let plain = Parser::new(LogFormat::Logfmt)
             .parse(b"host=web-1 service=caf\xc3\xa9 n=1", &context())
+            .record()
             .map(Record::into_owned);
         assert_eq!(plain.unwrap().component.as_deref(), Some("caf\u{e9}"));
     }
@@ -256,7 +260,8 @@ mod tests {
     #[test]
     fn long_names_are_cut() {
         let line = format!("time=1767571200 host={}", "é".repeat(100));
-        let record = Parser::new(LogFormat::Logfmt).parse(line.as_bytes(), &context()).map(Record::into_owned).unwrap();
+        let record =
+            Parser::new(LogFormat::Logfmt).parse(line.as_bytes(), &context()).record().map(Record::into_owned).unwrap();
         assert_eq!(record.server.map(|n| n.len()), Some(NAME_BYTES_MAX));
     }
 }

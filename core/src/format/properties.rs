@@ -90,7 +90,7 @@ proptest! {
             if number == again {
                 parser.start_of_file();
             }
-            if let Some(record) = parser.parse(line, &context) {
+            if let Some(record) = parser.parse(line, &context).record() {
                 check(&record);
                 prop_assert_eq!(record.clone().into_owned(), record);
             }
@@ -122,13 +122,13 @@ fn every_truncation_and_every_length_is_survived() {
         for format in NAMES {
             for end in 0..=line.len() {
                 let mut parser = Parser::new(format.parse().unwrap());
-                if let Some(record) = parser.parse(&line.as_bytes()[..end], &context) {
+                if let Some(record) = parser.parse(&line.as_bytes()[..end], &context).record() {
                     check(&record);
                 }
             }
             let long = line.repeat(LINE_BYTES_MAX / line.len() + 2);
             let mut parser = Parser::new(format.parse().unwrap());
-            let record = parser.parse(long.as_bytes(), &context);
+            let record = parser.parse(long.as_bytes(), &context).record();
             assert!(record.is_none_or(|r| r.fault == Some(Fault::TooLong)), "{format}: {line}");
         }
     }

@@ -161,7 +161,7 @@ impl<'a> LogReader<'a> {
             if self.options.journal.is_some() && journal::is_own(&buffer) {
                 continue;
             }
-            let Some(record) = self.reader.read(&buffer, modified) else { continue };
+            let Some(record) = self.reader.read(&buffer, modified).record() else { continue };
             let fault = if line.cut { Some(Fault::TooLong) } else { record.fault };
             if let Some(fault) = fault {
                 read.notes.note(fault, file, number, &buffer);

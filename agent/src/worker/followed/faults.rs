@@ -45,6 +45,20 @@ impl FollowedSource {
         self.failed = Some(why);
     }
 
+    /// Its lines are not understood: told once.
+    pub(super) fn report_problem(&mut self, is_all: bool, out: &mut PipelineOutput) {
+        let Some(problem) = self.pipeline.take_problem(is_all) else { return };
+        self.is_dirty = true;
+        let problem = format!("{}: {problem}", self.name);
+        LogEvent::NotUnderstood { problem: problem.clone() }.emit();
+        let fault = SourceFault {
+            source: SourceName::cut(&self.name),
+            cause: BoundedText::cut(&problem),
+            extras: Extras::default(),
+        };
+        out.events.push(Event::SourceFailed(fault));
+    }
+
     pub(super) fn works(&mut self, now: Instant, out: &mut PipelineOutput) {
         self.retry_at = None;
         self.works_since.get_or_insert(now);

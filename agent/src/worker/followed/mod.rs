@@ -225,6 +225,7 @@ impl FollowedSource {
         self.pipeline.idle(out)?;
         if lines > 0 {
             self.weigh();
+            self.report_problem(false, out);
         }
         if self.retry_at.is_none_or(|at| at <= now) {
             self.works(now, out);
@@ -237,7 +238,9 @@ impl FollowedSource {
         if self.clock_at.is_some_and(|at| now.duration_since(at) < CLOCK_EVERY) {
             return Ok(());
         }
-        self.clock_at = Some(now);
+        let is_first = self.clock_at.replace(now).is_none();
+        // It has been quiet for a while: what there is may be all.
+        self.report_problem(!is_first, out);
         let before = out.events.len();
         self.pipeline.clock(clock::wall(), out)?;
         // What was told must be remembered as told.
@@ -335,6 +338,9 @@ impl FollowedSource {
             streams: streams as u64,
             learning: learning as u64,
             counts: self.pipeline.counts(),
+            classes: self.pipeline.tally().into(),
+            faulty: self.pipeline.tally().faults(),
+            not_understood: self.pipeline.tally().problem(false).filter(|_| self.pipeline.tally().is_reported),
             judging,
             pace: self.pipeline.pace_counts(),
             forgotten: self.pipeline.episodes_forgotten(),
