@@ -17,6 +17,7 @@ pub mod rotation;
 pub mod record;
 pub mod time;
 
+pub mod encoding;
 pub mod format;
 pub mod readings;
 
