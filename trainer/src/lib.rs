@@ -1,9 +1,9 @@
 //! The trainer: log files in, a tested model out. `train` reads as the story; the stages are types one can stop at.
 //!
 //! ```text
-//! generate -> logs -> dataset -> vectors -> fit -> export -> calibrate -> model.onnx
-//!                                                               |
-//!                     unseen logs ----------------------- (detector) -> test: report, anomalies.csv, charts
+//! generate -> logs -> dataset -> training set -> fit -> export -> calibrate -> model.onnx
+//!                                                                    |
+//!                     unseen logs ---------------------------- (detector) -> test: report, anomalies.csv, charts
 //! ```
 
 #![allow(
@@ -22,6 +22,8 @@ pub mod export;
 pub mod fit;
 pub mod generate;
 pub mod inspect;
+pub mod learn;
+pub mod model_file;
 pub mod network;
 pub mod outliers;
 pub mod output;
@@ -30,9 +32,10 @@ pub mod reference_forward;
 pub mod retrain;
 pub mod say;
 pub mod score_stream;
+mod score_tail;
 pub mod sign;
 pub mod test;
 pub mod train;
-pub mod vectors;
+pub mod training_set;
 
 pub use oddline_core::id::hex;

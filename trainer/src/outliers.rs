@@ -9,7 +9,7 @@ use oddline_core::{
     stream::{JUDGED, Vector},
 };
 
-use crate::{dataset::Dataset, error::DataError, vectors};
+use crate::{error::DataError, training_set::TrainingSet};
 
 /// From the 95 % to the 99.9 % quantile of |x| for normal x.
 const STRETCH: f64 = 3.29 / 1.96;
@@ -27,33 +27,17 @@ const ROUNDS: usize = 3;
 /// A stream with more odd records than this is kept whole: they are what it is like, or its scales are wrong.
 const ODD_MAX: f64 = 0.08;
 
-/// Which records to learn from: a flag a record and stream.
-pub type KeepMask = Vec<Vec<bool>>;
-
-#[must_use]
-pub fn keep_all(dataset: &Dataset) -> KeepMask {
-    dataset.streams.iter().map(|s| vec![true; s.values.len()]).collect()
-}
-
 /// Drops odd records and their neighbours.
 ///
 /// # Errors
-/// When a stream cannot be fitted.
-pub fn keep_normal(dataset: &Dataset, fit_share: f64) -> Result<KeepMask, DataError> {
-    let mut keep = keep_all(dataset);
+/// When too few records of a stream are left to fit.
+pub fn drop_odd(set: &mut TrainingSet<'_>) -> Result<(), DataError> {
     for _ in 0..ROUNDS {
-        let rows = vectors::all(dataset, &keep, fit_share)?;
-        let kept: Vec<&Vector> = rows
-            .iter()
-            .zip(&keep)
-            .flat_map(|(rows, keep)| rows.vectors.iter().zip(keep).filter(|(_, keep)| **keep).map(|(v, _)| v))
-            .collect();
-        let usual = reaches(&kept);
-        for (rows, keep) in rows.iter().zip(&mut keep) {
-            *keep = around(&rows.vectors, |v| is_odd(v, &usual));
-        }
+        let kept = set.streams.iter().flat_map(|stream| stream.kept(&stream.vectors, 0..stream.vectors.len()));
+        let usual = reaches(&kept.collect::<Vec<_>>());
+        set.keep(|stream| around(&stream.vectors, |v| is_odd(v, &usual)))?;
     }
-    Ok(keep)
+    Ok(())
 }
 
 struct Usual {

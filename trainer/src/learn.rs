@@ -1,0 +1,123 @@
+//! From a training set to a network and what its scores are measured in.
+
+use oddline_core::{
+    profile::{RecordView, Threshold},
+    robust::{median, quantile},
+    score::score,
+    stream::Vector,
+};
+
+use crate::{
+    export::View,
+    fit::{self, FitOutcome, FitPlan},
+    network::TANH,
+    reference_forward,
+    train::{AblatedPart, ParentModel, TrainingRecipe},
+    training_set::{TrainingSet, TrainingStream},
+};
+
+/// A feature that hardly varies in training must not turn a whisper into thunder.
+const SCALE_MIN: f64 = 0.1;
+/// Standardised inputs are cut here in training: what clipping let through must not pull the weights.
+const INPUT_CLIP: f32 = 8.0;
+/// Features are measured in this quantile of their training values ...
+const MEASURE_QUANTILE: f64 = 0.9995;
+/// ... but at least in this many standard deviations: a bounded feature is at its quantile all day.
+const MEASURE_DEVIATIONS: f64 = 3.5;
+const MEASURE_MIN: f64 = 0.1;
+/// A stream is measured by its own scores when this quantile of them ...
+const LOUD_QUANTILE: f64 = 0.999;
+/// ... is beyond what chance does to the common measure.
+const LOUD: f64 = 1.3;
+
+/// Fitted, not yet calibrated.
+pub struct FittedModel {
+    pub view: View,
+    pub record: RecordView,
+    pub outcome: FitOutcome,
+    /// Rows it was fitted to.
+    pub rows: u64,
+}
+
+/// Fits the network and sets how loud each stream of the set is.
+#[must_use]
+pub fn learn(recipe: &TrainingRecipe, set: &mut TrainingSet<'_>, before: Option<&ParentModel>) -> FittedModel {
+    let learnt = set.kept(TrainingStream::fit_part);
+    let held = set.kept(TrainingStream::held_out);
+    let all = learnt.concat();
+    let (center, scale) = standardisation(&all);
+    let standard = |rows: &[Vector]| -> Vec<Vector> {
+        let z = |v: &Vector| core::array::from_fn(|j| ((v[j] - center[j]) / scale[j]).clamp(-INPUT_CLIP, INPUT_CLIP));
+        rows.iter().map(z).collect()
+    };
+    let start = before.and_then(|before| before.weights.clone());
+    let plan = FitPlan { epochs: recipe.epochs, seed: recipe.seed, start };
+    let outcome = fit::fit(&standard(&all), &standard(&held.concat()), &plan);
+    let view = View {
+        name: "record".to_owned(),
+        center: center.to_vec(),
+        scale: scale.to_vec(),
+        layers: outcome.weights.clone(),
+        tanh: TANH.to_vec(),
+        leave_one_out: true,
+    };
+    let record = measures(recipe.without, &view, &learnt, (center, scale));
+    for stream in &mut set.streams {
+        stream.baseline.loudness = loudness(stream, &view, &record);
+    }
+    FittedModel { view, record, outcome, rows: all.len() as u64 }
+}
+
+/// Mean and standard deviation of each feature, the latter at least [`SCALE_MIN`].
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "statistics in f64, the model in f32")]
+fn standardisation(rows: &[Vector]) -> (Vector, Vector) {
+    let count = rows.len().max(1) as f64;
+    let mean: [f64; 8] = core::array::from_fn(|j| rows.iter().map(|r| f64::from(r[j])).sum::<f64>() / count);
+    let deviation: [f64; 8] = core::array::from_fn(|j| {
+        let square: f64 = rows.iter().map(|r| (f64::from(r[j]) - mean[j]).powi(2)).sum();
+        (square / count).sqrt().max(SCALE_MIN)
+    });
+    (mean.map(|x| x as f32), deviation.map(|x| x as f32))
+}
+
+/// What each feature and its residual are measured in: the middle of what the streams themselves would choose, so that a
+/// few spiky ones do not make all others deaf.
+fn measures(
+    without: Option<AblatedPart>,
+    view: &View,
+    learnt: &[Vec<Vector>],
+    (center, scale): (Vector, Vector),
+) -> RecordView {
+    let residuals: Vec<Vec<Vector>> = learnt.iter().map(|rows| reference_forward::residuals(view, rows)).collect();
+    let middle = |of: &dyn Fn(usize) -> f64| median(&(0..learnt.len()).map(of).collect::<Vec<f64>>()) as f32;
+    let residual_quantile = core::array::from_fn(|j| middle(&|stream| measure(residuals[stream].iter().map(|r| r[j]))));
+    let value_quantile = core::array::from_fn(|j| {
+        middle(&|stream| measure(learnt[stream].iter().map(|v| (v[j] - center[j]) / scale[j])))
+    });
+    RecordView {
+        center,
+        scale,
+        residual_quantile,
+        value_quantile,
+        autoencoder: without != Some(AblatedPart::Autoencoder),
+        novelty: without != Some(AblatedPart::Novelty),
+        threshold: Threshold { value: 1.0, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) },
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count")]
+fn measure(values: impl Iterator<Item = f32>) -> f64 {
+    let mut sizes: Vec<f64> = values.map(|x| f64::from(x.abs())).collect();
+    let square = sizes.iter().map(|x| x * x).sum::<f64>() / sizes.len().max(1) as f64;
+    quantile(&mut sizes, MEASURE_QUANTILE).max(MEASURE_DEVIATIONS * square.sqrt()).max(MEASURE_MIN)
+}
+
+/// Streams whose own scores reach beyond the common measure are judged by their own.
+fn loudness(stream: &TrainingStream<'_>, view: &View, record: &RecordView) -> f64 {
+    let part = stream.fit_part();
+    let residuals = reference_forward::residuals(view, &stream.vectors[part.clone()]);
+    let judged = stream.kept(&stream.vectors, part.clone()).zip(stream.kept(&residuals, part));
+    let mut scores: Vec<f64> = judged.map(|(v, r)| f64::from(score(record, v, r, 0.0, 1.0).value)).collect();
+    let reach = quantile(&mut scores, LOUD_QUANTILE);
+    if reach > LOUD { reach } else { 1.0 }
+}

@@ -1,0 +1,114 @@
+//! What a model is learnt from, as one value: the streams of a dataset, each with the records that are kept, the baseline
+//! fitted to these and the vectors it makes. Which records are odd is decided in [`crate::outliers`].
+
+use std::{collections::BTreeMap, ops::Range};
+
+use oddline_core::stream::{Vector, baseline::Baseline, features};
+
+use crate::{
+    dataset::{Dataset, DatasetStream},
+    error::DataError,
+};
+
+/// Share of each stream that baselines and weights are fitted on; the rest, later in time, is held out for early
+/// stopping and the threshold.
+const FIT_SHARE: f64 = 0.7;
+
+#[derive(Debug, Clone)]
+pub struct TrainingSet<'a> {
+    pub dataset: &'a Dataset,
+    pub streams: Vec<TrainingStream<'a>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct TrainingStream<'a> {
+    pub records: &'a DatasetStream,
+    /// Whether a record is learnt from, a flag each.
+    pub keep: Vec<bool>,
+    /// Fitted to the kept records of [`TrainingStream::fit_part`].
+    pub baseline: Baseline,
+    /// One vector a record, made as the judge makes it.
+    pub vectors: Vec<Vector>,
+}
+
+impl<'a> TrainingSet<'a> {
+    /// All records of all streams.
+    ///
+    /// # Errors
+    /// When a stream has too few records to fit.
+    pub fn new(dataset: &'a Dataset) -> Result<Self, DataError> {
+        let whole = |stream: &'a DatasetStream| TrainingStream::fit(stream, vec![true; stream.values.len()]);
+        Ok(Self { dataset, streams: dataset.streams.iter().map(whole).collect::<Result<_, _>>()? })
+    }
+
+    /// Keeps other records of each stream and fits the baselines to these.
+    ///
+    /// # Errors
+    /// When too few records of a stream are kept.
+    pub fn keep(&mut self, which: impl Fn(&TrainingStream<'a>) -> Vec<bool>) -> Result<(), DataError> {
+        for stream in &mut self.streams {
+            *stream = TrainingStream::fit(stream.records, which(stream))?;
+        }
+        Ok(())
+    }
+
+    /// Kept vectors of a part of each stream.
+    #[must_use]
+    pub fn kept(&self, part: impl Fn(&TrainingStream<'a>) -> Range<usize>) -> Vec<Vec<Vector>> {
+        self.streams.iter().map(|stream| stream.kept(&stream.vectors, part(stream)).copied().collect()).collect()
+    }
+
+    /// Records that are not learnt from.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.streams.iter().flat_map(|stream| &stream.keep).filter(|keep| !**keep).count() as u64
+    }
+
+    /// Normal days of each server in a part of its streams, added up: the kept share of its days. A server's day is as
+    /// long as its streams are on average: those of a folder of files need not overlap.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts")]
+    pub fn server_days(&self, part: impl Fn(&TrainingStream<'a>) -> Range<usize>) -> f64 {
+        let mut servers: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
+        for stream in &self.streams {
+            let server = servers.entry(&stream.records.name.server).or_default();
+            let part = part(stream);
+            let share = stream.kept(&stream.vectors, part.clone()).count() as f64 / part.len().max(1) as f64;
+            server.0 += stream.records.days(part) * share;
+            server.1 += 1;
+        }
+        servers.values().map(|(days, streams)| days / *streams as f64).sum()
+    }
+}
+
+impl<'a> TrainingStream<'a> {
+    fn fit(records: &'a DatasetStream, keep: Vec<bool>) -> Result<Self, DataError> {
+        let end = records.part(0.0, FIT_SHARE).end;
+        let fit_on: Vec<bool> = keep.iter().enumerate().map(|(i, keep)| *keep && i < end).collect();
+        let baseline = Baseline::fit(&records.times, &records.values, &fit_on).ok_or_else(|| {
+            let (server, component) = (&records.name.server, &records.name.component);
+            DataError(format!("the stream {server}/{component} has too few usable records to fit"))
+        })?;
+        let mut memory = None;
+        let readings = records.times.iter().zip(&records.values);
+        let vectors = readings.map(|(t, v)| features::read(&mut memory, &baseline, *t, *v).vector).collect();
+        Ok(Self { records, keep, baseline, vectors })
+    }
+
+    /// The first part, which baselines and weights are fitted on.
+    #[must_use]
+    pub fn fit_part(&self) -> Range<usize> {
+        self.records.part(0.0, FIT_SHARE)
+    }
+
+    /// The rest.
+    #[must_use]
+    pub fn held_out(&self) -> Range<usize> {
+        self.records.part(FIT_SHARE, 1.0)
+    }
+
+    /// Those of `all`, one a record, in a part that belong to kept records.
+    pub fn kept<'s, T>(&'s self, all: &'s [T], part: Range<usize>) -> impl Iterator<Item = &'s T> {
+        all[part.clone()].iter().zip(&self.keep[part]).filter(|(_, keep)| **keep).map(|(one, _)| one)
+    }
+}
