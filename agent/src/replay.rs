@@ -122,7 +122,7 @@ impl ReplayLog {
         // A path that does not exist yet is nothing to wait for here.
         std::fs::metadata(&self.path)
             .with_context(|| format!("cannot read the log {}", clean(&self.path.to_string_lossy())))?;
-        Ok(LogSource::file(&self.path, StartPosition::Start, Opener::following_links()))
+        Ok(LogSource::ended_file(&self.path, StartPosition::Start, Opener::following_links()))
     }
 }
 
@@ -202,7 +202,7 @@ fn begin(args: &Args, log: &ReplayLog, model: &OpenModel) -> Result<(LogSource, 
             treatment.format = remembered.format().clone();
         }
     }
-    let source = LogSource::file(&args.log, begin, Opener::following_links());
+    let source = LogSource::ended_file(&args.log, begin, Opener::following_links());
     Ok((source, Pipeline::new(&name, treatment, model, remembered)?))
 }
 

@@ -306,6 +306,59 @@ fn from_the_end_only_whole_new_lines_are_read() {
 }
 
 #[test]
+fn a_last_line_without_an_end_is_read_after_a_while() {
+    let mut log = Log::new("one\nlast");
+    assert_eq!(log.read(), ["FILE", "one"]);
+    // In two halves three seconds apart it is one line.
+    (0..3).for_each(|_| assert_eq!(log.read(), [""; 0]));
+    log.append("app.log", " line");
+    (0..29).for_each(|_| assert_eq!(log.read(), [""; 0]));
+    let taken: Vec<String> = (0..10).flat_map(|_| log.read()).collect();
+    assert_eq!(taken, ["last line"]);
+    // The next run of the job begins with the end of the line; here or after a restart.
+    for next in ["two", "three"] {
+        log.append("app.log", &format!("\n{next}"));
+        let taken: Vec<String> = (0..40).flat_map(|_| log.read()).collect();
+        assert_eq!(taken, [next]);
+        log.restart();
+        assert_eq!((0..40).flat_map(|_| log.read()).collect::<Vec<_>>(), [""; 0]);
+    }
+    // What comes to a line that was taken is counted, in whatever pieces; it is no line of its own.
+    log.append("app.log", " goes");
+    assert_eq!((0..40).flat_map(|_| log.read()).collect::<Vec<_>>(), ["Unended 5 true"]);
+    log.restart();
+    log.append("app.log", " on\r\nfour\n");
+    assert_eq!(log.read(), ["Unended 4 true", "four"]);
+}
+
+#[test]
+fn where_nobody_writes_a_last_line_is_read_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.log");
+    fs::write(&path, "one\nlast").unwrap();
+    let mut tail = FileTail::new(&path, StartPosition::Start, Opener::following_links()).ended();
+    let mut found = Vec::new();
+    loop {
+        match tail.next(Instant::now()).unwrap() {
+            SourceItem::Line(line) => found.push(String::from_utf8(line.bytes.to_vec()).unwrap()),
+            SourceItem::End => break,
+            _ => {}
+        }
+    }
+    assert_eq!(found, ["one", "last"]);
+    assert_eq!(tail.position().unwrap().offset(), 8);
+}
+
+#[test]
+fn a_line_that_was_there_before_reading_began_is_not_new() {
+    let mut log = Log::new("one\ntwo");
+    log.tail = Slow::new(&log.path("app.log"), StartPosition::End);
+    assert_eq!((0..40).flat_map(|_| log.read()).collect::<Vec<_>>(), ["FILE"]);
+    log.append("app.log", " and more");
+    assert_eq!((0..40).flat_map(|_| log.read()).collect::<Vec<_>>(), ["two and more"]);
+}
+
+#[test]
 fn a_line_without_end_keeps_nobody_waiting() {
     let mut log = Log::new("");
     let piece = "x".repeat(1 << 20);

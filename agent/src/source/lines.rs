@@ -4,6 +4,8 @@
 //! ```text
 //!   ... taken | next line | \n | more ...
 //!             ^ offset(): the next byte not yet taken
+//!
+//!   ... taken without its end | the rest of it, which is no line | \n | next line | \n
 //! ```
 
 use std::io;
@@ -48,8 +50,20 @@ pub struct Lines {
     /// Bytes of the line under way that were dropped: beyond the bound, or NUL bytes before it.
     dropped: u64,
     too_long: bool,
+    /// The line before was taken without its end: what comes up to it is the rest of that line.
+    is_rest: bool,
     offset: u64,
     number: u64,
+}
+
+/// What was left behind the last line end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastLine {
+    Nothing,
+    /// It was taken as a line.
+    Taken,
+    /// The rest of a line that was taken before: bytes of it, passed over.
+    Rest(u64),
 }
 
 impl Lines {
@@ -73,9 +87,16 @@ impl Lines {
             searched: 0,
             dropped: 0,
             too_long: false,
+            is_rest: false,
             offset: 0,
             number: 0,
         }
+    }
+
+    /// The offset lies within a line that was taken without its end.
+    #[must_use]
+    pub fn within_line(self) -> Self {
+        Self { is_rest: true, ..self }
     }
 
     /// The first byte not yet taken.
@@ -131,13 +152,52 @@ impl Lines {
         }
     }
 
-    /// Takes what is left as the last line of a file that nobody will write to again.
-    pub fn advance_last(&mut self) -> bool {
-        let any = self.end() > self.offset;
-        if any {
-            self.take(self.buffer.len(), 0);
+    /// Takes what is left as the last line of a file that nobody will write to again, or seems not to. What comes all
+    /// the same up to a line end is its rest.
+    pub fn advance_last(&mut self) -> LastLine {
+        if !self.has_part() {
+            return LastLine::Nothing;
         }
-        any
+        if self.is_rest {
+            return LastLine::Rest(self.skip(self.buffer.len(), 0));
+        }
+        self.take(self.buffer.len(), 0);
+        self.is_rest = true;
+        LastLine::Taken
+    }
+
+    /// Whether something was read of a line whose end was not. NUL bytes are no text.
+    #[must_use]
+    pub fn has_part(&self) -> bool {
+        self.buffer.len() > self.start
+    }
+
+    /// Whether what comes next is the rest of a line that was taken before.
+    #[must_use]
+    pub fn is_rest(&self) -> bool {
+        self.is_rest
+    }
+
+    /// Passes over the rest of a line that was taken without its end, once that has come: bytes of it.
+    pub fn skip_rest(&mut self) -> Option<u64> {
+        let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..]) else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        let end = self.searched + at;
+        self.is_rest = false;
+        Some(self.skip(end, 1))
+    }
+
+    /// Passes over what was read up to `end`; bytes of text in it.
+    fn skip(&mut self, end: usize, line_end: usize) -> u64 {
+        let number = self.number;
+        let before = self.offset;
+        self.take(end, line_end);
+        self.number = number;
+        let bytes = self.offset - before - line_end as u64;
+        // A line end of two bytes holds no text.
+        if line_end > 0 && bytes == 1 && self.buffer[end - 1] == b'\r' { 0 } else { bytes }
     }
 
     #[must_use]
@@ -224,7 +284,7 @@ mod tests {
                 break;
             }
         }
-        if lines.advance_last() {
+        if lines.advance_last() == LastLine::Taken {
             all.push((lines.line(None).bytes.to_vec(), lines.line(None).cut, lines.offset()));
         }
         assert_eq!(lines.end(), bytes.len() as u64);
@@ -237,6 +297,40 @@ mod tests {
             let found = lines(b"one\r\na longer line\n\nlast", piece);
             let expected: [(&[u8], u64); 4] = [(b"one", 5), (b"a longer line", 19), (b"", 20), (b"last", 24)];
             assert!(found.iter().map(|(l, _, o)| (l.as_slice(), *o)).eq(expected), "{piece}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_after_a_line_was_taken_without_its_end_is_no_line() {
+        for (rest, expected) in
+            [("\n", Some(0)), ("\r\n", Some(0)), (" more\n", Some(5)), (" more\r\n", Some(6)), (" x", None)]
+        {
+            for number in [0, 1] {
+                let mut lines = Lines::at(0, 0);
+                let feed = |lines: &mut Lines, text: &str| {
+                    lines.fill(|buffer, _| io::Read::read(&mut text.as_bytes(), buffer)).unwrap();
+                };
+                feed(&mut lines, "one\npart");
+                assert!(lines.advance() && !lines.advance());
+                assert_eq!((lines.advance_last(), lines.line(None).bytes), (LastLine::Taken, &b"part"[..]));
+                assert_eq!(lines.advance_last(), LastLine::Nothing);
+                // The same from a position.
+                let mut lines = if number == 0 { lines } else { Lines::at(8, 2).within_line() };
+                assert!(lines.is_rest());
+                feed(&mut lines, rest);
+                assert_eq!(lines.skip_rest(), expected, "{rest:?}");
+                assert_eq!((lines.number(), lines.is_rest()), (2, expected.is_none()));
+                if expected.is_none() {
+                    assert_eq!((lines.advance_last(), lines.advance_last()), (LastLine::Rest(2), LastLine::Nothing));
+                    continue;
+                }
+                feed(&mut lines, "two\n");
+                assert!(lines.advance());
+                assert_eq!(
+                    (lines.line(None).bytes, lines.number(), lines.offset()),
+                    (&b"two"[..], 3, 12 + rest.len() as u64)
+                );
+            }
         }
     }
 

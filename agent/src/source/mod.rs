@@ -70,6 +70,15 @@ impl LogSource {
         )))
     }
 
+    /// A file that nobody writes to any more, as far as one knows: its last line needs no end.
+    #[must_use]
+    pub fn ended_file(path: &Path, begin: StartPosition<SourcePosition>, opener: Opener) -> Self {
+        match Self::file(path, begin, opener) {
+            Self::File(tail) => Self::File(Box::new(tail.ended())),
+            other => other,
+        }
+    }
+
     /// The journal. A position of another kind of source counts as none.
     #[must_use]
     pub fn journal(reader: journal::JournalCommand, begin: StartPosition<SourcePosition>) -> Self {
@@ -121,6 +130,16 @@ impl LogSource {
             Self::File(tail) => tail.has_more(),
             Self::Journal(journal) => journal.has_more(),
             Self::Stdin(_) => false,
+        }
+    }
+
+    /// Whether it is being read: its file was found and could be opened.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::File(tail) => tail.is_open(),
+            Self::Journal(journal) => journal.is_running(),
+            Self::Stdin(_) => true,
         }
     }
 
@@ -196,4 +215,6 @@ pub enum GapCause {
     Late,
     /// The journal no longer holds the entry that was read last.
     Vacuumed,
+    /// A line went on that had been taken without its end.
+    Unended,
 }

@@ -19,7 +19,7 @@ use super::{
     error::SourceError,
     generations::GenerationAfter,
     identity::{FileId, FileIdentity, FilePrint, file_id, print_before},
-    lines::{Lines, SourceLine},
+    lines::{LastLine, Lines, SourceLine},
 };
 
 /// A place in a file: the next byte not yet taken. Goes to the state file.
@@ -76,10 +76,12 @@ pub(super) struct OpenFile {
     id: FileId,
     identity: FileIdentity,
     lines: Lines,
-    /// From the position it was opened at; holds until a line is taken.
+    /// The bytes before the position it was opened at, and that position: they hold until something is taken.
     before: (u64, FilePrint),
     bytes: u64,
     modified: SystemTime,
+    /// What lies before it was there when reading began with what comes.
+    old_end: u64,
 }
 
 impl OpenFile {
@@ -97,12 +99,14 @@ impl OpenFile {
         let mut bytes = vec![0; usize::try_from(size - from).unwrap_or(LINE_BYTES_MAX)];
         file.read_exact_at(&mut bytes, from).map_err(failed)?;
         let end = memchr::memrchr(b'\n', &bytes).map_or(from, |at| from + at as u64 + 1);
-        Self::with(file, path, Lines::at(end, 0), FilePrint::NONE)
+        Ok(Self { old_end: size, ..Self::with(file, path, Lines::at(end, 0), FilePrint::NONE)? })
     }
 
     /// From a position in what is the same file, or a copy of it.
     pub(super) fn from_position(file: File, path: PathBuf, at: &FilePosition) -> Result<Self, SourceError> {
-        Self::with(file, path, Lines::at(at.offset, at.number), at.before)
+        let lines = Lines::at(at.offset, at.number);
+        let is_within = ends_within_line(&file, at.offset).map_err(|error| SourceError::read(&path, error))?;
+        Self::with(file, path, if is_within { lines.within_line() } else { lines }, at.before)
     }
 
     /// From the end of what is left of a file that was cut back.
@@ -117,9 +121,9 @@ impl OpenFile {
             Ok((FileIdentity::of(&file, &meta)?, meta.modified()?, meta))
         };
         let (identity, modified, meta) = look().map_err(|error| SourceError::read(&path, error))?;
-        let before = (lines.number(), before);
+        let before = (lines.offset(), before);
         let id = file_id(&meta);
-        Ok(Self { file, path, id, identity, lines, before, bytes: meta.len(), modified })
+        Ok(Self { file, path, id, identity, lines, before, bytes: meta.len(), modified, old_end: 0 })
     }
 
     pub(super) fn id(&self) -> FileId {
@@ -149,12 +153,23 @@ impl OpenFile {
 
     /// Takes a complete line, if one was read.
     pub(super) fn advance(&mut self) -> bool {
-        self.lines.advance()
+        !self.lines.is_rest() && self.lines.advance()
     }
 
     /// Takes what is left when nobody will write to it again.
-    pub(super) fn advance_last(&mut self) -> bool {
+    pub(super) fn advance_last(&mut self) -> LastLine {
         self.lines.advance_last()
+    }
+
+    /// Passes over the rest of a line that was taken without its end; bytes of it. `None` when there is no such rest, or
+    /// when it has not come yet.
+    pub(super) fn skip_rest(&mut self) -> Option<u64> {
+        if self.lines.is_rest() { self.lines.skip_rest() } else { None }
+    }
+
+    /// Where the file ends, when it ends in a line that has no end yet.
+    pub(super) fn end_of_part(&self) -> Option<u64> {
+        Some(self.lines.end()).filter(|end| self.lines.has_part() && *end > self.old_end)
     }
 
     pub(super) fn line(&self) -> SourceLine<'_> {
@@ -198,7 +213,7 @@ impl OpenFile {
 
     fn before(&self) -> FilePrint {
         match self.before {
-            (number, before) if number == self.lines.number() => before,
+            (offset, before) if offset == self.lines.offset() => before,
             _ => print_before(self.lines.before()),
         }
     }
@@ -224,4 +239,10 @@ impl OpenFile {
         let end = self.lines.end();
         (self.file, end)
     }
+}
+
+/// Whether the line before a position has no end: it was taken without one.
+fn ends_within_line(file: &File, offset: u64) -> io::Result<bool> {
+    let mut last = [0];
+    Ok(offset > 0 && file.read_at(&mut last, offset - 1)? == 1 && last != *b"\n")
 }

@@ -8,7 +8,7 @@ use oddline_core::limits::LINE_BYTES_MAX;
 use super::{
     SourceError, SourceItem,
     chunks::{ChunkFed, Chunks},
-    lines::Lines,
+    lines::{LastLine, Lines},
 };
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Stdin {
             match self.chunks.feed(&mut self.lines).map_err(|error| SourceError::Stdin { error })? {
                 ChunkFed::Some => {}
                 ChunkFed::NotYet => return Ok(SourceItem::End),
-                ChunkFed::Ended if self.lines.advance_last() => break,
+                ChunkFed::Ended if self.lines.advance_last() == LastLine::Taken => break,
                 ChunkFed::Ended => return Ok(SourceItem::Closed),
             }
         }

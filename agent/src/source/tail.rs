@@ -15,7 +15,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
     error::SourceError,
     generations::{self, NewerGeneration},
     identity::{FileId, FileMatch, file_id},
+    lines::LastLine,
     opener::{Opener, is_absent},
     polls::Polls,
     reading::{FileLook, FilePosition, OpenFile},
@@ -35,6 +36,9 @@ const PATIENCE_POLLS: u32 = 3;
 /// Polls for which a finished generation is kept open, to notice what is written to it all the same: ten minutes at
 /// a poll a second, what the Apache manual gives its old workers.
 const LATE_POLLS: u32 = 600;
+/// A line without an end that has not grown for so long is taken as it is: a job's last line. Its writer may take a while
+/// for one line, but hardly this long.
+const LAST_LINE_AFTER: Duration = Duration::from_secs(30);
 /// Reads of one call: a line without end must not keep the caller waiting (1 MiB).
 const FILLS_MAX: u32 = 16;
 
@@ -52,6 +56,9 @@ pub struct FileTail {
     has_more: bool,
     /// How long the open file has been deleted, with nothing more written to it.
     deleted: Polls,
+    /// Where the file ended in a line without an end, and since when.
+    part: Option<(u64, Instant)>,
+    last_line_after: Duration,
 }
 
 #[derive(Debug)]
@@ -113,7 +120,15 @@ impl FileTail {
             file_begins: false,
             has_more: false,
             deleted: Polls::default(),
+            part: None,
+            last_line_after: LAST_LINE_AFTER,
         }
+    }
+
+    /// Of a file that nobody writes to any more: a last line without an end is taken at once.
+    #[must_use]
+    pub fn ended(self) -> Self {
+        Self { last_line_after: Duration::ZERO, ..self }
     }
 
     /// The next thing in the order of writing, at `now`.
@@ -170,6 +185,11 @@ impl FileTail {
     }
 
     #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.at, At::Open(..))
+    }
+
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -199,6 +219,9 @@ impl FileTail {
             At::Closed { .. } => return self.reappears(),
             At::Open(reading, polls) => (reading, polls),
         };
+        if let Some(bytes) = reading.skip_rest() {
+            return Ok(self.passed_over(bytes));
+        }
         if reading.advance() {
             return Ok(TailStep::Line);
         }
@@ -243,8 +266,7 @@ impl FileTail {
         let At::Open(reading, polls) = &mut self.at else { return Ok(TailStep::Again) };
         if live == Some(reading.id()) {
             (*polls, self.deleted) = (Polls::default(), Polls::default());
-            reading.rest();
-            return Ok(TailStep::End);
+            return Ok(self.at_live_end(now));
         }
         let newer = generations::newer(list(&self.target)?, reading.after());
         if live.is_none() && newer.generations.iter().all(|g| g.compressed) {
@@ -253,10 +275,12 @@ impl FileTail {
             if !reading.is_deleted() || self.deleted.count(now) <= LATE_POLLS {
                 return Ok(TailStep::End);
             }
-            if reading.advance_last() {
-                return Ok(TailStep::Line);
+            if let Some(step) = self.last_line() {
+                return Ok(step);
             }
-            self.at = At::Closed { position: Box::new(reading.position()) };
+            if let Some(position) = self.position() {
+                self.at = At::Closed { position: Box::new(position) };
+            }
             return Ok(TailStep::End);
         }
         // Once its successor is rotated too nobody writes to it: a backlog of generations is read without a pause.
@@ -265,10 +289,42 @@ impl FileTail {
             reading.rest();
             return Ok(TailStep::Wait);
         }
-        if reading.advance_last() {
-            return Ok(TailStep::Line);
+        if let Some(step) = self.last_line() {
+            return Ok(step);
         }
         self.follow(&newer, live, None)
+    }
+
+    /// The file at the path has been read to its end. What stands there without a line end may be a line under way.
+    fn at_live_end(&mut self, now: Instant) -> TailStep {
+        let At::Open(reading, _) = &mut self.at else { return TailStep::Again };
+        reading.rest();
+        let part = reading.end_of_part();
+        self.part = part.map(|end| self.part.filter(|(seen, _)| *seen == end).unwrap_or((end, now)));
+        let is_due = |(_, since): (u64, Instant)| now.saturating_duration_since(since) >= self.last_line_after;
+        if self.part.is_some_and(is_due)
+            && let Some(step) = self.last_line()
+        {
+            return step;
+        }
+        TailStep::End
+    }
+
+    /// Takes what the open file holds behind its last line end.
+    fn last_line(&mut self) -> Option<TailStep> {
+        let At::Open(reading, _) = &mut self.at else { return None };
+        self.part = None;
+        match reading.advance_last() {
+            LastLine::Nothing => None,
+            LastLine::Taken => Some(TailStep::Line),
+            LastLine::Rest(bytes) => Some(self.passed_over(bytes)),
+        }
+    }
+
+    /// Of a line that was taken without its end these bytes came too late.
+    fn passed_over(&mut self, bytes: u64) -> TailStep {
+        self.gap = (bytes > 0).then_some(SourceGap { cause: GapCause::Unended, bytes, exact: true });
+        TailStep::Again
     }
 
     /// A file that was deleted and closed: goes on once there is another.

@@ -28,7 +28,6 @@ use super::{
 };
 use crate::{
     config::{AgentConfig, EventDestination, SourceConfig, SourceKind, StartAt},
-    events::LogEvent,
     figures::SourceFigures,
     memory::MemoryBudget,
     redact::RedactionRules,
@@ -316,7 +315,6 @@ impl FollowedSources {
             redactor,
             flood_limit,
         };
-        LogEvent::Follows { source: identity.name.clone() }.emit();
         let stored = match self.stored.remove(&identity.key) {
             Some(_) => self.state.lock().source(&identity.key)?,
             None => None,

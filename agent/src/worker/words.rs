@@ -29,5 +29,6 @@ pub(crate) fn cause(cause: GapCause) -> &'static str {
         GapCause::Truncated => "the file was cut and nothing holds a copy of what it held",
         GapCause::Late => "a rotated file was written to after its successor",
         GapCause::Vacuumed => "the journal no longer holds the entries after the one that was read last",
+        GapCause::Unended => "a line went on half a minute after it had stopped without an end",
     }
 }
