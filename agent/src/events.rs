@@ -81,6 +81,8 @@ pub(crate) enum LogEvent {
         source: String,
         /// Bytes known to be missing.
         bytes: u64,
+        /// There were no more than these.
+        exact: bool,
         cause: String,
     },
     /// A folder cannot be listed.
@@ -257,7 +259,7 @@ impl fmt::Display for LogEvent {
                 write!(f, "{problem}; oddline-agent parse FILE shows how it is read: set format of its [[source]]")
             }
             Self::SourceWorks { source } => write!(f, "{source} can be read again"),
-            Self::Gap { source, bytes, cause } => write!(f, "{source}: {bytes} bytes are lost: {cause}"),
+            Self::Gap { source, bytes, exact, cause } => write!(f, "{source}: {}: {cause}", lost(*bytes, *exact)),
             Self::FolderFails { folder, why } => write!(f, "cannot list the folder {}: {why}", folder.display()),
             Self::TooManyFiles { left_out } => {
                 write!(f, "{left_out} files are not followed: too many match; make the patterns narrower")
@@ -295,6 +297,15 @@ impl fmt::Display for LogEvent {
     }
 }
 
+/// What is said of bytes that are known to be missing.
+fn lost(bytes: u64, exact: bool) -> String {
+    match (bytes, exact) {
+        (_, true) => format!("{bytes} bytes are lost"),
+        (0, false) => "lines may be lost, nobody knows how many".to_owned(),
+        (_, false) => format!("{bytes} bytes or more are lost"),
+    }
+}
+
 fn link(f: &mut fmt::Formatter<'_>, report: &LinkReport) -> fmt::Result {
     match report {
         LinkReport::Connected => write!(f, "connected to the broker"),
@@ -323,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_needs_a_person_is_an_error() {
-        let gap = LogEvent::Gap { source: "/a".into(), bytes: 7, cause: "deleted".into() };
+        let gap = LogEvent::Gap { source: "/a".into(), bytes: 7, exact: true, cause: "deleted".into() };
         assert_eq!((gap.level(), gap.to_string()), (Level::Error, "/a: 7 bytes are lost: deleted".to_owned()));
         let lost = LogEvent::Link(LinkReport::Lost { why: "refused".into(), retry_in: Duration::from_millis(1_500) });
         assert_eq!((lost.level(), lost.to_string()), (Level::Warn, "broker: refused; tried again in 1.5 s".into()));

@@ -141,6 +141,12 @@ impl Journal {
         self.has_more
     }
 
+    /// Whether its child has been started.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// After the last item. `None` before the first entry.
     #[must_use]
     pub fn position(&self) -> Option<JournalPosition> {

@@ -62,6 +62,9 @@ impl FollowedSource {
     pub(super) fn works(&mut self, now: Instant, out: &mut PipelineOutput) {
         self.retry_at = None;
         self.works_since.get_or_insert(now);
+        if self.source.is_open() && !std::mem::replace(&mut self.is_told, true) {
+            LogEvent::Follows { source: self.name.clone() }.emit();
+        }
         if let Some(why) = self.failed.take() {
             LogEvent::SourceWorks { source: self.name.clone() }.emit();
             let fault = SourceFault {

@@ -83,6 +83,8 @@ pub(crate) struct FollowedSource {
     /// The state file has a position of it.
     is_known: bool,
     is_closed: bool,
+    /// That it is followed was said, once it was opened.
+    is_told: bool,
     /// Gaps and their bytes.
     pub gaps: (u64, u64),
 }
@@ -139,6 +141,7 @@ impl FollowedSource {
             is_full: false,
             is_known,
             is_closed: false,
+            is_told: false,
             gaps: (0, 0),
         };
         followed.weigh();
@@ -353,7 +356,8 @@ impl FollowedSource {
         self.is_dirty = true;
         self.gaps = (self.gaps.0 + 1, self.gaps.1 + gap.bytes);
         let cause = cause(gap.cause);
-        LogEvent::Gap { source: self.name.clone(), bytes: gap.bytes, cause: cause.to_owned() }.emit();
+        let SourceGap { bytes, exact, .. } = gap;
+        LogEvent::Gap { source: self.name.clone(), bytes, exact, cause: cause.to_owned() }.emit();
         out.events.push(Event::Gap(Gap {
             source: SourceName::cut(&self.name),
             // Known to be missing; there may have been more.
