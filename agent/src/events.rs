@@ -255,9 +255,7 @@ impl fmt::Display for LogEvent {
             Self::Leaves { source, why } => write!(f, "{source} is followed no more: {why}"),
             Self::SourceFails { why, retry_in } => write!(f, "{why}; tried again in {}", seconds(*retry_in)),
             Self::SourceHangs { why } => write!(f, "{why}; the other sources are read on"),
-            Self::NotUnderstood { problem } => {
-                write!(f, "{problem}; oddline-agent parse FILE shows how it is read: set format of its [[source]]")
-            }
+            Self::NotUnderstood { problem } => f.write_str(problem),
             Self::SourceWorks { source } => write!(f, "{source} can be read again"),
             Self::Gap { source, bytes, exact, cause } => write!(f, "{source}: {}: {cause}", lost(*bytes, *exact)),
             Self::FolderFails { folder, why } => write!(f, "cannot list the folder {}: {why}", folder.display()),

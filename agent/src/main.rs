@@ -10,7 +10,6 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use oddline_agent::{command, config, error::exit_code, pages, replay, run};
 use oddline_logging::LogFilter;
-use oddline_pipeline::PipelineCounts;
 
 /// Follows local logs and reports anomalies
 #[derive(Parser)]
@@ -39,6 +38,7 @@ enum AgentCommand {
     /// Scores a log file offline, as the agent would, and prints the alerts
     Replay(replay::Args),
     Explain(command::explain::Args),
+    Parse(command::parse::Args),
     /// Shows the state of the running agent
     Status {
         #[command(flatten)]
@@ -72,10 +72,11 @@ fn main() -> ExitCode {
     let done = match command {
         AgentCommand::Run(ConfigArg { config }) => run::run(&config),
         AgentCommand::Validate(ConfigArg { config }) => command::validate::run(&config, out),
-        AgentCommand::Replay(args) => replay::run(&args, out).map(|counts| {
-            say(&summary(&counts));
+        AgentCommand::Replay(args) => replay::run(&args, out).map(|read| {
+            say(&read.describe(&args.log));
         }),
         AgentCommand::Explain(args) => command::explain::run(&args, out),
+        AgentCommand::Parse(args) => command::parse::run(&args, out),
         AgentCommand::Status { config, json } => command::status::run(&config.config, json, out),
         AgentCommand::Model { config, json, what } => command::model::run(&config.config, &what, json, out),
         AgentCommand::Pages { dir } => oddline_cli::pages::write(AgentCli::command(), pages::SECTIONS, &dir)
@@ -88,16 +89,6 @@ fn main() -> ExitCode {
             say(&format!("error: {error:#}"));
             exit_code(&error).into()
         }
-    }
-}
-
-/// What a replay read. A line without a value is no line that was passed over.
-fn summary(counts: &PipelineCounts) -> String {
-    let PipelineCounts { lines, judged, anomalous, unjudged, .. } = counts;
-    let text = format!("{lines} lines, {judged} values judged, {anomalous} odd");
-    match unjudged {
-        0 => text,
-        _ => format!("{text}; {unjudged} lines without a value: watched for their rate, pauses and what is new"),
     }
 }
 

@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use oddline_core::{format::LogFormat, readings::ValueSelection, terminal, verdict::CSV_HEADER};
 use oddline_detector::OpenModel;
-use oddline_pipeline::{OutputWanted, Pipeline, PipelineCounts, PipelineOutput, SourceOptions};
+use oddline_pipeline::{
+    FaultSummary, LineTally, OutputWanted, Pipeline, PipelineCounts, PipelineOutput, SourceOptions,
+};
 
 use crate::{
     config::FLOOD_LIMIT,
@@ -83,6 +85,34 @@ pub struct ReplayLog {
     values: ValueSelection,
 }
 
+impl ReplaySummary {
+    /// In a few lines: what became of the lines, and what is wrong with them, each kind with the first.
+    #[must_use]
+    pub fn describe(&self, log: &Path) -> String {
+        let PipelineCounts { lines, judged, anomalous, .. } = self.counts;
+        let LineTally { watched, continued, skipped, unusable, .. } = self.tally;
+        let mut text = format!("{lines} lines, {judged} values judged, {anomalous} odd");
+        let rest = [
+            (watched, "lines without a value: watched for their rate, pauses and what is new"),
+            (continued, "lines that belong to the record before them"),
+            (skipped, "lines that are no record (headers, comments, empty)"),
+            (unusable, "records of which nothing can be used"),
+        ];
+        for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {
+            text.push_str(&format!("; {count} {what}"));
+        }
+        for FaultSummary { fault, count, first } in self.tally.faults() {
+            text.push_str(&format!("\n{count} x {fault}, first: {}", clean(&first)));
+        }
+        if let Some(problem) = self.tally.problem(true) {
+            let log = clean(&log.to_string_lossy());
+            text.push_str(&format!("\nwarning: {log}: {}", clean(&problem)));
+            text.push_str(&format!("; oddline-agent parse {log} shows how it is read"));
+        }
+        text
+    }
+}
+
 impl ReplayLog {
     /// A file, or standard input for `-`; records that name nothing are called after it.
     #[must_use]
@@ -126,11 +156,18 @@ impl ReplayLog {
     }
 }
 
-/// Runs the command, printing to `out`; the counts go to the caller.
+/// What a replay read.
+#[derive(Debug, Clone)]
+pub struct ReplaySummary {
+    pub counts: PipelineCounts,
+    pub tally: LineTally,
+}
+
+/// Runs the command, printing to `out`; what was read goes to the caller.
 ///
 /// # Errors
 /// When the model is refused, the file cannot be read, or nobody reads the output.
-pub fn run(args: &Args, out: &mut impl Write) -> Result<PipelineCounts> {
+pub fn run(args: &Args, out: &mut impl Write) -> Result<ReplaySummary> {
     let model = open(&args.model)?;
     let mut log = ReplayLog::new(&args.log, args.format.clone(), args.values);
     log.server = args.server.clone().unwrap_or(log.server);
@@ -166,7 +203,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<PipelineCounts> {
     pipeline.finish(&mut told)?;
     print(args, &mut told, out)?;
     out.flush()?;
-    Ok(pipeline.counts())
+    Ok(ReplaySummary { counts: pipeline.counts(), tally: pipeline.tally().clone() })
 }
 
 /// The models that follow, in the order of their records.

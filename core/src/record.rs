@@ -30,6 +30,8 @@ pub struct Record<'a> {
     pub anomalous: Option<bool>,
     /// What was wrong with the line, when something was. The record still counts.
     pub fault: Option<Fault>,
+    /// Name of the format that it was read in.
+    pub format: &'static str,
 }
 
 impl Record<'_> {
@@ -48,6 +50,7 @@ impl Record<'_> {
             numbers: Numbers(self.numbers.0.into_iter().map(|(n, v)| (Cow::Owned(n.into_owned()), v)).collect()),
             anomalous: self.anomalous,
             fault: self.fault,
+            format: self.format,
         }
     }
 }
@@ -110,6 +113,24 @@ pub enum Level {
     Critical,
     Alert,
     Emergency,
+}
+
+impl Level {
+    /// Its name in lower case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+            Self::Alert => "alert",
+            Self::Emergency => "emergency",
+        }
+    }
 }
 
 /// Why a line yielded less than its format promises.

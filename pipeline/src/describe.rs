@@ -124,7 +124,7 @@ impl PipelineFinding<'_> {
             }
             Self::Component(_) => episode.main_reason = BoundedText::cut("component never seen before"),
             Self::Level(_, level) => {
-                let level = format!("{level:?}").to_lowercase();
+                let level = level.name();
                 episode.main_reason = BoundedText::cut(&format!("level {level} never seen here before"));
             }
         }

@@ -151,38 +151,27 @@ impl Pipeline {
     ) -> Result<(), InferError> {
         self.counts.lines += 1;
         let was_untimed = self.reader.last_time().is_none();
-        let record = match self.reader.read(bytes, modified) {
-            ParsedLine::Record(record) => record,
-            ParsedLine::Continued | ParsedLine::Pending => {
-                self.tally.continued += 1;
-                return Ok(());
-            }
-            ParsedLine::Skipped => {
-                self.tally.skipped += 1;
-                return Ok(());
-            }
+        let parsed = self.reader.read(bytes, modified);
+        let ParsedLine::Record(record) = &parsed else {
+            self.tally.count(&parsed, |_| false);
+            return Ok(());
         };
         self.counts.faults += u64::from(record.fault.is_some());
         let redactor = &*self.treatment.redactor;
-        self.tally.note(&record, || redactor.sample(bytes).map_or_else(String::new, |sample| sample.to_string()));
+        self.tally.note(record, || redactor.sample(bytes).map_or_else(String::new, |sample| sample.to_string()));
         let line = self.waiting.keep(if self.treatment.redactor.shows_lines() { bytes } else { &[] });
         let evicted = self.evicted();
         if was_untimed && self.reader.last_time().is_some() && self.tally.records() > 0 {
             // What came before, such as a banner, was given the time of its file's end.
             self.pace = SourceActivity::default();
         }
-        let judged = if is_no_row(&record) {
+        let judged = if is_no_row(record) {
             0
         } else {
-            self.observe_activity(&record, &line);
-            self.judge(&record, &line)?
+            self.observe_activity(record, &line);
+            self.judge(record, &line)?
         };
-        let class = match judged {
-            0 if is_no_row(&record) || record.time.is_none() => &mut self.tally.unusable,
-            0 => &mut self.tally.watched,
-            _ => &mut self.tally.scored,
-        };
-        *class += 1;
+        self.tally.count(&parsed, |_| judged > 0);
         if self.evicted() > evicted
             && let Some(now) = self.pace.watermark().or(self.reader.last_time())
             && self.crowd.evicted(now)

@@ -1,8 +1,13 @@
 //! What became of each line of a source, by the line: every line read is in exactly one class. Beside it what was wrong
 //! with lines, by kind with the first of each, and whether the source is understood at all.
 
-use oddline_core::record::{Fault, Record};
+use oddline_core::{
+    format::ParsedLine,
+    record::{Fault, Record},
+};
 use serde::{Deserialize, Serialize};
+
+use super::reader::is_no_row;
 
 /// Records after which a source that is not understood is reported; before, its first lines may be a banner.
 const RECORDS_MIN: u64 = 10;
@@ -33,7 +38,6 @@ pub struct LineTally {
 struct FaultTally {
     code: u8,
     count: u64,
-    /// Records among them that yielded nothing.
     first: String,
 }
 
@@ -61,8 +65,19 @@ impl LineTally {
         self.records() + self.continued + self.skipped
     }
 
+    /// Counts a line by what it is; of a record says `has_value` whether it has something to score.
+    pub fn count(&mut self, line: &ParsedLine<'_>, has_value: impl FnOnce(&Record<'_>) -> bool) {
+        *match line {
+            ParsedLine::Record(record) if is_no_row(record) || record.time.is_none() => &mut self.unusable,
+            ParsedLine::Record(record) if has_value(record) => &mut self.scored,
+            ParsedLine::Record(_) => &mut self.watched,
+            ParsedLine::Continued | ParsedLine::Pending => &mut self.continued,
+            ParsedLine::Skipped => &mut self.skipped,
+        } += 1;
+    }
+
     /// Counts what is wrong with a record. `first` makes the text that is shown of it.
-    pub(crate) fn note(&mut self, record: &Record<'_>, mut first: impl FnMut() -> String) {
+    pub fn note(&mut self, record: &Record<'_>, mut first: impl FnMut() -> String) {
         if record.time.is_none() || record.time_assumed {
             self.untimed += 1;
             if self.untimed == 1 {

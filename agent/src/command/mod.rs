@@ -2,5 +2,6 @@
 
 pub mod explain;
 pub mod model;
+pub mod parse;
 pub mod status;
 pub mod validate;

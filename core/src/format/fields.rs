@@ -177,6 +177,7 @@ impl<'a> CollectedFields<'a> {
             anomalous: field(MappedField::Truth).and_then(|value| truth(&value)),
             numbers: self.numbers,
             fault,
+            format: "",
         }
     }
 }

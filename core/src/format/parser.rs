@@ -96,7 +96,10 @@ impl Parser {
         };
         let at_start = std::mem::take(&mut self.at_start);
         let record = match kind {
-            DetectedFormat::Csv => return self.parse_row(text, at_start, context),
+            DetectedFormat::Csv => {
+                let row = self.parse_row(text, at_start, context)?;
+                return Some(Record { format: name(kind), ..row });
+            }
             DetectedFormat::Jsonl => self.with_mapping(|mapping| jsonl::parse(text, mapping, context)),
             DetectedFormat::Logfmt => self.with_mapping(|mapping| logfmt::parse(text, mapping, context)),
             DetectedFormat::Journal => journal::parse(text),
@@ -104,7 +107,8 @@ impl Parser {
             DetectedFormat::Access => access::parse(text, context),
             DetectedFormat::Plain => Some(plain::parse(text, context)),
         };
-        Some(record.unwrap_or_else(|| faulty(text, Fault::Unknown, context)))
+        let record = record.unwrap_or_else(|| faulty(text, Fault::Unknown, context));
+        Some(Record { format: name(kind), ..record })
     }
 
     /// `auto`: a file's first line may be a table's header; then every line is read as what it shows itself until

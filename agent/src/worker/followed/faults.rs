@@ -50,7 +50,8 @@ impl FollowedSource {
         let Some(problem) = self.pipeline.take_problem(is_all) else { return };
         self.is_dirty = true;
         let problem = format!("{}: {problem}", self.name);
-        LogEvent::NotUnderstood { problem: problem.clone() }.emit();
+        let advice = "oddline-agent parse FILE shows how it is read: set format of its [[source]]";
+        LogEvent::NotUnderstood { problem: format!("{problem}; {advice}") }.emit();
         let fault = SourceFault {
             source: SourceName::cut(&self.name),
             cause: BoundedText::cut(&problem),

@@ -1,0 +1,237 @@
+//! `parse`: how a log is understood, record by record, and what to set where that is not what its writer meant.
+
+use std::{io::Write, path::PathBuf};
+
+use anyhow::{Result, bail};
+use oddline_core::{
+    format::{LogFormat, ParsedLine, shown},
+    readings::ValueSelection,
+    record::Record,
+    time::EventTime,
+};
+use oddline_pipeline::{LineTally, reader::LineReader};
+use serde_json::{Map, Value};
+
+use crate::{
+    publish::sink::clean,
+    replay::{self, ReplayLog},
+    source::SourceItem,
+};
+
+/// Shows how a log file is understood, line by line, and what to set if that is wrong
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// The log; - for standard input
+    #[arg(value_name = "FILE")]
+    pub log: PathBuf,
+    /// The format of its lines
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub format: LogFormat,
+    /// Print one JSON object a record
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The first lines, on which other formats are tried when this one does not fit.
+const TRIED_LINES_MAX: usize = 500;
+/// Characters shown of a line.
+const SHOWN_CHARS_MAX: usize = 160;
+
+/// Lines as they are read.
+struct Understanding {
+    tally: LineTally,
+    /// The first lines with their file's time.
+    first: Vec<(Vec<u8>, Option<EventTime>)>,
+    format: &'static str,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the log cannot be read, or nobody reads the output.
+pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
+    let mut source = ReplayLog::new(&args.log, args.format.clone(), ValueSelection::Numbers).open()?;
+    let mut reader = LineReader::new(args.format.clone(), 0);
+    let mut read = Understanding { tally: LineTally::default(), first: Vec::new(), format: "" };
+    // The first line of a record that is not whole yet.
+    let mut begun = None;
+    loop {
+        match source.next()? {
+            SourceItem::File => reader.start_of_file(),
+            SourceItem::Line(line) => {
+                if read.first.len() < TRIED_LINES_MAX {
+                    read.first.push((line.bytes.to_vec(), line.modified));
+                }
+                let parsed = reader.read(line.bytes, line.modified);
+                read.tally.count(&parsed, |record| !record.numbers.is_empty() || record.value.is_some());
+                match parsed {
+                    ParsedLine::Record(record) => {
+                        read.tally.note(&record, || cut(&shown(line.bytes)));
+                        print(args, begun.take().unwrap_or(line.number), line.bytes, &record, out)?;
+                    }
+                    ParsedLine::Pending => {
+                        begun.get_or_insert(line.number);
+                    }
+                    ParsedLine::Continued => {
+                        note(args, line.number, line.bytes, "belongs to the record before it", out)?;
+                    }
+                    ParsedLine::Skipped => note(args, line.number, line.bytes, "no record", out)?,
+                }
+            }
+            SourceItem::Gap(_) => bail!("{}: the file changed while it was read", clean(&args.log.to_string_lossy())),
+            SourceItem::Wait => replay::pause(),
+            SourceItem::End if args.log.as_os_str() == "-" => replay::pause(),
+            SourceItem::End | SourceItem::Closed => break,
+        }
+    }
+    read.format = reader.parser().format_name();
+    if !args.json {
+        summary(args, &read, out)?;
+    }
+    Ok(())
+}
+
+fn print(args: &Args, line: u64, bytes: &[u8], record: &Record<'_>, out: &mut impl Write) -> Result<()> {
+    if args.json {
+        return Ok(writeln!(out, "{}", oddline_core::terminal::json(&as_json(line, record).to_string()))?);
+    }
+    writeln!(out, "{line}: {}", clean(&cut(&shown(bytes))))?;
+    let time = record.time.map_or_else(|| "none".to_owned(), |time| time.to_string());
+    write!(out, "    {}  time {time}", record.format)?;
+    if record.time_assumed {
+        write!(out, " (assumed)")?;
+    }
+    let named = [("server", &record.server), ("component", &record.component)];
+    for (what, name) in named.into_iter().filter_map(|(what, name)| Some((what, name.as_ref()?))) {
+        write!(out, "  {what} {}", clean(name))?;
+    }
+    if let Some(level) = record.level {
+        write!(out, "  level {}", level.name())?;
+    }
+    for (name, value) in values(record) {
+        write!(out, "  {}={value}", clean(name))?;
+    }
+    writeln!(out)?;
+    if let Some(message) = &record.message {
+        writeln!(out, "    {}", clean(&cut(message)))?;
+    }
+    if let Some(fault) = record.fault {
+        writeln!(out, "    FAULT: {}", fault.describe())?;
+    }
+    Ok(())
+}
+
+fn note(args: &Args, line: u64, bytes: &[u8], what: &str, out: &mut impl Write) -> Result<()> {
+    if !args.json {
+        writeln!(out, "{line}: {}\n    {what}", clean(&cut(&shown(bytes))))?;
+    }
+    Ok(())
+}
+
+/// The numbers of a record: its own value is called `value`.
+fn values<'r>(record: &'r Record<'_>) -> impl Iterator<Item = (&'r str, f64)> {
+    let own = record.value.map(|value| ("value", value));
+    own.into_iter().chain(record.numbers.iter().map(|(name, value)| (&**name, *value)))
+}
+
+fn as_json(line: u64, record: &Record<'_>) -> Value {
+    let numbers: Map<String, Value> = values(record).map(|(name, value)| (name.to_owned(), value.into())).collect();
+    serde_json::json!({
+        "line": line,
+        "time": record.time.filter(|_| !record.time_assumed).map(|time| time.to_string()),
+        "assumed_time": record.time.filter(|_| record.time_assumed).map(|time| time.to_string()),
+        "server": record.server,
+        "component": record.component,
+        "level": record.level.map(oddline_core::record::Level::name),
+        "message": record.message,
+        "values": numbers,
+        "format": record.format,
+        "fault": record.fault.map(oddline_core::record::Fault::describe),
+    })
+}
+
+fn summary(args: &Args, read: &Understanding, out: &mut impl Write) -> Result<()> {
+    let tally = &read.tally;
+    let (lines, records) = (tally.lines(), tally.records());
+    writeln!(
+        out,
+        "\nread as {}: {lines} lines, {records} records ({} with a value), {} continued, {} no record, {} without a time",
+        read.format, tally.scored, tally.continued, tally.skipped, tally.untimed
+    )?;
+    for fault in tally.faults() {
+        writeln!(out, "{} x {}, first: {}", fault.count, fault.fault, clean(&fault.first))?;
+    }
+    if let Some(problem) = tally.problem(true) {
+        writeln!(out, "NOT UNDERSTOOD: {}", clean(&problem))?;
+        let format = better(&read.first, &args.format);
+        let advice = match &format {
+            Some(format) => format!("format = \"{format}\" understands more of it"),
+            None => "no format understands more of it; fields says which keys of JSON or logfmt mean what".to_owned(),
+        };
+        writeln!(out, "in the [[source]] of the agent, or as --format: {advice}")?;
+    }
+    Ok(())
+}
+
+/// The format that leaves the fewest of the lines without a time or with a fault, if that is not the one in use.
+fn better(lines: &[(Vec<u8>, Option<EventTime>)], used: &LogFormat) -> Option<LogFormat> {
+    let lost = |format: &LogFormat| {
+        let mut reader = LineReader::new(format.clone(), 0);
+        reader.start_of_file();
+        let mut is_lost = |(line, modified): &(Vec<u8>, Option<EventTime>)| {
+            let record = reader.read(line, *modified).record();
+            record.is_some_and(|record| record.time_assumed || record.time.is_none() || record.fault.is_some())
+        };
+        lines.iter().filter(|line| is_lost(line)).count()
+    };
+    let names = ["csv", "jsonl", "syslog", "journald", "logfmt", "access", "plain"];
+    let formats = names.iter().filter_map(|name| name.parse::<LogFormat>().ok());
+    let best = formats.map(|format| (lost(&format), format)).min_by_key(|(lost, _)| *lost);
+    best.filter(|(count, _)| *count < lost(used)).map(|(_, format)| format)
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str, format: &str, json: bool) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let args = Args { log: file.path().to_owned(), format: format.parse().unwrap(), json };
+        let mut out = Vec::new();
+        run(&args, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn each_record_is_an_object() {
+        let text = "{\"ts\":\"2026-01-05T10:00:00Z\",\"host\":\"a\",\"logger\":\"b\",\"level\":\"WARN\",\"msg\":\"x\",\"n\":2}\n\n{\"value\":3}\n";
+        let out = parsed(text, "auto", true);
+        let objects: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(
+            objects[0],
+            serde_json::json!({
+                "line": 1, "time": "2026-01-05T10:00:00Z", "assumed_time": null, "server": "a", "component": "b",
+                "level": "warning", "message": "x", "values": { "n": 2.0 }, "format": "jsonl", "fault": null
+            })
+        );
+        assert_eq!((&objects[1]["line"], &objects[1]["values"]["value"]), (&3.into(), &3.0.into()));
+        assert_eq!((&objects[1]["time"], &objects[1]["assumed_time"]), (&Value::Null, &"2026-01-05T10:00:00Z".into()));
+        assert_eq!(objects.len(), 2);
+    }
+
+    #[test]
+    fn another_format_is_advised_where_it_reads_more() {
+        let lines = "2026-01-05T10:00:00Z a app[1]: x\n".repeat(20);
+        let out = parsed(&lines, "csv", false);
+        assert!(out.contains("NOT UNDERSTOOD: all 20 records cannot be read"), "{out}");
+        assert!(out.contains("format = \"syslog\"") || out.contains("format = \"plain\""), "{out}");
+        let out = parsed(&lines, "auto", false);
+        assert!(out.contains("server a  component app") && !out.contains("NOT UNDERSTOOD"), "{out}");
+        assert!(out.contains("20 lines, 20 records (0 with a value)"), "{out}");
+    }
+}
