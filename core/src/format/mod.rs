@@ -22,6 +22,7 @@ mod json;
 mod jsonl;
 mod level;
 mod logfmt;
+mod names;
 mod parser;
 mod plain;
 #[cfg(test)]
