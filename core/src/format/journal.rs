@@ -7,7 +7,7 @@ use super::{
     clean,
     fields::Scalar,
     json::{self, Extent, JsonValue},
-    level,
+    level, names,
 };
 use crate::{
     record::{Fault, Level, Record},
@@ -61,7 +61,7 @@ pub(crate) fn parse(text: &str) -> Option<Record<'_>> {
     let mut who = ProcessFields::default();
     let extent = json::object(text, &mut |key, value| match (&*key, value) {
         ("__REALTIME_TIMESTAMP", value) => record.time = micros(&value),
-        ("_HOSTNAME", value) => record.server = plain(value),
+        ("_HOSTNAME", value) => record.server = plain(value).and_then(names::host),
         ("PRIORITY", value) => record.level = priority(&value),
         ("MESSAGE", value) => record.message = plain(value).map(clean::strip),
         ("_SYSTEMD_UNIT", value) => who.unit = plain(value),
@@ -108,9 +108,10 @@ impl<'a> ProcessFields<'a> {
     /// The service; outside services (a session's scope has a new name each time) what the writer calls itself.
     fn component(self) -> Option<Cow<'a, str>> {
         let is_service = |unit: &Cow<'_, str>| !unit.ends_with(".scope") && !unit.ends_with(".slice");
+        let name = |text: Option<Cow<'a, str>>| text.and_then(names::component);
         match self.unit {
-            Some(unit) if is_service(&unit) => Some(unit),
-            unit => self.identifier.or(self.command).or(unit),
+            Some(unit) if is_service(&unit) => name(Some(unit)).or_else(|| name(self.identifier)),
+            unit => name(self.identifier).or_else(|| name(self.command)).or_else(|| name(unit)),
         }
     }
 }
@@ -183,6 +184,25 @@ mod tests {
         assert_eq!(component(r#""_SYSTEMD_UNIT":"session-3.scope","SYSLOG_IDENTIFIER":"su""#).as_deref(), Some("su"));
         assert_eq!(component(r#""_SYSTEMD_UNIT":"init.scope","_COMM":"systemd""#).as_deref(), Some("systemd"));
         assert_eq!(component(r#""SYSLOG_IDENTIFIER":"kernel""#).as_deref(), Some("kernel"));
+    }
+
+    #[test]
+    fn units_of_one_connection_are_one_component() {
+        let component = |fields: &str| {
+            let line = format!("{{\"__REALTIME_TIMESTAMP\":\"1\",{fields}}}");
+            read(&line).component.map(Cow::into_owned).unwrap_or_default()
+        };
+        for (fields, name) in [
+            (r#""_SYSTEMD_UNIT":"sshd@17-10.0.0.1:22-10.0.0.5:51234.service","SYSLOG_IDENTIFIER":"sshd""#, "sshd@"),
+            (r#""_SYSTEMD_UNIT":"user@1000.service","SYSLOG_IDENTIFIER":"systemd""#, "user@"),
+            (r#""_SYSTEMD_UNIT":"run-r1234abcd.service","_COMM":"sh""#, "run-*.service"),
+            (r#""_SYSTEMD_UNIT":"session-12.scope""#, "session-*.scope"),
+            (r#""_SYSTEMD_UNIT":"postgresql@15-main.service""#, "postgresql@15-main.service"),
+            (r#""SYSLOG_IDENTIFIER":"0d6c4a8e9f12","_COMM":"dockerd""#, "dockerd"),
+            (r#""SYSLOG_IDENTIFIER":"0d6c4a8e9f12""#, ""),
+        ] {
+            assert_eq!(component(fields), name, "{fields}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::{
     Context, bgl,
     level::{self, Spot},
-    tag, timestamp,
+    names, tag, timestamp,
 };
 use crate::record::{Level, Record};
 
@@ -43,7 +43,7 @@ pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Record<'a> {
     let parts = PlainParts::of(body);
     Record {
         time: stamp.and_then(|s| s.time),
-        component: parts.component.map(Cow::Borrowed),
+        component: parts.component,
         level: priority.or(parts.level),
         message: Some(Cow::Borrowed(parts.message)),
         ..Record::default()
@@ -88,16 +88,14 @@ fn after_words(text: &str, count: usize) -> &str {
 /// What stands after the timestamp.
 struct PlainParts<'a> {
     level: Option<Level>,
-    component: Option<&'a str>,
+    component: Option<Cow<'a, str>>,
     message: &'a str,
 }
 
 impl<'a> PlainParts<'a> {
     fn of(body: &'a str) -> Self {
         let Some(spot) = level::find(body) else {
-            // `sshd[12]: text` names its program; `Note: text` may be any sentence.
-            let named = tag::tag(body).filter(|t| t.has_pid);
-            let (component, message) = named.map_or((None, body), |t| (Some(t.program), t.message));
+            let (component, message) = named_first(body).map_or((None, body), |(name, text)| (Some(name), text));
             return Self { level: None, component, message };
         };
         let level = Some(spot.level);
@@ -105,13 +103,39 @@ impl<'a> PlainParts<'a> {
         if !is_header(before) {
             return Self { level, component: None, message: body };
         }
-        let earlier = spot.module.clone().map(|m| &body[m]).or_else(|| named_before(before));
+        let module = spot.module.clone().map(|m| &body[m]);
+        let earlier = module.or_else(|| named_before(before)).or_else(|| sql_session(before));
         let rest = skip_gaps(&body[spot.end..]);
         match named_after(&body[spot.start..], &spot, rest) {
             Some((component, message)) if earlier.is_none() => Self { level, component: Some(component), message },
-            _ => Self { level, component: earlier.filter(|c| is_component(c)), message: rest },
+            _ => Self { level, component: earlier.and_then(component), message: rest },
         }
     }
+}
+
+/// The component at the beginning of a text without a level. `sshd[12]: text` names its program, and behind a thread's
+/// name `Cart: text` its class; `Note: text` may be any sentence.
+fn named_first(body: &str) -> Option<(Cow<'_, str>, &str)> {
+    let (word, after) = body.split_at(memchr::memchr(b' ', body.as_bytes()).unwrap_or(body.len()));
+    if names::is_sql_session(word) {
+        return Some((component(word)?, after.trim_start()));
+    }
+    if let Some(tag) = tag::tag(body).filter(|tag| tag.has_pid) {
+        return Some((names::component(Cow::Borrowed(tag.program))?, tag.message));
+    }
+    let is_class = |name: &str| name.starts_with(|c: char| c.is_ascii_uppercase()) || name.contains(['.', ':', '_']);
+    let tag = tag::tag(after.trim_start()).filter(|tag| is_class(tag.program) && names::is_thread(thread(word)))?;
+    Some((component(tag.program)?, tag.message))
+}
+
+/// A thread's name, in brackets or not.
+fn thread(word: &str) -> &str {
+    word.trim_start_matches(['[', '(']).trim_end_matches([']', ')', ':'])
+}
+
+/// The session before a level, in SQL Server's log.
+fn sql_session(before: &str) -> Option<&str> {
+    Some(before.trim()).filter(|word| names::is_sql_session(word))
 }
 
 /// Whether the words before a level are a header (threads, numbers, at most one name) rather than a sentence.
@@ -124,15 +148,15 @@ fn is_header(before: &str) -> bool {
 fn named_before(before: &str) -> Option<&str> {
     let name = before.trim_end();
     let name = name.strip_suffix('-').or_else(|| name.strip_suffix('|'))?.trim();
-    is_component(name).then_some(name)
+    has_names_shape(name).then_some(name)
 }
 
 /// The component right after the level, and the message after it: `module: text`, `com.shop.Cart - text`,
 /// `[com.shop.Cart] text`, `crate] text`, and `root:text` right behind the level's own colon.
-fn named_after<'a>(from_level: &str, spot: &Spot, rest: &'a str) -> Option<(&'a str, &'a str)> {
+fn named_after<'a>(from_level: &str, spot: &Spot, rest: &'a str) -> Option<(Cow<'a, str>, &'a str)> {
     let (word, after) = rest.split_at(memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len()));
     let message = skip_gaps(after);
-    let found = |name: &'a str| is_component(name).then_some((name, message));
+    let found = |name: &'a str| component(name).map(|name| (name, message));
     if let Some(inner) = word.strip_prefix('[') {
         let name = inner.strip_suffix(']').or_else(|| inner.strip_suffix("]:"))?;
         return if name.contains(['.', ':']) { found(name) } else { None };
@@ -145,20 +169,28 @@ fn named_after<'a>(from_level: &str, spot: &Spot, rest: &'a str) -> Option<(&'a 
         && !glued.starts_with(b": ")
         && let Some((name, _)) = word.split_once(':')
     {
-        return is_component(name).then(|| (name, rest[name.len() + 1..].trim_start()));
+        return component(name).map(|found| (found, rest[name.len() + 1..].trim_start()));
     }
     let closed = [" - ", " : ", " | "].iter().any(|gap| after.starts_with(gap));
     if closed { found(word) } else { None }
 }
 
-fn is_component(name: &str) -> bool {
+/// The component that a word names, when it has the shape of a name and is more than an identifier.
+fn component(name: &str) -> Option<Cow<'_, str>> {
+    if !has_names_shape(name) {
+        return None;
+    }
+    let has_number = |name: &str| name.as_bytes().windows(DIGITS_MAX).any(|w| w.iter().all(u8::is_ascii_digit));
+    names::component_in_text(name).filter(|name| !has_number(name))
+}
+
+fn has_names_shape(name: &str) -> bool {
     let bytes = name.as_bytes();
     let inner = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'$' | b':' | b'/' | b'-');
     (1..=COMPONENT_BYTES_MAX).contains(&bytes.len())
         && bytes.iter().any(u8::is_ascii_alphabetic)
         && (bytes[0].is_ascii_alphabetic() || bytes[0] == b'_')
         && bytes.iter().all(inner)
-        && !bytes.windows(DIGITS_MAX).any(|w| w.iter().all(u8::is_ascii_digit))
 }
 
 #[cfg(test)]
@@ -206,6 +238,27 @@ mod tests {
         check("2026-01-05 00:00:00 INFO blk_12345: stored", info, "", "blk_12345: stored");
         check("2026-01-05 00:00:00 - INFO - -5 degrees", info, "", "-5 degrees");
         check("2026-01-05 00:00:00 we are at ERROR now", error, "", "we are at ERROR now");
+    }
+
+    #[test]
+    fn identifiers_threads_and_places_are_no_components() {
+        let (info, warning, error) = (Some(Level::Info), Some(Level::Warning), Some(Level::Error));
+        check("2026-01-05 00:00:00 INFO req-00009e: handled", info, "", "req-00009e: handled");
+        check("2026-01-05 00:00:00 INFO req-deface: handled", info, "", "req-deface: handled");
+        check("2026-01-05 00:00:00 WARNING views.py:10: slow", warning, "views.py", "slow");
+        check("2026-01-05 00:00:00 INFO [main.go:123] up", info, "main.go", "up");
+        check("2026-01-05 00:00:00 ERROR https://a.example/u/1 - late", error, "", "https://a.example/u/1 - late");
+        check("2026-01-05 00:00:00 ERROR fe80::1: unreachable", error, "", "fe80::1: unreachable");
+        check("2026-01-05 00:00:00 INFO Thread-7: up", info, "Thread-*", "up");
+        check("2026-01-05 00:00:00 - worker-12 - INFO - up", info, "worker-*", "up");
+        check("2026-01-05 00:00:00 pool-2-thread-9 Cart: added item", None, "Cart", "added item");
+        check("2026-01-05 00:00:00 [worker-1] shop.Cart: added item", None, "shop.Cart", "added item");
+        check("2026-01-05 00:00:00 worker-1 adding: item 3", None, "", "worker-1 adding: item 3");
+        check("2026-01-05 00:00:00 0d6c4a8e9f12[12]: up", None, "", "0d6c4a8e9f12[12]: up");
+        check("2026-01-05 00:00:00 worker-3[12]: up", None, "worker-*", "up");
+        check("2026-01-05 00:00:00 spid51      Starting up", None, "spid*", "Starting up");
+        check("2026-01-05 00:00:00 spid7s Error: 18456, Severity: 14", error, "spid*", "18456, Severity: 14");
+        check("2026-01-05 00:00:00 INFO cart-2: up", info, "cart-2", "up");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::{
-    Context, level,
+    Context, level, names,
     tag::{strip_priority, tag},
     timestamp::{self, TimestampParts},
 };
@@ -14,12 +14,14 @@ use crate::record::{Fault, Level, Record};
 /// Reads one line; `None` when it has neither a priority nor a timestamp.
 pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> {
     let header = SyslogHeader::read(text, context)?;
-    let message = header.message;
+    let component = header.program.and_then(|program| names::component(Cow::Borrowed(program)));
+    // A tag that is only an identifier is part of the text.
+    let message = if component.is_some() { header.message } else { header.tagged_message };
     let level = header.priority.map(level::priority).or(header.level);
     Some(Record {
         time: header.stamp.and_then(|s| s.time),
-        server: header.host.map(Cow::Borrowed),
-        component: header.program.map(Cow::Borrowed),
+        server: header.host.and_then(|host| names::host(Cow::Borrowed(host))),
+        component,
         level: level.or_else(|| level::find(message).map(|spot| spot.level)),
         message: (!message.is_empty()).then_some(Cow::Borrowed(message)),
         fault: header.stamp.is_some_and(|s| s.time.is_none()).then_some(Fault::Time),
@@ -38,10 +40,10 @@ pub(crate) fn is_likely(text: &str, context: &Context) -> bool {
     let Some(host) = header.host else {
         return header.program.is_some() && header.has_pid;
     };
-    // `<time> INFO module: text` has the same shape, but no server is called INFO.
+    // `<time> INFO module: text` has the same shape, but no server is called INFO, and no program Error.
     let is_host = level::word(host).is_none() && host.bytes().any(|b| b.is_ascii_alphabetic());
-    let names_month = text.as_bytes().first().is_some_and(u8::is_ascii_uppercase);
-    is_host && (names_month || header.program.is_some())
+    let program = header.program.filter(|program| header.has_pid || level::word(program).is_none());
+    is_host && (names_month(text) || program.is_some())
 }
 
 struct SyslogHeader<'a> {
@@ -52,6 +54,8 @@ struct SyslogHeader<'a> {
     program: Option<&'a str>,
     has_pid: bool,
     message: &'a str,
+    /// The message with the program's tag.
+    tagged_message: &'a str,
 }
 
 impl<'a> SyslogHeader<'a> {
@@ -69,7 +73,15 @@ impl<'a> SyslogHeader<'a> {
             return None;
         }
         let rest = stamp.map_or(rest, |s| bare[s.end..].trim_start_matches(':'));
-        Some(Self::of_3164(priority, stamp, rest.trim_start()))
+        let rest = rest.trim_start();
+        let mut header = Self::of_3164(priority, stamp, rest);
+        // Many programs write a thread or a request where syslog has the server.
+        let is_strict = priority.is_some() || header.has_pid || names_month(bare);
+        if !is_strict && header.host.is_some_and(|host| !names::may_be_host(host)) {
+            header.host = None;
+            header.tagged_message = rest;
+        }
+        Some(header)
     }
 
     /// After `<34>1 `: time, host, program, process, message id, structured data, each `-` when absent.
@@ -90,13 +102,22 @@ impl<'a> SyslogHeader<'a> {
             program: present(program),
             has_pid: false,
             message: message.trim_start_matches('\u{feff}'),
+            tagged_message: message.trim_start_matches('\u{feff}'),
         })
     }
 
     /// After the timestamp: a host unless the first word is already the program's, or BusyBox's level.
     fn of_3164(priority: Option<u32>, stamp: Option<TimestampParts>, rest: &'a str) -> Self {
-        let mut header =
-            Self { priority, stamp, level: None, host: None, program: None, has_pid: false, message: rest };
+        let mut header = Self {
+            priority,
+            stamp,
+            level: None,
+            host: None,
+            program: None,
+            has_pid: false,
+            message: rest,
+            tagged_message: rest,
+        };
         if stamp.is_some() && tag(rest).is_none() && facility_level(word(rest).0).is_none() {
             let (host, after) = word(rest);
             if is_host(host) {
@@ -108,6 +129,7 @@ impl<'a> SyslogHeader<'a> {
             header.level = Some(level);
             header.message = word(header.message).1.trim_start();
         }
+        header.tagged_message = header.message;
         if let Some(tag) = tag(header.message.trim_start_matches("-- ")) {
             header.program = Some(tag.program);
             header.has_pid = tag.has_pid;
@@ -151,6 +173,11 @@ fn after_structured_data(text: &str) -> Option<&str> {
 fn word(text: &str) -> (&str, &str) {
     let (word, rest) = text.split_at(memchr::memchr(b' ', text.as_bytes()).unwrap_or(text.len()));
     (word, rest.strip_prefix(' ').unwrap_or(rest))
+}
+
+/// Whether the time begins with a name, as RFC 3164 has it.
+fn names_month(text: &str) -> bool {
+    text.as_bytes().first().is_some_and(u8::is_ascii_uppercase)
 }
 
 fn is_host(word: &str) -> bool {
@@ -225,6 +252,42 @@ mod tests {
         assert_eq!(read("<14>1 - - app - - -"), expect("", "", "app", ""));
         assert!(parse("<14>1 - - app - - [open b=\"", &context()).is_none());
         assert_eq!(parse("<14>1 2026-13-05T00:00:00Z h app - - - x", &context()).unwrap().fault, Some(Fault::Time));
+    }
+
+    #[test]
+    fn identifiers_name_neither_a_server_nor_a_program() {
+        let time = "2026-01-05T00:00:00Z";
+        for (line, expected) in [
+            ("Jan  5 00:00:00 gate 0d6c4a8e9f12[7]: hi", expect(time, "gate", "", "0d6c4a8e9f12[7]: hi")),
+            ("Jan  5 00:00:00 gate docker/0d6c4a8e9f12[7]: hi", expect(time, "gate", "docker", "hi")),
+            ("<30>Jan  5 00:00:00 gate shop/0d6c4a8e9f12[7]: hi", expect(time, "gate", "shop", "hi")),
+            ("Jan  5 00:00:00 gate views.py:10: slow", expect(time, "gate", "views.py", "slow")),
+            ("Jan  5 00:00:00 gate kworker/0:1: hi", expect(time, "gate", "kworker", "hi")),
+            ("Jan  5 00:00:00 0d6c4a8e9f12 app[7]: hi", expect(time, "", "app", "hi")),
+            ("Jan  5 00:00:00 worker-1 app: hi", expect(time, "worker-1", "app", "hi")),
+            ("<13>Jan  5 00:00:00 192.0.2.7 app: hi", expect(time, "192.0.2.7", "app", "hi")),
+            ("<14>1 2026-01-05T00:00:00Z worker-3 job-17 - - - hi", expect(time, "worker-3", "job-*", "hi")),
+            ("<14>1 2026-01-05T00:00:00Z web-6d4cf56db6-x7k2p app - - - hi", expect(time, "web-*", "app", "hi")),
+            ("2026-01-05T00:00:00Z worker-1 app[7]: hi", expect(time, "worker-1", "app", "hi")),
+            ("2026-01-05 00:00:00 worker-1 Cart: hi", expect(time, "", "Cart", "hi")),
+            ("2026-01-05 00:00:00 worker-1 hi", expect(time, "", "", "worker-1 hi")),
+        ] {
+            assert_eq!(read(line), expected, "{line}");
+        }
+        for line in [
+            "2026-01-05 00:00:00 worker-1 Cart: added",
+            "2026-01-05 00:00:00 main Cart: added",
+            "2026-01-05 00:00:00 pool-2-thread-9 Cart: added",
+            "2026-01-05 00:00:00.12 spid51      Error: 18456, Severity: 14, State: 8.",
+            "2026-01-05 00:00:00.12 Logon       Error: 18456, Severity: 14, State: 8.",
+            "2026-01-05 00:00:00 req-3ceb3f Cart: added",
+            "2026-01-05 00:00:00 2001:db8::1 GET: done",
+        ] {
+            assert!(!is_likely(line, &context()), "{line}");
+        }
+        for line in ["2026-01-05T00:00:00Z worker-1 app[7]: hi", "2026-01-05T00:00:00Z web-4711 kernel: hi"] {
+            assert!(is_likely(line, &context()), "{line}");
+        }
     }
 
     #[test]
