@@ -17,7 +17,7 @@ use oddline_collector::{
         client_id,
         settings::{BrokerAccess, LinkSettings, SecretFiles},
     },
-    store::{AgentKey, AnomalyFilter, BatchBody, DatabaseAddress, OpenMode, ReceivedBatch, Store},
+    store::{AgentKey, AnomalyFilter, AnomalyKind, BatchBody, DatabaseAddress, OpenMode, ReceivedBatch, Store},
     subscribe::{Subscriber, SubscriptionEvent},
 };
 use oddline_core::{
@@ -384,7 +384,10 @@ async fn queries(folder: &Path, anomalies: u64) {
             AnomalyFilter { server: named("server-0007"), component: named("cpu"), ..all.clone() },
         ),
         ("with a score of 85 or more", AnomalyFilter { min_score: Some(85.0), ..all.clone() }),
-        ("of a kind, of one agent", AnomalyFilter { kind: named("range"), agent: named("agent-3"), ..all.clone() }),
+        (
+            "of a kind, of one agent",
+            AnomalyFilter { kind: Some(AnomalyKind::Range), agent: named("agent-3"), ..all.clone() },
+        ),
         ("with a score that none has, in a day", AnomalyFilter { min_score: Some(1e6), ..all.clone() }),
         (
             "of two hours a week ago",

@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use oddline_core::id::{AgentName, FleetName};
 use oddline_logging::LogFilter;
 
 use crate::{
     show::OutputFormat,
-    store::{DatabaseAddress, PersonVerdict},
+    store::{AnomalyKind, DatabaseAddress, PersonVerdict, StoredWord as _},
     time::TimeArgument,
 };
 
@@ -121,14 +124,19 @@ pub struct AnomaliesArgs {
     #[arg(long, value_name = "SCORE")]
     pub min_score: Option<f64>,
     /// score, range, silence, rate, novelty, not-finite, flood or other (of a newer agent)
-    #[arg(long, value_parser = ["score", "range", "silence", "rate", "novelty", "not-finite", "flood", "other"])]
-    pub kind: Option<String>,
+    #[arg(long, value_parser = kinds())]
+    pub kind: Option<AnomalyKind>,
     /// At most this many, the newest
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
     /// How it is written
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+fn kinds() -> impl TypedValueParser<Value = AnomalyKind> {
+    PossibleValuesParser::new(AnomalyKind::words())
+        .map(|word| AnomalyKind::parse(&word).expect("one of the possible values"))
 }
 
 /// What a person says.

@@ -17,7 +17,8 @@ use crate::{
     ingest, push,
     show::{self, OutputFormat},
     store::{
-        AgentKey, AnomalyFilter, AnomalyRow, DatabaseAddress, ID_PREFIX_MIN, ModelFile, OpenMode, RolloutTarget, Store,
+        AgentKey, AnomalyFilter, AnomalyRow, DatabaseAddress, ID_PREFIX_MIN, ModelFile, OpenMode, ROLLOUT_AGENTS_MAX,
+        RolloutTarget, Store,
     },
     text::{line, shown},
     time::{TimeArgument, TimeZoneChoice},
@@ -102,7 +103,11 @@ async fn of_store(
             None => String::new(),
         },
         CollectorCommand::Rollouts(output) => {
-            let rollouts = store.rollouts(ROLLOUTS_MAX).await?;
+            let mut rollouts = Vec::new();
+            for rollout in store.rollouts(i64::MAX, ROLLOUTS_MAX).await? {
+                let agents = store.rollout_agents(rollout.id, None, ROLLOUT_AGENTS_MAX).await?;
+                rollouts.push((rollout, agents));
+            }
             let text = show::rollouts::list(&rollouts, output.format(), &zone(*output));
             or_empty(text, rollouts.is_empty(), *output, "no model was pushed yet\n")
         }
@@ -180,7 +185,7 @@ async fn anomalies(store: &Store, args: &AnomaliesArgs) -> Result<String, Comman
         until_us,
         server: args.server.clone(),
         component: args.component.clone(),
-        kind: args.kind.clone(),
+        kind: args.kind,
         min_score: args.min_score,
         agent: args.agent.clone(),
         fleet: None,
@@ -261,7 +266,7 @@ async fn push_model(
     } else {
         push::agents(&args.to, &known).map_err(|error| CommandError::Name(error.to_string()))?
     };
-    let earlier = store.models(1).await?;
+    let earlier = store.models(None, 1).await?;
     if let Some(newest) =
         earlier.first().filter(|newest| newest.version.unsigned_abs() >= model.version && newest.sha256 != model.sha256)
     {
@@ -279,6 +284,6 @@ async fn push_model(
         }
         RolloutTarget::Agents(agents) => agents.iter().map(AgentKey::to_string).collect::<Vec<_>>().join(", "),
     };
-    let short: String = model.sha256.chars().take(12).collect();
+    let short = show::short_hash(model.sha256);
     Ok(format!("model {} ({short}) for {to}: {rollouts}; see `oddline-collector rollouts`\n", model.version))
 }

@@ -73,7 +73,7 @@ impl DesiredPublisher {
         let wishes = self.store.desired_models().await?.into_iter().filter(|wish| is_ours(&wish.who.fleet));
         let mut wanted: BTreeMap<DesiredKey, PublishedDesire> = BTreeMap::new();
         for wish in wishes {
-            let model = ModelId { sha256: wish.hash()?, version: wish.version };
+            let model = ModelId { sha256: wish.sha256, version: wish.version };
             let DesiredRow { who, rollback, signature, .. } = wish;
             // In the wish too: an agent that has refused a model looks at it again when its wish changes.
             let newest = (!signature.is_empty()).then(|| BoundedText::cut(&signature));
@@ -104,7 +104,7 @@ impl DesiredPublisher {
 
     async fn bytes(&self, hash: ModelHash) -> Result<Vec<u8>, StoreError> {
         let absent = || StoreError::Field { table: "models", what: format!("absence of {hash}") };
-        let (bytes, signature) = self.store.model_bytes(&hash.to_string()).await?.ok_or_else(absent)?;
+        let (bytes, signature) = self.store.model_bytes(hash).await?.ok_or_else(absent)?;
         let signed = SignedModel { signature: &signature, model: &bytes };
         encode_model(signed).map_err(|error| StoreError::Field { table: "models", what: error.to_string() })
     }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::{
     broker::acl::AccessDenied,
     fleet::{ServedFleets, WORD_BYTES_MAX},
-    store::{AgentBirth, AgentKey, AgentReport, BatchBody, ReceivedBatch, ReportBody, SEQUENCE_MAX},
+    store::{AgentBirth, AgentKey, AgentReport, BatchBody, ReceivedBatch, ReportBody, ReportedStatus, SEQUENCE_MAX},
     text::{line, shown},
 };
 
@@ -76,34 +76,6 @@ struct ReadBirth {
     boot: String,
     #[serde(default)]
     version: String,
-}
-
-/// An agent's status, as far as it is used here.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct ReportedStatus {
-    /// `up` or `down`.
-    pub state: String,
-    /// Its figures while it is up.
-    #[serde(default)]
-    pub figures: Option<ReportedFigures>,
-}
-
-/// An agent's figures; an older or newer agent may lack some.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct ReportedFigures {
-    /// Version of the model in use.
-    pub model: Option<u64>,
-    /// Records judged since its start.
-    pub records: u64,
-    /// Streams without a fitted profile.
-    pub learning: u64,
-    /// Bytes of input not read yet.
-    pub lag_bytes: u64,
-    /// Sources that cannot be read.
-    pub failed_sources: Vec<String>,
-    /// Entries waiting in its spool.
-    pub spooled: u64,
 }
 
 /// Reads a message; `retained` says that the broker had kept it.

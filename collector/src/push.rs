@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use oddline_core::{limits::MODEL_BYTES_MAX, profile::key, seal, wire::SIGNATURE_BYTES_MAX};
+use oddline_core::{id::ModelHash, limits::MODEL_BYTES_MAX, profile::key, seal, wire::SIGNATURE_BYTES_MAX};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::{AgentKey, ModelFile, RolloutTarget, TargetError};
@@ -72,7 +72,7 @@ pub(crate) fn read(model: &Path, report: Option<&Path>) -> Result<ModelFile, Pus
         Ok(value.to_string())
     });
     Ok(ModelFile {
-        sha256: oddline_core::id::hex(&Sha256::digest(&bytes)),
+        sha256: ModelHash(Sha256::digest(&bytes).into()),
         version,
         file: model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         bytes,
@@ -230,7 +230,7 @@ mod tests {
         assert!(matches!(read(&path, None), Err(PushError::Signature(_))));
         fs::write(&signature, "untrusted comment: x\nabc\n").unwrap();
         let read_model = read(&path, None).unwrap();
-        assert_eq!((read_model.version, read_model.file.as_str(), read_model.sha256.len()), (7, "m.onnx", 64));
+        assert_eq!((read_model.version, read_model.file.as_str(), read_model.sha256.0.len()), (7, "m.onnx", 32));
         let mut cut = model("7");
         cut.pop();
         fs::write(&path, cut).unwrap();

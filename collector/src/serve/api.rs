@@ -22,7 +22,10 @@ use super::{
 };
 use crate::{
     clock::now_us,
-    store::{AnomalyFilter, AnomalyRow, GroupBy, GroupKey, PersonVerdict, Store, StoreError, StreamFilter, is_prefix},
+    store::{
+        AnomalyFilter, AnomalyRow, GroupBy, GroupKey, PersonVerdict, RolloutAgentState, Store, StoreError,
+        StreamFilter, is_prefix,
+    },
 };
 
 type ApiResult = Result<Json<Value>, ApiProblem>;
@@ -35,7 +38,6 @@ pub(super) const ANOMALIES: &[&str] =
 pub(super) const COUNTS: &[&str] =
     &["by", "server", "component", "kind", "min_score", "agent", "fleet", "since", "until", "limit", "cursor"];
 
-const KINDS: [&str; 8] = ["score", "range", "silence", "rate", "novelty", "not-finite", "flood", "other"];
 /// What is shown when nothing else is asked for.
 const DAY_US: i64 = 86_400_000_000;
 /// The longest time of hourly counts: a quarter, for which the rows of all servers are read.
@@ -256,13 +258,9 @@ pub(super) async fn models(State(app): State<WebState>, request: Request) -> Api
     let query = Query::read(request.uri(), PAGE, now_us())?;
     let limit = query.number("limit", 1..=100, 20)?;
     let after = query.cursor::<2>()?;
-    let after = after.map(|[version, sha256]| Some((version.parse::<i64>().ok()?, sha256.to_owned())));
+    let after = after.map(|[version, sha256]| Some((version.parse().ok()?, sha256.parse().ok()?)));
     let after = after.map(|after| after.ok_or_else(Query::bad_cursor)).transpose()?;
-    let models = app
-        .ask(move |store| async move {
-            store.models_page(after.as_ref().map(|(version, sha256)| (*version, sha256.as_str())), limit).await
-        })
-        .await?;
+    let models = app.ask(move |store| async move { store.models(after, limit).await }).await?;
     let next = full(&models, limit).map(|last| format!("{}~{}", last.version, last.sha256));
     Ok(Json(json!({"models": models.iter().map(json::model).collect::<Vec<_>>(), "next": next})))
 }
@@ -275,8 +273,9 @@ pub(super) async fn rollouts(State(app): State<WebState>, request: Request) -> A
     let rollouts = app
         .ask(move |store| async move {
             let mut rollouts = Vec::new();
-            for rollout in store.rollouts_page(before.unwrap_or(i64::MAX), limit).await? {
-                let refusals = store.refusals(rollout.id, REFUSALS_MAX).await?;
+            for rollout in store.rollouts(before.unwrap_or(i64::MAX), limit).await? {
+                let refused = Some(RolloutAgentState::Refused);
+                let refusals = store.rollout_agents(rollout.id, refused, REFUSALS_MAX).await?;
                 rollouts.push((rollout, refusals));
             }
             Ok::<_, StoreError>(rollouts)
@@ -300,7 +299,7 @@ fn filter(query: &Query) -> Result<AnomalyFilter, ApiProblem> {
         until_us,
         server: query.name("server")?,
         component: query.name("component")?,
-        kind: query.choice("kind", &KINDS)?,
+        kind: query.word("kind")?,
         min_score: query.score("min_score")?,
         agent: query.name("agent")?,
         fleet: query.name("fleet")?,

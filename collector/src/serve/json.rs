@@ -4,8 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    ingest::{ReportedFigures, ReportedStatus},
-    store::{AgentRow, AnomalyRow, GroupCount, RolloutState, RolloutStep, StoredModel, VerdictRow},
+    store::{AgentRow, AnomalyRow, AnomalyStep, GroupCount, RolloutProgress, RolloutRow, StoredModel, VerdictRow},
     time::TimeZoneChoice,
 };
 
@@ -22,7 +21,7 @@ pub(super) fn anomaly(anomaly: &AnomalyRow) -> Value {
 }
 
 /// One anomaly with what was said of it by its agent and by people.
-pub(super) fn whole(found: &AnomalyRow, steps: &[RolloutStep], verdicts: &[VerdictRow]) -> Value {
+pub(super) fn whole(found: &AnomalyRow, steps: &[AnomalyStep], verdicts: &[VerdictRow]) -> Value {
     let mut whole = anomaly(found);
     whole["history"] = steps
         .iter()
@@ -46,8 +45,7 @@ fn verdict(row: &VerdictRow) -> Value {
 }
 
 pub(super) fn agent(agent: &AgentRow, anomalies_24h: i64) -> Value {
-    let status = agent.status.as_deref().and_then(|text| serde_json::from_str::<ReportedStatus>(text).ok());
-    let figures: ReportedFigures = status.and_then(|status| status.figures).unwrap_or_default();
+    let figures = &agent.figures;
     json!({
         "fleet": agent.who.fleet,
         "agent": agent.who.agent,
@@ -100,10 +98,10 @@ pub(super) fn model(model: &StoredModel) -> Value {
     })
 }
 
-pub(super) fn rollout(rollout: &RolloutState, refusals: &[(String, String)]) -> Value {
-    let [waiting, fetching, taken, refused] = rollout.agents;
-    let refusals: Vec<Value> =
-        refusals.iter().map(|(agent, reason)| json!({"agent": agent, "reason": reason})).collect();
+pub(super) fn rollout(rollout: &RolloutRow, refusals: &[RolloutProgress]) -> Value {
+    let refusal =
+        |agent: &RolloutProgress| json!({"agent": agent.agent, "reason": agent.reason.as_deref().unwrap_or("")});
+    let refusals: Vec<Value> = refusals.iter().map(refusal).collect();
     json!({
         "rollout": rollout.id,
         "fleet": rollout.fleet,
@@ -112,7 +110,7 @@ pub(super) fn rollout(rollout: &RolloutState, refusals: &[(String, String)]) -> 
         "rollback": rollout.rollback,
         "state": rollout.state,
         "created": time(rollout.created_us),
-        "agents": {"waiting": waiting, "fetching": fetching, "taken": taken, "refused": refused},
+        "agents": rollout.agents,
         "refusals": refusals,
     })
 }

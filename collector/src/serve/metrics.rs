@@ -19,7 +19,10 @@ use super::{
     query::Query,
     web::{TrustedProxies, WebState},
 };
-use crate::clock::now_us;
+use crate::{
+    clock::now_us,
+    store::{AgentState, OrNewer},
+};
 
 /// How long a figure that costs a query is told again.
 const SLOW_FOR: Duration = Duration::from_secs(15);
@@ -36,7 +39,7 @@ const UNWRITTEN_FOR: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(super) struct SlowFigures {
     at: Instant,
-    agents: Vec<(String, i64)>,
+    agents: Vec<(OrNewer<AgentState>, i64)>,
     store_bytes: u64,
 }
 
@@ -54,7 +57,7 @@ pub(super) async fn metrics(State(app): State<WebState>, request: Request) -> Re
     let mut text = MetricsPage::default();
     ingest(&mut text, &app);
     for (state, count) in &slow.agents {
-        text.add("oddline_agents", "gauge", "Agents by state.", &[("state", state)], *count);
+        text.add("oddline_agents", "gauge", "Agents by state.", &[("state", state.as_str())], *count);
     }
     text.one("oddline_store_bytes", "gauge", "Bytes of the database's rows and indexes.", slow.store_bytes);
     for (path, class, count) in app.requests.figures() {

@@ -7,7 +7,10 @@ use axum::{extract::Query as Pairs, http::Uri};
 use oddline_config::closest;
 
 use super::error::ApiProblem;
-use crate::time::{TimeArgument, TimeZoneChoice};
+use crate::{
+    store::{AnomalyKind, StoredWord},
+    time::{TimeArgument, TimeZoneChoice},
+};
 
 /// Bytes of a name: longer ones are not stored.
 const NAME_BYTES_MAX: usize = 256;
@@ -25,7 +28,7 @@ pub fn is_query(text: &str) -> bool {
     let Ok(uri) = format!("/?{text}").parse::<Uri>() else { return false };
     let Ok(query) = Query::read(&uri, super::api::COUNTS, 0) else { return false };
     query.name("server").is_ok()
-        && query.choice("kind", &["score"]).is_ok()
+        && query.word::<AnomalyKind>("kind").is_ok()
         && query.choices("by", &["server"]).is_ok()
         && query.number("limit", 1..=10, 5).is_ok()
         && query.time("since").is_ok()
@@ -77,14 +80,13 @@ impl Query {
         }
     }
 
-    pub(super) fn choice(&self, name: &'static str, choices: &[&str]) -> Result<Option<String>, ApiProblem> {
-        match self.get(name) {
-            Some(value) if !choices.contains(&value) => {
-                let error = format!("{:?} is none of them", shown(value));
-                Err(ApiProblem::parameter(name, error, format!("one of {} is expected", choices.join(", "))))
-            }
-            value => Ok(value.map(ToOwned::to_owned)),
-        }
+    /// One of the words of a set.
+    pub(super) fn word<T: StoredWord>(&self, name: &'static str) -> Result<Option<T>, ApiProblem> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        T::parse(value).map(Some).ok_or_else(|| {
+            let error = format!("{:?} is none of them", shown(value));
+            ApiProblem::parameter(name, error, format!("one of {} is expected", T::words().join(", ")))
+        })
     }
 
     /// Several of several words, with commas.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use oddline_core::wire::Refused;
 use serde_json::{Value, json};
 
 use super::{
@@ -9,7 +10,6 @@ use super::{
     table::{ColumnAlign, OutputTable},
 };
 use crate::{
-    ingest::ReportedStatus,
     store::AgentRow,
     time::{TimeSpan, TimeZoneChoice},
 };
@@ -62,11 +62,11 @@ fn table(
         ("trouble", ColumnAlign::Left),
     ]);
     for agent in agents {
-        let figures = figures(agent);
+        let figures = &agent.figures;
         let number = |value: u64| if value == 0 { String::new() } else { value.to_string() };
         table.push(vec![
             agent.who.to_string(),
-            agent.state.clone(),
+            agent.state.to_string(),
             zone.show(agent.since_us),
             match format {
                 OutputFormat::Table => format!("{} ago", TimeSpan(now_us.saturating_sub(agent.last_seen_us))),
@@ -84,27 +84,19 @@ fn table(
     table
 }
 
-fn figures(agent: &AgentRow) -> crate::ingest::ReportedFigures {
-    let status = agent.status.as_deref().and_then(|text| serde_json::from_str::<ReportedStatus>(text).ok());
-    status.and_then(|status| status.figures).unwrap_or_default()
-}
-
 fn trouble(agent: &AgentRow, now_us: i64) -> String {
-    let failed = figures(agent).failed_sources;
     let mut troubles = Vec::new();
     if agent.is_contested(now_us) {
         troubles.push("two agents run under this name".to_owned());
     }
-    if !failed.is_empty() {
-        troubles.push(format!("cannot read {}", failed.join(", ")));
+    if !agent.figures.failed_sources.is_empty() {
+        troubles.push(format!("cannot read {}", agent.figures.failed_sources.join(", ")));
     }
     if agent.missing > 0 {
         troubles.push(format!("{} events missing", agent.missing));
     }
-    let state = agent.model_state.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-    if let Some(refused) = state.as_ref().and_then(|state| state["refused"].as_object()) {
-        let reason = refused.get("reason").and_then(Value::as_str).unwrap_or_default();
-        troubles.push(format!("refused model {}: {reason}", refused.get("version").unwrap_or(&Value::Null)));
+    if let Some(Refused { model, reason }) = &agent.refused {
+        troubles.push(format!("refused model {}: {}", model.version, &**reason));
     }
     troubles.join("; ")
 }

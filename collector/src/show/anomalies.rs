@@ -10,7 +10,7 @@ use super::{
     table::{ColumnAlign, OutputTable},
 };
 use crate::{
-    store::{AnomalyRow, ID_SHOWN, VerdictRow},
+    store::{AnomalyKind, AnomalyRow, ID_SHOWN, VerdictRow},
     text::{line as tamed, shown},
     time::{TimeSpan, TimeZoneChoice},
 };
@@ -47,13 +47,13 @@ fn table(anomalies: &[AnomalyRow], zone: &TimeZoneChoice) -> OutputTable {
             zone.show(anomaly.last_us),
             anomaly.server.clone(),
             anomaly.component.clone(),
-            anomaly.kind.clone(),
+            anomaly.kind.to_string(),
             score(anomaly),
             anomaly.records.to_string(),
             if lasted > 0 { TimeSpan(lasted).to_string() } else { String::new() },
-            anomaly.state.clone(),
+            anomaly.state.to_string(),
             why(anomaly),
-            anomaly.verdict.clone().unwrap_or_default(),
+            verdict(anomaly),
             anomaly.id.chars().take(ID_SHOWN).collect(),
         ]);
     }
@@ -92,15 +92,15 @@ fn csv(anomalies: &[AnomalyRow], zone: &TimeZoneChoice) -> OutputTable {
             anomaly.agent.clone(),
             anomaly.server.clone(),
             anomaly.component.clone(),
-            anomaly.kind.clone(),
-            anomaly.state.clone(),
+            anomaly.kind.to_string(),
+            anomaly.state.to_string(),
             number(Some(anomaly.peak)),
             number(Some(anomaly.threshold)),
             anomaly.records.to_string(),
             number(anomaly.value),
             number(anomaly.expected),
             anomaly.main_reason.clone(),
-            anomaly.verdict.clone().unwrap_or_default(),
+            verdict(anomaly),
             anomaly.model.to_string(),
             anomaly.source.clone(),
         ]);
@@ -165,13 +165,19 @@ pub fn detail(anomaly: &AnomalyRow, verdicts: &[VerdictRow], zone: &TimeZoneChoi
     text
 }
 
+/// What a person said of it last.
+fn verdict(anomaly: &AnomalyRow) -> String {
+    anomaly.verdict.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
 fn why(anomaly: &AnomalyRow) -> String {
-    match anomaly.value.filter(|_| matches!(anomaly.kind.as_str(), "score" | "range")) {
+    let is_of_value = anomaly.kind == AnomalyKind::Score || anomaly.kind == AnomalyKind::Range;
+    match anomaly.value.filter(|_| is_of_value) {
         Some(value) => reason_with_value(&anomaly.main_reason, value, anomaly.expected),
         None => anomaly.main_reason.clone(),
     }
 }
 
 fn score(anomaly: &AnomalyRow) -> String {
-    if anomaly.kind == "flood" { String::new() } else { short(anomaly.peak) }
+    if anomaly.kind == AnomalyKind::Flood { String::new() } else { short(anomaly.peak) }
 }

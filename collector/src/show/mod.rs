@@ -6,6 +6,8 @@ pub mod letters;
 pub mod rollouts;
 pub mod table;
 
+use oddline_core::id::ModelHash;
+
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputFormat {
@@ -19,4 +21,10 @@ pub enum OutputFormat {
 pub fn json(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string_pretty(value).expect("text and numbers can always be written");
     format!("{}\n", oddline_core::terminal::json(&text))
+}
+
+/// Enough of a model's hash to tell it from others.
+#[must_use]
+pub fn short_hash(hash: ModelHash) -> String {
+    hash.to_string().chars().take(12).collect()
 }

@@ -1,14 +1,13 @@
 //! Agents: newest word and history of each, and who has stopped saying anything. What becomes of a word is in `hear`.
 
 use oddline_core::{
-    id::{AgentName, Epoch, FleetName},
-    wire::ModelState,
+    id::{Epoch, FleetName},
+    wire::{ModelState, Refused},
 };
+use serde::Deserialize;
 
 use super::{
-    AgentKey, Store, StoreError,
-    append::unsigned,
-    rollouts, rows,
+    AgentKey, AgentState, HistoryKind, OrNewer, Store, StoreError, StoredWord as _, rollouts, rows,
     sql::{SqlRow, Tx},
     values,
 };
@@ -56,6 +55,34 @@ pub struct AgentBirth {
     pub version: String,
 }
 
+/// An agent's status, as far as it is used here.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct ReportedStatus {
+    /// `up` or `down`.
+    pub state: String,
+    /// Its figures while it is up.
+    #[serde(default)]
+    pub figures: Option<ReportedFigures>,
+}
+
+/// An agent's figures; an older or newer agent may lack some.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ReportedFigures {
+    /// Version of the model in use.
+    pub model: Option<u64>,
+    /// Records judged since its start.
+    pub records: u64,
+    /// Streams without a fitted profile.
+    pub learning: u64,
+    /// Bytes of input not read yet.
+    pub lag_bytes: u64,
+    /// Sources that cannot be read.
+    pub failed_sources: Vec<String>,
+    /// Entries waiting in its spool.
+    pub spooled: u64,
+}
+
 /// What became of a word.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredReport {
@@ -77,8 +104,7 @@ pub struct StoredReport {
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentRow {
     pub who: AgentKey,
-    /// `up`, `down`, `quiet` or `unknown`.
-    pub state: String,
+    pub state: OrNewer<AgentState>,
     /// Since when, microseconds.
     pub since_us: i64,
     pub first_seen_us: i64,
@@ -86,12 +112,16 @@ pub struct AgentRow {
     pub last_seen_us: i64,
     pub version: Option<String>,
     pub model: Option<i64>,
-    /// Newest birth, status and model state as JSON.
+    /// Newest birth, status and model state as they came: JSON of up to 64 KiB each.
     pub birth: Option<String>,
     /// See `birth`.
     pub status: Option<String>,
     /// See `birth`.
     pub model_state: Option<String>,
+    /// Of its status, as far as it has any.
+    pub figures: ReportedFigures,
+    /// Of its model state.
+    pub refused: Option<Refused>,
     /// Entries stored in all its lives that are kept.
     pub stored: i64,
     /// Entries that an earlier collector acknowledged and this store never had.
@@ -122,8 +152,7 @@ pub(super) enum AgentMet {
 pub struct HistoryRow {
     /// When, microseconds.
     pub at_us: i64,
-    /// `birth`, `status`, `model`, `quiet`, `heard` or `contested`.
-    pub kind: String,
+    pub kind: OrNewer<HistoryKind>,
     pub payload: String,
 }
 
@@ -180,11 +209,11 @@ impl Store {
                      last_seen_us < $1 AND NOT EXISTS (SELECT 1 FROM progress p WHERE p.fleet = agents.fleet AND \
                      p.agent = agents.agent AND p.updated_us >= $1) ORDER BY fleet, agent LIMIT $2";
         let rows = tx.rows(quiet, values![silent_since_us, i64::from(AGENTS_MAX)]).await?;
-        let quiet: Vec<AgentKey> = rows.iter().map(|row| who(row, 0)).collect::<Result<_, _>>()?;
+        let quiet: Vec<AgentKey> = rows.iter().map(|row| row.who("agents")).collect::<Result<_, _>>()?;
         for who in &quiet {
             let sql = "UPDATE agents SET quiet_since_us = $3 WHERE fleet = $1 AND agent = $2";
             tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), now_us]).await?;
-            note(&mut tx, who, now_us, "quiet", "{}").await?;
+            note(&mut tx, who, now_us, HistoryKind::Quiet, "{}").await?;
         }
         tx.commit().await?;
         Ok(quiet)
@@ -206,11 +235,11 @@ impl Store {
         let sql = "SELECT a.fleet, a.agent, a.state, a.state_since_us, a.quiet_since_us, a.first_seen_us, \
                    a.last_seen_us, a.version, a.model_version, a.birth, a.status, a.model_state, \
                    (SELECT CAST(COALESCE(SUM(CAST(p.acked - p.missing AS DOUBLE PRECISION)), 0) AS DOUBLE PRECISION) \
-                    FROM progress p WHERE p.fleet = a.fleet AND p.agent = a.agent), \
+                    FROM progress p WHERE p.fleet = a.fleet AND p.agent = a.agent) AS stored, \
                    (SELECT CAST(COALESCE(SUM(CAST(p.missing AS DOUBLE PRECISION)), 0) AS DOUBLE PRECISION) \
-                    FROM progress p WHERE p.fleet = a.fleet AND p.agent = a.agent), \
+                    FROM progress p WHERE p.fleet = a.fleet AND p.agent = a.agent) AS missing, \
                    (SELECT COALESCE(MAX(p.updated_us), 0) FROM progress p \
-                    WHERE p.fleet = a.fleet AND p.agent = a.agent), a.contested_us \
+                    WHERE p.fleet = a.fleet AND p.agent = a.agent) AS delivered_us, a.contested_us \
                    FROM agents a WHERE (a.fleet, a.agent) > ($1, $2) AND (CAST($3 AS TEXT) IS NULL OR a.fleet = $3) \
                    ORDER BY a.fleet, a.agent LIMIT $4";
         let rows = self.pool.rows(sql, values![after.0, after.1, fleet, i64::from(limit)]).await?;
@@ -221,7 +250,7 @@ impl Store {
     pub async fn fleets_heard(&self, limit: usize) -> Result<Vec<(FleetName, i64)>, StoreError> {
         let sql = "SELECT fleet, MAX(last_seen_us) FROM agents GROUP BY fleet ORDER BY MAX(last_seen_us) DESC, fleet LIMIT $1";
         let rows = self.pool.rows(sql, values![i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
-        rows.iter().map(|row| Ok((fleet(row, 0)?, row.int(1)?))).collect()
+        rows.iter().map(|row| Ok((row.parsed("agents", "fleet")?, row.int(1)?))).collect()
     }
 
     /// What an agent said since `since_us`, newest first.
@@ -230,7 +259,9 @@ impl Store {
                    ORDER BY at_us DESC LIMIT $4";
         let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
         let rows = self.pool.rows(sql, values![fleet, agent, since_us, i64::from(limit)]).await?;
-        let read = |row: &SqlRow| Ok(HistoryRow { at_us: row.int(0)?, kind: row.text(1)?, payload: row.text(2)? });
+        let read = |row: &SqlRow| {
+            Ok(HistoryRow { at_us: row.int("at_us")?, kind: row.word("kind")?, payload: row.text("payload")? })
+        };
         rows.iter().map(read).collect()
     }
 
@@ -238,7 +269,7 @@ impl Store {
     pub async fn progress(&self, who: &AgentKey, epoch: Epoch) -> Result<u64, StoreError> {
         let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
         let row = self.pool.row(sql, values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(epoch)]).await?;
-        row.map_or(Ok(0), |row| unsigned("progress", row.int(0)?))
+        row.map_or(Ok(0), |row| row.unsigned("progress", "acked"))
     }
 }
 
@@ -246,46 +277,42 @@ pub(super) async fn note(
     tx: &mut Tx,
     who: &AgentKey,
     now_us: i64,
-    kind: &str,
+    kind: HistoryKind,
     payload: &str,
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO agent_history (fleet, agent, at_us, kind, payload) VALUES ($1, $2, $3, $4, $5) \
                ON CONFLICT (fleet, agent, at_us, kind) DO UPDATE SET payload = excluded.payload";
-    tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), now_us, kind, payload]).await?;
+    tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), now_us, kind.as_str(), payload]).await?;
     Ok(())
 }
 
 fn agent(row: &SqlRow) -> Result<AgentRow, StoreError> {
-    let quiet = row.int_or(4)?;
-    let (mut state, mut since_us) = (row.text(2)?, row.int(3)?);
-    if let Some(quiet) = quiet.filter(|_| state != "down") {
-        (state, since_us) = ("quiet".to_owned(), quiet);
-    }
+    let state = row.word("state")?;
+    let quiet_since_us = row.int_or("quiet_since_us")?.filter(|_| state != AgentState::Down);
+    let (state, since_us) = match quiet_since_us {
+        Some(since_us) => (AgentState::Quiet.into(), since_us),
+        None => (state, row.int("state_since_us")?),
+    };
+    let (status, model_state) = (row.text_or("status")?, row.text_or("model_state")?);
+    // Of a newer agent they may be something else.
+    let reported = status.as_deref().and_then(|text| serde_json::from_str::<ReportedStatus>(text).ok());
+    let models = model_state.as_deref().and_then(|text| ModelState::from_json(text.as_bytes()).ok());
     Ok(AgentRow {
-        who: who(row, 0)?,
+        who: row.who("agents")?,
         state,
         since_us,
-        first_seen_us: row.int(5)?,
-        last_seen_us: row.int(6)?.max(row.int(14)?),
-        version: row.text_or(7)?,
-        model: row.int_or(8)?,
-        birth: row.text_or(9)?,
-        status: row.text_or(10)?,
-        model_state: row.text_or(11)?,
+        first_seen_us: row.int("first_seen_us")?,
+        last_seen_us: row.int("last_seen_us")?.max(row.int("delivered_us")?),
+        version: row.text_or("version")?,
+        model: row.int_or("model_version")?,
+        birth: row.text_or("birth")?,
+        figures: reported.and_then(|status| status.figures).unwrap_or_default(),
+        refused: models.and_then(|models| models.refused),
+        status,
+        model_state,
         // A cast ends at the largest number.
-        stored: row.float(12)? as i64,
-        missing: row.float(13)? as i64,
-        contested_us: row.int_or(15)?,
+        stored: row.float("stored")? as i64,
+        missing: row.float("missing")? as i64,
+        contested_us: row.int_or("contested_us")?,
     })
-}
-
-/// Fleet and agent in two columns from `at` on.
-pub(super) fn who(row: &SqlRow, at: usize) -> Result<AgentKey, StoreError> {
-    let agent = row.text(at + 1)?.parse::<AgentName>();
-    let agent = agent.map_err(|e| StoreError::Field { table: "agents", what: format!("agent: {e}") })?;
-    Ok(AgentKey { fleet: fleet(row, at)?, agent })
-}
-
-fn fleet(row: &SqlRow, at: usize) -> Result<FleetName, StoreError> {
-    row.text(at)?.parse().map_err(|e| StoreError::Field { table: "agents", what: format!("fleet: {e}") })
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde::Serialize;
 
 use super::{
-    Store, StoreError,
+    AnomalyKind, AnomalyState, OrNewer, PersonVerdict, Store, StoreError, StoredWord as _,
     id::{ID_CHARS, is_prefix},
     sql::SqlRow,
     values,
@@ -40,7 +40,7 @@ pub struct AnomalyFilter {
     pub until_us: i64,
     pub server: Option<String>,
     pub component: Option<String>,
-    pub kind: Option<String>,
+    pub kind: Option<AnomalyKind>,
     /// With at least this score.
     pub min_score: Option<f64>,
     pub agent: Option<String>,
@@ -74,10 +74,8 @@ pub struct AnomalyRow {
     pub source: String,
     pub server: String,
     pub component: String,
-    /// `score`, `range`, `silence`, `rate`, `novelty`, `not-finite`, `flood`, or `other` of a newer agent.
-    pub kind: String,
-    /// `open`, `ended` or `new-level`.
-    pub state: String,
+    pub kind: OrNewer<AnomalyKind>,
+    pub state: OrNewer<AnomalyState>,
     pub first_us: i64,
     pub last_us: i64,
     pub records: i64,
@@ -102,7 +100,7 @@ pub struct AnomalyRow {
     /// When its newest event came here.
     pub updated_us: i64,
     /// What a person said of it last.
-    pub verdict: Option<String>,
+    pub verdict: Option<OrNewer<PersonVerdict>>,
     /// What its agent says beyond all this, by name.
     pub extras: serde_json::Value,
 }
@@ -138,7 +136,7 @@ impl Store {
             last_us.min(filter.until_us),
             id,
             component,
-            filter.kind.as_deref(),
+            filter.kind.map(AnomalyKind::as_str),
             filter.min_score.unwrap_or(f64::MIN),
             filter.agent.as_deref(),
             filter.fleet.as_deref(),
@@ -203,32 +201,31 @@ fn anomaly(row: &SqlRow) -> Result<AnomalyRow, StoreError> {
         let what = |e: serde_json::Error| StoreError::Field { table: "episodes", what: format!("JSON: {e}") };
         serde_json::from_str(text).map_err(what)
     };
-    let json = |at: usize| parsed(&row.text(at)?);
     Ok(AnomalyRow {
-        id: row.text(0)?,
-        fleet: row.text(1)?,
-        agent: row.text(2)?,
-        source: row.text(3)?,
-        server: row.text(4)?,
-        component: row.text(5)?,
-        kind: row.text(6)?,
-        state: row.text(7)?,
-        first_us: row.int(8)?,
-        last_us: row.int(9)?,
-        records: row.int(10)?,
-        peak: row.float(11)?,
-        threshold: row.float(12)?,
-        main_reason: row.text(13)?,
-        reasons: json(14)?,
-        value: row.float_or(15)?,
-        expected: row.float_or(16)?,
-        learning: row.flag(17)?,
-        by_clock: row.flag(18)?,
-        samples: json(19)?,
-        model: row.int(20)?,
-        received_us: row.int(21)?,
-        updated_us: row.int(22)?,
-        verdict: row.text_or(23)?,
-        extras: parsed(row.text_or(24)?.as_deref().unwrap_or("{}"))?,
+        id: row.text("id")?,
+        fleet: row.text("fleet")?,
+        agent: row.text("agent")?,
+        source: row.text("source")?,
+        server: row.text("server")?,
+        component: row.text("component")?,
+        kind: row.word("kind")?,
+        state: row.word("state")?,
+        first_us: row.int("first_us")?,
+        last_us: row.int("last_us")?,
+        records: row.int("records")?,
+        peak: row.float("peak")?,
+        threshold: row.float("threshold")?,
+        main_reason: row.text("main_reason")?,
+        reasons: parsed(&row.text("reasons")?)?,
+        value: row.float_or("value")?,
+        expected: row.float_or("expected")?,
+        learning: row.flag("learning")?,
+        by_clock: row.flag("by_clock")?,
+        samples: parsed(&row.text("samples")?)?,
+        model: row.int("model")?,
+        received_us: row.int("received_us")?,
+        updated_us: row.int("updated_us")?,
+        verdict: row.text_or("verdict")?.map(OrNewer::read),
+        extras: parsed(row.text_or("extras")?.as_deref().unwrap_or("{}"))?,
     })
 }

@@ -35,10 +35,11 @@ const ATTEMPTS_MAX: u32 = 3;
 static EVENTS: LazyLock<Insert> = LazyLock::new(|| Insert::new("events", EVENT_COLUMNS, "ON CONFLICT DO NOTHING"));
 static EPISODES: LazyLock<Insert> = LazyLock::new(|| {
     let kept = ["id", "fleet", "agent", "epoch", "number", "received_us"];
-    let set = EPISODE_COLUMNS.iter().filter(|column| !kept.contains(column));
+    let columns: Vec<&str> = EPISODE_COLUMNS.iter().map(|(name, _)| *name).collect();
+    let set = columns.iter().filter(|column| !kept.contains(column));
     let set: Vec<String> = set.map(|column| format!("{column} = excluded.{column}")).collect();
     let tail = format!("ON CONFLICT (id) DO UPDATE SET {} WHERE excluded.sequence > episodes.sequence", set.join(", "));
-    Insert::new("episodes", EPISODE_COLUMNS, &tail)
+    Insert::new("episodes", &columns, &tail)
 });
 static PROGRESS: LazyLock<Insert> = LazyLock::new(|| {
     let columns = ["fleet", "agent", "epoch", "acked", "previous", "missing", "updated_us"];
@@ -212,7 +213,7 @@ impl Store {
         let AppendPlan { acked, events, episodes, letters, done } = plan;
         EVENTS.run(&mut tx, events).await?;
         let anomalies: Vec<Arc<str>> = episodes.keys().cloned().collect();
-        EPISODES.run(&mut tx, episodes.into_values().map(|row| row.values).collect()).await?;
+        EPISODES.run(&mut tx, episodes.into_values().map(|row| row.bind()).collect()).await?;
         DEAD_LETTERS.run(&mut tx, letters).await?;
         let moved = acked.iter().filter(|(_, (before, after))| before != after);
         let moved: Vec<Vec<SqlValue>> = moved
@@ -264,7 +265,7 @@ impl Store {
         let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
         let row = tx.row(sql, values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(*epoch)]).await?;
         if let Some(row) = row {
-            return unsigned("progress", row.int(0)?).map(Some);
+            return row.unsigned("progress", "acked").map(Some);
         }
         Ok((agents::meet(tx, who, now_us).await? != AgentMet::NoRoom).then_some(0))
     }
@@ -283,12 +284,7 @@ impl AppendPlan {
         };
         *acked = last;
         let acked = last;
-        let owner = RowOwner {
-            fleet: batch.who.fleet.as_str().into(),
-            agent: batch.who.agent.as_str().into(),
-            epoch: batch.epoch,
-            received_us: now_us,
-        };
+        let owner = RowOwner::new(&batch.who, batch.epoch, now_us);
         let outcome = match &batch.body {
             BatchBody::Entries(entries) => {
                 let skip = usize::try_from(from - first).unwrap_or(usize::MAX);
@@ -336,17 +332,13 @@ pub(super) async fn insert_late(
     let mut plan = AppendPlan::default();
     plan.add_entries(owner, from, entries);
     EVENTS.run(tx, plan.events).await?;
-    EPISODES.run(tx, plan.episodes.into_values().map(|row| row.values).collect()).await?;
+    EPISODES.run(tx, plan.episodes.into_values().map(|row| row.bind()).collect()).await?;
     Ok(())
 }
 
 /// A sequence as a column holds it; see [`SEQUENCE_MAX`].
 pub(super) fn number(sequence: u64) -> i64 {
     i64::try_from(sequence).expect("checked where batches come in")
-}
-
-pub(super) fn unsigned(table: &'static str, number: i64) -> Result<u64, StoreError> {
-    u64::try_from(number).map_err(|_| StoreError::Field { table, what: format!("number {number}") })
 }
 
 /// The largest sequence that a column holds; a batch beyond it is refused where it comes in.

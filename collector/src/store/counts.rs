@@ -4,9 +4,10 @@
 use std::sync::LazyLock;
 
 use oddline_core::{event::Event, wire::decode_entry};
-use serde::Serialize;
 
-use super::{AnomalyFilter, Store, StoreError, StoredModel, sql::SqlRow, values};
+use super::{
+    AgentState, AnomalyFilter, AnomalyKind, OrNewer, Store, StoreError, StoredWord as _, rows, sql::SqlRow, values,
+};
 
 /// An hour in microseconds.
 const HOUR_US: i64 = 3_600_000_000;
@@ -61,14 +62,14 @@ pub struct GroupKey {
 }
 
 /// One event of an anomaly.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RolloutStep {
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnomalyStep {
     /// Its number at the agent.
     pub sequence: i64,
     /// When it came, microseconds.
     pub received_us: i64,
-    /// `episode_opened`, `episode_updated`, `episode_ended` or `new_level`.
-    pub kind: String,
+    /// As the event's kind is stored.
+    pub kind: &'static str,
     pub records: u64,
     pub peak: f64,
     /// Last odd record until then, microseconds.
@@ -82,31 +83,11 @@ pub struct StoreChange {
     pub id: String,
 }
 
-/// How a roll-out goes, agents counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RolloutState {
-    pub id: i64,
-    pub fleet: String,
-    /// The model's hash.
-    pub sha256: String,
-    pub version: i64,
-    /// For everyone of the fleet.
-    pub everyone: bool,
-    /// Back to a model that was good.
-    pub rollback: bool,
-    /// `active` or `replaced`.
-    pub state: String,
-    /// When it began, microseconds.
-    pub created_us: i64,
-    /// Agents that wait, fetch, have taken it, have refused it.
-    pub agents: [i64; 4],
-}
-
 impl Store {
-    pub async fn agent_states(&self) -> Result<Vec<(String, i64)>, StoreError> {
+    pub async fn agent_states(&self) -> Result<Vec<(OrNewer<AgentState>, i64)>, StoreError> {
         let sql = "SELECT s, COUNT(*) FROM (SELECT CASE WHEN quiet_since_us IS NOT NULL AND state <> 'down' \
                    THEN 'quiet' ELSE state END AS s FROM agents) AS x GROUP BY s ORDER BY s LIMIT 16";
-        self.pool.rows(sql, Vec::new()).await?.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+        self.pool.rows(sql, Vec::new()).await?.iter().map(|row| Ok((row.word(0)?, row.int(1)?))).collect()
     }
 
     /// Hourly counts of the anomalies that a filter leaves, oldest hour first, from behind `after` on.
@@ -131,7 +112,7 @@ impl Store {
             since_us,
             filter.until_us,
             component,
-            filter.kind.as_deref(),
+            filter.kind.map(AnomalyKind::as_str),
             filter.min_score.unwrap_or(f64::MIN),
             filter.agent.as_deref(),
             filter.fleet.as_deref(),
@@ -152,13 +133,14 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails, or holds an entry that cannot be read.
-    pub async fn steps(&self, id: &str) -> Result<Vec<RolloutStep>, StoreError> {
+    pub async fn steps(&self, id: &str) -> Result<Vec<AnomalyStep>, StoreError> {
         let sql = "SELECT fleet, agent, epoch, sequence, source, number, received_us FROM episodes WHERE id = $1";
         let Some(row) = self.pool.row(sql, values![id]).await? else { return Ok(Vec::new()) };
-        let (fleet, agent, epoch, newest) = (row.text(0)?, row.text(1)?, row.int(2)?, row.int(3)?);
-        let (source, number, since_us) = (row.text(4)?, row.int(5)?, row.int(6)?);
+        let (fleet, agent, source) = (row.text("fleet")?, row.text("agent")?, row.text("source")?);
+        let (epoch, newest) = (row.int("epoch")?, row.int("sequence")?);
+        let (number, since_us) = (row.int("number")?, row.int("received_us")?);
         // Other anomalies of the source lie between them.
-        let sql = "SELECT sequence, received_us, kind, entry FROM events WHERE fleet = $1 AND agent = $2 AND epoch = $3 \
+        let sql = "SELECT sequence, received_us, entry FROM events WHERE fleet = $1 AND agent = $2 AND epoch = $3 \
                    AND sequence <= $4 AND sequence > $5 AND received_us >= $6 AND source = $7 \
                    AND kind IN ('episode_opened', 'episode_updated', 'episode_ended', 'new_level') \
                    ORDER BY sequence DESC LIMIT $8";
@@ -170,9 +152,9 @@ impl Store {
             let rows = self.pool.rows(sql, rows).await?;
             for row in &rows {
                 steps.extend(step(row, number)?);
-                from = row.int(0)? - 1;
+                from = row.int("sequence")? - 1;
             }
-            let opened = steps.last().is_some_and(|step: &RolloutStep| step.kind == "episode_opened");
+            let opened = steps.last().is_some_and(|step: &AnomalyStep| step.kind == "episode_opened");
             if opened || rows.len() < HISTORY_BITE as usize || steps.len() >= HISTORY_MAX {
                 steps.truncate(HISTORY_MAX);
                 return Ok(steps);
@@ -194,56 +176,6 @@ impl Store {
         let row = self.pool.row("SELECT MAX(updated_us) FROM episodes", Vec::new()).await?;
         row.map_or(Ok(0), |row| Ok(row.int_or(0)?.unwrap_or_default()))
     }
-
-    /// Models from behind `after` (version, hash) on, newest version first.
-    pub async fn models_page(&self, after: Option<(i64, &str)>, limit: u32) -> Result<Vec<StoredModel>, StoreError> {
-        let sql = "SELECT sha256, version, added_us, file, provenance, report FROM models \
-                   WHERE version <= $1 AND (version < $1 OR sha256 > $2) ORDER BY version DESC, sha256 LIMIT $3";
-        let (version, sha256) = after.unwrap_or((i64::MAX, ""));
-        let read = |row: &SqlRow| {
-            Ok(StoredModel {
-                sha256: row.text(0)?,
-                version: row.int(1)?,
-                added_us: row.int(2)?,
-                file: row.text(3)?,
-                provenance: row.text_or(4)?,
-                report: row.text_or(5)?,
-            })
-        };
-        self.pool.rows(sql, values![version, sha256, i64::from(limit)]).await?.iter().map(read).collect()
-    }
-
-    /// Roll-outs before this number, newest first.
-    pub async fn rollouts_page(&self, before: i64, limit: u32) -> Result<Vec<RolloutState>, StoreError> {
-        let sql = "SELECT id, fleet, sha256, version, everyone, rollback, state, created_us, \
-                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'waiting'), \
-                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'fetching'), \
-                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'taken'), \
-                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'refused') \
-                   FROM rollouts r WHERE id < $1 ORDER BY id DESC LIMIT $2";
-        let read = |row: &SqlRow| {
-            Ok(RolloutState {
-                id: row.int(0)?,
-                fleet: row.text(1)?,
-                sha256: row.text(2)?,
-                version: row.int(3)?,
-                everyone: row.flag(4)?,
-                rollback: row.flag(5)?,
-                state: row.text(6)?,
-                created_us: row.int(7)?,
-                agents: [row.int(8)?, row.int(9)?, row.int(10)?, row.int(11)?],
-            })
-        };
-        self.pool.rows(sql, values![before, i64::from(limit)]).await?.iter().map(read).collect()
-    }
-
-    /// Agents of a roll-out that have refused it, by name, with their reasons.
-    pub async fn refusals(&self, rollout: i64, limit: u32) -> Result<Vec<(String, String)>, StoreError> {
-        let sql = "SELECT agent, COALESCE(reason, '') FROM rollout_agents WHERE rollout = $1 AND state = 'refused' \
-                   ORDER BY agent LIMIT $2";
-        let rows = self.pool.rows(sql, values![rollout, i64::from(limit)]).await?;
-        rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
-    }
 }
 
 fn group(row: &SqlRow) -> Result<GroupCount, StoreError> {
@@ -252,9 +184,9 @@ fn group(row: &SqlRow) -> Result<GroupCount, StoreError> {
 }
 
 /// `None` for another anomaly of the same source.
-fn step(row: &SqlRow, number: i64) -> Result<Option<RolloutStep>, StoreError> {
+fn step(row: &SqlRow, number: i64) -> Result<Option<AnomalyStep>, StoreError> {
     let field = |what: String| StoreError::Field { table: "events", what };
-    let entry = decode_entry(&row.bytes(3)?).map_err(|e| field(format!("entry: {e}")))?;
+    let entry = decode_entry(&row.bytes("entry")?).map_err(|e| field(format!("entry: {e}")))?;
     let episode = match &entry.event {
         Event::EpisodeOpened(e) | Event::EpisodeUpdated(e) | Event::EpisodeEnded(e) | Event::NewLevel(e) => e,
         Event::Gap(_)
@@ -267,10 +199,10 @@ fn step(row: &SqlRow, number: i64) -> Result<Option<RolloutStep>, StoreError> {
     if i64::try_from(episode.number).unwrap_or(i64::MAX) != number {
         return Ok(None);
     }
-    Ok(Some(RolloutStep {
-        sequence: row.int(0)?,
-        received_us: row.int(1)?,
-        kind: row.text(2)?,
+    Ok(Some(AnomalyStep {
+        sequence: row.int("sequence")?,
+        received_us: row.int("received_us")?,
+        kind: rows::kind(&entry.event),
         records: episode.records,
         peak: f64::from(episode.peak.get()),
         last_us: episode.last.micros(),

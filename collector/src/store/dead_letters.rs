@@ -4,12 +4,14 @@ use oddline_core::{event::SpoolEntry, id::Epoch};
 use serde::Serialize;
 
 use super::{
-    AgentKey, Store, StoreError, agents,
-    append::{insert_late, number, unsigned},
+    AgentKey, Store, StoreError,
+    append::{insert_late, number},
     rows::{self, RowOwner},
     sql::{SqlRow, SqlValue, Tx},
     values,
 };
+
+const TABLE: &str = "dead_letters";
 
 /// A batch that is kept aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,7 +43,7 @@ pub struct RetriedLetters {
 }
 
 const COLUMNS_SQL: &str = "SELECT fleet, agent, epoch, first_sequence, last_sequence, received_us, retried_us, reason, \
-                           CAST(length(payload) AS BIGINT) FROM dead_letters WHERE received_us >= $1 ORDER BY received_us DESC, \
+                           CAST(length(payload) AS BIGINT) AS bytes FROM dead_letters WHERE received_us >= $1 ORDER BY received_us DESC, \
                            fleet, agent, first_sequence LIMIT $2";
 
 impl Store {
@@ -68,17 +70,11 @@ impl Store {
         loop {
             let mut tx = self.pool.begin().await?;
             let Some(row) = tx.row(sql, values![now_us]).await? else { return Ok(done) };
-            let who = agents::who(&row, 0)?;
-            let (epoch, first, last) = (row.int(2)?, unsigned("dead_letters", row.int(3)?)?, row.int(4)?);
-            let last = unsigned("dead_letters", last)?;
-            let owner = RowOwner {
-                fleet: who.fleet.as_str().into(),
-                agent: who.agent.as_str().into(),
-                epoch: read_epoch(epoch)?,
-                received_us: row.int(5)?,
-            };
-            let key = values![who.fleet.as_str(), who.agent.as_str(), epoch, number(first)];
-            let stored = match part_of(&decode, &row.bytes(6)?, first, last) {
+            let (who, epoch) = (row.who(TABLE)?, row.epoch(TABLE)?);
+            let (first, last) = (row.unsigned(TABLE, "first_sequence")?, row.unsigned(TABLE, "last_sequence")?);
+            let key = values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(epoch), number(first)];
+            let owner = RowOwner::new(&who, epoch, row.int("received_us")?);
+            let stored = match part_of(&decode, &row.bytes("payload")?, first, last) {
                 Ok(entries) => store(tx, &owner, first, &entries, key.clone()).await?,
                 Err(reason) => {
                     // Nothing is written yet; the mark has a transaction of its own.
@@ -146,18 +142,13 @@ fn part_of(
 
 fn letter(row: &SqlRow) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {
-        who: agents::who(row, 0)?,
-        epoch: read_epoch(row.int(2)?)?,
-        first: unsigned("dead_letters", row.int(3)?)?,
-        last: unsigned("dead_letters", row.int(4)?)?,
-        received_us: row.int(5)?,
-        retried_us: row.int_or(6)?,
-        reason: row.text(7)?,
-        bytes: unsigned("dead_letters", row.int(8)?)?,
+        who: row.who(TABLE)?,
+        epoch: row.epoch(TABLE)?,
+        first: row.unsigned(TABLE, "first_sequence")?,
+        last: row.unsigned(TABLE, "last_sequence")?,
+        received_us: row.int("received_us")?,
+        retried_us: row.int_or("retried_us")?,
+        reason: row.text("reason")?,
+        bytes: row.unsigned(TABLE, "bytes")?,
     })
-}
-
-fn read_epoch(number: i64) -> Result<Epoch, StoreError> {
-    let epoch = u64::try_from(number).ok().and_then(Epoch::new);
-    epoch.ok_or_else(|| StoreError::Field { table: "dead_letters", what: format!("epoch {number}") })
 }

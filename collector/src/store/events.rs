@@ -2,11 +2,7 @@
 
 use oddline_core::{event::SpoolEntry, id::Epoch, wire::decode_entry};
 
-use super::{
-    AgentKey, Store, StoreError, agents,
-    append::{number, unsigned},
-    rows, values,
-};
+use super::{AgentKey, Store, StoreError, append::number, rows, values};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
@@ -39,17 +35,15 @@ impl Store {
             }
             None => values!["", "", 0_i64, 0_i64, limit],
         };
-        let field = |what: String| StoreError::Field { table: "events", what };
         let mut events = Vec::new();
         for row in self.pool.rows(sql, from).await? {
-            let entry = decode_entry(&row.bytes(5)?).map_err(|e| field(format!("entry: {e}")))?;
-            let epoch = unsigned("events", row.int(2)?)?;
+            let entry = decode_entry(&row.bytes("entry")?);
             events.push(StoredEvent {
-                who: agents::who(&row, 0)?,
-                epoch: Epoch::new(epoch).ok_or_else(|| field(format!("epoch {epoch}")))?,
-                sequence: unsigned("events", row.int(3)?)?,
-                received_us: row.int(4)?,
-                entry,
+                who: row.who("events")?,
+                epoch: row.epoch("events")?,
+                sequence: row.unsigned("events", "sequence")?,
+                received_us: row.int("received_us")?,
+                entry: entry.map_err(|e| StoreError::Field { table: "events", what: format!("entry: {e}") })?,
             });
         }
         Ok(events)

@@ -30,6 +30,7 @@ mod retention;
 mod rollouts;
 mod rows;
 mod sql;
+mod states;
 mod verdicts;
 
 use std::fmt;
@@ -37,13 +38,15 @@ use std::fmt;
 use oddline_core::id::{AgentName, FleetName};
 
 pub use self::{
-    agents::{AgentBirth, AgentReport, AgentRow, HistoryRow, ReportBody, StoredReport},
+    agents::{
+        AgentBirth, AgentReport, AgentRow, HistoryRow, ReportBody, ReportedFigures, ReportedStatus, StoredReport,
+    },
     anomalies::{AnomalyFilter, AnomalyRow, HourCount, Page, StreamFilter},
     append::{
         AppendOutcome, AppendedBatch, BatchBody, CommittedProgress, EpisodePart, ReceivedBatch, SEQUENCE_MAX, part,
     },
     backup::BackupError,
-    counts::{GroupBy, GroupCount, GroupKey, RolloutState, RolloutStep, StoreChange},
+    counts::{AnomalyStep, GroupBy, GroupCount, GroupKey, StoreChange},
     dead_letters::{DeadLetter, RetriedLetters},
     error::StoreError,
     events::StoredEvent,
@@ -52,8 +55,12 @@ pub use self::{
     models::{ModelFile, StoredModel},
     open::{DatabaseAddress, OpenMode},
     retention::{RetentionPolicy, RetentionResult},
-    rollouts::{DesiredRow, RolloutProgress, RolloutRow, RolloutTarget, TargetError},
-    rows::kind_name,
+    rollouts::{
+        DesiredRow, ROLLOUT_AGENTS_MAX, RolloutCounts, RolloutProgress, RolloutRow, RolloutTarget, TargetError,
+    },
+    states::{
+        AgentState, AnomalyKind, AnomalyState, HistoryKind, OrNewer, RolloutAgentState, RolloutState, StoredWord,
+    },
     verdicts::{PersonVerdict, VerdictRow},
 };
 use self::{append::KnownProgress, sql::Pool};

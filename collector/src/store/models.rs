@@ -1,5 +1,7 @@
 //! Model files with their signatures: what `push` brings and the broker is given.
 
+use oddline_core::id::ModelHash;
+
 use super::{
     Store, StoreError,
     sql::{SqlRow, Tx},
@@ -9,8 +11,8 @@ use super::{
 /// A model as it is pushed; checked by `push`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelFile {
-    /// Hash of the file, 64 digits.
-    pub sha256: String,
+    /// Hash of the file.
+    pub sha256: ModelHash,
     pub version: u64,
     pub file: String,
     /// Its bytes.
@@ -26,7 +28,7 @@ pub struct ModelFile {
 /// A model without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredModel {
-    pub sha256: String,
+    pub sha256: ModelHash,
     pub version: i64,
     /// When it was pushed, microseconds.
     pub added_us: i64,
@@ -44,7 +46,7 @@ pub(super) async fn keep(tx: &mut Tx, model: &ModelFile, now_us: i64) -> Result<
     let version = i64::try_from(model.version)
         .map_err(|_| StoreError::Field { table: "models", what: format!("version {}", model.version) })?;
     let row = values![
-        model.sha256.as_str(),
+        model.sha256.to_string(),
         version,
         now_us,
         model.file.as_str(),
@@ -57,25 +59,28 @@ pub(super) async fn keep(tx: &mut Tx, model: &ModelFile, now_us: i64) -> Result<
 }
 
 impl Store {
-    pub async fn models(&self, limit: u32) -> Result<Vec<StoredModel>, StoreError> {
+    /// Models, newest version first, from behind `after` (version, hash) on.
+    pub async fn models(&self, after: Option<(i64, ModelHash)>, limit: u32) -> Result<Vec<StoredModel>, StoreError> {
         let sql = "SELECT sha256, version, added_us, file, provenance, report FROM models \
-                   ORDER BY version DESC, sha256 LIMIT $1";
+                   WHERE version <= $1 AND (version < $1 OR sha256 > $2) ORDER BY version DESC, sha256 LIMIT $3";
+        let (version, sha256) = after.map_or((i64::MAX, String::new()), |(version, hash)| (version, hash.to_string()));
         let read = |row: &SqlRow| {
             Ok(StoredModel {
-                sha256: row.text(0)?,
-                version: row.int(1)?,
-                added_us: row.int(2)?,
-                file: row.text(3)?,
-                provenance: row.text_or(4)?,
-                report: row.text_or(5)?,
+                sha256: row.parsed("models", "sha256")?,
+                version: row.int("version")?,
+                added_us: row.int("added_us")?,
+                file: row.text("file")?,
+                provenance: row.text_or("provenance")?,
+                report: row.text_or("report")?,
             })
         };
-        self.pool.rows(sql, values![i64::from(limit)]).await?.iter().map(read).collect()
+        self.pool.rows(sql, values![version, sha256, i64::from(limit)]).await?.iter().map(read).collect()
     }
 
     /// Bytes and signature of a model.
-    pub async fn model_bytes(&self, sha256: &str) -> Result<Option<(Vec<u8>, String)>, StoreError> {
-        let row = self.pool.row("SELECT bytes, signature FROM models WHERE sha256 = $1", values![sha256]).await?;
-        row.map(|row| Ok((row.bytes(0)?, row.text(1)?))).transpose()
+    pub async fn model_bytes(&self, sha256: ModelHash) -> Result<Option<(Vec<u8>, String)>, StoreError> {
+        let sql = "SELECT bytes, signature FROM models WHERE sha256 = $1";
+        let row = self.pool.row(sql, values![sha256.to_string()]).await?;
+        row.map(|row| Ok((row.bytes("bytes")?, row.text("signature")?))).transpose()
     }
 }

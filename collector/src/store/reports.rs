@@ -1,9 +1,9 @@
 //! What an agent says of itself becomes its row, and a row of history where it changed.
 
 use super::{
-    AgentKey, AgentReport, ReportBody, Store, StoreError, StoredReport,
+    AgentKey, AgentReport, AgentState, HistoryKind, ReportBody, Store, StoreError, StoredReport, StoredWord as _,
     agents::{AgentBirth, AgentMet, meet, note},
-    append::{number, unsigned},
+    append::number,
     rollouts, rows,
     sql::Tx,
     values,
@@ -49,43 +49,50 @@ async fn hear(tx: &mut Tx, word: &AgentReport, now_us: i64) -> Result<StoredRepo
     if !word.retained {
         let sql = "UPDATE agents SET last_seen_us = $3, quiet_since_us = NULL WHERE fleet = $1 AND agent = $2";
         tx.run(sql, values![fleet, agent, now_us]).await?;
-        if row.int_or(3)?.is_some() {
-            note(tx, who, now_us, "heard", "{}").await?;
+        if row.int_or("quiet_since_us")?.is_some() {
+            note(tx, who, now_us, HistoryKind::Heard, "{}").await?;
         }
     }
     match &word.said {
         ReportBody::Birth(birth, text) => {
             let text = &*rows::clean(text);
-            if row.text_or(1)?.as_deref() != Some(text) {
+            if row.text_or("birth")?.as_deref() != Some(text) {
                 let sql = "UPDATE agents SET birth = $3, version = $4 WHERE fleet = $1 AND agent = $2";
                 tx.run(sql, values![fleet, agent, text, &rows::clean(&birth.version)]).await?;
-                note(tx, who, now_us, "birth", text).await?;
+                note(tx, who, now_us, HistoryKind::Birth, text).await?;
             }
-            done.is_contested = take_turn(tx, who, birth, (row.text_or(4)?, row.text_or(5)?), now_us).await?;
+            done.is_contested =
+                take_turn(tx, who, birth, (row.text_or("life")?, row.text_or("life_before")?), now_us).await?;
             let (acked, missing) = skip_to(tx, who, birth, now_us).await?;
             (done.acked, done.missing) = (Some((birth.epoch, acked)), missing);
         }
         ReportBody::Status { up, model, text } => {
-            let (text, state) = (&*rows::clean(text), if *up { "up" } else { "down" });
-            done.turned = row.text(0)? != state;
+            let (text, before) = (&*rows::clean(text), row.word("state")?);
+            let state = match up {
+                false => AgentState::Down,
+                true if !word.retained || before == AgentState::Up => AgentState::Up,
+                // The broker kept it, perhaps from before the agent's end.
+                true => AgentState::Unknown,
+            };
+            done.turned = before != state;
             let model = model.and_then(|version| i64::try_from(version).ok());
             let sql = "UPDATE agents SET status = $3, model_version = COALESCE($4, model_version) \
                        WHERE fleet = $1 AND agent = $2";
             tx.run(sql, values![fleet, agent, text, model]).await?;
             if done.turned {
                 let sql = "UPDATE agents SET state = $3, state_since_us = $4 WHERE fleet = $1 AND agent = $2";
-                tx.run(sql, values![fleet, agent, state, now_us]).await?;
-                note(tx, who, now_us, "status", text).await?;
+                tx.run(sql, values![fleet, agent, state.as_str(), now_us]).await?;
+                note(tx, who, now_us, HistoryKind::Status, text).await?;
             }
         }
         ReportBody::Model(state, text) => {
             let text = &*rows::clean(text);
-            if row.text_or(2)?.as_deref() != Some(text) {
+            if row.text_or("model_state")?.as_deref() != Some(text) {
                 let model = state.current.and_then(|model| i64::try_from(model.version).ok());
                 let sql = "UPDATE agents SET model_state = $3, model_version = COALESCE($4, model_version) \
                            WHERE fleet = $1 AND agent = $2";
                 tx.run(sql, values![fleet, agent, text, model]).await?;
-                note(tx, who, now_us, "model", text).await?;
+                note(tx, who, now_us, HistoryKind::Model, text).await?;
             }
             rollouts::answered(tx, who, state, now_us).await?;
         }
@@ -113,7 +120,7 @@ async fn take_turn(
     let at_us = is_contested.then_some(now_us);
     tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), &life, newest, at_us]).await?;
     if is_contested {
-        note(tx, who, now_us, "contested", "{}").await?;
+        note(tx, who, now_us, HistoryKind::Contested, "{}").await?;
     }
     Ok(is_contested)
 }
@@ -122,7 +129,7 @@ async fn take_turn(
 async fn skip_to(tx: &mut Tx, who: &AgentKey, birth: &AgentBirth, now_us: i64) -> Result<(u64, u64), StoreError> {
     let key = values![who.fleet.as_str(), who.agent.as_str(), rows::epoch(birth.epoch)];
     let sql = "SELECT acked FROM progress WHERE fleet = $1 AND agent = $2 AND epoch = $3";
-    let acked = tx.row(sql, key.clone()).await?.map_or(Ok(0), |row| unsigned("progress", row.int(0)?))?;
+    let acked = tx.row(sql, key.clone()).await?.map_or(Ok(0), |row| row.unsigned("progress", "acked"))?;
     let before = birth.oldest.saturating_sub(1).min(super::SEQUENCE_MAX);
     if before <= acked {
         return Ok((acked, 0));

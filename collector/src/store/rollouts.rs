@@ -8,14 +8,16 @@ use oddline_core::{
     wire::{ModelId, ModelState},
 };
 
+use serde::Serialize;
+
 use super::{
-    AgentKey, ModelFile, Store, StoreError, agents, models, rows,
+    AgentKey, ModelFile, OrNewer, RolloutAgentState, RolloutState, Store, StoreError, StoredWord as _, models, rows,
     sql::{SqlRow, Tx},
     values,
 };
 
 /// Agents of one roll-out that are listed.
-const AGENTS_MAX: i64 = 10_000;
+pub const ROLLOUT_AGENTS_MAX: u32 = 10_000;
 
 /// For whom a model is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,26 +41,33 @@ pub enum TargetError {
 pub struct RolloutRow {
     pub id: i64,
     pub fleet: String,
-    /// The model's hash.
-    pub sha256: String,
+    pub sha256: ModelHash,
     pub version: i64,
     /// For everyone of the fleet.
     pub everyone: bool,
     /// Back to a model that was good.
     pub rollback: bool,
-    /// `active` or `replaced`.
-    pub state: String,
+    pub state: OrNewer<RolloutState>,
     /// When it began, microseconds.
     pub created_us: i64,
-    pub agents: Vec<RolloutProgress>,
+    /// Agents in each state.
+    pub agents: RolloutCounts,
+}
+
+/// Agents of one roll-out, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RolloutCounts {
+    pub waiting: i64,
+    pub fetching: i64,
+    pub taken: i64,
+    pub refused: i64,
 }
 
 /// One agent in a roll-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutProgress {
     pub agent: String,
-    /// `waiting`, `fetching`, `taken` or `refused`.
-    pub state: String,
+    pub state: OrNewer<RolloutAgentState>,
     pub reason: Option<String>,
     /// Since when, microseconds.
     pub since_us: i64,
@@ -70,8 +79,7 @@ pub struct DesiredRow {
     pub who: AgentKey,
     /// The roll-out that says so.
     pub rollout: i64,
-    /// The model's hash.
-    pub sha256: String,
+    pub sha256: ModelHash,
     /// The model's version.
     pub version: u64,
     /// Go back to a model marked good.
@@ -96,19 +104,19 @@ pub(super) async fn answered(tx: &mut Tx, who: &AgentKey, state: &ModelState, no
                WHERE a.fleet = $1 AND a.agent = $2 AND r.state = 'active' ORDER BY a.rollout DESC LIMIT 8";
     let (fleet, agent) = (who.fleet.as_str(), who.agent.as_str());
     for row in tx.rows(sql, values![fleet, agent]).await? {
-        let (rollout, sha256, before, reason_before) = (row.int(0)?, row.text(1)?, row.text(2)?, row.text_or(3)?);
-        let is = |model: &Option<ModelId>| model.is_some_and(|model| model.sha256.to_string() == sha256);
-        let refused = state.refused.as_ref().filter(|refused| refused.model.sha256.to_string() == sha256);
+        let (rollout, sha256): (_, ModelHash) = (row.int("rollout")?, row.parsed("rollouts", "sha256")?);
+        let is = |model: &Option<ModelId>| model.is_some_and(|model| model.sha256 == sha256);
+        let refused = state.refused.as_ref().filter(|refused| refused.model.sha256 == sha256);
         let (now, reason) = match refused {
-            _ if is(&state.current) => ("taken", None),
-            Some(refused) => ("refused", Some(rows::clean(&refused.reason).to_string())),
-            None if is(&state.fetching) => ("fetching", None),
+            _ if is(&state.current) => (RolloutAgentState::Taken, None),
+            Some(refused) => (RolloutAgentState::Refused, Some(rows::clean(&refused.reason).to_string())),
+            None if is(&state.fetching) => (RolloutAgentState::Fetching, None),
             None => continue,
         };
-        if now != before || reason != reason_before {
+        if row.word("state")? != now || reason != row.text_or("reason")? {
             let sql = "UPDATE rollout_agents SET state = $4, reason = $5, since_us = $6 \
                        WHERE fleet = $1 AND agent = $2 AND rollout = $3";
-            tx.run(sql, values![fleet, agent, rollout, now, reason, now_us]).await?;
+            tx.run(sql, values![fleet, agent, rollout, now.as_str(), reason, now_us]).await?;
         }
     }
     Ok(())
@@ -158,39 +166,63 @@ impl Store {
         Ok(begun)
     }
 
-    /// Roll-outs, newest first, with their agents.
-    pub async fn rollouts(&self, limit: u32) -> Result<Vec<RolloutRow>, StoreError> {
-        let sql = "SELECT id, fleet, sha256, version, everyone, rollback, state, created_us FROM rollouts \
-                   ORDER BY id DESC LIMIT $1";
-        let mut rollouts = Vec::new();
-        for row in self.pool.rows(sql, values![i64::from(limit)]).await? {
-            let id = row.int(0)?;
-            let sql = "SELECT agent, state, reason, since_us FROM rollout_agents WHERE rollout = $1 \
-                       ORDER BY agent LIMIT $2";
-            let read = |row: &SqlRow| {
-                let (agent, state) = (row.text(0)?, row.text(1)?);
-                Ok(RolloutProgress { agent, state, reason: row.text_or(2)?, since_us: row.int(3)? })
-            };
-            let rows = self.pool.rows(sql, values![id, AGENTS_MAX]).await?;
-            let agents = rows.iter().map(read).collect::<Result<_, StoreError>>()?;
-            rollouts.push(RolloutRow {
-                id,
-                fleet: row.text(1)?,
-                sha256: row.text(2)?,
-                version: row.int(3)?,
-                everyone: row.flag(4)?,
-                rollback: row.flag(5)?,
-                state: row.text(6)?,
-                created_us: row.int(7)?,
-                agents,
-            });
-        }
-        Ok(rollouts)
+    /// Roll-outs before this number, newest first.
+    pub async fn rollouts(&self, before: i64, limit: u32) -> Result<Vec<RolloutRow>, StoreError> {
+        let sql = "SELECT id, fleet, sha256, version, everyone, rollback, state, created_us, \
+                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'waiting') AS waiting, \
+                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'fetching') AS fetching, \
+                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'taken') AS taken, \
+                   (SELECT COUNT(*) FROM rollout_agents a WHERE a.rollout = r.id AND a.state = 'refused') AS refused \
+                   FROM rollouts r WHERE id < $1 ORDER BY id DESC LIMIT $2";
+        let count = |row: &SqlRow| {
+            let (waiting, fetching) = (row.int("waiting")?, row.int("fetching")?);
+            Ok::<_, StoreError>(RolloutCounts {
+                waiting,
+                fetching,
+                taken: row.int("taken")?,
+                refused: row.int("refused")?,
+            })
+        };
+        let read = |row: &SqlRow| {
+            Ok(RolloutRow {
+                id: row.int("id")?,
+                fleet: row.text("fleet")?,
+                sha256: row.parsed("rollouts", "sha256")?,
+                version: row.int("version")?,
+                everyone: row.flag("everyone")?,
+                rollback: row.flag("rollback")?,
+                state: row.word("state")?,
+                created_us: row.int("created_us")?,
+                agents: count(row)?,
+            })
+        };
+        self.pool.rows(sql, values![before, i64::from(limit)]).await?.iter().map(read).collect()
+    }
+
+    /// Agents of a roll-out by name: all, or those in one state.
+    pub async fn rollout_agents(
+        &self,
+        rollout: i64,
+        state: Option<RolloutAgentState>,
+        limit: u32,
+    ) -> Result<Vec<RolloutProgress>, StoreError> {
+        let sql = "SELECT agent, state, reason, since_us FROM rollout_agents WHERE rollout = $1 \
+                   AND (CAST($2 AS TEXT) IS NULL OR state = $2) ORDER BY agent LIMIT $3";
+        let read = |row: &SqlRow| {
+            Ok(RolloutProgress {
+                agent: row.text("agent")?,
+                state: row.word("state")?,
+                reason: row.text_or("reason")?,
+                since_us: row.int("since_us")?,
+            })
+        };
+        let values = values![rollout, state.map(RolloutAgentState::as_str), i64::from(limit)];
+        self.pool.rows(sql, values).await?.iter().map(read).collect()
     }
 
     /// What every agent should run: what is published as `model/desired`.
     pub async fn desired_models(&self) -> Result<Vec<DesiredRow>, StoreError> {
-        let sql = "SELECT a.fleet, a.agent, r.id, r.sha256, r.version, r.rollback, COALESCE(m.signature, '') FROM agents a \
+        let sql = "SELECT a.fleet, a.agent, r.id, r.sha256, r.version, r.rollback, COALESCE(m.signature, '') AS signature FROM agents a \
                    JOIN rollouts r ON r.id = (SELECT MAX(x.rollout) FROM rollout_agents x \
                        JOIN rollouts y ON y.id = x.rollout \
                        WHERE x.fleet = a.fleet AND x.agent = a.agent AND y.state = 'active') \
@@ -198,15 +230,15 @@ impl Store {
                    ORDER BY a.fleet, a.agent LIMIT $1";
         let read = |row: &SqlRow| {
             Ok(DesiredRow {
-                who: agents::who(row, 0)?,
-                rollout: row.int(2)?,
-                sha256: row.text(3)?,
-                version: super::append::unsigned("rollouts", row.int(4)?)?,
-                rollback: row.flag(5)?,
-                signature: row.text(6)?,
+                who: row.who("agents")?,
+                rollout: row.int("id")?,
+                sha256: row.parsed("rollouts", "sha256")?,
+                version: row.unsigned("rollouts", "version")?,
+                rollback: row.flag("rollback")?,
+                signature: row.text("signature")?,
             })
         };
-        self.pool.rows(sql, values![AGENTS_MAX]).await?.iter().map(read).collect()
+        self.pool.rows(sql, values![i64::from(ROLLOUT_AGENTS_MAX)]).await?.iter().map(read).collect()
     }
 }
 
@@ -227,16 +259,6 @@ async fn begin(
                VALUES ($1, $2, $3, $4, $5, 0, 'active', $6)";
     let version = i64::try_from(model.version)
         .map_err(|_| StoreError::Field { table: "rollouts", what: format!("version {}", model.version) })?;
-    tx.run(sql, values![id, fleet.as_str(), model.sha256.as_str(), version, everyone, now_us]).await?;
+    tx.run(sql, values![id, fleet.as_str(), model.sha256.to_string(), version, everyone, now_us]).await?;
     Ok(id)
-}
-
-impl DesiredRow {
-    /// The model's hash as a value.
-    ///
-    /// # Errors
-    /// When the store holds something else.
-    pub fn hash(&self) -> Result<ModelHash, StoreError> {
-        self.sha256.parse().map_err(|e| StoreError::Field { table: "rollouts", what: format!("{e}") })
-    }
 }

@@ -8,7 +8,7 @@ use oddline_core::{
     time::EventTime,
 };
 
-use super::{id, sql::SqlValue, values};
+use super::{AgentKey, AnomalyKind, AnomalyState, StoredWord as _, id, sql::SqlValue, values};
 
 /// Whose entries: the texts of the keys, shared by all rows of a batch.
 #[derive(Debug, Clone)]
@@ -19,46 +19,113 @@ pub(super) struct RowOwner {
     pub received_us: i64,
 }
 
-/// A row of `episodes`, not yet bound: later ones of the same id replace earlier ones.
+impl RowOwner {
+    pub(super) fn new(who: &AgentKey, epoch: Epoch, received_us: i64) -> Self {
+        Self { fleet: who.fleet.as_str().into(), agent: who.agent.as_str().into(), epoch, received_us }
+    }
+}
+
+/// A row of `episodes`: later ones of the same id replace earlier ones.
 #[derive(Debug, Clone)]
 pub(super) struct EpisodeRow {
     pub id: Arc<str>,
     pub sequence: i64,
-    pub values: Vec<SqlValue>,
+    owner: RowOwner,
+    source: Arc<str>,
+    number: i64,
+    server: Arc<str>,
+    component: Arc<str>,
+    kind: AnomalyKind,
+    state: AnomalyState,
+    first_us: i64,
+    last_us: i64,
+    records: i64,
+    peak: f64,
+    threshold: f64,
+    main_reason: Arc<str>,
+    /// A JSON list.
+    reasons: Arc<str>,
+    value: Option<f64>,
+    expected: Option<f64>,
+    learning: bool,
+    by_clock: bool,
+    /// A JSON list.
+    samples: Arc<str>,
+    model: i64,
+    /// A JSON object; nothing where there is nothing.
+    extras: Option<String>,
 }
 
 pub(super) const EVENT_COLUMNS: &[&str] =
     &["fleet", "agent", "epoch", "sequence", "kind", "source", "time_us", "received_us", "note", "entry"];
 
-pub(super) const EPISODE_COLUMNS: &[&str] = &[
-    "id",
-    "fleet",
-    "agent",
-    "epoch",
-    "sequence",
-    "source",
-    "number",
-    "server",
-    "component",
-    "kind",
-    "state",
-    "first_us",
-    "last_us",
-    "records",
-    "peak",
-    "threshold",
-    "main_reason",
-    "reasons",
-    "value",
-    "expected",
-    "learning",
-    "by_clock",
-    "samples",
-    "model",
-    "received_us",
-    "updated_us",
-    "extras",
+type EpisodeColumn = (&'static str, fn(&EpisodeRow) -> SqlValue);
+
+/// The columns of `episodes` that are inserted, each with its value.
+pub(super) const EPISODE_COLUMNS: &[EpisodeColumn] = &[
+    ("id", |row| (&row.id).into()),
+    ("fleet", |row| (&row.owner.fleet).into()),
+    ("agent", |row| (&row.owner.agent).into()),
+    ("epoch", |row| epoch(row.owner.epoch).into()),
+    ("sequence", |row| row.sequence.into()),
+    ("source", |row| (&row.source).into()),
+    ("number", |row| row.number.into()),
+    ("server", |row| (&row.server).into()),
+    ("component", |row| (&row.component).into()),
+    ("kind", |row| row.kind.as_str().into()),
+    ("state", |row| row.state.as_str().into()),
+    ("first_us", |row| row.first_us.into()),
+    ("last_us", |row| row.last_us.into()),
+    ("records", |row| row.records.into()),
+    ("peak", |row| row.peak.into()),
+    ("threshold", |row| row.threshold.into()),
+    ("main_reason", |row| (&row.main_reason).into()),
+    ("reasons", |row| (&row.reasons).into()),
+    ("value", |row| row.value.into()),
+    ("expected", |row| row.expected.into()),
+    ("learning", |row| row.learning.into()),
+    ("by_clock", |row| row.by_clock.into()),
+    ("samples", |row| (&row.samples).into()),
+    ("model", |row| row.model.into()),
+    ("received_us", |row| row.owner.received_us.into()),
+    ("updated_us", |row| row.owner.received_us.into()),
+    ("extras", |row| row.extras.clone().into()),
 ];
+
+impl EpisodeRow {
+    /// What is the same for all that are about one entry; the rest is set by who makes it.
+    fn new(owner: &RowOwner, sequence: i64, id: Arc<str>, kind: AnomalyKind, source: &str, extras: &Extras) -> Self {
+        Self {
+            id,
+            sequence,
+            owner: owner.clone(),
+            source: clean(source),
+            number: sequence,
+            server: Arc::clone(&owner.agent),
+            component: "*".into(),
+            kind,
+            state: AnomalyState::Open,
+            first_us: 0,
+            last_us: 0,
+            records: 0,
+            peak: 0.0,
+            threshold: 0.0,
+            main_reason: "".into(),
+            reasons: "[]".into(),
+            value: None,
+            expected: None,
+            learning: false,
+            by_clock: false,
+            samples: "[]".into(),
+            model: 0,
+            extras: (!extras.is_empty()).then(|| extras.to_json()),
+        }
+    }
+
+    pub(super) fn bind(&self) -> Vec<SqlValue> {
+        EPISODE_COLUMNS.iter().map(|(_, value)| value(self)).collect()
+    }
+}
 
 /// The row of `events`.
 pub(super) fn event(owner: &RowOwner, sequence: i64, entry: &SpoolEntry) -> Vec<SqlValue> {
@@ -82,9 +149,9 @@ pub(super) fn event(owner: &RowOwner, sequence: i64, entry: &SpoolEntry) -> Vec<
 /// The row of `episodes`.
 pub(super) fn episode(owner: &RowOwner, sequence: i64, event: &Event) -> Option<EpisodeRow> {
     match event {
-        Event::EpisodeOpened(e) | Event::EpisodeUpdated(e) => Some(of_episode(owner, sequence, e, "open")),
-        Event::EpisodeEnded(e) => Some(of_episode(owner, sequence, e, "ended")),
-        Event::NewLevel(e) => Some(of_episode(owner, sequence, e, "new-level")),
+        Event::EpisodeOpened(e) | Event::EpisodeUpdated(e) => Some(of_episode(owner, sequence, e, AnomalyState::Open)),
+        Event::EpisodeEnded(e) => Some(of_episode(owner, sequence, e, AnomalyState::Ended)),
+        Event::NewLevel(e) => Some(of_episode(owner, sequence, e, AnomalyState::NewLevel)),
         Event::Silence(silence) => Some(of_silence(owner, sequence, silence)),
         Event::FloodSummary(summary) => Some(of_flood(owner, sequence, summary)),
         Event::Gap(_) | Event::SourceFailed(_) | Event::SourceRecovered(_) | Event::ModelSwap(_) => None,
@@ -101,12 +168,7 @@ pub(super) fn clean(text: &str) -> Arc<str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
-/// One JSON object; nothing where there is nothing.
-fn extras(extras: &Extras) -> Option<String> {
-    (!extras.is_empty()).then(|| extras.to_json())
-}
-
-fn of_episode(owner: &RowOwner, sequence: i64, episode: &Episode, state: &str) -> EpisodeRow {
+fn of_episode(owner: &RowOwner, sequence: i64, episode: &Episode, state: AnomalyState) -> EpisodeRow {
     let id = match episode.kind {
         // The end of a silence: no record opened it, so no number names it.
         EpisodeKind::Silence => {
@@ -121,37 +183,26 @@ fn of_episode(owner: &RowOwner, sequence: i64, episode: &Episode, state: &str) -
     };
     let reasons = serde_json::to_string(&episode.reasons).expect("finite numbers can always be written");
     let samples = serde_json::to_string(&episode.samples).expect("text can always be written");
-    let (last_us, peak) = (episode.last.micros(), f64::from(episode.peak.get()));
-    let values = values![
-        &id,
-        &owner.fleet,
-        &owner.agent,
-        epoch(owner.epoch),
-        sequence,
-        &clean(&episode.source),
-        signed(episode.number),
-        &clean(&episode.server),
-        &clean(&episode.component),
-        kind_name(episode.kind),
+    EpisodeRow {
+        number: signed(episode.number),
+        server: clean(&episode.server),
+        component: clean(&episode.component),
         state,
-        episode.first.micros(),
-        last_us,
-        signed(episode.records),
-        peak,
-        f64::from(episode.threshold.get()),
-        &clean(&episode.main_reason),
-        reasons,
-        Some(episode.value.get()),
-        episode.expected.map(Finite::<f64>::get),
-        episode.learning,
-        episode.by_clock,
-        samples,
-        signed(episode.model),
-        owner.received_us,
-        owner.received_us,
-        extras(&episode.extras)
-    ];
-    EpisodeRow { id, sequence, values }
+        first_us: episode.first.micros(),
+        last_us: episode.last.micros(),
+        records: signed(episode.records),
+        peak: episode.peak.get().into(),
+        threshold: episode.threshold.get().into(),
+        main_reason: clean(&episode.main_reason),
+        reasons: reasons.into(),
+        value: Some(episode.value.get()),
+        expected: episode.expected.map(Finite::<f64>::get),
+        learning: episode.learning,
+        by_clock: episode.by_clock,
+        samples: samples.into(),
+        model: signed(episode.model),
+        ..EpisodeRow::new(owner, sequence, id, episode.kind.into(), &episode.source, &episode.extras)
+    }
 }
 
 /// A stream that stopped: its score says how many times longer than usual it is silent.
@@ -160,74 +211,35 @@ fn of_silence(owner: &RowOwner, sequence: i64, silence: &Silence) -> EpisodeRow 
     let silent_s = silence.until.seconds_since(silence.last);
     let usual_s = silence.usual_s.get();
     let peak = if usual_s > 0.0 { (silent_s / usual_s).min(f64::from(f32::MAX)) } else { f64::from(f32::MAX) };
-    let last_us = silence.until.micros();
-    let values = values![
-        &id,
-        &owner.fleet,
-        &owner.agent,
-        epoch(owner.epoch),
-        sequence,
-        &clean(&silence.source),
-        sequence,
-        &clean(&silence.server),
-        &clean(&silence.component),
-        kind_name(EpisodeKind::Silence),
-        "open",
-        silence.last.micros(),
-        last_us,
-        0_i64,
+    EpisodeRow {
+        server: clean(&silence.server),
+        component: clean(&silence.component),
+        first_us: silence.last.micros(),
+        last_us: silence.until.micros(),
         peak,
-        1.0,
-        format!("silent for {silent_s:.0} s, usually at most {usual_s:.0} s"),
-        "[]",
-        Some(silent_s),
-        Some(usual_s),
-        false,
-        silence.by_clock,
-        "[]",
-        signed(silence.model),
-        owner.received_us,
-        owner.received_us,
-        extras(&silence.extras)
-    ];
-    EpisodeRow { id, sequence, values }
+        threshold: 1.0,
+        main_reason: format!("silent for {silent_s:.0} s, usually at most {usual_s:.0} s").into(),
+        value: Some(silent_s),
+        expected: Some(usual_s),
+        by_clock: silence.by_clock,
+        model: signed(silence.model),
+        ..EpisodeRow::new(owner, sequence, id, AnomalyKind::Silence, &silence.source, &silence.extras)
+    }
 }
 
 /// What the flood limit held back is one anomaly of the agent itself: the server of a component is not told.
 fn of_flood(owner: &RowOwner, sequence: i64, summary: &FloodSummary) -> EpisodeRow {
     let number = u64::try_from(sequence).unwrap_or_default();
     let id = own_id(owner, &format!("flood:{}", &*summary.source), number);
-    let last_us = summary.to.micros();
-    let values = values![
-        &id,
-        &owner.fleet,
-        &owner.agent,
-        epoch(owner.epoch),
-        sequence,
-        &clean(&summary.source),
-        sequence,
-        &owner.agent,
-        "*",
-        "flood",
-        "ended",
-        summary.from.micros(),
-        last_us,
-        signed(summary.suppressed),
-        0.0,
-        0.0,
-        &clean(&flood_text(summary)),
-        "[]",
-        None::<f64>,
-        None::<f64>,
-        false,
-        summary.by_clock,
-        "[]",
-        0_i64,
-        owner.received_us,
-        owner.received_us,
-        extras(&summary.extras)
-    ];
-    EpisodeRow { id, sequence, values }
+    EpisodeRow {
+        state: AnomalyState::Ended,
+        first_us: summary.from.micros(),
+        last_us: summary.to.micros(),
+        records: signed(summary.suppressed),
+        main_reason: clean(&flood_text(summary)),
+        by_clock: summary.by_clock,
+        ..EpisodeRow::new(owner, sequence, id, AnomalyKind::Flood, &summary.source, &summary.extras)
+    }
 }
 
 /// A silence is named by its stream and its beginning: what the clock and what event time say of one are one row.
@@ -245,7 +257,8 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn kind(event: &Event) -> &'static str {
+/// Name of an event in the column `kind` of `events`.
+pub(super) fn kind(event: &Event) -> &'static str {
     match event {
         Event::EpisodeOpened(_) => "episode_opened",
         Event::EpisodeUpdated(_) => "episode_updated",
@@ -257,20 +270,6 @@ fn kind(event: &Event) -> &'static str {
         Event::SourceRecovered(_) => "source_recovered",
         Event::ModelSwap(_) => "model_swap",
         Event::Silence(_) => "silence",
-    }
-}
-
-/// Name of a kind of anomaly in the column `kind`.
-#[must_use]
-pub fn kind_name(kind: EpisodeKind) -> &'static str {
-    match kind {
-        EpisodeKind::Score => "score",
-        EpisodeKind::Range => "range",
-        EpisodeKind::Silence => "silence",
-        EpisodeKind::Rate => "rate",
-        EpisodeKind::Novelty => "novelty",
-        EpisodeKind::NotFinite => "not-finite",
-        EpisodeKind::Other(_) => "other",
     }
 }
 

@@ -1,14 +1,15 @@
 //! Where a statement meets a database: two native pools behind one closed enum, values in, rows out. Statements are
 //! static text with `$1..$n`, which both databases read; everything else of the store is written against this.
 
-use std::sync::Arc;
+use std::{fmt::Display, str::FromStr, sync::Arc};
 
+use oddline_core::id::Epoch;
 use sqlx::{
-    Connection as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, pool::PoolConnection,
+    ColumnIndex, Connection as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction, pool::PoolConnection,
     postgres::PgRow, sqlite::SqliteRow,
 };
 
-use super::StoreError;
+use super::{AgentKey, OrNewer, StoreError, StoredWord};
 
 /// A database that is open.
 #[derive(Debug, Clone)]
@@ -106,17 +107,22 @@ macro_rules! values {
 }
 pub(super) use values;
 
-/// One row of an answer; columns by their place.
+/// One row of an answer; columns by their names, or the few of a count by their places.
 pub(super) enum SqlRow {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
 
+/// A column's name or place.
+pub(super) trait ColumnKey: ColumnIndex<SqliteRow> + ColumnIndex<PgRow> {}
+
+impl<T: ColumnIndex<SqliteRow> + ColumnIndex<PgRow>> ColumnKey for T {}
+
 /// What a column can be read as.
 macro_rules! column {
     ($($name:ident -> $type:ty),* $(,)?) => {
         impl SqlRow {
-            $(pub(super) fn $name(&self, at: usize) -> Result<$type, StoreError> {
+            $(pub(super) fn $name(&self, at: impl ColumnKey) -> Result<$type, StoreError> {
                 match self {
                     Self::Sqlite(row) => row.try_get(at),
                     Self::Postgres(row) => row.try_get(at),
@@ -137,8 +143,37 @@ column! {
 }
 
 impl SqlRow {
-    pub(super) fn flag(&self, at: usize) -> Result<bool, StoreError> {
+    pub(super) fn flag(&self, at: impl ColumnKey) -> Result<bool, StoreError> {
         Ok(self.int(at)? != 0)
+    }
+
+    pub(super) fn word<T: StoredWord>(&self, at: impl ColumnKey) -> Result<OrNewer<T>, StoreError> {
+        self.text(at).map(OrNewer::read)
+    }
+
+    /// A text that only some texts may be.
+    pub(super) fn parsed<T: FromStr<Err: Display>>(
+        &self,
+        table: &'static str,
+        column: &'static str,
+    ) -> Result<T, StoreError> {
+        self.text(column)?.parse().map_err(|e| StoreError::Field { table, what: format!("{column}: {e}") })
+    }
+
+    /// A number that is never negative.
+    pub(super) fn unsigned(&self, table: &'static str, column: &'static str) -> Result<u64, StoreError> {
+        let number = self.int(column)?;
+        number.try_into().map_err(|_| StoreError::Field { table, what: format!("{column} {number}") })
+    }
+
+    pub(super) fn epoch(&self, table: &'static str) -> Result<Epoch, StoreError> {
+        let number = self.unsigned(table, "epoch")?;
+        Epoch::new(number).ok_or_else(|| StoreError::Field { table, what: format!("epoch {number}") })
+    }
+
+    /// Whose row it is.
+    pub(super) fn who(&self, table: &'static str) -> Result<AgentKey, StoreError> {
+        Ok(AgentKey { fleet: self.parsed(table, "fleet")?, agent: self.parsed(table, "agent")? })
     }
 }
 

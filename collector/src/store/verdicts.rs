@@ -3,17 +3,14 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::Serialize;
-
-use super::{Store, StoreError, sql::SqlRow, values};
+use super::{OrNewer, Store, StoreError, StoredWord, sql::SqlRow, values};
 
 /// Bytes of a note.
 const NOTE_BYTES_MAX: usize = 4096;
 /// Verdicts on one anomaly: people who change their minds.
 const VERDICTS_EACH_MAX: i64 = 16;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PersonVerdict {
     NormalHere,
     NormalEverywhere,
@@ -22,28 +19,22 @@ pub enum PersonVerdict {
 }
 
 /// One word on an anomaly.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerdictRow {
     /// When, microseconds.
     pub at_us: i64,
-    pub verdict: String,
+    pub verdict: OrNewer<PersonVerdict>,
     pub note: Option<String>,
     pub author: Option<String>,
 }
 
-impl PersonVerdict {
-    pub const ALL: [Self; 4] = [Self::NormalHere, Self::NormalEverywhere, Self::Real, Self::Unsure];
-
-    /// As it is typed and stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NormalHere => "normal-here",
-            Self::NormalEverywhere => "normal-everywhere",
-            Self::Real => "real",
-            Self::Unsure => "unsure",
-        }
-    }
+impl StoredWord for PersonVerdict {
+    const TABLE: &'static [(Self, &'static str)] = &[
+        (Self::NormalHere, "normal-here"),
+        (Self::NormalEverywhere, "normal-everywhere"),
+        (Self::Real, "real"),
+        (Self::Unsure, "unsure"),
+    ];
 }
 
 impl fmt::Display for PersonVerdict {
@@ -56,8 +47,7 @@ impl FromStr for PersonVerdict {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|verdict| verdict.as_str() == text);
-        found.ok_or_else(|| format!("{text:?} is none of {}", Self::ALL.map(Self::as_str).join(", ")))
+        Self::parse(text).ok_or_else(|| format!("{text:?} is none of {}", Self::words().join(", ")))
     }
 }
 
@@ -91,7 +81,12 @@ impl Store {
     pub async fn verdicts(&self, id: &str) -> Result<Vec<VerdictRow>, StoreError> {
         let sql = "SELECT at_us, verdict, note, author FROM verdicts WHERE episode = $1 ORDER BY at_us DESC LIMIT 100";
         let read = |row: &SqlRow| {
-            Ok(VerdictRow { at_us: row.int(0)?, verdict: row.text(1)?, note: row.text_or(2)?, author: row.text_or(3)? })
+            Ok(VerdictRow {
+                at_us: row.int("at_us")?,
+                verdict: row.word("verdict")?,
+                note: row.text_or("note")?,
+                author: row.text_or("author")?,
+            })
         };
         self.pool.rows(sql, values![id]).await?.iter().map(read).collect()
     }

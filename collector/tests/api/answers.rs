@@ -185,7 +185,7 @@ fn heard(agent: &str, status: &str) -> AgentReport {
 
 fn model(version: u64) -> ModelFile {
     ModelFile {
-        sha256: format!("{version:064x}"),
+        sha256: format!("{version:064x}").parse().unwrap(),
         version,
         file: "m.onnx".to_owned(),
         bytes: vec![0; 1_000],
@@ -213,7 +213,7 @@ async fn agents_models_and_roll_outs_are_shown_as_they_are() {
                 .await
                 .unwrap();
         }
-        let id = ModelId { sha256: model(3).sha256.parse().unwrap(), version: 3 };
+        let id = ModelId { sha256: model(3).sha256, version: 3 };
         let refused = Some(Refused { model: id, reason: BoundedText::cut("not signed") });
         let state = ModelState { refused, ..ModelState::default() };
         let said = ReportBody::Model(state.clone(), String::from_utf8(state.to_json()).unwrap());

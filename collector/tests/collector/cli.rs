@@ -33,7 +33,7 @@ pub(crate) fn model(folder: &Path, version: u64) -> PathBuf {
     path
 }
 
-fn ask(store: &Path, arguments: &[&str]) -> (i32, String, String) {
+pub(crate) fn ask(store: &Path, arguments: &[&str]) -> (i32, String, String) {
     // Nothing of this machine's configuration.
     let output: Output =
         command().arg("--config").arg("/dev/null").arg("--store").arg(store).args(arguments).output().unwrap();

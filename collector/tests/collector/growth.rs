@@ -5,7 +5,10 @@ use std::{env, fs, path::PathBuf};
 
 use oddline_collector::{
     ingest::{self, IncomingMessage},
-    store::{AnomalyRow, AppendOutcome, BatchBody, DatabaseAddress, OpenMode, ReceivedBatch, Store, StoreError},
+    store::{
+        AnomalyKind, AnomalyRow, AppendOutcome, BatchBody, DatabaseAddress, OpenMode, OrNewer, PersonVerdict,
+        ReceivedBatch, RolloutTarget, Store, StoreError,
+    },
 };
 use oddline_core::{
     event::{EpisodeKind, Event, Extras, SpoolEntry},
@@ -14,8 +17,10 @@ use oddline_core::{
 use serde_json::{Value, json};
 
 use crate::{
+    cli::ask,
     entries::{batch, entry, episode, epoch, odd, stamp, stores, who},
     queries::everything,
+    words::model,
 };
 
 fn data(name: &str) -> PathBuf {
@@ -147,7 +152,7 @@ async fn what_a_newer_agent_adds_is_kept_and_shown() {
         );
         assert_eq!(done.batches[2].acked, 3, "the agent need not send it again");
         let found = anomalies(&store).await;
-        let found = found.iter().find(|anomaly| anomaly.kind == "other").unwrap();
+        let found = found.iter().find(|anomaly| anomaly.kind == AnomalyKind::Other).unwrap();
         assert_eq!(found.extras, json!({"severity": "critical", "vector": [0.5, -2.25]}));
         assert_eq!(store.events(None, 10).await.unwrap()[0].entry, grown, "as it was sent");
         let letters = store.dead_letters(0, 10).await.unwrap();
@@ -168,5 +173,49 @@ async fn what_a_newer_agent_adds_is_kept_and_shown() {
         assert!(matches!(&batches[0].body, BatchBody::Entries(entries) if *entries == [grown.clone()]));
         assert!(matches!(&batches[1].body, BatchBody::Unreadable { count: 1, .. }));
         assert_eq!(store.append(&batches, 5_000_000).await.unwrap().batches[1].acked, 5);
+    }
+}
+
+#[tokio::test]
+async fn words_of_a_newer_program_are_shown_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    for (address, store) in stores("growth: newer words", folder.path()).await {
+        let pi = who("home", "pi");
+        store.append(&[odd(&pi, epoch(1), 1, episode(1, 1, 2_000_000))], 3_000_000).await.unwrap();
+        let id = anomalies(&store).await.remove(0).id;
+        store.judge(&id, PersonVerdict::Real, None, None, 4_000_000).await.unwrap();
+        store.push(&model(1), &RolloutTarget::Everyone(vec![pi.fleet.clone()]), 5_000_000).await.unwrap();
+        store.mark_quiet(9_000_000, 10_000_000).await.unwrap();
+        script(
+            &address,
+            "UPDATE agents SET state = 'asleep', quiet_since_us = NULL; UPDATE agent_history SET kind = 'renamed'; \
+             UPDATE episodes SET kind = 'drift', state = 'paused', verdict = 'known'; UPDATE verdicts SET verdict = 'known'; \
+             UPDATE rollouts SET state = 'halted'; UPDATE rollout_agents SET state = 'testing'",
+        );
+        let agent = store.agents().await.unwrap().remove(0);
+        assert_eq!(agent.state, OrNewer::Newer("asleep".to_owned()), "{address}");
+        assert_eq!(store.agent_states().await.unwrap(), [(agent.state, 1)]);
+        assert_eq!(store.history(&pi, 0, 10).await.unwrap()[0].kind.as_str(), "renamed");
+        let row = serde_json::to_value(&anomalies(&store).await[0]).unwrap();
+        assert_eq!(
+            (&row["kind"], &row["state"], &row["verdict"]),
+            (&json!("drift"), &json!("paused"), &json!("known"))
+        );
+        assert_eq!(store.steps(&id).await.unwrap().len(), 1);
+        assert_eq!(store.verdicts(&id).await.unwrap()[0].verdict.as_str(), "known");
+        let rollout = store.rollouts(i64::MAX, 1).await.unwrap().remove(0);
+        assert_eq!((rollout.state.as_str(), rollout.agents.waiting), ("halted", 0));
+        let DatabaseAddress::Sqlite(path) = &address else { continue };
+        let since = ["--since", "1970-01-01"];
+        for (arguments, word) in [
+            (&["agents"][..], "asleep"),
+            (&["anomalies", since[0], since[1]], "drift"),
+            (&["anomalies", &id], "paused"),
+            (&["rollouts"], "testing"),
+            (&["rollouts", "--json"], "halted"),
+        ] {
+            let (code, text, said) = ask(path, arguments);
+            assert!(code == 0 && text.contains(word), "{arguments:?}: {text}{said}");
+        }
     }
 }

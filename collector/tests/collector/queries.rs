@@ -1,7 +1,8 @@
 //! Questions and their answers, on both databases.
 
 use oddline_collector::store::{
-    AnomalyFilter, DatabaseAddress, ModelFile, OpenMode, PersonVerdict, RetentionPolicy, RolloutTarget, Store,
+    AnomalyFilter, AnomalyKind, DatabaseAddress, ModelFile, OpenMode, PersonVerdict, RetentionPolicy, RolloutTarget,
+    Store,
 };
 
 use crate::entries::{batch, episode, epoch, odd, stores, who};
@@ -38,7 +39,7 @@ async fn pages_meet_without_a_hole_and_filters_agree_with_a_plain_search() {
             AnomalyFilter { server: Some("web-1".into()), ..everything() },
             AnomalyFilter { component: Some("cpu".into()), ..everything() },
             AnomalyFilter { server: Some("db-1".into()), component: Some("disk".into()), ..everything() },
-            AnomalyFilter { kind: Some("range".into()), min_score: Some(50.0), ..everything() },
+            AnomalyFilter { kind: Some(AnomalyKind::Range), min_score: Some(50.0), ..everything() },
             AnomalyFilter { since_us: 5_000_010, until_us: 5_000_020, ..everything() },
             AnomalyFilter { agent: Some("other".into()), ..everything() },
             AnomalyFilter {
@@ -58,7 +59,7 @@ async fn pages_meet_without_a_hole_and_filters_agree_with_a_plain_search() {
                         && a.last_us < filter.until_us
                         && is(&filter.server, &a.server)
                         && is(&filter.component, &a.component)
-                        && is(&filter.kind, &a.kind)
+                        && filter.kind.is_none_or(|kind| a.kind == kind)
                         && is(&filter.agent, &a.agent)
                         && is(&filter.fleet, &a.fleet)
                         && filter.min_score.is_none_or(|score| a.peak >= score)
@@ -99,14 +100,14 @@ async fn an_anomaly_is_found_by_the_beginning_of_its_id_and_judged() {
         assert!(!store.judge("0000000000000000", PersonVerdict::Real, None, None, 1).await.unwrap());
         assert!(store.judge(&id, PersonVerdict::Unsure, None, None, 1).await.unwrap());
         assert!(store.judge(&id, PersonVerdict::Real, Some("it was\0"), Some("me"), 2).await.unwrap());
-        assert_eq!(store.anomaly(&id).await.unwrap()[0].verdict.as_deref(), Some("real"));
+        assert_eq!(store.anomaly(&id).await.unwrap()[0].verdict, Some(PersonVerdict::Real.into()));
         let said = store.verdicts(&id).await.unwrap();
         assert_eq!(said.iter().map(|row| row.verdict.as_str()).collect::<Vec<_>>(), ["real", "unsure"]);
         // The next word of the agent does not take the verdict away, nor does age.
         store.append(&[odd(&pi, epoch(1), 2, episode(1, 9, 6_000_000))], 8_000_000).await.unwrap();
         while store.trim(RetentionPolicy { since_us: i64::MAX, bytes_max: None }).await.unwrap().more {}
         let anomaly = &store.anomaly(&id).await.unwrap()[0];
-        assert_eq!((anomaly.records, anomaly.verdict.as_deref()), (9, Some("real")));
+        assert_eq!((anomaly.records, &anomaly.verdict), (9, &Some(PersonVerdict::Real.into())));
     }
 }
 
@@ -174,7 +175,7 @@ async fn rows_do_not_go_for_what_stays_anyway() {
     store.append(&[batch(&pi, epoch(1), 1, 500)], 1_000).await.unwrap();
     let before = store.bytes_used().await.unwrap();
     let model = ModelFile {
-        sha256: "0".repeat(64),
+        sha256: "0".repeat(64).parse().unwrap(),
         version: 1,
         file: "m.onnx".to_owned(),
         bytes: vec![7; 4 << 20],

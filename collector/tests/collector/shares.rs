@@ -34,7 +34,7 @@ fn heard(who: &AgentKey, channel: &str, json: &str) -> AgentReport {
 
 async fn anomalies(store: &Store) -> Vec<(String, Option<String>)> {
     let page = store.anomalies(&everything(), None, 100_000).await.unwrap();
-    page.anomalies.into_iter().map(|anomaly| (anomaly.id, anomaly.verdict)).collect()
+    page.anomalies.into_iter().map(|anomaly| (anomaly.id, anomaly.verdict.map(|verdict| verdict.to_string()))).collect()
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oddline_collector::{
     ingest,
-    store::{AgentKey, AppendOutcome, BatchBody, DatabaseAddress, OpenMode, ReceivedBatch, Store},
+    store::{
+        AgentKey, AnomalyKind, AnomalyState, AppendOutcome, BatchBody, DatabaseAddress, OpenMode, ReceivedBatch, Store,
+    },
 };
 use oddline_core::id::Epoch;
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -216,7 +218,7 @@ async fn an_episode_is_one_row_with_its_last_word() {
         // Another life has its own numbers.
         store.append(&[batch(&pi, epoch(2), 1, 40)], 3_000).await.unwrap();
         assert_eq!(store.anomalies(&filter, None, 1_000).await.unwrap().anomalies.len(), 2 * all.len());
-        let one = all.iter().find(|anomaly| anomaly.kind == "score" && anomaly.state == "ended").unwrap();
+        let one = all.iter().find(|row| row.kind == AnomalyKind::Score && row.state == AnomalyState::Ended).unwrap();
         assert_eq!((one.records, one.samples[0].as_str()), (4, Some("Jan  5 cron[1]: took 9300 ms")));
     }
 }

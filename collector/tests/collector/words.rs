@@ -2,7 +2,10 @@
 
 use oddline_collector::{
     ingest::{self, IncomingMessage},
-    store::{AgentReport, AppendOutcome, ModelFile, OpenMode, ReportBody, RolloutTarget, SEQUENCE_MAX, Store},
+    store::{
+        AgentReport, AgentState, AppendOutcome, ModelFile, OpenMode, ReportBody, RolloutAgentState, RolloutTarget,
+        SEQUENCE_MAX, Store,
+    },
 };
 use oddline_core::wire::{ModelId, ModelState, Refused};
 
@@ -28,25 +31,26 @@ async fn a_word_that_does_not_change_leaves_no_history_and_silence_is_noticed() 
             heard("oddline/v1/home/pi/status", &format!(r#"{{"state":"{state}","figures":{{"model":7}}}}"#), retained)
         };
         let first = store.record_report(&[birth(1), status("up", true)], 1_000).await.unwrap();
-        assert!(first[0].is_new && !first[1].is_new && first[1].turned);
+        assert!(first[0].is_new && !first[1].is_new && !first[1].turned, "what a broker kept is no sign of life");
+        assert!(store.agents().await.unwrap()[0].state == AgentState::Unknown);
         for at in 2..10 {
             let again = store.record_report(&[birth(1), status("up", false)], at * 1_000).await.unwrap();
-            assert!(!again.iter().any(|done| done.is_new || done.turned));
+            assert!(!again[0].is_new && !again[1].is_new && again[1].turned == (at == 2));
         }
         let pi = who("home", "pi");
         assert_eq!(store.history(&pi, 0, 100).await.unwrap().len(), 2);
         let agent = store.agents().await.unwrap().remove(0);
-        assert_eq!((agent.state.as_str(), agent.since_us, agent.last_seen_us), ("up", 1_000, 9_000));
+        assert_eq!((agent.state.as_str(), agent.since_us, agent.last_seen_us), ("up", 2_000, 9_000));
         assert_eq!((agent.model, agent.version.as_deref()), (Some(7), Some("0.1.0")));
 
         assert!(store.mark_quiet(9_000, 20_000).await.unwrap().is_empty(), "it was heard then");
         assert_eq!(store.mark_quiet(10_000, 20_000).await.unwrap(), std::slice::from_ref(&pi));
         assert!(store.mark_quiet(10_000, 21_000).await.unwrap().is_empty(), "said once");
-        assert_eq!(store.agents().await.unwrap()[0].state, "quiet");
+        assert!(store.agents().await.unwrap()[0].state == AgentState::Quiet);
         // Events are a sign of life too.
         store.append(&[batch(&pi, epoch(1), 1, 3)], 30_000).await.unwrap();
         assert!(store.mark_quiet(25_000, 31_000).await.unwrap().is_empty());
-        assert_eq!(store.agents().await.unwrap()[0].state, "up");
+        assert!(store.agents().await.unwrap()[0].state == AgentState::Up);
         let done = store.record_report(&[status("down", false)], 40_000).await.unwrap();
         assert!(done[0].turned);
         assert!(store.mark_quiet(90_000, 91_000).await.unwrap().is_empty(), "who said goodbye is not quiet");
@@ -84,24 +88,33 @@ async fn two_agents_under_one_name_are_noticed_and_one_that_starts_anew_is_not()
 async fn whether_an_agent_is_there_is_unknown_after_nobody_listened() {
     let folder = tempfile::tempdir().unwrap();
     for (_, store) in stores("words: doubt", folder.path()).await {
-        let status = |fleet: &str, state: &str| {
-            heard(&format!("oddline/v1/{fleet}/pi/status"), &format!(r#"{{"state":"{state}","figures":null}}"#), false)
+        let said = |fleet: &str, state: &str, retained| {
+            let json = format!(r#"{{"state":"{state}","figures":null}}"#);
+            heard(&format!("oddline/v1/{fleet}/pi/status"), &json, retained)
         };
+        let status = |fleet: &str, state: &str| said(fleet, state, false);
         store
             .record_report(&[status("home", "up"), status("shop", "up"), status("work", "down")], 1_000)
             .await
             .unwrap();
         let states = async || {
             let agents = store.agents().await.unwrap();
-            agents.into_iter().map(|agent| (agent.state, agent.since_us)).collect::<Vec<_>>()
+            agents.into_iter().map(|agent| (agent.state.to_string(), agent.since_us)).collect::<Vec<_>>()
         };
         let is = |states: [(&str, i64); 3]| states.map(|(state, since)| (state.to_owned(), since)).to_vec();
         store.doubt(Some(&["shop".parse().unwrap()]), 2_000).await.unwrap();
         assert_eq!(states().await, is([("up", 1_000), ("unknown", 2_000), ("down", 1_000)]));
         store.doubt(None, 3_000).await.unwrap();
         assert_eq!(states().await, is([("unknown", 3_000), ("unknown", 2_000), ("down", 1_000)]));
+        // The broker still has what they said before they were killed.
+        let kept = [said("home", "up", true), said("shop", "up", true), said("work", "up", true)];
+        store.record_report(&kept, 3_500).await.unwrap();
+        assert_eq!(states().await, is([("unknown", 3_000), ("unknown", 2_000), ("unknown", 3_500)]));
         assert!(store.record_report(&[status("home", "up")], 4_000).await.unwrap()[0].turned);
         assert_eq!(states().await[0], ("up".to_owned(), 4_000));
+        // Of one that is heard a kept word says nothing new; a goodbye is one, whenever it was said.
+        store.record_report(&[said("home", "up", true), said("shop", "down", true)], 5_000).await.unwrap();
+        assert_eq!(states().await, is([("up", 4_000), ("down", 5_000), ("unknown", 3_500)]));
     }
 }
 
@@ -145,9 +158,9 @@ async fn births_that_say_too_much_stop_nobody() {
     }
 }
 
-fn model(version: u64) -> ModelFile {
+pub(crate) fn model(version: u64) -> ModelFile {
     ModelFile {
-        sha256: format!("{version:064x}"),
+        sha256: format!("{version:064x}").parse().unwrap(),
         version,
         file: "m.onnx".to_owned(),
         bytes: vec![0, 255, 0],
@@ -176,30 +189,31 @@ async fn wishes_follow_pushes_and_answers_are_kept() {
         // One agent goes ahead; then everyone again.
         store.push(&model(6), &RolloutTarget::Agents(vec![web.clone()]), 4_000).await.unwrap();
         assert_eq!(wishes().await, [("pi".to_owned(), 5), ("web-1".to_owned(), 6)]);
-        let id = ModelId { sha256: model(6).sha256.parse().unwrap(), version: 6 };
+        let id = ModelId { sha256: model(6).sha256, version: 6 };
         let said = |state: ModelState| ReportBody::Model(state.clone(), String::from_utf8(state.to_json()).unwrap());
         let answer = |state: ModelState| AgentReport { who: web.clone(), said: said(state), retained: false };
         let state = async || {
-            let rollout = store.rollouts(1).await.unwrap().remove(0);
-            let web = rollout.agents.into_iter().find(|agent| agent.agent == "web-1").unwrap();
+            let rollout = store.rollouts(i64::MAX, 1).await.unwrap().remove(0);
+            let agents = store.rollout_agents(rollout.id, None, 10).await.unwrap();
+            let web = agents.into_iter().find(|agent| agent.agent == "web-1").unwrap();
             (web.state, web.reason)
         };
-        assert_eq!(state().await.0, "waiting");
+        assert!(state().await.0 == RolloutAgentState::Waiting);
         store
             .record_report(&[answer(ModelState { fetching: Some(id), ..ModelState::default() })], 5_000)
             .await
             .unwrap();
-        assert_eq!(state().await.0, "fetching");
+        assert!(state().await.0 == RolloutAgentState::Fetching);
         let refused =
             Some(Refused { model: id, reason: oddline_core::event::BoundedText::cut("the model is not signed") });
         store.record_report(&[answer(ModelState { refused, ..ModelState::default() })], 6_000).await.unwrap();
-        assert_eq!(state().await, ("refused".to_owned(), Some("the model is not signed".to_owned())));
+        assert_eq!(state().await, (RolloutAgentState::Refused.into(), Some("the model is not signed".to_owned())));
         store.record_report(&[answer(ModelState { current: Some(id), ..ModelState::default() })], 7_000).await.unwrap();
-        assert_eq!(state().await, ("taken".to_owned(), None));
+        assert_eq!(state().await, (RolloutAgentState::Taken.into(), None));
         store.push(&model(7), &RolloutTarget::Everyone(vec![pi.fleet.clone()]), 8_000).await.unwrap();
         assert_eq!(wishes().await, [("pi".to_owned(), 7), ("web-1".to_owned(), 7)]);
-        assert_eq!(store.model_bytes(&model(7).sha256).await.unwrap().unwrap().0, [0, 255, 0]);
-        assert_eq!(store.models(10).await.unwrap().len(), 3);
+        assert_eq!(store.model_bytes(model(7).sha256).await.unwrap().unwrap().0, [0, 255, 0]);
+        assert_eq!(store.models(None, 10).await.unwrap().len(), 3);
     }
 }
 
