@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, access, logfmt, plain, syslog};
+use super::{Context, access, logfmt, plain, syslog, timestamp, wrapper::is_dated};
 
 /// Votes that decide. One foreign line does not outweigh them.
 const VOTES_MAX: u8 = 32;
@@ -71,7 +71,9 @@ pub(crate) fn shown(text: &str, context: &Context) -> Option<DetectedFormat> {
         let is_entry = line.contains("\"__REALTIME_TIMESTAMP\"");
         return Some(if is_entry { DetectedFormat::Journal } else { DetectedFormat::Jsonl });
     }
-    if access::parse(text, context).is_some() {
+    // A line that begins with a priority or a time may hold an access log's, and is none.
+    let begins_otherwise = text.starts_with('<') || is_dated(text) && timestamp::leading(text, context).is_some();
+    if !begins_otherwise && access::parse(text, context).is_some() {
         return Some(DetectedFormat::Access);
     }
     if is_logfmt(line) {
@@ -84,7 +86,7 @@ pub(crate) fn shown(text: &str, context: &Context) -> Option<DetectedFormat> {
 }
 
 /// At least two pairs, the first word among them, and few words alone.
-fn is_logfmt(line: &str) -> bool {
+pub(crate) fn is_logfmt(line: &str) -> bool {
     let mut words = logfmt::LogfmtPairs { rest: line };
     if words.next().is_none_or(|(_, value)| value.is_none()) {
         return false;

@@ -29,9 +29,37 @@ pub struct Mapping {
     pub value: Vec<String>,
 }
 
-const TIMESTAMP: &[&str] =
-    &["timestamp", "time", "ts", "@timestamp", "datetime", "date", "eventtime", "asctime", "@t", "t.$date"];
-const SERVER: &[&str] = &["host", "hostname", "server", "host.name", "node", "agent.hostname"];
+const TIMESTAMP: &[&str] = &[
+    "timestamp",
+    "time",
+    "ts",
+    "@timestamp",
+    "datetime",
+    "date",
+    "eventtime",
+    "asctime",
+    "@t",
+    "t.$date",
+    "timeMillis",
+    "instant.epochSecond",
+    "timeUnixNano",
+    "observedTimestamp",
+    "receiveTimestamp",
+];
+const SERVER: &[&str] = &[
+    "host",
+    "hostname",
+    "server",
+    "host.name",
+    "node",
+    "agent.hostname",
+    "host.hostname",
+    "resource.host.name",
+    "resourceattributes.host.name",
+    "kubernetes.host",
+    "kubernetes.node.name",
+    "node_name",
+];
 const COMPONENT: &[&str] = &[
     "component",
     "service",
@@ -49,9 +77,54 @@ const COMPONENT: &[&str] = &[
     "logger_name",
     "subsystem",
     "name",
+    "servicename",
+    "service_name",
+    "loggername",
+    "sourcecontext",
+    "properties.sourcecontext",
+    "resource.service.name",
+    "resourceattributes.service.name",
+    "kubernetes.container_name",
+    "kubernetes.container.name",
+    "resource.labels.container_name",
+    "container_name",
+    "container.name",
+    "_service",
+    "_logger",
+    "_facility",
+    "facility",
 ];
-const LEVEL: &[&str] = &["level", "severity", "log.level", "lvl", "loglevel", "levelname", "priority", "@l"];
-const MESSAGE: &[&str] = &["message", "msg", "fields.message", "log", "short_message", "text", "event", "@m", "@mt"];
+const LEVEL: &[&str] = &[
+    "level",
+    "severity",
+    "log.level",
+    "lvl",
+    "loglevel",
+    "levelname",
+    "priority",
+    "@l",
+    "severitytext",
+    "severity_text",
+    "severitynumber",
+    "severity_number",
+];
+const MESSAGE: &[&str] = &[
+    "message",
+    "msg",
+    "fields.message",
+    "log",
+    "short_message",
+    "text",
+    "event",
+    "@m",
+    "@mt",
+    "body",
+    "body.stringvalue",
+    "textpayload",
+    "renderedmessage",
+    "messagetemplate",
+    "error.message",
+];
 const VALUE: &[&str] = &["value"];
 const TRUTH: &[&str] = &["anomalous"];
 

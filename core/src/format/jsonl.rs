@@ -6,21 +6,24 @@ use super::{
     Context,
     fields::{CollectedFields, Mapping},
     json::{self, Extent, JsonValue},
+    schemas::SchemaParts,
 };
 use crate::record::{Fault, Record};
 
 /// Reads one line; `None` when it is no JSON object. What a broken object held before the break is kept.
 pub(crate) fn parse<'a>(text: &'a str, mapping: &Mapping, context: &Context) -> Option<Record<'a>> {
-    let mut fields = CollectedFields::default();
+    let (mut fields, mut parts) = (CollectedFields::default(), SchemaParts::default());
     let extent = json::object(text, &mut |key, value| {
-        if let JsonValue::Scalar(value) = value {
+        if let JsonValue::Scalar(value) = value
+            && let Some((key, value)) = parts.translate(key, value)
+        {
             fields.take(mapping, key, value);
         }
     });
     if extent == Extent::Nothing {
         return None;
     }
-    let mut record = fields.into_record(context);
+    let mut record = parts.complete(fields.into_record(context));
     if extent == Extent::Part {
         record.fault = Some(Fault::Malformed);
         record.message.get_or_insert(Cow::Borrowed(text));

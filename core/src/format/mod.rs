@@ -17,6 +17,7 @@ mod cursor;
 mod epoch;
 mod fields;
 mod header;
+mod inside;
 pub mod journal;
 mod json;
 mod jsonl;
@@ -27,9 +28,11 @@ mod parser;
 mod plain;
 #[cfg(test)]
 mod properties;
+mod schemas;
 mod syslog;
 mod tag;
 mod timestamp;
+mod wrapper;
 
 pub use fields::{FIELD_NAMES, Mapping};
 pub use parser::Parser;

@@ -9,7 +9,8 @@ use super::{
     auto::{self, DetectedFormat, Votes},
     clean,
     header::HeaderFields,
-    journal, jsonl, logfmt, name, plain, syslog,
+    inside, journal, jsonl, logfmt, name, plain, syslog,
+    wrapper::{self, OpenedLine},
 };
 use crate::record::{Fault, Record, name_of};
 
@@ -77,8 +78,8 @@ impl Parser {
             return ParsedLine::Skipped;
         }
         let parsed = match text {
-            Cow::Borrowed(text) => self.parse_text(text, context),
-            Cow::Owned(text) => self.parse_text(&text, context).map(Record::into_owned),
+            Cow::Borrowed(text) => self.parse_opened(text, context),
+            Cow::Owned(text) => self.parse_opened(&text, context).map(Record::into_owned),
         };
         let Some(mut record) = parsed else { return ParsedLine::Skipped };
         // Bytes that were cut or replaced explain whatever else is wrong.
@@ -89,26 +90,58 @@ impl Parser {
         ParsedLine::Record(record)
     }
 
+    /// Takes the line out of its wrappers, which say what it leaves out.
+    fn parse_opened<'a>(&mut self, text: &'a str, context: &Context) -> Option<Record<'a>> {
+        let Some(OpenedLine { envelope, inside }) = wrapper::open(text, context) else {
+            return self.parse_text(text, context);
+        };
+        if inside.trim_ascii_start().is_empty() {
+            return None;
+        }
+        let context = Context { previous: envelope.record.time.or(context.previous), ..*context };
+        let mut record = match &inside {
+            Cow::Borrowed(inside) => self.parse_text(inside, &context)?,
+            Cow::Owned(inside) => self.parse_text(inside, &context)?.into_owned(),
+        };
+        record.time = inside::told_time(record.time, envelope.record.time, || {
+            self.clone().parse_text(&inside, &inside::further_east(&context)).and_then(|record| record.time)
+        });
+        Some(inside::merge(envelope.record, record))
+    }
+
     fn parse_text<'a>(&mut self, text: &'a str, context: &Context) -> Option<Record<'a>> {
         let kind = match self.format.kind().or(self.decided) {
             Some(kind) => kind,
             None => self.guess(text, context),
         };
         let at_start = std::mem::take(&mut self.at_start);
-        let record = match kind {
-            DetectedFormat::Csv => {
-                let row = self.parse_row(text, at_start, context)?;
-                return Some(Record { format: name(kind), ..row });
-            }
-            DetectedFormat::Jsonl => self.with_mapping(|mapping| jsonl::parse(text, mapping, context)),
-            DetectedFormat::Logfmt => self.with_mapping(|mapping| logfmt::parse(text, mapping, context)),
-            DetectedFormat::Journal => journal::parse(text),
-            DetectedFormat::Syslog => syslog::parse(text, context),
-            DetectedFormat::Access => access::parse(text, context),
-            DetectedFormat::Plain => Some(plain::parse(text, context)),
-        };
-        let record = record.unwrap_or_else(|| faulty(text, Fault::Unknown, context));
-        Some(Record { format: name(kind), ..record })
+        if kind == DetectedFormat::Csv {
+            let row = self.parse_row(text, at_start, context)?;
+            return Some(Record { format: name(kind), ..row });
+        }
+        let record = self.parse_as(kind, text, context).or_else(|| {
+            // A file of several formats: each line is what it shows.
+            let shown = auto::shown(text, context).filter(|_| self.format == LogFormat::Auto)?;
+            self.parse_as(shown, text, context)
+        });
+        Some(record.unwrap_or_else(|| Record { format: name(kind), ..faulty(text, Fault::Unknown, context) }))
+    }
+
+    /// Reads a line and what is inside its message; `None` when it is of another format.
+    fn parse_as<'a>(&self, kind: DetectedFormat, text: &'a str, context: &Context) -> Option<Record<'a>> {
+        self.with_mapping(|mapping| {
+            let record = match kind {
+                DetectedFormat::Csv => return None,
+                DetectedFormat::Jsonl => jsonl::parse(text, mapping, context)?,
+                DetectedFormat::Logfmt => logfmt::parse(text, mapping, context)?,
+                DetectedFormat::Journal => journal::parse(text)?,
+                DetectedFormat::Syslog => syslog::parse(text, context)?,
+                DetectedFormat::Access => access::parse(text, context)?,
+                DetectedFormat::Plain => plain::parse(text, context),
+            };
+            let record = if kind == DetectedFormat::Access { record } else { inside::open(record, mapping, context) };
+            Some(Record { format: name(kind), ..record })
+        })
     }
 
     /// `auto`: a file's first line may be a table's header; then every line is read as what it shows itself until
