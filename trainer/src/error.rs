@@ -4,11 +4,7 @@ use oddline_cli::exit;
 use oddline_config::ConfigProblems;
 use oddline_detector::ModelOpenError;
 
-use crate::{
-    chart::ChartError,
-    evaluate::windows::{NameError, WindowsError},
-    generate::ScenarioError,
-};
+use crate::{chart::ChartError, generate::ScenarioError};
 
 /// Input that cannot be used: exit code 65.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +30,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         if cause.is::<ScenarioError>() || cause.is::<UsageError>() {
             return exit::USAGE;
         }
-        if cause.is::<DataError>() || cause.is::<ModelOpenError>() || are_bad_labels(cause) {
+        if cause.is::<DataError>() || cause.is::<ModelOpenError>() {
             return exit::DATA;
         }
         if matches!(cause.downcast_ref(), Some(ChartError::Write { .. })) {
@@ -42,12 +38,4 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         }
     }
     exit::FAILED
-}
-
-/// Labels that were read and cannot be used; those that cannot be read have their I/O error within.
-fn are_bad_labels(cause: &(dyn std::error::Error + 'static)) -> bool {
-    match cause.downcast_ref::<WindowsError>() {
-        Some(error) => !matches!(error, WindowsError::Read { .. }),
-        None => cause.is::<NameError>(),
-    }
 }

@@ -9,7 +9,7 @@
 #![allow(
     missing_docs,
     clippy::missing_errors_doc,
-    reason = "a library only for this program and its tests: names and error texts say it"
+    reason = "a library only for this program, its tests and the benchmark: names and error texts say it"
 )]
 
 pub mod calibrate;

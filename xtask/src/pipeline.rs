@@ -186,13 +186,6 @@ impl Trainer {
         command
     }
 
-    /// Fitted on the first part (0 to 1) of every stream in a file or folder.
-    pub(crate) fn train_on_part(&self, logs: &Path, part: f64, aim: Aim, without: Without) -> Command {
-        let mut command = self.train(aim, without);
-        command.arg("--logs").arg(logs).args(["--train-part", &part.to_string()]);
-        command
-    }
-
     /// Appends records of one server to a log as their (faster) time comes.
     pub(crate) fn live(&self, live: &Live<'_>) -> Command {
         let Live { scenario, server, file, start, speed, seconds } = live;
@@ -241,21 +234,6 @@ impl Trainer {
     pub(crate) fn test_to_report(&self, report: &Path) -> Command {
         let mut command = self.test_with_truth();
         command.arg("--report").arg(report);
-        command
-    }
-
-    /// Judges what comes after the first part of every stream and compares with labelled windows; another model's
-    /// verdicts stand beside.
-    pub(crate) fn test_after_part(&self, logs: &Path, part: f64, labels: &Path, beside: &Path) -> Command {
-        let mut command = self.test();
-        command
-            .arg("--logs")
-            .arg(logs)
-            .args(["--skip-part", &part.to_string()])
-            .arg("--labels")
-            .arg(labels)
-            .arg("--beside")
-            .arg(beside);
         command
     }
 

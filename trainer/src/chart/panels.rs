@@ -20,8 +20,6 @@ pub struct Point {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamPanel {
     pub name: String,
-    /// A few words at the right of the name, or none.
-    pub note: String,
     /// In the order of time.
     pub points: Vec<Point>,
     /// Labelled windows: first and last moment.
@@ -94,7 +92,6 @@ fn draw_panel(canvas: &mut Canvas, panel: &StreamPanel, (left, top): (f64, f64))
         bottom: top + PANEL_HEIGHT - 32.0,
     };
     canvas.text(&panel.name, (area.left, top + 19.0), Align::Left, 13.0, Ink::TEXT);
-    canvas.text(&panel.note, (area.right, top + 19.0), Align::Right, SMALL_EM, Ink::MUTED);
     let points: Vec<Point> = panel.points.iter().copied().filter(|p| p.value.is_finite()).collect();
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
         canvas.text("no values", (area.left, area.top + 20.0), Align::Left, SMALL_EM, Ink::MUTED);
@@ -203,13 +200,8 @@ mod tests {
     #[test]
     fn odd_panels_can_be_drawn() {
         let file = std::env::temp_dir().join(format!("oddline-panels-{}.png", std::process::id()));
-        let empty = StreamPanel {
-            name: "empty".into(),
-            note: String::new(),
-            points: Vec::new(),
-            windows_us: vec![(0, 1)],
-            split_us: Some(0),
-        };
+        let empty =
+            StreamPanel { name: "empty".into(), points: Vec::new(), windows_us: vec![(0, 1)], split_us: Some(0) };
         let point = Point { time_us: 0, value: 3.0, flagged: true };
         let constant = StreamPanel { points: vec![point, point], ..empty.clone() };
         streams(&file, &[], "none").unwrap();

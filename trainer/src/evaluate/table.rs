@@ -7,18 +7,11 @@ pub(super) struct TextTable {
     /// This many columns are names and stand to the left.
     names: usize,
     rows: Vec<Vec<String>>,
-    /// Headings above the columns that follow the names, each over so many of them.
-    groups: Vec<(String, usize)>,
 }
 
 impl TextTable {
     pub(super) fn new(names: usize, header: &[&str]) -> Self {
-        Self { names, rows: vec![header.iter().map(|cell| (*cell).to_owned()).collect()], groups: Vec::new() }
-    }
-
-    /// Puts `label` above the next `columns` columns.
-    pub(super) fn group(&mut self, label: &str, columns: usize) {
-        self.groups.push((label.to_owned(), columns));
+        Self { names, rows: vec![header.iter().map(|cell| (*cell).to_owned()).collect()] }
     }
 
     /// Rows may be shorter than the header, not longer.
@@ -29,38 +22,17 @@ impl TextTable {
 
     /// Lines indented by two spaces, without trailing blanks; a rule below the header.
     pub(super) fn render(&self) -> String {
-        let widths: Vec<usize> = (0..self.rows[0].len())
-            .map(|column| {
-                let cells = self.rows.iter().filter_map(|row| row.get(column));
-                cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-            })
-            .collect();
-        let mut text = self.group_line(&widths);
-        for (number, line) in aligned(&self.rows, |column| column >= self.names).iter().enumerate() {
+        let lines = aligned(&self.rows, |column| column >= self.names);
+        let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+        let mut text = String::new();
+        for (number, line) in lines.iter().enumerate() {
             text += format!("  {line}").trim_end();
             text.push('\n');
             if number == 0 {
-                let width = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
                 text += &format!("  {}\n", "-".repeat(width));
             }
         }
         text
-    }
-
-    fn group_line(&self, widths: &[usize]) -> String {
-        if self.groups.is_empty() {
-            return String::new();
-        }
-        let span = |widths: &[usize]| widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
-        let mut line = " ".repeat(2 + span(&widths[..self.names]));
-        let mut column = self.names;
-        for (label, columns) in &self.groups {
-            let width = span(&widths[column..column + columns]);
-            let label = format!(" {} ", shorten(label, width - 2));
-            line += &format!("  {label:-^width$}");
-            column += columns;
-        }
-        line + "\n"
     }
 }
 

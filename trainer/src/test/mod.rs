@@ -1,7 +1,6 @@
 //! Judging unseen logs with a model, and what comes of it: anomalies, charts, and, where the truth is known, figures.
 
 mod kinds;
-mod labels;
 mod truth;
 
 use std::{
@@ -19,7 +18,6 @@ use serde_json::{Value, json};
 
 use self::{
     kinds::{TruthKind, TruthKinds},
-    labels::Labelled,
     truth::TruthComparison,
 };
 use crate::{
@@ -67,12 +65,6 @@ pub struct Args {
     /// Treat this first part of each stream as history: followed, not scored
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub skip_part: f64,
-    /// Labelled windows to compare alerts with (JSON: file -> list of [start, end])
-    #[arg(long, value_name = "FILE")]
-    pub labels: Option<PathBuf>,
-    /// Another model for the table of labelled windows; at most one
-    #[arg(long, value_name = "FILE", requires = "labels")]
-    pub beside: Vec<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
@@ -93,7 +85,6 @@ struct TestRun {
     anomalies: OutputFiles,
     scores: Option<OutputFiles>,
     comparison: Option<TruthComparison>,
-    labelled: Option<Labelled>,
     histogram: ScoreHistogram,
     counts: TestCounts,
     known: KnownTruth,
@@ -118,9 +109,6 @@ struct TestCounts {
 pub fn run(args: &Args) -> Result<()> {
     if !(0.0..1.0).contains(&args.skip_part) {
         return Err(UsageError("--skip-part must be at least 0 and less than 1".to_owned()).into());
-    }
-    if args.beside.len() > 1 {
-        return Err(UsageError("--beside can be given once: the table has room for three detectors".to_owned()).into());
     }
     let model = open(&args.model)?;
     let logs = InputLogs::find(&args.logs, args.read.over(ReadOptions::default())?)?;
@@ -213,7 +201,6 @@ impl TestRun {
             anomalies,
             scores,
             comparison,
-            labelled: args.labels.as_deref().map(Labelled::begin).transpose()?,
             histogram: ScoreHistogram::default(),
             counts: TestCounts::default(),
             known: KnownTruth::default(),
@@ -238,10 +225,6 @@ impl TestRun {
 
     fn take(&mut self, judged: &JudgedRow, waiting: &AwaitedTruth) -> Result<()> {
         let verdict = &judged.verdict;
-        if let Some(labelled) = &mut self.labelled {
-            let flag = (!waiting.skipped).then_some(verdict.anomalous);
-            labelled.push(&verdict.stream, verdict.time, verdict.value, flag);
-        }
         if waiting.skipped {
             return Ok(());
         }
@@ -273,18 +256,8 @@ impl TestRun {
             .with_context(|| format!("cannot make the folder {}", args.charts.display()))?;
         let summary = self.comparison.map(TruthComparison::finish).transpose()?;
         draw(args, model, &self.histogram, summary.as_ref())?;
-        let mut text = String::new();
-        let mut report = json!({ "format": report::FORMAT });
-        if let Some(summary) = &summary {
-            text.push_str(&report::text(summary));
-            report = report::json(summary);
-        }
-        if let Some(labelled) = &self.labelled {
-            let (table, value) = labels::render(&labelled.finish(&model.profile.record.threshold, &args.beside)?);
-            text.push_str(&table);
-            report["windows"] = value;
-            labelled.draw(&args.charts.join("streams.png"))?;
-        }
+        let text = summary.as_ref().map(report::text).unwrap_or_default();
+        let mut report = summary.as_ref().map_or_else(|| json!({ "format": report::FORMAT }), report::json);
         let learning: Vec<&StreamName> = self.known.0.keys().map(|n| &**n).collect();
         report["run"] = run_json(model, &self.counts, &self.judge, read, learning.len());
         say_learning(learning, self.counts.learning);

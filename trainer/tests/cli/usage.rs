@@ -21,7 +21,6 @@ const WRONG: &[(&str, &str)] = &[
     ("train --without everything", "--without"),
     ("test --skip-part 1", "--skip-part"),
     ("test --skip-part=-0.1", "--skip-part"),
-    ("test --beside other.onnx", "--labels"),
     ("generate --servers 0", "--servers"),
     ("generate --days 0 --period-s 0 --anomaly-rate 2", "--days"),
     ("generate --days 0 --period-s 0 --anomaly-rate 2", "--anomaly-rate"),

@@ -5,7 +5,6 @@ mod agent;
 pub(crate) mod cost;
 pub(crate) mod detection;
 mod measure;
-mod real;
 pub(crate) mod replay;
 
 use std::process::ExitCode;
@@ -22,8 +21,6 @@ pub(crate) struct Args {
 enum Measurement {
     /// Generated scenarios on three seeds, whole and without each part
     Detection(detection::Args),
-    /// Real streams with labelled windows, beside simple baselines
-    Real(real::Args),
     /// CPU, instructions and memory of judging records
     Cost(cost::Args),
     Agent(agent::Args),
@@ -32,7 +29,6 @@ enum Measurement {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.measurement {
         Measurement::Detection(args) => detection::run(args)?,
-        Measurement::Real(args) => real::run(args)?,
         Measurement::Cost(args) => cost::run(args)?,
         Measurement::Agent(args) => agent::run(args)?,
     }
