@@ -181,7 +181,7 @@ fn status_metrics_and_reload() {
     assert_eq!(source(&status, "a.log")["lag_bytes"], 0);
     let shown = scene.oddline(&["status"]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-    assert!(shown.contains("web-1 of fleet home") && shown.contains("a.log") && shown.contains("reads"), "{shown}");
+    assert!(shown.contains("web-1 of fleet home") && shown.contains("a.log") && shown.contains("ok"), "{shown}");
 
     // A page in a browser brings the name that it was found under.
     for host in ["evil.example", "127.0.0.1.evil.example", "evil.example:9464", "x@evil.example", "x\r\nHost: y", ""] {
@@ -268,10 +268,30 @@ fn lines_that_are_not_what_they_should_be_are_counted_and_the_rest_is_judged() {
     let judged = |status: &Value| source(status, "mixed.log")["judged"].as_u64().unwrap_or(0);
     let status = scene.status("it does not judge the good lines", |status| judged(status) as usize >= lines.len() - 1);
     assert!(source(&status, "mixed.log")["faults"].as_u64().unwrap() >= 5, "{status}");
+    let kinds = source(&status, "mixed.log")["faulty"].as_array().unwrap();
+    assert!(kinds.iter().any(|kind| kind["fault"].as_str().unwrap().contains("NaN")), "{status}");
     scene.status("it does not read the junk", |status| source(status, "junk.log")["lag_bytes"] == 0);
+    let status = scene.status("the junk is not reported", |status| {
+        source(status, "junk.log")["not_understood"].is_string() && is_read(status, "junk.log", junk_lines())
+    });
+    for name in ["mixed.log", "junk.log"] {
+        let source = source(&status, name);
+        let classes = ["scored", "watched", "unusable", "continued", "skipped"];
+        let sum: u64 = classes.iter().map(|class| source[class].as_u64().unwrap()).sum();
+        assert_eq!(source["lines"], sum, "every line is in one class: {source}");
+    }
+    let shown = String::from_utf8_lossy(&scene.oddline(&["status"]).stdout).into_owned();
+    assert!(
+        shown.contains("NOT UNDERSTOOD: ") && shown.contains(" x the value is NaN or infinite, first: "),
+        "{shown}"
+    );
     assert!(scene.agent.is_alive());
     scene.agent.stop();
-    assert!(!scene.agent.said().contains("panicked"), "{}", scene.agent.said());
+    let said = scene.agent.said();
+    assert!(!said.contains("panicked") && said.matches("junk.log: all ").count() == 1, "{said}");
+    let is_junk = |event: &Event| matches!(event, Event::SourceFailed(fault) if fault.cause.contains("junk.log: all "));
+    let told = of_file(&scene.path("odd.jsonl")).iter().filter(|heard| is_junk(&heard.entry.event)).count();
+    assert_eq!(told, 1, "once");
     // What is told of such lines shows no control character to a terminal.
     let events = fs::read(scene.path("odd.jsonl")).unwrap();
     assert!(!events.contains(&0x1b) && !events.contains(&0), "events are plain text");
@@ -281,6 +301,10 @@ fn lines_that_are_not_what_they_should_be_are_counted_and_the_rest_is_judged() {
 fn junk() -> Vec<u8> {
     let mut random = Random::new(1);
     (0..300_000).map(|_| random.byte()).chain([b'\n']).collect()
+}
+
+fn junk_lines() -> u64 {
+    junk().iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 #[test]

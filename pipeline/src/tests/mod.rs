@@ -12,6 +12,7 @@ use oddline_core::{
     event::{Episode, EpisodeKind, Event, Finite, NUMBERS_APART},
     sections::{SectionWriter, Sections},
 };
+use proptest::prelude::*;
 
 use self::model::{LEVEL, VERSION, model};
 use super::*;
@@ -262,6 +263,86 @@ fn a_line_that_is_no_row_of_its_table_is_a_fault_and_nothing_else() {
     let PipelineCounts { faults, unjudged, .. } = pipeline.counts();
     assert_eq!((faults, unjudged), (4, 4), "an empty line is no record");
     assert_eq!(pipeline.streams().0, 1);
+}
+
+/// Lines in which anything may stand: of every kind, some with a byte that is another.
+fn anything() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    const LINES: [&str; 14] = [
+        "",
+        "   ",
+        "timestamp,server,component,value",
+        "2026-01-05T00:00:00Z,a,cpu,1",
+        "2026-01-05T00:00:00Z,a,cpu,NaN",
+        "2026-01-05T00:00:00Z,a,cpu,1,2,3",
+        "Jan  5 00:00:00 gate app[1]: failed with 3 errors",
+        "2026-01-05 00:00:00,000 ERROR com.shop.Cart - lost",
+        "\tat com.shop.Cart.add(Cart.java:7)",
+        "Caused by: java.io.IOException: closed",
+        r#"{"time":1767571200,"host":"a","msg":"x","n":4}"#,
+        r#"{"time":"#,
+        r#"192.0.2.7 - - [05/Jan/2026:00:00:00 +0000] "GET /" 200 1"#,
+        "level=info msg=x took=3ms",
+    ];
+    let line = (0..LINES.len(), any::<Option<(prop::sample::Index, u8)>>()).prop_map(|(line, other)| {
+        let mut bytes = LINES[line].as_bytes().to_vec();
+        if let Some((at, byte)) = other.filter(|_| !bytes.is_empty()) {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes
+    });
+    prop::collection::vec(line, 0..200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_line_is_in_one_class(lines in anything(), format in 0_usize..8, dated: bool) {
+        let format = ["auto", "csv", "jsonl", "syslog", "journald", "logfmt", "access", "plain"][format];
+        let mut pipeline = treated(SourceOptions { format: format.parse().unwrap(), ..treatment(60) });
+        let mut out = PipelineOutput::default();
+        for line in &lines {
+            pipeline.line(line, dated.then(|| at(DAY)), &mut out).unwrap();
+        }
+        pipeline.finish(&mut out).unwrap();
+        let (tally, counts) = (pipeline.tally(), pipeline.counts());
+        prop_assert_eq!((tally.lines(), counts.lines), (lines.len() as u64, lines.len() as u64), "{}", format);
+        prop_assert_eq!(tally.watched + tally.unusable, counts.unjudged);
+        prop_assert_eq!(tally.faults().iter().map(|fault| fault.count).sum::<u64>(), counts.faults);
+    }
+}
+
+#[test]
+fn a_log_without_times_is_watched_and_its_numbers_judged() {
+    let mut pipeline = new(60);
+    let mut out = PipelineOutput { wanted: OutputWanted::All, ..PipelineOutput::default() };
+    for second in 0..40 {
+        let line = format!("worker done n={second} took=3");
+        pipeline.line(line.as_bytes(), Some(at(DAY + second)), &mut out).unwrap();
+    }
+    pipeline.finish(&mut out).unwrap();
+    let tally = pipeline.tally();
+    assert_eq!((tally.untimed, tally.unusable), (40, 0));
+    assert_eq!(out.judged.first().map(|judged| judged.verdict.time), Some(at(DAY)));
+    assert_eq!(out.judged.last().map(|judged| judged.verdict.time), Some(at(DAY + 39)));
+    assert!(tally.problem(false).unwrap().starts_with("all 40 records have no time that is known"));
+}
+
+#[test]
+fn a_banner_before_the_first_time_changes_nothing() {
+    let measured = || treated(SourceOptions { values: ValueSelection::Measured, ..treatment(60) });
+    let time = |i: i64| at(i * 60).to_string().replace('Z', "+00:00");
+    let mut lines: Vec<String> = (0..2_000).map(|i| format!("{} a app[1]: did {i}", time(i))).collect();
+    lines.push(format!("{} a db[1]: error: is new", time(2_000)));
+    let (_, clean) = all(measured(), lines.clone());
+    assert!(!clean.events.is_empty());
+    let (mut pipeline, mut out) = (measured(), PipelineOutput::default());
+    for line in ["  ____", " |  _ \\ the app 1.2", "starting"].into_iter().map(str::to_owned).chain(lines) {
+        pipeline.line(line.as_bytes(), Some(at(400 * DAY)), &mut out).unwrap();
+    }
+    pipeline.finish(&mut out).unwrap();
+    assert_eq!(out.events, clean.events);
 }
 
 #[test]
