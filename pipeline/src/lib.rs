@@ -184,6 +184,12 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Whether everything that was found in the lines so far has been told.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.waiting.front().is_none()
+    }
+
     /// Judges what waits for its block to fill: nothing more is there to read for now.
     ///
     /// # Errors

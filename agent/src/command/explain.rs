@@ -1,6 +1,6 @@
 //! `explain`: why a line is odd, or why it is not: every feature beside what was expected of it.
 
-use std::{io::Write, path::PathBuf};
+use std::{io::Write, ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Result, bail};
 use oddline_core::{
@@ -17,7 +17,7 @@ use oddline_pipeline::{OutputWanted, Pipeline, PipelineOutput};
 use crate::{
     publish::sink::{self, LineMarks, clean},
     replay::{self, ReplayLog},
-    source::SourceItem,
+    source::{SourceItem, SourceLine},
 };
 use oddline_cli::table::table;
 
@@ -95,49 +95,99 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
+/// What is meant, found in two passes: records are judged in blocks, and only near what is meant one by one, so that what
+/// comes out belongs to one line. A verdict is the same in any company.
 fn search(args: &Args, model: &OpenModel) -> Result<Vec<ExplainedRecord>> {
-    let log = ReplayLog::new(&args.log, args.format.clone(), args.values);
-    let (mut source, treatment) = (log.open()?, log.treatment());
-    let mut pipeline = Pipeline::new(&args.log.to_string_lossy(), treatment, model, None)?;
-    let mut output = PipelineOutput { wanted: OutputWanted::All, ..PipelineOutput::default() };
     let mut found: Vec<ExplainedRecord> = Vec::new();
-    loop {
-        let (number, text) = match source.next()? {
-            SourceItem::File => {
-                pipeline.start_of_file();
-                continue;
-            }
-            SourceItem::Line(line) => {
-                pipeline.line(line.bytes, line.modified, &mut output)?;
-                // Judged at once, so that the verdicts belong to this line; a verdict is the same in any company.
-                pipeline.idle(&mut output)?;
-                (line.number, line.bytes)
-            }
-            SourceItem::Gap(_) => bail!("{}: the file changed while it was read", clean(&args.log.to_string_lossy())),
-            SourceItem::Wait => {
-                replay::pause();
-                continue;
-            }
-            SourceItem::End if log.is_stdin() => {
-                replay::pause();
-                continue;
-            }
-            SourceItem::End | SourceItem::Closed => return Ok(found),
-        };
-        let verdicts = output.judged.drain(..).map(|judged| ExplainTarget::Judged(Box::new(judged.verdict)));
-        let told = output.events.drain(..).map(ExplainTarget::Told);
-        for what in verdicts.chain(told).filter(|what| what.is_meant(args, number)) {
+    let lines = match args.line {
+        Some(line) => line..=line,
+        None if args.log.as_os_str() == "-" => 0..=u64::MAX,
+        None => match lines_near(args, model)? {
+            Some(lines) => lines,
+            None => return Ok(found),
+        },
+    };
+    each_line(args, model, |pipeline, line, output| {
+        if !lines.contains(&line.number) {
+            pipeline.line(line.bytes, line.modified, output)?;
+            return Ok(line.number < *lines.end());
+        }
+        // What waits is of the lines before.
+        pipeline.idle(output)?;
+        output.judged.clear();
+        output.events.clear();
+        pipeline.line(line.bytes, line.modified, output)?;
+        pipeline.idle(output)?;
+        for what in targets(output).filter(|what| what.is_meant(args, line.number)) {
             if args.line.is_none() && args.time.is_none() {
                 found.clear();
             }
             if found.len() < SHOWN_MAX {
-                found.push(ExplainedRecord { line: number, text: String::from_utf8_lossy(text).into_owned(), what });
+                let text = String::from_utf8_lossy(line.bytes).into_owned();
+                found.push(ExplainedRecord { line: line.number, text, what });
             }
         }
-        if args.line.is_some_and(|line| number >= line) {
-            return Ok(found);
+        Ok(line.number < *lines.end())
+    })?;
+    Ok(found)
+}
+
+/// The lines among which those are that are meant, judged in blocks; `None` when there are none.
+fn lines_near(args: &Args, model: &OpenModel) -> Result<Option<RangeInclusive<u64>>> {
+    let (mut settled, mut near, mut last) = (0, None, 0);
+    let mut take = |pipeline: &Pipeline, number: u64, output: &mut PipelineOutput| {
+        if targets(output).filter(|what| what.is_meant(args, number)).count() > 0 {
+            let first =
+                near.as_ref().filter(|_| args.time.is_some()).map_or(settled + 1, |near| *RangeInclusive::start(near));
+            near = Some(first..=number);
+        }
+        if pipeline.is_settled() {
+            settled = number;
+        }
+    };
+    let (pipeline, mut output) = each_line(args, model, |pipeline, line, output| {
+        pipeline.line(line.bytes, line.modified, output)?;
+        last = line.number;
+        take(pipeline, line.number, output);
+        Ok(true)
+    })?;
+    take(&pipeline, last, &mut output);
+    Ok(near)
+}
+
+/// What came out.
+fn targets(output: &mut PipelineOutput) -> impl Iterator<Item = ExplainTarget> {
+    let verdicts = output.judged.drain(..).map(|judged| ExplainTarget::Judged(Box::new(judged.verdict)));
+    verdicts.chain(output.events.drain(..).map(ExplainTarget::Told))
+}
+
+/// Hands out the lines of the log from its start with a pipeline to take them, while `each` wants more; the pipeline
+/// after the last, with what it still held.
+fn each_line(
+    args: &Args,
+    model: &OpenModel,
+    mut each: impl FnMut(&mut Pipeline, &SourceLine<'_>, &mut PipelineOutput) -> Result<bool>,
+) -> Result<(Pipeline, PipelineOutput)> {
+    let log = ReplayLog::new(&args.log, args.format.clone(), args.values);
+    let mut source = log.open()?;
+    let mut pipeline = Pipeline::new(&args.log.to_string_lossy(), log.treatment(), model, None)?;
+    let mut output = PipelineOutput { wanted: OutputWanted::All, ..PipelineOutput::default() };
+    loop {
+        match source.next()? {
+            SourceItem::File => pipeline.start_of_file(),
+            SourceItem::Line(line) => {
+                if !each(&mut pipeline, &line, &mut output)? {
+                    break;
+                }
+            }
+            SourceItem::Gap(_) => bail!("{}: the file changed while it was read", clean(&args.log.to_string_lossy())),
+            SourceItem::Wait => replay::pause(),
+            SourceItem::End if log.is_stdin() => replay::pause(),
+            SourceItem::End | SourceItem::Closed => break,
         }
     }
+    pipeline.idle(&mut output)?;
+    Ok((pipeline, output))
 }
 
 impl ExplainTarget {
