@@ -307,7 +307,7 @@ fn lost(bytes: u64, exact: bool) -> String {
 fn link(f: &mut fmt::Formatter<'_>, report: &LinkReport) -> fmt::Result {
     match report {
         LinkReport::Connected => write!(f, "connected to the broker"),
-        LinkReport::Lost { why, retry_in } => write!(f, "broker: {why}; tried again in {}", seconds(*retry_in)),
+        LinkReport::Lost { why, retry_in } => write!(f, "{why}; retrying in {}", seconds(*retry_in)),
         LinkReport::Refused { why } => write!(f, "the broker refuses: {why}"),
         LinkReport::Unheard => write!(f, "nobody listens to the events: is the collector running?"),
         LinkReport::Overdue { acked } => {
@@ -334,7 +334,13 @@ mod tests {
     fn what_needs_a_person_is_an_error() {
         let gap = LogEvent::Gap { source: "/a".into(), bytes: 7, exact: true, cause: "deleted".into() };
         assert_eq!((gap.level(), gap.to_string()), (Level::Error, "/a: 7 bytes are lost: deleted".to_owned()));
-        let lost = LogEvent::Link(LinkReport::Lost { why: "refused".into(), retry_in: Duration::from_millis(1_500) });
-        assert_eq!((lost.level(), lost.to_string()), (Level::Warn, "broker: refused; tried again in 1.5 s".into()));
+        let lost = LogEvent::Link(LinkReport::Lost {
+            why: "broker mqtt://b:1883: refused".into(),
+            retry_in: Duration::from_millis(1_500),
+        });
+        assert_eq!(
+            (lost.level(), lost.to_string()),
+            (Level::Warn, "broker mqtt://b:1883: refused; retrying in 1.5 s".into())
+        );
     }
 }

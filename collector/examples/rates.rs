@@ -13,12 +13,8 @@ use std::{
 };
 
 use oddline_collector::{
-    link::{
-        client_id,
-        settings::{BrokerAccess, LinkSettings, SecretFiles},
-    },
     store::{AgentKey, AnomalyFilter, AnomalyKind, BatchBody, DatabaseAddress, OpenMode, ReceivedBatch, Store},
-    subscribe::{Subscriber, SubscriptionEvent},
+    subscribe,
 };
 use oddline_core::{
     event::{BoundedText, ClockStamp, Episode, EpisodeKind, EpisodeReason, Event, Extras, Finite, SpoolEntry},
@@ -26,6 +22,12 @@ use oddline_core::{
     time::EventTime,
     topic::{Channel, MqttTopic},
     wire::{decode_ack, encode_batch},
+};
+use oddline_link::{
+    client_id,
+    secrets::SecretFiles,
+    session::{MqttSession, message::ConnectionEvent},
+    settings::{BrokerAccess, LinkSettings},
 };
 
 /// Entries of a batch: 16 KiB, as agents pack them.
@@ -277,7 +279,7 @@ fn ms(wait: Duration) -> f64 {
 struct Agent {
     who: AgentKey,
     epoch: Epoch,
-    link: Subscriber,
+    link: MqttSession,
     entries: Vec<Vec<u8>>,
     acked: u64,
     next: u64,
@@ -300,7 +302,7 @@ impl Agent {
         Self {
             who,
             epoch: Epoch::from_random(number),
-            link: Subscriber::start(settings, vec![ack]),
+            link: subscribe::start(settings, vec![ack]),
             entries,
             acked: 0,
             next: 1,
@@ -308,7 +310,7 @@ impl Agent {
     }
 
     async fn connected(&mut self) {
-        while !matches!(self.link.next().await, SubscriptionEvent::Connected) {}
+        while !matches!(self.link.next().await, ConnectionEvent::Up) {}
     }
 
     async fn deliver(&mut self, last: u64) {
@@ -318,18 +320,16 @@ impl Agent {
                 let end = last.min(self.next + BATCH - 1);
                 let range = usize::try_from(self.next - 1).unwrap()..usize::try_from(end).unwrap();
                 let payload = encode_batch(self.epoch, self.next, &self.entries[range]).unwrap();
-                self.link.link().publish(topic.clone(), payload, false).await;
+                self.link.handle().publish(topic.clone(), payload, false).await;
                 self.next = end + 1;
             }
             match tokio::time::timeout(Duration::from_secs(30), self.link.next()).await {
-                Ok(SubscriptionEvent::Message(message)) => {
+                Ok(ConnectionEvent::Message(message)) => {
                     self.acked = self.acked.max(decode_ack(&message.payload).unwrap().acked);
-                    self.link.link().settle(message.receipt).await;
+                    self.link.handle().settle(message.receipt).await;
                 }
-                Ok(
-                    SubscriptionEvent::Connected | SubscriptionEvent::Lost { .. } | SubscriptionEvent::Refused { .. },
-                )
-                | Err(_) => {
+                Ok(ConnectionEvent::Unheard) => {}
+                Ok(ConnectionEvent::Up | ConnectionEvent::Down { .. } | ConnectionEvent::Refused { .. }) | Err(_) => {
                     println!("  {}: sends again from {}", self.who, self.acked + 1);
                     self.next = self.acked + 1;
                 }

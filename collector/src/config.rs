@@ -7,11 +7,9 @@ use std::{
 
 use oddline_config::{ConfigProblems, ConfigSection, Layers};
 use oddline_core::id::FleetName;
+use oddline_link::{address::BrokerAddress, secrets::SecretFiles};
 
-use crate::{
-    link::{address::BrokerAddress, settings::SecretFiles},
-    serve as api, store,
-};
+use crate::{serve as api, store};
 
 /// Where the file is unless another is named.
 pub const FILE: &str = "/etc/oddline/collector.toml";

@@ -8,6 +8,10 @@ use std::{
 
 use log::{info, warn};
 use oddline_core::id::FleetName;
+use oddline_link::{
+    address::BrokerAddress,
+    settings::{BrokerAccess, LinkSettings},
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{interval, sleep},
@@ -20,10 +24,6 @@ use crate::{
     enroll::Authority,
     error::CommandError,
     fleet::{COLLECTOR, ServedFleets},
-    link::{
-        self,
-        settings::{BrokerAccess, LinkSettings},
-    },
     run::{RunningCollector, SharedParts},
     serve::{self as api, HealthStatus, HttpServer, ServeSources},
     store::{DatabaseAddress, OpenMode, Store, StoreError},
@@ -128,11 +128,8 @@ async fn work(
             let broker = EmbeddedBroker::start(settings(&embedded, fleets, &state)?).await?;
             info!("agents connect to {}", broker.local_addr());
             let login = broker.login();
-            let address = link::address::BrokerAddress {
-                host: login.address.ip().to_string(),
-                port: login.address.port(),
-                tls: false,
-            };
+            let address =
+                BrokerAddress { host: login.address.ip().to_string(), port: login.address.port(), tls: false };
             let access =
                 BrokerAccess::Login { user: login.user.clone(), password: login.password.clone().into_bytes() };
             let link = LinkSettings { broker: address, client_id: client_id(&name), access, jitter_seed: 1 };

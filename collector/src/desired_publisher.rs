@@ -10,17 +10,15 @@ use oddline_core::{
     topic::{Channel, MqttTopic},
     wire::{DesiredModel, ModelId, SignedModel, encode_model},
 };
+use oddline_link::session::SessionHandle;
 
-use crate::{
-    store::{DesiredRow, Store, StoreError},
-    subscribe::CollectorLink,
-};
+use crate::store::{DesiredRow, Store, StoreError};
 
 /// What the broker was told on this connection.
 #[derive(Debug)]
 pub(crate) struct DesiredPublisher {
     store: Store,
-    link: CollectorLink,
+    link: SessionHandle,
     told: BTreeMap<DesiredKey, PublishedDesire>,
 }
 
@@ -42,7 +40,7 @@ enum PublishedDesire {
 
 impl DesiredPublisher {
     #[must_use]
-    pub(crate) fn new(store: Store, link: CollectorLink) -> Self {
+    pub(crate) fn new(store: Store, link: SessionHandle) -> Self {
         Self { store, link, told: BTreeMap::new() }
     }
 

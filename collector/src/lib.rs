@@ -29,7 +29,6 @@ mod figures;
 mod filters;
 pub mod fleet;
 pub mod ingest;
-pub mod link;
 pub mod pages;
 mod push;
 mod retry_state;

@@ -17,6 +17,13 @@ use std::{
 use log::{info, warn};
 use oddline_cli::notify;
 use oddline_core::topic::Channel;
+use oddline_link::{
+    session::{
+        MqttSession, SessionHandle,
+        message::{ConnectionEvent, ReceivedMessage},
+    },
+    settings::LinkSettings,
+};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
@@ -30,9 +37,8 @@ use crate::{
     filters::{all_filters, filters_of},
     fleet::{FLEETS_MAX, KnownFleets, ServedFleets},
     ingest::{self, IncomingMessage},
-    link::settings::LinkSettings,
     store::{OpenMode, Store, StoreError},
-    subscribe::{CollectorLink, ReceivedMessage, Subscriber, SubscriptionEvent},
+    subscribe,
     tasks::{desired::DesiredModels, lease::FleetLeases, quiet, retention},
     writer::{self, BatchWriter, CollectorFigures, LiveStatus, QUEUE_MAX, WriteContent, WriterItem},
 };
@@ -88,25 +94,25 @@ impl RunningCollector {
         let known = KnownFleets::new(self.config.fleets.iter().cloned(), before, FLEETS_MAX);
         let filters = if is_shared { vec![Channel::Birth.of_all()] } else { all_filters(&known.names()) };
         info!("broker {}", link.broker);
-        let subscriber = Subscriber::start(link, filters);
+        let session = subscribe::start(link, filters);
         let newcomer = Arc::new(Notify::new());
         let (queue, items) = mpsc::channel(QUEUE_MAX);
         let writer = BatchWriter {
             store: store.clone(),
-            link: subscriber.link(),
+            link: session.handle(),
             figures: Arc::clone(&figures),
             live,
             newcomer: Arc::clone(&newcomer),
         };
         let writer = tokio::spawn(writer.run(items));
-        let fleets = FleetLeases::begin(store.clone(), subscriber.link(), Arc::clone(&figures), known).await?;
+        let fleets = FleetLeases::begin(store.clone(), session.handle(), Arc::clone(&figures), known).await?;
         let beside = [
             tokio::spawn(retention::run(store.clone(), self.config.keep_s, self.config.keep_bytes)),
             tokio::spawn(quiet::run(store.clone(), Arc::clone(&figures), self.config.quiet_after_s)),
         ];
-        let link = subscriber.link();
-        let desired = DesiredModels::new(store.clone(), subscriber.link());
-        let work = CollectorTasks { figures, served, fleets, desired, queue, subscriber, link, newcomer };
+        let link = session.handle();
+        let desired = DesiredModels::new(store.clone(), session.handle());
+        let work = CollectorTasks { figures, served, fleets, desired, queue, session, link, newcomer };
         notify::ready();
         let ended = work.until(stop, writer).await;
         notify::stopping();
@@ -124,8 +130,8 @@ struct CollectorTasks {
     fleets: FleetLeases,
     desired: DesiredModels,
     queue: mpsc::Sender<WriterItem>,
-    subscriber: Subscriber,
-    link: CollectorLink,
+    session: MqttSession,
+    link: SessionHandle,
     newcomer: Arc<Notify>,
 }
 
@@ -148,7 +154,7 @@ impl CollectorTasks {
                     self.figures.queue(now_us());
                     place.send(waiting.take().expect("it waits"));
                 }
-                happened = self.subscriber.next(), if waiting.is_none() => waiting = self.happened(happened).await,
+                happened = self.session.next(), if waiting.is_none() => waiting = self.happened(happened).await,
                 () = newcomer.notified() => self.tell().await,
                 () = self.fleets.tick() => if self.fleets.look().await { self.tell().await; },
                 () = self.desired.tick() => self.desired.look(self.fleets.held()).await,
@@ -156,7 +162,7 @@ impl CollectorTasks {
             }
         }
         notify::stopping();
-        let Self { queue: other, subscriber, fleets, .. } = self;
+        let Self { queue: other, session, fleets, .. } = self;
         // What is not queued yet was not acknowledged: it comes again.
         drop((queue, other));
         let ended = timeout(DRAIN_WAIT, &mut writer).await;
@@ -164,7 +170,7 @@ impl CollectorTasks {
             writer.abort();
             warn!("what was just received is not stored, as the database takes nothing: it comes again");
         }
-        subscriber.stop().await;
+        session.stop().await;
         fleets.release().await?;
         match ended {
             Err(_) => Ok(()),
@@ -174,22 +180,24 @@ impl CollectorTasks {
     }
 
     /// What goes into the queue because of it.
-    async fn happened(&mut self, happened: SubscriptionEvent) -> Option<WriterItem> {
+    async fn happened(&mut self, happened: ConnectionEvent) -> Option<WriterItem> {
         match happened {
-            SubscriptionEvent::Connected => {
+            ConnectionEvent::Up => {
                 info!("connected to the broker");
                 self.figures.connections.fetch_add(1, Relaxed);
                 self.figures.connected.store(1, Relaxed);
                 self.desired.connected();
                 self.tell().await;
             }
-            SubscriptionEvent::Lost { why, retry_in } => {
+            ConnectionEvent::Down { reason, retry_in } => {
                 self.desired.lost();
                 self.figures.connected.store(0, Relaxed);
-                warn!("no connection to the broker: {why}; next attempt in {:.1} s", retry_in.as_secs_f64());
+                warn!("{reason}; retrying in {:.1} s", retry_in.as_secs_f64());
             }
-            SubscriptionEvent::Refused { why } => warn!("{why}"),
-            SubscriptionEvent::Message(message) => return self.message(message).await,
+            ConnectionEvent::Refused { reason } => warn!("{reason}"),
+            // A model or a wish for agents that are not there: they find it when they come.
+            ConnectionEvent::Unheard => {}
+            ConnectionEvent::Message(message) => return self.message(message).await,
         }
         None
     }

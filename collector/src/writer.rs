@@ -15,6 +15,7 @@ use oddline_core::{
     topic::{Channel, MqttTopic},
     wire::{Ack, encode_ack, encode_batch, encode_json},
 };
+use oddline_link::session::{SessionHandle, message::MessageReceipt};
 use tokio::{
     sync::{broadcast, mpsc},
     time::sleep,
@@ -28,7 +29,6 @@ use crate::{
         AgentKey, AgentReport, AppendOutcome, BatchBody, CommittedProgress, ReceivedBatch, Store, StoreError,
         StoredReport,
     },
-    subscribe::{CollectorLink, MessageReceipt},
     text::line,
 };
 
@@ -67,7 +67,7 @@ pub fn live() -> LiveStatus {
 #[derive(Debug)]
 pub struct BatchWriter {
     pub store: Store,
-    pub link: CollectorLink,
+    pub link: SessionHandle,
     pub figures: Arc<CollectorFigures>,
     pub live: LiveStatus,
     /// Wakes whoever publishes wishes, when a new agent came.

@@ -10,14 +10,16 @@ use std::{
     time::Duration,
 };
 
-use oddline_collector::{
-    link::settings::{BrokerAccess, LinkSettings, SecretFiles},
-    subscribe::{Subscriber, SubscriptionEvent},
-};
+use oddline_collector::subscribe;
 use oddline_core::{
     id::{AgentName, Epoch, FleetName},
     topic::{Channel, MqttTopic},
     wire::{decode_ack, encode_batch},
+};
+use oddline_link::{
+    secrets::SecretFiles,
+    session::{MqttSession, message::ConnectionEvent},
+    settings::{BrokerAccess, LinkSettings},
 };
 use tokio::time::{sleep, timeout};
 
@@ -62,8 +64,8 @@ impl Poison {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime can be made").block_on(async {
-                let subscriber = Subscriber::start(settings, vec![ack]);
-                send(subscriber, &events, Epoch::from_random(seed), &of_thread).await;
+                let session = subscribe::start(settings, vec![ack]);
+                send(session, &events, Epoch::from_random(seed), &of_thread).await;
             });
         });
         Self { shared, thread: Some(thread) }
@@ -86,7 +88,7 @@ impl Drop for Poison {
     }
 }
 
-async fn send(mut subscriber: Subscriber, topic: &str, epoch: Epoch, shared: &Shared) {
+async fn send(mut session: MqttSession, topic: &str, epoch: Epoch, shared: &Shared) {
     let mut connected = false;
     loop {
         let acked = shared.acked.load(Ordering::Relaxed);
@@ -97,17 +99,18 @@ async fn send(mut subscriber: Subscriber, topic: &str, epoch: Epoch, shared: &Sh
             sleep(PAUSE).await;
             let entries = vec![vec![0xff_u8; 9]; usize::try_from(ENTRIES).expect("a handful")];
             let payload = encode_batch(epoch, acked + 1, &entries).expect("a handful fits");
-            subscriber.link().publish(topic.to_owned(), payload, false).await;
+            session.handle().publish(topic.to_owned(), payload, false).await;
         }
         let answered = async {
             loop {
-                match subscriber.next().await {
-                    SubscriptionEvent::Connected => return Some(true),
-                    SubscriptionEvent::Lost { .. } => return Some(false),
-                    SubscriptionEvent::Refused { why } => panic!("{why}"),
-                    SubscriptionEvent::Message(message) => {
+                match session.next().await {
+                    ConnectionEvent::Up => return Some(true),
+                    ConnectionEvent::Down { .. } => return Some(false),
+                    ConnectionEvent::Refused { reason } => panic!("{reason}"),
+                    ConnectionEvent::Unheard => {}
+                    ConnectionEvent::Message(message) => {
                         let ack = decode_ack(&message.payload).expect("an acknowledgement can be read");
-                        subscriber.link().settle(message.receipt).await;
+                        session.handle().settle(message.receipt).await;
                         if ack.epoch == epoch && ack.acked > acked {
                             shared.acked.store(ack.acked, Ordering::Relaxed);
                             return None;
@@ -120,5 +123,5 @@ async fn send(mut subscriber: Subscriber, topic: &str, epoch: Epoch, shared: &Sh
             connected = now;
         }
     }
-    subscriber.stop().await;
+    session.stop().await;
 }

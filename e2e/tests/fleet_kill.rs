@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use oddline_collector::{clock::now_us, link::settings::SecretFiles, store::DatabaseAddress};
+use oddline_collector::{clock::now_us, store::DatabaseAddress};
 use oddline_core::id::AgentName;
 use oddline_e2e::{
     agent::{Agent, Link, Setup},
@@ -26,6 +26,7 @@ use oddline_e2e::{
     replay::Replay,
     writer::Writer,
 };
+use oddline_link::secrets::SecretFiles;
 use oddline_testkit::{
     PostgresServer, Random, free_port, not_run,
     waiting::{PATIENCE, pass, within},

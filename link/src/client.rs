@@ -20,11 +20,9 @@ const CONNECT_WAIT: Duration = Duration::from_secs(20);
 /// Characters of what a broker says in its own words.
 const REASON_CHARS_MAX: usize = 200;
 
-/// Options of a client; what it does with its session is still to be set.
-///
-/// # Errors
-/// When the broker wants TLS, and the authority, the certificate or the key cannot be used.
-pub fn options(broker: &BrokerAddress, client_id: String, secrets: Secrets) -> Result<MqttOptions, String> {
+/// Options of a client; what it does with its session is still to be set. An error when the broker wants TLS, and the
+/// authority, the certificate or the key cannot be used.
+pub(crate) fn options(broker: &BrokerAddress, client_id: String, secrets: Secrets) -> Result<MqttOptions, String> {
     let (host, port) = (broker.host.clone(), broker.port);
     let mut options = MqttOptions::new(client_id, Broker::tcp(host.clone(), port));
     options
@@ -51,15 +49,13 @@ pub fn options(broker: &BrokerAddress, client_id: String, secrets: Secrets) -> R
 }
 
 /// The first subscription that the broker refused.
-#[must_use]
-pub fn refused(ack: &SubAck) -> Option<String> {
+pub(crate) fn refused(ack: &SubAck) -> Option<String> {
     let refusal = ack.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
     refusal.map(|code| format!("the broker refused a subscription: {code:?}"))
 }
 
 /// Whether the broker did not take a message.
-#[must_use]
-pub fn is_refusal(reason: PubAckReason) -> bool {
+pub(crate) fn is_refusal(reason: PubAckReason) -> bool {
     match reason {
         PubAckReason::Success | PubAckReason::NoMatchingSubscribers => false,
         PubAckReason::UnspecifiedError
@@ -73,8 +69,7 @@ pub fn is_refusal(reason: PubAckReason) -> bool {
 }
 
 /// Why the broker ended the connection.
-#[must_use]
-pub fn goodbye(goodbye: &Disconnect) -> String {
+pub(crate) fn goodbye(goodbye: &Disconnect) -> String {
     ended(goodbye.reason_code, goodbye.properties.as_ref().and_then(|more| more.reason_string.as_deref()))
 }
 
@@ -94,8 +89,7 @@ fn ended(reason: DisconnectReasonCode, said: Option<&str>) -> String {
 }
 
 /// What went wrong at the bottom of it: the layers above only say that they were there.
-#[must_use]
-pub fn describe(error: &ConnectionError) -> String {
+pub(crate) fn describe(error: &ConnectionError) -> String {
     if let ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) = error {
         return ended(*reason_code, reason_string.as_deref());
     }
@@ -109,8 +103,9 @@ pub fn describe(error: &ConnectionError) -> String {
     }
     let (whole, cause) = (error.to_string(), deepest.to_string());
     let text = if whole.contains(&cause) { cause } else { format!("{whole}: {cause}") };
-    // rustls explains itself with a link.
-    text.split(": https://").next().unwrap_or(&text).to_owned()
+    // rustls explains itself with a link, the system with a number.
+    let text = text.split(": https://").next().unwrap_or(&text);
+    text.split_once(" (os error ").map_or(text, |(words, _)| words).to_owned()
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ const COLLECTOR: &[&str] = &[
     "store",
     "feed",
     "retry_state",
-    "link",
     "subscribe",
     "enroll",
     "broker",

@@ -38,7 +38,7 @@ pub fn run(file: &Path, out: &mut impl Write) -> Result<()> {
         writeln!(out, "reads {what} as {}", source.format)?;
     }
     let to = match &config.destination {
-        EventDestination::Broker(link, _) => link.broker.to_string(),
+        EventDestination::Broker(settings, _) => settings.link.broker.to_string(),
         EventDestination::File(path, _) => path.display().to_string(),
         EventDestination::Stdout => "standard output".to_owned(),
     };

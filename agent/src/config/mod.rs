@@ -11,17 +11,18 @@ use std::{
 
 use oddline_config::{ConfigProblems, ConfigReader, ConfigSection, Layers};
 use oddline_core::id::{AgentName, FleetName};
+use oddline_link::{
+    address::BrokerAddress,
+    client_id,
+    secrets::SecretFiles,
+    settings::{BrokerAccess, LinkSettings},
+};
 
 use crate::{
     clock,
     memory::MemoryBudget,
     model::verify::TrustedKeys,
-    publish::{
-        address::BrokerAddress,
-        delivery::Encoding,
-        settings::{ClientIdentity, PublishSettings as Link, UserPassword},
-        sink::Rotation,
-    },
+    publish::{delivery::Encoding, session::PublishSettings, sink::Rotation},
     redact::{AddressPolicy, RedactionRules, SamplePolicy},
 };
 
@@ -65,7 +66,7 @@ pub struct AgentConfig {
 
 #[derive(Debug, Clone)]
 pub enum EventDestination {
-    Broker(Box<Link>, Encoding),
+    Broker(Box<PublishSettings>, Encoding),
     File(PathBuf, Rotation),
     /// To standard output, or through it to the journal.
     Stdout,
@@ -230,16 +231,14 @@ fn link(broker: &ConfigSection<'_>, names: Option<(&AgentName, &FleetName)>) -> 
         broker.problem("user", "user and password_file come together");
     }
     let (agent, fleet) = names?;
-    let link = Link {
-        fleet: fleet.clone(),
-        agent: agent.clone(),
+    let link = LinkSettings {
         broker: address?,
-        ca,
-        identity: certificate.zip(key).map(|(certificate, key)| ClientIdentity { certificate, key }),
-        user: user.zip(password).map(|(name, password)| UserPassword { name, password }),
+        client_id: client_id::of(fleet, agent),
+        access: BrokerAccess::Files(SecretFiles { ca, identity: certificate.zip(key), user: user.zip(password) }),
         jitter_seed: clock::random(),
     };
-    Some(EventDestination::Broker(Box::new(link), encoding))
+    let settings = PublishSettings { fleet: fleet.clone(), agent: agent.clone(), link };
+    Some(EventDestination::Broker(Box::new(settings), encoding))
 }
 
 fn local(output: &ConfigSection<'_>, state_dir: &Path) -> EventDestination {
@@ -265,8 +264,8 @@ fn local(output: &ConfigSection<'_>, state_dir: &Path) -> EventDestination {
 #[must_use]
 pub fn check_files(config: &AgentConfig) -> Vec<String> {
     let mut wrong = Vec::new();
-    if let EventDestination::Broker(link, _) = &config.destination
-        && let Err(errors) = link.secrets()
+    if let EventDestination::Broker(settings, _) = &config.destination
+        && let Err(errors) = settings.link.access.secrets()
     {
         wrong.extend(errors.iter().map(|error| format!("broker: {error}")));
     }

@@ -16,6 +16,15 @@ use oddline_core::{
     topic::{Channel, MqttTopic},
     wire::{Ack, decode, decode_body, encode_ack},
 };
+use oddline_link::{
+    client_id,
+    secrets::SecretFiles,
+    session::{
+        MqttSession,
+        message::{ConnectionEvent, OutgoingMessage, ReceivedMessage, SessionCommand},
+    },
+    settings::{BrokerAccess, LinkSettings},
+};
 use oddline_testkit::{MosquittoServer, free_port, mosquitto::with_certificates};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::{
@@ -28,10 +37,8 @@ use super::{
     delivery::{Delivery, Encoding},
     drive::drive,
     memory::MemorySpool,
-    message::{OutgoingMessage, SessionEvent},
     ports::{DeliveryPorts, InboundMessage, LinkFigures, LinkReport, OutboundMessage},
-    session::MqttSession,
-    settings::{ClientIdentity, PublishSettings},
+    session::PublishSettings,
 };
 
 const EPOCH: Epoch = Epoch::from_random(0x5eed);
@@ -56,19 +63,22 @@ impl Broker {
     }
 
     pub(super) fn settings(&self, name: &str, seed: u64) -> PublishSettings {
-        PublishSettings {
-            fleet: "home".parse().unwrap(),
-            agent: name.parse().unwrap(),
-            broker: format!("mqtts://localhost:{}", self.server.port()).parse().unwrap(),
-            ca: Some(self.folder.join("ca.pem")),
-            identity: Some(ClientIdentity {
-                certificate: self.folder.join(format!("{name}.pem")),
-                key: self.folder.join(format!("{name}.key")),
-            }),
-            user: None,
-            jitter_seed: seed,
-        }
+        let file = |suffix: &str| self.folder.join(format!("{name}.{suffix}"));
+        let ca = Some(self.folder.join("ca.pem"));
+        let files = SecretFiles { ca, identity: Some((file("pem"), file("key"))), user: None };
+        settings(name, &format!("mqtts://localhost:{}", self.server.port()), files, seed)
     }
+}
+
+fn settings(name: &str, broker: &str, files: SecretFiles, seed: u64) -> PublishSettings {
+    let (fleet, agent): (FleetName, AgentName) = ("home".parse().unwrap(), name.parse().unwrap());
+    let link = LinkSettings {
+        broker: broker.parse().unwrap(),
+        client_id: client_id::of(&fleet, &agent),
+        access: BrokerAccess::Files(files),
+        jitter_seed: seed,
+    };
+    PublishSettings { fleet, agent, link }
 }
 
 /// A CA and certificates of the broker, an agent, another agent and the collector; a stranger's from another CA.
@@ -117,16 +127,16 @@ struct Collector {
 impl Collector {
     fn new(broker: &Broker) -> Self {
         let filters = [Channel::Events, Channel::Birth, Channel::Status].map(Channel::of_all).to_vec();
-        let session = MqttSession::start(broker.settings("collector", 2), filters);
+        let session = broker.settings("collector", 2).start(filters);
         Self { session, stored: BTreeMap::new(), repeated: 0, connections: 0, seen: Vec::new() }
     }
 
     async fn step(&mut self) {
         match self.session.next().await {
-            SessionEvent::Connected => self.connections += 1,
-            SessionEvent::Lost { .. } | SessionEvent::Unheard => {}
-            SessionEvent::Refused { why } => panic!("{why}"),
-            SessionEvent::Message { topic, payload } if topic.ends_with("/events") => {
+            ConnectionEvent::Up => self.connections += 1,
+            ConnectionEvent::Down { .. } | ConnectionEvent::Unheard => {}
+            ConnectionEvent::Refused { reason } => panic!("{reason}"),
+            ConnectionEvent::Message(ReceivedMessage { topic, payload, .. }) if topic.ends_with("/events") => {
                 let batch = decode(&payload).unwrap();
                 for read in decode_body(&batch).unwrap() {
                     let (sequence, entry) = (read.sequence, read.entry.unwrap());
@@ -138,9 +148,9 @@ impl Collector {
                 let acked = (1..).zip(self.stored.keys()).take_while(|(a, b)| a == *b).count() as u64;
                 let payload = encode_ack(Ack { epoch: batch.header.epoch, acked });
                 let ack = OutgoingMessage { topic: topic.replace("/events", "/ack"), payload, retain: false };
-                self.session.publish(ack).unwrap();
+                self.session.try_hand_over(SessionCommand::Publish(ack)).unwrap();
             }
-            SessionEvent::Message { topic, payload } => self.seen.push((topic, payload)),
+            ConnectionEvent::Message(ReceivedMessage { topic, payload, .. }) => self.seen.push((topic, payload)),
         }
     }
 
@@ -281,12 +291,12 @@ async fn models_and_wishes_come_in_and_large_packets_pass() {
     collector.until("the collector is connected", |c| c.connections == 1).await;
     let bytes: Vec<u8> = (0..600_000_u32).map(|i| (i % 251) as u8).collect();
     let hash = ModelHash([3; 32]);
-    let retain = |topic: String, payload: Vec<u8>| OutgoingMessage { topic, payload, retain: true };
-    collector
-        .session
-        .publish(retain(MqttTopic::Model("home".parse().unwrap(), hash).to_string(), bytes.clone()))
-        .unwrap();
-    collector.session.publish(retain(topic("pi", Channel::ModelDesired), b"wish".to_vec())).unwrap();
+    let retain = |topic: String, payload: Vec<u8>| {
+        let message = OutgoingMessage { topic, payload, retain: true };
+        collector.session.try_hand_over(SessionCommand::Publish(message)).unwrap();
+    };
+    retain(MqttTopic::Model("home".parse().unwrap(), hash).to_string(), bytes.clone());
+    retain(topic("pi", Channel::ModelDesired), b"wish".to_vec());
 
     let (mut hands, task) = agent(broker.settings("pi", 1), &spool, 0);
     let heard = timeout(PATIENCE, hands.inbound.recv()).await.unwrap();
@@ -304,43 +314,39 @@ async fn strangers_and_other_names_are_refused_and_said_so() {
     let folder = tempfile::tempdir().unwrap();
     let Some(broker) = Broker::start("publish::broker_test: refusals", folder.path()) else { return };
     // Another authority's certificate.
-    let mut stranger = MqttSession::start(
-        PublishSettings { agent: "pi".parse().unwrap(), ..broker.settings("stranger", 1) },
-        vec![topic("pi", Channel::Ack)],
-    );
-    let SessionEvent::Lost { why, .. } = timeout(PATIENCE, stranger.next()).await.unwrap() else { panic!() };
+    let stranger = PublishSettings { agent: "pi".parse().unwrap(), ..broker.settings("stranger", 1) };
+    let mut stranger = stranger.start(vec![topic("pi", Channel::Ack)]);
+    let ConnectionEvent::Down { reason: why, .. } = timeout(PATIENCE, stranger.next()).await.unwrap() else { panic!() };
     println!("stranger: {why}");
     // A broker that the agent's CA does not know.
-    let fooled = PublishSettings { ca: Some(folder.path().join("stranger.pem")), ..broker.settings("pi", 1) };
-    let mut fooled = MqttSession::start(fooled, vec![topic("pi", Channel::Ack)]);
-    let SessionEvent::Lost { why, .. } = timeout(PATIENCE, fooled.next()).await.unwrap() else { panic!() };
+    let mut fooled = broker.settings("pi", 1);
+    let BrokerAccess::Files(files) = &mut fooled.link.access else { panic!() };
+    files.ca = Some(folder.path().join("stranger.pem"));
+    let mut fooled = fooled.start(vec![topic("pi", Channel::Ack)]);
+    let ConnectionEvent::Down { reason: why, .. } = timeout(PATIENCE, fooled.next()).await.unwrap() else { panic!() };
     println!("unknown broker: {why}");
     assert!(why.contains("certificate"), "{why}");
     // Under another's name.
-    let mut liar = MqttSession::start(broker.settings("web", 1), vec![topic("web", Channel::Ack)]);
-    assert_eq!(timeout(PATIENCE, liar.next()).await.unwrap(), SessionEvent::Connected);
-    liar.publish(OutgoingMessage { topic: topic("pi", Channel::Events), payload: vec![1], retain: false }).unwrap();
-    let SessionEvent::Refused { why } = timeout(PATIENCE, liar.next()).await.unwrap() else { panic!() };
+    let mut liar = broker.settings("web", 1).start(vec![topic("web", Channel::Ack)]);
+    assert!(matches!(timeout(PATIENCE, liar.next()).await.unwrap(), ConnectionEvent::Up));
+    let lie = OutgoingMessage { topic: topic("pi", Channel::Events), payload: vec![1], retain: false };
+    liar.try_hand_over(SessionCommand::Publish(lie)).unwrap();
+    let ConnectionEvent::Refused { reason: why } = timeout(PATIENCE, liar.next()).await.unwrap() else { panic!() };
     println!("another's name: {why}");
 }
 
 #[tokio::test]
 async fn a_broker_that_is_not_there_is_tried_again() {
     let port = free_port();
-    let settings = PublishSettings {
-        fleet: "home".parse().unwrap(),
-        agent: "pi".parse().unwrap(),
-        broker: format!("mqtt://127.0.0.1:{port}").parse().unwrap(),
-        ca: None,
-        identity: None,
-        user: None,
-        jitter_seed: 4,
-    };
+    let broker = format!("mqtt://127.0.0.1:{port}");
+    let settings = settings("pi", &broker, SecretFiles::default(), 4);
     let began = Instant::now();
-    let mut session = MqttSession::start(settings, vec!["oddline/v1/home/pi/ack".to_owned()]);
+    let mut session = settings.start(vec!["oddline/v1/home/pi/ack".to_owned()]);
     for _ in 0..3 {
-        let SessionEvent::Lost { why, .. } = timeout(PATIENCE, session.next()).await.unwrap() else { panic!() };
-        assert!(why.contains("refused"), "{why}");
+        let ConnectionEvent::Down { reason: why, .. } = timeout(PATIENCE, session.next()).await.unwrap() else {
+            panic!()
+        };
+        assert!(why.starts_with(&format!("broker {broker}: ")) && why.ends_with("onnection refused"), "{why}");
     }
     assert!(began.elapsed() >= Duration::from_millis(700), "the waits between attempts were left out");
     timeout(Duration::from_secs(1), session.stop()).await.expect("nothing is to be said to nobody");

@@ -8,16 +8,18 @@ use oddline_core::{
     topic::{Channel, MqttTopic},
     wire::decode_ack,
 };
+use oddline_link::session::{
+    MqttSession,
+    message::{ConnectionEvent, OutgoingMessage, ReceivedMessage, SessionCommand},
+};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Spool,
     announce::{AnnouncedBirth, json},
     delivery::{AckOutcome, Delivery, PackError},
-    message::{OutgoingMessage, SessionEvent},
     ports::{DeliveryPorts, InboundMessage, LinkFigures, LinkReport, OutboundMessage},
-    session::MqttSession,
-    settings::PublishSettings,
+    session::PublishSettings,
 };
 use crate::{clock, source::backoff::Backoff};
 
@@ -49,9 +51,7 @@ pub(crate) async fn drive<S: Spool>(
     ports: DeliveryPorts,
     mut report: impl FnMut(LinkReport),
 ) -> Result<(), DriveError<S::Error>> {
-    let topic = |channel| MqttTopic::Agent(settings.fleet.clone(), settings.agent.clone(), channel).to_string();
-    let filters = vec![topic(Channel::Ack), topic(Channel::ModelDesired)];
-    let session = MqttSession::start(settings.clone(), filters);
+    let session = settings.start([Channel::Ack, Channel::ModelDesired].map(|c| settings.topic(c)).to_vec());
     let mut driver = DeliveryDriver {
         figures: LinkFigures { acked: delivery.acked(), ..LinkFigures::default() },
         settings,
@@ -187,12 +187,12 @@ impl DeliveryDriver {
 
     fn happened<S: Spool>(
         &mut self,
-        happened: SessionEvent,
+        happened: ConnectionEvent,
         spool: &mut S,
         report: &mut impl FnMut(LinkReport),
     ) -> Result<(), DriveError<S::Error>> {
         match happened {
-            SessionEvent::Connected => {
+            ConnectionEvent::Up => {
                 self.figures.connected = true;
                 self.figures.connections += 1;
                 self.delivery.connected();
@@ -205,20 +205,22 @@ impl DeliveryDriver {
                 }
                 report(LinkReport::Connected);
             }
-            SessionEvent::Lost { why, retry_in } => {
+            ConnectionEvent::Down { reason, retry_in } => {
                 self.figures.connected = false;
                 self.delivery.lost();
-                report(LinkReport::Lost { why, retry_in });
+                report(LinkReport::Lost { why: reason, retry_in });
             }
-            SessionEvent::Refused { why } => report(LinkReport::Refused { why }),
-            SessionEvent::Unheard => {
+            ConnectionEvent::Refused { reason } => report(LinkReport::Refused { why: reason }),
+            ConnectionEvent::Unheard => {
                 self.delivery.on_ack_timeout(self.now_ms());
                 if self.delivery.due_ms().is_some() && !self.unheard {
                     self.unheard = true;
                     report(LinkReport::Unheard);
                 }
             }
-            SessionEvent::Message { topic, payload } => self.message(topic, payload, spool, report)?,
+            ConnectionEvent::Message(ReceivedMessage { topic, payload, .. }) => {
+                self.message(topic, payload, spool, report)?;
+            }
         }
         Ok(())
     }
@@ -304,22 +306,26 @@ impl DeliveryDriver {
     fn end_fetch(&mut self) {
         self.model = None;
         if let Some(hash) = self.wanted.take().filter(|_| self.figures.connected) {
-            let filter = MqttTopic::Model(self.settings.fleet.clone(), hash).to_string();
             // Without room the subscription ends with the connection; its bytes are dropped as unwanted.
-            let _: Result<(), _> = self.session.unsubscribe(filter);
+            let _: Result<(), _> =
+                self.session.try_hand_over(SessionCommand::Unsubscribe(vec![self.model_topic(hash)]));
         }
     }
 
     fn subscribe(&self, hash: ModelHash) {
         // Without room the model is asked for at the next connection; the queue is longer than what fills it.
-        let _: Result<(), _> = self.session.subscribe(MqttTopic::Model(self.settings.fleet.clone(), hash).to_string());
+        let _: Result<(), _> = self.session.try_hand_over(SessionCommand::Subscribe(vec![self.model_topic(hash)]));
+    }
+
+    fn model_topic(&self, hash: ModelHash) -> String {
+        MqttTopic::Model(self.settings.fleet.clone(), hash).to_string()
     }
 
     fn publish(&self, channel: Channel, payload: Vec<u8>) {
-        let topic = MqttTopic::Agent(self.settings.fleet.clone(), self.settings.agent.clone(), channel).to_string();
+        let message = OutgoingMessage { topic: self.settings.topic(channel), payload, retain: channel.is_retained() };
         // Without room it is as good as lost on the way: events go out again when their acknowledgement is overdue, the
         // rest with its next word.
-        let _: Result<(), _> = self.session.publish(OutgoingMessage { topic, payload, retain: channel.is_retained() });
+        let _: Result<(), _> = self.session.try_hand_over(SessionCommand::Publish(message));
     }
 
     fn now_ms(&self) -> u64 {

@@ -8,8 +8,8 @@
 //!  spool -> peek -> sink (file, stdout) -> ack
 //! ```
 //!
-//! What is published is decided in [`delivery`] (pure); [`drive`] waits for everything at once; [`session`] keeps the
-//! connection up. This module owns no state that must survive: that is the spool's.
+//! What is published is decided in [`delivery`] (pure); [`drive`] waits for everything at once; the connection is kept up by
+//! `oddline_link`, set up in [`session`]. This module owns no state that must survive: that is the spool's.
 
 pub(crate) mod announce;
 #[cfg(test)]
@@ -18,18 +18,13 @@ pub(crate) mod delivery;
 pub(crate) mod drive;
 #[cfg(test)]
 mod memory;
-pub(crate) mod message;
 #[cfg(test)]
 mod model_test;
 pub(crate) mod ports;
-mod rival;
 #[cfg(test)]
 mod rival_test;
 pub(crate) mod session;
-pub(crate) mod settings;
 pub(crate) mod sink;
-
-pub(crate) use oddline_link::{address, backoff};
 
 /// The entries that wait for their acknowledgement. Sequences start at 1 and have no hole.
 pub(crate) trait Spool {

@@ -43,7 +43,7 @@ use crate::{
         announce::{AnnouncedBirth, AnnouncedFigures, AnnouncedStatus, json},
         drive::DriveError,
         ports::OutboundMessage,
-        settings::PublishSettings as Link,
+        session::PublishSettings,
         sink::EventOutput,
     },
     spool::SharedState,
@@ -155,7 +155,7 @@ fn is_uncommitted(error: &anyhow::Error) -> bool {
 
 fn destination(config: &AgentConfig) -> String {
     match &config.destination {
-        EventDestination::Broker(link, _) => link.broker.to_string(),
+        EventDestination::Broker(settings, _) => settings.link.broker.to_string(),
         EventDestination::File(path, _) => path.display().to_string(),
         EventDestination::Stdout => "stdout".to_owned(),
     }
@@ -202,8 +202,8 @@ impl RunningAgent {
         let link = delivery.as_ref().map(|delivery| delivery.figures.clone());
         let desk = ControlServer { who: who(config), board: board.clone(), link, models };
         let socket = open_desk(config, desk, &mut tasks).await;
-        if let (EventDestination::Broker(link, _), Some(delivery)) = (&config.destination, &delivery) {
-            let birth = OutboundMessage::Birth(Box::new(birth(config, link, &state)));
+        if let (EventDestination::Broker(settings, _), Some(delivery)) = (&config.destination, &delivery) {
+            let birth = OutboundMessage::Birth(Box::new(birth(config, settings, &state)));
             delivery.outbound.send(birth).await.context("the delivery has ended")?;
         }
         keeper.announce().await;
@@ -336,7 +336,7 @@ fn who(config: &AgentConfig) -> AgentInfo {
     }
 }
 
-fn birth(config: &AgentConfig, link: &Link, state: &SharedState) -> AnnouncedBirth {
+fn birth(config: &AgentConfig, settings: &PublishSettings, state: &SharedState) -> AnnouncedBirth {
     let source = |what: &SourceKind| match what {
         SourceKind::Files { include, .. } => include.iter().map(ToString::to_string).collect(),
         SourceKind::Journal(_) => vec!["journal".to_owned()],
@@ -344,8 +344,8 @@ fn birth(config: &AgentConfig, link: &Link, state: &SharedState) -> AnnouncedBir
     };
     let state = state.lock();
     AnnouncedBirth {
-        fleet: link.fleet.clone(),
-        agent: link.agent.clone(),
+        fleet: settings.fleet.clone(),
+        agent: settings.agent.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         epoch: Epoch::from_random(state.epoch()),
         oldest: state.first(),

@@ -18,7 +18,7 @@ use crate::{
         delivery::Delivery,
         drive::{DriveError, drive},
         ports::{DeliveryPorts, InboundMessage, LinkFigures, OutboundMessage},
-        settings::PublishSettings as Link,
+        session::PublishSettings,
         sink::{EventOutput, FileSink, LineMarks},
     },
     spool::SharedState,
@@ -75,7 +75,7 @@ pub(super) fn outlet(
     wake: &Arc<Notify>,
 ) -> (EventSink, Option<DeliveryEnd>, JoinSet<()>) {
     let mut tasks = JoinSet::new();
-    let EventDestination::Broker(link, encoding) = &config.destination else {
+    let EventDestination::Broker(settings, encoding) = &config.destination else {
         return (EventSink::Sink(Box::new(sink.expect("only a broker needs no sink"))), None, tasks);
     };
     let (epoch, first) = {
@@ -83,12 +83,12 @@ pub(super) fn outlet(
         (Epoch::from_random(state.epoch()), state.first())
     };
     let delivery = Delivery::new(epoch, *encoding, first - 1);
-    let delivery = deliver((**link).clone(), delivery, state.clone(), Arc::clone(wake), &mut tasks);
+    let delivery = deliver((**settings).clone(), delivery, state.clone(), Arc::clone(wake), &mut tasks);
     (EventSink::Delivery(Arc::clone(wake)), Some(delivery), tasks)
 }
 
 fn deliver(
-    link: Link,
+    settings: PublishSettings,
     delivery: Delivery,
     mut spool: SharedState,
     wake: Arc<Notify>,
@@ -101,7 +101,7 @@ fn deliver(
     let (end, ended) = oneshot::channel();
     let ports = DeliveryPorts { wake, outbound: said, inbound: tell, figures: shown, stop: stopped };
     tasks.spawn(async move {
-        let done = drive(link, delivery, &mut spool, ports, |report| LogEvent::Link(report).emit()).await;
+        let done = drive(settings, delivery, &mut spool, ports, |report| LogEvent::Link(report).emit()).await;
         let _: Result<(), _> = end.send(done);
     });
     DeliveryEnd { inbound, outbound, figures, stop: Some(stop), ended }

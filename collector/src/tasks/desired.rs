@@ -7,7 +7,9 @@ use log::warn;
 use oddline_core::{id::FleetName, topic::MqttTopic};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::{desired_publisher::DesiredPublisher, store::Store, subscribe::CollectorLink};
+use oddline_link::session::SessionHandle;
+
+use crate::{desired_publisher::DesiredPublisher, store::Store};
 
 /// How often a push of another process is looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -24,7 +26,7 @@ pub(crate) struct DesiredModels {
 
 impl DesiredModels {
     #[must_use]
-    pub(crate) fn new(store: Store, link: CollectorLink) -> Self {
+    pub(crate) fn new(store: Store, link: SessionHandle) -> Self {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { publisher: DesiredPublisher::new(store.clone(), link), store, tick, changes: 0, connected: false }

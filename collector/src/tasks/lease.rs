@@ -9,6 +9,7 @@ use std::{
 
 use log::{error, info, warn};
 use oddline_core::id::FleetName;
+use oddline_link::session::SessionHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::{
@@ -18,7 +19,6 @@ use crate::{
     filters::filters_of,
     fleet::{FLEETS_MAX, FleetMet, KnownFleets},
     store::{Leases, Store, StoreError},
-    subscribe::CollectorLink,
 };
 
 /// How often the leases are looked at.
@@ -28,7 +28,7 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct FleetLeases {
     store: Store,
-    link: CollectorLink,
+    link: SessionHandle,
     figures: Arc<CollectorFigures>,
     leases: Leases,
     known: KnownFleets,
@@ -41,7 +41,7 @@ impl FleetLeases {
     /// Begins; without other collectors all that are known are ours, and nobody of them is taken for up until heard.
     pub(crate) async fn begin(
         store: Store,
-        link: CollectorLink,
+        link: SessionHandle,
         figures: Arc<CollectorFigures>,
         known: KnownFleets,
     ) -> Result<Self, StoreError> {

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use oddline_collector::{
-    link::{
-        client_id,
-        settings::{BrokerAccess, LinkSettings, SecretFiles},
-    },
-    store::AgentKey,
-    subscribe::{Subscriber, SubscriptionEvent},
-};
+use oddline_collector::{store::AgentKey, subscribe};
 use oddline_core::{
     id::Epoch,
     topic::{Channel, MqttTopic},
     wire::{Ack, decode_ack, encode_batch, encode_json},
+};
+use oddline_link::{
+    client_id,
+    secrets::SecretFiles,
+    session::{MqttSession, message::ConnectionEvent},
+    settings::{BrokerAccess, LinkSettings},
 };
 use tokio::time::{Instant, timeout};
 
@@ -31,7 +30,7 @@ pub(crate) struct Agent {
     pub acked: u64,
     json: bool,
     next: u64,
-    link: Subscriber,
+    link: MqttSession,
     waits_since: Instant,
 }
 
@@ -47,7 +46,7 @@ impl Agent {
             access: BrokerAccess::Files(SecretFiles::default()),
             jitter_seed: epoch.get(),
         };
-        let link = Subscriber::start(settings, vec![topic(&who, Channel::Ack), topic(&who, Channel::ModelDesired)]);
+        let link = subscribe::start(settings, vec![topic(&who, Channel::Ack), topic(&who, Channel::ModelDesired)]);
         Self { who, epoch, acked: 0, json, next: 1, link, waits_since: Instant::now() }
     }
 
@@ -64,19 +63,19 @@ impl Agent {
     }
 
     pub(crate) async fn say(&self, channel: Channel, json: String) {
-        self.link.link().publish(topic(&self.who, channel), json.into_bytes(), channel.is_retained()).await;
+        self.link.handle().publish(topic(&self.who, channel), json.into_bytes(), channel.is_retained()).await;
     }
 
     /// As another would, where the broker does not mind.
     pub(crate) async fn say_as(&self, who: &AgentKey, channel: Channel, json: String) {
-        self.link.link().publish(topic(who, channel), json.into_bytes(), channel.is_retained()).await;
+        self.link.handle().publish(topic(who, channel), json.into_bytes(), channel.is_retained()).await;
     }
 
     /// The next message on a topic other than `ack`.
     pub(crate) async fn heard(&mut self) -> (String, Vec<u8>) {
         loop {
-            if let SubscriptionEvent::Message(message) = self.link.next().await {
-                self.link.link().settle(message.receipt).await;
+            if let ConnectionEvent::Message(message) = self.link.next().await {
+                self.link.handle().settle(message.receipt).await;
                 if !message.topic.ends_with("/ack") {
                     return (message.topic, message.payload);
                 }
@@ -85,11 +84,11 @@ impl Agent {
     }
 
     pub(crate) async fn connected(&mut self) {
-        while !matches!(self.link.next().await, SubscriptionEvent::Connected) {}
+        while !matches!(self.link.next().await, ConnectionEvent::Up) {}
     }
 
     pub(crate) async fn listen(&self, filter: String) {
-        self.link.link().subscribe(vec![filter]).await;
+        self.link.handle().subscribe(vec![filter]).await;
     }
 
     async fn send(&mut self, last: u64) {
@@ -103,16 +102,17 @@ impl Agent {
                 let entries: Vec<Vec<u8>> = entries.iter().map(|e| postcard::to_stdvec(e).unwrap()).collect();
                 encode_batch(self.epoch, first, &entries).unwrap()
             };
-            self.link.link().publish(topic(&self.who, Channel::Events), payload, false).await;
+            self.link.handle().publish(topic(&self.who, Channel::Events), payload, false).await;
         }
     }
 
-    async fn happened(&mut self, happened: SubscriptionEvent) {
+    async fn happened(&mut self, happened: ConnectionEvent) {
         match happened {
-            SubscriptionEvent::Connected | SubscriptionEvent::Lost { .. } => self.rewind(),
-            SubscriptionEvent::Refused { why } => panic!("{why}"),
-            SubscriptionEvent::Message(message) => {
-                self.link.link().settle(message.receipt).await;
+            ConnectionEvent::Up | ConnectionEvent::Down { .. } => self.rewind(),
+            ConnectionEvent::Refused { reason } => panic!("{reason}"),
+            ConnectionEvent::Unheard => {}
+            ConnectionEvent::Message(message) => {
+                self.link.handle().settle(message.receipt).await;
                 if let Ok(Ack { epoch, acked }) = decode_ack(&message.payload)
                     && epoch == self.epoch
                     && acked > self.acked

@@ -1,10 +1,10 @@
-//! Whether another agent seems to run under the same name. A broker ends the older of two connections, so both end the
+//! Whether another program seems to run under the same name. A broker ends the older of two connections, so both end the
 //! other's for ever. One that says why is believed at once; of one that only closes, a row of connections that were ended
 //! soon after they stood is told. Pure.
 
 use std::time::Duration;
 
-use super::settings::PublishSettings;
+use crate::client_id;
 
 /// Connections in a row. Two can be a broker that was restarted twice.
 const ENDED_MIN: u32 = 3;
@@ -18,16 +18,19 @@ pub(super) struct EndedConnection {
 
 impl EndedConnection {
     /// One more, that stood for so long (zero when none came about); what is told beside the reason.
-    pub(super) fn another(&mut self, held: Duration, settings: &PublishSettings) -> Option<String> {
+    pub(super) fn another(&mut self, held: Duration, client_id: &str) -> Option<String> {
         // One that did not come about says nothing of others.
         if !held.is_zero() {
             self.in_a_row = if held < SOON { self.in_a_row.saturating_add(1) } else { 0 };
         }
         (self.in_a_row >= ENDED_MIN && !held.is_zero()).then(|| {
+            let who = client_id::owner(client_id).map_or_else(
+                || format!("another program runs under the name {client_id}"),
+                |(fleet, agent)| format!("another agent runs under the name {agent} of fleet {fleet}"),
+            );
             format!(
-                "; {} connections in a row were ended soon after they stood: if another agent runs under the name {} of \
-                 fleet {}, give one of them another name",
-                self.in_a_row, settings.agent, settings.fleet
+                "; {} connections in a row were ended soon after they stood: if {who}, give one of them another name",
+                self.in_a_row
             )
         })
     }
@@ -39,24 +42,18 @@ mod tests {
 
     #[test]
     fn three_short_connections_in_a_row_are_worth_a_word() {
-        let settings = PublishSettings {
-            fleet: "home".parse().unwrap(),
-            agent: "pi".parse().unwrap(),
-            broker: "mqtt://broker".parse().unwrap(),
-            ca: None,
-            identity: None,
-            user: None,
-            jitter_seed: 1,
-        };
+        let id = client_id::of(&"home".parse().unwrap(), &"pi".parse().unwrap());
         let (short, none, long) = (Duration::from_secs(20), Duration::ZERO, SOON);
         let mut ended = EndedConnection::default();
         let said: Vec<bool> = [short, none, short, none, short, none, short, long, short]
             .into_iter()
-            .map(|held| ended.another(held, &settings).is_some())
+            .map(|held| ended.another(held, &id).is_some())
             .collect();
         assert_eq!(said, [false, false, false, false, true, false, true, false, false]);
-        ended.another(short, &settings);
-        let hint = ended.another(short, &settings).unwrap();
-        assert!(hint.contains("name pi of fleet home"), "{hint}");
+        ended.another(short, &id);
+        let hint = ended.another(short, &id).unwrap();
+        assert!(hint.contains("another agent runs under the name pi of fleet home"), "{hint}");
+        let hint = ended.another(short, "collector").unwrap();
+        assert!(hint.contains("another program runs under the name collector"), "{hint}");
     }
 }

@@ -3,9 +3,10 @@
 
 use std::fmt;
 
-pub use oddline_link::secrets::{SecretError, SecretFiles, Secrets};
-
-use super::address::BrokerAddress;
+use crate::{
+    address::BrokerAddress,
+    secrets::{SecretError, SecretFiles, Secrets},
+};
 
 /// Where the broker is and who we are there.
 #[derive(Debug, Clone)]
@@ -19,7 +20,7 @@ pub struct LinkSettings {
     pub jitter_seed: u64,
 }
 
-/// How the collector says who it is.
+/// How a program says who it is.
 #[derive(Clone)]
 pub enum BrokerAccess {
     /// With files that an operator named.
