@@ -228,9 +228,9 @@ impl BatchWriter {
                 self.no_room(&word.who);
                 continue;
             }
-            if done.is_contested {
+            if done.is_newly_contested {
                 warn!(
-                    "two agents run under the name {}: each ends the connection of the other; give one another name",
+                    "two agents use the name {}: each ends the connection of the other; give one of them another name",
                     word.who
                 );
             }

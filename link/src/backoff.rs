@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use oddline_core::backoff::Backoff;
+
 /// First wait.
 pub const WAIT_MIN: Duration = Duration::from_millis(500);
 /// Longest wait: an operator who repaired the broker sees the fleet back within a minute.
@@ -10,24 +12,31 @@ pub const WAIT_MAX: Duration = Duration::from_secs(60);
 /// A connection that held this long was a good one: the next wait starts from the beginning.
 pub const GOOD_AFTER: Duration = Duration::from_secs(30);
 
+/// First and longest wait after another client took the session over: whoever comes back ends the other's connection.
+pub const TAKEN_OVER_WAIT: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
+/// A connection that held this long had no rival, who waits [`TAKEN_OVER_WAIT`] at most.
+const ALONE_AFTER: Duration = Duration::from_secs(1_200);
+
 /// A sequence of waits.
 #[derive(Debug)]
 pub struct ReconnectBackoff {
     random: u64,
-    waits: oddline_core::backoff::Backoff,
+    waits: Backoff,
+    taken_over: Backoff,
 }
 
 impl ReconnectBackoff {
     /// Starts from `seed`, which differs between programs; no wait is longer than [`WAIT_MAX`].
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { random: seed, waits: oddline_core::backoff::Backoff::new(WAIT_MIN, WAIT_MAX) }
+        let (shortest, longest) = TAKEN_OVER_WAIT;
+        Self { random: seed, waits: Backoff::new(WAIT_MIN, WAIT_MAX), taken_over: Backoff::new(shortest, longest) }
     }
 
     /// With another longest wait.
     #[must_use]
     pub fn at_most(self, longest: Duration) -> Self {
-        Self { waits: oddline_core::backoff::Backoff::new(WAIT_MIN, longest), ..self }
+        Self { waits: Backoff::new(WAIT_MIN, longest), ..self }
     }
 
     /// The wait after a connection that held for `held` (zero when none came about): between half of the exponential
@@ -38,6 +47,15 @@ impl ReconnectBackoff {
         }
         let random = self.random();
         self.waits.failed(random)
+    }
+
+    /// The wait after another client took the session over from a connection that held for `held`.
+    pub fn next_wait_taken_over(&mut self, held: Duration) -> Duration {
+        if held >= ALONE_AFTER {
+            self.taken_over.succeeded();
+        }
+        let random = self.random();
+        self.taken_over.failed(random)
     }
 
     /// The next number of a splitmix64 sequence (Steele, Lea, Flood 2014), its upper half.
@@ -64,6 +82,18 @@ mod tests {
             step = (step * 2).min(WAIT_MAX);
         }
         assert!(backoff.next_wait(GOOD_AFTER) <= WAIT_MIN);
+    }
+
+    #[test]
+    fn a_session_that_was_taken_over_waits_longer_each_time_until_it_had_no_rival() {
+        let mut backoff = ReconnectBackoff::new(3);
+        let (mut step, longest) = TAKEN_OVER_WAIT;
+        for _ in 0..10 {
+            let wait = backoff.next_wait_taken_over(longest);
+            assert!(wait >= step / 2 && wait <= step, "{wait:?} of {step:?}");
+            step = (step * 2).min(longest);
+        }
+        assert!(backoff.next_wait_taken_over(ALONE_AFTER) <= TAKEN_OVER_WAIT.0);
     }
 
     #[test]

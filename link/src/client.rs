@@ -68,35 +68,46 @@ pub(crate) fn is_refusal(reason: PubAckReason) -> bool {
     }
 }
 
+/// Why a connection ended or did not come about.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionEnd {
+    /// Another client has connected under the same client identifier.
+    TakenOver,
+    Broken(String),
+}
+
+impl From<String> for ConnectionEnd {
+    fn from(reason: String) -> Self {
+        Self::Broken(reason)
+    }
+}
+
 /// Why the broker ended the connection.
-pub(crate) fn goodbye(goodbye: &Disconnect) -> String {
+pub(crate) fn goodbye(goodbye: &Disconnect) -> ConnectionEnd {
     ended(goodbye.reason_code, goodbye.properties.as_ref().and_then(|more| more.reason_string.as_deref()))
 }
 
-fn ended(reason: DisconnectReasonCode, said: Option<&str>) -> String {
-    let mut text = match reason {
-        DisconnectReasonCode::SessionTakenOver => {
-            "the broker ended it: another program has connected under the same name; give one of the two another name"
-                .to_owned()
-        }
-        other => format!("the broker ended it: {other:?}"),
-    };
+fn ended(reason: DisconnectReasonCode, said: Option<&str>) -> ConnectionEnd {
+    if reason == DisconnectReasonCode::SessionTakenOver {
+        return ConnectionEnd::TakenOver;
+    }
+    let mut text = format!("the broker ended the connection: {reason:?}");
     if let Some(said) = said.filter(|said| !said.is_empty()) {
         let said: String = said.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
         text += &format!(" ({said})");
     }
-    text
+    ConnectionEnd::Broken(text)
 }
 
 /// What went wrong at the bottom of it: the layers above only say that they were there.
-pub(crate) fn describe(error: &ConnectionError) -> String {
+pub(crate) fn describe(error: &ConnectionError) -> ConnectionEnd {
     if let ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) = error {
         return ended(*reason_code, reason_string.as_deref());
     }
     let mut deepest: &dyn std::error::Error = error;
     loop {
         if let Some(told) = tls::about_time(deepest) {
-            return told;
+            return ConnectionEnd::Broken(told);
         }
         let Some(cause) = deepest.source() else { break };
         deepest = cause;
@@ -105,7 +116,12 @@ pub(crate) fn describe(error: &ConnectionError) -> String {
     let text = if whole.contains(&cause) { cause } else { format!("{whole}: {cause}") };
     // rustls explains itself with a link, the system with a number.
     let text = text.split(": https://").next().unwrap_or(&text);
-    text.split_once(" (os error ").map_or(text, |(words, _)| words).to_owned()
+    let Some((words, _)) = text.split_once(" (os error ") else { return ConnectionEnd::Broken(text.to_owned()) };
+    let mut words = words.to_owned();
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    ConnectionEnd::Broken(words)
 }
 
 #[cfg(test)]
@@ -113,19 +129,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn why_the_broker_ended_it_is_said_with_what_to_do() {
-        let taken = StateError::ServerDisconnect {
-            reason_code: DisconnectReasonCode::SessionTakenOver,
-            reason_string: Some("kicked\x1b[2J".to_owned()),
+    fn why_the_broker_ended_it_is_said_in_its_words() {
+        let ended = |reason_code| {
+            let reason_string = Some("kicked\x1b[2J".to_owned());
+            describe(&ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }))
         };
-        let text = describe(&ConnectionError::MqttState(taken));
-        assert!(text.contains("another program has connected under the same name"), "{text}");
-        assert!(text.contains("give one of the two another name") && text.ends_with("(kicked[2J)"), "{text}");
-        assert_eq!(
-            text.split(" (").next(),
-            goodbye(&Disconnect::new(DisconnectReasonCode::SessionTakenOver)).split(" (").next()
-        );
-        let other = goodbye(&Disconnect::new(DisconnectReasonCode::ServerShuttingDown));
-        assert_eq!(other, "the broker ended it: ServerShuttingDown");
+        assert_eq!(ended(DisconnectReasonCode::SessionTakenOver), ConnectionEnd::TakenOver);
+        assert_eq!(goodbye(&Disconnect::new(DisconnectReasonCode::SessionTakenOver)), ConnectionEnd::TakenOver);
+        let broken = |text: &str| ConnectionEnd::Broken(text.to_owned());
+        let shutting_down = DisconnectReasonCode::ServerShuttingDown;
+        assert_eq!(ended(shutting_down), broken("the broker ended the connection: ServerShuttingDown (kicked[2J)"));
+        let other = goodbye(&Disconnect::new(shutting_down));
+        assert_eq!(other, broken("the broker ended the connection: ServerShuttingDown"));
+    }
+
+    #[test]
+    fn the_number_of_a_system_error_is_left_out() {
+        let refused = std::io::Error::from_raw_os_error(111);
+        assert_eq!(describe(&ConnectionError::Io(refused)), ConnectionEnd::Broken("connection refused".to_owned()));
     }
 }

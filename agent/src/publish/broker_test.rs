@@ -346,7 +346,7 @@ async fn a_broker_that_is_not_there_is_tried_again() {
         let ConnectionEvent::Down { reason: why, .. } = timeout(PATIENCE, session.next()).await.unwrap() else {
             panic!()
         };
-        assert!(why.starts_with(&format!("broker {broker}: ")) && why.ends_with("onnection refused"), "{why}");
+        assert!(why.starts_with(&format!("broker {broker}: ")) && why.ends_with("connection refused"), "{why}");
     }
     assert!(began.elapsed() >= Duration::from_millis(700), "the waits between attempts were left out");
     timeout(Duration::from_secs(1), session.stop()).await.expect("nothing is to be said to nobody");

@@ -16,8 +16,8 @@ async fn two_agents_under_one_name_are_told_so() {
     let _second = begin(2);
     // The broker says why; where its word is lost with the connection, a row of short ones tells.
     let is_told = |why: &str| {
-        why.contains("another program has connected under the same name")
-            || why.contains("if another agent runs under the name pi of fleet home")
+        why.contains("another client uses the name home/pi (session taken over)")
+            || why.contains("if another client uses the name home/pi")
     };
     let told = async {
         loop {

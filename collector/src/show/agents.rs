@@ -87,7 +87,7 @@ fn table(
 fn trouble(agent: &AgentRow, now_us: i64) -> String {
     let mut troubles = Vec::new();
     if agent.is_contested(now_us) {
-        troubles.push("two agents run under this name".to_owned());
+        troubles.push("two agents use this name".to_owned());
     }
     if !agent.figures.failed_sources.is_empty() {
         troubles.push(format!("cannot read {}", agent.figures.failed_sources.join(", ")));

@@ -90,8 +90,10 @@ pub struct StoredReport {
     pub is_new: bool,
     /// Nor will it be: there are too many. Nothing was stored.
     pub no_room: bool,
-    /// Two agents run under its name: this one and another take turns.
+    /// Two agents use its name: this one and another take turns.
     pub is_contested: bool,
+    /// That was not known, or over.
+    pub is_newly_contested: bool,
     /// It was up and is down, or the other way.
     pub turned: bool,
     /// Entries that this store never had and never will: a collector before it acknowledged them.
@@ -134,8 +136,13 @@ impl AgentRow {
     /// Whether two agents run under this name, as far as is known now.
     #[must_use]
     pub fn is_contested(&self, now_us: i64) -> bool {
-        self.contested_us.is_some_and(|at_us| now_us.saturating_sub(at_us) < CONTESTED_US)
+        is_recent(self.contested_us, now_us)
     }
+}
+
+/// Whether what was seen then still counts.
+pub(super) fn is_recent(contested_us: Option<i64>, now_us: i64) -> bool {
+    contested_us.is_some_and(|at_us| now_us.saturating_sub(at_us) < CONTESTED_US)
 }
 
 /// Whether an agent was known.

@@ -11,6 +11,8 @@ use super::{
 
 /// Bytes of a boot identifier: 32 digits, and some for other tools.
 const BOOT_BYTES_MAX: usize = 64;
+/// Lives before the newest one that are told from a new one: of copies of one machine, some connect more often.
+const LIVES_MAX: usize = 16;
 
 impl Store {
     /// Takes what agents said, in one transaction; what became of each word.
@@ -40,7 +42,7 @@ async fn hear(tx: &mut Tx, word: &AgentReport, now_us: i64) -> Result<StoredRepo
     if done.no_room {
         return Ok(done);
     }
-    let sql = "SELECT state, birth, model_state, quiet_since_us, life, life_before FROM agents \
+    let sql = "SELECT state, birth, model_state, quiet_since_us, life, life_before, contested_us FROM agents \
                WHERE fleet = $1 AND agent = $2";
     let row = tx.row(sql, values![fleet, agent]).await?;
     let Some(row) = row else {
@@ -63,6 +65,8 @@ async fn hear(tx: &mut Tx, word: &AgentReport, now_us: i64) -> Result<StoredRepo
             }
             done.is_contested =
                 take_turn(tx, who, birth, (row.text_or("life")?, row.text_or("life_before")?), now_us).await?;
+            done.is_newly_contested =
+                done.is_contested && !super::agents::is_recent(row.int_or("contested_us")?, now_us);
             let (acked, missing) = skip_to(tx, who, birth, now_us).await?;
             (done.acked, done.missing) = (Some((birth.epoch, acked)), missing);
         }
@@ -100,8 +104,8 @@ async fn hear(tx: &mut Tx, word: &AgentReport, now_us: i64) -> Result<StoredRepo
     Ok(done)
 }
 
-/// Keeps whose birth it is; whether that is the life before the newest one again. A life ends when its state file is lost or
-/// its machine starts anew, and never comes back, unless there are two of them.
+/// Keeps whose birth it is; whether that is one of the lives before the newest one again. A life ends when its state file is
+/// lost or its machine starts anew, and never comes back, unless there are several at a time.
 async fn take_turn(
     tx: &mut Tx,
     who: &AgentKey,
@@ -114,11 +118,14 @@ async fn take_turn(
     if newest.as_deref() == Some(&*life) {
         return Ok(false);
     }
-    let is_contested = before.as_deref() == Some(&*life);
+    let before: Vec<&str> = before.iter().flat_map(|before| before.lines()).collect();
+    let is_contested = before.contains(&&*life);
+    let others = newest.iter().map(String::as_str).chain(before).filter(|other| **other != *life).take(LIVES_MAX);
+    let others = others.collect::<Vec<_>>().join("\n");
     let sql = "UPDATE agents SET life = $3, life_before = $4, contested_us = COALESCE($5, contested_us) \
                WHERE fleet = $1 AND agent = $2";
     let at_us = is_contested.then_some(now_us);
-    tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), &life, newest, at_us]).await?;
+    tx.run(sql, values![who.fleet.as_str(), who.agent.as_str(), &life, &*others, at_us]).await?;
     if is_contested {
         note(tx, who, now_us, HistoryKind::Contested, "{}").await?;
     }

@@ -444,9 +444,9 @@ async fn two_agents_under_one_name_are_told_and_after_a_restart_nobody_is_up_unh
     for life in [1, 2, 1] {
         twin(life).await;
     }
-    let told = async || program.log().contains("two agents run under the name home/pi");
+    let told = async || program.log().contains("two agents use the name home/pi");
     until_async("it is told", || program.log(), told).await;
-    assert!(program.ask(&["agents"]).contains("two agents run under this name"));
+    assert!(program.ask(&["agents"]).contains("two agents use this name"));
     until_async(
         "it is up",
         || program.log(),

@@ -81,6 +81,18 @@ async fn two_agents_under_one_name_are_noticed_and_one_that_starts_anew_is_not()
         assert!(agent.is_contested(3_000) && !agent.is_contested(2_000 + 3_600_000_000));
         // So is a copy of a whole machine.
         assert_eq!(contested(&[(3, "y"), (3, "x")], 4_000).await, [false, true]);
+        // And more than two, whose births take no turns.
+        let copies: Vec<String> = (0..8).map(|boot| format!("copy-{boot}")).collect();
+        let births: Vec<(u64, &str)> = copies.iter().chain(&copies).map(|boot| (4, boot.as_str())).collect();
+        let told = contested(&births, 5_000).await;
+        assert_eq!(told, [[false; 8], [true; 8]].concat());
+        // It is news once, and once more when it was over.
+        let life = [life(4, "copy-0"), life(4, "copy-1"), life(4, "copy-0")];
+        let news = async |at_us: i64| {
+            let done = store.record_report(&life, at_us).await.unwrap();
+            done.iter().filter(|done| done.is_newly_contested).count()
+        };
+        assert_eq!((news(6_000).await, news(7_000 + 3_600_000_000).await), (0, 1));
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
     profile::{SessionKind, SessionProfile},
 };
 use crate::{
-    client::{describe, goodbye, is_refusal, refused},
+    client::{ConnectionEnd, describe, goodbye, is_refusal, refused},
     secrets::SecretError,
     settings::LinkSettings,
 };
@@ -63,7 +63,7 @@ impl ConnectionLoop {
         stood: &StoodFor,
         commands: &mut mpsc::Receiver<SessionCommand>,
         stopped: &mut oneshot::Receiver<()>,
-    ) -> Result<(), String> {
+    ) -> Result<(), ConnectionEnd> {
         let listed =
             |errors: Vec<SecretError>| errors.iter().map(SecretError::to_string).collect::<Vec<_>>().join("; ");
         let secrets = self.settings.access.secrets().map_err(listed)?;
@@ -73,11 +73,11 @@ impl ConnectionLoop {
         let poll = self.poll(number, &client, &mut events, stood);
         tokio::pin!(poll);
         tokio::select! {
-            why = &mut poll => return Err(why),
+            end = &mut poll => return Err(end),
             () = self.obey(number, &client, commands, stopped) => {
                 if stood.stands() && self.goodbye(&client).await {
                     // Its end is the goodbye's end; a broker that does not answer has had its time.
-                    let _: Result<String, _> = timeout(GOODBYE_WAIT, poll).await;
+                    let _: Result<ConnectionEnd, _> = timeout(GOODBYE_WAIT, poll).await;
                 }
             }
         }
@@ -99,7 +99,7 @@ impl ConnectionLoop {
     }
 
     /// Drives the connection until it breaks; the reason.
-    async fn poll(&self, number: u64, client: &AsyncClient, events: &mut EventLoop, stood: &StoodFor) -> String {
+    async fn poll(&self, number: u64, client: &AsyncClient, events: &mut EventLoop, stood: &StoodFor) -> ConnectionEnd {
         let mut awaited = 0_usize;
         loop {
             let packet = match events.poll().await {
@@ -113,12 +113,12 @@ impl ConnectionLoop {
                         awaited = subscribes;
                         continue;
                     }
-                    Err(error) => return error.to_string(),
+                    Err(error) => return error.to_string().into(),
                 },
                 Packet::SubAck(ack) => {
                     awaited = awaited.saturating_sub(1);
                     match refused(&ack) {
-                        Some(why) if !stood.stands() => return why,
+                        Some(why) if !stood.stands() => return why.into(),
                         Some(reason) => ConnectionEvent::Refused { reason },
                         None if awaited == 0 && stood.0.set(Instant::now()).is_ok() => ConnectionEvent::Up,
                         None => continue,

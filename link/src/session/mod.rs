@@ -29,7 +29,7 @@ use self::{
     profile::SessionProfile,
     rival::EndedConnection,
 };
-use crate::{backoff::ReconnectBackoff, settings::LinkSettings};
+use crate::{backoff::ReconnectBackoff, client::ConnectionEnd, settings::LinkSettings};
 
 const GOODBYE_WAIT: Duration = Duration::from_secs(3);
 
@@ -150,11 +150,14 @@ async fn keep_up(
     let mut ended = EndedConnection::default();
     for number in 0.. {
         let stood = StoodFor::default();
-        let Err(why) = connections.one(number, &stood, &mut commands, &mut stopped).await else { return };
+        let Err(end) = connections.one(number, &stood, &mut commands, &mut stopped).await else { return };
         let held = stood.held();
         let hint = ended.another(held, client_id).unwrap_or_default();
-        let retry_in = backoff.next_wait(held);
-        let down = ConnectionEvent::Down { reason: format!("broker {broker}: {why}{hint}"), retry_in };
+        let (why, retry_in) = match end {
+            ConnectionEnd::TakenOver => (rival::taken_over(client_id), backoff.next_wait_taken_over(held)),
+            ConnectionEnd::Broken(why) => (why + &hint, backoff.next_wait(held)),
+        };
+        let down = ConnectionEvent::Down { reason: format!("broker {broker}: {why}"), retry_in };
         if connections.report.send(down).await.is_err() {
             return;
         }

@@ -1,6 +1,6 @@
-//! Whether another program seems to run under the same name. A broker ends the older of two connections, so both end the
-//! other's for ever. One that says why is believed at once; of one that only closes, a row of connections that were ended
-//! soon after they stood is told. Pure.
+//! Whether another client uses the same name. A broker ends the older of two connections, so both end the other's for
+//! ever. One that says why is believed at once; of one that only closes, a row of connections that ended soon after they
+//! were up is told. Pure.
 
 use std::time::Duration;
 
@@ -11,29 +11,37 @@ const ENDED_MIN: u32 = 3;
 /// The other waits for a minute at most before it comes back.
 const SOON: Duration = Duration::from_secs(90);
 
+/// What the broker's `session taken over` means.
+pub(super) fn taken_over(client_id: &str) -> String {
+    format!("another client uses the name {} (session taken over): give one of the two another name", name(client_id))
+}
+
 #[derive(Debug, Default)]
 pub(super) struct EndedConnection {
     in_a_row: u32,
 }
 
 impl EndedConnection {
-    /// One more, that stood for so long (zero when none came about); what is told beside the reason.
+    /// One more, that was up for so long (zero when none came about); what is told beside the reason.
     pub(super) fn another(&mut self, held: Duration, client_id: &str) -> Option<String> {
         // One that did not come about says nothing of others.
         if !held.is_zero() {
             self.in_a_row = if held < SOON { self.in_a_row.saturating_add(1) } else { 0 };
         }
         (self.in_a_row >= ENDED_MIN && !held.is_zero()).then(|| {
-            let who = client_id::owner(client_id).map_or_else(
-                || format!("another program runs under the name {client_id}"),
-                |(fleet, agent)| format!("another agent runs under the name {agent} of fleet {fleet}"),
-            );
             format!(
-                "; {} connections in a row were ended soon after they stood: if {who}, give one of them another name",
-                self.in_a_row
+                "; {} connections in a row ended soon after they were up: if another client uses the name {}, give one of \
+                 the two another name",
+                self.in_a_row,
+                name(client_id)
             )
         })
     }
+}
+
+/// As an operator knows it.
+fn name(client_id: &str) -> String {
+    client_id::owner(client_id).map_or_else(|| client_id.to_owned(), |(fleet, agent)| format!("{fleet}/{agent}"))
 }
 
 #[cfg(test)]
@@ -52,8 +60,8 @@ mod tests {
         assert_eq!(said, [false, false, false, false, true, false, true, false, false]);
         ended.another(short, &id);
         let hint = ended.another(short, &id).unwrap();
-        assert!(hint.contains("another agent runs under the name pi of fleet home"), "{hint}");
+        assert!(hint.contains("another client uses the name home/pi"), "{hint}");
         let hint = ended.another(short, "collector").unwrap();
-        assert!(hint.contains("another program runs under the name collector"), "{hint}");
+        assert!(hint.contains("the name collector"), "{hint}");
     }
 }
