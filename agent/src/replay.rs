@@ -7,13 +7,19 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use oddline_core::{format::LogFormat, readings::ValueSelection, terminal, verdict::CSV_HEADER};
+use oddline_core::{
+    format::{LogFormat, TimeOptions},
+    readings::ValueSelection,
+    terminal,
+    verdict::CSV_HEADER,
+};
 use oddline_detector::OpenModel;
 use oddline_pipeline::{
     FaultSummary, LineTally, OutputWanted, Pipeline, PipelineCounts, PipelineOutput, SourceOptions,
 };
 
 use crate::{
+    command::times::TimeArgs,
     config::FLOOD_LIMIT,
     publish::sink::clean,
     redact::{AddressPolicy, RedactionRules, SamplePolicy},
@@ -42,6 +48,8 @@ pub struct Args {
     /// Which numbers of lines without a value are judged: their measurements, or all with length, status and bytes
     #[arg(long, value_name = "measured|numbers", default_value_t)]
     pub values: ValueSelection,
+    #[command(flatten)]
+    pub times: TimeArgs,
     /// Resume from a copy of an agent's state file: from its position in this file, with what it had learnt
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
@@ -83,6 +91,7 @@ pub struct ReplayLog {
     component: String,
     /// Which numbers of its records are judged.
     values: ValueSelection,
+    times: TimeOptions,
 }
 
 impl ReplaySummary {
@@ -116,9 +125,9 @@ impl ReplaySummary {
 impl ReplayLog {
     /// A file, or standard input for `-`; records that name nothing are called after it.
     #[must_use]
-    pub fn new(path: &Path, format: LogFormat, values: ValueSelection) -> Self {
+    pub fn new(path: &Path, format: LogFormat, values: ValueSelection, times: TimeOptions) -> Self {
         let component = if path == Path::new("-") { STDIN_COMPONENT.to_owned() } else { stem(path) };
-        Self { path: path.to_owned(), format, server: "server".to_owned(), component, values }
+        Self { path: path.to_owned(), format, server: "server".to_owned(), component, values, times }
     }
 
     /// How it is treated: as the daemon treats its own, by default.
@@ -129,7 +138,7 @@ impl ReplayLog {
             server: self.server.clone(),
             component: self.component.clone(),
             values: self.values,
-            offset_s: 0,
+            times: self.times,
             redactor: Arc::new(RedactionRules { samples: SamplePolicy::Redacted, addresses: AddressPolicy::Keep }),
             flood_limit: FLOOD_LIMIT,
         }
@@ -169,7 +178,7 @@ pub struct ReplaySummary {
 /// When the model is refused, the file cannot be read, or nobody reads the output.
 pub fn run(args: &Args, out: &mut impl Write) -> Result<ReplaySummary> {
     let model = open(&args.model)?;
-    let mut log = ReplayLog::new(&args.log, args.format.clone(), args.values);
+    let mut log = ReplayLog::new(&args.log, args.format.clone(), args.values, args.times.options()?);
     log.server = args.server.clone().unwrap_or(log.server);
     log.component = args.component.clone().unwrap_or(log.component);
     let (mut source, mut pipeline) = begin(args, &log, &model)?;

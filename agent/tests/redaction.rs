@@ -5,7 +5,12 @@
 use std::sync::Arc;
 
 use oddline_agent::redact::{AddressPolicy, RedactionRules, SamplePolicy};
-use oddline_core::{event::Event, format::LogFormat, readings::ValueSelection, time::EventTime};
+use oddline_core::{
+    event::Event,
+    format::{LogFormat, TimeOptions},
+    readings::ValueSelection,
+    time::EventTime,
+};
 use oddline_pipeline::{Pipeline, PipelineOutput, SourceOptions};
 
 #[path = "../../pipeline/src/tests/model.rs"]
@@ -21,7 +26,7 @@ fn treatment(samples: SamplePolicy) -> SourceOptions {
         server: "host".to_owned(),
         component: "log".to_owned(),
         values: ValueSelection::Numbers,
-        offset_s: 0,
+        times: TimeOptions::default(),
         redactor: Arc::new(RedactionRules { samples, addresses: AddressPolicy::Keep }),
         flood_limit: 60,
     }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io::{BufWriter, Write};
 use std::{env, fs, process::ExitCode};
 
-use oddline_core::format::csv::Csv;
+use oddline_core::format::{Context, csv::Csv};
 use oddline_detector::{Judge, Model, Names};
 
 /// A comparison of more records takes longer and finds nothing new.
@@ -24,7 +24,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let names = Names { server: "server", component: "value" };
     let mut judged = Vec::new();
     for line in lines.take(RECORDS_MAX) {
-        judge.push(&csv.parse(line), names, &mut judged)?;
+        judge.push(&csv.parse(line, &Context::default()), names, &mut judged)?;
     }
     judge.flush(&mut judged)?;
 

@@ -157,11 +157,19 @@ pub enum Fault {
     Header,
     /// No format fits; the record is the text alone.
     Unknown,
+    /// The timestamp has no year, and nothing tells it.
+    Year,
+    /// The timestamp's zone has a name that is not known.
+    Zone,
+    /// The timestamp's date reads in two ways, and the source has not shown which.
+    DateOrder,
+    /// The time is far from the records around it and from the clock.
+    WrongClock,
 }
 
 impl Fault {
     /// All of them. A stored fault is its place in this list: new ones are appended.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::Fields,
         Self::Time,
         Self::Value,
@@ -172,6 +180,10 @@ impl Fault {
         Self::Malformed,
         Self::Header,
         Self::Unknown,
+        Self::Year,
+        Self::Zone,
+        Self::DateOrder,
+        Self::WrongClock,
     ];
 
     /// Its place in [`Fault::ALL`].
@@ -183,7 +195,13 @@ impl Fault {
     /// Whether such a line yields little or nothing of what its format promises: it was not understood.
     #[must_use]
     pub fn is_not_understood(self) -> bool {
-        matches!(self, Self::Fields | Self::Time | Self::Malformed | Self::Header | Self::Unknown)
+        matches!(self, Self::Fields | Self::Malformed | Self::Header | Self::Unknown) || self.is_of_time()
+    }
+
+    /// Whether the line has a time of its own that tells none.
+    #[must_use]
+    pub fn is_of_time(self) -> bool {
+        matches!(self, Self::Time | Self::Year | Self::Zone | Self::DateOrder | Self::WrongClock)
     }
 
     /// What is wrong, for people, to stand after "line 12: ".
@@ -192,6 +210,10 @@ impl Fault {
         match self {
             Self::Fields => "another number of fields than the header has",
             Self::Time => "the timestamp cannot be read (RFC 3339 expected, e.g. 2026-01-05T00:00:00Z)",
+            Self::Year => "the timestamp has no year, and nothing tells it",
+            Self::Zone => "the timestamp's zone has an unknown name (set zones, e.g. IST = +02:00)",
+            Self::DateOrder => "the date reads day first and month first (set date_order)",
+            Self::WrongClock => "the time is far from the records around it and from the clock",
             Self::Value => "the value is not a number",
             Self::NotFinite => "the value is NaN or infinite",
             Self::Truth => "the column 'anomalous' holds neither 0/1 nor true/false",

@@ -29,7 +29,7 @@ use oddline_core::{
     activity::{self, ActivityNotice, ObservedRecord, SourceActivity},
     episode::EpisodeStep,
     event::SourceName,
-    format::{LogFormat, ParsedLine},
+    format::{LogFormat, ParsedLine, TimeOptions},
     limits::NAME_BYTES_MAX,
     readings::ValueSelection,
     record::Record,
@@ -62,8 +62,8 @@ pub struct SourceOptions {
     pub component: String,
     /// Which numbers of its records are judged.
     pub values: ValueSelection,
-    /// Seconds east of UTC of times without a zone.
-    pub offset_s: i32,
+    /// How its times are read.
+    pub times: TimeOptions,
     /// What events show of lines and names.
     pub redactor: Arc<dyn Redactor>,
     /// Episodes an hour that travel one by one.
@@ -106,7 +106,7 @@ impl Pipeline {
         Ok(Self {
             source: SourceName::cut(source),
             judge: Judge::with_state(model, remembered.judge)?,
-            reader: LineReader::resumed(remembered.parser, remembered.previous, treatment.offset_s),
+            reader: LineReader::resumed(remembered.parser, remembered.previous, treatment.times),
             treatment,
             pace: remembered.pace,
             episodes: remembered.episodes,

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use oddline_core::{
-    format::{Context, LogFormat, ParsedLine, Parser},
+    format::{Context, DateOrder, LogFormat, ParsedLine, Parser, TimeOptions},
     readings::{ValueSelection, readings},
     record::{Fault, Record},
     time::EventTime,
@@ -19,20 +19,22 @@ use oddline_core::{
 pub struct LineReader {
     parser: Parser,
     previous: Option<EventTime>,
-    offset_s: i32,
+    times: TimeOptions,
+    /// The order of numbers that its dates have shown.
+    order_shown: Option<DateOrder>,
 }
 
 impl LineReader {
-    /// Before a source's first line. `offset_s`: seconds east of UTC of times without a zone.
+    /// Before a source's first line.
     #[must_use]
-    pub fn new(format: LogFormat, offset_s: i32) -> Self {
-        Self::resumed(Parser::new(format), None, offset_s)
+    pub fn new(format: LogFormat, times: TimeOptions) -> Self {
+        Self::resumed(Parser::new(format), None, times)
     }
 
     /// After the lines that `parser` has read, the last with the time `previous`.
     #[must_use]
-    pub fn resumed(parser: Parser, previous: Option<EventTime>, offset_s: i32) -> Self {
-        Self { parser, previous, offset_s }
+    pub fn resumed(parser: Parser, previous: Option<EventTime>, times: TimeOptions) -> Self {
+        Self { parser, previous, times, order_shown: None }
     }
 
     /// What follows is another file of the source.
@@ -42,8 +44,10 @@ impl LineReader {
 
     /// Reads one line of a file last written at `modified`.
     pub fn read<'a>(&mut self, line: &'a [u8], modified: Option<EventTime>) -> ParsedLine<'a> {
-        let context = Context { previous: self.previous, reference: modified, offset_s: self.offset_s };
+        let (previous, order_shown) = (self.previous, self.order_shown.into());
+        let context = Context { previous, reference: modified, times: self.times, order_shown };
         let mut parsed = self.parser.parse(line, &context);
+        self.order_shown = context.order_shown.get();
         if let ParsedLine::Record(record) = &mut parsed {
             self.date(record, modified);
         }
@@ -56,7 +60,7 @@ impl LineReader {
             self.previous = record.time;
             return;
         }
-        record.time = self.previous.or(modified.filter(|_| record.fault != Some(Fault::Time)));
+        record.time = self.previous.or(modified.filter(|_| !record.fault.is_some_and(Fault::is_of_time)));
         record.time_assumed = record.time.is_some();
     }
 

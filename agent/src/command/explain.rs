@@ -15,6 +15,7 @@ use oddline_detector::OpenModel;
 use oddline_pipeline::{OutputWanted, Pipeline, PipelineOutput};
 
 use crate::{
+    command::times::TimeArgs,
     publish::sink::{self, LineMarks, clean},
     replay::{self, ReplayLog},
     source::{SourceItem, SourceLine},
@@ -36,6 +37,8 @@ pub struct Args {
     /// Which numbers of lines without a value are judged: their measurements, or all with length, status and bytes
     #[arg(long, value_name = "measured|numbers", default_value_t)]
     pub values: ValueSelection,
+    #[command(flatten)]
+    pub times: TimeArgs,
     /// The line, by its number in the file [default without --time: the last anomalous one]
     #[arg(long, value_name = "NUMBER", conflicts_with = "time")]
     pub line: Option<u64>,
@@ -168,7 +171,7 @@ fn each_line(
     model: &OpenModel,
     mut each: impl FnMut(&mut Pipeline, &SourceLine<'_>, &mut PipelineOutput) -> Result<bool>,
 ) -> Result<(Pipeline, PipelineOutput)> {
-    let log = ReplayLog::new(&args.log, args.format.clone(), args.values);
+    let log = ReplayLog::new(&args.log, args.format.clone(), args.values, args.times.options()?);
     let mut source = log.open()?;
     let mut pipeline = Pipeline::new(&args.log.to_string_lossy(), log.treatment(), model, None)?;
     let mut output = PipelineOutput { wanted: OutputWanted::All, ..PipelineOutput::default() };

@@ -4,4 +4,5 @@ pub mod explain;
 pub mod model;
 pub mod parse;
 pub mod status;
+pub mod times;
 pub mod validate;

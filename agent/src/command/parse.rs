@@ -4,7 +4,7 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::{Result, bail};
 use oddline_core::{
-    format::{LogFormat, ParsedLine, shown},
+    format::{LogFormat, ParsedLine, TimeOptions, shown},
     readings::ValueSelection,
     record::Record,
     time::EventTime,
@@ -13,6 +13,7 @@ use oddline_pipeline::{LineTally, reader::LineReader};
 use serde_json::{Map, Value};
 
 use crate::{
+    command::times::TimeArgs,
     publish::sink::clean,
     replay::{self, ReplayLog},
     source::SourceItem,
@@ -27,6 +28,8 @@ pub struct Args {
     /// The format of its lines
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub format: LogFormat,
+    #[command(flatten)]
+    pub times: TimeArgs,
     /// Print one JSON object a record
     #[arg(long)]
     pub json: bool,
@@ -50,8 +53,9 @@ struct Understanding {
 /// # Errors
 /// When the log cannot be read, or nobody reads the output.
 pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
-    let mut source = ReplayLog::new(&args.log, args.format.clone(), ValueSelection::Numbers).open()?;
-    let mut reader = LineReader::new(args.format.clone(), 0);
+    let times = args.times.options()?;
+    let mut source = ReplayLog::new(&args.log, args.format.clone(), ValueSelection::Numbers, times).open()?;
+    let mut reader = LineReader::new(args.format.clone(), times);
     let mut read = Understanding { tally: LineTally::default(), first: Vec::new(), format: "" };
     // The first line of a record that is not whole yet.
     let mut begun = None;
@@ -176,7 +180,7 @@ fn summary(args: &Args, read: &Understanding, out: &mut impl Write) -> Result<()
 /// The format that leaves the fewest of the lines without a time or with a fault, if that is not the one in use.
 fn better(lines: &[(Vec<u8>, Option<EventTime>)], used: &LogFormat) -> Option<LogFormat> {
     let lost = |format: &LogFormat| {
-        let mut reader = LineReader::new(format.clone(), 0);
+        let mut reader = LineReader::new(format.clone(), TimeOptions::default());
         reader.start_of_file();
         let mut is_lost = |(line, modified): &(Vec<u8>, Option<EventTime>)| {
             let record = reader.read(line, *modified).record();
@@ -201,7 +205,8 @@ mod tests {
     fn parsed(text: &str, format: &str, json: bool) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        let args = Args { log: file.path().to_owned(), format: format.parse().unwrap(), json };
+        let args =
+            Args { log: file.path().to_owned(), format: format.parse().unwrap(), times: TimeArgs::default(), json };
         let mut out = Vec::new();
         run(&args, &mut out).unwrap();
         String::from_utf8(out).unwrap()

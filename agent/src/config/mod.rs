@@ -328,7 +328,7 @@ fn lacks(config: &AgentConfig) -> Vec<(String, AccessProblem)> {
 
 #[cfg(test)]
 mod tests {
-    use oddline_core::format::LogFormat;
+    use oddline_core::format::{DateOrder, LogFormat, ZoneNames};
 
     use super::*;
 
@@ -380,7 +380,23 @@ mod tests {
         .unwrap();
         let LogFormat::Jsonl(mapping) = &config.sources[0].format else { panic!("json") };
         assert_eq!((mapping.value.join(","), mapping.timestamp.join(",")), ("duration_ms".into(), "ts,time".into()));
-        assert_eq!((config.sources[0].offset_s, config.sources[0].begin), (-12_600, StartAt::Start));
+        assert_eq!((config.sources[0].times.offset_s, config.sources[0].begin), (-12_600, StartAt::Start));
+    }
+
+    #[test]
+    fn zones_and_orders_of_dates_are_those_of_the_source() {
+        let text = "name='a'\n[[source]]\nfiles=['/x']\nzones={IST='+02:00', QQQ='-01:00'}\ndate_order='month-first'\n";
+        let times = load_text(text).unwrap().sources[0].times;
+        assert_eq!(times.date_order, Some(DateOrder::MonthFirst));
+        assert_ne!(times.zones, ZoneNames::default());
+        for (wrong, expected) in [
+            ("zones={ist='+02:00'}", "source.1.zones: \"ist\" is no name of a zone"),
+            ("zones={IST='2'}", "source.1.zones.IST: \"2\" is no offset"),
+            ("date_order='dmy'", "source.1.date_order: \"dmy\" is none of"),
+        ] {
+            let problems = load_text(&format!("name='a'\n[[source]]\nfiles=['/x']\n{wrong}\n")).unwrap_err();
+            assert!(problems[0].starts_with(expected), "{problems:?}");
+        }
     }
 
     #[test]

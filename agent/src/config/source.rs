@@ -2,7 +2,7 @@
 
 use oddline_config::ConfigSection;
 use oddline_core::{
-    format::LogFormat,
+    format::{DATE_ORDERS, LogFormat, TimeOptions},
     readings::{VALUES, ValueSelection},
     time::UtcOffset,
 };
@@ -23,8 +23,8 @@ pub struct SourceConfig {
     pub component: Option<String>,
     /// Which numbers of its records are judged.
     pub values: ValueSelection,
-    /// Seconds east of UTC of times without a zone.
-    pub offset_s: i32,
+    /// How its times are read.
+    pub times: TimeOptions,
     /// Where the first reading begins.
     pub begin: StartAt,
 }
@@ -56,7 +56,7 @@ fn inner(section: &ConfigSection<'_>, server: &str) -> Option<SourceConfig> {
     let what = what(section);
     let format = format(section);
     let values = section.choice("values", &VALUES).unwrap_or_default();
-    let offset_s = section.value::<UtcOffset>("utc_offset").map_or(0, UtcOffset::seconds);
+    let times = times(section);
     let begin = section.choice("begin", &[("start", StartAt::Start), ("end", StartAt::End)]).unwrap_or(StartAt::End);
     let server = section.value("server").unwrap_or_else(|| server.to_owned());
     let component = section.value("component");
@@ -65,7 +65,7 @@ fn inner(section: &ConfigSection<'_>, server: &str) -> Option<SourceConfig> {
         (SourceKind::Journal(_), LogFormat::Auto) => LogFormat::Journal,
         (_, format) => format,
     };
-    Some(SourceConfig { what, format, server, component, values, offset_s, begin })
+    Some(SourceConfig { what, format, server, component, values, times, begin })
 }
 
 fn what(section: &ConfigSection<'_>) -> Option<SourceKind> {
@@ -94,6 +94,13 @@ fn what(section: &ConfigSection<'_>) -> Option<SourceKind> {
         section.problem("files", "has no pattern in it");
     }
     Some(SourceKind::Files { include, exclude })
+}
+
+fn times(section: &ConfigSection<'_>) -> TimeOptions {
+    let (offset, zones) = (section.value("utc_offset"), section.map::<UtcOffset>("zones").unwrap_or_default());
+    let zones = zones.iter().map(|(name, offset)| (name.as_str(), *offset));
+    let order = section.choice("date_order", &DATE_ORDERS);
+    TimeOptions::new(offset, zones, order, |what| section.problem("zones", what))
 }
 
 fn format(section: &ConfigSection<'_>) -> LogFormat {

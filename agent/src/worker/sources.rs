@@ -311,7 +311,7 @@ impl FollowedSources {
             server: config.server.clone(),
             component,
             values: config.values,
-            offset_s: config.offset_s,
+            times: config.times,
             redactor,
             flood_limit,
         };

@@ -1,7 +1,7 @@
 //! Calendar arithmetic for lines that carry civil times: date to instant, and the year that a line leaves out.
 //! Refuses dates that do not exist. Knows fixed offsets only: a log line names no zone rules.
 
-use super::Context;
+use super::{Context, cursor::ClockParts};
 use crate::time::{DAY_S, EventTime};
 
 const MICROS_PER_S: i64 = 1_000_000;
@@ -12,7 +12,7 @@ const DAYS_TO_EPOCH: i64 = 719_162;
 const DAYS_BEFORE_MONTH: [i64; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
 
 /// How far a line's clock may be ahead of the caller's reference before another year is the better guess.
-const AHEAD_MICROS_MAX: i64 = MICROS_PER_DAY;
+pub(crate) const AHEAD_MICROS_MAX: i64 = MICROS_PER_DAY;
 /// A step back in time is this much less likely than a step forward: 10 months of silence are as likely as
 /// 2 months set back.
 const BACK_WEIGHT: i64 = 5;
@@ -33,6 +33,17 @@ pub(crate) struct Civil {
 }
 
 impl Civil {
+    /// A date with its year, and a time of day.
+    pub(crate) fn of((year, month, day): (i32, u32, u32), clock: ClockParts) -> Self {
+        Self { year: Some(year), ..Self::without_year((month, day), clock) }
+    }
+
+    /// A date without a year.
+    pub(crate) fn without_year((month, day): (u32, u32), clock: ClockParts) -> Self {
+        let ClockParts { hour, minute, second, micros, .. } = clock;
+        Self { year: None, month, day, hour, minute, second, micros }
+    }
+
     /// The instant, `offset_s` east of UTC; `None` for a date that does not exist and for a year that nothing tells.
     pub(crate) fn resolve(self, offset_s: i32, context: &Context) -> Option<EventTime> {
         match self.year {
@@ -78,6 +89,33 @@ impl Civil {
     }
 }
 
+/// Month and day of a year's day `ordinal`, counted from 1; `None` when the year has no such day.
+pub(crate) fn day_of_year(year: i32, ordinal: u32) -> Option<(u32, u32)> {
+    let last = days(year, 12, 31)? - days(year, 1, 1)? + 1;
+    if !(1..=last).contains(&i64::from(ordinal)) {
+        return None;
+    }
+    (1..=12).rev().find_map(|month| {
+        let before = days(year, month, 1)? - days(year, 1, 1)?;
+        let day = i64::from(ordinal) - before;
+        (day >= 1).then(|| u32::try_from(day).map(|day| (month, day)).ok()).flatten()
+    })
+}
+
+/// Year, month and day of a week's day, both counted from 1, Monday the first (ISO 8601).
+pub(crate) fn day_of_week(year: i32, week: u32, weekday: u32) -> Option<(i32, u32, u32)> {
+    if !(1..=53).contains(&week) || !(1..=7).contains(&weekday) {
+        return None;
+    }
+    // The first week holds the 4th of January; 1970 began on a Thursday.
+    let fourth = days(year, 1, 4)?;
+    let monday = fourth - (fourth + 3).rem_euclid(7);
+    let day = monday + i64::from(week - 1) * 7 + i64::from(weekday) - 1;
+    let year = year_of(day.checked_mul(MICROS_PER_DAY)?)?;
+    let (month, day) = day_of_year(year, u32::try_from(day - days(year, 1, 1)? + 1).ok()?)?;
+    Some((year, month, day))
+}
+
 /// Days since 1970-01-01; `None` when the date does not exist.
 fn days(year: i32, month: u32, day: u32) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -116,7 +154,7 @@ mod tests {
     }
 
     fn guessed(civil: Civil, previous: Option<&str>, reference: Option<&str>) -> Option<EventTime> {
-        let context = Context { previous: previous.map(at), reference: reference.map(at), offset_s: 0 };
+        let context = Context { previous: previous.map(at), reference: reference.map(at), ..Context::default() };
         civil.resolve(0, &context)
     }
 
@@ -154,6 +192,19 @@ mod tests {
         assert_eq!(year("9999-01-01T00:00:00Z").to_string(), "2026-08-05T10:00:00Z");
     }
 
+    #[test]
+    fn days_are_counted_in_years_and_weeks() {
+        assert_eq!(
+            (day_of_year(2026, 5), day_of_year(2024, 60), day_of_year(2026, 365)),
+            (Some((1, 5)), Some((2, 29)), Some((12, 31)))
+        );
+        assert_eq!((day_of_year(2026, 0), day_of_year(2026, 366)), (None, None));
+        assert_eq!(day_of_week(2026, 2, 1), Some((2026, 1, 5)));
+        assert_eq!(day_of_week(2020, 53, 5), Some((2021, 1, 1)));
+        assert_eq!(day_of_week(2026, 1, 1), Some((2025, 12, 29)));
+        assert_eq!((day_of_week(2026, 0, 1), day_of_week(2026, 1, 8)), (None, None));
+    }
+
     proptest! {
         #[test]
         fn agrees_with_the_time_library(micros in -60_000_000_000_000_000_i64..250_000_000_000_000_000) {
@@ -174,9 +225,9 @@ mod tests {
             let context = Context {
                 previous: Some(EventTime::from_micros(previous)),
                 reference: reference.map(EventTime::from_micros),
-                offset_s: 86_399,
+                ..Context::default()
             };
-            let _ = no_year(month, day, 0).resolve(context.offset_s, &context);
+            let _ = no_year(month, day, 0).resolve(86_399, &context);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::{Context, epoch, timestamp};
 use crate::{
     record::{Fault, Record, name_of},
     time::EventTime,
@@ -11,11 +12,16 @@ use crate::{
 /// Columns a line may have; more are ignored like any unknown column.
 const COLUMNS_MAX: usize = 64;
 
+/// Names of a column of times, the best first. A column `time` beside a column `date` is the time of day.
+const TIMESTAMP: &[&str] = &["timestamp", "@timestamp", "datetime", "ts", "time"];
+
 /// Which column holds what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Csv {
     columns: usize,
     timestamp: Option<usize>,
+    /// The time of day beside a column of dates.
+    time_of_day: Option<usize>,
     server: Option<usize>,
     component: Option<usize>,
     value: usize,
@@ -55,9 +61,14 @@ impl Csv {
                 None => Ok(first.map(|(i, _)| i)),
             }
         };
+        let (timestamp, time_of_day) = match (best(&fields, TIMESTAMP), best(&fields, &["date"])) {
+            (Some(at), Some(date)) if fields[at] == "time" => (Some(date), Some(at)),
+            (at, date) => (at.or(date), None),
+        };
         Ok(Self {
             columns: fields.len(),
-            timestamp: find(&["timestamp", "time", "ts"])?,
+            timestamp,
+            time_of_day,
             server: find(&["server", "host", "hostname"])?,
             component: find(&["component", "service", "metric"])?,
             value: find(&["value"])?
@@ -86,7 +97,7 @@ impl Csv {
 
     /// Reads one line after the header. Never fails: what is wrong is in the record's `fault`.
     #[must_use]
-    pub fn parse<'a>(&self, line: &'a str) -> Record<'a> {
+    pub fn parse<'a>(&self, line: &'a str, context: &Context) -> Record<'a> {
         let fields = split(line.trim_end_matches(['\r', '\n']));
         let mut record = Record::default();
         if fields.len() != self.columns {
@@ -106,9 +117,13 @@ impl Csv {
             Err(fault) => record.fault = Some(fault),
         }
         if let Some(i) = self.timestamp {
-            record.time = EventTime::parse(text(i));
-            if record.time.is_none() {
-                record.fault = Some(Fault::Time);
+            let time = match self.time_of_day {
+                Some(clock) => timestamp::fields(text(i), text(clock), context),
+                None => instant(text(i), context),
+            };
+            match time {
+                Ok(time) => record.time = Some(time),
+                Err(fault) => record.fault = Some(fault),
             }
         }
         let name = |i: Option<usize>| i.map(|i| name_of(trimmed(fields[i].clone()))).filter(|n| !n.is_empty());
@@ -116,6 +131,21 @@ impl Csv {
         record.component = name(self.component);
         record
     }
+}
+
+/// The column called by the best of `names`, the first where it stands twice.
+fn best(fields: &[String], names: &[&str]) -> Option<usize> {
+    names.iter().find_map(|name| fields.iter().position(|field| field == name))
+}
+
+/// Reads a time in any of its shapes; a number is one since 1970.
+fn instant(text: &str, context: &Context) -> Result<EventTime, Fault> {
+    let read = timestamp::field(text, context);
+    if read == Err(Fault::Time) {
+        let number = text.parse().ok().and_then(epoch::from_fraction).filter(|time| epoch::is_likely(*time));
+        return number.or_else(|| EventTime::parse(text)).ok_or(Fault::Time);
+    }
+    read
 }
 
 fn trimmed(field: Cow<'_, str>) -> Cow<'_, str> {
@@ -190,7 +220,7 @@ mod tests {
     #[test]
     fn reads_the_seeds_line() {
         let csv = Csv::from_header(SEED).unwrap();
-        let record = csv.parse("2026-01-05T00:00:00Z,server-01,cpu,45.25,1\r\n");
+        let record = csv.parse("2026-01-05T00:00:00Z,server-01,cpu,45.25,1\r\n", &Context::default());
         assert_eq!(record.time, EventTime::parse("2026-01-05T00:00:00Z"));
         assert_eq!(record.server.as_deref(), Some("server-01"));
         assert_eq!(record.component.as_deref(), Some("cpu"));
@@ -202,7 +232,7 @@ mod tests {
     #[test]
     fn columns_go_by_name_and_quotes_are_read() {
         let csv = Csv::from_header("\u{feff}Value ,\"host\",note,Metric").unwrap();
-        let record = csv.parse("\"3.5\",\"a,\"\"b\"\"\",x,\"cpu\"");
+        let record = csv.parse("\"3.5\",\"a,\"\"b\"\"\",x,\"cpu\"", &Context::default());
         assert_eq!(record.value, Some(3.5));
         assert_eq!(record.server.as_deref(), Some("a,\"b\""));
         assert_eq!(record.component.as_deref(), Some("cpu"));
@@ -212,7 +242,7 @@ mod tests {
     #[test]
     fn bad_fields_are_named_and_the_rest_is_kept() {
         let csv = Csv::from_header(SEED).unwrap();
-        let fault = |line: &str| csv.parse(line).fault;
+        let fault = |line: &str| csv.parse(line, &Context::default()).fault;
         assert_eq!(fault("2026-01-05T00:00:00Z,a,b,NaN,0"), Some(Fault::NotFinite));
         assert_eq!(fault("2026-01-05T00:00:00Z,a,b,1e999,0"), Some(Fault::NotFinite));
         assert_eq!(fault("2026-01-05T00:00:00Z,a,b,ten,0"), Some(Fault::Value));
@@ -220,7 +250,46 @@ mod tests {
         assert_eq!(fault("noon,a,b,1,0"), Some(Fault::Time));
         assert_eq!(fault("2026-01-05T00:00:00Z,a,b,1"), Some(Fault::Fields));
         assert_eq!(fault(""), Some(Fault::Fields));
-        assert_eq!(csv.parse("noon,a,b,1,0").value, Some(1.0));
+        assert_eq!(csv.parse("noon,a,b,1,0", &Context::default()).value, Some(1.0));
+    }
+
+    #[test]
+    fn times_are_read_in_any_shape_and_from_two_columns() {
+        let context = Context { reference: EventTime::parse("2026-02-01T00:00:00Z"), ..Context::default() };
+        let read = |header: &str, row: &str| {
+            let record = Csv::from_header(header).unwrap().parse(row, &context);
+            assert_eq!(record.value, Some(1.0), "{row}");
+            record.time.map(|time| time.to_string()).ok_or(record.fault)
+        };
+        for (header, row) in [
+            ("date,time,value", "2026-01-05,10:00:00,1"),
+            ("date,time,value", "05.01.2026,10:00,1"),
+            ("time,value,date", "11:00:00 CET,1,20260105"),
+            ("Date,Time,value", "13/01/2026,1:02:03 PM,1"),
+            ("time,value", "1767607200,1"),
+            ("time,value", "1767607200.000,1"),
+            ("time,value", "1.7676072e9,1"),
+            ("ts,value", "1767607200000,1"),
+            ("ts,value", "1767607200000.25,1"),
+            ("ts,value", "1767607200000000,1"),
+            ("ts,value", "1767607200000000000,1"),
+            ("timestamp,value", "\"Jan 5, 2026, 10:00:00 AM\",1"),
+            ("timestamp,value", "2026-01-05 11:00:00+01:00,1"),
+            ("timestamp,value", "2026-01-05 11:00:00 CET,1"),
+            ("timestamp,time,value", "2026-01-05T10:00:00Z,12.5,1"),
+            ("datetime,date,value", "2026-01-05T10:00:00Z,x,1"),
+            ("date,value", "2026-01-05 10:00:00,1"),
+        ] {
+            let expected = if row.starts_with("13") { "2026-01-13T13:02:03Z" } else { "2026-01-05T10:00:00Z" };
+            let expected = if row.contains("000.25") { "2026-01-05T10:00:00.00025Z" } else { expected };
+            assert_eq!(read(header, row).as_deref(), Ok(expected), "{header}: {row}");
+        }
+        assert_eq!(read("date,value", "2026-01-05,1").as_deref(), Ok("2026-01-05T00:00:00Z"));
+        assert_eq!(read("date,time,value", "2026-01-05,noon,1"), Err(Some(Fault::Time)));
+        assert_eq!(read("time,value", "12.5,1"), Err(Some(Fault::Time)));
+        assert_eq!(read("time,value", "2026-01-05 10:00:00 QQQ,1"), Err(Some(Fault::Zone)));
+        context.order_shown.set(None);
+        assert_eq!(read("time,value", "03/01/2025 10:00:00,1"), Err(Some(Fault::DateOrder)));
     }
 
     #[test]

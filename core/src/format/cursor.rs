@@ -1,29 +1,73 @@
-//! The parts that timestamps are made of, read from left to right: digits, names, a clock, an offset.
+//! The parts that timestamps are made of, read from left to right: digits, names, a time of day.
 //! Knows no timestamp's shape; a part that is not there leaves the place where it was or refuses the whole.
 
-const MONTHS: [&[u8; 3]; 12] =
-    [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
-const WEEKDAYS: [&[u8; 3]; 7] = [b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun"];
+const MONTHS: [&[u8]; 12] = [
+    b"january",
+    b"february",
+    b"march",
+    b"april",
+    b"may",
+    b"june",
+    b"july",
+    b"august",
+    b"september",
+    b"october",
+    b"november",
+    b"december",
+];
+const WEEKDAYS: [&[u8]; 7] = [b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday"];
+/// Letters of a name's short form.
+const SHORT: usize = 3;
 
 /// A place in a text's bytes, never beyond their end.
+#[derive(Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     pub bytes: &'a [u8],
     pub at: usize,
 }
 
-impl Cursor<'_> {
+/// A time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ClockParts {
+    pub hour: u32,
+    pub minute: u32,
+    pub second: u32,
+    pub micros: u32,
+    /// It was written with AM or PM.
+    pub twelve_hours: bool,
+}
+
+impl ClockParts {
+    /// `None` for a time of day that does not exist; a leap second does.
+    pub(crate) fn checked(self) -> Option<Self> {
+        (self.hour <= 23 && self.minute <= 59 && self.second <= 60).then_some(self)
+    }
+}
+
+impl<'a> Cursor<'a> {
     pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    pub(crate) fn rest(&self) -> &[u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
     }
 
     pub(crate) fn take(&mut self, wanted: impl Fn(u8) -> bool) -> Option<u8> {
         let byte = self.peek().filter(|&b| wanted(b))?;
         self.at += 1;
         Some(byte)
+    }
+
+    /// Passes blanks and tabs; how many there were.
+    pub(crate) fn blanks(&mut self) -> usize {
+        let count = self.rest().iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        self.at += count;
+        count
     }
 
     pub(crate) fn digit_run(&self) -> usize {
@@ -39,22 +83,57 @@ impl Cursor<'_> {
         Some(number)
     }
 
-    /// Hour, minute, second and microseconds: `00:00:00,123`, `000000`, `15.42.50.675872`.
-    pub(crate) fn clock(&mut self) -> Option<(u32, u32, u32, u32)> {
-        let hour = self.digits(2)?;
-        let separator = self.take(|b| matches!(b, b':' | b'.'));
-        let minute = self.digits(2)?;
-        if let Some(separator) = separator {
-            self.take(|b| b == separator)?;
+    /// A number of one or two digits, and how many.
+    pub(crate) fn short_number(&mut self) -> Option<(u32, usize)> {
+        match self.digit_run() {
+            run @ 1..=2 => self.digits(run).map(|number| (number, run)),
+            _ => None,
         }
-        let second = self.digits(2)?;
-        Some((hour, minute, second, self.fraction()))
+    }
+
+    /// `00:00:00,123`, `9:05`, `10:00:00 AM`, `000000`, `15.42.50.675872`.
+    pub(crate) fn clock(&mut self) -> Option<ClockParts> {
+        let run = self.digit_run();
+        let mut clock = match (run, self.bytes.get(self.at + run)) {
+            (6, _) => self.clock_digits()?,
+            (1 | 2, Some(&separator @ (b':' | b'.'))) => {
+                let hour = self.digits(run)?;
+                self.at += 1;
+                let minute = self.two_digits()?;
+                let seconds = self.peek() == Some(separator) && self.digit_follows();
+                // `10.30` is a number, `10:30` is none.
+                if !seconds && separator == b'.' {
+                    return None;
+                }
+                self.at += usize::from(seconds);
+                let second = if seconds { self.two_digits()? } else { 0 };
+                let micros = if seconds { self.fraction() } else { 0 };
+                ClockParts { hour, minute, second, micros, twelve_hours: false }
+            }
+            _ => return None,
+        };
+        self.meridiem(&mut clock);
+        clock.checked()
+    }
+
+    /// Six digits.
+    pub(crate) fn clock_digits(&mut self) -> Option<ClockParts> {
+        let (hour, minute, second) = (self.digits(2)?, self.digits(2)?, self.digits(2)?);
+        Some(ClockParts { hour, minute, second, micros: self.fraction(), twelve_hours: false })
+    }
+
+    fn two_digits(&mut self) -> Option<u32> {
+        if self.digit_run() == 2 { self.digits(2) } else { None }
+    }
+
+    /// Whether the byte after the next one is a digit.
+    fn digit_follows(&self) -> bool {
+        self.bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit)
     }
 
     /// Microseconds after `.`, `,` or `:`; digits beyond the sixth are read and dropped.
     pub(crate) fn fraction(&mut self) -> u32 {
-        let after = self.bytes.get(self.at + 1);
-        if !matches!(self.peek(), Some(b'.' | b',' | b':')) || !after.is_some_and(u8::is_ascii_digit) {
+        if !matches!(self.peek(), Some(b'.' | b',' | b':')) || !self.digit_follows() {
             return 0;
         }
         self.at += 1;
@@ -67,54 +146,55 @@ impl Cursor<'_> {
         micros
     }
 
-    /// `Z`, `+01:00`, `+0100`, `+01`, after a blank also `UTC` and `GMT`. Other zone names stay in the text.
-    pub(crate) fn offset(&mut self) -> Option<i32> {
-        let blank = usize::from(self.peek() == Some(b' '));
-        let zone = &self.bytes[self.at + blank..];
-        let named = match zone {
-            [b'Z' | b'z', ..] => 1,
-            [b'U', b'T', b'C', ..] | [b'G', b'M', b'T', ..] => 3,
+    /// `AM`, `pm`, `a.m.`, after a blank of any width; a clock of 24 hours may have a `PM` too.
+    fn meridiem(&mut self, clock: &mut ClockParts) {
+        let blank = match self.rest() {
+            [b' ', ..] => 1,
+            // The narrow and the usual no-break space, as formatters of the Unicode consortium write them.
+            [0xe2, 0x80, 0xaf, ..] => 3,
+            [0xc2, 0xa0, ..] => 2,
             _ => 0,
         };
-        if named > 0 && !zone.get(named).is_some_and(u8::is_ascii_alphanumeric) {
-            self.at += blank + named;
-            return Some(0);
-        }
-        let mut sign = Cursor { bytes: self.bytes, at: self.at + blank };
-        let seconds = sign.signed_offset()?;
-        self.at = sign.at;
-        Some(seconds)
-    }
-
-    fn signed_offset(&mut self) -> Option<i32> {
-        let sign = if self.take(|b| matches!(b, b'+' | b'-'))? == b'-' { -1 } else { 1 };
-        let (hours, minutes) = match (self.digit_run(), self.bytes.get(self.at + 2)) {
-            (2, Some(b':')) => {
-                let hours = self.digits(2)?;
-                self.at += 1;
-                (hours, self.digits(2)?)
-            }
-            (4, _) => (self.digits(2)?, self.digits(2)?),
-            (2, _) => (self.digits(2)?, 0),
-            _ => return None,
+        let (is_afternoon, length) = match &self.rest()[blank..] {
+            [half @ (b'a' | b'A' | b'p' | b'P'), b'm' | b'M', ..] => (half.eq_ignore_ascii_case(&b'p'), 2),
+            [half @ (b'a' | b'A' | b'p' | b'P'), b'.', b'm' | b'M', b'.', ..] => (half.eq_ignore_ascii_case(&b'p'), 4),
+            _ => return,
         };
-        let seconds = i32::try_from(hours * 3_600 + minutes * 60).ok().filter(|_| hours <= 18 && minutes <= 59)?;
-        Some(sign * seconds)
+        let end = self.at + blank + length;
+        if self.bytes.get(end).is_some_and(|b| b.is_ascii_alphanumeric()) || (!is_afternoon && clock.hour > 12) {
+            return;
+        }
+        self.at = end;
+        clock.hour = match (is_afternoon, clock.hour) {
+            (false, 12) => 0,
+            (true, hour @ 1..=11) => hour + 12,
+            (_, hour) => hour,
+        };
+        clock.twelve_hours = true;
     }
 
+    /// An English month, in full or its first letters.
     pub(crate) fn month(&mut self) -> Option<u32> {
         self.name(&MONTHS).and_then(|index| u32::try_from(index + 1).ok())
     }
 
-    /// An English weekday's abbreviation.
+    /// An English weekday, in full or its first letters.
     pub(crate) fn weekday(&mut self) -> bool {
         self.name(&WEEKDAYS).is_some()
     }
 
-    fn name(&mut self, names: &[&[u8; 3]]) -> Option<usize> {
-        let text = self.bytes.get(self.at..self.at + 3)?;
-        let index = names.iter().position(|n| text.eq_ignore_ascii_case(*n))?;
-        self.at += 3;
+    fn name(&mut self, names: &[&[u8]]) -> Option<usize> {
+        let text = self.rest();
+        let short = text.get(..SHORT)?;
+        let index = names.iter().position(|n| short.eq_ignore_ascii_case(&n[..SHORT]))?;
+        let length = text.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        let full = names[index];
+        // `Sept` is the one abbreviation of another length that people write.
+        let is_name = length == SHORT || (length == 4 && index == 8) || length == full.len();
+        if !is_name || !text[..length].eq_ignore_ascii_case(&full[..length]) {
+            return None;
+        }
+        self.at += length;
         Some(index)
     }
 }

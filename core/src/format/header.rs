@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::csv::{Csv, HeaderError};
+use super::{
+    Context,
+    csv::{Csv, HeaderError},
+};
 
 /// A header line that names a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,10 +23,10 @@ impl HeaderFields {
 
     /// Whether a line of unknown format begins a table: it names a value and something else that is known, or it is
     /// a row below the header of the file before.
-    pub(crate) fn is_likely(text: &str, before: Option<&Self>) -> bool {
+    pub(crate) fn is_likely(text: &str, before: Option<&Self>, context: &Context) -> bool {
         match Self::read(text) {
             Some(header) => header.columns.names_origin(),
-            None => before.is_some_and(|b| b.columns.parse(text).fault.is_none()),
+            None => before.is_some_and(|b| b.columns.parse(text, context).fault.is_none()),
         }
     }
 

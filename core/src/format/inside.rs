@@ -101,16 +101,19 @@ fn read<'a>(
     context: &Context,
 ) -> Option<Record<'a>> {
     // A missing year is that of the line around it.
-    let context = Context { previous: outer.time.or(context.previous), ..*context };
+    let within = context.within(outer.time);
     let read = |context: &Context| by_shape(message.trim(), shape, mapping, context);
-    let mut inner = read(&context)?;
-    inner.time = told_time(inner.time, outer.time, || read(&further_east(&context)).and_then(|record| record.time));
+    let mut inner = read(&within)?;
+    context.order_shown.set(within.order_shown.get());
+    inner.time = told_time(inner.time, outer.time, || read(&further_east(&within)).and_then(|record| record.time));
     Some(inner)
 }
 
 /// A zone in which times that name none are others.
 pub(crate) fn further_east(context: &Context) -> Context {
-    Context { offset_s: context.offset_s.saturating_add(3_600), ..*context }
+    let mut east = context.clone();
+    east.times.offset_s = east.times.offset_s.saturating_add(3_600);
+    east
 }
 
 fn by_shape<'a>(text: &'a str, shape: InnerShape, mapping: &Mapping, context: &Context) -> Option<Record<'a>> {

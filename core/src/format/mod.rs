@@ -1,11 +1,14 @@
 //! Line formats: bytes of a line in, a record out. Parsing never fails: a line that its format does not fit is a
 //! record of its text with a fault. Reads no clock: what a line leaves out comes with the [`Context`].
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, cell::Cell, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{record::Record, time::EventTime};
+use crate::{
+    record::Record,
+    time::{EventTime, UtcOffset},
+};
 
 mod access;
 mod auto;
@@ -14,6 +17,7 @@ mod calendar;
 pub(crate) mod clean;
 pub mod csv;
 mod cursor;
+mod date_order;
 mod epoch;
 mod fields;
 mod header;
@@ -33,9 +37,12 @@ mod syslog;
 mod tag;
 mod timestamp;
 mod wrapper;
+mod zones;
 
+pub use date_order::{DATE_ORDERS, DateOrder};
 pub use fields::{FIELD_NAMES, Mapping};
 pub use parser::Parser;
+pub use zones::{ZoneNameError, ZoneNames};
 
 use auto::DetectedFormat;
 
@@ -178,15 +185,53 @@ impl<'a> ParsedLine<'a> {
     }
 }
 
-/// What a line leaves out.
+/// How a source's times are read where a line leaves it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeOptions {
+    /// Seconds east of UTC of times that name no zone.
+    pub offset_s: i32,
+    /// What is meant by names of zones.
+    pub zones: ZoneNames,
+    /// The order of numbers in dates such as `03/04/2026`; told by the lines when `None`.
+    pub date_order: Option<DateOrder>,
+}
+
+impl TimeOptions {
+    /// What a configuration says. `problem` is called for each mistake in the names of zones.
+    pub fn new<'a>(
+        offset: Option<UtcOffset>,
+        zones: impl IntoIterator<Item = (&'a str, UtcOffset)>,
+        date_order: Option<DateOrder>,
+        mut problem: impl FnMut(String),
+    ) -> Self {
+        let mut names = ZoneNames::default();
+        for (name, offset) in zones {
+            if let Err(error) = names.set(name, offset) {
+                problem(error.to_string());
+            }
+        }
+        Self { offset_s: offset.unwrap_or_default().seconds(), zones: names, date_order }
+    }
+}
+
+/// What a line leaves out, and what is learnt of a source's times while its lines are read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Context {
     /// The time of the source's previous record; a missing year is the one nearest to it.
     pub previous: Option<EventTime>,
     /// An instant that no line is after, such as the file's modification time.
     pub reference: Option<EventTime>,
-    /// Seconds east of UTC of times that name no zone. A table's times without a zone are always UTC.
-    pub offset_s: i32,
+    /// How times are read.
+    pub times: TimeOptions,
+    /// The order of numbers that the source's dates have shown.
+    pub order_shown: Cell<Option<DateOrder>>,
+}
+
+impl Context {
+    /// For what stands inside a line of the time `outer`.
+    pub(crate) fn within(&self, outer: Option<EventTime>) -> Self {
+        Self { previous: outer.or(self.previous), ..self.clone() }
+    }
 }
 
 #[cfg(test)]

@@ -98,13 +98,14 @@ impl Parser {
         if inside.trim_ascii_start().is_empty() {
             return None;
         }
-        let context = Context { previous: envelope.record.time.or(context.previous), ..*context };
+        let within = context.within(envelope.record.time);
         let mut record = match &inside {
-            Cow::Borrowed(inside) => self.parse_text(inside, &context)?,
-            Cow::Owned(inside) => self.parse_text(inside, &context)?.into_owned(),
+            Cow::Borrowed(inside) => self.parse_text(inside, &within)?,
+            Cow::Owned(inside) => self.parse_text(inside, &within)?.into_owned(),
         };
+        context.order_shown.set(within.order_shown.get());
         record.time = inside::told_time(record.time, envelope.record.time, || {
-            self.clone().parse_text(&inside, &inside::further_east(&context)).and_then(|record| record.time)
+            self.clone().parse_text(&inside, &inside::further_east(&within)).and_then(|record| record.time)
         });
         Some(inside::merge(envelope.record, record))
     }
@@ -147,7 +148,7 @@ impl Parser {
     /// `auto`: a file's first line may be a table's header; then every line is read as what it shows itself until
     /// enough of them decide.
     fn guess(&mut self, text: &str, context: &Context) -> DetectedFormat {
-        if self.at_start && HeaderFields::is_likely(text, self.header.as_ref()) {
+        if self.at_start && HeaderFields::is_likely(text, self.header.as_ref(), context) {
             self.decided = Some(DetectedFormat::Csv);
             return DetectedFormat::Csv;
         }
@@ -164,7 +165,7 @@ impl Parser {
         }
         match &self.header {
             Some(header) if header.is_repeated(text) => None,
-            Some(header) => Some(header.columns().parse(text)),
+            Some(header) => Some(header.columns().parse(text, context)),
             None => Some(faulty(text, Fault::Header, context)),
         }
     }

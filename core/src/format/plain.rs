@@ -39,13 +39,17 @@ pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Record<'a> {
         };
     }
     let stamp = timestamp::leading(text, context);
-    let body = stamp.map_or(text, |s| skip_gaps(&text[s.end..]));
+    let body = match stamp {
+        Some(stamp) => skip_gaps(&text[stamp.end..]),
+        None => &text[timestamp::uptime(text).unwrap_or(0)..],
+    };
     let parts = PlainParts::of(body);
     Record {
         time: stamp.and_then(|s| s.time),
         component: parts.component,
         level: priority.or(parts.level),
         message: Some(Cow::Borrowed(parts.message)),
+        fault: stamp.and_then(|s| s.fault),
         ..Record::default()
     }
 }

@@ -26,6 +26,12 @@ const LINES: &[&str] = &[
     "E0105 00:00:00.000000 12 file.cc:7] \u{1b}]0;é\u{7}broken",
     "2026-01-05 00:00:00,000 - shop.cart - WARNING - latë",
     "    at com.shop.Cart(Cart.java:7)",
+    "<189>000123: *Jan  5 00:00:00.123 CET: %SYS-5-CONFIG_I: text",
+    "Mon 05 Jan 2026 10:00:00 AM CET backup[7]: done",
+    "13/01/26 9:05:07 p.m. UTC+02:00 text",
+    "2026-W02-1T00:00:00,5+01:00[Europe/Berlin] text",
+    "January 5, 2026 at 10:00:00\u{202f}PM text",
+    "<6>[   12.345678] usb 1-1: new device",
 ];
 
 fn formats() -> impl Strategy<Value = LogFormat> {
@@ -34,7 +40,10 @@ fn formats() -> impl Strategy<Value = LogFormat> {
 
 fn contexts() -> impl Strategy<Value = Context> {
     let time = || any::<Option<i64>>().prop_map(|t| t.map(EventTime::from_micros));
-    (time(), time(), any::<i32>()).prop_map(|(previous, reference, offset_s)| Context { previous, reference, offset_s })
+    (time(), time(), any::<i32>()).prop_map(|(previous, reference, offset_s)| {
+        let times = TimeOptions { offset_s, ..TimeOptions::default() };
+        Context { previous, reference, times, ..Context::default() }
+    })
 }
 
 /// A real line with some of its bytes replaced, taken out or put in, and perhaps cut.

@@ -9,7 +9,7 @@ use super::{
     tag::{strip_priority, tag},
     timestamp::{self, TimestampParts},
 };
-use crate::record::{Fault, Level, Record};
+use crate::record::{Level, Record};
 
 /// Reads one line; `None` when it has neither a priority nor a timestamp.
 pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> {
@@ -24,7 +24,7 @@ pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> 
         component,
         level: level.or_else(|| level::find(message).map(|spot| spot.level)),
         message: (!message.is_empty()).then_some(Cow::Borrowed(message)),
-        fault: header.stamp.is_some_and(|s| s.time.is_none()).then_some(Fault::Time),
+        fault: header.stamp.and_then(|s| s.fault),
         ..Record::default()
     })
 }
@@ -34,8 +34,12 @@ pub(crate) fn is_likely(text: &str, context: &Context) -> bool {
     let Some(header) = SyslogHeader::read(text, context) else {
         return false;
     };
+    if header.priority.is_some() && header.stamp.is_none() {
+        // `<13>app: text` as programs write it to a socket; `<4>WARNING: text` is the kernel's.
+        return header.program.is_some_and(|program| level::word(program).is_none());
+    }
     if header.priority.is_some() || header.level.is_some() {
-        return header.stamp.is_some();
+        return true;
     }
     let Some(host) = header.host else {
         return header.program.is_some() && header.has_pid;
@@ -92,7 +96,10 @@ impl<'a> SyslogHeader<'a> {
         let (_process, rest) = word(rest);
         let (_message_id, rest) = word(rest);
         let present = |field: &'a str| (field != "-" && !field.is_empty()).then_some(field);
-        let stamp = present(time).map(|t| TimestampParts { time: timestamp::whole(t, context), end: 0 });
+        let stamp = present(time).map(|t| {
+            let read = timestamp::field(t, context);
+            TimestampParts { time: read.ok(), fault: read.err(), end: 0 }
+        });
         let message = after_structured_data(rest)?.trim_start();
         Some(Self {
             priority,
@@ -134,6 +141,9 @@ impl<'a> SyslogHeader<'a> {
             header.program = Some(tag.program);
             header.has_pid = tag.has_pid;
             header.message = tag.message;
+        }
+        if let Some(end) = timestamp::uptime(header.message) {
+            header.message = &header.message[end..];
         }
         header
     }
@@ -198,6 +208,7 @@ fn facility_level(word: &str) -> Option<Level> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Fault;
     use crate::time::EventTime;
 
     fn context() -> Context {

@@ -28,7 +28,7 @@ fn treatment(flood_limit: u32) -> SourceOptions {
         server: "host".to_owned(),
         component: "log".to_owned(),
         values: ValueSelection::Numbers,
-        offset_s: 0,
+        times: TimeOptions::default(),
         redactor: Arc::new(Unredacted),
         flood_limit,
     }

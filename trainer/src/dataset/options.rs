@@ -3,7 +3,7 @@
 
 use oddline_config::ConfigSection;
 use oddline_core::{
-    format::{FIELD_NAMES, LogFormat, Mapping},
+    format::{DATE_ORDERS, DateOrder, FIELD_NAMES, LogFormat, Mapping, TimeOptions, ZoneNames},
     readings::{VALUES, ValueSelection},
     time::UtcOffset,
 };
@@ -31,6 +31,12 @@ pub struct ReadArgs {
     /// Offset from UTC of times that name no zone, such as +01:00
     #[arg(long, value_name = "+HH:MM", allow_hyphen_values = true)]
     pub utc_offset: Option<UtcOffset>,
+    /// What is meant by the name of a zone, such as IST=+02:00; may be given again
+    #[arg(long, value_name = "NAME=+HH:MM")]
+    pub zone: Vec<ZoneNames>,
+    /// The order of numbers in dates such as 03/04/2026 [default: as the lines show it]
+    #[arg(long, value_name = "day-first|month-first|year-first")]
+    pub date_order: Option<DateOrder>,
     /// Read the journal of this machine instead of files
     #[arg(long)]
     pub journal: bool,
@@ -50,8 +56,8 @@ pub struct ReadOptions {
     pub component: Option<String>,
     /// Which numbers of a record are read.
     pub values: ValueSelection,
-    /// Offset of times without a zone.
-    pub utc_offset: UtcOffset,
+    /// How times are read.
+    pub times: TimeOptions,
     /// Arguments for journalctl where the journal is read instead of files.
     pub journal: Option<Vec<String>>,
 }
@@ -77,13 +83,19 @@ impl ReadArgs {
                 return Err(UsageError(format!("--fields means nothing to the format {other}: it is for jsonl")));
             }
         };
+        let zones = self.zone.iter().try_fold(written.times.zones, |all, zone| all.with(zone));
+        let zones = zones.map_err(|error| UsageError(format!("--zone: {error}")))?;
         let journal = if self.journal { Some(self.journal_arguments.clone()) } else { written.journal };
         Ok(ReadOptions {
             format: if journal.is_some() && format == LogFormat::Auto { LogFormat::Journal } else { format },
             server: self.server.clone().or(written.server),
             component: self.component.clone().or(written.component),
             values: self.values.unwrap_or(written.values),
-            utc_offset: self.utc_offset.unwrap_or(written.utc_offset),
+            times: TimeOptions {
+                offset_s: self.utc_offset.map_or(written.times.offset_s, UtcOffset::seconds),
+                zones,
+                date_order: self.date_order.or(written.times.date_order),
+            },
             journal,
         })
     }
@@ -103,10 +115,17 @@ impl ReadOptions {
             server: section.value("server"),
             component: section.value("component"),
             values: section.choice("values", &VALUES).unwrap_or_default(),
-            utc_offset: section.value("utc_offset").unwrap_or_default(),
+            times: times(section),
             journal: journal.then(|| arguments.unwrap_or_default()),
         }
     }
+}
+
+fn times(section: &ConfigSection<'_>) -> TimeOptions {
+    let (offset, zones) = (section.value("utc_offset"), section.map::<UtcOffset>("zones").unwrap_or_default());
+    let zones = zones.iter().map(|(name, offset)| (name.as_str(), *offset));
+    let order = section.choice("date_order", &DATE_ORDERS);
+    TimeOptions::new(offset, zones, order, |what| section.problem("zones", what))
 }
 
 fn format(section: &ConfigSection<'_>) -> LogFormat {
@@ -124,19 +143,24 @@ mod tests {
     fn what_is_typed_counts_before_what_is_written() {
         let written = ReadOptions {
             component: Some("app".to_owned()),
-            utc_offset: "+01:00".parse().unwrap(),
+            times: TimeOptions { offset_s: 3_600, date_order: Some(DateOrder::DayFirst), ..TimeOptions::default() },
             ..ReadOptions::default()
         };
         let typed = ReadArgs {
             fields: vec!["value=took_ms|ms".to_owned()],
             utc_offset: Some("-03:30".parse().unwrap()),
+            zone: vec!["IST=+02:00".parse().unwrap()],
             journal: true,
             ..ReadArgs::default()
         };
         let read = typed.over(written.clone()).unwrap();
         let LogFormat::Jsonl(mapping) = &read.format else { panic!("{read:?}") };
         assert_eq!(mapping.value, ["took_ms", "ms"]);
-        assert_eq!((read.component.as_deref(), read.utc_offset.seconds()), (Some("app"), -12_600));
+        assert_eq!((read.component.as_deref(), read.times.offset_s), (Some("app"), -12_600));
+        assert_eq!(
+            (read.times.date_order, read.times.zones),
+            (Some(DateOrder::DayFirst), "IST=+02:00".parse().unwrap())
+        );
         let journal = ReadArgs { journal: true, ..ReadArgs::default() };
         assert_eq!(journal.over(written.clone()).unwrap().format, LogFormat::Journal);
         for wrong in ["value", "values=x"] {

@@ -132,7 +132,7 @@ impl<'a> LogReader<'a> {
         Self {
             names: DefaultNames { server, component },
             options,
-            reader: LineReader::new(options.format.clone(), options.utc_offset.seconds()),
+            reader: LineReader::new(options.format.clone(), options.times),
             last: None,
             first_line: String::new(),
             records: 0,
