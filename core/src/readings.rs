@@ -8,7 +8,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::record::Record;
+use crate::record::{Fault, Record};
 
 /// Which numbers of a record that has no value of its own are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -69,9 +69,11 @@ pub struct UnknownValues(String);
 /// the record's own value, which stands alone.
 pub fn readings<'r>(record: &'r Record<'_>, values: ValueSelection) -> impl Iterator<Item = (Option<&'r str>, f64)> {
     let own = record.value.map(|value| (None, value));
+    // A value that cannot be read is missing in its stream; the text beside it is no other one.
+    let is_missing = matches!(record.fault, Some(Fault::Value | Fault::NotFinite));
     #[expect(clippy::cast_precision_loss, reason = "a line's length")]
     let length = record.message.as_ref().map(|message| (Some("length"), message.len() as f64));
-    let length = length.filter(|_| own.is_none() && values == ValueSelection::Numbers);
+    let length = length.filter(|_| own.is_none() && !is_missing && values == ValueSelection::Numbers);
     let numbers: &[_] = if own.is_none() { &record.numbers } else { &[] };
     let counts = move |name: &str| values == ValueSelection::Numbers || !is_of_a_request(name);
     let numbers = numbers.iter().filter(move |(name, _)| counts(name)).map(|(name, value)| (Some(&**name), *value));
@@ -105,6 +107,14 @@ mod tests {
         assert_eq!(names(&record(None), ValueSelection::Measured), ["took_ms", "disk.used_bytes"]);
         let all = ["length", "took_ms", "Status", "http.response.status_code", "bytes", "disk.used_bytes"];
         assert_eq!(names(&record(None), ValueSelection::Numbers), all);
+    }
+
+    #[test]
+    fn a_value_that_is_missing_has_no_other_in_its_place() {
+        let missing = Record { fault: Some(Fault::NotFinite), numbers: Numbers::default(), ..record(None) };
+        for (_, values) in VALUES {
+            assert!(names(&missing, values).is_empty());
+        }
     }
 
     #[test]

@@ -151,7 +151,7 @@ pub enum Fault {
     TooLong,
     /// The line is not UTF-8; the offending bytes were replaced.
     NotUtf8,
-    /// The JSON is broken; what was read before the break is kept.
+    /// The JSON, or a quoted text, is broken; what was read before the break is kept.
     Malformed,
     /// The table's header line did not come yet.
     Header,
@@ -219,7 +219,7 @@ impl Fault {
             Self::Truth => "the column 'anomalous' holds neither 0/1 nor true/false",
             Self::TooLong => "the line is longer than 48 KiB and was cut",
             Self::NotUtf8 => "the line is not valid UTF-8",
-            Self::Malformed => "the JSON is malformed or broken off",
+            Self::Malformed => "the JSON or a quoted text is malformed or broken off",
             Self::Header => "no header line with a column 'value' came before it",
             Self::Unknown => "no known format fits",
         }

@@ -6,7 +6,7 @@ use super::{
     Context,
     fields::{CollectedFields, Mapping, Scalar},
 };
-use crate::record::Record;
+use crate::record::{Fault, Record};
 
 /// Reads one line; `None` when it does not begin with `key=`.
 pub(crate) fn parse<'a>(text: &'a str, mapping: &Mapping, context: &Context) -> Option<Record<'a>> {
@@ -18,7 +18,11 @@ pub(crate) fn parse<'a>(text: &'a str, mapping: &Mapping, context: &Context) -> 
             fields.take(mapping, Cow::Borrowed(key), scalar(value));
         }
     }
-    Some(fields.into_record(context))
+    let mut record = fields.into_record(context);
+    if has_open_quote(text) {
+        record.fault.get_or_insert(Fault::Malformed);
+    }
+    Some(record)
 }
 
 /// A line's words from left to right: keys with their values, unquoted, or words alone.
@@ -47,7 +51,7 @@ impl<'a> Iterator for LogfmtPairs<'a> {
         let (value, rest) = match value.strip_prefix('"') {
             Some(quoted) => unquoted(quoted),
             None => {
-                let (value, rest) = value.split_at(memchr::memchr(b' ', value.as_bytes()).unwrap_or(value.len()));
+                let (value, rest) = other_quotes(value).unwrap_or_else(|| bare(value));
                 (Cow::Borrowed(value), rest)
             }
         };
@@ -58,6 +62,39 @@ impl<'a> Iterator for LogfmtPairs<'a> {
 
 fn is_key(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'@' | b'/'))
+}
+
+/// The text between single quotes or backticks that something else follows; an apostrophe is no quote.
+fn other_quotes(value: &str) -> Option<(&str, &str)> {
+    let quote = *value.as_bytes().first().filter(|b| matches!(b, b'\'' | b'`'))?;
+    let ends = |at: &usize| matches!(value.as_bytes().get(at + 1), None | Some(b' ' | b'\t' | b','));
+    let close = memchr::memchr_iter(quote, value.as_bytes()).skip(1).find(ends)?;
+    Some((&value[1..close], &value[close + 1..]))
+}
+
+/// A value without quotes, and what follows it: up to a blank, without the comma of a list of pairs; digits end also at
+/// a quote that something else begins with.
+fn bare(value: &str) -> (&str, &str) {
+    let end = memchr::memchr2(b' ', b'\t', value.as_bytes()).unwrap_or(value.len());
+    let (word, rest) = value.split_at(end);
+    if word.starts_with(|c: char| c.is_ascii_digit())
+        && let Some((digits, _)) = word.split_once('"')
+        && digits.bytes().all(|b| b.is_ascii_digit())
+    {
+        return value.split_at(digits.len());
+    }
+    (word.strip_suffix([',', ';']).unwrap_or(word), rest)
+}
+
+/// Whether the last quoted value of a line has no end: it was cut.
+fn has_open_quote(text: &str) -> bool {
+    let Some(open) = memchr::memmem::rfind(text.as_bytes(), b"=\"") else { return false };
+    let mut is_escaped = false;
+    !text.as_bytes()[open + 2..].iter().any(|b| {
+        let ends = *b == b'"' && !is_escaped;
+        is_escaped = *b == b'\\' && !is_escaped;
+        ends
+    })
 }
 
 /// The text up to the closing quote, and what follows it; an open quote reaches to the end.
@@ -85,7 +122,7 @@ pub(crate) fn unquoted(text: &str) -> (Cow<'_, str>, &str) {
     (Cow::Owned(value), rest.as_str())
 }
 
-/// A value as a number where it is one; Go's `12.5ms` in seconds.
+/// A value as a number where it is one; numbers with units are read where it is known what they are.
 fn scalar(value: Cow<'_, str>) -> Scalar<'_> {
     if !value.bytes().next().is_some_and(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.')) {
         return Scalar::Text(value);
@@ -93,31 +130,16 @@ fn scalar(value: Cow<'_, str>) -> Scalar<'_> {
     if let Ok(number) = value.parse::<i64>() {
         return Scalar::Integer(number);
     }
-    match value.parse::<f64>().ok().or_else(|| seconds(&value)) {
-        Some(number) => Scalar::Number(number),
-        None => Scalar::Text(value),
+    match value.parse::<f64>() {
+        Ok(number) => Scalar::Number(number),
+        Err(_) => Scalar::Text(value),
     }
-}
-
-fn seconds(text: &str) -> Option<f64> {
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic() || c == 'µ')?);
-    let per_second = match unit {
-        "ns" => 1e9,
-        "us" | "µs" => 1e6,
-        "ms" => 1e3,
-        "s" => 1.0,
-        _ => return None,
-    };
-    number.parse::<f64>().ok().map(|n| n / per_second)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        record::{Fault, Level},
-        time::EventTime,
-    };
+    use crate::{record::Level, time::EventTime};
 
     fn read(text: &str) -> Record<'_> {
         parse(text, &Mapping::default(), &Context::default()).unwrap()
@@ -136,6 +158,45 @@ mod tests {
             [("duration".into(), 0.0125), ("size".into(), 300.0), ("n".into(), 1000.0)]
         );
         assert_eq!(record.fault, None);
+    }
+
+    #[test]
+    fn numbers_have_units_and_values_other_quotes() {
+        let numbers = |text: &str| {
+            let record = read(text);
+            let named = record.numbers.iter().map(|(name, value)| format!("{name}={value}"));
+            named.collect::<Vec<_>>().join(" ")
+        };
+        for (line, expected) in [
+            ("level=info dur=59.1s svc=web", "dur=59.1"),
+            ("level=info dur=1m30.5s n=4", "dur=90.5 n=4"),
+            ("level=info dur=2h3m0s", "dur=7380"),
+            ("level=info dur=12.5μs", "dur=0.0000125"),
+            ("level=info dur=12.5µs", "dur=0.0000125"),
+            ("level=info cpu=45% mem=10KiB", "cpu=45 mem=10240"),
+            ("a=1, b=2; c=3", "a=1 b=2 c=3"),
+            ("level=info took=NaN n=3", "n=3"),
+            ("level=info took= n=3", "n=3"),
+            ("msg='dur=3 s' n=3", "n=3"),
+            ("msg=it's n=3 who='s", "n=3"),
+            ("a=1\tb=2", "a=1 b=2"),
+            ("path=/x\"y n=3", "n=3"),
+        ] {
+            assert_eq!(numbers(line), expected, "{line}");
+        }
+        let record = read("time=2026-01-05T10:00:03Z msg='single quoted text' component=`back tick`");
+        assert_eq!(
+            (record.message.as_deref(), record.component.as_deref()),
+            (Some("single quoted text"), Some("back tick"))
+        );
+        let record = read("ts=1767607205\"80007168\" level=info msg=x n=1");
+        assert_eq!((record.time, record.fault), (EventTime::parse("2026-01-05T10:00:05Z"), None));
+        let record = read("date=2026-01-05 time=10:00:05 devname=gate n=1");
+        assert_eq!((record.time, record.server.as_deref()), (EventTime::parse("2026-01-05T10:00:05Z"), Some("gate")));
+        let record = read("level=info svc=web msg=\"open quote dur=3s n=4");
+        assert_eq!(record.message.as_deref(), Some("open quote dur=3s n=4"));
+        assert_eq!((record.component.as_deref(), record.fault), (Some("web"), Some(Fault::Malformed)));
+        assert_eq!(read("level=info msg=\"a \\\"b\\\"\" n=1").fault, None);
     }
 
     #[test]

@@ -32,10 +32,12 @@ mod parser;
 mod plain;
 #[cfg(test)]
 mod properties;
+mod quantity;
 mod schemas;
 mod syslog;
 mod tag;
 mod timestamp;
+mod usual_names;
 mod wrapper;
 mod zones;
 

@@ -1,3 +1,5 @@
+//! Names as programs write them, and what is left of each.
+
 use super::*;
 
 fn left(name: &str) -> String {
