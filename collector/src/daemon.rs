@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use log::{info, warn};
@@ -101,7 +101,8 @@ async fn open_api(
         queue_max: UNSETTLED_MAX.into(),
         stands_for: figures.stands_for(now_us()),
     });
-    let sources = ServeSources { store, figures: shared.figures, live: shared.live, pulse };
+    let sources =
+        ServeSources { store, figures: shared.figures, live: shared.live, pulse, clock: Arc::new(Instant::now) };
     let server = HttpServer::start(settings, sources).await?;
     info!("the API is at http://{}/api/v1/", server.local_addr());
     Ok(server)

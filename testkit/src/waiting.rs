@@ -40,6 +40,12 @@ pub fn pass(time: Duration) {
     }
 }
 
+/// As [`pass`], for asynchronous tests.
+#[cfg(feature = "async")]
+pub async fn pass_async(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 /// As [`until`], for asynchronous tests; `log` is shown beside what was waited for.
 ///
 /// # Panics

@@ -26,7 +26,12 @@ mod query;
 mod settings;
 mod web;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router, middleware,
@@ -92,6 +97,8 @@ pub struct ServeSources {
     pub live: LiveStatus,
     /// What only the running collector knows.
     pub pulse: Arc<dyn Fn() -> HealthStatus + Send + Sync>,
+    /// What requests of an address are counted by.
+    pub clock: Arc<dyn Fn() -> Instant + Send + Sync>,
 }
 
 /// How the collector is at this instant.

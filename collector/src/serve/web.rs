@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
 };
 
 use axum::{
@@ -133,7 +132,7 @@ impl SharedWebState {
         let offer = auth::offer(self.token.as_ref(), request.headers());
         // Strangers behind the same proxy must not use up what the token's holders have.
         let rate = if offer == Offer::Right { &self.rate } else { &self.rate_of_strangers };
-        if let Err(seconds) = rate.take(address, Instant::now()) {
+        if let Err(seconds) = rate.take(address, (self.sources.clock)()) {
             let told = "too many requests from this address";
             let problem = ApiProblem::new(StatusCode::TOO_MANY_REQUESTS, told, "wait, and ask for larger pages");
             return Err(problem.retry_after(seconds));
@@ -149,7 +148,7 @@ impl SharedWebState {
                 Ok(())
             }
             Offer::Wrong => {
-                self.wrong_tokens.take(address, Instant::now()).map_err(too_many_wrong)?;
+                self.wrong_tokens.take(address, (self.sources.clock)()).map_err(too_many_wrong)?;
                 sleep(self.settings.limits.wrong_token_delay).await;
                 Err(unauthorized("the token is wrong"))
             }

@@ -25,6 +25,7 @@ async fn try_start(folder: &std::path::Path, settings: ApiSettings) -> Result<Ht
         figures: Default::default(),
         live: writer::live(),
         pulse: std::sync::Arc::new(move || pulse),
+        clock: std::sync::Arc::new(Instant::now),
     };
     HttpServer::start(settings, sources).await
 }

@@ -2,14 +2,19 @@
 
 use std::{
     io::{BufReader, Read as _, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use oddline_collector::serve::{ApiSettings, HttpLimits};
+use oddline_testkit::waiting::pass_async;
 
 use crate::{
     client::{connect, exchange, read},
-    web::{on_sqlite, settings},
+    web::{on_sqlite, on_sqlite_at, settings},
 };
 
 const VERDICT: &str = "/api/v1/anomalies/zzzzzzzz/verdict";
@@ -40,16 +45,19 @@ async fn too_many_and_too_large_are_refused_with_what_to_do() {
 async fn who_asks_too_often_waits() {
     let folder = tempfile::tempdir().unwrap();
     let limits = HttpLimits { burst: 5, per_second: 1, ..HttpLimits::default() };
-    let web = on_sqlite(folder.path(), ApiSettings { limits, ..settings() }).await;
-    let answers: Vec<_> = (0..12).map(|_| web.ask("GET", "/healthz", &[], "")).collect();
-    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
-    assert!((5..=7).contains(&refused.len()), "{}", refused.len());
-    assert_eq!(refused[0].header("retry-after"), Some("1"));
-    assert!(refused[0].json()["what_to_do"].as_str().unwrap().contains("wait"));
-    let until = Instant::now() + Duration::from_secs(20);
-    while web.ask("GET", "/healthz", &[], "").status == 429 {
-        assert!(Instant::now() < until, "the bucket fills again");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let (began, passed_ms) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+    let shown = Arc::clone(&passed_ms);
+    let clock = Arc::new(move || began + Duration::from_millis(shown.load(Relaxed)));
+    let web = on_sqlite_at(folder.path(), ApiSettings { limits, ..settings() }, clock).await;
+    let ask = || web.ask("GET", "/healthz", &[], "");
+    let statuses = |count: usize| (0..count).map(|_| ask().status).collect::<Vec<_>>();
+    assert_eq!(statuses(7), [200, 200, 200, 200, 200, 429, 429]);
+    let refused = ask();
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert!(refused.json()["what_to_do"].as_str().unwrap().contains("wait"));
+    for (at_ms, expected) in [(999, [429, 429, 429]), (1_000, [200, 429, 429]), (3_000, [200, 200, 429])] {
+        passed_ms.store(at_ms, Relaxed);
+        assert_eq!(statuses(3), expected, "after {at_ms} ms");
     }
     web.server.stop().await;
 }
@@ -70,7 +78,7 @@ async fn who_keeps_us_waiting_is_let_go() {
         if slow.write_all(&[text.next().unwrap()]).is_err() || text.len() < 20 {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        pass_async(Duration::from_millis(50)).await;
         if asked.elapsed() > Duration::from_millis(1_800) {
             break;
         }
@@ -115,7 +123,7 @@ async fn half_open_connections_do_not_keep_others_out_for_long() {
     while exchange(web.address, web.request("GET", "/healthz", &[], "").as_bytes()).is_none_or(|a| a.status == 503) {
         assert!(Instant::now() < until, "places are free again");
         refused += 1;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        pass_async(Duration::from_millis(50)).await;
     }
     drop(held);
     let metrics = web.ask("GET", "/metrics", &[], "").text();

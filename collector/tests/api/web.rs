@@ -4,7 +4,7 @@ use std::{
     io::BufReader,
     net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use oddline_collector::{
@@ -42,8 +42,21 @@ pub(crate) async fn on_sqlite(folder: &std::path::Path, settings: ApiSettings) -
     start(&address, store, settings).await
 }
 
+/// The same, whose limits are counted by another clock.
+pub(crate) async fn on_sqlite_at(folder: &std::path::Path, settings: ApiSettings, clock: TestClock) -> Web {
+    let address = DatabaseAddress::Sqlite(folder.join("collector.db"));
+    let store = Store::open(&address, OpenMode::Serve).await.unwrap();
+    start_at(&address, store, settings, clock).await
+}
+
+pub(crate) type TestClock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
 /// A server beside whoever writes.
 pub(crate) async fn start(address: &DatabaseAddress, store: Store, settings: ApiSettings) -> Web {
+    start_at(address, store, settings, Arc::new(Instant::now)).await
+}
+
+async fn start_at(address: &DatabaseAddress, store: Store, settings: ApiSettings, clock: TestClock) -> Web {
     let pulse =
         Arc::new(Mutex::new(HealthStatus { connected: true, queued: 0, queue_max: 64, stands_for: Duration::ZERO }));
     let (live, told) = (writer::live(), Arc::clone(&pulse));
@@ -52,6 +65,7 @@ pub(crate) async fn start(address: &DatabaseAddress, store: Store, settings: Api
         figures: Arc::default(),
         live: live.clone(),
         pulse: Arc::new(move || *told.lock().unwrap()),
+        clock,
     };
     let server = HttpServer::start(settings, sources).await.unwrap();
     Web { address: server.local_addr(), store, live, pulse, server, token: None }
