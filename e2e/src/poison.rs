@@ -21,7 +21,8 @@ use oddline_link::{
     session::{MqttSession, message::ConnectionEvent},
     settings::{BrokerAccess, LinkSettings},
 };
-use tokio::time::{sleep, timeout};
+use oddline_testkit::waiting::pass_async;
+use tokio::time::timeout;
 
 /// Entries that a batch claims to have.
 pub const ENTRIES: u64 = 5;
@@ -96,7 +97,7 @@ async fn send(mut session: MqttSession, topic: &str, epoch: Epoch, shared: &Shar
             break;
         }
         if connected {
-            sleep(PAUSE).await;
+            pass_async(PAUSE).await;
             let entries = vec![vec![0xff_u8; 9]; usize::try_from(ENTRIES).expect("a handful")];
             let payload = encode_batch(epoch, acked + 1, &entries).expect("a handful fits");
             session.handle().publish(topic.to_owned(), payload, false).await;

@@ -17,12 +17,12 @@ use oddline_core::{
     topic::{Channel, MqttTopic},
     wire::encode_ack,
 };
-use oddline_testkit::waiting::until;
+use oddline_testkit::waiting::{pass_async, until};
 use rumqttc::{
     AsyncClient, Broker, Event, EventLoop, MqttOptions, Packet, PublishOptions, QoS, SubscribeFilterInput,
     TlsConfiguration, Transport,
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::{
     ledger::Ledger,
@@ -125,7 +125,7 @@ async fn listen(options: MqttOptions, shared: &Shared) {
         let client = AsyncClient::builder(options.clone()).capacity(QUEUE_MAX).try_build();
         let (client, mut events) = client.expect("these options are good");
         connection(&client, &mut events, shared).await;
-        sleep(TURN).await;
+        pass_async(TURN).await;
     }
 }
 
@@ -133,7 +133,7 @@ async fn listen(options: MqttOptions, shared: &Shared) {
 async fn connection(client: &AsyncClient, events: &mut EventLoop, shared: &Shared) {
     let stopped = async {
         while !shared.stop.load(Ordering::Relaxed) {
-            sleep(TURN).await;
+            pass_async(TURN).await;
         }
     };
     let heard = async {

@@ -54,6 +54,25 @@ fn nothing_is_unfinished_or_left_out_of_the_tests() {
     assert_none(&wrong, "finish it or take it out");
 }
 
+/// A fixed time is too short on a busy machine and too long on any other. Clippy bans the call of the standard library
+/// everywhere; tokio's is a program's way to wait.
+#[test]
+fn no_test_sleeps() {
+    let mark = concat!("sle", "ep(");
+    let calls = |line: &str| {
+        line.match_indices(mark).any(|(at, _)| {
+            let is_name = line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            !is_name && !line[at + mark.len()..].starts_with(')') && !line[..at].ends_with("fn ")
+        })
+    };
+    let mut wrong = Vec::new();
+    for source in sources::all().iter().filter(|s| s.is_rust() && s.path != "testkit/src/waiting.rs") {
+        let lines = source.tests().lines().filter(|line| calls(line));
+        wrong.extend(lines.map(|line| format!("{}: {}", source.path, line.trim())));
+    }
+    assert_none(&wrong, "wait for a condition, with `oddline_testkit::waiting`");
+}
+
 #[test]
 fn every_file_says_first_what_it_holds() {
     let wrong: Vec<String> = sources::all()

@@ -21,6 +21,12 @@ impl Source {
         self.path.ends_with(".rs")
     }
 
+    /// What is compiled for tests only.
+    pub(crate) fn tests(&self) -> &str {
+        let is_test = self.path.ends_with("_test.rs") || ["e2e/", "testkit/"].iter().any(|c| self.path.starts_with(c));
+        if is_test { &self.text } else { &self.text[self.without_tests().len()..] }
+    }
+
     /// What stands before the unit tests; nothing when the file holds only tests.
     pub(crate) fn without_tests(&self) -> &str {
         if self.path.contains("/tests/") || self.path.ends_with("/tests.rs") {

@@ -8,7 +8,7 @@ use std::{
 
 use oddline_collector::broker::{BrokerLimits, EmbeddedBroker};
 use oddline_core::topic::Channel;
-use oddline_testkit::Random;
+use oddline_testkit::{Random, waiting::pass_async};
 use rumqttc::{LastWill, PubAckReason, QoS};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -332,7 +332,7 @@ async fn a_client_that_does_not_read_is_cut() {
             ear.publish(&topic("deaf", "ack"), vec![7; 1_000_000], false).await;
             said += 1;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        pass_async(Duration::from_millis(20)).await;
     }
     println!("cut after {:?} and {said} MB", began.elapsed());
     assert!(agent(&broker, "pi").await.is_served(&topic("pi", "events")).await);

@@ -11,8 +11,12 @@ use std::{
 
 use oddline_collector::store::{DatabaseAddress, OpenMode, Store};
 use oddline_core::topic::Channel;
-use oddline_testkit::{MosquittoServer, TestProcess, free_port, mosquitto::open_to_all, waiting::until_async};
-use tokio::time::{Instant, sleep, timeout};
+use oddline_testkit::{
+    MosquittoServer, TestProcess, free_port,
+    mosquitto::open_to_all,
+    waiting::{pass_async, until_async},
+};
+use tokio::time::{Instant, timeout};
 
 use crate::{
     entries::{entry, epoch, postgres, who},
@@ -141,7 +145,7 @@ async fn kills(
         let delivered = futures_util::future::join_all(agents.iter_mut().map(|agent| agent.deliver(last)));
         let killing = async {
             // In the middle of it, wherever that is.
-            sleep(Duration::from_millis(20 + 37 * round)).await;
+            pass_async(Duration::from_millis(20 + 37 * round)).await;
             match (round % 3, &mut broker) {
                 (2, Some(broker)) => {
                     broker.kill();
