@@ -165,11 +165,13 @@ pub enum Fault {
     DateOrder,
     /// The time is far from the records around it and from the clock.
     WrongClock,
+    /// The line does not fit the format that the operator gave.
+    Layout,
 }
 
 impl Fault {
     /// All of them. A stored fault is its place in this list: new ones are appended.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Fields,
         Self::Time,
         Self::Value,
@@ -184,6 +186,7 @@ impl Fault {
         Self::Zone,
         Self::DateOrder,
         Self::WrongClock,
+        Self::Layout,
     ];
 
     /// Its place in [`Fault::ALL`].
@@ -195,7 +198,8 @@ impl Fault {
     /// Whether such a line yields little or nothing of what its format promises: it was not understood.
     #[must_use]
     pub fn is_not_understood(self) -> bool {
-        matches!(self, Self::Fields | Self::Malformed | Self::Header | Self::Unknown) || self.is_of_time()
+        matches!(self, Self::Fields | Self::Malformed | Self::Header | Self::Unknown | Self::Layout)
+            || self.is_of_time()
     }
 
     /// Whether the line has a time of its own that tells none.
@@ -222,6 +226,7 @@ impl Fault {
             Self::Malformed => "the JSON or a quoted text is malformed or broken off",
             Self::Header => "no header line with a column 'value' came before it",
             Self::Unknown => "no known format fits",
+            Self::Layout => "the line does not fit log_format",
         }
     }
 }

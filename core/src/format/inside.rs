@@ -63,7 +63,7 @@ fn shape(message: &str, context: &Context) -> Option<InnerShape> {
         [b'a'..=b'z', ..] => is_pairs(text).then_some(InnerShape::Logfmt),
         _ => None,
     };
-    shape.or_else(|| is_request(text).then_some(InnerShape::Access))
+    shape.or_else(|| access::is_likely(text).then_some(InnerShape::Access))
 }
 
 fn starts_with_time(date: &str, text: &str, context: &Context) -> Option<InnerShape> {
@@ -84,12 +84,6 @@ fn is_pairs(text: &str) -> bool {
         pairs += 1;
     }
     pairs >= 2
-}
-
-/// Whether a time in brackets and a quoted request stand in it.
-fn is_request(text: &str) -> bool {
-    let quote = memchr::memchr(b'"', text.as_bytes());
-    quote.is_some_and(|at| text[..at].ends_with("] "))
 }
 
 /// Reads a message; `None` when it is only text after all.
@@ -124,7 +118,7 @@ fn by_shape<'a>(text: &'a str, shape: InnerShape, mapping: &Mapping, context: &C
         }
         InnerShape::Syslog => syslog::parse(text, context),
         InnerShape::Logfmt => logfmt::parse(text, mapping, context),
-        InnerShape::Access => access::parse(text, context),
+        InnerShape::Access => access::parse_message(text, context),
         InnerShape::Dated if syslog::is_likely(text, context) => syslog::parse(text, context),
         InnerShape::Dated => {
             let (stamp, rest) = text.split_at(timestamp::leading(text, context)?.end);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     Context,
+    access::json::JsonRequest,
     fields::{CollectedFields, Mapping},
     json::{self, Extent, JsonValue},
     schemas::SchemaParts,
@@ -13,17 +14,18 @@ use crate::record::{Fault, Record};
 /// Reads one line; `None` when it is no JSON object. What a broken object held before the break is kept.
 pub(crate) fn parse<'a>(text: &'a str, mapping: &Mapping, context: &Context) -> Option<Record<'a>> {
     let (mut fields, mut parts) = (CollectedFields::default(), SchemaParts::default());
+    let mut request = JsonRequest::default();
     let extent = json::object(text, &mut |key, value| {
-        if let JsonValue::Scalar(value) = value
-            && let Some((key, value)) = parts.translate(key, value)
-        {
+        if let JsonValue::Scalar(value) = value {
+            request.note(&key, &value);
+            let Some((key, value)) = parts.translate(key, value) else { return };
             fields.take(mapping, key, value);
         }
     });
     if extent == Extent::Nothing {
         return None;
     }
-    let mut record = parts.complete(fields.into_record(context));
+    let mut record = request.apply(parts.complete(fields.into_record(context)));
     if extent == Extent::Part {
         record.fault = Some(Fault::Malformed);
         record.message.get_or_insert(Cow::Borrowed(text));

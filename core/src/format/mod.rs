@@ -1,7 +1,7 @@
 //! Line formats: bytes of a line in, a record out. Parsing never fails: a line that its format does not fit is a
 //! record of its text with a fault. Reads no clock: what a line leaves out comes with the [`Context`].
 
-use std::{borrow::Cow, cell::Cell, fmt, str::FromStr};
+use std::{borrow::Cow, cell::Cell, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,7 @@ mod plain;
 mod properties;
 mod quantity;
 mod schemas;
+mod spellings;
 mod syslog;
 mod tag;
 mod timestamp;
@@ -41,9 +42,11 @@ mod usual_names;
 mod wrapper;
 mod zones;
 
+pub use access::{AccessLayout, LayoutError};
 pub use date_order::{DATE_ORDERS, DateOrder};
 pub use fields::{FIELD_NAMES, Mapping};
 pub use parser::Parser;
+pub use spellings::UnknownFormat;
 pub use zones::{ZoneNameError, ZoneNames};
 
 use auto::DetectedFormat;
@@ -68,35 +71,8 @@ pub enum LogFormat {
     Access,
     /// Text, with a timestamp where it has one.
     Plain,
-}
-
-/// The spellings of the configuration.
-const NAMES: [&str; 8] = ["auto", "csv", "jsonl", "syslog", "journald", "logfmt", "access", "plain"];
-
-/// A name that no format has.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no log format (one of {})", NAMES.join(", "))]
-pub struct UnknownFormat {
-    /// The name as given.
-    pub name: String,
-}
-
-impl FromStr for LogFormat {
-    type Err = UnknownFormat;
-
-    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
-        Ok(match name {
-            "auto" => Self::Auto,
-            "csv" => Self::Csv,
-            "jsonl" => Self::Jsonl(Mapping::default()),
-            "syslog" => Self::Syslog,
-            "journald" => Self::Journal,
-            "logfmt" => Self::Logfmt,
-            "access" => Self::Access,
-            "plain" => Self::Plain,
-            _ => return Err(UnknownFormat { name: name.to_owned() }),
-        })
-    }
+    /// An access log whose format the operator gave.
+    LaidOut(AccessLayout),
 }
 
 impl fmt::Display for LogFormat {
@@ -125,6 +101,21 @@ impl LogFormat {
         Self::Jsonl(mapping)
     }
 
+    /// The format where a configuration says how an access log's lines are made: nginx's `log_format`, Apache's `LogFormat`.
+    /// `problem` is called for each mistake: a text that is neither, or a format that is no access log's.
+    pub fn with_layout(format: Option<Self>, layout: &str, mut problem: impl FnMut(String)) -> Self {
+        if let Some(other) = format.filter(|format| !matches!(format, Self::Access | Self::Auto)) {
+            problem(format!("means nothing to the format {other}: it is for access"));
+        }
+        match layout.parse() {
+            Ok(layout) => Self::LaidOut(layout),
+            Err(error) => {
+                problem(LayoutError::to_string(&error));
+                Self::Access
+            }
+        }
+    }
+
     /// `None` when the lines decide.
     fn kind(&self) -> Option<DetectedFormat> {
         Some(match self {
@@ -134,7 +125,7 @@ impl LogFormat {
             Self::Syslog => DetectedFormat::Syslog,
             Self::Journal => DetectedFormat::Journal,
             Self::Logfmt => DetectedFormat::Logfmt,
-            Self::Access => DetectedFormat::Access,
+            Self::Access | Self::LaidOut(_) => DetectedFormat::Access,
             Self::Plain => DetectedFormat::Plain,
         })
     }
@@ -239,12 +230,6 @@ impl Context {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_unknown_format_is_refused_with_the_known_ones() {
-        let error = "json".parse::<LogFormat>().unwrap_err().to_string();
-        assert!(error.contains("\"json\"") && error.contains("jsonl") && error.contains("journald"), "{error}");
-    }
 
     #[test]
     fn lines_are_shown_as_they_are_read() {

@@ -137,7 +137,10 @@ impl Parser {
                 DetectedFormat::Logfmt => logfmt::parse(text, mapping, context)?,
                 DetectedFormat::Journal => journal::parse(text)?,
                 DetectedFormat::Syslog => syslog::parse(text, context)?,
-                DetectedFormat::Access => access::parse(text, context)?,
+                DetectedFormat::Access => match &self.format {
+                    LogFormat::LaidOut(layout) => access::parse_laid_out(text, layout, context),
+                    _ => access::parse_known(text, context)?,
+                },
                 DetectedFormat::Plain => plain::parse(text, context),
             };
             let record = if kind == DetectedFormat::Access { record } else { inside::open(record, mapping, context) };

@@ -2,7 +2,7 @@
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::*;
+use super::{spellings::NAMES, *};
 use crate::{
     limits::{LINE_BYTES_MAX, NAME_BYTES_MAX},
     record::{Fault, Record},
