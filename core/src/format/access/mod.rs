@@ -1,9 +1,9 @@
 //! Access logs: what one line says of one request, whichever program wrote it. The status is the level and a number, the
 //! request is the message, the virtual host the component. Clients are parameters of a line, never its server.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::borrow::Cow;
 
-use super::{Context, csv::number, inside, jsonl, syslog};
+use super::{Context, csv::number, inside, jsonl, names::address, syslog};
 use crate::{
     format::Mapping,
     record::{Fault, Level, Numbers, Record},
@@ -139,21 +139,7 @@ fn host_name(text: &str) -> Option<&str> {
     (!matches!(name, "" | "-" | "_") && name.bytes().all(is_name)).then_some(name)
 }
 
-/// An address of IPv4 or IPv6, in brackets or with a port behind it; or a socket's, as nginx writes it.
+/// An address, or a socket as nginx writes it.
 fn is_address(word: &str) -> bool {
-    if word == "unix:" {
-        return true;
-    }
-    if !word.bytes().next().is_some_and(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'[')) {
-        return false;
-    }
-    let bare = match word.strip_prefix('[') {
-        Some(inner) => inner.split(']').next().unwrap_or(inner),
-        None => word,
-    };
-    if bare.parse::<IpAddr>().is_ok() {
-        return true;
-    }
-    bare.rsplit_once(':')
-        .is_some_and(|(address, port)| port.bytes().all(|b| b.is_ascii_digit()) && address.parse::<IpAddr>().is_ok())
+    word == "unix:" || address::is_address(word)
 }
