@@ -37,19 +37,19 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let (view, p) = (&model.profile.record, &model.provenance);
     let mut text = format!(
-        "SHA-256    {sha256}\nVersion    {}\nTrainer    {}, seed {}\nLearnt     {} records up to {}; {} left out as odd\n\
-         Threshold  {} (false episodes per server and day: {})\n\
-         Streams    {} fitted, {} components\n\nfeature      center   scale  residual quantile  value quantile\n",
+        "SHA-256    {sha256}\nVersion    {}\nTrainer    {}, seed {}\nTrained    on {} up to {}; {} removed\n\
+         Threshold  {} (false alerts per server and day: {})\n\
+         Streams    {} fitted, {}\n\nfeature      center   scale  residual quantile  value quantile\n",
         model.version,
         p.trainer,
         p.seed,
-        p.rows,
+        say::counted(p.rows, "record"),
         p.newest,
-        p.rows_trimmed,
+        say::counted(p.rows_trimmed, "outlier"),
         view.threshold.value,
         say::promise(&view.threshold),
         model.profile.baselines.len(),
-        model.profile.priors.len(),
+        say::counted(model.profile.priors.len(), "component"),
     );
     for (j, name) in FEATURES.iter().enumerate() {
         let (residual, value) = (view.residual_quantile[j], view.value_quantile[j]);

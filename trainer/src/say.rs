@@ -40,40 +40,51 @@ pub fn note(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
+/// `1 stream`, `2 streams`.
+#[must_use]
+pub fn counted(count: impl TryInto<u64>, noun: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// What was wrong with input lines, if anything.
 pub fn notes(notes: &Notes) {
     if !notes.is_clean() {
-        note(&format!("{} of {} lines were not usable as they are:\n{notes}", notes.faulty(), notes.lines));
+        let lines = counted(notes.lines, "line");
+        note(&format!("{} of {lines} not usable as they are:\n{notes}", notes.faulty()));
     }
 }
 
 pub fn dataset(dataset: &Dataset) {
     notes(&dataset.notes);
-    note(&format!("read {} records of {} streams", dataset.records(), dataset.streams.len()));
+    let (records, streams) = (counted(dataset.records(), "record"), counted(dataset.streams.len(), "stream"));
+    note(&format!("read {records} of {streams}"));
     if dataset.unsorted > 0 {
-        note(&format!("{} records came before an earlier one of their stream: sorted by time", dataset.unsorted));
+        let records = counted(dataset.unsorted, "record");
+        note(&format!("{records} out of order in their stream: sorted by time"));
     }
     if dataset.duplicates > 0 {
-        note(&format!("{} records with duplicate timestamps in their stream (kept)", dataset.duplicates));
+        let records = counted(dataset.duplicates, "record");
+        note(&format!("{records} with duplicate timestamps in their stream (kept)"));
     }
     if dataset.strays > 0 {
-        note(&format!("{} records are more than a month from all others of their stream: left out", dataset.strays));
+        let records = counted(dataset.strays, "record");
+        note(&format!("{records} more than a month from all others of their stream: left out"));
     }
     if let Some(StreamName { server, component }) = dataset.boundless.first() {
-        let count = dataset.boundless.len();
-        note(&format!(
-            "{count} streams have values too far apart to have a scale, {server}/{component} first: left out"
-        ));
+        let streams = counted(dataset.boundless.len(), "stream");
+        note(&format!("{streams} with values too far apart to have a scale, {server}/{component} first: left out"));
     }
     if !dataset.short.is_empty() {
         let names: Vec<String> =
             dataset.short.iter().take(5).map(|(n, _)| format!("{}/{}", n.server, n.component)).collect();
         let more = if dataset.short.len() > names.len() { ", ..." } else { "" };
-        let count = dataset.short.len();
+        let streams = counted(dataset.short.len(), "stream");
         let records: usize = dataset.short.iter().map(|(_, records)| records).sum();
         note(&format!(
-            "{count} streams are too short to fit and left to learn where they are judged: {}{more} ({records} records)",
-            names.join(", ")
+            "{streams} too short to fit and left to learn where they are scored: {}{more} ({})",
+            names.join(", "),
+            counted(records, "record")
         ));
     }
 }
@@ -83,7 +94,7 @@ const PROMISE_REACH: f64 = 10.0;
 /// Expectations below this are none: an interval that reaches from none to one a day is no promise broken.
 const PROMISE_LEAST: f64 = 0.1;
 
-/// The false episodes per server and day that a threshold promises, or that the data are too few to promise anything.
+/// The false alerts per server and day that a threshold promises, or that the data are too few to promise anything.
 #[must_use]
 pub fn promise(threshold: &Threshold) -> String {
     let Threshold { expected, interval: (low, high), .. } = *threshold;
@@ -92,6 +103,11 @@ pub fn promise(threshold: &Threshold) -> String {
     } else {
         "too little data to promise anything: learn from more days".to_owned()
     }
+}
+
+/// `1 false alert`, `0.1 false alerts`.
+fn alerts(budget: f64) -> String {
+    format!("{budget} false alert{}", if (budget - 1.0).abs() < f64::EPSILON { "" } else { "s" })
 }
 
 /// The summary of a training.
@@ -109,22 +125,22 @@ pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
         return out(&format!("{summary}\n"));
     }
     let aim = match (threshold.alert_budget, threshold.quantile) {
-        (Some(budget), _) => format!("for {budget} false episodes per server and day"),
+        (Some(budget), _) => format!("for {} per server and day", alerts(budget)),
         (None, Some(q)) => format!("at the {q} quantile of normal scores"),
         (None, None) => "unset".to_owned(),
     };
     out(&format!(
-        "Model:      {} ({} KiB, version {}), {} streams\n\
-         Trained on {} records ({} outliers removed)\n\
+        "Model:      {} ({} KiB, version {}), {}\n\
+         Trained on {} ({} removed)\n\
          Epochs:     {}, best {} with validation loss {:.4}\n\
          Threshold:  {:.4} {aim};\n            {}, from {} peaks in {:.1} server days\n\
          Charts:     {}\n",
         args.model.display(),
         bytes.div_ceil(1024),
         model.version,
-        model.profile.baselines.len(),
-        provenance.rows,
-        provenance.rows_trimmed,
+        counted(model.profile.baselines.len(), "stream"),
+        counted(provenance.rows, "record"),
+        counted(provenance.rows_trimmed, "outlier"),
         outcome.train.len(),
         outcome.best_epoch,
         provenance.validation_loss,
@@ -139,6 +155,12 @@ pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([0_u64, 1, 2].map(|n| counted(n, "stream")), ["0 streams", "1 stream", "2 streams"]);
+        assert_eq!([0.1, 1.0].map(alerts), ["0.1 false alerts", "1 false alert"]);
+    }
 
     #[test]
     fn an_interval_that_cannot_be_is_not_promised() {

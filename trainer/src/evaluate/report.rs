@@ -28,6 +28,7 @@ use super::metrics::AFTER_EVENT_RECORDS;
 use super::poisson::PoissonRate;
 use super::summary::{EpisodeSummary, StreamRow, TestSummary};
 use super::table::{TextTable, shorten};
+use crate::say::counted;
 use serde_json::{Value, json};
 
 /// Name and version of the JSON shape.
@@ -141,9 +142,9 @@ fn streams(summary: &TestSummary) -> String {
     let note = if left_out == 0 {
         String::new()
     } else {
-        format!("  and {left_out} streams with fewer misses and false episodes\n")
+        format!("  and {} with fewer misses and false alerts\n", counted(left_out, "stream"))
     };
-    format!("Streams (the ratios are of records, \"false\" of episodes):\n{}{note}", table.render())
+    format!("Streams (the ratios are of records, \"false\" are false alerts):\n{}{note}", table.render())
 }
 
 /// At most `STREAM_ROWS_MAX` streams, by name; those with the most misses and false episodes.
@@ -168,7 +169,7 @@ fn events(summary: &TestSummary) -> String {
 
 fn episodes(episodes: &EpisodeSummary) -> String {
     let counts = episodes.counts;
-    let mut table = TextTable::new(1, &["false episodes", "count", "days", "per day", "95 % interval"]);
+    let mut table = TextTable::new(1, &["false alerts", "count", "days", "per day", "95 % interval"]);
     for (name, rate) in [
         ("per stream and day", episodes.false_per_stream_day),
         ("per server and day", episodes.false_per_server_day),

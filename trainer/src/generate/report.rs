@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::anomaly::AnomalyPattern;
 use super::stream::GeneratedRecord;
+use crate::say::counted;
 
 #[derive(Clone, Debug)]
 pub struct LogReport {
@@ -85,7 +86,13 @@ impl fmt::Display for GeneratorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for log in &self.logs {
             let (path, kinds_path) = (log.path.display(), log.kinds_path.display());
-            writeln!(f, "{path}: {} records, {} anomalous ({:.2} %)", log.records, log.anomalous, 100.0 * log.share)?;
+            writeln!(
+                f,
+                "{path}: {}, {} anomalous ({:.2} %)",
+                counted(log.records, "record"),
+                log.anomalous,
+                100.0 * log.share
+            )?;
             let shares: Vec<String> = log
                 .kinds
                 .iter()
@@ -94,6 +101,6 @@ impl fmt::Display for GeneratorReport {
             let shares = if shares.is_empty() { "none".to_owned() } else { shares.join(", ") };
             writeln!(f, "  kinds in {kinds_path}: {shares}")?;
         }
-        write!(f, "{} streams in {:.1} s", self.streams, self.elapsed_s)
+        write!(f, "{} in {:.1} s", counted(self.streams, "stream"), self.elapsed_s)
     }
 }

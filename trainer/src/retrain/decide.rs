@@ -10,7 +10,7 @@
 use serde::Serialize;
 
 use super::figures::{DataFigures, PairFigures, RetrainFigures, share};
-use crate::dataset::load::STREAM_RECORDS_MIN;
+use crate::{dataset::load::STREAM_RECORDS_MIN, say::counted};
 
 /// Fewer days than this hold no two whole days to learn a daily curve from, once a part is held out twice.
 pub const DAYS_MIN: f64 = 4.0;
@@ -157,7 +157,7 @@ fn first(figures: &RetrainFigures) -> Result<String, String> {
     }
     let odd = figures.candidate.odd_share;
     if odd > AWAY_SHARE {
-        return Err(format!("a first model that calls {:.1} % of the newest records odd", 100.0 * odd));
+        return Err(format!("a first model that finds {:.1} % of the newest records anomalous", 100.0 * odd));
     }
     Ok(format!("the first model: it finds {percent:.0} % of {events} test anomalies"))
 }
@@ -184,7 +184,7 @@ fn is_more(a: u64, b: u64, events: u64) -> bool {
 /// Where behaviour changed, the candidate finds about what the model in use finds where it did not.
 fn is_blind_where_it_changed(figures: &RetrainFigures) -> Option<String> {
     let (away, streams) = (figures.injected.away, figures.streams);
-    let odd = format!("{} of {} known streams are odd over and over", streams.away, streams.known);
+    let odd = format!("{} of {} known streams are anomalous over and over", streams.away, streams.known);
     let swallows = streams.swallowed as f64 > SWALLOWED_SHARE * streams.known as f64;
     let missed = misses_where_it_changed(figures);
     if !swallows && missed.is_none() {
@@ -207,7 +207,7 @@ fn is_blind_where_it_changed(figures: &RetrainFigures) -> Option<String> {
         ),
         None => format!(
             "the data look poisoned: {odd}, and in {} of them a value may be more than {SWALLOWED_REACH} times as far \
-             off before the new model calls it odd",
+             off before it is anomalous to the new model",
             streams.swallowed
         ),
     })
@@ -227,13 +227,13 @@ fn is_wider(figures: &RetrainFigures) -> Option<String> {
     if let Some(reach) = figures.anchor_reach.filter(|reach| *reach > ANCHOR_REACH) {
         return Some(format!(
             "the data grew wilder step by step: since the anchor, a value may be {reach:.2} times as far off in the middle \
-             stream before the new model calls it odd, {ANCHOR_REACH} is allowed"
+             stream before it is anomalous to the new model, {ANCHOR_REACH} is allowed"
         ));
     }
     let reach = figures.reach.filter(|reach| *reach > WIDER_REACH)?;
     Some(format!(
-        "the data look ever wilder: in the middle stream a value may be {reach:.2} times as far off before the new model \
-         calls it odd, {WIDER_REACH} is allowed"
+        "the data look ever wilder: in the middle stream a value may be {reach:.2} times as far off before it is \
+         anomalous to the new model, {WIDER_REACH} is allowed"
     ))
 }
 
@@ -245,7 +245,7 @@ fn alerts_more(figures: &RetrainFigures) -> Option<String> {
     let low = candidate.low.filter(|low| *low > allowed)?;
     let compared = before.map_or_else(String::new, |before| format!(", the model in use {before:.2}"));
     Some(format!(
-        "the new model would alert more: {:.2} (at least {low:.2}) episodes per server and day{compared}, and {:.2} are \
+        "the new model would alert more: {:.2} (at least {low:.2}) alerts per server and day{compared}, and {:.2} are \
          allowed for",
         candidate.per_day.unwrap_or(low),
         figures.candidate.expected_high
@@ -256,11 +256,11 @@ fn alerts_more(figures: &RetrainFigures) -> Option<String> {
 fn gain(figures: &RetrainFigures) -> Option<String> {
     let mut gains = Vec::new();
     if figures.streams.new > 0 {
-        gains.push(format!("it knows {} new streams", figures.streams.new));
+        gains.push(format!("it knows {}", counted(figures.streams.new, "new stream")));
     }
     let (learnt, away) = (figures.streams.learnt, figures.streams.away);
     if learnt > 0 {
-        gains.push(format!("{learnt} of {away} streams that are odd over and over are usual to it"));
+        gains.push(format!("{learnt} of {away} streams that are anomalous over and over are usual to it"));
     }
     let current = figures.current.as_ref()?;
     let (before, after) = (&current.episodes, &figures.candidate.episodes);
@@ -268,7 +268,7 @@ fn gain(figures: &RetrainFigures) -> Option<String> {
         && low > high
     {
         let (before, after) = (before.per_day.unwrap_or(low), after.per_day.unwrap_or(high));
-        gains.push(format!("it raises {after:.2} instead of {before:.2} episodes per server and day"));
+        gains.push(format!("it raises {after:.2} instead of {before:.2} alerts per server and day"));
     }
     let home = figures.injected.home;
     if is_more(home.candidate_only, home.current_only, home.events) {
@@ -354,7 +354,7 @@ mod tests {
         let mut figures = quiet();
         figures.streams.new = 2;
         is(&figures, RetrainDecision::Promote, "2 new streams");
-        is(&changed(), RetrainDecision::Promote, "1.50 instead of 15.00 episodes");
+        is(&changed(), RetrainDecision::Promote, "1.50 instead of 15.00 alerts");
         let mut figures = quiet();
         figures.injected.home = pairs(300, 240, 2, 40);
         is(&figures, RetrainDecision::Promote, "280 instead of 242 of 300");
@@ -370,7 +370,7 @@ mod tests {
         figures.current = Some(side(7));
         is(&figures, RetrainDecision::Hold, "does as well");
         figures.streams.learnt = 4;
-        is(&figures, RetrainDecision::Promote, "4 of 4 streams that are odd over and over are usual to it");
+        is(&figures, RetrainDecision::Promote, "4 of 4 streams that are anomalous over and over are usual to it");
     }
 
     #[test]
@@ -387,7 +387,11 @@ mod tests {
     fn what_is_blind_where_it_changed_is_poisoned() {
         let mut figures = changed();
         figures.injected.away = pairs(70, 40, 28, 0);
-        is(&figures, RetrainDecision::Hold, "look poisoned: 4 of 18 known streams are odd over and over, and there");
+        is(
+            &figures,
+            RetrainDecision::Hold,
+            "look poisoned: 4 of 18 known streams are anomalous over and over, and there",
+        );
         let mut figures = changed();
         figures.streams.swallowed = 4;
         is(&figures, RetrainDecision::Hold, "in 4 of them a value may be more than 1.35 times");
@@ -434,7 +438,7 @@ mod tests {
         figures.candidate = side(30);
         is(&figures, RetrainDecision::Hold, "alert more");
         figures.current = Some(side(28));
-        is(&figures, RetrainDecision::Promote, "1 new streams");
+        is(&figures, RetrainDecision::Promote, "1 new stream");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{
     figures::{DataFigures, ModelSide, PairFigures, RetrainFigures, StreamFigureRow, StreamPlace},
     settings::RetrainSettings,
 };
-use crate::train::TrainedModel;
+use crate::{say::counted, train::TrainedModel};
 
 pub(super) const FORMAT: &str = "oddline-retrain-1";
 /// Rows of the Markdown's table of streams; the JSON has all.
@@ -134,9 +134,13 @@ impl RetrainReport {
         line(
             &mut text,
             format!(
-                "\n{} records over {:.1} days; the newest {} ({:.2} server days, from {}) were held out and judged by \
-                 both models.",
-                data.records, data.days, data.held_out_records, data.held_out_server_days, data.held_out_from
+                "\n{} over {:.1} days; the newest {} ({:.2} server days, from {}) were held out and scored by both \
+                 models.",
+                counted(data.records, "record"),
+                data.days,
+                data.held_out_records,
+                data.held_out_server_days,
+                data.held_out_from
             ),
         );
         sides(&mut text, figures);
@@ -153,9 +157,14 @@ impl FitReport {
             RetrainStart::Cold(why) => format!("started from random weights ({why})"),
         };
         format!(
-            "Version {} {start} and learnt from {} records in {} epochs (best {}, validation loss {:.4}); {} more were \
-             found odd and left out.",
-            self.version, self.rows, self.epochs, self.best_epoch, self.validation_loss, self.rows_trimmed
+            "Version {} {start} and trained on {} in {} (best {}, validation loss {:.4}); {} \
+             removed.",
+            self.version,
+            counted(self.rows, "record"),
+            counted(self.epochs, "epoch"),
+            self.best_epoch,
+            self.validation_loss,
+            counted(self.rows_trimmed, "outlier")
         )
     }
 }
@@ -174,14 +183,14 @@ fn sides(text: &mut String, figures: &RetrainFigures) {
     };
     row("version", &|s| s.version.to_string());
     row("threshold", &|s| format!("{:.4}", s.threshold));
-    row("episodes per server and day (95 %)", &|s| rate(&s.episodes));
-    row("records called odd", &|s| percent(s.odd_share));
+    row("alerts per server and day (95 %)", &|s| rate(&s.episodes));
+    row("anomalous records", &|s| percent(s.odd_share));
     if new.truth.is_some() {
         let of = |s: &ModelSide, show: &dyn Fn(&super::figures::TruthFigures) -> String| {
             s.truth.as_ref().map_or_else(|| "-".to_owned(), show)
         };
         row("true anomalies found", &|s| of(s, &|t| format!("{} of {}", t.found, t.events)));
-        row("false episodes per server and day", &|s| of(s, &|t| rate(&t.false_episodes)));
+        row("false alerts per server and day", &|s| of(s, &|t| rate(&t.false_episodes)));
         row("F1 by record", &|s| of(s, &|t| format!("{:.3}", t.f1)));
         line(text, "\nThe truth is the log's own column; it is shown here and decides nothing.".to_owned());
     }
@@ -204,9 +213,16 @@ fn drift(text: &mut String, figures: &RetrainFigures) {
     line(
         text,
         format!(
-            "\n## Drift\n\n{} streams held out: {} known ({} moved, {} odd over and over, of these {} \
+            "\n## Drift\n\n{} held out: {} known ({} moved, {} anomalous over and over, of these {} \
              usual to the new model and {} swallowed), {} new; {} known ones are not in these logs and stay known.\n",
-            s.held_out, s.known, s.moved, s.away, s.learnt, s.swallowed, s.new, s.absent
+            counted(s.held_out, "stream"),
+            s.known,
+            s.moved,
+            s.away,
+            s.learnt,
+            s.swallowed,
+            s.new,
+            s.absent
         ),
     );
     if let Some(reach) = figures.reach {
@@ -214,14 +230,14 @@ fn drift(text: &mut String, figures: &RetrainFigures) {
         line(text, format!("What counts as usual in the middle stream reaches {reach:.2} times as far{anchor}.\n"));
     }
     text.push_str(
-        "| stream | | level moved by | noise | reach | interval | odd: in use | new | found: in use | new |\n",
+        "| stream | | level moved by | noise | reach | interval | anomalous: in use | new | found: in use | new |\n",
     );
     text.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
     for row in figures.rows.iter().take(ROWS_MAX) {
         line(text, stream_row(row));
     }
     if figures.rows.len() > ROWS_MAX {
-        line(text, format!("\n{} more streams are in the JSON.", figures.rows.len() - ROWS_MAX));
+        line(text, format!("\nIn the JSON: {} more.", counted(figures.rows.len() - ROWS_MAX, "stream")));
     }
     if !figures.features.is_empty() {
         text.push_str("\n| feature | centre moved by | scale | residual quantile |\n|---|---|---|---|\n");

@@ -292,8 +292,10 @@ fn heading(args: &Args, model: &OpenModel, counts: &TestCounts) -> String {
     let TestCounts { records, anomalies, episodes, .. } = counts;
     let threshold = model.profile.record.threshold.value;
     format!(
-        "Judged {records} records: {anomalies} anomalous in {episodes} episodes (threshold {threshold:.4})\n\
+        "Scored {}: {anomalies} anomalous in {} (threshold {threshold:.4})\n\
          Anomalies:  {}\nCharts:     {}\n\n",
+        say::counted(*records, "record"),
+        say::counted(*episodes, "episode"),
         args.anomalies.display(),
         args.charts.display()
     )
@@ -303,10 +305,10 @@ fn say_learning(mut streams: Vec<&StreamName>, records: u64) {
     streams.sort();
     if let Some(first) = streams.first() {
         let StreamName { server, component } = first;
-        let count = streams.len();
+        let (streams, records) = (say::counted(streams.len(), "stream"), say::counted(records, "record"));
         say::note(&format!(
-            "{count} streams are not in the model, {server}/{component} first: {records} of their records were judged \
-             in warm-up (value range only for 200 records, daily pattern after two days)"
+            "{streams} not in the model, {server}/{component} first: {records} scored in warm-up (value range only for \
+             200 records, daily pattern after two days)"
         ));
     }
 }

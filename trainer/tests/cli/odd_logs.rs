@@ -66,7 +66,7 @@ fn unsorted_and_repeated_times() {
     let mut rows: Vec<&str> = sorted.lines().skip(1).collect();
     rows.reverse();
     let said = trained(&folder, format!("{HEADER}{}\n", rows.join("\n")));
-    says(&said, &["1999 records came before an earlier one of their stream: sorted by time"]);
+    says(&said, &["1999 records out of order in their stream: sorted by time"]);
     assert_eq!(folder.inspect(MODEL)["profile"], expected, "the order of lines is not learnt");
     let twice: String = sorted.lines().skip(1).map(|l| format!("{l}\n{l}\n")).collect();
     says(&trained(&folder, format!("{HEADER}{twice}")), &["2000 records with duplicate timestamps"]);
@@ -84,7 +84,7 @@ fn records_of_a_wrong_clock_are_left_out() {
     let expected = folder.inspect(MODEL);
     let strays = "2099-01-01T00:00:00Z,server-01,cpu,50,0\n1970-01-01T00:00:00Z,server-01,cpu,50,0\n";
     let said = trained(&folder, format!("{log}{strays}"));
-    says(&said, &["2 records are more than a month from all others of their stream: left out"]);
+    says(&said, &["2 records more than a month from all others of their stream: left out"]);
     let found = folder.inspect(MODEL);
     assert_eq!(found["version"], expected["version"], "not of the year 2099");
     assert_eq!(found["profile"], expected["profile"], "threshold and baselines neither");
@@ -97,7 +97,7 @@ fn a_stream_without_a_scale_does_not_keep_the_others_from_being_learnt() {
         .map(|i| format!("{},server-01,wild,{}1.7e308,0\n", time(i), if i % 2 == 0 { "-" } else { "" }))
         .collect();
     let said = trained(&folder, format!("{}{wild}", steady(1_000)));
-    says(&said, &["1 streams have values too far apart to have a scale, server-01/wild first: left out"]);
+    says(&said, &["1 stream with values too far apart to have a scale, server-01/wild first: left out"]);
     folder.must("test --logs odd.csv");
 }
 
@@ -188,7 +188,7 @@ fn a_stream_seen_only_when_judging() {
     let log: String = (0..3_000).map(row).collect();
     folder.write("new.csv", format!("{HEADER}{log}"));
     let done = folder.must("test --logs new.csv");
-    says(&done.stderr, &["1 streams are not in the model", "server-09/queue", "in warm-up"]);
+    says(&done.stderr, &["1 stream not in the model", "server-09/queue", "in warm-up"]);
     let anomalies = folder.text(ANOMALIES);
     says(&anomalies, &[&format!("{},server-09,queue,900,", time(2_600))]);
     assert!(anomalies.lines().count() < 60, "{anomalies}");

@@ -42,7 +42,7 @@ fn another_level_alone_is_promoted() {
     weeks.write(|row, _| new_level(row));
     let folder = &weeks.folder;
     let done = folder.run(&format!("{RETRAIN} {LOG} --current {CURRENT} --key {KEY}"));
-    decided(folder, &done, "promote", &["streams that are odd over and over are usual to it"]);
+    decided(folder, &done, "promote", &["streams that are anomalous over and over are usual to it"]);
     assert_eq!(report(folder)["figures"]["streams"]["learnt"], 6);
     assert!(folder.path(SIGNATURE).exists());
 }
