@@ -5,12 +5,13 @@
 //! ```
 //!
 //! A command a data set. Reading one is a file of [`data`], a detector one of [`detectors`], what is measured one of
-//! [`metrics`].
+//! [`metrics`]; [`panels`] draws.
 
 mod data;
 mod detectors;
 mod metrics;
 mod nab;
+mod panels;
 
 use clap::{Parser, Subcommand};
 

@@ -1,16 +1,11 @@
 //! Streams of the Numenta Anomaly Benchmark: learnt from on the first part of each, judged on the rest, beside the same
 //! without the autoencoder and a windowed Gaussian.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
-use oddline_core::time::EventTime;
 use oddline_trainer::{
     calibrate::ThresholdTarget,
-    chart::{self, Point, StreamPanel},
     clock,
     dataset::{Dataset, InputLogs, ReadOptions},
     train::{self, AblatedPart, TrainingRecipe},
@@ -20,6 +15,7 @@ use crate::{
     data::{LabelledSeries, nab},
     detectors::{gaussian, oddline},
     metrics::windows::{DetectorFigures, WindowFigures, tables},
+    panels,
 };
 
 /// Streams of the Numenta Anomaly Benchmark with labelled windows
@@ -67,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ];
         print!("{}", tables(&series, &detectors));
         let chart = args.charts.join(format!("budget_{budget}.png"));
-        draw(&chart, &series, &alerts)?;
+        panels::draw(&chart, &series, &alerts)?;
         println!("chart: {}", chart.display());
     }
     Ok(())
@@ -76,24 +72,4 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn figures(detector: &'static str, series: &[LabelledSeries], alerts: &[Vec<bool>]) -> DetectorFigures {
     let streams = series.iter().zip(alerts).map(|(series, alerts)| WindowFigures::of(series, alerts));
     DetectorFigures { detector, streams: streams.collect() }
-}
-
-/// Small multiples of all streams with windows and the alerts behind the part learnt from.
-fn draw(file: &Path, series: &[LabelledSeries], alerts: &[Vec<bool>]) -> Result<()> {
-    let panel = |(series, alerts): (&LabelledSeries, &Vec<bool>)| {
-        let records = series.times.iter().zip(&series.values).zip(alerts).enumerate();
-        let point = |(number, ((time, value), alert)): (usize, ((&EventTime, &f64), &bool))| Point {
-            time_us: time.micros(),
-            value: *value,
-            flagged: *alert && number >= series.learnt,
-        };
-        StreamPanel {
-            name: series.name.component.clone(),
-            points: records.map(point).collect(),
-            windows_us: series.windows.iter().map(|w| (w.start.micros(), w.end.micros())).collect(),
-            split_us: series.times.get(series.learnt).map(|time| time.micros()),
-        }
-    };
-    let panels: Vec<StreamPanel> = series.iter().zip(alerts).map(panel).collect();
-    Ok(chart::streams(file, &panels, "Labelled windows shaded, alerts in red, the part learnt from in grey")?)
 }

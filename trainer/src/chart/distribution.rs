@@ -1,10 +1,18 @@
 //! How the scores (reconstruction errors, each divided by what training made usual) spread.
 
-use super::super::evaluate::histogram::{BINS, ScoreHistogram, edge};
-use super::axis::{Axis, Spacing, grouped, plain};
-use super::canvas::{Canvas, ChartError, Ink, Rect};
-use super::frame::{self, HEIGHT, PLOT, WIDTH};
 use std::path::Path;
+
+use plotters::{
+    element::Rectangle,
+    style::{Color, RGBAColor},
+};
+
+use super::{
+    frame::{self, HEIGHT, Plot, WIDTH},
+    page::{BLUE, ChartError, ChartPage, Drawn, ORANGE},
+    scale::{Scale, grouped, plain},
+};
+use crate::evaluate::histogram::{BINS, ScoreHistogram, edge};
 
 /// Lowest count on the axis: one record must still stand above the base line.
 const COUNT_LOW: f64 = 0.7;
@@ -20,7 +28,7 @@ pub enum ErrorSeries<'a> {
 struct Bars<'a> {
     name: &'static str,
     histogram: &'a ScoreHistogram,
-    ink: Ink,
+    color: RGBAColor,
 }
 
 /// Draws the scores of the training data and the threshold.
@@ -42,61 +50,50 @@ pub fn error_distribution(
 /// # Errors
 /// When the file cannot be written.
 pub fn unseen_data_errors(file: &Path, errors: ErrorSeries, threshold: f64, title: &str) -> Result<(), ChartError> {
-    let sets = bars(errors);
-    let mut canvas = Canvas::new(WIDTH, HEIGHT);
-    let (x, y) = axes(&sets, threshold);
-    frame::heading(&mut canvas, title, &subtitle(&sets));
-    frame::axes(&mut canvas, (&x, "reconstruction error (score)"), (&y, "records"));
-    for set in &sets {
-        fill(&mut canvas, set, (&x, &y));
-    }
-    frame::base_line(&mut canvas);
-    let label = format!("threshold {}", plain(threshold));
-    frame::marker(&mut canvas, x.px(threshold), &label, Ink::TEXT);
-    if sets.len() > 1 {
-        let entries: Vec<(&str, Ink)> = sets.iter().map(|set| (set.name, set.ink)).collect();
-        frame::legend(&mut canvas, &entries);
-    }
-    canvas.save(file)
+    page(&bars(errors), threshold, title)?.save(file)
 }
 
-fn bars(errors: ErrorSeries) -> Vec<Bars> {
+fn page(sets: &[Bars<'_>], threshold: f64, title: &str) -> Result<ChartPage, ChartError> {
+    let (x, y) = axes(sets, threshold);
+    ChartPage::draw(WIDTH, HEIGHT, |root| {
+        let names = ((x, "reconstruction error (score)"), (y, "records"));
+        let mut plot = frame::plot(root, (title, &subtitle(sets)), names.0, names.1)?;
+        sets.iter().try_for_each(|set| fill(&mut plot, set))?;
+        if threshold.is_finite() {
+            frame::marker(root, &mut plot, threshold, &format!("threshold {}", plain(threshold)))?;
+        }
+        let entries: Vec<(&str, RGBAColor)> = sets.iter().map(|set| (set.name, set.color)).collect();
+        if entries.len() > 1 { frame::legend(root, &entries) } else { Ok(()) }
+    })
+}
+
+fn bars(errors: ErrorSeries<'_>) -> Vec<Bars<'_>> {
     match errors {
-        ErrorSeries::Unlabelled(histogram) => vec![Bars { name: "records", histogram, ink: Ink::BLUE.fade(0.8) }],
+        ErrorSeries::Unlabelled(histogram) => vec![Bars { name: "records", histogram, color: BLUE.mix(0.8) }],
         ErrorSeries::Labelled { normal, anomalous } => vec![
-            Bars { name: "normal", histogram: normal, ink: Ink::BLUE.fade(OVERLAP) },
-            Bars { name: "anomalous", histogram: anomalous, ink: Ink::ORANGE.fade(OVERLAP) },
+            Bars { name: "normal", histogram: normal, color: BLUE.mix(OVERLAP) },
+            Bars { name: "anomalous", histogram: anomalous, color: ORANGE.mix(OVERLAP) },
         ],
     }
 }
 
 /// The x axis reaches over all bins in use and the threshold, the y axis over the fullest bin.
-fn axes(sets: &[Bars], threshold: f64) -> (Axis, Axis) {
+fn axes(sets: &[Bars<'_>], threshold: f64) -> (Scale, Scale) {
     let used = |bin: &usize| sets.iter().any(|set| set.histogram.bins()[*bin] > 0);
     let first = (0..BINS).find(used).map_or(1.0, edge);
     let last = (0..BINS).rfind(used).map_or(1.0, |bin| edge(bin + 1));
     let threshold = if threshold.is_finite() && threshold > 0.0 { threshold } else { first };
-    let range = (first.min(threshold) / 1.3, last.max(threshold) * 1.3);
+    let range = first.min(threshold) / 1.3..last.max(threshold) * 1.3;
     let counts = sets.iter().flat_map(|set| set.histogram.bins());
     let fullest = counts.copied().max().unwrap_or(0).max(1) as f64;
-    (
-        Axis::new(Spacing::Log, range, (PLOT.left, PLOT.right)),
-        Axis::new(Spacing::Log, (COUNT_LOW, fullest * 1.6), (PLOT.bottom, PLOT.top)),
-    )
+    (Scale::log(range), Scale::log(COUNT_LOW..fullest * 1.6))
 }
 
-fn fill(canvas: &mut Canvas, set: &Bars, (x, y): (&Axis, &Axis)) {
-    for (bin, count) in set.histogram.bins().iter().enumerate() {
-        if *count > 0 {
-            let bar = Rect {
-                left: x.px(edge(bin)),
-                top: y.px(*count as f64),
-                right: x.px(edge(bin + 1)),
-                bottom: PLOT.bottom,
-            };
-            canvas.rect(bar, set.ink);
-        }
-    }
+fn fill(plot: &mut Plot<'_, '_>, set: &Bars<'_>) -> Drawn {
+    let bins = set.histogram.bins().iter().enumerate().filter(|(_, count)| **count > 0);
+    let bar = |(bin, count): (usize, &u64)| [(edge(bin), *count as f64), (edge(bin + 1), COUNT_LOW)];
+    plot.draw_series(bins.map(|bin| Rectangle::new(bar(bin), set.color.filled())))?;
+    Ok(())
 }
 
 /// A bin's edge is no more exact than that.
@@ -137,6 +134,8 @@ fn subtitle(sets: &[Bars]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use plotters::coord::ranged1d::Ranged;
+
     use super::*;
 
     #[test]
@@ -144,10 +143,29 @@ mod tests {
         let mut histogram = ScoreHistogram::default();
         histogram.push(0.1);
         histogram.push(2.0);
-        let sets = bars(ErrorSeries::Unlabelled(&histogram));
-        let (x, _) = axes(&sets, 50.0);
-        assert!(x.px(0.1) > PLOT.left && x.px(50.0) < PLOT.right);
-        assert!(x.px(2.0) < x.px(50.0));
+        let (x, _) = axes(&bars(ErrorSeries::Unlabelled(&histogram)), 50.0);
+        let places = [0.1, 2.0, 50.0].map(|score| x.map(&score, (0, 1000)));
+        assert!(0 < places[0] && places[0] < places[1] && places[1] < places[2] && places[2] < 1000, "{places:?}");
+    }
+
+    /// Pixels of a colour laid over white.
+    fn over_white(page: &ChartPage, RGBAColor(r, g, b, opacity): RGBAColor) -> usize {
+        let mixed = |c: u8| (f64::from(c) * opacity + 255.0 * (1.0 - opacity)).round() as i32;
+        let near =
+            |pixel: &&[u8]| pixel.iter().zip([r, g, b]).all(|(found, c)| (i32::from(*found) - mixed(c)).abs() < 3);
+        page.pixels.chunks_exact(3).filter(near).count()
+    }
+
+    #[test]
+    fn bars_are_as_high_as_their_counts() {
+        let (mut few, mut many) = (ScoreHistogram::default(), ScoreHistogram::default());
+        (0..10).for_each(|_| few.push(0.1));
+        (0..1000).for_each(|_| many.push(10.0));
+        let sets = bars(ErrorSeries::Labelled { normal: &few, anomalous: &many });
+        let page = page(&sets, 1.0, "two bars").unwrap();
+        assert_eq!((page.width, page.height), (WIDTH, HEIGHT));
+        let (few, many) = (over_white(&page, sets[0].color), over_white(&page, sets[1].color));
+        assert!(few > 500 && many as f64 > 2.5 * few as f64, "{few} and {many} pixels");
     }
 
     #[test]
@@ -169,11 +187,11 @@ mod tests {
 
     #[test]
     fn an_empty_histogram_can_be_drawn() {
-        let file = std::env::temp_dir().join(format!("oddline-dist-{}.png", std::process::id()));
         let empty = ScoreHistogram::default();
-        for threshold in [1.0, 0.0, f64::NAN, f64::INFINITY] {
-            error_distribution(&file, &empty, threshold, "empty").unwrap();
-        }
-        std::fs::remove_file(&file).unwrap();
+        let sets = bars(ErrorSeries::Unlabelled(&empty));
+        let pages = [1.0, 0.0, f64::NAN, f64::INFINITY].map(|threshold| page(&sets, threshold, "empty").unwrap());
+        assert_eq!(over_white(&pages[0], sets[0].color), 0);
+        assert_ne!(pages[0], pages[2], "a threshold is drawn where there is one");
+        assert_eq!(pages[2], pages[3]);
     }
 }

@@ -1,66 +1,83 @@
-//! What the large charts share: title, axes with grid, threshold lines and legend.
+//! What the large charts share: title, axes with grid, a marked value and legend.
 
-use super::axis::{Axis, Tick};
-use super::canvas::{Align, Canvas, Ink, Rect, text_width};
+use plotters::{
+    backend::BitMapBackend,
+    chart::{ChartBuilder, ChartContext},
+    coord::cartesian::Cartesian2d,
+    element::Rectangle,
+    series::DashedLineSeries,
+    style::{
+        Color, WHITE,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
+
+use super::{
+    page::{AXIS, Area, Drawn, GRID, MUTED, TEXT, legend_entry, letters, px, thick},
+    scale::Scale,
+};
 
 pub(super) const WIDTH: u32 = 1200;
 pub(super) const HEIGHT: u32 = 700;
-/// The plot proper within the page.
-pub(super) const PLOT: Rect = Rect { left: 84.0, top: 118.0, right: 1168.0, bottom: 618.0 };
+const LABEL_EM: f64 = 14.0;
 
-pub(super) const LABEL_EM: f64 = 14.0;
-const TITLE_EM: f64 = 23.0;
+pub(super) type Plot<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<Scale, Scale>>;
 
-/// Title and, in smaller and lighter letters, what it was drawn from.
-pub(super) fn heading(canvas: &mut Canvas, title: &str, subtitle: &str) {
-    canvas.text(title, (24.0, 42.0), Align::Left, TITLE_EM, Ink::TEXT);
-    canvas.text(subtitle, (24.0, 69.0), Align::Left, 15.0, Ink::MUTED);
-}
-
-/// Grid lines, tick labels and axis names. The y axis's name lies above it, to be read upright.
-pub(super) fn axes(canvas: &mut Canvas, (x, x_name): (&Axis, &str), (y, y_name): (&Axis, &str)) {
-    let area = PLOT;
-    for Tick { px, label } in y.ticks(8) {
-        canvas.line((area.left, px), (area.right, px), 1.0, Ink::GRID);
-        canvas.text(&label, (area.left - 9.0, px + 5.0), Align::Right, LABEL_EM, Ink::TEXT);
-    }
-    for Tick { px, label } in x.ticks(11) {
-        canvas.line((px, area.top), (px, area.bottom), 1.0, Ink::GRID);
-        canvas.line((px, area.bottom), (px, area.bottom + 5.0), 1.0, Ink::AXIS);
-        canvas.text(&label, (px, area.bottom + 23.0), Align::Centre, LABEL_EM, Ink::TEXT);
-    }
-    canvas.text(y_name, (24.0, area.top - 14.0), Align::Left, LABEL_EM, Ink::MUTED);
-    let middle = (area.left + area.right) / 2.0;
-    canvas.text(x_name, (middle, area.bottom + 54.0), Align::Centre, LABEL_EM, Ink::MUTED);
-}
-
-/// The line on which the plot stands; after the data, so that it stays whole.
-pub(super) fn base_line(canvas: &mut Canvas) {
-    let (left, right) = ((PLOT.left, PLOT.bottom), (PLOT.right, PLOT.bottom));
-    canvas.line(left, right, 1.5, Ink::AXIS);
+/// Title and, in smaller and lighter letters, what it was drawn from; below it the grid with its axes. The y axis's name
+/// lies above it, to be read upright.
+pub(super) fn plot<'a, 'b>(
+    root: &Area<'b>,
+    (title, subtitle): (&str, &str),
+    (x, x_name): (Scale, &str),
+    (y, y_name): (Scale, &str),
+) -> Drawn<Plot<'a, 'b>> {
+    let left = px(24.0);
+    root.draw_text(title, &letters(23.0, TEXT), (left, px(21.0)))?;
+    root.draw_text(subtitle, &letters(15.0, MUTED), (left, px(56.0)))?;
+    root.draw_text(y_name, &letters(LABEL_EM, MUTED), (left, px(92.0)))?;
+    let mut chart = ChartBuilder::on(root)
+        .margin_top(px(118.0))
+        .margin_right(px(32.0))
+        .margin_bottom(px(22.0))
+        .x_label_area_size(px(60.0))
+        .y_label_area_size(px(84.0))
+        .build_cartesian_2d(x, y)?;
+    let mut mesh = chart.configure_mesh();
+    mesh.x_labels(11)
+        .y_labels(8)
+        .bold_line_style(GRID.stroke_width(thick(1.0)))
+        .axis_style(AXIS.stroke_width(thick(1.0)));
+    mesh.label_style(letters(LABEL_EM, TEXT)).axis_desc_style(letters(LABEL_EM, MUTED)).x_desc(x_name);
+    mesh.set_all_tick_mark_size(px(5.0)).y_label_offset(px(2.5)).draw()?;
+    Ok(chart)
 }
 
 /// A dashed upright line with its label at the top, on the side with more room.
-pub(super) fn marker(canvas: &mut Canvas, px: f64, label: &str, ink: Ink) {
-    canvas.dashes((px, PLOT.top - 4.0), (px, PLOT.bottom), 2.0, ink);
-    let width = text_width(label, LABEL_EM);
-    let fits_right = px + 12.0 + width < PLOT.right;
-    let (place, align, left) =
-        if fits_right { (px + 9.0, Align::Left, px + 5.0) } else { (px - 9.0, Align::Right, px - 13.0 - width) };
-    let behind = Rect { left, top: PLOT.top + 3.0, right: left + width + 8.0, bottom: PLOT.top + 26.0 };
-    canvas.rect(behind, Ink::PAPER.fade(0.85));
-    canvas.text(label, (place, PLOT.top + 20.0), align, LABEL_EM, ink);
+pub(super) fn marker(root: &Area<'_>, chart: &mut Plot<'_, '_>, x: f64, label: &str) -> Drawn {
+    let heights = chart.y_range();
+    let line = [(x, heights.start), (x, heights.end)];
+    chart.draw_series(DashedLineSeries::new(line, px(7.0), px(4.0), TEXT.stroke_width(thick(2.0))))?;
+    let style = letters(LABEL_EM, TEXT).pos(Pos::new(HPos::Left, VPos::Center));
+    let (width, _) = root.estimate_text_size(label, &style)?;
+    let width = width.cast_signed();
+    let (place, top) = chart.backend_coord(&(x, heights.end));
+    let (columns, _) = chart.plotting_area().get_pixel_range();
+    let fits_right = place + px(13.0) + width < columns.end;
+    let left = if fits_right { place + px(9.0) } else { place - px(9.0) - width };
+    let behind = [(left - px(4.0), top + px(3.0)), (left + width + px(4.0), top + px(26.0))];
+    root.draw(&Rectangle::new(behind, WHITE.mix(0.85).filled()))?;
+    root.draw_text(label, &style, (left, top + px(16.0)))
 }
 
 /// Swatches with names, ending at the plot's right edge above it.
-pub(super) fn legend(canvas: &mut Canvas, entries: &[(&str, Ink)]) {
-    let mut right = PLOT.right;
-    for (name, ink) in entries.iter().rev() {
-        let left = right - text_width(name, LABEL_EM);
-        let baseline = PLOT.top - 14.0;
-        canvas.text(name, (left, baseline), Align::Left, LABEL_EM, Ink::TEXT);
-        let swatch = Rect { left: left - 23.0, top: baseline - 11.0, right: left - 8.0, bottom: baseline + 1.0 };
-        canvas.rect(swatch, *ink);
-        right = swatch.left - 22.0;
+pub(super) fn legend<C: Color>(root: &Area<'_>, entries: &[(&str, C)]) -> Drawn {
+    let mut width = 0;
+    for (name, _) in entries {
+        width += px(44.0) + root.estimate_text_size(name, &letters(LABEL_EM, TEXT))?.0.cast_signed();
     }
+    let mut left = px(f64::from(WIDTH) - 32.0 + 22.0) - width;
+    for (name, color) in entries {
+        left = legend_entry(root, (left, px(99.0)), name, color)?;
+    }
+    Ok(())
 }
