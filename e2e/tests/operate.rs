@@ -87,13 +87,13 @@ impl Scene {
     }
 }
 
-fn source<'a>(status: &'a Value, ending: &str) -> &'a Value {
+fn source_in<'a>(status: &'a Value, ending: &str) -> &'a Value {
     let sources = status["reading"]["sources"].as_array().unwrap();
     sources.iter().find(|source| source["name"].as_str().unwrap().ends_with(ending)).unwrap_or(&Value::Null)
 }
 
 fn is_read(status: &Value, ending: &str, lines: u64) -> bool {
-    source(status, ending)["lines"].as_u64() == Some(lines)
+    source_in(status, ending)["lines"].as_u64() == Some(lines)
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn status_metrics_and_reload() {
     scene.agent.start();
     let lines = fixture::log(Some("server-01"), 1).iter().filter(|byte| **byte == b'\n').count() as u64;
     let status = scene.status("it does not read the log", |status| is_read(status, "a.log", lines));
-    assert_eq!(source(&status, "a.log")["lag_bytes"], 0);
+    assert_eq!(source_in(&status, "a.log")["lag_bytes"], 0);
     let shown = scene.oddline(&["status"]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("web-1 of fleet home") && shown.contains("a.log") && shown.contains("ok"), "{shown}");
@@ -265,17 +265,17 @@ fn lines_that_are_not_what_they_should_be_are_counted_and_the_rest_is_judged() {
     fs::write(scene.path("logs/junk.log"), junk()).unwrap();
     fs::write(scene.path("logs/empty.log"), "").unwrap();
     scene.agent.start();
-    let judged = |status: &Value| source(status, "mixed.log")["judged"].as_u64().unwrap_or(0);
+    let judged = |status: &Value| source_in(status, "mixed.log")["judged"].as_u64().unwrap_or(0);
     let status = scene.status("it does not judge the good lines", |status| judged(status) as usize >= lines.len() - 1);
-    assert!(source(&status, "mixed.log")["faults"].as_u64().unwrap() >= 5, "{status}");
-    let kinds = source(&status, "mixed.log")["faulty"].as_array().unwrap();
+    assert!(source_in(&status, "mixed.log")["faults"].as_u64().unwrap() >= 5, "{status}");
+    let kinds = source_in(&status, "mixed.log")["faulty"].as_array().unwrap();
     assert!(kinds.iter().any(|kind| kind["fault"].as_str().unwrap().contains("NaN")), "{status}");
-    scene.status("it does not read the junk", |status| source(status, "junk.log")["lag_bytes"] == 0);
+    scene.status("it does not read the junk", |status| source_in(status, "junk.log")["lag_bytes"] == 0);
     let status = scene.status("the junk is not reported", |status| {
-        source(status, "junk.log")["not_understood"].is_string() && is_read(status, "junk.log", junk_lines())
+        source_in(status, "junk.log")["not_understood"].is_string() && is_read(status, "junk.log", junk_lines())
     });
     for name in ["mixed.log", "junk.log"] {
-        let source = source(&status, name);
+        let source = source_in(&status, name);
         let classes = ["scored", "watched", "unusable", "continued", "skipped"];
         let sum: u64 = classes.iter().map(|class| source[class].as_u64().unwrap()).sum();
         assert_eq!(source["lines"], sum, "every line is in one class: {source}");
@@ -307,6 +307,37 @@ fn junk_lines() -> u64 {
     junk().iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
+/// What `logger` of util-linux sends, over both protocols and in both framings.
+#[test]
+fn messages_of_syslog_senders_are_taken() {
+    let (udp, tcp) = (free_port(), free_port());
+    let source = |address: String| format!("[[source]]\nsyslog = \"{address}\"\n");
+    let mut scene = Scene::new(&(source(format!("udp://127.0.0.1:{udp}")) + &source(format!("tcp://127.0.0.1:{tcp}"))));
+    scene.agent.start();
+    let name = |protocol: &str, port: u16| format!("syslog {protocol}://127.0.0.1:{port}");
+    scene.status("it does not listen", |status| source_in(status, &name("tcp", tcp)).is_object());
+    let send = |port: u16, more: &[&str]| {
+        let logger = |options: &[&str]| {
+            let mut command = Command::new("logger");
+            command.args(["--server", "127.0.0.1", "--port", &port.to_string(), "--tag", "sender", "--id=7"]);
+            command.args(more).args(options).arg("pump stopped after 7 starts").status()
+        };
+        for options in [&["--rfc3164"][..], &["--rfc5424"]] {
+            let status = logger(options).unwrap();
+            assert!(status.success(), "{status}");
+        }
+    };
+    send(udp, &["--udp"]);
+    send(tcp, &["--tcp"]);
+    send(tcp, &["--tcp", "--octet-count"]);
+    for (name, lines) in [(name("udp", udp), 2), (name("tcp", tcp), 4)] {
+        let status = scene.status("the messages do not come", |status| is_read(status, &name, lines));
+        let source = source_in(&status, &name);
+        assert_eq!((&source["watched"], &source["faults"]), (&lines.into(), &0.into()), "{source}");
+    }
+    scene.agent.stop();
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_shown_and_the_others_go_on() {
     let mut scene = Scene::new("");
@@ -315,9 +346,9 @@ fn a_file_that_cannot_be_read_is_shown_and_the_others_go_on() {
     scene.configure(&text.replace("files = [", "files = [\"/proc/self/mem\", "));
     scene.log("a.log", &fixture::log(Some("server-01"), 1));
     scene.agent.start();
-    let status = scene.status("the fault is not shown", |status| source(status, "/mem")["failed"].is_string());
-    assert!(source(&status, "/mem")["failed"].as_str().unwrap().contains("cannot read the log /proc/"), "{status}");
-    scene.status("the other does not go on", |status| source(status, "a.log")["judged"].as_u64() > Some(1_000));
+    let status = scene.status("the fault is not shown", |status| source_in(status, "/mem")["failed"].is_string());
+    assert!(source_in(&status, "/mem")["failed"].as_str().unwrap().contains("cannot read the log /proc/"), "{status}");
+    scene.status("the other does not go on", |status| source_in(status, "a.log")["judged"].as_u64() > Some(1_000));
     scene.agent.stop();
     let failed = |event: &Event| matches!(event, Event::SourceFailed(fault) if fault.source.contains("mem"));
     let told = of_file(&scene.path("odd.jsonl")).iter().filter(|heard| failed(&heard.entry.event)).count();
@@ -331,13 +362,13 @@ fn a_log_that_grows_faster_than_it_is_judged_is_behind_and_memory_stays() {
     let header = day.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     scene.log("a.log", &day);
     scene.agent.start();
-    scene.status("it does not begin", |status| source(status, "a.log")["judged"].as_u64() > Some(1_000));
+    scene.status("it does not begin", |status| source_in(status, "a.log")["judged"].as_u64() > Some(1_000));
     let before = memory_kib(scene.agent.id());
     // About 160 MB at once: as fast as a disk takes them.
     for _ in 0..400 {
         scene.log("a.log", &day[header..]);
     }
-    let lag = |status: &Value| source(status, "a.log")["lag_bytes"].as_u64().unwrap_or(0);
+    let lag = |status: &Value| source_in(status, "a.log")["lag_bytes"].as_u64().unwrap_or(0);
     let behind = lag(&scene.status("it was never behind", |status| lag(status) > 1_000_000));
     let after = memory_kib(scene.agent.id());
     println!("e2e: behind by {behind} bytes; {before} KiB before, {after} KiB while behind");

@@ -34,6 +34,7 @@ pub fn run(file: &Path, out: &mut impl Write) -> Result<()> {
             SourceKind::Journal(reader) if reader.arguments.is_empty() => "the journal".to_owned(),
             SourceKind::Journal(reader) => format!("the journal ({})", reader.arguments.join(" ")),
             SourceKind::Stdin => "standard input".to_owned(),
+            SourceKind::Syslog(address) => format!("syslog messages at {address}"),
         };
         writeln!(out, "reads {what} as {}", source.format)?;
     }

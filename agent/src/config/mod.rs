@@ -5,6 +5,7 @@ mod places;
 mod source;
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -169,6 +170,16 @@ fn twice(top: &ConfigSection<'_>, sources: &[Option<SourceConfig>]) {
     }
     if count(|what| matches!(what, SourceKind::Stdin)) > 1 {
         top.problem("source", "standard input is read by one source only");
+    }
+    let addresses = sources.iter().flatten().filter_map(|source| match &source.what {
+        SourceKind::Syslog(address) => Some(address.to_string()),
+        SourceKind::Files { .. } | SourceKind::Journal(_) | SourceKind::Stdin => None,
+    });
+    let mut seen = BTreeSet::new();
+    for address in addresses {
+        if !seen.insert(address.clone()) {
+            top.problem("source", format!("{address} is listened at by one source only"));
+        }
     }
 }
 

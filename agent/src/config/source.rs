@@ -7,7 +7,7 @@ use oddline_core::{
     time::UtcOffset,
 };
 
-use crate::source::{discover::Pattern, journal};
+use crate::source::{SyslogAddress, discover::Pattern, journal};
 
 const JOURNALCTL: &str = "journalctl";
 
@@ -34,6 +34,7 @@ pub enum SourceKind {
     Files { include: Vec<Pattern>, exclude: Vec<Pattern> },
     Journal(journal::JournalCommand),
     Stdin,
+    Syslog(SyslogAddress),
 }
 
 /// Where reading begins when nothing is known of a source yet.
@@ -63,6 +64,7 @@ fn inner(section: &ConfigSection<'_>, server: &str) -> Option<SourceConfig> {
     let what = what?;
     let format = match (&what, format) {
         (SourceKind::Journal(_), LogFormat::Auto) => LogFormat::Journal,
+        (SourceKind::Syslog(_), LogFormat::Auto) => LogFormat::Syslog,
         (_, format) => format,
     };
     Some(SourceConfig { what, format, server, component, values, times, begin })
@@ -74,9 +76,22 @@ fn what(section: &ConfigSection<'_>) -> Option<SourceKind> {
     let journal = section.flag("journal").unwrap_or(false);
     let arguments: Option<Vec<String>> = section.list("journal_arguments");
     let stdin = section.flag("stdin").unwrap_or(false);
-    if usize::from(include.is_some()) + usize::from(journal) + usize::from(stdin) != 1 {
-        section.problem("files", "exactly one of files = [...], journal = true and stdin = true is expected");
+    let syslog = section.value::<SyslogAddress>("syslog");
+    let network = section.flag("network").unwrap_or(false);
+    let kinds = [include.is_some(), journal, stdin, section.has("syslog")];
+    if kinds.into_iter().filter(|is_there| *is_there).count() != 1 {
+        let expected =
+            "exactly one of files = [...], journal = true, stdin = true and syslog = \"udp://...\" is expected";
+        section.problem("files", expected);
         return None;
+    }
+    if let Some(address) = syslog.filter(|address| !address.is_local() && !network) {
+        let what =
+            format!("{address} can be reached from outside this host, by anyone: set network = true if that is meant");
+        section.problem("syslog", what);
+    }
+    if network && !section.has("syslog") {
+        section.problem("network", "means nothing without syslog");
     }
     if arguments.is_some() && !journal {
         section.problem("journal_arguments", "means nothing without journal = true");
@@ -88,6 +103,9 @@ fn what(section: &ConfigSection<'_>) -> Option<SourceKind> {
     }
     if stdin {
         return Some(SourceKind::Stdin);
+    }
+    if section.has("syslog") {
+        return syslog.map(SourceKind::Syslog);
     }
     let include = include.unwrap_or_default();
     if section.is_empty_list("files") {

@@ -43,6 +43,9 @@ pub enum SourceError {
     /// Standard input cannot be read.
     #[error("cannot read standard input: {error}")]
     Stdin { error: io::Error },
+    /// A socket cannot be opened.
+    #[error("cannot listen at {address}: {error}")]
+    Listen { address: String, error: io::Error },
 }
 
 impl SourceError {

@@ -5,7 +5,7 @@
 //! ```text
 //!  discover -> paths -> tail (reading: identity, lines; generations) -\
 //!                                          journal (a child's lines) ---> Item -> parse
-//!                                                              stdin -/
+//!                                           stdin; syslog (an inbox) -/
 //! ```
 
 use std::{
@@ -20,6 +20,7 @@ pub mod discover;
 mod error;
 pub mod generations;
 pub mod identity;
+mod inbox;
 pub mod journal;
 pub mod lines;
 pub mod opener;
@@ -27,6 +28,7 @@ mod polls;
 mod reading;
 mod search;
 pub mod stdin;
+pub mod syslog;
 pub mod tail;
 
 pub use error::SourceError;
@@ -36,6 +38,7 @@ pub use oddline_core::backoff;
 pub use opener::Opener;
 pub use reading::FilePosition;
 pub use stdin::Stdin;
+pub use syslog::{SyslogAddress, SyslogListener};
 pub use tail::FileTail;
 
 /// One lineage of lines, with one judged state.
@@ -45,6 +48,7 @@ pub enum LogSource {
     File(Box<FileTail>),
     Journal(Box<Journal>),
     Stdin(Stdin),
+    Syslog(SyslogListener),
 }
 
 /// A place in a source: what follows has not been taken. Goes to the state file; variants are only ever appended.
@@ -110,6 +114,7 @@ impl LogSource {
             Self::File(tail) => tail.next(now),
             Self::Journal(journal) => journal.next(),
             Self::Stdin(stdin) => stdin.next(),
+            Self::Syslog(listener) => listener.next(),
         }
     }
 
@@ -119,7 +124,7 @@ impl LogSource {
         match self {
             Self::File(tail) => tail.position().map(SourcePosition::File),
             Self::Journal(journal) => journal.position().map(SourcePosition::Journal),
-            Self::Stdin(_) => None,
+            Self::Stdin(_) | Self::Syslog(_) => None,
         }
     }
 
@@ -129,7 +134,7 @@ impl LogSource {
         match self {
             Self::File(tail) => tail.has_more(),
             Self::Journal(journal) => journal.has_more(),
-            Self::Stdin(_) => false,
+            Self::Stdin(_) | Self::Syslog(_) => false,
         }
     }
 
@@ -139,7 +144,7 @@ impl LogSource {
         match self {
             Self::File(tail) => tail.is_open(),
             Self::Journal(journal) => journal.is_running(),
-            Self::Stdin(_) => true,
+            Self::Stdin(_) | Self::Syslog(_) => true,
         }
     }
 
@@ -148,7 +153,7 @@ impl LogSource {
     pub fn target(&self) -> Option<&Path> {
         match self {
             Self::File(tail) => Some(tail.target()),
-            Self::Journal(_) | Self::Stdin(_) => None,
+            Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) => None,
         }
     }
 
@@ -157,6 +162,7 @@ impl LogSource {
     pub fn lag_bytes(&self) -> Option<u64> {
         match self {
             Self::File(tail) => Some(tail.lag_bytes()),
+            Self::Syslog(listener) => Some(listener.lag_bytes()),
             Self::Journal(_) | Self::Stdin(_) => None,
         }
     }
@@ -215,6 +221,8 @@ pub enum GapCause {
     Late,
     /// The journal no longer holds the entry that was read last.
     Vacuumed,
+    /// More was sent than could be taken.
+    Overrun,
     /// A line went on that had been taken without its end.
     Unended,
 }

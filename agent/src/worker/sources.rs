@@ -32,7 +32,7 @@ use crate::{
     memory::MemoryBudget,
     redact::RedactionRules,
     source::{
-        LogSource, Opener, SourceError, StartPosition, Stdin,
+        LogSource, Opener, SourceError, StartPosition, Stdin, SyslogListener,
         discover::{Discover, Pattern},
         identity::file_id,
         opener::OwnFiles,
@@ -44,6 +44,8 @@ use crate::{
 const JOURNAL: &[u8] = b"journal";
 const STDIN: &[u8] = b"stdin";
 const FILE: &[u8] = b"file:";
+/// Before the address; with it the source's name.
+const SYSLOG: &[u8] = b"syslog ";
 /// Component of records that name none, in sources without a file's name.
 const NO_COMPONENT: &str = "-";
 
@@ -130,7 +132,7 @@ impl FollowedSources {
             SourceKind::Files { include, exclude } => {
                 Some(FolderLook::new(at, Discover::new(include.clone(), exclude.clone(), opener.clone())))
             }
-            SourceKind::Journal(_) | SourceKind::Stdin => None,
+            SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::Syslog(_) => None,
         };
         let mut sources = Self {
             looks: config.sources.iter().enumerate().filter_map(discover).collect(),
@@ -221,18 +223,23 @@ impl FollowedSources {
         for config in self.configs.clone() {
             let (key, source) = match &config.what {
                 SourceKind::Files { .. } => continue,
-                SourceKind::Stdin => (STDIN, LogSource::Stdin(Stdin::new(std::io::stdin())?)),
+                SourceKind::Stdin => (STDIN.to_vec(), LogSource::Stdin(Stdin::new(std::io::stdin())?)),
+                SourceKind::Syslog(address) => (
+                    [SYSLOG, address.to_string().as_bytes()].concat(),
+                    LogSource::Syslog(SyslogListener::new(*address)),
+                ),
                 SourceKind::Journal(reader) => {
                     let known = self.stored.get(JOURNAL).and_then(position);
                     let begin = known.map_or_else(|| first(config.begin), StartPosition::After);
-                    (JOURNAL, LogSource::journal(reader.clone(), begin))
+                    (JOURNAL.to_vec(), LogSource::journal(reader.clone(), begin))
                 }
             };
-            let name = String::from_utf8_lossy(key).into_owned();
-            let identity = SourceIdentity { key: key.to_vec(), name, path: None };
+            let name = String::from_utf8_lossy(&key).into_owned();
+            let is_journal = key == JOURNAL;
+            let identity = SourceIdentity { key, name, path: None };
             let component = config.component.clone().unwrap_or_else(|| NO_COMPONENT.to_owned());
             self.follow(identity, source, &config, component, active, out)?;
-            if key == JOURNAL && config.begin == StartAt::End {
+            if is_journal && config.begin == StartAt::End {
                 self.report_lost("journal", out);
             }
         }
@@ -345,7 +352,7 @@ impl FollowedSources {
 fn include(source: &SourceConfig) -> &[Pattern] {
     match &source.what {
         SourceKind::Files { include, .. } => include,
-        SourceKind::Journal(_) | SourceKind::Stdin => &[],
+        SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::Syslog(_) => &[],
     }
 }
 

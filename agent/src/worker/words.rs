@@ -28,6 +28,7 @@ pub(crate) fn cause(cause: GapCause) -> &'static str {
         GapCause::Compressed => "a rotated file was compressed before it was read to its end",
         GapCause::Truncated => "the file was cut and nothing holds a copy of what it held",
         GapCause::Late => "a rotated file was written to after its successor",
+        GapCause::Overrun => "messages came faster than they could be read",
         GapCause::Vacuumed => "the journal no longer holds the entries after the one that was read last",
         GapCause::Unended => "a line went on half a minute after it had stopped without an end",
     }
