@@ -10,6 +10,7 @@
 //! each in a stream of its own. What [`Pace`] notices never goes through the judge: verdicts are those of the trainer's
 //! test on the same records.
 
+mod clock_check;
 mod describe;
 mod episodes;
 mod flood;
@@ -106,7 +107,7 @@ impl Pipeline {
         Ok(Self {
             source: SourceName::cut(source),
             judge: Judge::with_state(model, remembered.judge)?,
-            reader: LineReader::resumed(remembered.parser, remembered.previous, treatment.times),
+            reader: LineReader::resumed(remembered.parser, remembered.previous, remembered.times, treatment.times),
             treatment,
             pace: remembered.pace,
             episodes: remembered.episodes,
@@ -241,6 +242,7 @@ impl Pipeline {
             counts: *counts,
             crowd: *crowd,
             tally,
+            times: reader.memory(),
         }
     }
 
@@ -256,6 +258,7 @@ impl Pipeline {
             counts: self.counts,
             crowd: self.crowd,
             tally: self.tally.clone(),
+            times: self.reader.memory(),
         }
     }
 

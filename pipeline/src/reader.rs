@@ -4,50 +4,52 @@
 use std::borrow::Cow;
 
 use oddline_core::{
-    format::{Context, DateOrder, LogFormat, ParsedLine, Parser, TimeOptions},
+    format::{Context, LogFormat, ParsedLine, Parser, TimeOptions},
     readings::{ValueSelection, readings},
     record::{Fault, Record},
     time::EventTime,
 };
 
+use super::clock_check::TimeMemory;
+
 /// Reads the lines of one source in order: a line may leave out what an earlier one told.
 ///
 /// A record without a time gets the time of the one before it. In a source in which no line has had one it gets the time
 /// at which the file was last written, as far as that is known. Either is marked as assumed. A time that is there and
-/// cannot be read is a fault: before the first that can be, it gets none.
+/// cannot be read, or is far from all others, is a fault: before the first that can be, it gets none.
 #[derive(Debug, Clone)]
 pub struct LineReader {
     parser: Parser,
     previous: Option<EventTime>,
     times: TimeOptions,
-    /// The order of numbers that its dates have shown.
-    order_shown: Option<DateOrder>,
+    memory: TimeMemory,
 }
 
 impl LineReader {
     /// Before a source's first line.
     #[must_use]
     pub fn new(format: LogFormat, times: TimeOptions) -> Self {
-        Self::resumed(Parser::new(format), None, times)
+        Self::resumed(Parser::new(format), None, TimeMemory::default(), times)
     }
 
     /// After the lines that `parser` has read, the last with the time `previous`.
     #[must_use]
-    pub fn resumed(parser: Parser, previous: Option<EventTime>, times: TimeOptions) -> Self {
-        Self { parser, previous, times, order_shown: None }
+    pub fn resumed(parser: Parser, previous: Option<EventTime>, memory: TimeMemory, times: TimeOptions) -> Self {
+        Self { parser, previous, times, memory }
     }
 
     /// What follows is another file of the source.
     pub fn start_of_file(&mut self) {
         self.parser.start_of_file();
+        self.memory.start_of_file();
     }
 
     /// Reads one line of a file last written at `modified`.
     pub fn read<'a>(&mut self, line: &'a [u8], modified: Option<EventTime>) -> ParsedLine<'a> {
-        let (previous, order_shown) = (self.previous, self.order_shown.into());
+        let (previous, order_shown) = (self.previous, self.memory.order_shown.into());
         let context = Context { previous, reference: modified, times: self.times, order_shown };
         let mut parsed = self.parser.parse(line, &context);
-        self.order_shown = context.order_shown.get();
+        self.memory.order_shown = context.order_shown.get();
         if let ParsedLine::Record(record) = &mut parsed {
             self.date(record, modified);
         }
@@ -56,9 +58,13 @@ impl LineReader {
 
     /// Remembers the record's time, or gives it one.
     fn date(&mut self, record: &mut Record<'_>, modified: Option<EventTime>) {
-        if record.time.is_some() {
-            self.previous = record.time;
-            return;
+        if let Some(time) = record.time.take() {
+            if self.memory.believes(time, self.previous, modified) {
+                record.time = Some(time);
+                self.previous = record.time;
+                return;
+            }
+            record.fault.get_or_insert(Fault::WrongClock);
         }
         record.time = self.previous.or(modified.filter(|_| !record.fault.is_some_and(Fault::is_of_time)));
         record.time_assumed = record.time.is_some();
@@ -68,6 +74,12 @@ impl LineReader {
     #[must_use]
     pub fn last_time(&self) -> Option<EventTime> {
         self.previous
+    }
+
+    /// What is known of its times besides the last one.
+    #[must_use]
+    pub fn memory(&self) -> TimeMemory {
+        self.memory
     }
 
     /// What reads its lines.

@@ -12,7 +12,7 @@ use oddline_core::{
 use oddline_detector::{JudgeState, OpenModel};
 use serde::{Deserialize, Serialize};
 
-use super::{episodes::EpisodeTracker, overflow::NameOverflow, tally::LineTally};
+use super::{clock_check::TimeMemory, episodes::EpisodeTracker, overflow::NameOverflow, tally::LineTally};
 
 /// Tags of the parts. 1 is the caller's.
 mod tag {
@@ -24,6 +24,7 @@ mod tag {
     pub(super) const COUNTS: u8 = 7;
     pub(super) const CROWD: u8 = 8;
     pub(super) const TALLY: u8 = 9;
+    pub(super) const TIMES: u8 = 10;
 }
 
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.
@@ -36,6 +37,7 @@ pub struct PipelineState {
     pub(super) counts: PipelineCounts,
     pub(super) crowd: NameOverflow,
     pub(super) tally: LineTally,
+    pub(super) times: TimeMemory,
 }
 
 /// The same where it is, to be written without a copy.
@@ -48,6 +50,7 @@ pub struct PipelineStateRef<'a> {
     pub(super) counts: PipelineCounts,
     pub(super) crowd: NameOverflow,
     pub(super) tally: &'a LineTally,
+    pub(super) times: TimeMemory,
 }
 
 impl PipelineStateRef<'_> {
@@ -61,6 +64,7 @@ impl PipelineStateRef<'_> {
         out.add(tag::COUNTS, &self.counts);
         out.add(tag::CROWD, &self.crowd);
         out.add(tag::TALLY, self.tally);
+        out.add(tag::TIMES, &self.times);
     }
 }
 
@@ -79,6 +83,7 @@ impl PipelineState {
             counts: sections.need(tag::COUNTS)?,
             crowd: sections.find(tag::CROWD)?.unwrap_or_default(),
             tally: sections.find(tag::TALLY)?.unwrap_or_default(),
+            times: sections.find(tag::TIMES)?.unwrap_or_default(),
         })
     }
 
@@ -93,6 +98,7 @@ impl PipelineState {
             counts: PipelineCounts::default(),
             crowd: NameOverflow::default(),
             tally: LineTally::default(),
+            times: TimeMemory::default(),
         }
     }
 

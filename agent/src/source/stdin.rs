@@ -1,9 +1,11 @@
 //! Standard input, or any stream that cannot be read twice: best effort, without a position. What was read and not
-//! committed is lost with the process.
+//! committed is lost with the process. No line of it is later than the clock when it came.
 
 use std::io::Read;
 
-use oddline_core::limits::LINE_BYTES_MAX;
+use oddline_core::{limits::LINE_BYTES_MAX, time::EventTime};
+
+use crate::clock;
 
 use super::{
     SourceError, SourceItem,
@@ -15,6 +17,8 @@ use super::{
 pub struct Stdin {
     chunks: Chunks,
     lines: Lines,
+    /// When something was read last.
+    read_at: EventTime,
 }
 
 impl Stdin {
@@ -24,7 +28,7 @@ impl Stdin {
     /// When no thread can be started.
     pub fn new(stream: impl Read + Send + 'static) -> Result<Self, SourceError> {
         let chunks = Chunks::of("stdin", stream).map_err(|error| SourceError::Stdin { error })?;
-        Ok(Self { chunks, lines: Lines::bounded(LINE_BYTES_MAX) })
+        Ok(Self { chunks, lines: Lines::bounded(LINE_BYTES_MAX), read_at: clock::wall() })
     }
 
     /// The next line.
@@ -38,13 +42,13 @@ impl Stdin {
                 break;
             }
             match self.chunks.feed(&mut self.lines).map_err(|error| SourceError::Stdin { error })? {
-                ChunkFed::Some => {}
+                ChunkFed::Some => self.read_at = clock::wall(),
                 ChunkFed::NotYet => return Ok(SourceItem::End),
                 ChunkFed::Ended if self.lines.advance_last() == LastLine::Taken => break,
                 ChunkFed::Ended => return Ok(SourceItem::Closed),
             }
         }
-        Ok(SourceItem::Line(self.lines.line(None)))
+        Ok(SourceItem::Line(self.lines.line(Some(self.read_at))))
     }
 }
 

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::baseline::{Baseline, curve_at, phases};
 use crate::{limits::RECORD_FEATURES, time::EventTime};
 
+/// A record this much earlier than the one before it is not late: the time before it was wrong, or the clock was set back.
+const LATE_S_MAX: f64 = 86_400.0;
+
 /// Names of a record vector's features, in their order. Part of every model file: another list is another model.
 pub const FEATURES: [&str; RECORD_FEATURES] =
     ["residual", "step", "level", "volatility", "stuck", "gap", "day_sin", "day_cos"];
@@ -179,6 +182,10 @@ impl StreamMemory {
     fn gap(&mut self, baseline: &Baseline, time: EventTime) -> (f64, bool) {
         let seconds = time.seconds_since(self.last_time);
         if seconds <= 0.0 {
+            // A record of the far future must not end the judging of gaps until then.
+            if seconds < -LATE_S_MAX {
+                self.last_time = time;
+            }
             return (0.0, seconds < 0.0);
         }
         self.last_time = time;
@@ -260,6 +267,8 @@ mod tests {
         assert!((read(&mut memory, &baseline(), at(600), 10.0).vector[5] - core::f32::consts::LN_10).abs() < 1e-6);
         let late = read(&mut memory, &baseline(), at(300), 10.0);
         assert!(late.late && late.vector[5] == 0.0);
+        assert!(read(&mut memory, &baseline(), at(100 * 86_400), 10.0).vector[5] > 1.0);
+        assert!(read(&mut memory, &baseline(), at(540), 10.0).late, "the time before was wrong");
         assert!(!read(&mut memory, &baseline(), at(600), 10.0).late, "an equal time is a duplicate, not late");
     }
 }

@@ -14,7 +14,7 @@ use flate2::bufread::MultiGzDecoder;
 use oddline_core::time::EventTime;
 use sha2::{Digest, Sha256};
 
-use crate::error::DataError;
+use crate::{clock, error::DataError};
 
 const READ_BYTES: usize = 256 * 1024;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -26,10 +26,10 @@ const FIELDS: &str = "--output-fields=MESSAGE,PRIORITY,_HOSTNAME,_SYSTEMD_UNIT,S
 pub type LogInput<'a> = BufReader<Hashing<'a, Box<dyn Read>>>;
 
 /// Opens a file, or standard input for `-`; what is compressed with gzip, whatever its name, is unpacked. With it, when the
-/// file was last written.
+/// file was last written; no line of standard input is later than the clock.
 pub fn open<'a>(path: &Path, digest: &'a mut Sha256) -> Result<(LogInput<'a>, Option<EventTime>)> {
     let (bytes, modified): (Box<dyn Read>, _) = if path == Path::new("-") {
-        (Box::new(io::stdin()), None)
+        (Box::new(io::stdin()), Some(clock::now()))
     } else {
         let file = File::open(path).with_context(|| format!("cannot open the log {}", path.display()))?;
         let since = file.metadata()?.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());

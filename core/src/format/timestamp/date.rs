@@ -61,11 +61,8 @@ impl Cursor<'_> {
         }
         if self.peek().is_some_and(|b| b.is_ascii_alphabetic()) {
             let month = self.month()?;
-            if separator == b' ' {
-                self.some_blanks()?
-            } else {
-                self.take(|b| b == separator).map(drop)?
-            }
+            let gap = if separator == b' ' { self.some_blanks() } else { self.take(|b| b == separator).map(drop) };
+            gap?;
             let (day, _) = self.short_number()?;
             return Some(DateParts::Full((year, month, day)));
         }
