@@ -52,7 +52,7 @@ fn every_example_is_read_as_the_table_says() {
         } else if in_table && !line.starts_with("|---") {
             let cells = cells(line);
             let example = cells[0].trim_matches('`');
-            let mut parser = Parser::new(LogFormat::Auto);
+            let (mut parser, context) = (Parser::new(LogFormat::Auto), context.clone());
             let record = parser.parse(example.as_bytes(), &context).record();
             let record = record.unwrap_or_else(|| panic!("line {}: no record", number + 1));
             assert_eq!(shown(&record), cells[1..], "docs/formats.md, line {}", number + 1);

@@ -161,7 +161,7 @@ impl<'a> Cursor<'a> {
             _ => return,
         };
         let end = self.at + blank + length;
-        if self.bytes.get(end).is_some_and(|b| b.is_ascii_alphanumeric()) || (!is_afternoon && clock.hour > 12) {
+        if self.bytes.get(end).is_some_and(u8::is_ascii_alphanumeric) || (!is_afternoon && clock.hour > 12) {
             return;
         }
         self.at = end;

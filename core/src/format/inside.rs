@@ -154,8 +154,8 @@ pub(crate) fn merge<'a>(outer: Record<'a>, inner: Record<'a>) -> Record<'a> {
     append(&mut numbers, outer.numbers);
     let time = inner.time.or(outer.time);
     // A time that cannot be read does no harm where another serves.
-    let inner_fault = inner.fault.filter(|fault| *fault != Fault::Time || time.is_none());
-    let outer_fault = outer.fault.filter(|fault| *fault != Fault::Time || time.is_none());
+    let inner_fault = inner.fault.filter(|fault| !fault.is_of_time() || time.is_none());
+    let outer_fault = outer.fault.filter(|fault| !fault.is_of_time() || time.is_none());
     Record {
         time,
         time_assumed: false,

@@ -126,7 +126,7 @@ impl Cursor<'_> {
         let at = self.at + if numbered { run + 2 } else { 0 };
         let marked = matches!(self.bytes.get(at), Some(b'*' | b'.'));
         let at = at + usize::from(marked);
-        if (numbered || marked) && self.bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric()) {
+        if (numbered || marked) && self.bytes.get(at).is_some_and(u8::is_ascii_alphanumeric) {
             self.at = at;
         }
     }
