@@ -374,7 +374,7 @@ async fn queries(folder: &Path, anomalies: u64) {
         agent: None,
         fleet: None,
     };
-    let named = |name: &str| Some(name.to_owned());
+    let (named, range) = (|name: &str| Some(name.to_owned()), Some(AnomalyKind::Range));
     let questions = [
         ("the newest 50 of a day", all.clone()),
         ("of one server", AnomalyFilter { server: named("server-0007"), ..all.clone() }),
@@ -384,10 +384,7 @@ async fn queries(folder: &Path, anomalies: u64) {
             AnomalyFilter { server: named("server-0007"), component: named("cpu"), ..all.clone() },
         ),
         ("with a score of 85 or more", AnomalyFilter { min_score: Some(85.0), ..all.clone() }),
-        (
-            "of a kind, of one agent",
-            AnomalyFilter { kind: Some(AnomalyKind::Range), agent: named("agent-3"), ..all.clone() },
-        ),
+        ("of a kind, of one agent", AnomalyFilter { kind: range, agent: named("agent-3"), ..all.clone() }),
         ("with a score that none has, in a day", AnomalyFilter { min_score: Some(1e6), ..all.clone() }),
         (
             "of two hours a week ago",

@@ -11,7 +11,7 @@ use oddline_logging::LogFilter;
 
 use crate::{
     show::OutputFormat,
-    store::{AnomalyKind, DatabaseAddress, PersonVerdict, StoredWord as _},
+    store::{AnomalyKind, DatabaseAddress, PersonVerdict, StoredWord},
     time::TimeArgument,
 };
 
@@ -114,17 +114,17 @@ pub struct AnomaliesArgs {
     /// From this agent
     #[arg(long)]
     pub agent: Option<String>,
-    /// Last seen at or after: 30m, 2h, 7d (ago), a date, a date and time
+    /// Last seen at or after: 10min, 2h, 1d12h (ago), today, yesterday, a date, a date and time
     #[arg(long, default_value = "24h")]
     pub since: TimeArgument,
     /// And before
     #[arg(long)]
     pub until: Option<TimeArgument>,
     /// With at least this score
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", value_parser = score)]
     pub min_score: Option<f64>,
     /// score, range, silence, rate, novelty, not-finite, flood or other (of a newer agent)
-    #[arg(long, value_parser = kinds())]
+    #[arg(long, value_parser = word::<AnomalyKind>())]
     pub kind: Option<AnomalyKind>,
     /// At most this many, the newest
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -134,9 +134,13 @@ pub struct AnomaliesArgs {
     pub output: OutputArgs,
 }
 
-fn kinds() -> impl TypedValueParser<Value = AnomalyKind> {
-    PossibleValuesParser::new(AnomalyKind::words())
-        .map(|word| AnomalyKind::parse(&word).expect("one of the possible values"))
+fn score(text: &str) -> Result<f64, String> {
+    let score = text.parse().ok().filter(|score: &f64| score.is_finite());
+    score.ok_or_else(|| "expected a number such as 1.5".to_owned())
+}
+
+fn word<T: StoredWord + Send + Sync>() -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(T::words()).map(|word| T::parse(&word).expect("one of the possible values"))
 }
 
 /// What a person says.
@@ -145,7 +149,7 @@ pub struct VerdictArgs {
     /// The anomaly: its id, or the beginning of it
     pub id: String,
     /// normal-here, normal-everywhere, real or unsure
-    #[arg(value_parser = |text: &str| text.parse::<PersonVerdict>())]
+    #[arg(value_parser = word::<PersonVerdict>())]
     pub verdict: PersonVerdict,
     /// Why
     #[arg(long, value_name = "TEXT")]
@@ -173,14 +177,14 @@ pub struct PushArgs {
 pub struct EnrollArgs {
     /// Its name: a-z, 0-9 and -
     pub agent: AgentName,
-    /// Its fleet [default: home; with `--renew` the one it is in]
+    /// Its fleet [default: default; with `--renew` the one it is in]
     #[arg(long)]
     pub fleet: Option<FleetName>,
     /// Where it finds the broker: mqtts://host[:port]
     #[arg(long, value_name = "URL", required_unless_present = "renew")]
     pub broker: Option<String>,
-    /// Public key whose models it takes; the one in use and its successor
-    #[arg(long, value_name = "KEY", num_args = 1)]
+    /// Public key whose models it takes, or a file with it; the one in use and its successor
+    #[arg(long, value_name = "KEY|FILE", num_args = 1)]
     pub trusted_key: Vec<String>,
     /// Folder for the bundle
     #[arg(long, default_value = ".", value_name = "DIR")]

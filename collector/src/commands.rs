@@ -18,7 +18,7 @@ use crate::{
     show::{self, OutputFormat},
     store::{
         AgentKey, AnomalyFilter, AnomalyRow, DatabaseAddress, ID_PREFIX_MIN, ModelFile, OpenMode, ROLLOUT_AGENTS_MAX,
-        RolloutTarget, Store,
+        RolloutTarget, Store, StoredWord as _,
     },
     text::{line, shown},
     time::{TimeArgument, TimeZoneChoice},
@@ -34,11 +34,11 @@ const DAY_US: i64 = 86_400_000_000;
 /// # Errors
 /// What went wrong, with its exit code.
 pub fn answer(cli: &CollectorCli, config: &CollectorConfig, out: &mut impl Write) -> Result<(), CommandError> {
-    let text = match &cli.command {
-        CollectorCommand::Enroll(args) => enroll_commands::enroll(config, args)?,
-        CollectorCommand::EnrollBroker { names, out } => enroll_commands::enroll_broker(config, names, out)?,
-        CollectorCommand::Revoke { agent } => enroll_commands::revoke(config, agent)?,
-        CollectorCommand::Enrolled(output) => enroll_commands::enrolled(config, *output)?,
+    let Answer { text, hint } = match &cli.command {
+        CollectorCommand::Enroll(args) => enroll_commands::enroll(config, args)?.into(),
+        CollectorCommand::EnrollBroker { names, out } => enroll_commands::enroll_broker(config, names, out)?.into(),
+        CollectorCommand::Revoke { agent } => enroll_commands::revoke(config, agent)?.into(),
+        CollectorCommand::Enrolled(output) => enroll_commands::enrolled(config, *output)?.into(),
         CollectorCommand::Push(args) => {
             // Read before: the file is the caller's, the database the collector's.
             let model = push::read(&args.model, args.report.as_deref())?;
@@ -48,8 +48,24 @@ pub fn answer(cli: &CollectorCli, config: &CollectorConfig, out: &mut impl Write
     };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever read it has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done.map_err(CommandError::Output),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        done => done.map_err(CommandError::Output)?,
+    }
+    if let Some(hint) = hint {
+        remark(&hint);
+    }
+    Ok(())
+}
+
+/// What a command says: to standard output, and below it a hint for people to standard error.
+struct Answer {
+    text: String,
+    hint: Option<String>,
+}
+
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Self { text, hint: None }
     }
 }
 
@@ -86,7 +102,7 @@ async fn of_store(
     cli: &CollectorCli,
     config: &CollectorConfig,
     model: Option<&ModelFile>,
-) -> Result<String, CommandError> {
+) -> Result<Answer, CommandError> {
     let store = Store::open(address(cli, config), OpenMode::Use).await?;
     let answer = match &cli.command {
         CollectorCommand::Run
@@ -94,13 +110,13 @@ async fn of_store(
         | CollectorCommand::EnrollBroker { .. }
         | CollectorCommand::Revoke { .. }
         | CollectorCommand::Enrolled(_)
-        | CollectorCommand::Pages { .. } => String::new(),
-        CollectorCommand::Agents(output) => agents(&store, *output).await?,
+        | CollectorCommand::Pages { .. } => String::new().into(),
+        CollectorCommand::Agents(output) => agents(&store, *output).await?.into(),
         CollectorCommand::Anomalies(args) => anomalies(&store, args).await?,
-        CollectorCommand::Verdict(args) => verdict(&store, args).await?,
+        CollectorCommand::Verdict(args) => verdict(&store, args).await?.into(),
         CollectorCommand::Push(args) => match model {
-            Some(model) => push_model(&store, config, model, args).await?,
-            None => String::new(),
+            Some(model) => push_model(&store, config, model, args).await?.into(),
+            None => String::new().into(),
         },
         CollectorCommand::Rollouts(output) => {
             let mut rollouts = Vec::new();
@@ -109,23 +125,26 @@ async fn of_store(
                 rollouts.push((rollout, agents));
             }
             let text = show::rollouts::list(&rollouts, output.format(), &zone(*output));
-            or_empty(text, rollouts.is_empty(), *output, "no model was pushed yet\n")
+            or_empty(text, rollouts.is_empty(), *output, "no model was pushed yet\n").into()
         }
         CollectorCommand::DeadLetters(DeadLettersArgs::List(output)) => {
             let letters = store.dead_letters(i64::MIN, LETTERS_MAX).await?;
             let text = show::letters::list(&letters, output.format(), &zone(*output));
-            or_empty(text, letters.is_empty(), *output, "no dead letters\n")
+            or_empty(text, letters.is_empty(), *output, "no dead letters\n").into()
         }
         CollectorCommand::DeadLetters(DeadLettersArgs::Retry) => {
             let done = store.retry(ingest::entries, now_us()).await?;
+            let batches = if done.letters == 1 { "batch" } else { "batches" };
+            let entries = if done.entries == 1 { "entry" } else { "entries" };
             format!(
-                "{} batches with {} entries stored, {} still cannot be read\n",
+                "{} {batches} with {} {entries} stored, {} still cannot be read\n",
                 done.letters, done.entries, done.left
             )
+            .into()
         }
         CollectorCommand::Backup { file } => {
             store.backup(file).await?;
-            format!("{} written\n", file.display())
+            format!("{} written\n", file.display()).into()
         }
     };
     store.close().await;
@@ -163,15 +182,16 @@ async fn agents(store: &Store, output: OutputArgs) -> Result<String, CommandErro
     Ok(or_empty(text, agents.is_empty(), output, "no agents yet\n"))
 }
 
-async fn anomalies(store: &Store, args: &AnomaliesArgs) -> Result<String, CommandError> {
+async fn anomalies(store: &Store, args: &AnomaliesArgs) -> Result<Answer, CommandError> {
     let zone = zone(args.output);
     if let Some(id) = &args.id {
         let anomaly = one(store, id).await?;
-        return Ok(match args.output.format() {
+        let text = match args.output.format() {
             OutputFormat::Table => show::anomalies::detail(&anomaly, &store.verdicts(&anomaly.id).await?, &zone),
             OutputFormat::Json => show::json(&show::anomalies::json(&anomaly, &zone)),
             OutputFormat::Csv => show::anomalies::list(&[anomaly], OutputFormat::Csv, &zone),
-        });
+        };
+        return Ok(text.into());
     }
     let now_us = now_us();
     let since_us = args.since.resolve(now_us, &zone);
@@ -194,15 +214,14 @@ async fn anomalies(store: &Store, args: &AnomaliesArgs) -> Result<String, Comman
     if page.anomalies.is_empty() {
         check_names(store, args).await?;
     }
-    if page.next.is_some() {
-        remark(&format!("the newest {}; more with --limit, older ones with --until", page.anomalies.len()));
-    }
+    let count = page.anomalies.len();
+    let hint = page.next.map(|_| format!("the newest {count}; more with --limit, older ones with --until"));
     let text = show::anomalies::list(&page.anomalies, args.output.format(), &zone);
     let words = match &args.since {
-        TimeArgument::Ago(_) => format!("nothing odd since {}\n", zone.show(since_us)),
+        TimeArgument::Ago(_) | TimeArgument::Day(_) => format!("nothing odd since {} {zone}\n", zone.show(since_us)),
         TimeArgument::At(_) | TimeArgument::Local(_) => "nothing odd in that time\n".to_owned(),
     };
-    Ok(or_empty(text, page.anomalies.is_empty(), args.output, &words))
+    Ok(Answer { text: or_empty(text, count == 0, args.output, &words), hint })
 }
 
 /// An empty answer because of a name that never occurred is a mistake, not an answer.
@@ -232,7 +251,7 @@ async fn verdict(store: &Store, args: &VerdictArgs) -> Result<String, CommandErr
     let anomaly = one(store, &args.id).await?;
     let author = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).ok();
     store.judge(&anomaly.id, args.verdict, args.note.as_deref(), author.as_deref(), now_us()).await?;
-    Ok(format!("{}: {}\n", shown(&format!("{} {}", anomaly.server, anomaly.component)), args.verdict))
+    Ok(format!("{}: {}\n", shown(&format!("{} {}", anomaly.server, anomaly.component)), args.verdict.as_str()))
 }
 
 /// The one anomaly whose id begins so.

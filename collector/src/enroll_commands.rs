@@ -2,21 +2,21 @@
 
 use std::path::Path;
 
+use oddline_core::id::DEFAULT_FLEET;
+
 use crate::{
     args::{EnrollArgs, OutputArgs},
     clock::now,
     config::CollectorConfig,
     daemon::{authority, new_authority},
-    enroll::{Authority, BundleRenewal, EnrollError, Request},
+    enroll::{Authority, BundleRenewal, EnrollError, Request, trusted_key},
     error::CommandError,
     show::{
         OutputFormat,
         table::{ColumnAlign, OutputTable},
     },
+    text::counted,
 };
-
-/// Where agents are that say nothing of a fleet.
-const DEFAULT_FLEET: &str = "home";
 
 /// Makes an agent's bundle; the authority at first use.
 ///
@@ -24,13 +24,14 @@ const DEFAULT_FLEET: &str = "home";
 /// When the name is taken, or a file cannot be written.
 pub(crate) fn enroll(config: &CollectorConfig, args: &EnrollArgs) -> Result<String, CommandError> {
     let authority = authority(&config.state)?;
-    let EnrollArgs { agent, fleet, broker, trusted_key, out, renew } = args.clone();
+    let EnrollArgs { agent, fleet, broker, trusted_key: keys, out, renew } = args.clone();
+    let trusted_keys = keys.into_iter().map(trusted_key).collect::<Result<_, _>>()?;
     let bundle = if renew {
-        authority.renew(&BundleRenewal { agent, fleet, broker, trusted_keys: trusted_key }, &out, now())?
+        authority.renew(&BundleRenewal { agent, fleet, broker, trusted_keys }, &out, now())?
     } else {
         let fleet = fleet.unwrap_or_else(|| DEFAULT_FLEET.parse().expect("the name of a fleet"));
         let broker = broker.unwrap_or_default();
-        authority.enroll(&Request { agent, fleet, broker, trusted_keys: trusted_key }, &out, now())?
+        authority.enroll(&Request { agent, fleet, broker, trusted_keys }, &out, now())?
     };
     Ok(format!(
         "{}{} until {}; on its server: tar -C /etc -xf {}\n",
@@ -82,8 +83,8 @@ pub(crate) fn revoke(config: &CollectorConfig, agent: &oddline_core::id::AgentNa
         return Err(EnrollError::NotEnrolled(agent.clone()).into());
     }
     let count = authority(&config.state)?.revoke(agent, now())?;
-    let certificates = if count == 1 { "certificate" } else { "certificates" };
-    Ok(format!("revoked {count} {certificates} of {agent}; a running collector disconnects it within a second\n"))
+    let certificates = counted(count as u64, "certificate");
+    Ok(format!("revoked {certificates} of {agent}; a running collector disconnects it within a second\n"))
 }
 
 /// Who is enrolled.
@@ -92,23 +93,17 @@ pub(crate) fn revoke(config: &CollectorConfig, agent: &oddline_core::id::AgentNa
 /// When a record cannot be read.
 pub(crate) fn enrolled(config: &CollectorConfig, output: OutputArgs) -> Result<String, CommandError> {
     let agents = existing(config)?.map_or(Ok(Vec::new()), |authority| authority.agents(now()))?;
-    let mut table = OutputTable::new(&[
-        ("agent", ColumnAlign::Left),
-        ("fleet", ColumnAlign::Left),
-        ("certificates", ColumnAlign::Right),
-        ("until", ColumnAlign::Left),
-        ("note", ColumnAlign::Left),
-    ]);
-    let note = |is_due: bool| if is_due { "renew it" } else { "" };
-    for agent in &agents {
-        table.push(vec![
-            agent.agent.to_string(),
-            agent.fleet.to_string(),
-            agent.serials.len().to_string(),
-            agent.expires.clone(),
-            note(agent.is_due).to_owned(),
-        ]);
-    }
+    let (left, right) = (ColumnAlign::Left, ColumnAlign::Right);
+    let table = OutputTable::new(
+        &agents,
+        &[
+            ("agent", left, &|holder| holder.agent.to_string()),
+            ("fleet", left, &|holder| holder.fleet.to_string()),
+            ("certificates", right, &|holder| holder.serials.len().to_string()),
+            ("until", left, &|holder| holder.expires.clone()),
+            ("note", left, &|holder| (if holder.is_due { "renew it" } else { "" }).to_owned()),
+        ],
+    );
     Ok(match output.format() {
         OutputFormat::Table if table.is_empty() => "no agents enrolled\n".to_owned(),
         OutputFormat::Table => table.to_text(),

@@ -18,6 +18,23 @@ pub(crate) fn line(text: &str) -> String {
     cut(text, LINE_CHARS_MAX)
 }
 
+/// `1 agent`, `2 agents`; what has another plural says it itself.
+#[must_use]
+pub(crate) fn counted(count: impl Into<i128>, noun: &str) -> String {
+    let count = count.into();
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `74 B`, `12 kB`, `30 MB`.
+#[must_use]
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..=9_999 => format!("{bytes} B"),
+        10_000..=9_999_999 => format!("{} kB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
 fn cut(text: &str, chars_max: usize) -> String {
     let mut shown: String = text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).take(chars_max).collect();
     if text.chars().nth(chars_max).is_some() {

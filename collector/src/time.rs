@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{Span, SpanRelativeTo, Timestamp, civil::DateTime, tz::TimeZone};
 
 const SECOND_US: i64 = 1_000_000;
 
@@ -32,6 +32,11 @@ impl TimeZoneChoice {
         }
     }
 
+    /// A time that the clocks skip is the moment after; one that comes twice is the first.
+    fn instant(&self, time: DateTime) -> Option<i64> {
+        self.0.to_ambiguous_zoned(time).compatible().ok().map(|zoned| zoned.timestamp().as_microsecond())
+    }
+
     /// RFC 3339 with the zone's offset, for programs.
     #[must_use]
     pub fn exact(&self, us: i64) -> String {
@@ -43,7 +48,13 @@ impl TimeZoneChoice {
     }
 }
 
-/// A point in time as it was typed: `2h` (ago), `now`, a date, a date and a time.
+impl fmt::Display for TimeZoneChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.iana_name().unwrap_or("local"))
+    }
+}
+
+/// A point in time as it was typed: `2h` or `1d 12h` (ago), `now`, `yesterday`, a date, a date and a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimeArgument {
     /// So many microseconds ago.
@@ -52,42 +63,45 @@ pub enum TimeArgument {
     At(i64),
     /// Then, in the zone of the answer.
     Local(DateTime),
+    /// The beginning of the day so many days ago, in the zone of the answer.
+    Day(i64),
 }
 
 /// Why a text is no time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not a valid time: expected 30m, 2h, 7d or 4w (ago), now, 2026-01-05, \"2026-01-05 13:00\" or RFC 3339"
-)]
+#[error("{0:?} is not a valid time: expected {TIMES_EXPECTED}, \"2026-01-05 13:00\" or RFC 3339")]
 pub struct WhenError(String);
+
+/// What most people type.
+pub(crate) const TIMES_EXPECTED: &str = "10min, 2h or 1d12h (ago), now, today, yesterday, 2026-01-05";
 
 impl FromStr for TimeArgument {
     type Err = WhenError;
 
     fn from_str(text: &str) -> Result<Self, WhenError> {
-        let wrong = || WhenError(text.chars().take(60).collect());
         let text = text.trim();
-        if text == "now" {
-            return Ok(Self::Ago(0));
+        match text {
+            "now" => return Ok(Self::Ago(0)),
+            "today" => return Ok(Self::Day(0)),
+            "yesterday" => return Ok(Self::Day(1)),
+            _ => {}
         }
         if let Ok(time) = text.parse::<Timestamp>() {
             return Ok(Self::At(time.as_microsecond()));
         }
-        if let Some(unit) = text.chars().next_back().filter(char::is_ascii_alphabetic) {
-            let seconds = match unit {
-                's' => 1,
-                'm' => 60,
-                'h' => 3_600,
-                'd' => 86_400,
-                'w' => 7 * 86_400,
-                _ => return Err(wrong()),
-            };
-            let number: i64 = text[..text.len() - 1].parse().ok().filter(|n| *n >= 0).ok_or_else(wrong)?;
-            let us = number.checked_mul(seconds).and_then(|s| s.checked_mul(SECOND_US));
-            return us.map(Self::Ago).ok_or_else(wrong);
+        if let Ok(time) = text.parse() {
+            return Ok(Self::Local(time));
         }
-        text.parse().map(Self::Local).map_err(|_| wrong())
+        ago(text).map(Self::Ago).ok_or_else(|| WhenError(text.chars().take(60).collect()))
     }
+}
+
+/// `90s`, `1d12h`, `2 hours ago`, `-10min`: microseconds before now. Days have 24 hours; months and years differ.
+fn ago(text: &str) -> Option<i64> {
+    // A plus would be a time to come, a P another format.
+    let span = text.starts_with(|c: char| c.is_ascii_digit() || c == '-').then(|| text.parse::<Span>().ok())??;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    i64::try_from(duration.as_micros().unsigned_abs()).ok()
 }
 
 impl TimeArgument {
@@ -97,23 +111,32 @@ impl TimeArgument {
         match self {
             Self::Ago(us) => now_us.saturating_sub(*us),
             Self::At(us) => *us,
-            Self::Local(time) => {
-                // A time that the clocks skip is the moment after; one that comes twice is the first.
-                let zoned = zone.0.to_ambiguous_zoned(*time).compatible();
-                zoned.map_or(now_us, |zoned| zoned.timestamp().as_microsecond())
+            Self::Local(time) => zone.instant(*time).unwrap_or(now_us),
+            Self::Day(days) => {
+                let now = Timestamp::from_microsecond(now_us).ok().map(|now| zone.0.to_datetime(now));
+                let day = now.and_then(|now| now.start_of_day().checked_sub(Span::new().days(*days)).ok());
+                day.and_then(|day| zone.instant(day)).unwrap_or(now_us)
             }
         }
     }
 }
 
-/// A span as `5 s`, `12 min`, `3 h`, `4 d`.
+/// A span of microseconds as `5 s`, `12 min`, `3 h`, `4 d`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TimeSpan(pub i64);
+
+impl TimeSpan {
+    /// Seconds as an agent says them.
+    pub(crate) fn of_seconds(seconds: f64) -> Self {
+        Self((seconds * SECOND_US as f64).round() as i64)
+    }
+}
 
 impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / SECOND_US;
         match seconds.abs() {
+            0 if self.0 != 0 => write!(f, "<1 s"),
             0..=119 => write!(f, "{seconds} s"),
             120..=7_199 => write!(f, "{} min", seconds / 60),
             7_200..=172_799 => write!(f, "{} h", seconds / 3_600),
@@ -146,9 +169,34 @@ mod tests {
             "2026-01-04 07:30".parse::<TimeArgument>().unwrap().resolve(now, &berlin),
             at("2026-01-04T05:30:00Z")
         );
-        for bad in ["", "2x", "h", "-2h", "yesterday", "99999999999999999w", "2026-13-01"] {
+        for bad in ["", "2x", "h", "+2h", "soon", "99999999999999999w", "2026-13-01", "2 months", "PT2H", "-2h ago"] {
             assert!(bad.parse::<TimeArgument>().is_err(), "{bad}");
         }
+        let error = "soon".parse::<TimeArgument>().unwrap_err().to_string();
+        assert!(error.starts_with("\"soon\" is not a valid time: expected 10min, 2h"), "{error}");
+    }
+
+    #[test]
+    fn the_words_of_journalctl_are_understood() {
+        let (now, utc) = (at("2026-01-05T12:00:00Z"), TimeZoneChoice::utc());
+        let resolve = |text: &str| text.parse::<TimeArgument>().unwrap().resolve(now, &utc);
+        assert_eq!((resolve("today"), resolve("yesterday")), (at("2026-01-05T00:00:00Z"), at("2026-01-04T00:00:00Z")));
+        for (text, ago_s) in [
+            ("10min", 600),
+            ("1d12h", 129_600),
+            ("1d 12h", 129_600),
+            ("2 hours ago", 7_200),
+            ("1 hour 30 minutes ago", 5_400),
+            ("-2h", 7_200),
+            ("90 seconds", 90),
+            ("1 week", 604_800),
+            ("2 days", 172_800),
+        ] {
+            assert_eq!(resolve(text), now - ago_s * SECOND_US, "{text}");
+        }
+        let berlin = TimeZoneChoice(TimeZone::fixed(jiff::tz::offset(2)));
+        let late = at("2026-01-05T23:30:00Z");
+        assert_eq!("today".parse::<TimeArgument>().unwrap().resolve(late, &berlin), at("2026-01-05T22:00:00Z"));
     }
 
     #[test]
@@ -164,5 +212,8 @@ mod tests {
         assert_eq!(TimeZoneChoice::utc().show(i64::MIN), "-9223372036854775808us");
         assert_eq!(TimeSpan(119 * SECOND_US).to_string(), "119 s");
         assert_eq!(TimeSpan(3 * 86_400 * SECOND_US).to_string(), "3 d");
+        assert_eq!((TimeSpan(1).to_string(), TimeSpan(0).to_string()), ("<1 s".into(), "0 s".into()));
+        assert_eq!(TimeSpan::of_seconds(1_386.4).to_string(), "23 min");
+        assert_eq!(TimeZoneChoice::utc().to_string(), "UTC");
     }
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Bytes of a fleet or agent name: a DNS label's ceiling, so that a host name's first label always fits.
 pub const ID_BYTES_MAX: usize = 63;
 
+/// The fleet of an agent for which none is named.
+pub const DEFAULT_FLEET: &str = "default";
+
 /// Why a text is none of these.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use oddline_config::{ConfigProblems, ConfigReader, ConfigSection, Layers};
-use oddline_core::id::{AgentName, FleetName};
+use oddline_core::id::{AgentName, DEFAULT_FLEET, FleetName};
 use oddline_link::{
     address::BrokerAddress,
     client_id,
@@ -93,7 +93,7 @@ pub fn load(file: &Path) -> Result<LoadedConfig, ConfigProblems> {
 fn read(reader: &ConfigReader) -> Option<AgentConfig> {
     let top = reader.top();
     let name = name(&top);
-    let fleet = if top.has("fleet") { top.value("fleet") } else { "default".parse().ok() };
+    let fleet = if top.has("fleet") { top.value("fleet") } else { DEFAULT_FLEET.parse().ok() };
     let server = name.as_ref().map_or_else(String::new, |name: &AgentName| name.to_string());
     let state_dir = top.path("state_dir").unwrap_or_else(|| STATE_DIR.into());
     let control = top.path("control").unwrap_or_else(|| CONTROL.into());

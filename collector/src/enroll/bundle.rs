@@ -2,6 +2,8 @@
 //! folder and as an archive that unpacks into `/etc`. The operator's own `agent.toml` stays as it is.
 
 use std::{
+    fs::File,
+    io::Read as _,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -22,6 +24,8 @@ const TLS_FOLDER: &str = "/etc/oddline/tls";
 const CONFIGURATION: &str = "agent.d/50-enrolled.toml";
 /// Bytes of a public key's text: minisign writes 56.
 const TRUSTED_KEY_BYTES_MAX: usize = 128;
+/// Bytes of a file with one: a comment comes first.
+const TRUSTED_KEY_FILE_BYTES_MAX: u64 = 4096;
 
 /// Who is to be enrolled.
 #[derive(Debug, Clone)]
@@ -66,10 +70,6 @@ impl Request {
         if !is_address(&self.broker) {
             return Err(EnrollError::Address(self.broker.clone()));
         }
-        let is_key = |key: &String| {
-            (1..=TRUSTED_KEY_BYTES_MAX).contains(&key.len())
-                && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
-        };
         match self.trusted_keys.iter().find(|key| !is_key(key)) {
             Some(key) => Err(EnrollError::TrustedKey(key[..key.floor_char_boundary(80)].to_owned())),
             None => Ok(()),
@@ -154,6 +154,32 @@ impl BundleDraft {
         let Self { folder, archive, .. } = self;
         Ok(Bundle { folder, archive, serial: pair.serial.clone(), expires: day(pair.expires) })
     }
+}
+
+/// A public key as it was typed, or the one in the file of that name: below a comment, as minisign writes it.
+///
+/// # Errors
+/// When it is a file without one, which is named instead of what is in it: that may be the secret key.
+pub fn trusted_key(typed: String) -> Result<String, EnrollError> {
+    let file = Path::new(&typed);
+    if !file.is_file() {
+        return Ok(typed);
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let read = || {
+        let mut text = String::new();
+        File::open(file)?.take(TRUSTED_KEY_FILE_BYTES_MAX).read_to_string(&mut text).map(|_| text)
+    };
+    // What root is told to read from somebody's folder is what that one may read.
+    let text = oddline_owner::of(folder, read).flatten();
+    let text = text.map_err(|reason| EnrollError::File { path: file.to_owned(), reason })?;
+    let key = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    key.filter(|key| is_key(key)).map(ToOwned::to_owned).ok_or(EnrollError::TrustedKey(typed))
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=TRUSTED_KEY_BYTES_MAX).contains(&key.len())
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
 }
 
 fn is_address(text: &str) -> bool {
@@ -249,6 +275,16 @@ trusted_keys = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"]
             let error = Request { trusted_keys: vec![bad.to_owned()], ..request() }.check().unwrap_err();
             assert!(matches!(error, EnrollError::TrustedKey(_)), "{bad}");
         }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("oddline.pub");
+        let name = file.display().to_string();
+        let key = request().trusted_keys.remove(0);
+        assert_eq!(trusted_key(key.clone()).unwrap(), key);
+        fs::write(&file, format!("untrusted comment: minisign public key 1\n{key}\n")).unwrap();
+        assert_eq!(trusted_key(name.clone()).unwrap(), key);
+        fs::write(&file, format!("untrusted comment: secret key\n{}\n", "s".repeat(212))).unwrap();
+        let error = trusted_key(name.clone()).unwrap_err();
+        assert!(matches!(&error, EnrollError::TrustedKey(said) if *said == name), "{error}");
         let error = Request { agent: "collector".parse().unwrap(), ..request() }.check().unwrap_err();
         assert!(matches!(error, EnrollError::Reserved(_)));
     }

@@ -19,7 +19,7 @@ mod tar;
 
 pub use self::{
     authority::{Authority, EnrolledHolder, ServerFiles},
-    bundle::{Bundle, BundleRenewal, Request},
+    bundle::{Bundle, BundleRenewal, Request, trusted_key},
 };
 
 use std::{io, path::PathBuf};
@@ -73,8 +73,8 @@ pub enum EnrollError {
     /// The broker's address for the agents.
     #[error("broker {0:?}: mqtts://host[:port] is expected")]
     Address(String),
-    /// A public key for models.
-    #[error("{0:?} is no public key of minisign")]
+    /// A public key for models, or a file without one.
+    #[error("{0:?} is neither a public key of minisign nor a file with one")]
     TrustedKey(String),
     /// A name for the broker's certificate.
     #[error("{0:?} is no host name or IP address")]

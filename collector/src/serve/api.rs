@@ -24,7 +24,7 @@ use crate::{
     clock::now_us,
     store::{
         AnomalyFilter, AnomalyRow, GroupBy, GroupKey, PersonVerdict, RolloutAgentState, Store, StoreError,
-        StreamFilter, is_prefix,
+        StoredWord as _, StreamFilter, is_prefix,
     },
 };
 
@@ -149,7 +149,7 @@ struct PostedVerdict {
 pub(super) async fn verdict(State(app): State<WebState>, Path(id): Path<String>, request: Request) -> ApiResult {
     Query::read(request.uri(), &[], now_us())?;
     let posted = posted(&app, request).await?;
-    let verdict: PersonVerdict = posted.verdict.parse().map_err(|_| {
+    let verdict = PersonVerdict::parse(&posted.verdict).ok_or_else(|| {
         ApiProblem::parameter("verdict", "it is none of ours", "one of normal-here, normal-everywhere, real, unsure")
     })?;
     short("note", posted.note.as_deref(), NOTE_BYTES_MAX)?;

@@ -9,7 +9,7 @@ use oddline_config::closest;
 use super::error::ApiProblem;
 use crate::{
     store::{AnomalyKind, StoredWord},
-    time::{TimeArgument, TimeZoneChoice},
+    time::{TIMES_EXPECTED, TimeArgument, TimeZoneChoice},
 };
 
 /// Bytes of a name: longer ones are not stored.
@@ -133,7 +133,7 @@ impl Query {
         match value.parse::<TimeArgument>() {
             Ok(when) => Ok(Some(when.resolve(self.now_us, &TimeZoneChoice::utc()))),
             Err(_) => {
-                let expected = "30m, 2h, 7d or 4w (ago), now, 2026-01-05 or RFC 3339 (a + in it as %2B) is expected";
+                let expected = format!("{TIMES_EXPECTED} or RFC 3339 (a + in it as %2B) is expected");
                 Err(ApiProblem::parameter(name, format!("{:?} is not a valid time", shown(value)), expected))
             }
         }
@@ -233,7 +233,7 @@ mod tests {
         wrong("limit=0", "limit");
         wrong("limit=11", "limit");
         wrong("limit=1.5", "limit");
-        wrong("since=yesterday", "since");
+        wrong("since=whenever", "since");
         wrong("by=server,", "by");
         wrong("cursor=1~2", "cursor");
         wrong("min_score=NaN", "min_score");

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     store::AgentRow,
+    text::{counted, size},
     time::{TimeSpan, TimeZoneChoice},
 };
 
@@ -48,40 +49,28 @@ fn table(
     zone: &TimeZoneChoice,
     now_us: i64,
 ) -> OutputTable {
-    let mut table = OutputTable::new(&[
-        ("agent", ColumnAlign::Left),
-        ("state", ColumnAlign::Left),
-        ("since", ColumnAlign::Left),
-        ("last heard", ColumnAlign::Right),
-        ("anomalies 24h", ColumnAlign::Right),
-        ("events", ColumnAlign::Right),
-        ("lag", ColumnAlign::Right),
-        ("waiting", ColumnAlign::Right),
-        ("model", ColumnAlign::Right),
-        ("version", ColumnAlign::Left),
-        ("trouble", ColumnAlign::Left),
-    ]);
-    for agent in agents {
-        let figures = &agent.figures;
-        let number = |value: u64| if value == 0 { String::new() } else { value.to_string() };
-        table.push(vec![
-            agent.who.to_string(),
-            agent.state.to_string(),
-            zone.show(agent.since_us),
-            match format {
-                OutputFormat::Table => format!("{} ago", TimeSpan(now_us.saturating_sub(agent.last_seen_us))),
-                OutputFormat::Csv | OutputFormat::Json => zone.exact(agent.last_seen_us),
-            },
-            count(agent, counts).to_string(),
-            agent.stored.to_string(),
-            if figures.lag_bytes == 0 { String::new() } else { bytes(figures.lag_bytes) },
-            number(figures.spooled),
-            agent.model.map(|model| model.to_string()).unwrap_or_default(),
-            agent.version.clone().unwrap_or_default(),
-            trouble(agent, now_us),
-        ]);
-    }
-    table
+    let (left, right) = (ColumnAlign::Left, ColumnAlign::Right);
+    let number = |value: u64| if value == 0 { String::new() } else { value.to_string() };
+    let heard = |us: i64| match format {
+        OutputFormat::Table => format!("{} ago", TimeSpan(now_us.saturating_sub(us))),
+        OutputFormat::Csv | OutputFormat::Json => zone.exact(us),
+    };
+    OutputTable::new(
+        agents,
+        &[
+            ("agent", left, &|agent| agent.who.to_string()),
+            ("state", left, &|agent| agent.state.to_string()),
+            (&super::times("since", format, zone), left, &|agent| zone.show(agent.since_us)),
+            ("last heard", right, &|agent| heard(agent.last_seen_us)),
+            ("anomalies 24h", right, &|agent| count(agent, counts).to_string()),
+            ("events", right, &|agent| agent.stored.to_string()),
+            ("lag", right, &|agent| Some(agent.figures.lag_bytes).filter(|lag| *lag > 0).map(size).unwrap_or_default()),
+            ("waiting", right, &|agent| number(agent.figures.spooled)),
+            ("model", right, &|agent| agent.model.map(|model| model.to_string()).unwrap_or_default()),
+            ("version", left, &|agent| agent.version.clone().unwrap_or_default()),
+            ("trouble", left, &|agent| trouble(agent, now_us)),
+        ],
+    )
 }
 
 fn trouble(agent: &AgentRow, now_us: i64) -> String {
@@ -93,7 +82,7 @@ fn trouble(agent: &AgentRow, now_us: i64) -> String {
         troubles.push(format!("cannot read {}", agent.figures.failed_sources.join(", ")));
     }
     if agent.missing > 0 {
-        troubles.push(format!("{} events missing", agent.missing));
+        troubles.push(format!("{} missing", counted(agent.missing, "event")));
     }
     if let Some(Refused { model, reason }) = &agent.refused {
         troubles.push(format!("refused model {}: {}", model.version, &**reason));
@@ -122,12 +111,4 @@ fn to_json(agent: &AgentRow, anomalies: i64, zone: &TimeZoneChoice) -> Value {
         "status": said(&agent.status),
         "model_state": said(&agent.model_state),
     })
-}
-
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..=9_999 => format!("{bytes} B"),
-        10_000..=9_999_999 => format!("{} kB", bytes / 1_000),
-        _ => format!("{} MB", bytes / 1_000_000),
-    }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     store::{AnomalyKind, AnomalyRow, ID_SHOWN, VerdictRow},
-    text::{line as tamed, shown},
+    text::{counted, line as tamed, shown},
     time::{TimeSpan, TimeZoneChoice},
 };
 
@@ -28,84 +28,52 @@ pub fn list(anomalies: &[AnomalyRow], format: OutputFormat, zone: &TimeZoneChoic
 }
 
 fn table(anomalies: &[AnomalyRow], zone: &TimeZoneChoice) -> OutputTable {
-    let mut table = OutputTable::new(&[
-        ("time", ColumnAlign::Left),
-        ("server", ColumnAlign::Left),
-        ("component", ColumnAlign::Left),
-        ("kind", ColumnAlign::Left),
-        ("score", ColumnAlign::Right),
-        ("records", ColumnAlign::Right),
-        ("lasted", ColumnAlign::Right),
-        ("state", ColumnAlign::Left),
-        ("why", ColumnAlign::Left),
-        ("verdict", ColumnAlign::Left),
-        ("id", ColumnAlign::Left),
-    ]);
-    for anomaly in anomalies {
-        let lasted = anomaly.last_us.saturating_sub(anomaly.first_us);
-        table.push(vec![
-            zone.show(anomaly.last_us),
-            anomaly.server.clone(),
-            anomaly.component.clone(),
-            anomaly.kind.to_string(),
-            score(anomaly),
-            anomaly.records.to_string(),
-            if lasted > 0 { TimeSpan(lasted).to_string() } else { String::new() },
-            anomaly.state.to_string(),
-            why(anomaly),
-            verdict(anomaly),
-            anomaly.id.chars().take(ID_SHOWN).collect(),
-        ]);
-    }
-    table
+    let (left, right) = (ColumnAlign::Left, ColumnAlign::Right);
+    let lasted = |us: i64| if us > 0 { TimeSpan(us).to_string() } else { String::new() };
+    OutputTable::new(
+        anomalies,
+        &[
+            (&super::times("time", OutputFormat::Table, zone), left, &|row| zone.show(row.last_us)),
+            ("server", left, &|row| row.server.clone()),
+            ("component", left, &|row| row.component.clone()),
+            ("kind", left, &|row| row.kind.to_string()),
+            ("score", right, &score),
+            ("records", right, &|row| row.records.to_string()),
+            ("lasted", right, &|row| lasted(row.last_us.saturating_sub(row.first_us))),
+            ("state", left, &|row| row.state.to_string()),
+            ("why", left, &why),
+            ("verdict", left, &verdict),
+            ("id", left, &|row| row.id.chars().take(ID_SHOWN).collect()),
+        ],
+    )
 }
 
 fn csv(anomalies: &[AnomalyRow], zone: &TimeZoneChoice) -> OutputTable {
-    let names = [
-        "id",
-        "first",
-        "last",
-        "fleet",
-        "agent",
-        "server",
-        "component",
-        "kind",
-        "state",
-        "score",
-        "threshold",
-        "records",
-        "value",
-        "expected",
-        "reason",
-        "verdict",
-        "model",
-        "source",
-    ];
-    let mut table = OutputTable::new(&names.map(|name| (name, ColumnAlign::Left)));
+    let left = ColumnAlign::Left;
     let number = |number: Option<f64>| number.map(|number| number.to_string()).unwrap_or_default();
-    for anomaly in anomalies {
-        table.push(vec![
-            anomaly.id.clone(),
-            zone.exact(anomaly.first_us),
-            zone.exact(anomaly.last_us),
-            anomaly.fleet.clone(),
-            anomaly.agent.clone(),
-            anomaly.server.clone(),
-            anomaly.component.clone(),
-            anomaly.kind.to_string(),
-            anomaly.state.to_string(),
-            number(Some(anomaly.peak)),
-            number(Some(anomaly.threshold)),
-            anomaly.records.to_string(),
-            number(anomaly.value),
-            number(anomaly.expected),
-            anomaly.main_reason.clone(),
-            verdict(anomaly),
-            anomaly.model.to_string(),
-            anomaly.source.clone(),
-        ]);
-    }
-    table
+    OutputTable::new(
+        anomalies,
+        &[
+            ("id", left, &|row| row.id.clone()),
+            ("first", left, &|row| zone.exact(row.first_us)),
+            ("last", left, &|row| zone.exact(row.last_us)),
+            ("fleet", left, &|row| row.fleet.clone()),
+            ("agent", left, &|row| row.agent.clone()),
+            ("server", left, &|row| row.server.clone()),
+            ("component", left, &|row| row.component.clone()),
+            ("kind", left, &|row| row.kind.to_string()),
+            ("state", left, &|row| row.state.to_string()),
+            ("score", left, &|row| number(Some(row.peak))),
+            ("threshold", left, &|row| number(Some(row.threshold))),
+            ("records", left, &|row| row.records.to_string()),
+            ("value", left, &|row| number(row.value)),
+            ("expected", left, &|row| number(row.expected)),
+            ("reason", left, &|row| row.main_reason.clone()),
+            ("verdict", left, &verdict),
+            ("model", left, &|row| row.model.to_string()),
+            ("source", left, &|row| row.source.clone()),
+        ],
+    )
 }
 
 /// One anomaly for programs: its columns, times as text beside the numbers.
@@ -130,16 +98,21 @@ pub fn detail(anomaly: &AnomalyRow, verdicts: &[VerdictRow], zone: &TimeZoneChoi
     let lasted = TimeSpan(anomaly.last_us.saturating_sub(anomaly.first_us));
     line(
         "when",
-        format!("{} to {} ({lasted}), {}", zone.show(anomaly.first_us), zone.show(anomaly.last_us), anomaly.state),
+        format!(
+            "{} to {} {zone} ({lasted}), {}",
+            zone.show(anomaly.first_us),
+            zone.show(anomaly.last_us),
+            anomaly.state
+        ),
     );
     line(
         "what",
         format!(
-            "{}, score {} at threshold {:.2}, {} records, model {}",
+            "{}, score {} at threshold {:.2}, {}, model {}",
             anomaly.kind,
             score(anomaly),
             anomaly.threshold,
-            anomaly.records,
+            counted(anomaly.records, "record"),
             anomaly.model
         ),
     );
@@ -160,7 +133,7 @@ pub fn detail(anomaly: &AnomalyRow, verdicts: &[VerdictRow], zone: &TimeZoneChoi
     for verdict in verdicts {
         let note = verdict.note.as_ref().map(|note| format!(": {}", shown(note))).unwrap_or_default();
         let by = verdict.author.as_ref().map(|by| format!(" by {}", shown(by))).unwrap_or_default();
-        line("verdict", format!("{} {}{by}{note}", zone.show(verdict.at_us), verdict.verdict));
+        line("verdict", format!("{} {zone} {}{by}{note}", zone.show(verdict.at_us), verdict.verdict));
     }
     text
 }

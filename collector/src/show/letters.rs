@@ -4,32 +4,28 @@ use super::{
     OutputFormat,
     table::{ColumnAlign, OutputTable},
 };
-use crate::{store::DeadLetter, time::TimeZoneChoice};
+use crate::{store::DeadLetter, text::size, time::TimeZoneChoice};
 
 #[must_use]
 pub fn list(letters: &[DeadLetter], format: OutputFormat, zone: &TimeZoneChoice) -> String {
     if format == OutputFormat::Json {
         return super::json(&letters);
     }
-    let mut table = OutputTable::new(&[
-        ("received", ColumnAlign::Left),
-        ("agent", ColumnAlign::Left),
-        ("first", ColumnAlign::Right),
-        ("last", ColumnAlign::Right),
-        ("bytes", ColumnAlign::Right),
-        ("tried again", ColumnAlign::Left),
-        ("reason", ColumnAlign::Left),
-    ]);
-    for letter in letters {
-        table.push(vec![
-            zone.show(letter.received_us),
-            letter.who.to_string(),
-            letter.first.to_string(),
-            letter.last.to_string(),
-            letter.bytes.to_string(),
-            letter.retried_us.map(|us| zone.show(us)).unwrap_or_default(),
-            letter.reason.clone(),
-        ]);
-    }
-    if format == OutputFormat::Csv { table.to_csv() } else { table.to_text() }
+    let (left, right) = (ColumnAlign::Left, ColumnAlign::Right);
+    let is_table = format == OutputFormat::Table;
+    let table = OutputTable::new(
+        letters,
+        &[
+            (&super::times("received", format, zone), left, &|letter| zone.show(letter.received_us)),
+            ("agent", left, &|letter| letter.who.to_string()),
+            ("first", right, &|letter| letter.first.to_string()),
+            ("last", right, &|letter| letter.last.to_string()),
+            (if is_table { "size" } else { "bytes" }, right, &|letter| {
+                if is_table { size(letter.bytes) } else { letter.bytes.to_string() }
+            }),
+            ("tried again", left, &|letter| letter.retried_us.map(|us| zone.show(us)).unwrap_or_default()),
+            ("reason", left, &|letter| letter.reason.clone()),
+        ],
+    );
+    if is_table { table.to_text() } else { table.to_csv() }
 }

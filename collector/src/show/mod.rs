@@ -8,6 +8,8 @@ pub mod table;
 
 use oddline_core::id::ModelHash;
 
+use crate::time::TimeZoneChoice;
+
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputFormat {
@@ -21,6 +23,11 @@ pub enum OutputFormat {
 pub fn json(value: &impl serde::Serialize) -> String {
     let text = serde_json::to_string_pretty(value).expect("text and numbers can always be written");
     format!("{}\n", oddline_core::terminal::json(&text))
+}
+
+/// A heading of times: people are told their zone, programs read it in each.
+fn times(name: &str, format: OutputFormat, zone: &TimeZoneChoice) -> String {
+    if format == OutputFormat::Table { format!("{name} ({zone})") } else { name.to_owned() }
 }
 
 /// Enough of a model's hash to tell it from others.

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     store::{RolloutCounts, RolloutProgress, RolloutRow},
+    text::counted,
     time::TimeZoneChoice,
 };
 
@@ -21,21 +22,21 @@ pub fn list(rollouts: &[Rollout], format: OutputFormat, zone: &TimeZoneChoice) -
             let all: Vec<Value> = rollouts.iter().map(|rollout| to_json(rollout, zone)).collect();
             super::json(&Value::Array(all))
         }
-        OutputFormat::Csv => agents(rollouts.iter(), true, zone).to_csv(),
+        OutputFormat::Csv => agents_of_all(rollouts, zone).to_csv(),
         OutputFormat::Table => rollouts.iter().map(|rollout| text(rollout, zone)).collect::<Vec<_>>().join("\n"),
     }
 }
 
 fn text(whole: &Rollout, zone: &TimeZoneChoice) -> String {
     let (rollout, progress) = whole;
-    let target = if rollout.everyone { "everyone".to_owned() } else { format!("{} agents", progress.len()) };
+    let target = if rollout.everyone { "everyone".to_owned() } else { counted(progress.len() as u64, "agent") };
     let RolloutCounts { waiting, fetching, taken, refused } = rollout.agents;
     let states = [(taken, "taken"), (fetching, "fetching"), (waiting, "waiting"), (refused, "refused")];
     let states: Vec<String> =
         states.into_iter().filter(|(count, _)| *count > 0).map(|(count, state)| format!("{count} {state}")).collect();
     let short = super::short_hash(rollout.sha256);
     let head = format!(
-        "roll-out {} of model {} ({short}) to {target} of {}, {}, {}: {}\n",
+        "roll-out {} of model {} ({short}) to {target} of {}, {} {zone}, {}: {}\n",
         rollout.id,
         rollout.version,
         rollout.fleet,
@@ -43,29 +44,42 @@ fn text(whole: &Rollout, zone: &TimeZoneChoice) -> String {
         rollout.state,
         if states.is_empty() { "no agent is known yet".to_owned() } else { states.join(", ") }
     );
-    let table = agents(std::iter::once(whole), false, zone);
-    if table.is_empty() {
+    if progress.is_empty() {
         return head;
     }
+    let left = ColumnAlign::Left;
+    let table = OutputTable::new(
+        progress,
+        &[
+            ("agent", left, &|agent| agent.agent.clone()),
+            ("state", left, &|agent| agent.state.to_string()),
+            (&super::times("since", OutputFormat::Table, zone), left, &|agent| zone.show(agent.since_us)),
+            ("reason", left, &reason),
+        ],
+    );
     let rows: String = table.to_text().lines().map(|line| format!("  {line}\n")).collect();
     head + &rows
 }
 
-fn agents<'a>(rollouts: impl Iterator<Item = &'a Rollout>, whole: bool, zone: &TimeZoneChoice) -> OutputTable {
-    let (left, right) = (ColumnAlign::Left, ColumnAlign::Right);
-    let columns: &[(&str, ColumnAlign)] = &[("rollout", right), ("fleet", left), ("model", right)];
-    let own = [("agent", left), ("state", left), ("since", left), ("reason", left)];
-    let columns: Vec<_> = if whole { columns.iter().copied().chain(own).collect() } else { own.to_vec() };
-    let mut table = OutputTable::new(&columns);
-    for (rollout, progress) in rollouts {
-        for agent in progress {
-            let since = if whole { zone.exact(agent.since_us) } else { zone.show(agent.since_us) };
-            let own = [agent.agent.clone(), agent.state.to_string(), since, agent.reason.clone().unwrap_or_default()];
-            let lead = [rollout.id.to_string(), rollout.fleet.clone(), rollout.version.to_string()];
-            table.push(if whole { lead.into_iter().chain(own).collect() } else { own.to_vec() });
-        }
-    }
-    table
+fn agents_of_all(rollouts: &[Rollout], zone: &TimeZoneChoice) -> OutputTable {
+    let left = ColumnAlign::Left;
+    let rows: Vec<_> = rollouts.iter().flat_map(|(row, agents)| agents.iter().map(move |agent| (row, agent))).collect();
+    OutputTable::new(
+        &rows,
+        &[
+            ("rollout", left, &|(rollout, _)| rollout.id.to_string()),
+            ("fleet", left, &|(rollout, _)| rollout.fleet.clone()),
+            ("model", left, &|(rollout, _)| rollout.version.to_string()),
+            ("agent", left, &|(_, agent)| agent.agent.clone()),
+            ("state", left, &|(_, agent)| agent.state.to_string()),
+            ("since", left, &|(_, agent)| zone.exact(agent.since_us)),
+            ("reason", left, &|(_, agent)| reason(agent)),
+        ],
+    )
+}
+
+fn reason(agent: &RolloutProgress) -> String {
+    agent.reason.clone().unwrap_or_default()
 }
 
 fn to_json((rollout, progress): &Rollout, zone: &TimeZoneChoice) -> Value {

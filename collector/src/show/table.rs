@@ -12,22 +12,20 @@ pub enum ColumnAlign {
     Right,
 }
 
-#[derive(Debug, Clone, Default)]
+/// A column: its name, which way its cells lean, and what stands in them.
+pub type TableColumn<'a, T> = (&'a str, ColumnAlign, &'a dyn Fn(&T) -> String);
+
+#[derive(Debug, Clone)]
 pub struct OutputTable {
-    columns: Vec<(&'static str, ColumnAlign)>,
+    columns: Vec<(String, ColumnAlign)>,
     rows: Vec<Vec<String>>,
 }
 
 impl OutputTable {
     #[must_use]
-    pub fn new(columns: &[(&'static str, ColumnAlign)]) -> Self {
-        Self { columns: columns.to_vec(), rows: Vec::new() }
-    }
-
-    /// One more row, a cell a column.
-    pub fn push(&mut self, row: Vec<String>) {
-        assert_eq!(row.len(), self.columns.len(), "a cell a column");
-        self.rows.push(row);
+    pub fn new<'r, T: 'r>(rows: impl IntoIterator<Item = &'r T>, columns: &[TableColumn<'_, T>]) -> Self {
+        let rows = rows.into_iter().map(|row| columns.iter().map(|(.., cell)| cell(row)).collect()).collect();
+        Self { columns: columns.iter().map(|(name, align, _)| ((*name).to_owned(), *align)).collect(), rows }
     }
 
     /// Whether there is no row.
@@ -42,7 +40,7 @@ impl OutputTable {
     pub fn to_text(&self) -> String {
         let used: Vec<usize> =
             (0..self.columns.len()).filter(|&at| self.rows.iter().any(|row| !row[at].is_empty())).collect();
-        let head: Vec<String> = used.iter().map(|&at| self.columns[at].0.to_uppercase()).collect();
+        let head: Vec<String> = used.iter().map(|&at| heading(&self.columns[at].0)).collect();
         let body = self.rows.iter().map(|row| used.iter().map(|&at| shown(&row[at])).collect());
         let lines: Vec<Vec<String>> = std::iter::once(head).chain(body).collect();
         let is_right = |at: usize| self.columns[used[at]].1 == ColumnAlign::Right;
@@ -62,20 +60,28 @@ impl OutputTable {
     }
 }
 
+/// Large letters, but for a zone behind the name.
+fn heading(name: &str) -> String {
+    let (name, zone) = name.split_at(name.find('(').unwrap_or(name.len()));
+    name.to_uppercase() + zone
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn columns_line_up_and_foreign_text_is_tamed() {
-        let mut table = OutputTable::new(&[
-            ("name", ColumnAlign::Left),
-            ("n", ColumnAlign::Right),
-            ("empty", ColumnAlign::Left),
-            ("why", ColumnAlign::Left),
-        ]);
-        table.push(vec!["a".into(), "5".into(), String::new(), "x\u{1b}[31m".into()]);
-        table.push(vec!["longer".into(), "12345".into(), String::new(), "z".repeat(200)]);
+        let rows = [["a", "5", "x\u{1b}[31m"], ["longer", "12345", &"z".repeat(200)]];
+        let table = OutputTable::new(
+            &rows,
+            &[
+                ("name", ColumnAlign::Left, &|row| row[0].to_owned()),
+                ("n", ColumnAlign::Right, &|row| row[1].to_owned()),
+                ("empty", ColumnAlign::Left, &|_| String::new()),
+                ("why", ColumnAlign::Left, &|row| row[2].to_owned()),
+            ],
+        );
         let text = table.to_text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "NAME        N  WHY");
@@ -85,9 +91,11 @@ mod tests {
 
     #[test]
     fn csv_is_quoted_where_it_must_be() {
-        let mut table = OutputTable::new(&[("a", ColumnAlign::Left), ("b", ColumnAlign::Left)]);
-        table.push(vec!["x,\"y\"".into(), "=1+1".into()]);
-        table.push(vec!["-3.5".into(), "\t-x\u{202e}\n".into()]);
+        let rows = [("x,\"y\"", "=1+1"), ("-3.5", "\t-x\u{202e}\n")];
+        let table = OutputTable::new(
+            &rows,
+            &[("a", ColumnAlign::Left, &|row| row.0.to_owned()), ("b", ColumnAlign::Left, &|row| row.1.to_owned())],
+        );
         assert_eq!(table.to_csv(), "a,b\r\n\"x,\"\"y\"\"\",'=1+1\r\n-3.5,'\u{fffd}-x\u{fffd}\u{fffd}\r\n");
     }
 }

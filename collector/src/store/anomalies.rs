@@ -20,18 +20,35 @@ const COLUMNS: &str = "id, fleet, agent, source, server, component, kind, state,
                        threshold, main_reason, reasons, value, expected, learning, by_clock, samples, model, \
                        received_us, updated_us, verdict, extras";
 
-/// The three statements differ in the index that finds their rows; what else is asked is looked at row by row.
-fn statement(lead: &str) -> String {
-    format!(
-        "SELECT {COLUMNS} FROM episodes WHERE {lead} AND last_us >= $2 AND (last_us, id) < ($3, $4) \
-         AND (CAST($5 AS TEXT) IS NULL OR component = $5) AND (CAST($6 AS TEXT) IS NULL OR kind = $6) \
-         AND peak >= $7 AND (CAST($8 AS TEXT) IS NULL OR agent = $8) AND (CAST($9 AS TEXT) IS NULL OR fleet = $9) \
-         ORDER BY last_us DESC, id DESC LIMIT $10"
-    )
+/// A statement for each index that finds its rows; what else is asked is looked at row by row.
+pub(super) struct ByIndex([String; 3]);
+
+impl ByIndex {
+    pub(super) fn new(statement: fn(&str) -> String) -> Self {
+        Self(["server = $1", "component = $1", "CAST($1 AS TEXT) IS NULL"].map(statement))
+    }
+
+    /// The statement, the name that leads, and the component that is looked at.
+    pub(super) fn of<'a>(&self, filter: &'a AnomalyFilter) -> (&str, Option<&'a str>, Option<&'a str>) {
+        let Self([by_server, by_component, by_time]) = self;
+        match (filter.server.as_deref(), filter.component.as_deref()) {
+            (Some(server), component) => (by_server, Some(server), component),
+            (None, Some(component)) => (by_component, Some(component), None),
+            (None, None) => (by_time, None, None),
+        }
+    }
 }
-static BY_SERVER: LazyLock<String> = LazyLock::new(|| statement("server = $1"));
-static BY_COMPONENT: LazyLock<String> = LazyLock::new(|| statement("component = $1"));
-static BY_TIME: LazyLock<String> = LazyLock::new(|| statement("CAST($1 AS TEXT) IS NULL"));
+
+static PAGES: LazyLock<ByIndex> = LazyLock::new(|| {
+    ByIndex::new(|lead| {
+        format!(
+            "SELECT {COLUMNS} FROM episodes WHERE {lead} AND last_us >= $2 AND (last_us, id) < ($3, $4) \
+             AND (CAST($5 AS TEXT) IS NULL OR component = $5) AND (CAST($6 AS TEXT) IS NULL OR kind = $6) \
+             AND peak >= $7 AND (CAST($8 AS TEXT) IS NULL OR agent = $8) AND (CAST($9 AS TEXT) IS NULL OR fleet = $9) \
+             ORDER BY last_us DESC, id DESC LIMIT $10"
+        )
+    })
+});
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnomalyFilter {
@@ -105,15 +122,6 @@ pub struct AnomalyRow {
     pub extras: serde_json::Value,
 }
 
-/// Anomalies of one hour.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct HourCount {
-    /// Its beginning, microseconds.
-    pub from_us: i64,
-    pub anomalies: i64,
-    pub peak: f64,
-}
-
 impl Store {
     /// A page of anomalies, newest first; `after` is where the page before ended.
     pub async fn anomalies(
@@ -122,11 +130,7 @@ impl Store {
         after: Option<&StreamFilter>,
         limit: u32,
     ) -> Result<Page, StoreError> {
-        let (sql, lead, component) = match (&filter.server, &filter.component) {
-            (Some(server), component) => (&BY_SERVER, Some(server.as_str()), component.as_deref()),
-            (None, Some(component)) => (&BY_COMPONENT, Some(component.as_str()), None),
-            (None, None) => (&BY_TIME, None, None),
-        };
+        let (sql, lead, component) = PAGES.of(filter);
         // Nothing sorts before the empty id: the first page begins just below `until`.
         let (last_us, id) = after.map_or((filter.until_us, ""), |place| (place.last_us, place.id.as_str()));
         let limit = limit.clamp(1, PAGE_MAX);
@@ -142,7 +146,7 @@ impl Store {
             filter.fleet.as_deref(),
             i64::from(limit)
         ];
-        let rows = self.pool.rows(sql.as_str(), values).await?;
+        let rows = self.pool.rows(sql, values).await?;
         let anomalies: Vec<AnomalyRow> = rows.iter().map(anomaly).collect::<Result<_, _>>()?;
         let full = anomalies.len() == limit as usize;
         let next =
@@ -159,17 +163,6 @@ impl Store {
         }
         let last = format!("{id:z<ID_CHARS$}");
         self.pool.rows(BY_ID.as_str(), values![id, last]).await?.iter().map(anomaly).collect()
-    }
-
-    /// Anomalies by hour, oldest first; hours without any are left out. At most a year.
-    pub async fn hours(&self, since_us: i64, until_us: i64) -> Result<Vec<HourCount>, StoreError> {
-        let sql = "SELECT last_us / 3600000000, COUNT(*), MAX(peak) FROM episodes WHERE last_us >= $1 AND last_us < $2 \
-                   GROUP BY last_us / 3600000000 ORDER BY 1 LIMIT 8784";
-        let read = |row: &SqlRow| {
-            let from_us = row.int(0)?.saturating_mul(3_600_000_000);
-            Ok(HourCount { from_us, anomalies: row.int(1)?, peak: row.float(2)? })
-        };
-        self.pool.rows(sql, values![since_us, until_us]).await?.iter().map(read).collect()
     }
 
     /// Anomalies since then by fleet and agent.

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use oddline_core::{event::Event, wire::decode_entry};
 
 use super::{
-    AgentState, AnomalyFilter, AnomalyKind, OrNewer, Store, StoreError, StoredWord as _, rows, sql::SqlRow, values,
+    AgentState, AnomalyFilter, AnomalyKind, OrNewer, Store, StoreError, StoredWord as _, anomalies::ByIndex, rows,
+    sql::SqlRow, values,
 };
 
 /// An hour in microseconds.
@@ -18,21 +19,20 @@ const HISTORY_BITE: i64 = 256;
 /// Rows of an anomaly's history.
 const HISTORY_MAX: usize = 500;
 
-/// The three statements differ in the index that finds their rows.
-fn counts(lead: &str) -> String {
-    format!(
-        "SELECT h, server, component, kind, COUNT(*), MAX(peak) FROM (SELECT last_us / 3600000000 AS h, \
-         CASE WHEN $9 = 1 THEN server ELSE '' END AS server, CASE WHEN $10 = 1 THEN component ELSE '' END AS component, \
-         CASE WHEN $11 = 1 THEN kind ELSE '' END AS kind, peak FROM episodes WHERE {lead} AND last_us >= $2 \
-         AND last_us < $3 AND (CAST($4 AS TEXT) IS NULL OR component = $4) AND (CAST($5 AS TEXT) IS NULL OR kind = $5) \
-         AND peak >= $6 AND (CAST($7 AS TEXT) IS NULL OR agent = $7) AND (CAST($8 AS TEXT) IS NULL OR fleet = $8)) AS x \
-         GROUP BY h, server, component, kind HAVING (h, server, component, kind) > ($12, $13, $14, $15) \
-         ORDER BY h, server, component, kind LIMIT $16"
-    )
-}
-static COUNTS_BY_SERVER: LazyLock<String> = LazyLock::new(|| counts("server = $1"));
-static COUNTS_BY_COMPONENT: LazyLock<String> = LazyLock::new(|| counts("component = $1"));
-static COUNTS_BY_TIME: LazyLock<String> = LazyLock::new(|| counts("CAST($1 AS TEXT) IS NULL"));
+static COUNTS: LazyLock<ByIndex> = LazyLock::new(|| {
+    ByIndex::new(|lead| {
+        format!(
+            "SELECT h, server, component, kind, COUNT(*), MAX(peak) FROM (SELECT last_us / 3600000000 AS h, \
+             CASE WHEN $9 = 1 THEN server ELSE '' END AS server, \
+             CASE WHEN $10 = 1 THEN component ELSE '' END AS component, \
+             CASE WHEN $11 = 1 THEN kind ELSE '' END AS kind, peak FROM episodes WHERE {lead} AND last_us >= $2 \
+             AND last_us < $3 AND (CAST($4 AS TEXT) IS NULL OR component = $4) AND (CAST($5 AS TEXT) IS NULL OR kind = $5) \
+             AND peak >= $6 AND (CAST($7 AS TEXT) IS NULL OR agent = $7) AND (CAST($8 AS TEXT) IS NULL OR fleet = $8)) \
+             AS x GROUP BY h, server, component, kind HAVING (h, server, component, kind) > ($12, $13, $14, $15) \
+             ORDER BY h, server, component, kind LIMIT $16"
+        )
+    })
+});
 
 /// What hourly counts are told apart by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,11 +98,7 @@ impl Store {
         after: Option<&GroupKey>,
         limit: u32,
     ) -> Result<Vec<GroupCount>, StoreError> {
-        let (sql, lead, component) = match (&filter.server, &filter.component) {
-            (Some(server), component) => (&COUNTS_BY_SERVER, Some(server.as_str()), component.as_deref()),
-            (None, Some(component)) => (&COUNTS_BY_COMPONENT, Some(component.as_str()), None),
-            (None, None) => (&COUNTS_BY_TIME, None, None),
-        };
+        let (sql, lead, component) = COUNTS.of(filter);
         let first = GroupKey { hour: i64::MIN, server: String::new(), component: String::new(), kind: String::new() };
         let after = after.unwrap_or(&first);
         // Hours that were told already are not read again.
@@ -125,7 +121,7 @@ impl Store {
             after.kind.as_str(),
             i64::from(limit)
         ];
-        self.pool.rows(sql.as_str(), values).await?.iter().map(group).collect()
+        self.pool.rows(sql, values).await?.iter().map(group).collect()
     }
 
     /// What an agent said of an anomaly in the course of time, newest first, back to its opening; empty for a silence or

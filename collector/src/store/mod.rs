@@ -41,7 +41,7 @@ pub use self::{
     agents::{
         AgentBirth, AgentReport, AgentRow, HistoryRow, ReportBody, ReportedFigures, ReportedStatus, StoredReport,
     },
-    anomalies::{AnomalyFilter, AnomalyRow, HourCount, Page, StreamFilter},
+    anomalies::{AnomalyFilter, AnomalyRow, Page, StreamFilter},
     append::{
         AppendOutcome, AppendedBatch, BatchBody, CommittedProgress, EpisodePart, ReceivedBatch, SEQUENCE_MAX, part,
     },

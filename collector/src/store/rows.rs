@@ -9,6 +9,7 @@ use oddline_core::{
 };
 
 use super::{AgentKey, AnomalyKind, AnomalyState, StoredWord as _, id, sql::SqlValue, values};
+use crate::{text::counted, time::TimeSpan};
 
 /// Whose entries: the texts of the keys, shared by all rows of a batch.
 #[derive(Debug, Clone)]
@@ -218,7 +219,12 @@ fn of_silence(owner: &RowOwner, sequence: i64, silence: &Silence) -> EpisodeRow 
         last_us: silence.until.micros(),
         peak,
         threshold: 1.0,
-        main_reason: format!("silent for {silent_s:.0} s, usually at most {usual_s:.0} s").into(),
+        main_reason: format!(
+            "silent for {}, usually at most {}",
+            TimeSpan::of_seconds(silent_s),
+            TimeSpan::of_seconds(usual_s)
+        )
+        .into(),
         value: Some(silent_s),
         expected: Some(usual_s),
         by_clock: silence.by_clock,
@@ -296,8 +302,8 @@ fn note(event: &Event) -> Option<String> {
         Event::Silence(_) => return None,
         Event::Gap(gap) => {
             let amount = match (gap.bytes, gap.records) {
-                (Some(bytes), _) => format!("{bytes} bytes"),
-                (None, Some(records)) => format!("{records} records"),
+                (Some(bytes), _) => counted(bytes, "byte"),
+                (None, Some(records)) => counted(records, "record"),
                 (None, None) => "an unknown amount".to_owned(),
             };
             format!("{amount} not read: {}", &*gap.cause)
@@ -314,7 +320,7 @@ fn note(event: &Event) -> Option<String> {
 }
 
 fn flood_text(summary: &FloodSummary) -> String {
-    let mut text = format!("{} more episodes held back", summary.suppressed);
+    let mut text = counted(summary.suppressed, "more episode") + " held back";
     for (at, (component, count)) in summary.components.iter().enumerate().take(3) {
         let lead = if at == 0 { ": " } else { ", " };
         write!(text, "{lead}{} {count}", &**component).expect("a string takes everything");

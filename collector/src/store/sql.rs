@@ -35,70 +35,28 @@ pub(super) enum SqlValue {
     Bytes(Vec<u8>),
 }
 
-impl From<&str> for SqlValue {
-    fn from(text: &str) -> Self {
-        Self::Text(text.into())
-    }
+/// What can be bound, and how.
+macro_rules! bindable {
+    ($($type:ty: $value:ident => $bound:expr;)*) => {
+        $(impl From<$type> for SqlValue {
+            fn from($value: $type) -> Self {
+                $bound
+            }
+        })*
+    };
 }
-
-impl From<String> for SqlValue {
-    fn from(text: String) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<&Arc<str>> for SqlValue {
-    fn from(text: &Arc<str>) -> Self {
-        Self::Text(Arc::clone(text))
-    }
-}
-
-impl From<Option<String>> for SqlValue {
-    fn from(text: Option<String>) -> Self {
-        Self::TextOr(text.map(Into::into))
-    }
-}
-
-impl From<Option<&str>> for SqlValue {
-    fn from(text: Option<&str>) -> Self {
-        Self::TextOr(text.map(Into::into))
-    }
-}
-
-impl From<i64> for SqlValue {
-    fn from(number: i64) -> Self {
-        Self::Int(number)
-    }
-}
-
-impl From<bool> for SqlValue {
-    fn from(flag: bool) -> Self {
-        Self::Int(flag.into())
-    }
-}
-
-impl From<Option<i64>> for SqlValue {
-    fn from(number: Option<i64>) -> Self {
-        Self::IntOr(number)
-    }
-}
-
-impl From<f64> for SqlValue {
-    fn from(number: f64) -> Self {
-        Self::Float(number)
-    }
-}
-
-impl From<Option<f64>> for SqlValue {
-    fn from(number: Option<f64>) -> Self {
-        Self::FloatOr(number)
-    }
-}
-
-impl From<Vec<u8>> for SqlValue {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Bytes(bytes)
-    }
+bindable! {
+    &str: text => Self::Text(text.into());
+    String: text => Self::Text(text.into());
+    &Arc<str>: text => Self::Text(Arc::clone(text));
+    Option<String>: text => Self::TextOr(text.map(Into::into));
+    Option<&str>: text => Self::TextOr(text.map(Into::into));
+    i64: number => Self::Int(number);
+    bool: flag => Self::Int(flag.into());
+    Option<i64>: number => Self::IntOr(number);
+    f64: number => Self::Float(number);
+    Option<f64>: number => Self::FloatOr(number);
+    Vec<u8>: bytes => Self::Bytes(bytes);
 }
 
 /// `values![a, b]`: a list of [`SqlValue`]s.

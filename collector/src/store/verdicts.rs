@@ -1,8 +1,6 @@
 //! What people say of anomalies. The last words on each are kept, as long as verdicts have room (see `retention`); the
 //! last one stands beside the anomaly.
 
-use std::{fmt, str::FromStr};
-
 use super::{OrNewer, Store, StoreError, StoredWord, sql::SqlRow, values};
 
 /// Bytes of a note.
@@ -35,20 +33,6 @@ impl StoredWord for PersonVerdict {
         (Self::Real, "real"),
         (Self::Unsure, "unsure"),
     ];
-}
-
-impl fmt::Display for PersonVerdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for PersonVerdict {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::parse(text).ok_or_else(|| format!("{text:?} is none of {}", Self::words().join(", ")))
-    }
 }
 
 impl Store {

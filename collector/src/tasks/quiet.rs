@@ -8,7 +8,7 @@ use std::{
 use log::warn;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{clock::now_us, figures::CollectorFigures, store::Store};
+use crate::{clock::now_us, figures::CollectorFigures, store::Store, time::TimeSpan};
 
 /// How often they are looked for.
 const TICK: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ pub(crate) async fn run(store: Store, figures: Arc<CollectorFigures>, quiet_afte
         match store.mark_quiet(now_us - quiet_after_us, now_us).await {
             Ok(quiet) => {
                 for who in quiet {
-                    warn!("agent {who} has said nothing for {} s", quiet_after_us / 1_000_000);
+                    warn!("agent {who} has said nothing for {}", TimeSpan(quiet_after_us));
                 }
             }
             Err(error) => warn!("{error}"),

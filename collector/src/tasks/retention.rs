@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::{
     clock::now_us,
     store::{RetentionPolicy, Store},
+    text::counted,
 };
 
 /// Between two looks for what is too old.
@@ -40,13 +41,15 @@ pub(crate) async fn run(store: Store, keep_s: u64, bytes_max: Option<u64>) {
             sleep(PAUSE).await;
         }
         if events + anomalies > 0 {
-            info!("{events} old events and {anomalies} old anomalies removed");
+            let anomalies =
+                if anomalies == 1 { "1 old anomaly".to_owned() } else { format!("{anomalies} old anomalies") };
+            info!("{} and {anomalies} removed", counted(events, "old event"));
         }
         if verdicts > 0 {
-            warn!("{verdicts} old verdicts removed: their share of the size is full");
+            warn!("{} removed: their share of the size is full", counted(verdicts, "old verdict"));
         }
         if agents > 0 {
-            info!("{agents} agents forgotten that were not heard for long");
+            info!("{} forgotten, not heard for long", counted(agents, "agent"));
         }
         sleep(TICK).await;
     }

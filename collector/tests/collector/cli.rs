@@ -64,18 +64,24 @@ async fn answers_read_well_and_mistakes_are_told() {
     let (code, table, _) = ask(&path, &["anomalies", "--since", "2h"]);
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!((code, lines.len()), (0, 5), "{table}");
-    assert!(lines[0].starts_with("TIME                 SERVER  COMPONENT  KIND"), "{table}");
+    assert!(lines[0].starts_with("TIME (UTC)           SERVER  COMPONENT  KIND"), "{table}");
     assert!(lines[1].contains("value far from its usual level: 9300, expected 120"), "{table}");
     let id = lines[1].split_whitespace().last().unwrap();
     assert_eq!(ask(&path, &["verdict", id, "real", "--note", "disk was full"]).0, 0);
     let (_, detail, _) = ask(&path, &["anomalies", id]);
     assert!(detail.contains("real") && detail.contains("disk was full") && detail.contains("took 9300 ms"), "{detail}");
+    let (_, table, hint) = ask(&path, &["anomalies", "--limit", "2", "--since", "2 hours ago"]);
+    assert_eq!(
+        (table.lines().count(), hint.as_str()),
+        (3, "the newest 2; more with --limit, older ones with --until\n")
+    );
     let csv = ask(&path, &["anomalies", "--csv", "--server", "web-1"]).1;
     assert_eq!(csv.lines().count(), 2, "{csv}");
 
     for (arguments, code, says) in [
         (&["anomalies", "--server", "web1"][..], 2, "did you mean \"web-1\"?"),
-        (&["anomalies", "--since", "yesterday"], 2, "is not a valid time"),
+        (&["anomalies", "--since", "soon"], 2, "\"soon\" is not a valid time: expected 10min, 2h"),
+        (&["anomalies", "--min-score", "high"], 2, "expected a number such as 1.5"),
         (&["anomalies", "--kind", "odd"], 2, "novelty"),
         (&["anomalies", "--since", "1h", "--until", "2h"], 2, "--until is not after --since"),
         (&["verdict", id, "fine"], 2, "normal-everywhere"),
@@ -197,6 +203,13 @@ fn a_bundle_is_made_renewed_with_what_it_had_and_a_broker_elsewhere_gets_its_fil
     assert_eq!(told("again/pi"), told("pi"));
     assert!(told("pi").contains("\"shop\"") && told("pi").contains("c.example") && told("pi").contains("[\"RWQf\"]"));
     assert!(ask(&["enrolled"]).1.contains("shop"));
+    // The trusted key is in a file, and no fleet is named: as in an agent's own configuration.
+    fs::write(folder.path().join("oddline.pub"), "untrusted comment: minisign public key\nRWQx\n").unwrap();
+    let arguments = ["enroll", "web", "--broker", "mqtts://c.example", "--trusted-key", "oddline.pub"];
+    let (code, _, wrong) = ask(&arguments);
+    assert_eq!(code, 0, "{wrong}");
+    assert!(told("web").contains("fleet = \"default\"") && told("web").contains("[\"RWQx\"]"), "{}", told("web"));
+    assert!(ask(&["revoke", "web"]).1.starts_with("revoked 1 certificate of web"));
 
     assert_eq!(ask(&["enroll-broker", "not a name"]).0, 1);
     let (code, said, wrong) = ask(&["enroll-broker", "broker.example", "10.0.0.7", "--out", "broker"]);

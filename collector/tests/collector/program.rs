@@ -345,7 +345,7 @@ async fn what_the_database_refuses_is_set_aside_and_can_be_tried_again() {
     assert!(listed.contains("the database refused it: not this one") && listed.contains("home/pi"), "{listed}");
     assert_eq!(listed.lines().count(), 2, "only the batch itself: {listed}");
     other.execute_batch("DROP TRIGGER refuse").unwrap();
-    assert!(program.ask(&["dead-letters", "retry"]).starts_with("1 batches with 20 entries stored, 0 still"));
+    assert!(program.ask(&["dead-letters", "retry"]).starts_with("1 batch with 20 entries stored, 0 still"));
     assert_eq!(program.terminate().await, 0, "{}", program.log());
     check(&address, &agents, 200).await;
 }
