@@ -1,5 +1,7 @@
 //! A session against a broker of a few bytes: what happens on the connection, and when it is made again.
 
+#![allow(clippy::unwrap_used, reason = "a test may die where it stands")]
+
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
