@@ -6,6 +6,8 @@ use crate::{format::clean, limits::NAME_BYTES_MAX, time::EventTime};
 
 /// Named numbers of one record: a structured line has more fields than anyone watches, and each becomes a stream.
 pub const NUMBERS_MAX: usize = 8;
+/// Columns of a table.
+pub const COLUMNS_MAX: usize = 64;
 
 /// One log record. Fields a format does not carry are `None`; names that it does not carry come from the caller.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -55,7 +57,7 @@ impl Record<'_> {
     }
 }
 
-/// Up to [`NUMBERS_MAX`] finite numbers with their names; the rest is not kept. Takes no memory while it is empty.
+/// Up to [`NUMBERS_MAX`] finite numbers with their names, of a row of a table up to [`COLUMNS_MAX`]; the rest is not kept. Takes no memory while it is empty.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Numbers<'a>(Vec<(Cow<'a, str>, f64)>);
 
@@ -64,6 +66,13 @@ impl<'a> Numbers<'a> {
     /// replaced.
     pub fn push(&mut self, name: impl Into<Cow<'a, str>>, value: f64) {
         if value.is_finite() && self.0.len() < NUMBERS_MAX {
+            self.0.push((name_of(name.into()), value));
+        }
+    }
+
+    /// Appends the number of a table's column: an operator chose how many there are.
+    pub(crate) fn push_column(&mut self, name: impl Into<Cow<'a, str>>, value: f64) {
+        if value.is_finite() && self.0.len() < COLUMNS_MAX {
             self.0.push((name_of(name.into()), value));
         }
     }
@@ -224,7 +233,9 @@ impl Fault {
             Self::TooLong => "the line is longer than 48 KiB and was cut",
             Self::NotUtf8 => "the line is not valid UTF-8",
             Self::Malformed => "the JSON or a quoted text is malformed or broken off",
-            Self::Header => "no header line with a column 'value' came before it",
+            Self::Header => {
+                "no header came before it (expected: a first line that names the columns, e.g. timestamp,component,value; or rows of a time and numbers)"
+            }
             Self::Unknown => "no known format fits",
             Self::Layout => "the line does not fit log_format",
         }

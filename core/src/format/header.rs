@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    csv::{Csv, HeaderError},
+    csv::{self, Csv, HeaderError},
+    w3c,
 };
 
-/// A header line that names a value.
+/// A header line that names columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct HeaderFields {
@@ -21,12 +22,21 @@ impl HeaderFields {
         Self::try_from(text.to_owned()).ok()
     }
 
-    /// Whether a line of unknown format begins a table: it names a value and something else that is known, or it is
-    /// a row below the header of the file before.
+    /// The header that a row of a table without one stands for: a time and numbers.
+    pub(crate) fn of_row(text: &str, context: &Context) -> Option<Self> {
+        csv::header_for(text, context).and_then(|header| Self::read(&header))
+    }
+
+    /// Whether a line of unknown format begins a table: it names a value and something else that is known, or a time and
+    /// other columns; or it is a row, below the header of the file before or without any.
     pub(crate) fn is_likely(text: &str, before: Option<&Self>, context: &Context) -> bool {
         match Self::read(text) {
             Some(header) => header.columns.names_origin(),
-            None => before.is_some_and(|b| b.columns.parse(text, context).fault.is_none()),
+            None => {
+                w3c::is_directive(text)
+                    || before.is_some_and(|b| b.columns.parse(text, context).fault.is_none())
+                    || Self::of_row(text, context).is_some()
+            }
         }
     }
 

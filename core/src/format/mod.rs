@@ -34,11 +34,13 @@ mod plain;
 mod properties;
 mod quantity;
 mod schemas;
+mod separated;
 mod spellings;
 mod syslog;
 mod tag;
 mod timestamp;
 mod usual_names;
+mod w3c;
 mod wrapper;
 mod zones;
 
@@ -57,7 +59,7 @@ pub enum LogFormat {
     /// Decided from the first lines of each file.
     #[default]
     Auto,
-    /// A table whose first line names its columns.
+    /// A table: a first line names its columns, or each row is a time and numbers.
     Csv,
     /// One JSON object a line.
     Jsonl(Mapping),

@@ -9,7 +9,7 @@ use super::{
     auto::{self, DetectedFormat, Votes},
     clean,
     header::HeaderFields,
-    inside, journal, jsonl, logfmt, name, plain, syslog,
+    inside, journal, jsonl, logfmt, name, plain, syslog, w3c,
     wrapper::{self, OpenedLine},
 };
 use crate::record::{Fault, Record, name_of};
@@ -115,7 +115,9 @@ impl Parser {
             Some(kind) => kind,
             None => self.guess(text, context),
         };
-        let at_start = std::mem::take(&mut self.at_start);
+        let at_start = self.at_start;
+        // A header may follow comments.
+        self.at_start = at_start && text.starts_with('#');
         if kind == DetectedFormat::Csv {
             let row = self.parse_row(text, at_start, context)?;
             return Some(Record { format: name(kind), ..row });
@@ -160,11 +162,17 @@ impl Parser {
     }
 
     fn parse_row<'a>(&mut self, text: &'a str, at_start: bool, context: &Context) -> Option<Record<'a>> {
-        if (at_start || self.header.is_none())
+        if (at_start || self.header.is_none() || w3c::fields(text).is_some())
             && let Some(header) = HeaderFields::read(text)
         {
             self.header = Some(header);
             return None;
+        }
+        if text.starts_with('#') {
+            return None;
+        }
+        if self.header.is_none() {
+            self.header = HeaderFields::of_row(text, context);
         }
         match &self.header {
             Some(header) if header.is_repeated(text) => None,

@@ -12,6 +12,12 @@ use crate::{
 const LINES: &[&str] = &[
     "timestamp,server,component,value,anomalous",
     "2026-01-05T00:00:00Z,server-01,cpu,45.25,1",
+    "#Fields: date time cs-method cs-uri-stem sc-status time-taken",
+    "2026-01-05 00:00:00 GET /a 503 250",
+    "time;load (1 min);temp [C]",
+    "2026-01-05 00:00:00;0,5;1.234,5",
+    "192.0.2.7:5000 [05/Jan/2026:00:00:00.000] front back/srv 0/0/1/2/3 200 123 - - ---- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"",
+    "[05/Jan/2026:00:00:00 +0000] - 200 404 - GET https a.b \"/a\" [Client ::1] [Length 1] [Gzip -] [Sent-to -] \"a\" \"-\"",
     "2026-01-05T00:00:00Z,\"a,\"\"b\"\"\",cpu,NaN,",
     r#"{"ts":1767571200.5,"host":{"name":"a"},"level":"warn","msg":"x \u001b[1m\u0000","n":[1,2],"took":1e-3}"#,
     r#"{"__CURSOR":"s=1;i=2","__REALTIME_TIMESTAMP":"1767571200000000","MESSAGE":[104,27,255],"PRIORITY":"3"}"#,
@@ -78,7 +84,7 @@ fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
 
 fn check(record: &Record<'_>) {
     assert!(record.value.is_none_or(f64::is_finite));
-    assert!(record.numbers.len() <= crate::record::NUMBERS_MAX);
+    assert!(record.numbers.len() <= crate::record::COLUMNS_MAX);
     assert!(record.numbers.iter().all(|(name, value)| name.len() <= NAME_BYTES_MAX && value.is_finite()));
     for name in [&record.server, &record.component].into_iter().flatten() {
         assert!(!name.is_empty() && name.len() <= NAME_BYTES_MAX);

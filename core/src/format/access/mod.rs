@@ -98,12 +98,18 @@ fn entry<'a>(text: &'a str, context: &Context) -> Option<AccessEntry<'a>> {
     known::parse(text, context).or_else(|| clf::parse(text, context)).or_else(|| haproxy::parse(text, context))
 }
 
-fn severity(status: u16) -> Level {
+/// The level of a request with this status.
+pub(crate) fn severity(status: u16) -> Level {
     match status {
         500.. => Level::Error,
         400.. => Level::Warning,
         _ => Level::Info,
     }
+}
+
+/// The status in a field.
+pub(crate) fn status(text: &str) -> Option<u16> {
+    status_of(text).flatten()
 }
 
 /// The status in a word: `Some(None)` where the line says that there was none (`-`, `000`, `-1`); `None` when it is no
