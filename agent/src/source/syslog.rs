@@ -195,7 +195,7 @@ fn accept(listener: &TcpListener, sender: &InboxSender) {
     while !sender.is_closed() {
         match listener.accept() {
             Ok((stream, _)) if connected.load(Ordering::Relaxed) < CONNECTIONS_MAX => {
-                let (sender, slot) = (sender.clone(), ConnectionCount::taken(&connected));
+                let (sender, slot) = (sender.clone(), SenderConnection::taken(&connected));
                 let thread = thread::Builder::new().name("syslog-tcp".to_owned()).stack_size(STACK_BYTES);
                 // A connection for which there is no thread is closed.
                 drop(thread.spawn(move || {
@@ -212,16 +212,16 @@ fn accept(listener: &TcpListener, sender: &InboxSender) {
 }
 
 /// Counts a connection as long as it lasts.
-struct ConnectionCount(Arc<AtomicUsize>);
+struct SenderConnection(Arc<AtomicUsize>);
 
-impl ConnectionCount {
+impl SenderConnection {
     fn taken(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(count))
     }
 }
 
-impl Drop for ConnectionCount {
+impl Drop for SenderConnection {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

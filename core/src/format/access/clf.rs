@@ -25,7 +25,7 @@ pub(super) fn parse<'a>(text: &'a str, context: &Context) -> Option<AccessEntry<
     if time.is_none() && !head.names_address {
         return None;
     }
-    let (request, between) = Request::find(&text[close + 1..])?;
+    let (request, between) = QuotedRequest::find(&text[close + 1..])?;
     let status = status_of(request.status)?;
     if open == 0 && status.is_none() && !request.text.contains(" HTTP/") {
         return None;
@@ -114,13 +114,13 @@ fn named_host(word: &str) -> Option<&str> {
 }
 
 /// The quoted request and the status behind it.
-struct Request<'a> {
+struct QuotedRequest<'a> {
     text: &'a str,
     status: &'a str,
     rest: &'a str,
 }
 
-impl<'a> Request<'a> {
+impl<'a> QuotedRequest<'a> {
     /// The first quoted text that a status follows, and what stands before it. Quotes inside it may be bare.
     fn find(text: &'a str) -> Option<(Self, &'a str)> {
         let open = memchr::memchr(b'"', text.as_bytes()).filter(|at| *at <= GAP_BYTES_MAX)?;

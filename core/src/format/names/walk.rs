@@ -43,7 +43,7 @@ const CONTAINER_ID: usize = 12;
 
 /// What is left of `name`, and why.
 pub(super) fn walk(name: &str, naming: Naming) -> (Rest, Causes) {
-    let mut walk = Walk { name, out: String::new(), copied: 0, starred: None };
+    let mut walk = NameWalk { name, out: String::new(), copied: 0, starred: None };
     let mut causes = Causes::default();
     let mut stem = Stem::default();
     let hash = pod_hash_start(name).unwrap_or(name.len());
@@ -77,7 +77,7 @@ pub(super) fn walk(name: &str, naming: Naming) -> (Rest, Causes) {
 }
 
 /// The name under way.
-struct Walk<'n> {
+struct NameWalk<'n> {
     name: &'n str,
     out: String,
     /// Bytes of the name that are in `out`, or replaced.
@@ -86,7 +86,7 @@ struct Walk<'n> {
     starred: Option<usize>,
 }
 
-impl Walk<'_> {
+impl NameWalk<'_> {
     fn is_behind_star(&self, start: usize) -> bool {
         self.starred.is_some_and(|end| start <= end + 1)
     }
