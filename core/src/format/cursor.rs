@@ -70,6 +70,7 @@ impl<'a> Cursor<'a> {
         count
     }
 
+    #[inline]
     pub(crate) fn digit_run(&self) -> usize {
         self.rest().iter().take(20).take_while(|b| b.is_ascii_digit()).count()
     }
@@ -146,6 +147,25 @@ impl<'a> Cursor<'a> {
         micros
     }
 
+    /// The shape of most dates and times, at once: `2026-01-05T00:00:00` with a blank or a `T`, and what belongs to its time.
+    pub(crate) fn usual(&mut self) -> Option<((u32, u32, u32), ClockParts)> {
+        let rest = self.rest();
+        let b: &[u8; 19] = rest.first_chunk()?;
+        if [b[4], b[7], b[13], b[16]] != *b"--::" || !matches!(b[10], b'T' | b' ') {
+            return None;
+        }
+        let places = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18];
+        if places.iter().any(|&at| !b[at].is_ascii_digit()) || rest.get(19).is_some_and(u8::is_ascii_digit) {
+            return None;
+        }
+        let two = |at: usize| u32::from(b[at] - b'0') * 10 + u32::from(b[at + 1] - b'0');
+        let (hour, minute, second) = (two(11), two(14), two(17));
+        self.at += b.len();
+        let mut clock = ClockParts { hour, minute, second, micros: self.fraction(), twelve_hours: false };
+        self.meridiem(&mut clock);
+        Some(((two(0) * 100 + two(2), two(5), two(8)), clock.checked()?))
+    }
+
     /// `AM`, `pm`, `a.m.`, after a blank of any width; a clock of 24 hours may have a `PM` too.
     fn meridiem(&mut self, clock: &mut ClockParts) {
         let blank = match self.rest() {
@@ -183,18 +203,20 @@ impl<'a> Cursor<'a> {
         self.name(&WEEKDAYS).is_some()
     }
 
+    /// A name in full or its first letters.
     fn name(&mut self, names: &[&[u8]]) -> Option<usize> {
         let text = self.rest();
-        let short = text.get(..SHORT)?;
-        let index = names.iter().position(|n| short.eq_ignore_ascii_case(&n[..SHORT]))?;
-        let length = text.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        let &[a, b, c] = text.first_chunk()?;
+        let first = u32::from_be_bytes([0, a | 0x20, b | 0x20, c | 0x20]);
+        let index = names.iter().position(|name| u32::from_be_bytes([0, name[0], name[1], name[2]]) == first)?;
+        let letters = text[SHORT..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
         let full = names[index];
         // `Sept` is the one abbreviation of another length that people write.
-        let is_name = length == SHORT || (length == 4 && index == 8) || length == full.len();
-        if !is_name || !text[..length].eq_ignore_ascii_case(&full[..length]) {
+        let is_name = letters == 0 || (letters == 1 && full == b"september") || letters + SHORT == full.len();
+        if !is_name || !text[..letters + SHORT].eq_ignore_ascii_case(&full[..letters + SHORT]) {
             return None;
         }
-        self.at += length;
+        self.at += letters + SHORT;
         Some(index)
     }
 }

@@ -102,6 +102,30 @@ const KNOWN: &[(&str, i16)] = &[
     ("YEKT", 300),
 ];
 
+/// The names in [`KNOWN`] as numbers, in the same order: each capital word after a time is looked for.
+const KEYS: [u64; KNOWN.len()] = {
+    let mut keys = [0; KNOWN.len()];
+    let mut at = 0;
+    while at < keys.len() {
+        let name = KNOWN[at].0.as_bytes();
+        let mut bytes = [0; ZONE_BYTES_MAX];
+        let mut letter = 0;
+        while letter < name.len() {
+            bytes[letter] = name[letter];
+            letter += 1;
+        }
+        keys[at] = key(bytes);
+        at += 1;
+    }
+    keys
+};
+
+/// Sorts as the name does.
+const fn key(name: ZoneBytes) -> u64 {
+    let [a, b, c, d, e, f] = name;
+    u64::from_be_bytes([a, b, c, d, e, f, 0, 0])
+}
+
 /// What a source means by names of zones, where it is not what most do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ZoneNames {
@@ -154,18 +178,18 @@ impl ZoneNames {
 
     /// Seconds east of UTC of the zone called `name`; `None` when nobody knows it.
     pub(crate) fn offset_s(&self, name: &[u8]) -> Option<i32> {
-        let minutes = self.own(name).or_else(|| {
-            let known = KNOWN.binary_search_by(|(known, _)| known.as_bytes().cmp(name)).ok();
+        let bytes = packed(name)?;
+        let minutes = self.own(bytes).or_else(|| {
+            let known = KEYS.binary_search(&key(bytes)).ok();
             known.map(|at| KNOWN[at].1)
         })?;
         Some(i32::from(minutes) * 60)
     }
 
-    fn own(&self, name: &[u8]) -> Option<i16> {
+    fn own(&self, name: ZoneBytes) -> Option<i16> {
         if self.entries[0].0[0] == 0 {
             return None;
         }
-        let name = packed(name)?;
         self.entries.iter().find(|entry| entry.0 == name).map(|entry| entry.1)
     }
 }

@@ -102,10 +102,21 @@ fn read(text: &str, context: &Context, extent: TextExtent) -> Option<TimestampPa
     if !first.is_ascii_digit() && !first.is_ascii_uppercase() && !matches!(first, b'*' | b'.') {
         return None;
     }
-    cursor.pass_marks();
-    let time = match cursor.epoch() {
-        Some(time) => Ok(time),
-        None => cursor.civil(extent, context)?,
+    let time = match cursor.usual() {
+        Some(((year, month, day), clock)) => {
+            let date = DateParts::Full((i32::try_from(year).unwrap_or_default(), month, day));
+            let zone = cursor.zone(extent, context);
+            instant(date, clock, zone, context)?
+        }
+        None => {
+            if !first.is_ascii_uppercase() {
+                cursor.pass_marks();
+            }
+            match cursor.epoch() {
+                Some(time) => Ok(time),
+                None => cursor.civil(extent, context)?,
+            }
+        }
     };
     if bracket && matches!(cursor.peek(), Some(b']' | b')')) {
         cursor.at += 1;
