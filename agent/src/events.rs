@@ -76,6 +76,11 @@ pub(crate) enum LogEvent {
         /// What is wrong; names the source.
         problem: String,
     },
+    /// Names in a source are used no more.
+    NamesGrow {
+        /// Which; names the source.
+        problem: String,
+    },
     /// Input is gone before it was read.
     Gap {
         source: String,
@@ -203,6 +208,7 @@ impl LogEvent {
             | Self::Forgotten { .. }
             | Self::SourceFails { .. }
             | Self::NotUnderstood { .. }
+            | Self::NamesGrow { .. }
             | Self::SourceHangs { .. }
             | Self::FolderFails { .. }
             | Self::FileLeft { .. }
@@ -255,7 +261,7 @@ impl fmt::Display for LogEvent {
             Self::Leaves { source, why } => write!(f, "{source} is followed no more: {why}"),
             Self::SourceFails { why, retry_in } => write!(f, "{why}; tried again in {}", seconds(*retry_in)),
             Self::SourceHangs { why } => write!(f, "{why}; the other sources are read on"),
-            Self::NotUnderstood { problem } => f.write_str(problem),
+            Self::NotUnderstood { problem } | Self::NamesGrow { problem } => f.write_str(problem),
             Self::SourceWorks { source } => write!(f, "{source} can be read again"),
             Self::Gap { source, bytes, exact, cause } => write!(f, "{source}: {}: {cause}", lost(*bytes, *exact)),
             Self::FolderFails { folder, why } => write!(f, "cannot list the folder {}: {why}", folder.display()),

@@ -27,6 +27,9 @@ pub(crate) struct SourceFigures {
     /// Why most of what was read cannot be what its writer meant.
     #[serde(default)]
     pub not_understood: Option<String>,
+    /// Which of its names are used no more, because they keep growing.
+    #[serde(default)]
+    pub names_grown: Option<String>,
     /// What did not go as usual with its streams of values.
     pub judging: stream::StreamCounts,
     /// What did not go as usual with its times.

@@ -118,6 +118,9 @@ impl ReplaySummary {
             text.push_str(&format!("\nwarning: {log}: {}", clean(&problem)));
             text.push_str(&format!("; oddline-agent parse {log} shows how it is read"));
         }
+        if let Some(problem) = &self.names_grown {
+            text.push_str(&format!("\nwarning: {}: {problem}", clean(&log.to_string_lossy())));
+        }
         text
     }
 }
@@ -170,6 +173,8 @@ impl ReplayLog {
 pub struct ReplaySummary {
     pub counts: PipelineCounts,
     pub tally: LineTally,
+    /// Which names in it were used no more, because they kept growing.
+    pub names_grown: Option<String>,
 }
 
 /// Runs the command, printing to `out`; what was read goes to the caller.
@@ -212,7 +217,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<ReplaySummary> {
     pipeline.finish(&mut told)?;
     print(args, &mut told, out)?;
     out.flush()?;
-    Ok(ReplaySummary { counts: pipeline.counts(), tally: pipeline.tally().clone() })
+    let names_grown = pipeline.names_grown();
+    Ok(ReplaySummary { counts: pipeline.counts(), tally: pipeline.tally().clone(), names_grown })
 }
 
 /// The models that follow, in the order of their records.

@@ -19,6 +19,7 @@ pub mod time;
 
 pub mod encoding;
 pub mod format;
+pub mod growth;
 pub mod readings;
 
 pub mod robust;

@@ -107,7 +107,8 @@ impl Pipeline {
         Ok(Self {
             source: SourceName::cut(source),
             judge: Judge::with_state(model, remembered.judge)?,
-            reader: LineReader::resumed(remembered.parser, remembered.previous, remembered.times, treatment.times),
+            reader: LineReader::resumed(remembered.parser, remembered.previous, remembered.times, treatment.times)
+                .with_growth(remembered.growth),
             treatment,
             pace: remembered.pace,
             episodes: remembered.episodes,
@@ -243,6 +244,7 @@ impl Pipeline {
             crowd: *crowd,
             tally,
             times: reader.memory(),
+            growth: reader.growth(),
         }
     }
 
@@ -259,6 +261,7 @@ impl Pipeline {
             crowd: self.crowd,
             tally: self.tally.clone(),
             times: self.reader.memory(),
+            growth: self.reader.growth().clone(),
         }
     }
 
@@ -291,6 +294,17 @@ impl Pipeline {
         problem
     }
 
+    /// What of the names in its records is no longer used, because they keep growing.
+    #[must_use]
+    pub fn names_grown(&self) -> Option<String> {
+        self.reader.growth().problem()
+    }
+
+    /// The same once: the next call returns nothing.
+    pub fn take_names_grown(&mut self) -> Option<String> {
+        self.reader.take_growth()
+    }
+
     /// While full it takes no more memory for what it learns: names that are not known take places of others.
     pub fn set_full(&mut self, is_full: bool) {
         self.judge.set_full(is_full);
@@ -301,7 +315,8 @@ impl Pipeline {
     /// What it holds weighs so much in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.judge.bytes() + self.pace.bytes() + self.episodes.bytes() + self.waiting.weight()
+        let learnt = self.judge.bytes() + self.pace.bytes() + self.episodes.bytes();
+        learnt + self.reader.growth().bytes() + self.waiting.weight()
     }
 
     /// What did not go as usual with times, streams and counters.

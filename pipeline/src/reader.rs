@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use oddline_core::{
     format::{Context, LogFormat, ParsedLine, Parser, TimeOptions},
+    growth::NameGrowth,
     readings::{ValueSelection, readings},
     record::{Fault, Record},
     time::EventTime,
@@ -23,6 +24,7 @@ pub struct LineReader {
     previous: Option<EventTime>,
     times: TimeOptions,
     memory: TimeMemory,
+    growth: NameGrowth,
 }
 
 impl LineReader {
@@ -35,7 +37,13 @@ impl LineReader {
     /// After the lines that `parser` has read, the last with the time `previous`.
     #[must_use]
     pub fn resumed(parser: Parser, previous: Option<EventTime>, memory: TimeMemory, times: TimeOptions) -> Self {
-        Self { parser, previous, times, memory }
+        Self { parser, previous, times, memory, growth: NameGrowth::default() }
+    }
+
+    /// The same after the names that `growth` has seen.
+    #[must_use]
+    pub fn with_growth(self, growth: NameGrowth) -> Self {
+        Self { growth, ..self }
     }
 
     /// What follows is another file of the source.
@@ -52,6 +60,7 @@ impl LineReader {
         self.memory.order_shown = context.order_shown.get();
         if let ParsedLine::Record(record) = &mut parsed {
             self.date(record, modified);
+            self.growth.watch(record, self.parser.chosen_names());
         }
         parsed
     }
@@ -80,6 +89,17 @@ impl LineReader {
     #[must_use]
     pub fn memory(&self) -> TimeMemory {
         self.memory
+    }
+
+    /// Whether the names that its records have keep growing.
+    #[must_use]
+    pub fn growth(&self) -> &NameGrowth {
+        &self.growth
+    }
+
+    /// What is no longer used as a name, once.
+    pub fn take_growth(&mut self) -> Option<String> {
+        self.growth.take_problem()
     }
 
     /// What reads its lines.

@@ -6,6 +6,7 @@ use oddline_core::{
     activity::SourceActivity,
     event::{Event, Extras, ModelSwap, SourceName},
     format::{LogFormat, Parser},
+    growth::NameGrowth,
     sections::{SectionError, SectionWriter, Sections},
     time::EventTime,
 };
@@ -25,6 +26,7 @@ mod tag {
     pub(super) const CROWD: u8 = 8;
     pub(super) const TALLY: u8 = 9;
     pub(super) const TIMES: u8 = 10;
+    pub(super) const GROWTH: u8 = 11;
 }
 
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.
@@ -38,6 +40,7 @@ pub struct PipelineState {
     pub(super) crowd: NameOverflow,
     pub(super) tally: LineTally,
     pub(super) times: TimeMemory,
+    pub(super) growth: NameGrowth,
 }
 
 /// The same where it is, to be written without a copy.
@@ -51,6 +54,7 @@ pub struct PipelineStateRef<'a> {
     pub(super) crowd: NameOverflow,
     pub(super) tally: &'a LineTally,
     pub(super) times: TimeMemory,
+    pub(super) growth: &'a NameGrowth,
 }
 
 impl PipelineStateRef<'_> {
@@ -65,6 +69,7 @@ impl PipelineStateRef<'_> {
         out.add(tag::CROWD, &self.crowd);
         out.add(tag::TALLY, self.tally);
         out.add(tag::TIMES, &self.times);
+        out.add(tag::GROWTH, self.growth);
     }
 }
 
@@ -84,6 +89,7 @@ impl PipelineState {
             crowd: sections.find(tag::CROWD)?.unwrap_or_default(),
             tally: sections.find(tag::TALLY)?.unwrap_or_default(),
             times: sections.find(tag::TIMES)?.unwrap_or_default(),
+            growth: sections.find(tag::GROWTH)?.unwrap_or_default(),
         })
     }
 
@@ -99,11 +105,15 @@ impl PipelineState {
             crowd: NameOverflow::default(),
             tally: LineTally::default(),
             times: TimeMemory::default(),
+            growth: NameGrowth::default(),
         }
     }
 
     /// Goes on as it is configured now.
     pub(super) fn treated(mut self, format: &LogFormat, flood_limit: u32) -> Self {
+        if self.parser.format() != format {
+            self.growth = NameGrowth::default();
+        }
         self.parser.read_as(format);
         self.episodes.limit(flood_limit);
         self

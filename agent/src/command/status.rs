@@ -86,13 +86,16 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
 
 /// What was wrong with the lines of a source, each kind with its first line.
 fn faults(source: &SourceFigures, out: &mut impl Write) -> Result<()> {
-    if source.faulty.is_empty() && source.not_understood.is_none() {
+    if source.faulty.is_empty() && source.not_understood.is_none() && source.names_grown.is_none() {
         return Ok(());
     }
     writeln!(out, "\n{}", clean(&source.name))?;
     if let Some(problem) = &source.not_understood {
         writeln!(out, "  NOT UNDERSTOOD: {}", clean(problem))?;
         writeln!(out, "  see: oddline-agent parse {}", clean(&source.name))?;
+    }
+    if let Some(problem) = &source.names_grown {
+        writeln!(out, "  {}", clean(problem))?;
     }
     for FaultSummary { fault, count, first } in &source.faulty {
         let first = if first.is_empty() { String::new() } else { format!(", first: {}", clean(first)) };

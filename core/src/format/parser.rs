@@ -64,6 +64,16 @@ impl Parser {
         self.format.kind().or(self.decided).map_or("auto", name)
     }
 
+    /// Whether an operator chose what names its servers and its components: by a mapping, or as a column of a table.
+    #[must_use]
+    pub fn chosen_names(&self) -> (bool, bool) {
+        match &self.format {
+            LogFormat::Jsonl(mapping) => (!mapping.server.is_empty(), !mapping.component.is_empty()),
+            LogFormat::Csv => (true, true),
+            _ => (self.decided == Some(DetectedFormat::Csv), self.decided == Some(DetectedFormat::Csv)),
+        }
+    }
+
     /// Whether the table under way has a column with the truth.
     #[must_use]
     pub fn has_truth(&self) -> bool {

@@ -45,8 +45,12 @@ impl FollowedSource {
         self.failed = Some(why);
     }
 
-    /// Its lines are not understood: told once.
+    /// Its lines are not understood, or what should be names in them are none: told once.
     pub(super) fn report_problem(&mut self, is_all: bool, out: &mut PipelineOutput) {
+        if let Some(problem) = self.pipeline.take_names_grown() {
+            self.is_dirty = true;
+            LogEvent::NamesGrow { problem: format!("{}: {problem}", self.name) }.emit();
+        }
         let Some(problem) = self.pipeline.take_problem(is_all) else { return };
         self.is_dirty = true;
         let problem = format!("{}: {problem}", self.name);

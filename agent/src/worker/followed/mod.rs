@@ -344,6 +344,7 @@ impl FollowedSource {
             classes: self.pipeline.tally().into(),
             faulty: self.pipeline.tally().faults(),
             not_understood: self.pipeline.tally().problem(false).filter(|_| self.pipeline.tally().is_reported),
+            names_grown: self.pipeline.names_grown(),
             judging,
             pace: self.pipeline.pace_counts(),
             forgotten: self.pipeline.episodes_forgotten(),
