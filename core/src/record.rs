@@ -224,7 +224,9 @@ impl Fault {
             Self::Fields => "another number of fields than the header has",
             Self::Time => "the timestamp cannot be read (RFC 3339 expected, e.g. 2026-01-05T00:00:00Z)",
             Self::Year => "the timestamp has no year, and nothing tells it",
-            Self::Zone => "the timestamp's zone has an unknown name (set zones, e.g. IST = +02:00)",
+            Self::Zone => {
+                "the timestamp's zone has an unknown name (set zones, e.g. IST = +02:00; utc_offset for a region)"
+            }
             Self::DateOrder => "the date reads day first and month first (set date_order)",
             Self::WrongClock => "the time is far from the records around it and from the clock",
             Self::Value => "the value is not a number",

@@ -5,11 +5,16 @@
 use std::borrow::Cow;
 
 use super::{
-    Context, level, names,
+    Context,
+    cursor::Cursor,
+    level, names,
     tag::{strip_priority, tag},
     timestamp::{self, TimestampParts},
 };
 use crate::record::{Level, Record};
+
+/// A day with its blanks and what follows it.
+const DAY_BYTES: usize = 4;
 
 /// Reads one line; `None` when it has neither a priority nor a timestamp.
 pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> {
@@ -185,9 +190,10 @@ fn word(text: &str) -> (&str, &str) {
     (word, rest.strip_prefix(' ').unwrap_or(rest))
 }
 
-/// Whether the time begins with a name, as RFC 3164 has it.
+/// Whether the time begins with a month, as RFC 3164 has it; `Jan 5, 2026` is how programs write to people.
 fn names_month(text: &str) -> bool {
-    text.as_bytes().first().is_some_and(u8::is_ascii_uppercase)
+    let mut cursor = Cursor { bytes: text.as_bytes(), at: 0 };
+    cursor.month().is_some() && !cursor.rest().iter().take(DAY_BYTES).any(|b| *b == b',')
 }
 
 fn is_host(word: &str) -> bool {
@@ -322,6 +328,8 @@ mod tests {
         for line in [
             "2026-01-05T00:00:00Z INFO app::run: x",
             "2026-01-05 00:00:00 started",
+            "Mon Jan  5 00:00:00 CET 2026: cron started",
+            "Jan 5, 2026 10:00:00 PM org.shop.Start start",
             "words",
             "<6>words",
             "2026-01-05 00:00:00 [main] x: y",

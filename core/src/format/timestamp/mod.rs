@@ -130,9 +130,13 @@ fn read(text: &str, context: &Context, extent: TextExtent) -> Option<TimestampPa
 type ParsedTimestamp = Option<Result<EventTime, Fault>>;
 
 impl Cursor<'_> {
-    /// Cisco's `000123: ` and its mark for a clock that nobody set, `*`, or that lost its server, `.`.
+    /// Cisco's `000123: ` and its mark for a clock that nobody set, `*`, or that lost its server, `.`; Redis's `12:M `.
     fn pass_marks(&mut self) {
         let run = self.digit_run();
+        if let Some([b':', b'A'..=b'Z', b' ', b'0'..=b'9']) = self.rest().get(run..run + 4) {
+            self.at += run + 3;
+            return;
+        }
         let numbered = run > 0 && self.rest().get(run..run + 2) == Some(b": ");
         let at = self.at + if numbered { run + 2 } else { 0 };
         let marked = matches!(self.bytes.get(at), Some(b'*' | b'.'));

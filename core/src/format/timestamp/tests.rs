@@ -148,6 +148,9 @@ fn names_of_zones_are_applied() {
             "[05/Jan/2026:10:00:00 CET]",
             "Mon 2026-01-05 10:00:00 CET",
             "Jan  5 10:00:00 CET",
+            "2026-01-05 10:00:00 [CET]",
+            "2026-01-05 09:00:00 Etc/UTC",
+            "12:M 05 Jan 2026 10:00:00.000 CET",
         ],
     );
     let line = "2026-01-05 10:00:00.123 CET [123] LOG:  checkpoint";
@@ -174,6 +177,11 @@ fn capital_words_after_a_time_are_text() {
         " TEST",
         " ZEBRA x",
         " EVENT 2026",
+        " Europe x",
+        " Note: a/b",
+        " [main] x",
+        " [INFO] x",
+        " Asian/x",
     ] {
         let line = format!("2026-01-05 00:00:00{rest}");
         assert_eq!(read(&line), Some((JAN_5.to_owned(), rest)), "{line}");
@@ -185,12 +193,14 @@ fn an_unknown_zone_is_no_time() {
     for line in [
         "2026-01-05 10:00:00.123 QQST [123] LOG:  x",
         "Mon Jan  5 10:00:00 QQQ 2026",
+        "2026-01-05 10:00:00 XST hello",
+        "[05-Jan-2026 10:00:00 Europe/Berlin] PHP Warning: x",
         "Mon 05 Jan 2026 10:00:00 AM XYZT [1] x",
     ] {
         let stamp = leading(line, &context()).unwrap();
         assert_eq!((stamp.time, stamp.fault), (None, Some(Fault::Zone)), "{line}");
     }
-    for text in ["2026-01-05 10:00:00 QQQ", "05 Jan 2026 10:00 AB", "2026-01-05T10:00:00 LHST"] {
+    for text in ["2026-01-05 10:00:00 QQQ", "05 Jan 2026 10:00 AB", "2026-01-05T10:00:00 QQST"] {
         assert_eq!(field(text, &context()), Err(Fault::Zone), "{text}");
     }
     let mut own = context();
@@ -198,6 +208,8 @@ fn an_unknown_zone_is_no_time() {
     assert_eq!(whole("2026-01-05 10:00:00 QQQ", &own), EventTime::parse("2026-01-05T11:00:00Z"));
     own.times.zones = "IST=+02:00".parse().unwrap();
     assert_eq!(whole("2026-01-05 10:00:00 IST", &own), EventTime::parse("2026-01-05T08:00:00Z"));
+    own.times.offset_s = 3_600;
+    assert_eq!(whole("2026-01-05 10:00:00 Europe/Berlin", &own), EventTime::parse("2026-01-05T09:00:00Z"));
 }
 
 #[test]

@@ -18,6 +18,19 @@ pub(super) enum ZoneParts {
     Unknown,
 }
 
+/// How regions of the tz database begin.
+const AREAS: [&[u8]; 10] = [
+    b"Europe",
+    b"America",
+    b"Asia",
+    b"Africa",
+    b"Australia",
+    b"Pacific",
+    b"Atlantic",
+    b"Indian",
+    b"Antarctica",
+    b"Etc",
+];
 /// A comment such as `(Central European Standard Time)` is no longer.
 const COMMENT_BYTES_MAX: usize = 48;
 
@@ -36,7 +49,9 @@ impl Cursor<'_> {
             [b'+' | b'-', ..] => {
                 ahead.offset(18).filter(|(_, digits)| *digits > 1).map(|(seconds, _)| ZoneParts::Offset(seconds))
             }
+            [b'A'..=b'Z', b'a'..=b'z', ..] if blank => ahead.region_name(context),
             [b'A'..=b'Z', ..] => ahead.zone_name(extent, context),
+            [b'[' | b'(', b'A'..=b'Z', ..] if blank => ahead.zone_in_brackets(context),
             _ => None,
         };
         let Some(zone) = zone else { return ZoneParts::Absent };
@@ -129,6 +144,36 @@ impl Cursor<'_> {
         Some(zone)
     }
 
+    /// `[CET]`, when the zone is known: what else stands in brackets is text.
+    fn zone_in_brackets(&mut self, context: &Context) -> Option<ZoneParts> {
+        let inner = &self.rest()[1..];
+        let length = inner.iter().take(ZONE_BYTES_MAX + 1).take_while(|b| b.is_ascii_uppercase()).count();
+        let seconds = context.times.zones.offset_s(&inner[..length])?;
+        matches!(inner.get(length), Some(b']' | b')')).then(|| {
+            self.at += length + 2;
+            ZoneParts::Offset(seconds)
+        })
+    }
+
+    /// `Europe/Berlin`: its clock changes with the season by rules that are not known here, so that only the source's own
+    /// offset tells it.
+    fn region_name(&mut self, context: &Context) -> Option<ZoneParts> {
+        let rest = self.rest();
+        let area = rest.iter().take(COMMENT_BYTES_MAX).take_while(|b| b.is_ascii_alphabetic()).count();
+        if !AREAS.contains(&rest.get(..area)?) || rest.get(area) != Some(&b'/') {
+            return None;
+        }
+        let is_inner = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+');
+        let length = rest.iter().take(COMMENT_BYTES_MAX).take_while(|b| is_inner(b)).count();
+        let zone = match &rest[..length] {
+            b"Etc/UTC" | b"Etc/GMT" | b"Etc/UCT" => ZoneParts::Offset(0),
+            _ if context.times.offset_s != 0 => ZoneParts::Offset(context.times.offset_s),
+            _ => ZoneParts::Unknown,
+        };
+        self.at += length;
+        Some(zone)
+    }
+
     /// `[Europe/Berlin]` behind an offset, as Java and RFC 9557 write it.
     fn region(&mut self) {
         let [b'[', inner @ ..] = self.rest() else { return };
@@ -157,8 +202,9 @@ fn is_unknown_zone(name: &[u8], after: &[u8], extent: TextExtent) -> bool {
     match (extent, after) {
         (TextExtent::Field, []) => name.len() > 1,
         (TextExtent::Dated | TextExtent::Field, [b' ', rest @ ..]) if is_year(rest) => true,
-        (_, [b' ', b'[', b'0'..=b'9', ..]) => name.len() > 2 && name.ends_with(b"T"),
-        _ => false,
+        (_, [b' ', b'[', b'0'..=b'9', ..]) if name.len() > 2 && name.ends_with(b"T") => true,
+        // No word has three letters and ends so.
+        _ => matches!(name, [_, b'S' | b'D', b'T']),
     }
 }
 
