@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use oddline_core::{
     format::{LogFormat, TimeOptions},
     readings::ValueSelection,
+    series::component,
     terminal,
     verdict::CSV_HEADER,
 };
@@ -24,7 +25,7 @@ use crate::{
     publish::sink::clean,
     redact::{AddressPolicy, RedactionRules, SamplePolicy},
     source::{LogSource, Opener, SourceItem, StartPosition, Stdin},
-    worker::{self, stem},
+    worker,
 };
 
 /// Scores a log file offline, as the agent would, and prints the alerts
@@ -129,7 +130,7 @@ impl ReplayLog {
     /// A file, or standard input for `-`; records that name nothing are called after it.
     #[must_use]
     pub fn new(path: &Path, format: LogFormat, values: ValueSelection, times: TimeOptions) -> Self {
-        let component = if path == Path::new("-") { STDIN_COMPONENT.to_owned() } else { stem(path) };
+        let component = if path == Path::new("-") { STDIN_COMPONENT.to_owned() } else { component(path) };
         Self { path: path.to_owned(), format, server: "server".to_owned(), component, values, times }
     }
 

@@ -45,7 +45,8 @@ impl Folder {
 
     fn names(&self, scan: &Scan) -> String {
         let root = self.path("");
-        let names: Vec<_> = scan.appeared.iter().map(|p| p.strip_prefix(&root).unwrap().to_str().unwrap()).collect();
+        let names: Vec<_> =
+            scan.appeared.iter().map(|f| f.path.strip_prefix(&root).unwrap().to_str().unwrap()).collect();
         names.join(" ")
     }
 

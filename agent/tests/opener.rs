@@ -12,7 +12,7 @@ use std::{
 
 use oddline_agent::source::{
     FileTail, Opener, SourceError, StartPosition,
-    discover::{Discover, Pattern},
+    discover::{Discover, Pattern, Scan},
     opener::OwnFiles,
 };
 use oddline_testkit::not_run;
@@ -67,6 +67,10 @@ fn text(opener: &Opener, path: &Path) -> Result<String, SourceError> {
     Ok(text)
 }
 
+fn paths(scan: &Scan) -> Vec<PathBuf> {
+    scan.appeared.iter().map(|file| file.path.clone()).collect()
+}
+
 #[test]
 fn a_link_is_followed_by_the_right_of_its_maker() {
     if !is_root("a_link_is_followed_by_the_right_of_its_maker") {
@@ -99,7 +103,7 @@ fn a_link_is_followed_by_the_right_of_its_maker() {
 
     let mut discover = folder.discover("logs/*.log", OwnFiles::default());
     let scan = discover.scan();
-    let found: Vec<_> = scan.appeared.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    let found: Vec<_> = scan.appeared.iter().map(|file| file.path.file_name().unwrap().to_str().unwrap()).collect();
     // The victim's link and root's lead to one file.
     assert_eq!(found, ["plain.log", "mine.log", "roots.log"]);
     let refused: Vec<_> = scan.refused.iter().map(|(path, _)| path.file_name().unwrap().to_str().unwrap()).collect();
@@ -118,19 +122,19 @@ fn a_link_that_sorts_first_leaves_a_log_to_its_own_name() {
     }
     let mut discover = folder.discover("logs/*.log", OwnFiles::default());
     let scan = discover.scan();
-    assert_eq!(scan.appeared, [log]);
+    assert_eq!(paths(&scan), [log]);
     // It is read under its own name: nothing to complain of.
     assert!(scan.refused.is_empty(), "{:?}", scan.refused);
 
     // A file that is followed becomes a link to another log.
     let own = folder.write("logs/00.log", MALLORY);
-    assert_eq!(discover.scan().appeared, std::slice::from_ref(&own));
+    assert_eq!(paths(&discover.scan()), std::slice::from_ref(&own));
     // Whoever follows it has it open: its number is not given to another meanwhile.
     let _followed = fs::File::open(&own).unwrap();
     fs::remove_file(&own).unwrap();
     let later = folder.write("logs/later.log", VICTIM);
     folder.link("logs/00.log", &later, MALLORY);
-    assert_eq!(discover.scan().appeared, [later]);
+    assert_eq!(paths(&discover.scan()), [later]);
 }
 
 #[test]
@@ -175,7 +179,7 @@ fn the_agents_own_files_are_no_logs() {
         ids: vec![error],
     };
     assert_eq!(
-        folder.discover("logs", own()).scan().appeared,
+        paths(&folder.discover("logs", own()).scan()),
         [folder.path("logs/a"), folder.path("logs/odd.jsonl.old")]
     );
     assert!(folder.discover("state/*", own()).scan().appeared.is_empty());

@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod limits;
 mod room;
 pub mod rotation;
+pub mod series;
 
 pub mod record;
 pub mod time;

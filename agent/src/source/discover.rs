@@ -1,18 +1,24 @@
-//! Which files: the paths that the configured patterns mean, as they appear. Leaves compressed files, rotated
-//! generations of a live log and second names of the same file alone. Opens nothing.
+//! Which files: the paths that the configured patterns mean, as they appear, and which of them are one log named after the
+//! time its files were begun. Leaves compressed files, rotated generations of a live log and second names of the same file
+//! alone. Opens nothing.
 //!
 //! A pattern is an absolute path whose parts may hold `*`, `?`, `[...]`; the part `**` means any number of folders. A
 //! folder means the files directly in it. Links are followed as the [`Opener`] allows, except to folders under `**`. A file
 //! found under a name of its own is never taken by a link.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fmt, fs, io,
     path::{Component, Path, PathBuf},
     str::FromStr,
+    time::SystemTime,
 };
 
-use oddline_core::rotation::{infixed, is_compressed, suffixed};
+use oddline_core::{
+    rotation::{RotationMark, infixed, is_compressed, mark, suffixed},
+    series::series,
+};
 
 use super::{
     error::SourceError,
@@ -20,7 +26,7 @@ use super::{
     opener::{OpenedPath, Opener},
 };
 
-/// Files followed at once. Each holds a descriptor, twice while it is rotated, and the usual limit is 1,024.
+/// Logs followed at once. Each holds a descriptor, twice while it is rotated, and the usual limit is 1,024.
 pub const FILES_MAX: usize = 400;
 /// Folder entries looked at in one scan: a pattern that means half the disk must not occupy the agent.
 const ENTRIES_MAX: usize = 65_536;
@@ -140,9 +146,11 @@ impl GlobSegment {
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Files that were not there before, in the order of the patterns, then of their names; links last.
-    pub appeared: Vec<PathBuf>,
-    /// Files left out because [`FILES_MAX`] are followed.
+    pub appeared: Vec<AppearedFile>,
+    /// Files left out because [`FILES_MAX`] logs are followed: those that were written last are.
     pub left_out: usize,
+    /// When the newest of those was written.
+    pub left_out_modified: Option<SystemTime>,
     /// More entries than are looked at; the rest was not.
     pub cut: bool,
     /// Folders that cannot be listed.
@@ -151,13 +159,32 @@ pub struct Scan {
     pub refused: Vec<(PathBuf, SourceError)>,
 }
 
+/// A file that a pattern means and that is not followed yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppearedFile {
+    pub path: PathBuf,
+    /// The folder with the pattern of their names, of files named after the time they were begun.
+    pub series: Option<PathBuf>,
+    /// When it was last written.
+    pub modified: SystemTime,
+}
+
+impl AppearedFile {
+    /// What is followed: the series, or the file.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        self.series.as_deref().unwrap_or(&self.path)
+    }
+}
+
 /// Finds files as they appear.
 #[derive(Debug)]
 pub struct Discover {
     include: Vec<Pattern>,
     exclude: Vec<Pattern>,
     opener: Opener,
-    known: BTreeSet<PathBuf>,
+    /// Files that are followed, and the log that each is of: itself, or its series.
+    known: BTreeMap<PathBuf, PathBuf>,
     /// Whose file each was when it was first seen: a rename does not make it another's.
     owners: BTreeMap<FileId, PathBuf>,
 }
@@ -166,7 +193,7 @@ impl Discover {
     /// Looks for what `include` means and `exclude` does not.
     #[must_use]
     pub fn new(include: Vec<Pattern>, exclude: Vec<Pattern>, opener: Opener) -> Self {
-        Self { include, exclude, opener, known: BTreeSet::new(), owners: BTreeMap::new() }
+        Self { include, exclude, opener, known: BTreeMap::new(), owners: BTreeMap::new() }
     }
 
     /// Whether a path is meant at all, be it there or not.
@@ -175,15 +202,23 @@ impl Discover {
         self.include.iter().any(|p| p.matches(path)) && !self.exclude.iter().any(|p| p.matches(path))
     }
 
-    /// A path that is followed already, from an earlier run.
+    /// A file that is followed already, from an earlier run.
     pub fn adopt(&mut self, path: PathBuf) {
-        self.known.insert(path);
+        let log = series_path(&path).unwrap_or_else(|| path.clone());
+        self.known.insert(path, log);
     }
 
-    /// A path that is not followed any more; it may appear again.
-    pub fn forget(&mut self, path: &Path) {
-        self.known.remove(path);
+    /// A log that is not followed any more; it may appear again.
+    pub fn forget(&mut self, log: &Path) {
+        let known = &self.known;
+        self.owners.retain(|_, owner| known.get(owner).is_none_or(|of| of != log));
+        self.known.retain(|_, of| of != log);
+    }
+
+    /// A file that is to appear again.
+    pub fn forget_file(&mut self, path: &Path) {
         self.owners.retain(|_, owner| owner != path);
+        self.known.remove(path);
     }
 
     pub fn scan(&mut self) -> Scan {
@@ -195,49 +230,86 @@ impl Discover {
         // What such a link leads to is read under its own name.
         refused.retain(|(_, error)| !matches!(error, SourceError::Link { target, .. } if self.means(target)));
         let mut scan = Scan { failed, refused, cut: entries >= ENTRIES_MAX, ..Scan::default() };
-        let mut files: Vec<DiscoveredFile> = found
-            .into_iter()
-            .filter(|(path, _)| self.is_log(path))
-            .map(|(path, found)| DiscoveredFile { path, id: file_id(&found.meta), is_link: found.is_link() })
-            .collect();
-        let present: BTreeSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+        let mut files: Vec<DiscoveredFile> =
+            found.into_iter().filter(|(path, _)| self.is_log(path)).map(DiscoveredFile::of).collect();
         let ids: BTreeSet<FileId> = files.iter().map(|file| file.id).collect();
         self.owners.retain(|id, _| ids.contains(id));
-        files.retain(|file| self.known.contains(&file.path) || !self.is_generation(&file.path, &present));
+        let present = present(&files);
+        if scan.failed.is_empty() && !scan.cut {
+            // Of a series that goes on for years.
+            self.known.retain(|path, of| path == of || present.contains(path));
+        }
+        files.retain(|file| self.known.contains_key(&file.path) || !self.is_generation(&file.path, &present));
         // A link takes no file that has a name of its own here.
         files.sort_by_key(|file| file.is_link);
         // Those that are followed keep their files, whatever sorts before them.
-        files.sort_by_key(|file| file.is_link || !self.known.contains(&file.path));
-        for DiscoveredFile { path, id, is_link: _ } in files {
-            if self.known.contains(&path) {
-                self.owners.entry(id).or_insert(path);
-                continue;
+        files.sort_by_key(|file| file.is_link || !self.known.contains_key(&file.path));
+        let mut appeared = Vec::new();
+        for file in files {
+            if self.known.contains_key(&file.path) {
+                self.owners.entry(file.id).or_insert(file.path);
+            } else if let Entry::Vacant(vacant) = self.owners.entry(file.id) {
+                vacant.insert(file.path.clone());
+                appeared.push((file.id, file.appeared()));
             }
-            if self.owners.contains_key(&id) {
-                continue;
-            }
-            if self.known.len() >= FILES_MAX {
-                scan.left_out += 1;
-                continue;
-            }
-            self.known.insert(path.clone());
-            self.owners.insert(id, path.clone());
-            scan.appeared.push(path);
         }
+        self.choose(appeared, &mut scan);
         scan
+    }
+
+    /// Of more logs than are followed those that were written last.
+    fn choose(&mut self, appeared: Vec<(FileId, AppearedFile)>, scan: &mut Scan) {
+        let followed: BTreeSet<PathBuf> = self.known.values().cloned().collect();
+        let mut modified: BTreeMap<PathBuf, SystemTime> = BTreeMap::new();
+        for (_, file) in appeared.iter().filter(|(_, file)| !followed.contains(file.log())) {
+            let at = modified.entry(file.log().to_owned()).or_insert(file.modified);
+            *at = file.modified.max(*at);
+        }
+        let mut newest: Vec<(PathBuf, SystemTime)> = modified.into_iter().collect();
+        newest.sort_by_key(|(_, modified)| Reverse(*modified));
+        let room = FILES_MAX.saturating_sub(followed.len());
+        scan.left_out_modified = newest.get(room).map(|(_, modified)| *modified);
+        let left_out: BTreeSet<PathBuf> = newest.into_iter().skip(room).map(|(log, _)| log).collect();
+        for (id, file) in appeared {
+            if left_out.contains(file.log()) {
+                self.owners.remove(&id);
+                scan.left_out += 1;
+            } else {
+                self.known.insert(file.path.clone(), file.log().to_owned());
+                scan.appeared.push(file);
+            }
+        }
     }
 
     fn is_log(&self, path: &Path) -> bool {
         !path.file_name().is_some_and(is_compressed) && !self.exclude.iter().any(|p| p.matches(path))
     }
 
-    /// Whether a path is a rotated generation of another that is followed, that is there, or that is meant.
+    /// Whether a path is a rotated generation of another that is followed, that is there, or that is meant. A date alone
+    /// makes no generation of what nobody has seen: programs name their logs so.
     fn is_generation(&self, path: &Path, present: &BTreeSet<PathBuf>) -> bool {
         let Some(name) = path.file_name() else { return false };
-        let is_followed = |live: &Path| present.contains(live) || self.known.contains(live);
-        suffixed(name).into_iter().map(|live| path.with_file_name(live)).any(|l| is_followed(&l) || self.means(&l))
+        let is_followed = |live: &Path| present.contains(live) || self.known.contains_key(live);
+        let is_meant = |live: &Path| {
+            let is_dated = live.file_name().is_some_and(|live| matches!(mark(name, live), Some(RotationMark::Date(_))));
+            !is_dated && self.means(live)
+        };
+        suffixed(name).into_iter().map(|live| path.with_file_name(live)).any(|l| is_followed(&l) || is_meant(&l))
             || infixed(name).into_iter().map(|live| path.with_file_name(live)).any(|l| is_followed(&l))
     }
+}
+
+/// The folder with the pattern of the names, of a file named after the time it was begun.
+#[must_use]
+pub fn series_path(path: &Path) -> Option<PathBuf> {
+    series(path).map(|dated| path.with_file_name(dated.pattern))
+}
+
+/// The paths of files, without the links to one of them: such a link is a second name of the newest, not a log of its own.
+fn present(files: &[DiscoveredFile]) -> BTreeSet<PathBuf> {
+    let plain: BTreeSet<FileId> = files.iter().filter(|file| !file.is_link).map(|file| file.id).collect();
+    let named = files.iter().filter(|file| !file.is_link || !plain.contains(&file.id));
+    named.map(|file| file.path.clone()).collect()
 }
 
 /// A file that a pattern means.
@@ -245,6 +317,18 @@ struct DiscoveredFile {
     path: PathBuf,
     id: FileId,
     is_link: bool,
+    modified: SystemTime,
+}
+
+impl DiscoveredFile {
+    fn of((path, found): (PathBuf, OpenedPath)) -> Self {
+        let modified = found.meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        Self { id: file_id(&found.meta), is_link: found.is_link(), modified, path }
+    }
+
+    fn appeared(self) -> AppearedFile {
+        AppearedFile { series: series_path(&self.path), path: self.path, modified: self.modified }
+    }
 }
 
 struct Walk<'a> {

@@ -4,12 +4,13 @@
 //!
 //! ```text
 //!  discover -> paths -> tail (reading: identity, lines; generations) -\
+//!                       series (a tail for each of its files) ---------\
 //!                                          journal (a child's lines) ---> Item -> parse
 //!                                           stdin; syslog (an inbox) -/
 //! ```
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     time::{Instant, SystemTime},
 };
 
@@ -27,6 +28,7 @@ pub mod opener;
 mod polls;
 mod reading;
 mod search;
+mod series;
 pub mod stdin;
 pub mod syslog;
 pub mod tail;
@@ -37,6 +39,7 @@ pub use lines::SourceLine;
 pub use oddline_core::backoff;
 pub use opener::Opener;
 pub use reading::FilePosition;
+pub use series::{SeriesPosition, SeriesTail};
 pub use stdin::Stdin;
 pub use syslog::{SyslogAddress, SyslogListener};
 pub use tail::FileTail;
@@ -49,6 +52,8 @@ pub enum LogSource {
     Journal(Box<Journal>),
     Stdin(Stdin),
     Syslog(SyslogListener),
+    /// Files named after the time they were begun.
+    Series(Box<SeriesTail>),
 }
 
 /// A place in a source: what follows has not been taken. Goes to the state file; variants are only ever appended.
@@ -56,6 +61,19 @@ pub enum LogSource {
 pub enum SourcePosition {
     File(FilePosition),
     Journal(JournalPosition),
+    Series(SeriesPosition),
+}
+
+impl SourcePosition {
+    /// When the file that is followed was last written, as far as it was seen.
+    #[must_use]
+    pub fn modified(&self) -> Option<SystemTime> {
+        match self {
+            Self::File(position) => Some(position.modified()),
+            Self::Series(position) => position.modified(),
+            Self::Journal(_) => None,
+        }
+    }
 }
 
 impl LogSource {
@@ -65,13 +83,34 @@ impl LogSource {
         Self::File(Box::new(FileTail::new(
             path,
             match begin {
-                StartPosition::Start | StartPosition::After(SourcePosition::Journal(_)) => StartPosition::Start,
+                StartPosition::Start | StartPosition::After(SourcePosition::Journal(_) | SourcePosition::Series(_)) => {
+                    StartPosition::Start
+                }
                 StartPosition::End => StartPosition::End,
                 StartPosition::Since(time) => StartPosition::Since(time),
                 StartPosition::After(SourcePosition::File(position)) => StartPosition::After(position),
             },
             opener,
         )))
+    }
+
+    /// Files named after the time they were begun: a folder with the pattern of their names. A position of another kind of
+    /// source counts as none.
+    #[must_use]
+    pub fn series(path: &Path, begin: StartPosition<SourcePosition>, opener: Opener) -> Self {
+        let begin = match begin {
+            StartPosition::End => StartPosition::End,
+            StartPosition::After(SourcePosition::Series(position)) => StartPosition::After(position),
+            StartPosition::Start | StartPosition::Since(_) | StartPosition::After(_) => StartPosition::Start,
+        };
+        Self::Series(Box::new(SeriesTail::new(path, begin, opener)))
+    }
+
+    /// Further files of a series.
+    pub fn add(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        if let Self::Series(series) = self {
+            series.add(paths);
+        }
     }
 
     /// A file that nobody writes to any more, as far as one knows: its last line needs no end.
@@ -89,9 +128,9 @@ impl LogSource {
         Self::Journal(Box::new(Journal::new(
             reader,
             match begin {
-                StartPosition::Start | StartPosition::Since(_) | StartPosition::After(SourcePosition::File(_)) => {
-                    StartPosition::Start
-                }
+                StartPosition::Start
+                | StartPosition::Since(_)
+                | StartPosition::After(SourcePosition::File(_) | SourcePosition::Series(_)) => StartPosition::Start,
                 StartPosition::End => StartPosition::End,
                 StartPosition::After(SourcePosition::Journal(position)) => StartPosition::After(position),
             },
@@ -112,6 +151,7 @@ impl LogSource {
     pub fn next_at(&mut self, now: Instant) -> Result<SourceItem<'_>, SourceError> {
         match self {
             Self::File(tail) => tail.next(now),
+            Self::Series(series) => series.next(now),
             Self::Journal(journal) => journal.next(),
             Self::Stdin(stdin) => stdin.next(),
             Self::Syslog(listener) => listener.next(),
@@ -123,6 +163,7 @@ impl LogSource {
     pub fn position(&self) -> Option<SourcePosition> {
         match self {
             Self::File(tail) => tail.position().map(SourcePosition::File),
+            Self::Series(series) => series.position().map(SourcePosition::Series),
             Self::Journal(journal) => journal.position().map(SourcePosition::Journal),
             Self::Stdin(_) | Self::Syslog(_) => None,
         }
@@ -133,6 +174,7 @@ impl LogSource {
     pub fn has_more(&self) -> bool {
         match self {
             Self::File(tail) => tail.has_more(),
+            Self::Series(series) => series.has_more(),
             Self::Journal(journal) => journal.has_more(),
             Self::Stdin(_) | Self::Syslog(_) => false,
         }
@@ -143,6 +185,7 @@ impl LogSource {
     pub fn is_open(&self) -> bool {
         match self {
             Self::File(tail) => tail.is_open(),
+            Self::Series(series) => series.is_open(),
             Self::Journal(journal) => journal.is_running(),
             Self::Stdin(_) | Self::Syslog(_) => true,
         }
@@ -153,7 +196,18 @@ impl LogSource {
     pub fn target(&self) -> Option<&Path> {
         match self {
             Self::File(tail) => Some(tail.target()),
+            Self::Series(series) => Some(series.target()),
             Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) => None,
+        }
+    }
+
+    /// Whether one of its files is there; `true` of what is no file.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        match self {
+            Self::File(tail) => tail.path().exists(),
+            Self::Series(series) => series.is_there(),
+            Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) => true,
         }
     }
 
@@ -163,6 +217,7 @@ impl LogSource {
         match self {
             Self::File(tail) => Some(tail.lag_bytes()),
             Self::Syslog(listener) => Some(listener.lag_bytes()),
+            Self::Series(series) => Some(series.lag_bytes()),
             Self::Journal(_) | Self::Stdin(_) => None,
         }
     }

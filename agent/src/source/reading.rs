@@ -51,12 +51,28 @@ impl FilePosition {
         self.number
     }
 
+    /// When the file was last written, as far as it was seen.
+    #[must_use]
+    pub fn modified(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.modified_ns)
+    }
+
+    /// Bytes that were seen and not taken.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        self.bytes_seen.saturating_sub(self.offset)
+    }
+
+    /// What was seen and not taken cannot be any more.
+    pub(super) fn give_up(&mut self) {
+        self.bytes_seen = self.offset;
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         OsStr::from_bytes(&self.path).into()
     }
 
     pub(super) fn after(&self) -> GenerationAfter {
-        GenerationAfter { id: None, modified: UNIX_EPOCH + Duration::from_nanos(self.modified_ns) }
+        GenerationAfter { id: None, modified: self.modified() }
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
     error::SourceError,
     generations::{self, NewerGeneration},
     identity::{FileId, FileMatch, file_id},
-    lines::LastLine,
+    lines::{LastLine, SourceLine},
     opener::{Opener, is_absent},
     polls::Polls,
     reading::{FileLook, FilePosition, OpenFile},
@@ -187,6 +187,21 @@ impl FileTail {
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self.at, At::Open(..))
+    }
+
+    /// Whether the file of its position is known: found and open, or not there.
+    #[must_use]
+    pub(super) fn is_settled(&self) -> bool {
+        !matches!(self.at, At::Lost { .. })
+    }
+
+    /// The line that was handed out last.
+    #[must_use]
+    pub(super) fn line(&self) -> Option<SourceLine<'_>> {
+        match &self.at {
+            At::Open(reading, _) => Some(reading.line()),
+            At::Nothing { .. } | At::Lost { .. } | At::Closed { .. } => None,
+        }
     }
 
     #[must_use]

@@ -82,7 +82,7 @@ pub(super) struct FolderLook {
     pub discover: Option<Discover>,
     told: Option<Receiver<(Discover, Scan)>>,
     mount: Option<PathBuf>,
-    /// Paths to be forgotten when it is back.
+    /// Logs to be forgotten when it is back.
     forgotten: Vec<PathBuf>,
 }
 
@@ -114,11 +114,18 @@ impl FolderLook {
         Some(scan)
     }
 
-    /// A path is not followed any more; it may appear again.
-    pub(super) fn forget(&mut self, path: &Path) {
+    /// A log is not followed any more; it may appear again.
+    pub(super) fn forget(&mut self, log: &Path) {
         match &mut self.discover {
-            Some(discover) => discover.forget(path),
-            None => self.forgotten.push(path.to_owned()),
+            Some(discover) => discover.forget(log),
+            None => self.forgotten.push(log.to_owned()),
+        }
+    }
+
+    /// A file is to appear again.
+    pub(super) fn forget_file(&mut self, path: &Path) {
+        if let Some(discover) = &mut self.discover {
+            discover.forget_file(path);
         }
     }
 }

@@ -16,6 +16,7 @@ mod error;
 mod flags;
 mod followed;
 mod helper;
+mod opened;
 mod shown;
 mod sources;
 mod status;
@@ -44,7 +45,8 @@ pub(crate) use self::{
     error::WorkerError,
     flags::BEGAN,
     followed::{ActiveModel, FollowedSource, TURN_EVENTS_MAX, TurnOutcome},
-    sources::{FollowedSources, KnownState, PriorState, snapshot, stem},
+    opened::snapshot,
+    sources::{FollowedSources, KnownState, PriorState},
     status::{EventSink, StatusHandle, WorkerCommand},
     stored::{position, remembered},
 };

@@ -5,14 +5,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    os::unix::ffi::{OsStrExt, OsStringExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Instant, SystemTime},
 };
 
-use anyhow::{Context, Result, bail};
-use oddline_core::event::{BoundedText, Event, Extras, Gap, SourceName};
+use oddline_core::{
+    event::{BoundedText, Event, Extras, Gap, SourceName},
+    series::NO_COMPONENT,
+};
 use oddline_detector::InferError;
 use oddline_pipeline::{PipelineOutput, SourceOptions};
 
@@ -21,7 +22,7 @@ use super::{
     away::{FolderLook, HungSource},
     flags::StateFlags,
     followed::{ActiveModel, FollowedSource, SourceIdentity},
-    helper::{Helper, HelperOutcome},
+    helper::Helper,
     status::StatusHandle,
     stored::position,
     words::does_not_answer,
@@ -38,16 +39,13 @@ use crate::{
         opener::OwnFiles,
     },
     spool::SharedState,
-    state::{OpenedState, StateError, StateFile, StoredSource},
+    state::{StateError, StoredSource},
 };
 
 const JOURNAL: &[u8] = b"journal";
 const STDIN: &[u8] = b"stdin";
-const FILE: &[u8] = b"file:";
 /// Before the address; with it the source's name.
 const SYSLOG: &[u8] = b"syslog ";
-/// Component of records that name none, in sources without a file's name.
-const NO_COMPONENT: &str = "-";
 
 /// What is known of a state file that begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,21 +65,21 @@ pub(crate) struct KnownState {
 
 /// Every source that is followed.
 pub(crate) struct FollowedSources {
-    configs: Vec<SourceConfig>,
-    opener: Opener,
+    pub(super) configs: Vec<SourceConfig>,
+    pub(super) opener: Opener,
     /// Calls to the files' file systems are made through it.
     pub(super) helper: Helper,
     /// One for each configured source that reads files.
     pub(super) looks: Vec<FolderLook>,
     common: SharedOptions,
-    state: SharedState,
+    pub(super) state: SharedState,
     /// Positions of those in the state that are not followed yet.
-    stored: BTreeMap<Vec<u8>, StoredSource>,
+    pub(super) stored: BTreeMap<Vec<u8>, StoredSource>,
     pub(super) budget: MemoryBudget,
     pub(super) is_full: bool,
-    past: PriorState,
+    pub(super) past: PriorState,
     /// Patterns whose files were looked for before.
-    looked_for: Vec<Pattern>,
+    pub(super) looked_for: Vec<Pattern>,
     pub(super) followed: Vec<FollowedSource>,
     /// Those that have not come back from a turn.
     pub(super) away: Vec<HungSource>,
@@ -90,6 +88,12 @@ pub(crate) struct FollowedSources {
     pub(super) complained: BTreeSet<PathBuf>,
     /// Files that match and are not followed.
     pub left_out: usize,
+    /// When the newest of those was written.
+    pub(super) left_out_modified: Option<SystemTime>,
+    /// How many were told of.
+    pub(super) left_out_told: usize,
+    /// Series that go on from files that were logs of their own, with the keys of those.
+    pub(super) converted: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
     /// Keys to be deleted from the state with the next commit.
     pub removed: Vec<Vec<u8>>,
 }
@@ -152,6 +156,9 @@ impl FollowedSources {
             appearances: FirstAppearances::after(noted.looked_at()),
             complained: BTreeSet::new(),
             left_out: 0,
+            left_out_modified: None,
+            left_out_told: 0,
+            converted: Vec::new(),
             removed: Vec::new(),
         };
         sources.open_streams(active, out)?;
@@ -246,64 +253,7 @@ impl FollowedSources {
         Ok(())
     }
 
-    /// Files that were followed before, whether they are there or not.
-    fn resume_files(&mut self, active: &ActiveModel, out: &mut PipelineOutput) -> Result<(), SetupError> {
-        let keys: Vec<Vec<u8>> = self.stored.keys().filter(|key| key.starts_with(FILE)).cloned().collect();
-        let mut others = Vec::new();
-        for key in keys {
-            let path = PathBuf::from(std::ffi::OsString::from_vec(key[FILE.len()..].to_vec()));
-            let discovers = self.looks.iter_mut().filter_map(|look| Some((look.at, look.discover.as_mut()?)));
-            match discovers.into_iter().find(|(_, discover)| discover.means(&path)) {
-                Some((at, discover)) => {
-                    discover.adopt(path.clone());
-                    self.open_file(at, path, false, active, out)?;
-                }
-                None => others.push((key, path)),
-            }
-        }
-        // These are configured no more. Whoever takes that back within their life finds everything as it was.
-        if self.helper.is_ready() {
-            let gone = move || others.into_iter().filter(|(_, path)| !path.exists()).map(|(key, _)| key).collect();
-            if let HelperOutcome::Done(gone) = self.helper.run(gone) {
-                self.removed = gone;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn open_file(
-        &mut self,
-        at: usize,
-        path: PathBuf,
-        is_first: bool,
-        active: &ActiveModel,
-        out: &mut PipelineOutput,
-    ) -> Result<(), SetupError> {
-        let key = [FILE, path.as_os_str().as_bytes()].concat();
-        let away = self.away.iter().map(|away| away.outline.key.as_slice());
-        if self.followed.iter().map(FollowedSource::key).chain(away).any(|known| known == key) {
-            return Ok(());
-        }
-        let config = self.configs[at].clone();
-        let known = self.stored.get(&key).and_then(position);
-        let is_new_pattern = !self.looked_for.iter().any(|pattern| pattern.covers(&path));
-        let is_old = is_first && (self.past != PriorState::Known || is_new_pattern);
-        let begin = match known {
-            Some(position) => StartPosition::After(position),
-            None if is_old => first(config.begin),
-            // What appears later is new, all of it, and with it what was rotated before it was looked for.
-            None => self.appearances.since(&path, is_first).map_or(StartPosition::Start, StartPosition::Since),
-        };
-        let name = path.display().to_string();
-        if is_old && config.begin == StartAt::End {
-            self.report_lost(&name, out);
-        }
-        let source = LogSource::file(&path, begin, self.opener.clone());
-        let component = config.component.clone().unwrap_or_else(|| stem(&path));
-        self.follow(SourceIdentity { key, name, path: Some(path) }, source, &config, component, active, out)
-    }
-
-    fn follow(
+    pub(super) fn follow(
         &mut self,
         identity: SourceIdentity,
         source: LogSource,
@@ -323,6 +273,8 @@ impl FollowedSources {
             flood_limit,
         };
         let stored = match self.stored.remove(&identity.key) {
+            // What is not in the state file under this name comes with it.
+            Some(taken) if !taken.chunks.is_empty() => Some(StoredSource { position: Vec::new(), ..taken }),
             Some(_) => self.state.lock().source(&identity.key)?,
             None => None,
         };
@@ -331,7 +283,7 @@ impl FollowedSources {
     }
 
     /// What was written since a state file that is lost was not read, and nobody knows how much it is.
-    fn report_lost(&self, source: &str, out: &mut PipelineOutput) {
+    pub(super) fn report_lost(&self, source: &str, out: &mut PipelineOutput) {
         if self.past == PriorState::Lost {
             let cause =
                 BoundedText::cut("the state file was damaged: what was written since it was last used was not read");
@@ -373,32 +325,9 @@ fn read_patterns(bytes: &[u8]) -> Option<Vec<Pattern>> {
     Some(texts.iter().filter_map(|text| text.parse().ok()).collect())
 }
 
-fn first<P>(begin: StartAt) -> StartPosition<P> {
+pub(super) fn first<P>(begin: StartAt) -> StartPosition<P> {
     match begin {
         StartAt::Start => StartPosition::Start,
         StartAt::End => StartPosition::End,
     }
-}
-
-/// What a copy of a state file holds of a log. The copy is read in a place of its own and stays as it is.
-///
-/// # Errors
-/// When it cannot be read, is damaged, or does not know the log.
-pub(crate) fn snapshot(state: &Path, log: &Path) -> Result<StoredSource> {
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let copy = folder.path().join("state");
-    std::fs::copy(state, &copy).with_context(|| format!("cannot read the state file {}", state.display()))?;
-    let (mut opened, how) = StateFile::open(&copy, 0)?;
-    if let OpenedState::SetAside { why, .. } = how {
-        bail!("the state file {} is damaged: {why}", state.display());
-    }
-    let log = std::path::absolute(log)?;
-    let key = [FILE, log.as_os_str().as_bytes()].concat();
-    opened.source(&key)?.with_context(|| format!("the state file {} does not know {}", state.display(), log.display()))
-}
-
-/// What records of a file are called that name no component.
-#[must_use]
-pub(crate) fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(|| NO_COMPONENT.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }

@@ -12,7 +12,8 @@ use oddline_core::{id::ModelHash, time::EventTime, wire::ModelId};
 use super::*;
 use crate::{
     config,
-    state::{OpenedState, StateFile},
+    source::{FileTail, Opener, SourceItem, SourcePosition, StartPosition},
+    state::{OpenedState, SourceChange, StateFile, StoredSource},
 };
 
 #[path = "../../../pipeline/src/tests/model.rs"]
@@ -164,4 +165,128 @@ fn a_log_that_appears_and_is_rotated_between_two_looks_is_read_whole() {
     let mut later = worker(folder.path(), &source);
     reads(&mut later, "other.log", 3);
     assert!(lines(&later).contains(&("app.log".to_owned(), 4)), "nothing is read twice: {:?}", lines(&later));
+}
+
+/// The name of each source, what it read and the components it knows.
+fn names(worker: &Worker) -> Vec<String> {
+    let mut names: Vec<String> = lines(worker).into_iter().map(|(name, lines)| format!("{name} {lines}")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn files_named_after_the_day_are_one_source_each_series_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for (name, text) in [
+        ("a-2026-11-20.log", "one\n"),
+        ("a-2026-11-21.log", "two\n"),
+        ("b-2026-11-20.log", "one\n"),
+        ("plain.log", "one\n"),
+        ("plain-2026-11-20.log", "rotated\n"),
+    ] {
+        fs::write(path(name), text).unwrap();
+    }
+    std::os::unix::fs::symlink(path("a-2026-11-21.log"), path("a.log")).unwrap();
+    let source = source(&path("*.log"), "start");
+    let mut first = worker(folder.path(), &source);
+    let until = |worker: &mut Worker, expected: &[&str]| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while names(worker) != expected && Instant::now() < deadline {
+            worker.sources.scanned_at = None;
+            let _wait: Duration = worker.round().unwrap();
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        assert_eq!(names(worker), expected);
+    };
+    until(&mut first, &["a-*.log 2", "b-*.log 1", "plain.log 1"]);
+    fs::write(path("a-2026-11-22.log"), "three\nfour\n").unwrap();
+    until(&mut first, &["a-*.log 4", "b-*.log 1", "plain.log 1"]);
+    first.finish().unwrap();
+    fs::write(path("a-2026-11-23.log"), "five\n").unwrap();
+    until(&mut worker(folder.path(), &source), &["a-*.log 5", "b-*.log 1", "plain.log 1"]);
+}
+
+#[test]
+fn what_earlier_programs_read_file_by_file_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().canonicalize().unwrap().join(name);
+    let mut sources = Vec::new();
+    for day in [20, 21] {
+        let log = path(&format!("a-2026-11-{day}.log"));
+        fs::write(&log, "one\ntwo\n").unwrap();
+        let mut tail = FileTail::new(&log, StartPosition::Start, Opener::following_links());
+        while !matches!(tail.next(Instant::now()).unwrap(), SourceItem::End) {}
+        let position = SourcePosition::File(tail.position().unwrap());
+        sources.push(SourceChange {
+            key: [b"file:".as_slice(), log.as_os_str().as_encoded_bytes()].concat(),
+            position: postcard::to_stdvec(&position).unwrap(),
+            chunks: Vec::new(),
+            chunk_count: 0,
+        });
+    }
+    let keys = |state: &mut StateFile| -> Vec<String> {
+        let name = |stored: StoredSource| {
+            let key = String::from_utf8(stored.key).unwrap();
+            format!("{}{}", key.split(':').next().unwrap(), &key[key.rfind('/').unwrap()..])
+        };
+        state.positions().unwrap().into_iter().map(name).collect()
+    };
+    let (mut state, _) = StateFile::open(&path("state"), 2).unwrap();
+    state
+        .commit(&StateCommit { sources, values: vec![(BEGAN.to_owned(), Some(Vec::new()))], ..StateCommit::default() })
+        .unwrap();
+    drop(state);
+    fs::write(path("a-2026-11-22.log"), "three\n").unwrap();
+    fs::write(path("a-2026-11-21.log"), "one\ntwo\nlate\n").unwrap();
+    let mut later = worker(folder.path(), &source(&path("*.log"), "start"));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while names(&later) != ["a-*.log 2"] && Instant::now() < deadline {
+        let _wait: Duration = later.round().unwrap();
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    // Twice: they are deleted after the series is in the state.
+    for _ in 0..2 {
+        later.sources.scanned_at = None;
+        let _wait: Duration = later.round().unwrap();
+    }
+    assert_eq!(names(&later), ["a-*.log 2"], "late and three");
+    later.finish().unwrap();
+    let (mut state, _) = StateFile::open(&path("state"), 2).unwrap();
+    assert_eq!(keys(&mut state), ["series/a-*.log"]);
+}
+
+#[test]
+fn of_more_files_than_are_followed_those_that_are_written_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let long_ago = clock::wall_time() - Duration::from_secs(24 * 3_600);
+    let written = |name: &str, at| fs::File::options().append(true).open(path(name)).unwrap().set_modified(at).unwrap();
+    for number in 0..405 {
+        let name = format!("job-{number:03}x.log");
+        fs::write(path(&name), "one\n").unwrap();
+        written(&name, long_ago + Duration::from_secs(number));
+    }
+    fs::write(path("zz.log"), "now\n").unwrap();
+    let mut worker = worker(folder.path(), &source(&path("*.log"), "start"));
+    let look = |worker: &mut Worker| {
+        worker.sources.scanned_at = None;
+        let _wait: Duration = worker.round().unwrap();
+    };
+    let reads =
+        |worker: &Worker, name: &str| lines(worker).iter().find(|(own, _)| own == name).map(|(_, lines)| *lines);
+    look(&mut worker);
+    assert_eq!((lines(&worker).len(), worker.sources.left_out), (400, 6));
+    assert_eq!((reads(&worker, "zz.log"), reads(&worker, "job-003x.log")), (Some(1), None), "the oldest are left");
+    // One of those that were left is written to, and one that is new: they take the places of two that are idle.
+    fs::write(path("job-003x.log"), "one\ntwo\n").unwrap();
+    fs::write(path("new.log"), "one\n").unwrap();
+    (0..4).for_each(|_| look(&mut worker));
+    assert_eq!(lines(&worker).len(), 400);
+    assert_eq!((reads(&worker, "new.log"), reads(&worker, "job-003x.log")), (Some(1), Some(2)));
+    // One that gave its place goes on where it was.
+    assert_eq!(reads(&worker, "job-006x.log"), None);
+    fs::write(path("job-006x.log"), "one\ntwo\n").unwrap();
+    (0..4).for_each(|_| look(&mut worker));
+    assert_eq!(reads(&worker, "job-006x.log"), Some(2), "each of its lines once");
 }

@@ -3,8 +3,10 @@
 //! nothing of it was committed meanwhile.
 
 use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use oddline_core::event::{BoundedText, Event, Extras, SourceFault, SourceName};
@@ -16,13 +18,14 @@ use super::{
     away::{HungSource, ReturnedSource, SourceOutline, hung},
     followed::{ActiveModel, FollowedSource, TurnOutcome},
     helper::HelperOutcome,
+    opened::series_key,
     sources::{FollowedSources, SetupError},
     words::{does_not_answer, hangs},
 };
 use crate::{
     clock,
     events::LogEvent,
-    source::discover::{Pattern, Scan},
+    source::discover::{AppearedFile, Pattern, Scan},
 };
 
 /// New files are looked for this often.
@@ -31,6 +34,9 @@ const SCAN_EVERY: Duration = Duration::from_secs(5);
 const GONE_AFTER: Duration = Duration::from_secs(24 * 3_600);
 /// The same while other files wait for a place.
 const GONE_AFTER_CROWDED: Duration = Duration::from_secs(15 * 60);
+/// A file that has been read to its end and was not written for so long gives its place to one that was.
+const IDLE_CROWDED: Duration = Duration::from_secs(15 * 60);
+const IDLE_WHY: &str = "nothing is written to it, and others wait for its place; it is gone on with when that changes";
 /// Looks that may hang at once: they must leave threads for the turns.
 const LOOKS_HANGING_MAX: usize = 8;
 /// Paths that are complained of in one life: whoever may make files must not fill the log.
@@ -50,18 +56,24 @@ impl FollowedSources {
         if self.scanned_at.is_some_and(|at| now.duration_since(at) < SCAN_EVERY) {
             return Ok(());
         }
-        let is_first = self.scanned_at.replace(now).is_none();
-        self.left_out = 0;
+        self.scanned_at = Some(now);
+        (self.left_out, self.left_out_modified) = (0, None);
         self.appearances.looks(clock::wall_time());
         for number in 0..self.looks.len() {
             if let Some(scan) = self.scan(number, out) {
                 self.found(number, scan, active, out)?;
             }
         }
-        if is_first && self.left_out > 0 {
+        // Said when it begins, and again when it has doubled.
+        if self.left_out > 0 && self.left_out >= self.left_out_told * 2 {
             LogEvent::TooManyFiles { left_out: self.left_out }.emit();
+            self.left_out_told = self.left_out;
+        } else if self.left_out == 0 {
+            self.left_out_told = 0;
         }
         self.leave(now);
+        self.make_room();
+        self.forget_converted();
         Ok(())
     }
 
@@ -125,17 +137,55 @@ impl FollowedSources {
             }
         }
         self.left_out += scan.left_out + usize::from(scan.cut);
+        self.left_out_modified = self.left_out_modified.max(scan.left_out_modified);
         let at = self.looks[number].at;
-        for path in scan.appeared {
-            if self.followed.len() + self.away.len() >= self.budget.sources_max() {
-                // It appears again at the next look.
-                self.looks[number].forget(&path);
-                self.left_out += 1;
+        let mut logs: BTreeMap<PathBuf, Vec<AppearedFile>> = BTreeMap::new();
+        let mut order: Vec<PathBuf> = Vec::new();
+        for file in scan.appeared {
+            let files = logs.entry(file.log().to_owned()).or_default();
+            if files.is_empty() {
+                order.push(file.log().to_owned());
+            }
+            files.push(file);
+        }
+        if self.followed.len() + self.away.len() + order.len() > self.budget.sources_max() {
+            // Those that are written now.
+            order.sort_by_key(|log| Reverse(logs[log].iter().map(|file| file.modified).max()));
+        }
+        for log in order {
+            let files = logs.remove(&log).unwrap_or_default();
+            let is_series = files.iter().any(|file| file.series.is_some());
+            let paths: Vec<PathBuf> = files.into_iter().map(|file| file.path).collect();
+            if is_series && self.add(number, &log, &paths) {
                 continue;
             }
-            self.open_file(at, path, is_first, active, out)?;
+            if self.followed.len() + self.away.len() >= self.budget.sources_max() {
+                // It appears again at the next look.
+                self.looks[number].forget(&log);
+                self.left_out += paths.len();
+                continue;
+            }
+            match is_series {
+                true => self.open_series(at, log, paths, is_first, active, out)?,
+                false => self.open_file(at, log, is_first, active, out)?,
+            }
         }
         Ok(())
+    }
+
+    /// Further files of a series that is followed.
+    fn add(&mut self, number: usize, log: &Path, paths: &[PathBuf]) -> bool {
+        let key = series_key(log);
+        if let Some(followed) = self.followed.iter_mut().find(|followed| followed.key() == key) {
+            followed.add(paths.to_vec());
+            return true;
+        }
+        let is_away = self.away.iter().any(|away| away.outline.key == key);
+        if is_away {
+            // They appear again at the next look.
+            paths.iter().for_each(|path| self.looks[number].forget_file(path));
+        }
+        is_away
     }
 
     /// The turn of one of those that are followed.
@@ -277,6 +327,25 @@ impl FollowedSources {
             self.followed.push(followed);
         }
         Ok(bytes)
+    }
+
+    /// Lets go of those that were not written for long while others wait that are: their place in the state is kept.
+    fn make_room(&mut self) {
+        let Some(waiting) = self.left_out_modified else { return };
+        let Some(since) = waiting.checked_sub(IDLE_CROWDED) else { return };
+        let mut idle: Vec<(SystemTime, Vec<u8>)> = self
+            .followed
+            .iter()
+            .filter_map(|followed| Some((followed.idle_since().filter(|idle| *idle < since)?, followed.key().to_vec())))
+            .collect();
+        idle.sort();
+        for (_, key) in idle.into_iter().take(self.left_out) {
+            let Some(at) = self.followed.iter().position(|followed| followed.key() == key) else { continue };
+            let followed = self.followed.remove(at);
+            LogEvent::Leaves { source: followed.name().to_owned(), why: IDLE_WHY }.emit();
+            self.looks.iter_mut().for_each(|look| followed.path().into_iter().for_each(|path| look.forget(path)));
+            self.stored.insert(key, followed.stored());
+        }
     }
 
     fn leave(&mut self, now: Instant) {

@@ -1,15 +1,19 @@
-//! Which files the paths of `--logs` mean, and which of them are one log: rotated files belong to the live one, oldest first.
-//! Reads no file.
+//! Which files the paths of `--logs` mean, and which of them are one log: rotated files belong to the live one, oldest first,
+//! and files named after the time they were begun belong together. Reads no file.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use anyhow::{Context, Result};
-use oddline_core::rotation::{self, RotationMark};
+use oddline_core::{
+    rotation::{self, RotationMark},
+    series::{self, DatedName},
+};
 
 use crate::{
     error::{DataError, UsageError},
@@ -22,7 +26,7 @@ const EXTENSIONS: [&str; 7] = ["csv", "txt", "log", "json", "jsonl", "ndjson", "
 /// One log: a file, or a live file with its rotated ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFiles {
-    /// The live file's path, be it there or not: its name without the ending is the component.
+    /// The live file's path, be it there or not, or the pattern of the names: without ending and time it is the component.
     pub live: PathBuf,
     pub files: Vec<PathBuf>,
     /// Name of the folder it was found in, where a folder was named.
@@ -141,7 +145,13 @@ fn together(found: Vec<FoundFile>) -> Vec<LogFiles> {
         let infixed = rotation::infixed(name).into_iter().map(|live| path.with_file_name(live));
         infixed.into_iter().find(|live| paths.contains(live.as_path())).or_else(|| live_name(path))
     };
-    let lives: Vec<PathBuf> = found.iter().map(|f| live_of(&f.path).unwrap_or_else(|| f.path.clone())).collect();
+    let dated = |path: &Path| Some(path.with_file_name(series::series(path)?.pattern));
+    let own = |path: &Path| {
+        live_of(path)
+            .filter(|live| paths.contains(live.as_path()) && (dated(live).is_none() || dated(live) != dated(path)))
+    };
+    let live = |path: &Path| own(path).or_else(|| dated(path)).or_else(|| live_of(path));
+    let lives: Vec<PathBuf> = found.iter().map(|f| live(&f.path).unwrap_or_else(|| f.path.clone())).collect();
     let mut sizes: BTreeMap<&Path, usize> = BTreeMap::new();
     lives.iter().for_each(|live| *sizes.entry(live).or_default() += 1);
     let mut logs: Vec<LogFiles> = Vec::new();
@@ -159,9 +169,21 @@ fn together(found: Vec<FoundFile>) -> Vec<LogFiles> {
     for log in &mut logs {
         let live = log.live.file_name().unwrap_or_default().to_owned();
         let mark = |path: &PathBuf| -> Option<RotationMark> { rotation::mark(path.file_name()?, &live) };
-        log.files.sort_by(|a, b| rotation::by_age(mark(a).as_ref(), mark(b).as_ref()).then_with(|| a.cmp(b)));
+        log.files.sort_by(|a, b| {
+            let by_mark = rotation::by_age(mark(a).as_ref(), mark(b).as_ref());
+            by_mark.then_with(|| by_time(a).cmp(&by_time(b))).then_with(|| a.cmp(b))
+        });
     }
     logs
+}
+
+/// Where a file stands in its series: by its name, or by when it was last written where names come again.
+fn by_time(path: &Path) -> (Option<Vec<u64>>, Option<SystemTime>) {
+    match series::series(path) {
+        Some(DatedName { order: None, .. }) => (None, fs::metadata(path).and_then(|meta| meta.modified()).ok()),
+        Some(DatedName { order, .. }) => (order, None),
+        None => (None, None),
+    }
 }
 
 /// Whether the two names differ by `.gz` alone.
@@ -193,6 +215,21 @@ mod tests {
             ["m.csv: m-20260105.csv m-20260106.csv.gz m.csv"]
         );
         assert_eq!(logs(&["a.log.1", "a.log.2"]), ["a.log: a.log.2 a.log.1"], "the live one is not among them");
+    }
+
+    #[test]
+    fn files_named_after_the_day_are_one_log_in_order() {
+        assert_eq!(
+            logs(&["v/a-2026-11-21.log", "v/a-2026-11-20.log.gz", "v/b-20261120.log", "v/a-2026-11-20.log"]),
+            [
+                "v/a-*.log: v/a-2026-11-20.log v/a-2026-11-20.log.gz v/a-2026-11-21.log",
+                "v/b-20261120.log: v/b-20261120.log"
+            ]
+        );
+        assert_eq!(
+            logs(&["log20261120_002.txt", "log20261120.txt", "log20261120_001.txt"]),
+            ["log*.txt: log20261120.txt log20261120_001.txt log20261120_002.txt"]
+        );
     }
 
     #[test]

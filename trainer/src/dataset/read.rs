@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use oddline_core::{
     format::{LogFormat, csv::Csv, journal},
     record::{Fault, Record},
+    series::{self, NO_COMPONENT},
     time::EventTime,
 };
 use oddline_detector::DefaultNames;
@@ -21,8 +22,6 @@ use super::{
 };
 use crate::{error::DataError, say};
 
-/// Component of records that name none where no file does: standard input and the journal, as in the agent.
-const NO_COMPONENT: &str = "-";
 /// Server of records that name none.
 const SERVER: &str = "server";
 const JOURNAL: &str = "the journal";
@@ -112,8 +111,7 @@ impl InputLogs {
     ) -> Result<()> {
         let server = log.folder.as_deref().unwrap_or(SERVER);
         let is_stdin = log.live == Path::new("-");
-        let stem = log.live.file_stem().filter(|_| !is_stdin);
-        let component = stem.map_or_else(|| NO_COMPONENT.into(), |stem| stem.to_string_lossy());
+        let component = if is_stdin { NO_COMPONENT.to_owned() } else { series::component(&log.live) };
         let mut under_way = LogReader::new(server, &component, &self.options);
         let mut is_empty = true;
         for file in &log.files {

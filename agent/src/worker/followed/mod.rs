@@ -5,7 +5,7 @@ mod held;
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use oddline_core::{
@@ -180,10 +180,8 @@ impl FollowedSource {
     /// Looks at what is shown of it and at whether it is still there.
     pub(crate) fn measure(&mut self, now: Instant) {
         self.lag_bytes = self.source.lag_bytes();
-        if let Some(path) = &self.path
-            && self.is_there.1.is_none_or(|at| now.duration_since(at) >= THERE_EVERY)
-        {
-            self.is_there = (path.exists(), Some(now));
+        if self.path.is_some() && self.is_there.1.is_none_or(|at| now.duration_since(at) >= THERE_EVERY) {
+            self.is_there = (self.source.is_there(), Some(now));
         }
     }
 
@@ -282,6 +280,12 @@ impl FollowedSource {
         !self.is_known && self.source.position().is_some()
     }
 
+    /// Whether the state file has a position of it.
+    #[must_use]
+    pub(crate) fn is_in_state(&self) -> bool {
+        self.is_known
+    }
+
     /// Whether something of it is in no commit yet.
     #[must_use]
     pub(crate) fn is_dirty(&self) -> bool {
@@ -296,6 +300,25 @@ impl FollowedSource {
         self.pipeline.judge_with(&active.model, out)?;
         self.is_dirty = true;
         Ok(())
+    }
+
+    /// When its file was last written, where all of it is read and committed.
+    pub(crate) fn idle_since(&self) -> Option<SystemTime> {
+        let is_idle = self.is_known && !self.is_dirty && self.failed.is_none() && self.lag_bytes == Some(0);
+        self.source.position().filter(|_| is_idle)?.modified()
+    }
+
+    /// Its place as the state file has it, without what was learnt.
+    pub(crate) fn stored(&self) -> StoredSource {
+        let position = self.source.position();
+        let position =
+            position.map_or_else(Vec::new, |at| postcard::to_stdvec(&at).expect("a position can always be written"));
+        StoredSource { key: self.key.clone(), position, chunks: Vec::new() }
+    }
+
+    /// Further files of its series.
+    pub(crate) fn add(&mut self, paths: Vec<PathBuf>) {
+        self.source.add(paths);
     }
 
     /// The key in the state file.
