@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use oddline_core::{
-    format::{LogFormat, TimeOptions},
+    format::{AccessLayout, LogFormat, TimeOptions},
     readings::ValueSelection,
     series::component,
     terminal,
@@ -40,6 +40,9 @@ pub struct Args {
     /// The format of its lines
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub format: LogFormat,
+    /// The format of an access log's lines as its program has it: nginx's log_format, Apache's LogFormat
+    #[arg(long, value_name = "LAYOUT")]
+    pub log_format: Option<AccessLayout>,
     /// Server of records that name none
     #[arg(long, value_name = "NAME")]
     pub server: Option<String>,
@@ -184,7 +187,12 @@ pub struct ReplaySummary {
 /// When the model is refused, the file cannot be read, or nobody reads the output.
 pub fn run(args: &Args, out: &mut impl Write) -> Result<ReplaySummary> {
     let model = open(&args.model)?;
-    let mut log = ReplayLog::new(&args.log, args.format.clone(), args.values, args.times.options()?);
+    let mut log = ReplayLog::new(
+        &args.log,
+        args.format.clone().laid_out(args.log_format.clone())?,
+        args.values,
+        args.times.options()?,
+    );
     log.server = args.server.clone().unwrap_or(log.server);
     log.component = args.component.clone().unwrap_or(log.component);
     let (mut source, mut pipeline) = begin(args, &log, &model)?;

@@ -11,6 +11,9 @@ use oddline_core::{
 /// The head of a table with examples.
 const HEAD: &str = "| Line | Time | Server | Component | Level | Numbers | Message |";
 
+/// That of a table whose examples stand below a header.
+const HEAD_OF_TABLES: &str = "| Header | Line | Time | Server | Component | Level | Numbers | Message |";
+
 /// The cells of a row; a bar inside one is written with a backslash.
 fn cells(row: &str) -> Vec<String> {
     let row = row.trim().trim_start_matches('|').trim_end_matches('|').replace("\\|", "\0");
@@ -43,16 +46,21 @@ fn every_example_is_read_as_the_table_says() {
         reference: EventTime::parse("2026-02-01T00:00:00Z"),
         ..Context::default()
     };
-    let (mut in_table, mut examples) = (false, 0);
+    let (mut in_table, mut has_header, mut examples) = (false, false, 0);
     for (number, line) in text.lines().enumerate() {
         if !line.starts_with('|') {
             in_table = false;
-        } else if line == HEAD {
-            in_table = true;
+        } else if line == HEAD || line == HEAD_OF_TABLES {
+            (in_table, has_header) = (true, line == HEAD_OF_TABLES);
         } else if in_table && !line.starts_with("|---") {
-            let cells = cells(line);
-            let example = cells[0].trim_matches('`');
+            let mut cells = cells(line);
             let (mut parser, context) = (Parser::new(LogFormat::Auto), context.clone());
+            if has_header {
+                let header = cells.remove(0);
+                let parsed = parser.parse(header.trim_matches('`').as_bytes(), &context);
+                assert!(parsed.record().is_none(), "line {}: no header", number + 1);
+            }
+            let example = cells[0].trim_matches('`');
             let record = parser.parse(example.as_bytes(), &context).record();
             let record = record.unwrap_or_else(|| panic!("line {}: no record", number + 1));
             assert_eq!(shown(&record), cells[1..], "docs/formats.md, line {}", number + 1);

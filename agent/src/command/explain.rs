@@ -5,7 +5,7 @@ use std::{io::Write, ops::RangeInclusive, path::PathBuf};
 use anyhow::{Result, bail};
 use oddline_core::{
     event::{Event, NUMBERS_APART},
-    format::LogFormat,
+    format::{AccessLayout, LogFormat},
     profile::RecordView,
     readings::ValueSelection,
     time::EventTime,
@@ -34,6 +34,9 @@ pub struct Args {
     /// The format of its lines
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub format: LogFormat,
+    /// The format of an access log's lines as its program has it: nginx's log_format, Apache's LogFormat
+    #[arg(long, value_name = "LAYOUT")]
+    pub log_format: Option<AccessLayout>,
     /// Which numbers of lines without a value are judged: their measurements, or all with length, status and bytes
     #[arg(long, value_name = "measured|numbers", default_value_t)]
     pub values: ValueSelection,
@@ -171,7 +174,12 @@ fn each_line(
     model: &OpenModel,
     mut each: impl FnMut(&mut Pipeline, &SourceLine<'_>, &mut PipelineOutput) -> Result<bool>,
 ) -> Result<(Pipeline, PipelineOutput)> {
-    let log = ReplayLog::new(&args.log, args.format.clone(), args.values, args.times.options()?);
+    let log = ReplayLog::new(
+        &args.log,
+        args.format.clone().laid_out(args.log_format.clone())?,
+        args.values,
+        args.times.options()?,
+    );
     let mut source = log.open()?;
     let mut pipeline = Pipeline::new(&args.log.to_string_lossy(), log.treatment(), model, None)?;
     let mut output = PipelineOutput { wanted: OutputWanted::All, ..PipelineOutput::default() };

@@ -4,7 +4,7 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::{Result, bail};
 use oddline_core::{
-    format::{LogFormat, ParsedLine, TimeOptions, shown},
+    format::{AccessLayout, LogFormat, ParsedLine, TimeOptions, shown},
     readings::ValueSelection,
     record::Record,
     time::EventTime,
@@ -28,6 +28,9 @@ pub struct Args {
     /// The format of its lines
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub format: LogFormat,
+    /// The format of an access log's lines as its program has it: nginx's log_format, Apache's LogFormat
+    #[arg(long, value_name = "LAYOUT")]
+    pub log_format: Option<AccessLayout>,
     #[command(flatten)]
     pub times: TimeArgs,
     /// Print one JSON object a record
@@ -54,8 +57,9 @@ struct Understanding {
 /// When the log cannot be read, or nobody reads the output.
 pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     let times = args.times.options()?;
-    let mut source = ReplayLog::new(&args.log, args.format.clone(), ValueSelection::Numbers, times).open()?;
-    let mut reader = LineReader::new(args.format.clone(), times);
+    let format = args.format.clone().laid_out(args.log_format.clone())?;
+    let mut source = ReplayLog::new(&args.log, format.clone(), ValueSelection::Numbers, times).open()?;
+    let mut reader = LineReader::new(format, times);
     let mut read = Understanding { tally: LineTally::default(), first: Vec::new(), format: "" };
     // The first line of a record that is not whole yet.
     let mut begun = None;
@@ -205,8 +209,13 @@ mod tests {
     fn parsed(text: &str, format: &str, json: bool) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        let args =
-            Args { log: file.path().to_owned(), format: format.parse().unwrap(), times: TimeArgs::default(), json };
+        let args = Args {
+            log: file.path().to_owned(),
+            format: format.parse().unwrap(),
+            log_format: None,
+            times: TimeArgs::default(),
+            json,
+        };
         let mut out = Vec::new();
         run(&args, &mut out).unwrap();
         String::from_utf8(out).unwrap()

@@ -411,6 +411,26 @@ mod tests {
     }
 
     #[test]
+    fn an_access_log_has_its_own_format() {
+        let text = |what: &str| format!("name='a'\n[[source]]\nfiles=['/x']\n{what}\n");
+        for format in ["", "format='nginx'\n"] {
+            let config = load_text(&text(&format!("{format}log_format='$remote_addr \"$request\" $status'"))).unwrap();
+            assert!(matches!(config.sources[0].format, LogFormat::LaidOut(_)));
+        }
+        for (what, expected) in [
+            ("log_format='%h %y'", "source.1.log_format: character 4: %y is no directive of Apache"),
+            (
+                "format='syslog'\nlog_format='%h %r'",
+                "source.1.log_format: log_format means nothing to the format syslog",
+            ),
+            ("format='sylog'", "did you mean \"syslog\"?"),
+        ] {
+            let problems = load_text(&text(what)).unwrap_err();
+            assert!(problems[0].contains(expected), "{problems:?}");
+        }
+    }
+
+    #[test]
     fn a_source_reads_one_thing() {
         for text in ["", "journal = true\nstdin = true", "files = ['/a']\njournal = true"] {
             let problems = load_text(&format!("name='a'\n[[source]]\n{text}\n")).unwrap_err();

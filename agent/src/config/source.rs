@@ -2,7 +2,7 @@
 
 use oddline_config::ConfigSection;
 use oddline_core::{
-    format::{DATE_ORDERS, LogFormat, TimeOptions},
+    format::{AccessLayout, DATE_ORDERS, LogFormat, TimeOptions},
     readings::{VALUES, ValueSelection},
     time::UtcOffset,
 };
@@ -123,6 +123,12 @@ fn times(section: &ConfigSection<'_>) -> TimeOptions {
 
 fn format(section: &ConfigSection<'_>) -> LogFormat {
     let format: Option<LogFormat> = section.value("format");
+    if let Some(layout) = section.value::<AccessLayout>("log_format") {
+        return format.unwrap_or_default().laid_out(Some(layout)).unwrap_or_else(|error| {
+            section.problem("log_format", error.to_string());
+            LogFormat::Access
+        });
+    }
     let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
     let fields = fields.iter().map(|(field, keys)| (field.as_str(), keys.as_str()));
     LogFormat::with_fields(format, fields, |what| section.problem("fields", what))

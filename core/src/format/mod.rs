@@ -103,17 +103,18 @@ impl LogFormat {
         Self::Jsonl(mapping)
     }
 
-    /// The format where a configuration says how an access log's lines are made: nginx's `log_format`, Apache's `LogFormat`.
-    /// `problem` is called for each mistake: a text that is neither, or a format that is no access log's.
-    pub fn with_layout(format: Option<Self>, layout: &str, mut problem: impl FnMut(String)) -> Self {
-        if let Some(other) = format.filter(|format| !matches!(format, Self::Access | Self::Auto)) {
-            problem(format!("means nothing to the format {other}: it is for access"));
-        }
-        match layout.parse() {
-            Ok(layout) => Self::LaidOut(layout),
-            Err(error) => {
-                problem(LayoutError::to_string(&error));
-                Self::Access
+    /// The format where a configuration says how an access log's lines are made: nginx's `log_format`, Apache's
+    /// `LogFormat`.
+    ///
+    /// # Errors
+    /// When this is no access log's format.
+    pub fn laid_out(self, layout: Option<AccessLayout>) -> Result<Self, LayoutError> {
+        match (self, layout) {
+            (format, None) => Ok(format),
+            (Self::Access | Self::Auto | Self::LaidOut(_), Some(layout)) => Ok(Self::LaidOut(layout)),
+            (other, Some(_)) => {
+                let what = format!("log_format means nothing to the format {other}: it is for access");
+                Err(LayoutError { what, at: None })
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use oddline_config::ConfigSection;
 use oddline_core::{
-    format::{DATE_ORDERS, DateOrder, FIELD_NAMES, LogFormat, Mapping, TimeOptions, ZoneNames},
+    format::{AccessLayout, DATE_ORDERS, DateOrder, FIELD_NAMES, LogFormat, Mapping, TimeOptions, ZoneNames},
     readings::{VALUES, ValueSelection},
     time::UtcOffset,
 };
@@ -16,6 +16,9 @@ pub struct ReadArgs {
     /// The format of the lines: auto, csv, jsonl, syslog, journald, logfmt, access or plain [default: auto]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<LogFormat>,
+    /// The format of an access log's lines as its program has it: nginx's log_format, Apache's LogFormat
+    #[arg(long, value_name = "LAYOUT")]
+    pub log_format: Option<AccessLayout>,
     /// Which keys of jsonl mean what: timestamp, server, component, level, message, value; may be given again
     #[arg(long, value_name = "FIELD=KEY[|KEY]")]
     pub fields: Vec<String>,
@@ -66,7 +69,7 @@ impl ReadArgs {
     /// What is typed counts before what is written.
     ///
     /// # Errors
-    /// When a field is none, or means nothing to the format.
+    /// When a field is none, or it or a layout means nothing to the format.
     pub fn over(&self, written: ReadOptions) -> Result<ReadOptions, UsageError> {
         let mut mapping = Mapping::default();
         for field in &self.fields {
@@ -77,12 +80,14 @@ impl ReadArgs {
             }
         }
         let format = match (self.format.clone(), self.fields.is_empty()) {
+            (None, true) if self.log_format.is_some() => LogFormat::Access,
             (format, true) => format.unwrap_or(written.format),
             (Some(LogFormat::Jsonl(_)) | None, false) => LogFormat::Jsonl(mapping),
             (Some(other), false) => {
                 return Err(UsageError(format!("--fields means nothing to the format {other}: it is for jsonl")));
             }
         };
+        let format = format.laid_out(self.log_format.clone()).map_err(|error| UsageError(error.to_string()))?;
         let zones = self.zone.iter().try_fold(written.times.zones, |all, zone| all.with(zone));
         let zones = zones.map_err(|error| UsageError(format!("--zone: {error}")))?;
         let journal = if self.journal { Some(self.journal_arguments.clone()) } else { written.journal };
@@ -130,6 +135,12 @@ fn times(section: &ConfigSection<'_>) -> TimeOptions {
 
 fn format(section: &ConfigSection<'_>) -> LogFormat {
     let format: Option<LogFormat> = section.value("format");
+    if let Some(layout) = section.value::<AccessLayout>("log_format") {
+        return format.unwrap_or_default().laid_out(Some(layout)).unwrap_or_else(|error| {
+            section.problem("log_format", error.to_string());
+            LogFormat::Access
+        });
+    }
     let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
     let fields = fields.iter().map(|(field, keys)| (field.as_str(), keys.as_str()));
     LogFormat::with_fields(format, fields, |what| section.problem("fields", what))

@@ -381,7 +381,9 @@ fn what_is_wrong_with_a_format_is_named_with_its_place() {
 fn a_format_is_stored_as_its_text() {
     let layout: AccessLayout = "$request $status".parse().unwrap();
     let stored = postcard::to_allocvec(&LogFormat::LaidOut(layout.clone())).unwrap();
-    assert_eq!(postcard::from_bytes::<LogFormat>(&stored), Ok(LogFormat::LaidOut(layout)));
+    assert_eq!(postcard::from_bytes::<LogFormat>(&stored), Ok(LogFormat::LaidOut(layout.clone())));
+    assert_eq!(LogFormat::Auto.laid_out(Some(layout.clone())), Ok(LogFormat::LaidOut(layout.clone())));
+    assert!(LogFormat::Syslog.laid_out(Some(layout)).unwrap_err().to_string().contains("it is for access"));
     // What is stored counts the formats: they keep their numbers.
     assert_eq!((stored[0], postcard::to_allocvec(&LogFormat::Plain).unwrap()), (8, vec![7]));
 }
