@@ -168,7 +168,9 @@ impl<'a> LogReader<'a> {
             self.sound += u64::from(fault.is_none());
             read.notes.lines += 1;
             read.has_truth |= record.anomalous.is_some();
-            let readings = self.readings(&record, each)?;
+            // Its value is right, but nobody knows when it was: it is not learnt.
+            let is_wrong = record.fault == Some(Fault::WrongClock);
+            let readings = if is_wrong { 0 } else { self.readings(&record, each)? };
             self.readings += readings;
             read.notes.unusable += u64::from(readings == 0);
         }

@@ -83,7 +83,10 @@ fn records_of_a_wrong_clock_are_left_out() {
     trained(&folder, &log);
     let expected = folder.inspect(MODEL);
     let strays = "2099-01-01T00:00:00Z,server-01,cpu,50,0\n1970-01-01T00:00:00Z,server-01,cpu,50,0\n";
-    let said = trained(&folder, format!("{log}{strays}"));
+    // What others confirm is believed, and is a stray all the same.
+    let believed: String = (0..3).map(|i| format!("2020-01-01T00:0{i}:00Z,server-01,cpu,50,0\n")).collect();
+    let said = trained(&folder, format!("{log}{strays}{believed}"));
+    says(&said, &["3 x the time is far from the records around it and from the clock"]);
     says(&said, &["2 records more than a month from all others of their stream: left out"]);
     let found = folder.inspect(MODEL);
     assert_eq!(found["version"], expected["version"], "not of the year 2099");
