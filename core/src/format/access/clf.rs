@@ -22,7 +22,7 @@ pub(super) fn parse<'a>(text: &'a str, context: &Context) -> Option<AccessEntry<
     let head = Head::of(&text[..open])?;
     let close = open + memchr::memchr(b']', text.as_bytes().get(open..)?).filter(|length| *length <= TIME_BYTES_MAX)?;
     let time = timestamp::whole(&text[open + 1..close], context);
-    if time.is_none() && !head.names_address {
+    if time.is_none() && !head.names_address.unwrap_or_else(|| is_address(head.client)) {
         return None;
     }
     let (request, between) = QuotedRequest::find(&text[close + 1..])?;
@@ -68,7 +68,9 @@ fn time_bracket(bytes: &[u8]) -> Option<usize> {
 /// The words before the time.
 struct Head<'a> {
     virtual_host: Option<&'a str>,
-    names_address: bool,
+    /// Whether it holds an address, as far as that was looked for.
+    names_address: Option<bool>,
+    client: &'a str,
 }
 
 impl<'a> Head<'a> {
@@ -77,11 +79,15 @@ impl<'a> Head<'a> {
         let mut words = head.split_ascii_whitespace();
         let first = client(&mut words);
         let Some(first) = first else {
-            return Some(Self { virtual_host: None, names_address: false });
+            return Some(Self { virtual_host: None, names_address: Some(false), client: "" });
         };
         let (second, third, fourth) = (client(&mut words), words.next(), words.next());
+        if second == Some("-") && fourth.is_none() {
+            // Most lines: only where the time cannot be read it matters who the client is.
+            return Some(Self { virtual_host: None, names_address: None, client: first });
+        }
         let names_address = is_address(first) || second.is_some_and(is_address);
-        let plain = Self { virtual_host: None, names_address };
+        let plain = Self { virtual_host: None, names_address: Some(names_address), client: first };
         let Some(second) = second else {
             return (names_address || first == "-").then_some(plain);
         };
@@ -89,7 +95,7 @@ impl<'a> Head<'a> {
         let is_hosted = (third == Some("-") && fourth.is_some() && second.contains(['.', ':']))
             || (is_address(second) && !is_address(first));
         if is_hosted {
-            return Some(Self { virtual_host: host_name(first), names_address });
+            return Some(Self { virtual_host: host_name(first), ..plain });
         }
         (is_address(first) || second == "-").then_some(plain)
     }
@@ -231,6 +237,9 @@ pub(super) fn total(list: &str) -> Option<f64> {
 
 /// Whether a text is made of decimal fractions, the first with at least so many places.
 fn is_fraction(list: &str, places_min: usize) -> bool {
+    if !list.bytes().next().is_some_and(|b| b.is_ascii_digit() || b == b'-') {
+        return false;
+    }
     let first = list.split([',', ' ']).find(|part| !matches!(*part, "" | "-" | ":")).unwrap_or("");
     let Some((whole, fraction)) = first.split_once('.') else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

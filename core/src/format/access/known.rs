@@ -59,8 +59,8 @@ fn is_typed(text: &str) -> bool {
 /// zone, as a load balancer's does. Addresses of clients begin with digits too.
 fn is_timed(bytes: &[u8]) -> bool {
     match bytes.get(10) {
-        Some(b'.') => bytes.get(14) == Some(&b' '),
-        Some(b'T') => bytes.get(26) == Some(&b'Z'),
+        Some(b'.') => bytes.get(14) == Some(&b' ') && bytes[..10].iter().all(u8::is_ascii_digit),
+        Some(b'T') => bytes.get(26) == Some(&b'Z') && bytes[4] == b'-',
         _ => false,
     }
 }

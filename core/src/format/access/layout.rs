@@ -215,13 +215,14 @@ fn end_of(text: &str, field: &LayoutField, next: &str, context: &Context) -> Opt
     if next.is_empty() {
         return Some(text.len());
     }
-    let first = &next[..next.chars().next().map_or(0, char::len_utf8)];
-    if first == "\"" {
+    // A character's first byte stands nowhere but at its beginning.
+    let first = next.as_bytes()[0];
+    if first == b'"' {
         return quoted::closings(text).find(|&at| after(&text[at..], next).is_some());
     }
     // A blank may be several, or the line's end where nothing else follows.
     let is_end = |at: &usize| after(&text[*at..], next).is_some();
-    let mut ends = memchr::memmem::find_iter(text.as_bytes(), first.as_bytes()).filter(is_end).take(ENDS_MAX);
+    let mut ends = memchr::memchr_iter(first, text.as_bytes()).filter(is_end).take(ENDS_MAX);
     let plain = ends.next().or_else(|| next.trim().is_empty().then_some(text.len()))?;
     let holds = |end: &usize| is_whole(&text[..*end], &text[*end..], field, context);
     let mut end = if holds(&plain) { plain } else { ends.find(holds).unwrap_or(plain) };
