@@ -52,6 +52,9 @@ pub use self::{
     tally::{FaultSummary, LineTally},
 };
 
+/// Seconds after which nothing more comes of a record that is not whole: the same as of a line without an end.
+const UNFINISHED_S: f64 = 30.0;
+
 /// How one source is treated.
 #[derive(Debug, Clone)]
 pub struct SourceOptions {
@@ -83,6 +86,8 @@ pub struct Pipeline {
     crowd: NameOverflow,
     tally: LineTally,
     waiting: PendingQueue,
+    /// Since when nothing came for a record of several lines that is not whole.
+    unfinished_since: Option<EventTime>,
     // Taken, filled and emptied at each line: they keep their memory.
     judged: Vec<JudgedRow>,
     notices: Vec<ActivityNotice>,
@@ -116,6 +121,7 @@ impl Pipeline {
             crowd: remembered.crowd,
             tally: remembered.tally,
             waiting: PendingQueue::default(),
+            unfinished_since: None,
             judged: Vec::new(),
             notices: Vec::new(),
             component: String::new(),
@@ -152,12 +158,32 @@ impl Pipeline {
         out: &mut PipelineOutput,
     ) -> Result<(), InferError> {
         self.counts.lines += 1;
+        self.unfinished_since = None;
         let was_untimed = self.reader.last_time().is_none();
         let parsed = self.reader.read(bytes, modified);
-        let ParsedLine::Record(record) = &parsed else {
-            self.tally.count(&parsed, |_| false);
-            return Ok(());
-        };
+        match &parsed {
+            ParsedLine::Record(record) => {
+                let joined = self.reader.parser().joined().map(|text| text.as_bytes().to_vec());
+                self.record(record, joined.as_deref().unwrap_or(bytes), was_untimed)?;
+            }
+            ParsedLine::Continued | ParsedLine::Pending | ParsedLine::Skipped => self.tally.count(&parsed, |_| false),
+        }
+        self.further(bytes, modified)?;
+        self.emit(out);
+        Ok(())
+    }
+
+    /// The records that a line holds or ends besides its own.
+    fn further(&mut self, bytes: &[u8], modified: Option<EventTime>) -> Result<(), InferError> {
+        while let Some(record) = self.reader.further(modified) {
+            self.tally.further += 1;
+            self.record(&record, bytes, false)?;
+        }
+        Ok(())
+    }
+
+    /// Takes one record, of the line or lines `bytes`.
+    fn record(&mut self, record: &Record<'_>, bytes: &[u8], was_untimed: bool) -> Result<(), InferError> {
         self.counts.faults += u64::from(record.fault.is_some());
         let redactor = &*self.treatment.redactor;
         self.tally.note(record, || redactor.sample(bytes).map_or_else(String::new, |sample| sample.to_string()));
@@ -173,7 +199,7 @@ impl Pipeline {
             self.observe_activity(record, &line);
             self.judge(record, &line)?
         };
-        self.tally.count(&parsed, |_| judged > 0);
+        self.tally.count_record(record, judged > 0);
         if self.evicted() > evicted
             && let Some(now) = self.pace.watermark().or(self.reader.last_time())
             && self.crowd.evicted(now)
@@ -182,7 +208,6 @@ impl Pipeline {
         }
         self.counts.judged += judged;
         self.counts.unjudged += u64::from(judged == 0);
-        self.emit(out);
         Ok(())
     }
 
@@ -209,6 +234,14 @@ impl Pipeline {
     /// # Errors
     /// When the model cannot be run.
     pub fn clock(&mut self, now: EventTime, out: &mut PipelineOutput) -> Result<(), InferError> {
+        if self.reader.parser().is_pending() {
+            let since = *self.unfinished_since.get_or_insert(now);
+            if now.seconds_since(since) >= UNFINISHED_S {
+                self.unfinished_since = None;
+                self.reader.flush(None);
+                self.further(&[], None)?;
+            }
+        }
         self.idle(out)?;
         let until = self.pace.clock(now, &mut self.notices);
         self.queue_notices(&LineSpan::default());
@@ -224,6 +257,8 @@ impl Pipeline {
     /// # Errors
     /// When the model cannot be run.
     pub fn finish(&mut self, out: &mut PipelineOutput) -> Result<(), InferError> {
+        self.reader.flush(None);
+        self.further(&[], None)?;
         self.idle(out)?;
         self.episodes.rest(&self.source, &*self.treatment.redactor, &mut out.events);
         Ok(())

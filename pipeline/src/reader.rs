@@ -52,10 +52,9 @@ impl LineReader {
         self.memory.start_of_file();
     }
 
-    /// Reads one line of a file last written at `modified`.
+    /// Reads one line of a file last written at `modified`. Then [`LineReader::further`] may have more.
     pub fn read<'a>(&mut self, line: &'a [u8], modified: Option<EventTime>) -> ParsedLine<'a> {
-        let (previous, order_shown) = (self.previous, self.memory.order_shown.into());
-        let context = Context { previous, reference: modified, times: self.times, order_shown };
+        let context = self.context(modified);
         let mut parsed = self.parser.parse(line, &context);
         self.memory.order_shown = context.order_shown.get();
         if let ParsedLine::Record(record) = &mut parsed {
@@ -63,6 +62,25 @@ impl LineReader {
             self.growth.watch(record, self.parser.chosen_names());
         }
         parsed
+    }
+
+    /// Records that the lines so far hold beyond those that were returned, as when one is broken off by the line that
+    /// was read last: to be asked until there are no more.
+    pub fn further(&mut self, modified: Option<EventTime>) -> Option<Record<'static>> {
+        let mut record = self.parser.further()?;
+        self.date(&mut record, modified);
+        Some(record)
+    }
+
+    /// Nothing more comes of what is [`ParsedLine::Pending`]: it is a record as it is, for [`LineReader::further`].
+    pub fn flush(&mut self, modified: Option<EventTime>) {
+        let context = self.context(modified);
+        self.parser.flush(&context);
+    }
+
+    fn context(&self, modified: Option<EventTime>) -> Context {
+        let (previous, order_shown) = (self.previous, self.memory.order_shown.into());
+        Context { previous, reference: modified, times: self.times, order_shown }
     }
 
     /// Remembers the record's time, or gives it one.

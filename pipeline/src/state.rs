@@ -17,7 +17,6 @@ use super::{clock_check::TimeMemory, episodes::EpisodeTracker, overflow::NameOve
 
 /// Tags of the parts. 1 is the caller's.
 mod tag {
-    pub(super) const PARSER: u8 = 2;
     pub(super) const JUDGE: u8 = 3;
     pub(super) const PACE: u8 = 4;
     pub(super) const EPISODES: u8 = 5;
@@ -27,6 +26,8 @@ mod tag {
     pub(super) const TALLY: u8 = 9;
     pub(super) const TIMES: u8 = 10;
     pub(super) const GROWTH: u8 = 11;
+    /// 2 was a parser that knew single lines only.
+    pub(super) const PARSER: u8 = 12;
 }
 
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.

@@ -31,6 +31,8 @@ pub struct LineTally {
     faults: Vec<FaultTally>,
     /// [`LineTally::problem`] was reported.
     pub is_reported: bool,
+    /// Records beyond the first of their line.
+    pub further: u64,
 }
 
 /// One kind of fault.
@@ -62,17 +64,25 @@ impl LineTally {
     /// Lines so far; with those under way in a record that is not whole yet, all that were read.
     #[must_use]
     pub fn lines(&self) -> u64 {
-        self.records() + self.continued + self.skipped
+        (self.records() + self.continued + self.skipped).saturating_sub(self.further)
     }
 
     /// Counts a line by what it is; of a record says `has_value` whether it has something to score.
     pub fn count(&mut self, line: &ParsedLine<'_>, has_value: impl FnOnce(&Record<'_>) -> bool) {
-        *match line {
-            ParsedLine::Record(record) if is_no_row(record) || record.time.is_none() => &mut self.unusable,
-            ParsedLine::Record(record) if has_value(record) => &mut self.scored,
-            ParsedLine::Record(_) => &mut self.watched,
-            ParsedLine::Continued | ParsedLine::Pending => &mut self.continued,
-            ParsedLine::Skipped => &mut self.skipped,
+        match line {
+            ParsedLine::Record(record) => self.count_record(record, record.time.is_some() && has_value(record)),
+            ParsedLine::Continued | ParsedLine::Pending => self.continued += 1,
+            ParsedLine::Skipped => self.skipped += 1,
+        }
+    }
+
+    /// Counts a record by what becomes of it.
+    pub fn count_record(&mut self, record: &Record<'_>, has_value: bool) {
+        *match () {
+            () if is_no_row(record) => &mut self.unusable,
+            () if has_value => &mut self.scored,
+            () if record.time.is_none() => &mut self.unusable,
+            () => &mut self.watched,
         } += 1;
     }
 

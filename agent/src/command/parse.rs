@@ -51,6 +51,21 @@ struct Understanding {
     format: &'static str,
 }
 
+impl Understanding {
+    /// The records that a line holds or ends besides its own.
+    fn further(&mut self, args: &Args, reader: &mut LineReader, line: u64, out: &mut impl Write) -> Result<()> {
+        while let Some(record) = reader.further(None) {
+            self.tally.further += 1;
+            let has_value = !record.numbers.is_empty() || record.value.is_some();
+            self.tally.count_record(&record, has_value && record.time.is_some());
+            let text = record.message.as_deref().unwrap_or_default().as_bytes().to_vec();
+            self.tally.note(&record, || cut(&shown(&text)));
+            print(args, line, &text, &record, out)?;
+        }
+        Ok(())
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -74,8 +89,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
                 read.tally.count(&parsed, |record| !record.numbers.is_empty() || record.value.is_some());
                 match parsed {
                     ParsedLine::Record(record) => {
-                        read.tally.note(&record, || cut(&shown(line.bytes)));
-                        print(args, begun.take().unwrap_or(line.number), line.bytes, &record, out)?;
+                        let joined = reader.parser().joined().map(|text| text.as_bytes().to_vec());
+                        let number = begun.take_if(|_| joined.is_some()).unwrap_or(line.number);
+                        let text = joined.as_deref().unwrap_or(line.bytes);
+                        read.tally.note(&record, || cut(&shown(text)));
+                        print(args, number, text, &record, out)?;
                     }
                     ParsedLine::Pending => {
                         begun.get_or_insert(line.number);
@@ -85,6 +103,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
                     }
                     ParsedLine::Skipped => note(args, line.number, line.bytes, "no record", out)?,
                 }
+                read.further(args, &mut reader, line.number, out)?;
             }
             SourceItem::Gap(_) => bail!("{}: the file changed while it was read", clean(&args.log.to_string_lossy())),
             SourceItem::Wait => replay::pause(),
@@ -92,6 +111,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
             SourceItem::End | SourceItem::Closed => break,
         }
     }
+    reader.flush(None);
+    read.further(args, &mut reader, begun.unwrap_or_default(), out)?;
     read.format = reader.parser().format_name();
     if !args.json {
         summary(args, &read, out)?;

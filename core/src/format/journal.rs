@@ -82,6 +82,14 @@ pub(crate) fn parse(text: &str) -> Option<Record<'_>> {
     Some(record)
 }
 
+/// What journalctl prints between entries: `-- Boot 1b2c --`, `-- No entries --`.
+pub(crate) fn is_notice(text: &str) -> bool {
+    const NOTICES: [&str; 6] = ["Boot ", "Reboot ", "Logs begin at ", "Journal begins at ", "No entries ", "cursor: "];
+    text.strip_prefix("-- ").is_some_and(|rest| {
+        NOTICES.iter().any(|notice| rest.starts_with(notice)) && (rest.ends_with(" --") || rest.starts_with("cursor: "))
+    })
+}
+
 /// The message of an entry, empty when it has none or none that can be read; `None` for what is no entry.
 pub(crate) fn message(text: &str) -> Option<String> {
     if !text.contains("\"__REALTIME_TIMESTAMP\"") {

@@ -11,10 +11,12 @@ use crate::{
 };
 
 mod access;
+mod assembly;
 mod auto;
 mod bgl;
 mod calendar;
 pub(crate) mod clean;
+mod continuation;
 pub mod csv;
 mod cursor;
 mod date_order;
@@ -35,10 +37,13 @@ mod properties;
 mod quantity;
 mod schemas;
 mod separated;
+#[cfg(test)]
+mod several;
 mod spellings;
 mod syslog;
 mod tag;
 mod timestamp;
+mod trace;
 mod usual_names;
 mod w3c;
 mod wrapper;
@@ -177,6 +182,15 @@ impl<'a> ParsedLine<'a> {
         match self {
             Self::Record(record) => Some(record),
             Self::Continued | Self::Pending | Self::Skipped => None,
+        }
+    }
+
+    fn map<'b>(self, change: impl FnOnce(Record<'a>) -> Record<'b>) -> ParsedLine<'b> {
+        match self {
+            Self::Record(record) => ParsedLine::Record(change(record)),
+            Self::Continued => ParsedLine::Continued,
+            Self::Pending => ParsedLine::Pending,
+            Self::Skipped => ParsedLine::Skipped,
         }
     }
 }

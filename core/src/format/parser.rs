@@ -1,22 +1,27 @@
 //! One source's parser: which format its lines have, what a header said, and the one way from bytes to a record.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     Context, LogFormat, Mapping, ParsedLine, access,
+    assembly::{Assembly, JoinedLine, JsonStep, PartStep},
     auto::{self, DetectedFormat, Votes},
     clean,
+    continuation::{Continuation, TextLine, TextPlace, program_key},
     header::HeaderFields,
     inside, journal, jsonl, logfmt, name, plain, syslog, w3c,
     wrapper::{self, OpenedLine},
 };
-use crate::record::{Fault, Record, name_of};
+use crate::{
+    record::{Fault, Record, name_of},
+    time::EventTime,
+};
 
 /// Reads the lines of one source. Stored with the source's position: what a header or the first lines told is not
 /// read again after a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parser {
     format: LogFormat,
     /// The table's columns, kept across files: a rotated table may go on without them.
@@ -26,13 +31,39 @@ pub struct Parser {
     /// What the lines of this file decided, where the format is `auto`.
     decided: Option<DetectedFormat>,
     votes: Votes,
+    continuation: Continuation,
+    assembly: Assembly,
+    /// Records that ended with the line that was read last, besides its own.
+    #[serde(skip)]
+    further: VecDeque<Record<'static>>,
+    /// The text of the record that was given last, where it is of several lines.
+    #[serde(skip)]
+    joined: Option<String>,
+}
+
+/// Where a line was before it was taken out of its wrappers.
+#[derive(Debug, Clone, Copy, Default)]
+struct LineOrigin {
+    /// The program or the container's stream, by [`program_key`].
+    key: u32,
+    time: Option<EventTime>,
 }
 
 impl Parser {
     /// Before the first line of a source's first file.
     #[must_use]
     pub fn new(format: LogFormat) -> Self {
-        Self { format, header: None, at_start: true, decided: None, votes: Votes::default() }
+        Self {
+            format,
+            header: None,
+            at_start: true,
+            decided: None,
+            votes: Votes::default(),
+            continuation: Continuation::default(),
+            assembly: Assembly::default(),
+            further: VecDeque::new(),
+            joined: None,
+        }
     }
 
     /// The next line is a file's first: it may be a header, and `auto` decides anew.
@@ -80,47 +111,143 @@ impl Parser {
         self.header.as_ref().is_some_and(|header| header.columns().has_truth())
     }
 
-    /// Reads one line, with or without its line end.
+    /// Reads one line, with or without its line end. Then [`Parser::further`] may have more.
     #[must_use]
     pub fn parse<'a>(&mut self, line: &'a [u8], context: &Context) -> ParsedLine<'a> {
+        self.joined = None;
         let (text, fault) = clean::line(line);
-        if text.trim_ascii_start().is_empty() {
+        let parsed = match text {
+            Cow::Borrowed(text) => self.parse_line(text, context),
+            Cow::Owned(text) => self.parse_line(&text, context).map(Record::into_owned),
+        };
+        // Bytes that were cut or replaced explain whatever else is wrong.
+        parsed.map(|record| named(Record { fault: fault.or(record.fault), ..record }))
+    }
+
+    /// Records that the lines so far hold beyond the one that was returned: to be asked after each line until there are
+    /// no more.
+    pub fn further(&mut self) -> Option<Record<'static>> {
+        self.further.pop_front()
+    }
+
+    /// The text of the record that [`Parser::parse`] returned last, where that is joined from several lines.
+    #[must_use]
+    pub fn joined(&self) -> Option<&str> {
+        self.joined.as_deref()
+    }
+
+    /// Whether something is [`ParsedLine::Pending`].
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        !self.assembly.is_empty()
+    }
+
+    /// Nothing more comes: what is not whole becomes a record as it is, for [`Parser::further`].
+    pub fn flush(&mut self, context: &Context) {
+        for joined in self.assembly.take_all() {
+            let record = self.parse_joined(joined, context).record();
+            self.further.extend(record.map(named));
+        }
+        self.joined = None;
+    }
+
+    fn parse_line<'a>(&mut self, text: &'a str, context: &Context) -> ParsedLine<'a> {
+        if text.trim_ascii_start().is_empty() || journal::is_notice(text) {
             return ParsedLine::Skipped;
         }
-        let parsed = match text {
-            Cow::Borrowed(text) => self.parse_opened(text, context),
-            Cow::Owned(text) => self.parse_opened(&text, context).map(Record::into_owned),
+        if !self.assembly.has_json() && !(text.trim_start().starts_with(['{', '[', ']']) && self.may_be_json()) {
+            return self.parse_opened(text, context);
+        }
+        match self.assembly.json(text) {
+            JsonStep::Other => self.parse_opened(text, context),
+            JsonStep::Pending => ParsedLine::Pending,
+            JsonStep::Bracket => ParsedLine::Skipped,
+            JsonStep::Whole(joined) => self.parse_joined(joined, context),
+            JsonStep::Broken(joined) => {
+                let broken = self.parse_joined(joined, context);
+                self.in_turn(broken, text, context)
+            }
+        }
+    }
+
+    /// Whether a bracket may begin an object of several lines.
+    fn may_be_json(&self) -> bool {
+        match self.format.kind() {
+            Some(kind) => matches!(kind, DetectedFormat::Jsonl | DetectedFormat::Journal),
+            None => match self.decided {
+                Some(kind) => matches!(kind, DetectedFormat::Jsonl | DetectedFormat::Journal),
+                None => !self.continuation.is_timed(),
+            },
+        }
+    }
+
+    /// What was not whole ended before the line `text`: its record first.
+    fn in_turn<'a>(&mut self, first: ParsedLine<'static>, text: &'a str, context: &Context) -> ParsedLine<'a> {
+        let joined = self.joined.take();
+        let then = self.parse_line(text, context);
+        let ParsedLine::Record(first) = first else { return then };
+        if let ParsedLine::Record(then) = then {
+            self.further.push_front(named(then).into_owned());
+        }
+        self.joined = joined;
+        ParsedLine::Record(first)
+    }
+
+    fn parse_joined(&mut self, joined: JoinedLine, context: &Context) -> ParsedLine<'static> {
+        let context = context.within(joined.envelope().time);
+        let origin = LineOrigin { key: joined.key(), time: joined.envelope().time };
+        // A broken one does not show what it is by its end.
+        let is_broken = joined.is_json() && !joined.text.ends_with('}');
+        let as_json = if is_broken { self.parse_as(DetectedFormat::Jsonl, &joined.text, &context) } else { None };
+        let parsed = match as_json {
+            Some(record) => ParsedLine::Record(record),
+            None => self.parse_text(&joined.text, &context, origin),
         };
-        let Some(mut record) = parsed else { return ParsedLine::Skipped };
-        // Bytes that were cut or replaced explain whatever else is wrong.
-        record.fault = fault.or(record.fault);
-        let name = |n: Option<Cow<'a, str>>| n.map(name_of).filter(|n| !n.trim().is_empty());
-        record.server = name(record.server);
-        record.component = name(record.component);
-        ParsedLine::Record(record)
+        let parsed = parsed.map(|record| {
+            let record = inside::merge(joined.envelope(), record.into_owned());
+            Record { fault: joined.is_cut.then_some(Fault::TooLong).or(record.fault), ..record }
+        });
+        self.joined = Some(joined.text);
+        parsed
     }
 
     /// Takes the line out of its wrappers, which say what it leaves out.
-    fn parse_opened<'a>(&mut self, text: &'a str, context: &Context) -> Option<Record<'a>> {
+    fn parse_opened<'a>(&mut self, text: &'a str, context: &Context) -> ParsedLine<'a> {
         let Some(OpenedLine { envelope, inside }) = wrapper::open(text, context) else {
-            return self.parse_text(text, context);
+            return self.parse_text(text, context, LineOrigin::default());
         };
-        if inside.trim_ascii_start().is_empty() {
-            return None;
+        let time = envelope.record.time;
+        let stream = if envelope.is_stderr { "2" } else { "1" };
+        let key = program_key([stream, envelope.record.component.as_deref().unwrap_or_default()]);
+        match self.assembly.part(key, &inside, &envelope) {
+            PartStep::Other => {}
+            PartStep::Pending => return ParsedLine::Pending,
+            PartStep::Whole(joined) => return self.parse_joined(joined, context),
+            PartStep::Stale(joined) => {
+                let stale = self.parse_joined(joined, context);
+                return self.in_turn(stale, text, context);
+            }
         }
-        let within = context.within(envelope.record.time);
-        let mut record = match &inside {
-            Cow::Borrowed(inside) => self.parse_text(inside, &within)?,
-            Cow::Owned(inside) => self.parse_text(inside, &within)?.into_owned(),
+        if inside.trim_ascii_start().is_empty() {
+            return ParsedLine::Skipped;
+        }
+        let within = context.within(time);
+        let origin = LineOrigin { key, time };
+        let parsed = match &inside {
+            Cow::Borrowed(inside) => self.parse_text(inside, &within, origin),
+            Cow::Owned(inside) => self.parse_text(inside, &within, origin).map(Record::into_owned),
         };
         context.order_shown.set(within.order_shown.get());
-        record.time = inside::told_time(record.time, envelope.record.time, || {
-            self.clone().parse_text(&inside, &inside::further_east(&within)).and_then(|record| record.time)
-        });
-        Some(inside::merge(envelope.record, record))
+        parsed.map(|mut record| {
+            record.time = inside::told_time(record.time, time, || {
+                let elsewhere = inside::further_east(&within);
+                self.clone().parse_text(&inside, &elsewhere, origin).record().and_then(|record| record.time)
+            });
+            inside::merge(envelope.record, record)
+        })
     }
 
-    fn parse_text<'a>(&mut self, text: &'a str, context: &Context) -> Option<Record<'a>> {
+    fn parse_text<'a>(&mut self, text: &'a str, context: &Context, origin: LineOrigin) -> ParsedLine<'a> {
         let kind = match self.format.kind().or(self.decided) {
             Some(kind) => kind,
             None => self.guess(text, context),
@@ -129,15 +256,50 @@ impl Parser {
         // A header may follow comments.
         self.at_start = at_start && text.starts_with('#');
         if kind == DetectedFormat::Csv {
-            let row = self.parse_row(text, at_start, context)?;
-            return Some(Record { format: name(kind), ..row });
+            let row = self.parse_row(text, at_start, context);
+            return row.map_or(ParsedLine::Skipped, |row| ParsedLine::Record(Record { format: name(kind), ..row }));
         }
-        let record = self.parse_as(kind, text, context).or_else(|| {
+        let record = self.parse_as(kind, text, context).map(|record| (kind, record)).or_else(|| {
             // A file of several formats: each line is what it shows.
             let shown = auto::shown(text, context).filter(|_| self.format == LogFormat::Auto)?;
-            self.parse_as(shown, text, context)
+            Some((shown, self.parse_as(shown, text, context)?))
         });
-        Some(record.unwrap_or_else(|| Record { format: name(kind), ..faulty(text, Fault::Unknown, context) }))
+        let (shown, record) = record.unwrap_or_else(|| {
+            let record = Record { format: name(kind), ..faulty(text, Fault::Unknown, context) };
+            (DetectedFormat::Plain, record)
+        });
+        if self.continues(shown, text, &record, origin) { ParsedLine::Continued } else { ParsedLine::Record(record) }
+    }
+
+    /// Whether the line belongs to the record before it, told by the text that its program wrote.
+    fn continues(&mut self, shown: DetectedFormat, text: &str, record: &Record<'_>, origin: LineOrigin) -> bool {
+        let (time, level) = (origin.time.or(record.time), record.level);
+        let message = record.message.as_deref().unwrap_or_default();
+        let line = match shown {
+            DetectedFormat::Csv | DetectedFormat::Jsonl | DetectedFormat::Logfmt | DetectedFormat::Access => {
+                self.continuation.begins(origin.key, time, level);
+                return false;
+            }
+            DetectedFormat::Plain if record.time.is_none() => {
+                TextLine { key: origin.key, text, place: TextPlace::Line, time, level }
+            }
+            DetectedFormat::Plain => {
+                self.continuation.vote_timed();
+                TextLine { key: origin.key, text: message, place: TextPlace::Message, time, level }
+            }
+            DetectedFormat::Syslog | DetectedFormat::Journal => {
+                let program = record.component.as_deref().unwrap_or_default();
+                let key = program_key([record.server.as_deref().unwrap_or_default(), program]);
+                let is_whole = shown == DetectedFormat::Journal && program != "kernel";
+                let place = if is_whole { TextPlace::WholeMessage } else { TextPlace::Message };
+                if !is_whole {
+                    self.continuation.vote_timed();
+                    self.continuation.begins(origin.key, time, level);
+                }
+                TextLine { key, text: message, place, time, level }
+            }
+        };
+        self.continuation.continues(&line)
     }
 
     /// Reads a line and what is inside its message; `None` when it is of another format.
@@ -199,6 +361,14 @@ impl Parser {
     }
 }
 
+/// Its names as they are shown and looked up.
+fn named(record: Record<'_>) -> Record<'_> {
+    fn name(name: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+        name.map(name_of).filter(|name| !name.trim().is_empty())
+    }
+    Record { server: name(record.server), component: name(record.component), ..record }
+}
+
 fn faulty<'a>(text: &'a str, fault: Fault, context: &Context) -> Record<'a> {
     Record { fault: Some(fault), ..plain::parse(text, context) }
 }
@@ -206,7 +376,7 @@ fn faulty<'a>(text: &'a str, fault: Fault, context: &Context) -> Record<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{limits::NAME_BYTES_MAX, record::Level, time::EventTime};
+    use crate::{limits::NAME_BYTES_MAX, record::Level};
 
     fn context() -> Context {
         Context { reference: EventTime::parse("2026-02-01T00:00:00Z"), ..Context::default() }

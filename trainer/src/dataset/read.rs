@@ -159,22 +159,42 @@ impl<'a> LogReader<'a> {
             if self.options.journal.is_some() && journal::is_own(&buffer) {
                 continue;
             }
-            let Some(record) = self.reader.read(&buffer, modified).record() else { continue };
-            let fault = if line.cut { Some(Fault::TooLong) } else { record.fault };
-            if let Some(fault) = fault {
-                read.notes.note(fault, file, number, &buffer);
+            let mut next = self.reader.read(&buffer, modified).record();
+            while let Some(record) = next {
+                let fault = if line.cut { Some(Fault::TooLong) } else { record.fault };
+                if let Some(fault) = fault {
+                    read.notes.note(fault, file, number, &buffer);
+                }
+                self.take(&record, fault, read, each)?;
+                next = self.reader.further(modified);
             }
-            self.records += 1;
-            self.sound += u64::from(fault.is_none());
-            read.notes.lines += 1;
-            read.has_truth |= record.anomalous.is_some();
-            // Its value is right, but nobody knows when it was: it is not learnt.
-            let is_wrong = record.fault == Some(Fault::WrongClock);
-            let readings = if is_wrong { 0 } else { self.readings(&record, each)? };
-            self.readings += readings;
-            read.notes.unusable += u64::from(readings == 0);
+        }
+        // Nothing more comes of what is not whole.
+        self.reader.flush(modified);
+        while let Some(record) = self.reader.further(modified) {
+            self.take(&record, record.fault, read, each)?;
         }
         read.has_truth |= self.reader.parser().has_truth();
+        Ok(())
+    }
+
+    /// Counts a record and hands out its readings.
+    fn take(
+        &mut self,
+        record: &Record<'_>,
+        fault: Option<Fault>,
+        read: &mut ReadSummary,
+        each: &mut impl FnMut(ReadItem<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.records += 1;
+        self.sound += u64::from(fault.is_none());
+        read.notes.lines += 1;
+        read.has_truth |= record.anomalous.is_some();
+        // Its value is right, but nobody knows when it was: it is not learnt.
+        let is_wrong = record.fault == Some(Fault::WrongClock);
+        let readings = if is_wrong { 0 } else { self.readings(record, each)? };
+        self.readings += readings;
+        read.notes.unusable += u64::from(readings == 0);
         Ok(())
     }
 
