@@ -115,6 +115,12 @@ impl Channel {
     }
 }
 
+/// Whether only agents and collectors say something there: a topic, or a filter that matches none but theirs.
+#[must_use]
+pub fn is_own(topic: &str) -> bool {
+    topic.split('/').next() == Some(ROOT)
+}
+
 impl fmt::Display for MqttTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

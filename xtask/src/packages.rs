@@ -31,6 +31,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "python3-venv", known_by: Sign::PythonModule("ensurepip"), folder: "conformance", wanted_by: "conformance: onnx.checker and onnxruntime", long: true },
     Package { name: "valgrind", known_by: Sign::Programs(&["valgrind"]), folder: "trainer", wanted_by: "bench cost: instructions", long: true },
     Package { name: "mosquitto", known_by: Sign::Programs(&["mosquitto"]), folder: "agent", wanted_by: "end to end over a broker that is not ours", long: false },
+    Package { name: "mosquitto-clients", known_by: Sign::Programs(&["mosquitto_pub"]), folder: "agent", wanted_by: "end to end with sensors that publish", long: false },
     Package { name: "faketime", known_by: Sign::Programs(&["faketime"]), folder: "e2e", wanted_by: "an agent whose wall clock jumps", long: false },
     Package { name: "systemd", known_by: Sign::Programs(&["systemd-analyze"]), folder: "systemd", wanted_by: "the units verified", long: false },
     Package { name: "minisign", known_by: Sign::Programs(&["minisign"]), folder: "agent", wanted_by: "signatures checked by the stock tool", long: false },

@@ -35,6 +35,9 @@ pub fn run(file: &Path, out: &mut impl Write) -> Result<()> {
             SourceKind::Journal(reader) => format!("the journal ({})", reader.arguments.join(" ")),
             SourceKind::Stdin => "standard input".to_owned(),
             SourceKind::Syslog(address) => format!("syslog messages at {address}"),
+            SourceKind::Mqtt(subscription) => {
+                format!("MQTT messages of {} at {}", subscription.filter, subscription.link.broker)
+            }
         };
         writeln!(out, "reads {what} as {}", source.format)?;
     }

@@ -1,23 +1,18 @@
 //! What an operator writes in `agent.toml`, as types that cannot be wrong. One reading finds all mistakes; files that
 //! are named are looked at by [`check_files`], so that `validate` says everything at once. Starts nothing.
 
+mod broker;
 mod places;
 mod source;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use oddline_config::{ConfigProblems, ConfigReader, ConfigSection, Layers};
 use oddline_core::id::{AgentName, DEFAULT_FLEET, FleetName};
-use oddline_link::{
-    address::BrokerAddress,
-    client_id,
-    secrets::SecretFiles,
-    settings::{BrokerAccess, LinkSettings},
-};
 
 use crate::{
     clock,
@@ -28,6 +23,7 @@ use crate::{
 };
 
 use self::places::AccessProblem;
+use self::source::SourceDefaults;
 pub use self::source::{SourceConfig, SourceKind, StartAt};
 
 /// Where the configuration is, unless told otherwise.
@@ -94,7 +90,6 @@ fn read(reader: &ConfigReader) -> Option<AgentConfig> {
     let top = reader.top();
     let name = name(&top);
     let fleet = if top.has("fleet") { top.value("fleet") } else { DEFAULT_FLEET.parse().ok() };
-    let server = name.as_ref().map_or_else(String::new, |name: &AgentName| name.to_string());
     let state_dir = top.path("state_dir").unwrap_or_else(|| STATE_DIR.into());
     let control = top.path("control").unwrap_or_else(|| CONTROL.into());
     let metrics = top.section("metrics");
@@ -106,11 +101,20 @@ fn read(reader: &ConfigReader) -> Option<AgentConfig> {
     if sources.len() > SOURCES_MAX {
         top.problem("source", format!("{} of them, at most {SOURCES_MAX} are allowed", sources.len()));
     }
-    let sources: Vec<Option<SourceConfig>> =
-        sources.into_iter().map(|section| source::read(section, &server)).collect();
-    twice(&top, &sources);
     // Everything is asked for before anything is given up: one reading finds all mistakes.
-    let destination = destination(&top, name.as_ref().zip(fleet.as_ref()), &state_dir);
+    let names = name.as_ref().zip(fleet.as_ref());
+    let destination = destination(&top, names, &state_dir);
+    let defaults = SourceDefaults {
+        names,
+        link: match &destination {
+            Some(EventDestination::Broker(settings, _)) => Some(&settings.link),
+            Some(EventDestination::File(..) | EventDestination::Stdout) | None => None,
+        },
+        has_broker: top.section("broker").is_there() || destination.is_none(),
+    };
+    let mut sources: Vec<Option<SourceConfig>> =
+        sources.into_iter().map(|section| source::read(section, &defaults)).collect();
+    twice(&top, &mut sources);
     let (listen, factory) = (metrics.value("listen"), model.path("factory"));
     let trusted_keys = trusted_keys(&model);
     let samples = top.choice(
@@ -163,7 +167,8 @@ fn name(top: &ConfigSection<'_>) -> Option<AgentName> {
 }
 
 /// Two sources that read the same would share one place in the state.
-fn twice(top: &ConfigSection<'_>, sources: &[Option<SourceConfig>]) {
+fn twice(top: &ConfigSection<'_>, sources: &mut [Option<SourceConfig>]) {
+    name_apart(sources);
     let count = |is: fn(&SourceKind) -> bool| sources.iter().flatten().filter(|source| is(&source.what)).count();
     if count(|what| matches!(what, SourceKind::Journal(_))) > 1 {
         top.problem("source", "the journal is read by one source only: put all its arguments into one");
@@ -173,13 +178,29 @@ fn twice(top: &ConfigSection<'_>, sources: &[Option<SourceConfig>]) {
     }
     let addresses = sources.iter().flatten().filter_map(|source| match &source.what {
         SourceKind::Syslog(address) => Some(address.to_string()),
+        SourceKind::Mqtt(subscription) => Some(subscription.to_string()),
         SourceKind::Files { .. } | SourceKind::Journal(_) | SourceKind::Stdin => None,
     });
     let mut seen = BTreeSet::new();
     for address in addresses {
         if !seen.insert(address.clone()) {
-            top.problem("source", format!("{address} is listened at by one source only"));
+            top.problem("source", format!("{address} is listened to by one source only"));
         }
+    }
+}
+
+/// One filter at several brokers is several sources.
+fn name_apart(sources: &mut [Option<SourceConfig>]) {
+    let subscriptions = sources.iter_mut().flatten().filter_map(|source| match &mut source.what {
+        SourceKind::Mqtt(subscription) => Some(subscription),
+        SourceKind::Files { .. } | SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::Syslog(_) => None,
+    });
+    let mut by_filter: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for subscription in subscriptions {
+        by_filter.entry(subscription.filter.to_string()).or_default().push(subscription);
+    }
+    for several in by_filter.into_values().filter(|several| several.len() > 1) {
+        several.into_iter().for_each(|subscription| subscription.is_one_of_several = true);
     }
 }
 
@@ -209,7 +230,7 @@ fn destination(
         if output.is_there() {
             top.problem("output", "there is a [broker] too: events go to one place");
         }
-        link(&broker, names)
+        broker::destination(&broker, names)
     } else if broker.is_there() {
         broker.problem("address", "is missing: mqtt://host or mqtts://host is expected");
         None
@@ -219,37 +240,6 @@ fn destination(
     broker.finish();
     output.finish();
     found
-}
-
-fn link(broker: &ConfigSection<'_>, names: Option<(&AgentName, &FleetName)>) -> Option<EventDestination> {
-    let address: Option<BrokerAddress> = broker.value("address");
-    let (ca, certificate, key) = (broker.path("ca"), broker.path("certificate"), broker.path("key"));
-    let (user, password) = (broker.value::<String>("user"), broker.path("password_file"));
-    let encoding = broker
-        .choice("events", &[("postcard", Encoding::Postcard), ("json", Encoding::Json)])
-        .unwrap_or(Encoding::Postcard);
-    let tls = address.as_ref().is_some_and(|address| address.tls);
-    if tls && ca.is_none() {
-        broker.problem("ca", "is missing: mqtts needs the certificate authority whose broker is trusted");
-    }
-    if address.is_some() && !tls && (ca.is_some() || certificate.is_some()) {
-        broker.problem("address", "is mqtt:// with certificates beside it: mqtts:// uses them");
-    }
-    if certificate.is_some() != key.is_some() {
-        broker.problem("certificate", "certificate and key come together");
-    }
-    if user.is_some() != password.is_some() {
-        broker.problem("user", "user and password_file come together");
-    }
-    let (agent, fleet) = names?;
-    let link = LinkSettings {
-        broker: address?,
-        client_id: client_id::of(fleet, agent),
-        access: BrokerAccess::Files(SecretFiles { ca, identity: certificate.zip(key), user: user.zip(password) }),
-        jitter_seed: clock::random(),
-    };
-    let settings = PublishSettings { fleet: fleet.clone(), agent: agent.clone(), link };
-    Some(EventDestination::Broker(Box::new(settings), encoding))
 }
 
 fn local(output: &ConfigSection<'_>, state_dir: &Path) -> EventDestination {
@@ -279,6 +269,13 @@ pub fn check_files(config: &AgentConfig) -> Vec<String> {
         && let Err(errors) = settings.link.access.secrets()
     {
         wrong.extend(errors.iter().map(|error| format!("broker: {error}")));
+    }
+    for source in &config.sources {
+        if let SourceKind::Mqtt(subscription) = &source.what
+            && let Err(errors) = subscription.link.access.secrets()
+        {
+            wrong.extend(errors.iter().map(|error| format!("{subscription}: {error}")));
+        }
     }
     let model = std::fs::read(&config.factory);
     match model.map(|bytes| oddline_detector::OpenModel::open(&bytes)) {
@@ -432,11 +429,49 @@ mod tests {
 
     #[test]
     fn a_source_reads_one_thing() {
-        for text in ["", "journal = true\nstdin = true", "files = ['/a']\njournal = true"] {
+        for text in ["", "journal = true\nstdin = true", "files = ['/a']\njournal = true", "mqtt = 'a'\nstdin = true"] {
             let problems = load_text(&format!("name='a'\n[[source]]\n{text}\n")).unwrap_err();
             assert!(problems[0].contains("exactly one of"), "{problems:?}");
         }
         let problems = load_text("name='a'\n[[source]]\njournal=true\n[[source]]\njournal=true\n").unwrap_err();
         assert!(problems[0].contains("one source only"), "{problems:?}");
+    }
+    #[test]
+    fn topics_are_those_of_the_agents_broker_or_of_another() {
+        let subscriptions = |text: &str| -> Vec<(String, String, String)> {
+            let config = load_text(&format!("name='pi'\n{text}")).unwrap();
+            let sources = config.sources.iter().map(|source| match &source.what {
+                SourceKind::Mqtt(at) => (at.to_string(), at.link.broker.to_string(), at.link.client_id.clone()),
+                other => panic!("{other:?}"),
+            });
+            sources.collect()
+        };
+        let own = subscriptions("[broker]\naddress='mqtt://hub'\n[[source]]\nmqtt='sensors/#'\n");
+        let [(name, broker, client_id)] = &own[..] else { panic!("{own:?}") };
+        assert_eq!((name.as_str(), broker.as_str()), ("mqtt sensors/#", "mqtt://hub:1883"));
+        assert!(client_id.starts_with("oddline_default_pi_"), "{client_id}");
+        let several = "[[source]]\nmqtt='#'\nbroker='mqtt://a'\n[[source]]\nmqtt='#'\nbroker='mqtt://b'\nuser='me'\n\
+                       password_file='/p'\nfields={value='temp'}\n";
+        let names: Vec<String> = subscriptions(several).into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["mqtt # at mqtt://a:1883", "mqtt # at mqtt://b:1883"]);
+        for (text, expected) in [
+            ("mqtt='sensors/#'", "source.1.broker: is missing: without [broker]"),
+            (
+                "mqtt='a/#/b'\nbroker='mqtt://a'",
+                "source.1.mqtt: \"a/#/b\" is no MQTT topic filter: # is the last level",
+            ),
+            ("mqtt='oddline/#'\nbroker='mqtt://a'", "source.1.mqtt: \"oddline/#\" are topics of agents"),
+            ("mqtt='a'\nbroker='a'", "source.1.broker: broker \"a\": mqtt://host[:port]"),
+            ("mqtt='a'\nbroker='mqtts://a'", "source.1.ca: is missing"),
+            ("mqtt='a'\nbroker='mqtt://a'\nformat='csv'", "source.1.format: csv means nothing with mqtt"),
+            ("mqtt='a'\nbroker='mqtt://a'\ncomponent='x'", "source.1.component: means nothing with mqtt"),
+            ("files=['/a']\nbroker='mqtt://a'", "source.1.broker: means nothing without mqtt"),
+            ("mqtt='a'\nbroker='mqtt://a'\n[[source]]\nmqtt='a'\nbroker='mqtt://a'", "source: mqtt a at mqtt://a:1883"),
+        ] {
+            let problems = load_text(&format!("name='a'\n[[source]]\n{text}\n")).unwrap_err();
+            assert!(problems.len() == 1 && problems[0].starts_with(expected), "{text}: {problems:?}");
+        }
+        let problems = load_text("name='a'\n[broker]\naddress='x'\n[[source]]\nmqtt='a'\n").unwrap_err();
+        assert!(problems.len() == 1 && problems[0].starts_with("broker.address"), "{problems:?}");
     }
 }

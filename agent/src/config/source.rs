@@ -2,12 +2,18 @@
 
 use oddline_config::ConfigSection;
 use oddline_core::{
-    format::{AccessLayout, DATE_ORDERS, LogFormat, TimeOptions},
+    format::{AccessLayout, DATE_ORDERS, LogFormat, Mapping, TimeOptions},
+    id::{AgentName, FleetName},
     readings::{VALUES, ValueSelection},
     time::UtcOffset,
 };
+use oddline_link::{address::BrokerAddress, client_id, settings::LinkSettings};
 
-use crate::source::{SyslogAddress, discover::Pattern, journal};
+use super::broker;
+use crate::{
+    clock,
+    source::{MqttSubscription, SyslogAddress, TopicFilter, discover::Pattern, journal, mqtt::lines},
+};
 
 const JOURNALCTL: &str = "journalctl";
 
@@ -35,6 +41,7 @@ pub enum SourceKind {
     Journal(journal::JournalCommand),
     Stdin,
     Syslog(SyslogAddress),
+    Mqtt(Box<MqttSubscription>),
 }
 
 /// Where reading begins when nothing is known of a source yet.
@@ -46,31 +53,53 @@ pub enum StartAt {
     End,
 }
 
+/// What a source takes from the rest of the configuration, as far as that has no mistakes.
+pub(super) struct SourceDefaults<'a> {
+    pub names: Option<(&'a AgentName, &'a FleetName)>,
+    /// The way to the agent's own broker.
+    pub link: Option<&'a LinkSettings>,
+    /// Whether there is a `[broker]`, with mistakes or without.
+    pub has_broker: bool,
+}
+
 /// Reads one; its mistakes are noted.
-pub(super) fn read(section: ConfigSection<'_>, server: &str) -> Option<SourceConfig> {
-    let found = inner(&section, server);
+pub(super) fn read(section: ConfigSection<'_>, defaults: &SourceDefaults<'_>) -> Option<SourceConfig> {
+    let found = inner(&section, defaults);
     section.finish();
     found
 }
 
-fn inner(section: &ConfigSection<'_>, server: &str) -> Option<SourceConfig> {
-    let what = what(section);
+fn inner(section: &ConfigSection<'_>, defaults: &SourceDefaults<'_>) -> Option<SourceConfig> {
+    let what = what(section, defaults);
     let format = format(section);
     let values = section.choice("values", &VALUES).unwrap_or_default();
     let times = times(section);
     let begin = section.choice("begin", &[("start", StartAt::Start), ("end", StartAt::End)]).unwrap_or(StartAt::End);
-    let server = section.value("server").unwrap_or_else(|| server.to_owned());
+    let own_name = || defaults.names.map_or_else(String::new, |(agent, _)| agent.to_string());
+    let server = section.value("server").unwrap_or_else(own_name);
     let component = section.value("component");
+    if component.is_some() && section.has("mqtt") {
+        section.problem(
+            "component",
+            "means nothing with mqtt, whose topics are the components: fields = { component = ... } names another key",
+        );
+    }
     let what = what?;
     let format = match (&what, format) {
         (SourceKind::Journal(_), LogFormat::Auto) => LogFormat::Journal,
         (SourceKind::Syslog(_), LogFormat::Auto) => LogFormat::Syslog,
+        (SourceKind::Mqtt(_), LogFormat::Auto) => LogFormat::Jsonl(lines::mapping(Mapping::default())),
+        (SourceKind::Mqtt(_), LogFormat::Jsonl(own)) => LogFormat::Jsonl(lines::mapping(own)),
+        (SourceKind::Mqtt(_), other) => {
+            section.problem("format", format!("{other} means nothing with mqtt: payloads are numbers, JSON or text"));
+            other
+        }
         (_, format) => format,
     };
     Some(SourceConfig { what, format, server, component, values, times, begin })
 }
 
-fn what(section: &ConfigSection<'_>) -> Option<SourceKind> {
+fn what(section: &ConfigSection<'_>, defaults: &SourceDefaults<'_>) -> Option<SourceKind> {
     let include: Option<Vec<Pattern>> = section.list("files");
     let exclude: Vec<Pattern> = section.list("exclude").unwrap_or_default();
     let journal = section.flag("journal").unwrap_or(false);
@@ -78,10 +107,11 @@ fn what(section: &ConfigSection<'_>) -> Option<SourceKind> {
     let stdin = section.flag("stdin").unwrap_or(false);
     let syslog = section.value::<SyslogAddress>("syslog");
     let network = section.flag("network").unwrap_or(false);
-    let kinds = [include.is_some(), journal, stdin, section.has("syslog")];
+    let mqtt = mqtt(section, defaults);
+    let kinds = [include.is_some(), journal, stdin, section.has("syslog"), section.has("mqtt")];
     if kinds.into_iter().filter(|is_there| *is_there).count() != 1 {
-        let expected =
-            "exactly one of files = [...], journal = true, stdin = true and syslog = \"udp://...\" is expected";
+        let expected = "exactly one of files = [...], journal = true, stdin = true, syslog = \"udp://...\" and \
+                        mqtt = \"sensors/#\" is expected";
         section.problem("files", expected);
         return None;
     }
@@ -107,11 +137,40 @@ fn what(section: &ConfigSection<'_>) -> Option<SourceKind> {
     if section.has("syslog") {
         return syslog.map(SourceKind::Syslog);
     }
+    if section.has("mqtt") {
+        return mqtt.map(|subscription| SourceKind::Mqtt(Box::new(subscription)));
+    }
     let include = include.unwrap_or_default();
     if section.is_empty_list("files") {
         section.problem("files", "has no pattern in it");
     }
     Some(SourceKind::Files { include, exclude })
+}
+
+/// Topics of a broker: the agent's own, or one that the section names.
+fn mqtt(section: &ConfigSection<'_>, defaults: &SourceDefaults<'_>) -> Option<MqttSubscription> {
+    let filter = section.value::<TopicFilter>("mqtt");
+    let address: Option<BrokerAddress> = section.value("broker");
+    let access = broker::access(section, "broker", address.as_ref());
+    let is_named = section.has("broker");
+    if is_named && !section.has("mqtt") {
+        section.problem("broker", "means nothing without mqtt");
+    }
+    if !section.has("mqtt") {
+        return None;
+    }
+    if !is_named && !defaults.has_broker {
+        section.problem("broker", "is missing: without [broker], broker = \"mqtt://host\" says where the topics are");
+    }
+    let (filter, (agent, fleet)) = (filter?, defaults.names?);
+    let link = match (is_named, address, defaults.link) {
+        (true, Some(broker), _) => LinkSettings { broker, client_id: String::new(), access, jitter_seed: 0 },
+        (false, _, Some(link)) => link.clone(),
+        (true, None, _) | (false, _, None) => return None,
+    };
+    let client_id = client_id::of_listener(fleet, agent, &filter.to_string());
+    let link = LinkSettings { client_id, jitter_seed: clock::random(), ..link };
+    Some(MqttSubscription { filter, link, is_one_of_several: false })
 }
 
 fn times(section: &ConfigSection<'_>) -> TimeOptions {

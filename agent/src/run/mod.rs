@@ -342,6 +342,7 @@ fn birth(config: &AgentConfig, settings: &PublishSettings, state: &SharedState) 
         SourceKind::Journal(_) => vec!["journal".to_owned()],
         SourceKind::Stdin => vec!["stdin".to_owned()],
         SourceKind::Syslog(address) => vec![format!("syslog {address}")],
+        SourceKind::Mqtt(subscription) => vec![subscription.to_string()],
     };
     let state = state.lock();
     AnnouncedBirth {

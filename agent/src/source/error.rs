@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// A source cannot be read at the moment.
@@ -46,6 +47,9 @@ pub enum SourceError {
     /// A socket cannot be opened.
     #[error("cannot listen at {address}: {error}")]
     Listen { address: String, error: io::Error },
+    /// There is no connection to the broker whose topics are read; it is made again without being asked.
+    #[error("cannot read {name}: {reason}")]
+    Broker { name: String, reason: String, retry_in: Duration },
 }
 
 impl SourceError {

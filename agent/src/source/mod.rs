@@ -6,7 +6,7 @@
 //!  discover -> paths -> tail (reading: identity, lines; generations) -\
 //!                       series (a tail for each of its files) ---------\
 //!                                          journal (a child's lines) ---> Item -> parse
-//!                                           stdin; syslog (an inbox) -/
+//!                                     stdin; syslog, mqtt (an inbox) -/
 //! ```
 
 use std::{
@@ -24,6 +24,7 @@ pub mod identity;
 mod inbox;
 pub mod journal;
 pub mod lines;
+pub mod mqtt;
 pub mod opener;
 mod polls;
 mod reading;
@@ -36,6 +37,7 @@ pub mod tail;
 pub use error::SourceError;
 pub use journal::{Journal, JournalPosition};
 pub use lines::SourceLine;
+pub use mqtt::{MqttListener, MqttSubscription, TopicFilter};
 pub use oddline_core::backoff;
 pub use opener::Opener;
 pub use reading::FilePosition;
@@ -54,6 +56,7 @@ pub enum LogSource {
     Syslog(SyslogListener),
     /// Files named after the time they were begun.
     Series(Box<SeriesTail>),
+    Mqtt(MqttListener),
 }
 
 /// A place in a source: what follows has not been taken. Goes to the state file; variants are only ever appended.
@@ -155,6 +158,7 @@ impl LogSource {
             Self::Journal(journal) => journal.next(),
             Self::Stdin(stdin) => stdin.next(),
             Self::Syslog(listener) => listener.next(),
+            Self::Mqtt(listener) => listener.next(),
         }
     }
 
@@ -165,7 +169,7 @@ impl LogSource {
             Self::File(tail) => tail.position().map(SourcePosition::File),
             Self::Series(series) => series.position().map(SourcePosition::Series),
             Self::Journal(journal) => journal.position().map(SourcePosition::Journal),
-            Self::Stdin(_) | Self::Syslog(_) => None,
+            Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) => None,
         }
     }
 
@@ -176,17 +180,18 @@ impl LogSource {
             Self::File(tail) => tail.has_more(),
             Self::Series(series) => series.has_more(),
             Self::Journal(journal) => journal.has_more(),
-            Self::Stdin(_) | Self::Syslog(_) => false,
+            Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) => false,
         }
     }
 
-    /// Whether it is being read: its file was found and could be opened.
+    /// Whether it is being read: its file was found and could be opened, its broker has taken the subscription.
     #[must_use]
     pub fn is_open(&self) -> bool {
         match self {
             Self::File(tail) => tail.is_open(),
             Self::Series(series) => series.is_open(),
             Self::Journal(journal) => journal.is_running(),
+            Self::Mqtt(listener) => listener.is_open(),
             Self::Stdin(_) | Self::Syslog(_) => true,
         }
     }
@@ -197,7 +202,7 @@ impl LogSource {
         match self {
             Self::File(tail) => Some(tail.target()),
             Self::Series(series) => Some(series.target()),
-            Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) => None,
+            Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) => None,
         }
     }
 
@@ -207,7 +212,7 @@ impl LogSource {
         match self {
             Self::File(tail) => tail.path().exists(),
             Self::Series(series) => series.is_there(),
-            Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) => true,
+            Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) => true,
         }
     }
 
@@ -218,6 +223,7 @@ impl LogSource {
             Self::File(tail) => Some(tail.lag_bytes()),
             Self::Syslog(listener) => Some(listener.lag_bytes()),
             Self::Series(series) => Some(series.lag_bytes()),
+            Self::Mqtt(listener) => Some(listener.lag_bytes()),
             Self::Journal(_) | Self::Stdin(_) => None,
         }
     }

@@ -33,7 +33,7 @@ use crate::{
     memory::MemoryBudget,
     redact::RedactionRules,
     source::{
-        LogSource, Opener, SourceError, StartPosition, Stdin, SyslogListener,
+        LogSource, MqttListener, Opener, SourceError, StartPosition, Stdin, SyslogListener,
         discover::{Discover, Pattern},
         identity::file_id,
         opener::OwnFiles,
@@ -136,7 +136,7 @@ impl FollowedSources {
             SourceKind::Files { include, exclude } => {
                 Some(FolderLook::new(at, Discover::new(include.clone(), exclude.clone(), opener.clone())))
             }
-            SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::Syslog(_) => None,
+            SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::Syslog(_) | SourceKind::Mqtt(_) => None,
         };
         let mut sources = Self {
             looks: config.sources.iter().enumerate().filter_map(discover).collect(),
@@ -235,6 +235,10 @@ impl FollowedSources {
                     [SYSLOG, address.to_string().as_bytes()].concat(),
                     LogSource::Syslog(SyslogListener::new(*address)),
                 ),
+                SourceKind::Mqtt(subscription) => {
+                    let listener = MqttListener::new((**subscription).clone());
+                    (subscription.to_string().into_bytes(), LogSource::Mqtt(listener))
+                }
                 SourceKind::Journal(reader) => {
                     let known = self.stored.get(JOURNAL).and_then(position);
                     let begin = known.map_or_else(|| first(config.begin), StartPosition::After);
@@ -304,7 +308,7 @@ impl FollowedSources {
 fn include(source: &SourceConfig) -> &[Pattern] {
     match &source.what {
         SourceKind::Files { include, .. } => include,
-        SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::Syslog(_) => &[],
+        SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::Syslog(_) | SourceKind::Mqtt(_) => &[],
     }
 }
 

@@ -162,6 +162,13 @@ pub fn shown(line: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The number that a text is, with a unit or not (`21.5`, `21.5 °C`, `45%`, `12,5`); it may be NaN. `None` for all other
+/// texts, and for digits that are a code rather than a number (`007`).
+#[must_use]
+pub fn measured(text: &str) -> Option<f64> {
+    quantity::read(text, false).filter(|_| !quantity::is_code(text.trim()))
+}
+
 /// What a line is to its source.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ParsedLine<'a> {

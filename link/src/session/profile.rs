@@ -30,6 +30,8 @@ pub enum SessionKind {
     /// Each connection begins anew. Subscriptions end with it, messages are acknowledged as they come in, and the broker
     /// publishes `will` when it is lost; a session that is stopped publishes it itself.
     Clean { will: OutgoingMessage },
+    /// Each connection begins anew and only listens: nothing is told of its end.
+    Listening,
     /// The broker keeps subscriptions and messages from one connection to the next; each message is acknowledged by its
     /// receipt.
     Kept {
@@ -45,7 +47,7 @@ impl SessionProfile {
     /// handing on never waits and the connection stays alive while nobody takes them.
     pub(super) fn events_max(&self) -> usize {
         match self.kind {
-            SessionKind::Clean { .. } => self.commands_max,
+            SessionKind::Clean { .. } | SessionKind::Listening => self.commands_max,
             SessionKind::Kept { .. } => self.kept_free() + REPORTS_MAX,
         }
     }
@@ -53,7 +55,7 @@ impl SessionProfile {
     /// Room for events that only messages take which the broker counts.
     pub(super) fn kept_free(&self) -> usize {
         match self.kind {
-            SessionKind::Clean { .. } => 0,
+            SessionKind::Clean { .. } | SessionKind::Listening => 0,
             SessionKind::Kept { unsettled_max, .. } => 2 * usize::from(unsettled_max),
         }
     }
@@ -69,6 +71,9 @@ impl SessionProfile {
             SessionKind::Clean { will: OutgoingMessage { topic, payload, retain } } => {
                 let will = LastWill::new(topic.clone(), payload.clone(), QoS::AtLeastOnce, *retain, None);
                 options.set_clean_start(true).set_last_will(will);
+            }
+            SessionKind::Listening => {
+                options.set_clean_start(true);
             }
             &SessionKind::Kept { expiry_s, unsettled_max } => {
                 options

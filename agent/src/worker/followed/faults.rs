@@ -5,7 +5,7 @@ use std::time::Instant;
 use oddline_core::event::{BoundedText, Event, Extras, SourceFault, SourceName};
 use oddline_pipeline::PipelineOutput;
 
-use super::{FollowedSource, SOUND_AFTER};
+use super::{FollowedSource, RETRY_FIRST, SOUND_AFTER};
 use crate::{clock, events::LogEvent, source::SourceError, worker::words::hangs};
 
 impl FollowedSource {
@@ -29,8 +29,15 @@ impl FollowedSource {
             self.backoff.succeeded();
         }
         self.works_since = None;
-        let wait = self.backoff.failed(clock::random_u32());
-        self.retry_at = Some(now + wait);
+        let (look_in, wait) = match error {
+            // Its connection is made again by itself: what is waited for is only a look at it.
+            SourceError::Broker { retry_in, .. } => (RETRY_FIRST, *retry_in),
+            _ => {
+                let wait = self.backoff.failed(clock::random_u32());
+                (wait, wait)
+            }
+        };
+        self.retry_at = Some(now + look_in);
         let why = error.to_string();
         // The same fault is told once, however often it is met.
         if self.failed.is_none() {
