@@ -215,15 +215,20 @@ impl<'a> CollectedFields<'a> {
     }
 
     fn take_number(&mut self, key: Cow<'a, str>, value: Scalar<'a>) {
+        if key.eq_ignore_ascii_case("tz") {
+            let zone = match value {
+                Scalar::Text(text) => Some(text),
+                Scalar::Integer(number) => Some(Cow::Owned(format!("{number:+05}"))),
+                _ => None,
+            };
+            self.zone = self.zone.take().or(zone);
+            return;
+        }
         #[expect(clippy::cast_precision_loss, reason = "a measurement beyond 2^53 keeps its size")]
         let number = match value {
             Scalar::Integer(number) => number as f64,
             Scalar::Number(number) => number,
             Scalar::Text(text) => {
-                if key.eq_ignore_ascii_case("tz") {
-                    self.zone.get_or_insert(text);
-                    return;
-                }
                 let is_duration = text.contains(':') && usual_names::is_duration(&key);
                 match quantity::read(&text, is_duration) {
                     Some(number) if !quantity::is_code(&text) || is_duration => {

@@ -13,6 +13,50 @@ use crate::record::{Fault, Record};
 
 /// Reads one line; `None` when it is no JSON object. What a broken object held before the break is kept.
 pub(crate) fn parse<'a>(text: &'a str, mapping: &Mapping, context: &Context) -> Option<Record<'a>> {
+    let record = parse_strictly(text, mapping, context)?;
+    if record.fault == Some(Fault::Malformed)
+        && let Some(quoted) = quote_not_finite(text)
+        && let Some(record) = parse_strictly(&quoted, mapping, context)
+        && record.fault != Some(Fault::Malformed)
+    {
+        return Some(record.into_owned());
+    }
+    Some(record)
+}
+
+/// The text with quotes around `NaN` and `Infinity`, which JSON has no words for and Python writes all the same; `None`
+/// when there are none.
+fn quote_not_finite(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut quoted = String::new();
+    let (mut copied, mut at, mut is_text) = (0, 0, false);
+    while at < bytes.len() {
+        let word = match bytes[at] {
+            b'\\' if is_text => {
+                at += 2;
+                continue;
+            }
+            b'"' => {
+                is_text = !is_text;
+                None
+            }
+            b'N' | b'I' | b'-' if !is_text => {
+                ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| bytes[at..].starts_with(word.as_bytes()))
+            }
+            _ => None,
+        };
+        if let Some(word) = word {
+            quoted.extend([&text[copied..at], "\"", word, "\""]);
+            at += word.len();
+            copied = at;
+        } else {
+            at += 1;
+        }
+    }
+    (copied > 0).then(|| quoted + &text[copied..])
+}
+
+fn parse_strictly<'a>(text: &'a str, mapping: &Mapping, context: &Context) -> Option<Record<'a>> {
     let (mut fields, mut parts) = (CollectedFields::default(), SchemaParts::default());
     let mut request = JsonRequest::default();
     let extent = json::object(text, &mut |key, value| {
@@ -98,7 +142,14 @@ mod tests {
         assert_eq!(read(r#"{"ts":"noon","value":1}"#).fault, Some(Fault::Time));
         let cut = read(r#"{"ts":1767571200,"host":"a","msg":"brok"#);
         assert_eq!((cut.time, cut.fault), (jan_5(), Some(Fault::Malformed)));
-        assert_eq!(read(r#"{"value":NaN}"#).fault, Some(Fault::Malformed));
+        for text in [r#"{"took":1,"value":NaN}"#, r#"{"value":-Infinity,"msg":"NaN \" NaN"}"#, r#"{"value": Infinity}"#]
+        {
+            let record = read(text);
+            assert_eq!((record.fault, record.value, record.numbers.len()), (Some(Fault::NotFinite), None, 0), "{text}");
+        }
+        assert_eq!(read(r#"{"took":NaN,"n":1}"#).numbers.to_vec(), [("n".into(), 1.0)]);
+        assert_eq!(read(r#"{"value":NaN"#).fault, Some(Fault::Malformed));
+        assert_eq!(read(r#"{"value":Nothing}"#).fault, Some(Fault::Malformed));
         assert_eq!(read(&format!("{{\"a\":{}", "[".repeat(40_000))).fault, Some(Fault::Malformed));
         assert_eq!(read(r#"{"a":[1,"x",{"b":2}],"value":3}"#).value, Some(3.0));
         assert!(parse("plain", &Mapping::default(), &Context::default()).is_none());
