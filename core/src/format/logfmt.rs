@@ -88,13 +88,22 @@ fn bare(value: &str) -> (&str, &str) {
 
 /// Whether the last quoted value of a line has no end: it was cut.
 fn has_open_quote(text: &str) -> bool {
-    let Some(open) = memchr::memmem::rfind(text.as_bytes(), b"=\"") else { return false };
-    let mut is_escaped = false;
-    !text.as_bytes()[open + 2..].iter().any(|b| {
-        let ends = *b == b'"' && !is_escaped;
-        is_escaped = *b == b'\\' && !is_escaped;
-        ends
-    })
+    let bytes = text.as_bytes();
+    let Some(last) = memchr::memrchr(b'"', bytes) else { return false };
+    match last.checked_sub(1).map(|before| bytes[before]) {
+        Some(b'=') => true,
+        // An escaped one: whether the value was closed before it tells only what stands between.
+        Some(b'\\') => {
+            let Some(open) = memchr::memmem::rfind(bytes, b"=\"") else { return false };
+            let mut is_escaped = false;
+            !bytes[open + 2..].iter().any(|b| {
+                let ends = *b == b'"' && !is_escaped;
+                is_escaped = *b == b'\\' && !is_escaped;
+                ends
+            })
+        }
+        _ => false,
+    }
 }
 
 /// The text up to the closing quote, and what follows it; an open quote reaches to the end.

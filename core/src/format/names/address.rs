@@ -8,9 +8,11 @@ const ADDRESS_BYTES_MAX: usize = 80;
 /// Whether the text is one address and nothing else.
 pub(crate) fn is_address(text: &str) -> bool {
     let bytes = text.as_bytes();
+    let has_colon = memchr::memchr(b':', bytes).is_some();
     let is_shaped = bytes.len() <= ADDRESS_BYTES_MAX
         && bytes.first().is_some_and(|b| b.is_ascii_hexdigit() || matches!(b, b'[' | b':'))
-        && memchr::memchr3(b'.', b':', b'-', bytes).is_some()
+        && (has_colon || bytes[0].is_ascii_digit() || matches!(bytes.len(), 14 | 17))
+        && (has_colon || memchr::memchr2(b'.', b'-', bytes).is_some())
         // `db::add` may be a module as well as an address.
         && bytes.iter().any(u8::is_ascii_digit);
     if !is_shaped {

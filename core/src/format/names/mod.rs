@@ -33,6 +33,9 @@ pub(crate) fn component_in_text(word: &str) -> Option<Cow<'_, str>> {
     reduction.rest.of(Cow::Borrowed(word))
 }
 
+/// Shorter than a container's id or a pod's hashes with a name before them.
+const SERVER_BYTES_MIN: usize = 8;
+
 /// The server that `name` names; `None` for an address, a URL and the id of a container.
 pub(crate) fn server(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
     if is_no_name(&name) { None } else { host(name) }
@@ -44,6 +47,9 @@ pub(crate) fn host(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
         return Some(name);
     }
     let end = port_start(&name).unwrap_or(name.len());
+    if name.len() < SERVER_BYTES_MIN {
+        return Rest::Whole.within(end, name.len()).of(name);
+    }
     let (rest, _) = walk(&name[..end], Naming::Server);
     rest.within(end, name.len()).of(name)
 }

@@ -144,6 +144,8 @@ pub(super) fn is_counted(word: &str) -> bool {
 
 /// Whether the first of several words is one that an identifier follows.
 pub(super) fn begins_with_id(name: &str) -> bool {
+    // Without a digit only letters up to f are one.
+    let is_hex = name.len() > 6 && name.bytes().rev().take(6).all(|b| b.is_ascii_hexdigit());
     let end = name.bytes().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(name.len());
-    end < name.len() && Stem::of(&name[..end]) == Stem::Id
+    is_hex && end < name.len() && Stem::of(&name[..end]) == Stem::Id
 }
