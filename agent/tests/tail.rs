@@ -386,3 +386,75 @@ fn what_is_no_file_is_an_error_until_it_is_one() {
     assert_eq!(log.read(), ["FILE", "one"]);
     assert_eq!(log.tail.0.path(), log.path("app.log"));
 }
+
+#[test]
+fn a_copy_renamed_over_the_log_is_gone_on_with() {
+    let mut log = Log::new(&"a line of some length\n".repeat(20));
+    assert_eq!(log.read().len(), 21);
+    for (number, is_read) in [(1, true), (2, false)] {
+        // As rsync does it, with and without a restart in between.
+        fs::copy(log.path("app.log"), log.path("app.log.tmp")).unwrap();
+        log.append("app.log.tmp", &format!("new {number}\n"));
+        fs::rename(log.path("app.log.tmp"), log.path("app.log")).unwrap();
+        if !is_read {
+            log.restart();
+        }
+        assert_eq!(log.read(), [format!("new {number}")]);
+    }
+    // Another file is read from its start.
+    fs::write(log.path("app.log.tmp"), "another\n").unwrap();
+    fs::rename(log.path("app.log.tmp"), log.path("app.log")).unwrap();
+    assert_eq!(log.read(), ["FILE", "another"]);
+}
+
+#[test]
+fn a_copy_over_the_generation_before_is_no_late_line() {
+    let mut log = Log::new(&"a line of some length\n".repeat(20));
+    log.read();
+    for number in 0..3 {
+        log.append("app.log", &format!("unread {number}\n").repeat(30 * (number + 1)));
+        fs::copy(log.path("app.log"), log.path("app.log.1")).unwrap();
+        File::options().write(true).open(log.path("app.log")).unwrap().set_len(0).unwrap();
+        let text = format!("line {number} after it was cut\n").repeat(20);
+        log.append("app.log", &text);
+        let found: Vec<String> = (0..3).flat_map(|_| log.read()).filter(|line| line != "FILE").collect();
+        assert_eq!(found.len(), 30 * (number + 1) + 20, "{:?}", found.last());
+        assert!(found.iter().all(|line| line.contains("unread") || line.contains("after it was cut")), "{found:?}");
+    }
+}
+
+#[test]
+fn utf_16_is_read_as_text_and_a_mark_is_none() {
+    let units = |text: &str, big: bool| -> Vec<u8> {
+        let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+        text.encode_utf16().flat_map(bytes).collect()
+    };
+    for big in [false, true] {
+        for mark in ["\u{feff}", ""] {
+            let mut log = Log::new("");
+            assert_eq!(log.read(), ["FILE"]);
+            let append = |bytes: &[u8]| {
+                OpenOptions::new().append(true).open(log.path("app.log")).unwrap().write_all(bytes).unwrap();
+            };
+            append(&units(&format!("{mark}2026-01-05 größe\u{0a0a}\r\nzwei\n"), big));
+            let rest = units("drei\n", big);
+            append(&rest[..3]);
+            assert_eq!(log.read(), ["2026-01-05 größe\u{0a0a}", "zwei"]);
+            OpenOptions::new().append(true).open(log.path("app.log")).unwrap().write_all(&rest[3..]).unwrap();
+            assert_eq!(log.read(), ["drei"]);
+            log.restart();
+            OpenOptions::new().append(true).open(log.path("app.log")).unwrap().write_all(&units("vier", big)).unwrap();
+            assert_eq!((0..40).flat_map(|_| log.read()).collect::<Vec<_>>(), ["vier"]);
+            log.restart();
+            OpenOptions::new()
+                .append(true)
+                .open(log.path("app.log"))
+                .unwrap()
+                .write_all(&units("\r\nx\n", big))
+                .unwrap();
+            assert_eq!(log.read(), ["x"]);
+        }
+    }
+    let mut log = Log::new("\u{feff}one\ntwo\n");
+    assert_eq!(log.read(), ["FILE", "one", "two"]);
+}

@@ -10,17 +10,20 @@
 
 use std::io;
 
-use oddline_core::{limits::LINE_BYTES_MAX, time::EventTime};
+use oddline_core::{encoding::TextEncoding, limits::LINE_BYTES_MAX, time::EventTime};
 
 /// Bytes asked for at once: few system calls on a backlog, little memory where nothing happens.
 pub(super) const READ_BYTES: usize = 64 * 1024;
 /// Taken bytes that stay readable, to recognise the place again.
 pub(super) const BEFORE_BYTES_MAX: usize = 64;
 
+/// What some editors put before the first line.
+const MARK_UTF8: &[u8] = b"\xef\xbb\xbf";
+
 /// One line without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceLine<'a> {
-    /// The line without LF or CRLF. Not necessarily UTF-8.
+    /// The line without LF or CRLF, of UTF-16 as UTF-8, without a byte order mark. Not necessarily UTF-8 otherwise.
     pub bytes: &'a [u8],
     /// Its number in its file (journal, standard input), from 1.
     pub number: u64,
@@ -52,6 +55,9 @@ pub struct Lines {
     too_long: bool,
     /// The line before was taken without its end: what comes up to it is the rest of that line.
     is_rest: bool,
+    encoding: TextEncoding,
+    /// The taken line, where it is spelt in another way than in the file.
+    decoded: Vec<u8>,
     offset: u64,
     number: u64,
 }
@@ -88,6 +94,8 @@ impl Lines {
             dropped: 0,
             too_long: false,
             is_rest: false,
+            encoding: TextEncoding::Utf8,
+            decoded: Vec::new(),
             offset: 0,
             number: 0,
         }
@@ -97,6 +105,19 @@ impl Lines {
     #[must_use]
     pub fn within_line(self) -> Self {
         Self { is_rest: true, ..self }
+    }
+
+    /// Of a file that spells text in this way.
+    #[must_use]
+    pub fn encoded(self, encoding: TextEncoding) -> Self {
+        Self { encoding, ..self }
+    }
+
+    /// Before anything is taken.
+    pub fn set_encoding(&mut self, encoding: TextEncoding) {
+        if self.encoding != encoding {
+            (self.encoding, self.searched) = (encoding, self.start);
+        }
     }
 
     /// The first byte not yet taken.
@@ -140,16 +161,25 @@ impl Lines {
 
     /// Takes the next complete line, if there is one: [`Lines::line`] then shows it.
     pub fn advance(&mut self) -> bool {
-        match memchr::memchr(b'\n', &self.buffer[self.searched..]) {
-            Some(at) => {
-                self.take(self.searched + at, 1);
-                true
+        let Some(end) = self.find_end() else { return false };
+        self.take(end, self.encoding.unit_bytes());
+        true
+    }
+
+    /// Where the line under way ends, if its end was read.
+    fn find_end(&mut self) -> Option<usize> {
+        let found = match self.encoding {
+            TextEncoding::Utf8 => memchr::memchr(b'\n', &self.buffer[self.searched..]).map(|at| self.searched + at),
+            encoding => {
+                let at = encoding.find(b'\n', &self.buffer[self.start..], self.searched - self.start);
+                at.map(|at| self.start + at)
             }
-            None => {
-                self.searched = self.buffer.len();
-                false
-            }
+        };
+        if found.is_none() {
+            // Half of a character may have come.
+            self.searched = (self.buffer.len() + 1).saturating_sub(self.encoding.unit_bytes()).max(self.start);
         }
+        found
     }
 
     /// Takes what is left as the last line of a file that nobody will write to again, or seems not to. What comes all
@@ -180,13 +210,9 @@ impl Lines {
 
     /// Passes over the rest of a line that was taken without its end, once that has come: bytes of it.
     pub fn skip_rest(&mut self) -> Option<u64> {
-        let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..]) else {
-            self.searched = self.buffer.len();
-            return None;
-        };
-        let end = self.searched + at;
+        let end = self.find_end()?;
         self.is_rest = false;
-        Some(self.skip(end, 1))
+        Some(self.skip(end, self.encoding.unit_bytes()))
     }
 
     /// Passes over what was read up to `end`; bytes of text in it.
@@ -196,13 +222,17 @@ impl Lines {
         self.take(end, line_end);
         self.number = number;
         let bytes = self.offset - before - line_end as u64;
-        // A line end of two bytes holds no text.
-        if line_end > 0 && bytes == 1 && self.buffer[end - 1] == b'\r' { 0 } else { bytes }
+        // A line end of two characters holds no text.
+        let is_end = line_end > 0 && bytes == line_end as u64 && self.buffer[end - line_end..end].contains(&b'\r');
+        if is_end { 0 } else { bytes }
     }
 
     #[must_use]
     pub fn line(&self, modified: Option<EventTime>) -> SourceLine<'_> {
-        let bytes = &self.buffer[self.taken.clone()];
+        let bytes = match self.encoding {
+            TextEncoding::Utf8 => &self.buffer[self.taken.clone()],
+            TextEncoding::Utf16Little | TextEncoding::Utf16Big => &self.decoded,
+        };
         SourceLine { bytes, number: self.number, offset: self.taken_offset, cut: self.cut, modified }
     }
 
@@ -216,8 +246,14 @@ impl Lines {
         let text = self.start..end;
         self.cut = self.too_long || text.len() > self.bytes_max;
         self.taken = text.start..text.end.min(text.start + self.bytes_max);
-        if self.buffer[self.taken.clone()].last() == Some(&b'\r') {
+        if self.encoding != TextEncoding::Utf8 {
+            self.decoded = self.encoding.decode(&self.buffer[self.taken.clone()]).into_owned();
+            self.decoded.pop_if(|last| *last == b'\r');
+        } else if self.buffer[self.taken.clone()].last() == Some(&b'\r') {
             self.taken.end -= 1;
+        }
+        if self.offset == 0 && self.buffer[self.taken.clone()].starts_with(MARK_UTF8) {
+            self.taken.start += MARK_UTF8.len();
         }
         self.taken_offset = self.offset;
         self.offset += self.dropped + (text.len() + line_end) as u64;
@@ -244,6 +280,8 @@ impl Lines {
     /// A file cut to nothing under a writer that keeps its offset grows a hole of NUL bytes; it is no text.
     fn skip_hole(&mut self) {
         let nuls = self.buffer[self.start..].iter().take_while(|b| **b == 0).count();
+        // Half of a character is none.
+        let nuls = nuls - nuls % self.encoding.unit_bytes();
         self.buffer.drain(self.start..self.start + nuls);
         self.searched = self.searched.max(self.start + nuls) - nuls;
         self.dropped += nuls as u64;

@@ -12,13 +12,17 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use oddline_core::{limits::LINE_BYTES_MAX, time::EventTime};
+use oddline_core::{
+    encoding::{DETECTED_BYTES, TextEncoding},
+    limits::LINE_BYTES_MAX,
+    time::EventTime,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     error::SourceError,
     generations::GenerationAfter,
-    identity::{FileId, FileIdentity, FilePrint, file_id, print_before},
+    identity::{FileId, FileIdentity, FileMatch, FilePrint, file_id, print_before},
     lines::{LastLine, Lines, SourceLine},
 };
 
@@ -114,7 +118,7 @@ impl OpenFile {
         let from = size.saturating_sub(LINE_BYTES_MAX as u64);
         let mut bytes = vec![0; usize::try_from(size - from).unwrap_or(LINE_BYTES_MAX)];
         file.read_exact_at(&mut bytes, from).map_err(failed)?;
-        let end = memchr::memrchr(b'\n', &bytes).map_or(from, |at| from + at as u64 + 1);
+        let end = last_line_end(encoding(&file).map_err(failed)?, &bytes, from).unwrap_or(from);
         Ok(Self { old_end: size, ..Self::with(file, path, Lines::at(end, 0), FilePrint::NONE)? })
     }
 
@@ -132,6 +136,7 @@ impl OpenFile {
     }
 
     fn with(file: File, path: PathBuf, lines: Lines, before: FilePrint) -> Result<Self, SourceError> {
+        let lines = lines.encoded(encoding(&file).map_err(|error| SourceError::read(&path, error))?);
         let look = || {
             let meta = file.metadata()?;
             Ok((FileIdentity::of(&file, &meta)?, meta.modified()?, meta))
@@ -215,6 +220,10 @@ impl OpenFile {
             return Ok(FileLook::Replaced);
         }
         (self.bytes, self.modified) = (meta.len(), modified);
+        if self.lines.offset() == 0 {
+            // It may have been empty until now.
+            self.lines.set_encoding(encoding(&self.file)?);
+        }
         if !self.identity.head.is_full() {
             self.identity.head = FilePrint::of_head(&self.file)?;
         }
@@ -250,15 +259,58 @@ impl OpenFile {
         self.lines.rest();
     }
 
-    /// The file and how far it was read, for what is written to it late.
-    pub(super) fn into_left(self) -> (File, u64) {
-        let end = self.lines.end();
-        (self.file, end)
+    /// How far it was read.
+    pub(super) fn end(&self) -> u64 {
+        self.lines.end()
     }
+
+    /// Its size now.
+    pub(super) fn size(&self) -> Result<u64, SourceError> {
+        Ok(self.file.metadata().map_err(|error| SourceError::read(&self.path, error))?.len())
+    }
+
+    /// Whether the file still holds what was read of it.
+    pub(super) fn holds_what_was_read(&self) -> Result<bool, SourceError> {
+        self.is_intact().map_err(|error| SourceError::read(&self.path, error))
+    }
+
+    /// Whether it is another file with all that was read of one: a copy that took its place.
+    pub(super) fn is_copy(&self, of: &FilePosition) -> Result<bool, SourceError> {
+        let failed = |error| SourceError::read(&self.path, error);
+        let meta = self.file.metadata().map_err(failed)?;
+        let likeness = of.identity.compare(&self.file, &meta, of.offset, of.before).map_err(failed)?;
+        Ok(likeness == FileMatch::Copy)
+    }
+
+    /// The same file from the place in what it is a copy of.
+    pub(super) fn go_on(self, at: &FilePosition) -> Result<Self, SourceError> {
+        Self::from_position(self.file, self.path, at)
+    }
+}
+
+/// How the file spells text, by its first bytes.
+fn encoding(file: &File) -> io::Result<TextEncoding> {
+    let mut first = [0; DETECTED_BYTES];
+    let n = file.read_at(&mut first, 0)?;
+    Ok(TextEncoding::detect(&first[..n]))
 }
 
 /// Whether the line before a position has no end: it was taken without one.
 fn ends_within_line(file: &File, offset: u64) -> io::Result<bool> {
-    let mut last = [0];
-    Ok(offset > 0 && file.read_at(&mut last, offset - 1)? == 1 && last != *b"\n")
+    let encoding = encoding(file)?;
+    let mut last = [0; 2];
+    let last = &mut last[..encoding.unit_bytes()];
+    let from = offset.saturating_sub(last.len() as u64);
+    Ok(offset > 0 && file.read_at(last, from)? == last.len() && encoding.find(b'\n', last, 0).is_none())
+}
+
+/// Behind the last line end in bytes that stand at `from` in their file.
+fn last_line_end(encoding: TextEncoding, bytes: &[u8], from: u64) -> Option<u64> {
+    let unit = encoding.unit_bytes();
+    // Characters stand at multiples of their size.
+    let skipped = usize::try_from(from % unit as u64).unwrap_or_default();
+    let bytes = bytes.get(skipped..)?;
+    let is_end = |at: &usize| encoding.find(b'\n', &bytes[*at..*at + unit], 0) == Some(0);
+    let at = (0..bytes.len() / unit).rev().map(|number| number * unit).find(is_end)?;
+    Some(from + (skipped + at + unit) as u64)
 }

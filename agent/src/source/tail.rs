@@ -13,7 +13,7 @@
 //! ```
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
@@ -86,7 +86,7 @@ enum At {
 /// The generation before the one being read.
 #[derive(Debug)]
 struct LeftBehind {
-    file: File,
+    reading: OpenFile,
     end: u64,
     polls: Polls,
 }
@@ -356,9 +356,14 @@ impl FileTail {
     /// Bytes that came to the generation before after it was left.
     fn late(&mut self, now: Instant) -> Result<Option<SourceGap>, SourceError> {
         let Some(left) = &mut self.left else { return Ok(None) };
-        let size = left.file.metadata().map_err(|error| SourceError::read(&self.path, error))?.len();
-        let bytes = size.saturating_sub(left.end);
-        left.end = left.end.max(size);
+        let size = left.reading.size()?;
+        // Cut, or written anew by who copied another generation over it: what it holds is nothing of what was left.
+        if size < left.end || (size > left.end && !left.reading.holds_what_was_read()?) {
+            self.left = None;
+            return Ok(None);
+        }
+        let bytes = size - left.end;
+        left.end = size;
         if left.polls.count(now) > LATE_POLLS {
             self.left = None;
         }
@@ -399,13 +404,19 @@ impl FileTail {
             // The generations lie beside the file, not beside the link.
             self.target.clone_from(&reading.path);
         }
+        // Written anew beside it and renamed over it, as editors and rsync do: what was read of it is not read again.
+        let known = if next.is_none() { self.position() } else { None };
+        let (reading, gap) = match known {
+            Some(position) if reading.is_copy(&position)? => (reading.go_on(&position)?, None),
+            Some(_) | None => (reading, gap),
+        };
+        self.file_begins = reading.is_at_start();
         let next = At::Open(Box::new(reading), Polls::default());
-        if let At::Open(old, _) = std::mem::replace(&mut self.at, next) {
-            let (file, end) = old.into_left();
-            self.left = Some(LeftBehind { file, end, polls: Polls::default() });
+        if let At::Open(mut old, _) = std::mem::replace(&mut self.at, next) {
+            old.rest();
+            self.left = Some(LeftBehind { end: old.end(), reading: *old, polls: Polls::default() });
         }
         self.gap = gap;
-        self.file_begins = true;
         Ok(TailStep::Again)
     }
 
