@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use oddline_core::{
+    amounts::counted,
     format::{AccessLayout, LogFormat, TimeOptions},
     readings::ValueSelection,
     series::component,
@@ -104,15 +105,16 @@ impl ReplaySummary {
     pub fn describe(&self, log: &Path) -> String {
         let PipelineCounts { lines, judged, anomalous, .. } = self.counts;
         let LineTally { watched, continued, skipped, unusable, .. } = self.tally;
-        let mut text = format!("{lines} lines, {judged} values judged, {anomalous} odd");
+        let mut text =
+            format!("{}, {} scored, {anomalous} anomalous", counted(lines, "line"), counted(judged, "value"));
         let rest = [
-            (watched, "lines without a value: watched for their rate, pauses and what is new"),
-            (continued, "lines that belong to the record before them"),
-            (skipped, "lines that are no record (headers, comments, empty)"),
-            (unusable, "records of which nothing can be used"),
+            (watched, "line", "without a value: watched for rate, pauses and what is new"),
+            (continued, "line", "of a record begun before"),
+            (skipped, "line", "without a record (headers, comments, empty)"),
+            (unusable, "record", "of which nothing can be used"),
         ];
-        for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {
-            text.push_str(&format!("; {count} {what}"));
+        for (count, noun, what) in rest.into_iter().filter(|(count, ..)| *count > 0) {
+            text.push_str(&format!("; {} {what}", counted(count, noun)));
         }
         for FaultSummary { fault, count, first } in self.tally.faults() {
             text.push_str(&format!("\n{count} x {fault}, first: {}", clean(&first)));

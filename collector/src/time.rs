@@ -3,8 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use jiff::{Span, SpanRelativeTo, Timestamp, civil::DateTime, tz::TimeZone};
-
-const SECOND_US: i64 = 1_000_000;
+pub(crate) use oddline_core::amounts::TimeSpan;
 
 /// The zone that times are shown and read in.
 #[derive(Debug, Clone)]
@@ -121,30 +120,6 @@ impl TimeArgument {
     }
 }
 
-/// A span of microseconds as `5 s`, `12 min`, `3 h`, `4 d`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TimeSpan(pub i64);
-
-impl TimeSpan {
-    /// Seconds as an agent says them.
-    pub(crate) fn of_seconds(seconds: f64) -> Self {
-        Self((seconds * SECOND_US as f64).round() as i64)
-    }
-}
-
-impl fmt::Display for TimeSpan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0 / SECOND_US;
-        match seconds.abs() {
-            0 if self.0 != 0 => write!(f, "<1 s"),
-            0..=119 => write!(f, "{seconds} s"),
-            120..=7_199 => write!(f, "{} min", seconds / 60),
-            7_200..=172_799 => write!(f, "{} h", seconds / 3_600),
-            _ => write!(f, "{} d", seconds / 86_400),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +167,7 @@ mod tests {
             ("1 week", 604_800),
             ("2 days", 172_800),
         ] {
-            assert_eq!(resolve(text), now - ago_s * SECOND_US, "{text}");
+            assert_eq!(resolve(text), now - ago_s * 1_000_000, "{text}");
         }
         let berlin = TimeZoneChoice(TimeZone::fixed(jiff::tz::offset(2)));
         let late = at("2026-01-05T23:30:00Z");
@@ -210,10 +185,6 @@ mod tests {
             ("2026-01-05 14:00:00".into(), "2026-01-05T14:00:00.5+02:00".into())
         );
         assert_eq!(TimeZoneChoice::utc().show(i64::MIN), "-9223372036854775808us");
-        assert_eq!(TimeSpan(119 * SECOND_US).to_string(), "119 s");
-        assert_eq!(TimeSpan(3 * 86_400 * SECOND_US).to_string(), "3 d");
-        assert_eq!((TimeSpan(1).to_string(), TimeSpan(0).to_string()), ("<1 s".into(), "0 s".into()));
-        assert_eq!(TimeSpan::of_seconds(1_386.4).to_string(), "23 min");
         assert_eq!(TimeZoneChoice::utc().to_string(), "UTC");
     }
 }

@@ -9,6 +9,7 @@
 //! The modules stand in the order of the pipeline. Whoever judges (trainer, replay, agent) goes through
 //! `oddline-detector`'s judge, which is these functions around one inference.
 
+pub mod amounts;
 pub mod backoff;
 pub mod limits;
 mod room;

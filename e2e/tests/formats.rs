@@ -158,7 +158,7 @@ fn must(program: &str, folder: &Path, args: &[&str]) -> (Vec<u8>, String) {
 /// What a replay finds, and how many values it judged.
 fn replayed(folder: &Path, args: &[&str]) -> (String, u64) {
     let (found, said) = must("oddline-agent", folder, &[&["replay", "--csv"], args].concat());
-    let judged = said.split(" values judged").next().and_then(|text| text.rsplit(' ').next()?.parse().ok());
+    let judged = said.split(" values scored").next().and_then(|text| text.rsplit(' ').next()?.parse().ok());
     (String::from_utf8(found).expect("CSV is text"), judged.unwrap_or_else(|| panic!("no count: {said}")))
 }
 

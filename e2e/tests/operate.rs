@@ -452,7 +452,7 @@ fn a_line_without_a_value_is_explained_by_what_was_told_of_it() {
     };
     let text = explain(&[]);
     assert!(text.starts_with("line 401: 2026-01-21T17:00:00Z ERROR disk on fire\nTOLD: "), "{text}");
-    assert!(text.contains("level error never seen here before, score 5.00 of 1.00"), "{text}");
+    assert!(text.contains("first message of level error from this component, score 5.00 (threshold 1.00)"), "{text}");
     let event: Value = serde_json::from_str(&explain(&["--json"])).unwrap();
     assert_eq!(event["event"]["episode_opened"]["peak"], 5.0);
 }

@@ -2,6 +2,7 @@
 
 use oddline_core::{
     activity::{SilentStream, rate::RateFinding},
+    amounts::{TimeSpan, counted},
     event::{self, BoundedText, Episode, EpisodeKind, EpisodeReason, Extras, Finite, List, Silence, words::short},
     profile::RecordView,
     record::Level,
@@ -122,10 +123,10 @@ impl PipelineFinding<'_> {
                     "more names of streams than there is room for: some are forgotten, first those seen least",
                 );
             }
-            Self::Component(_) => episode.main_reason = BoundedText::cut("component never seen before"),
+            Self::Component(_) => episode.main_reason = BoundedText::cut("component seen for the first time"),
             Self::Level(_, level) => {
                 let level = level.name();
-                episode.main_reason = BoundedText::cut(&format!("level {level} never seen here before"));
+                episode.main_reason = BoundedText::cut(&format!("first message of level {level} from this component"));
             }
         }
     }
@@ -227,22 +228,19 @@ pub(crate) fn spoke(mut episode: Box<Episode>, time: EventTime) -> Box<Episode> 
     episode.last = time;
     episode.peak = Finite::<f32>::nearest(score);
     episode.value = Finite::<f64>::nearest(pause);
-    episode.main_reason = BoundedText::cut(&format!("silent for {pause:.0} s"));
+    episode.main_reason = BoundedText::cut(&format!("silent for {}", TimeSpan::of_seconds(pause)));
     episode.reasons = one_reason("pause", pause, usual, score);
     episode
 }
 
 fn rate_in_words(count: f64, expected: f64) -> String {
+    let records = counted(count as u64, "record");
     if expected < NONE {
-        format!("{count} records in 5 minutes, usually hardly any")
+        format!("{records} in 5 minutes, usually hardly any")
     } else if count >= expected {
-        format!(
-            "{:.1} times the usual rate: {count} records in 5 minutes, usually {}",
-            count / expected,
-            short(expected)
-        )
+        format!("{:.1} times the usual rate: {records} in 5 minutes, usually {}", count / expected, short(expected))
     } else {
-        format!("{count} records in 5 minutes, usually {}", short(expected))
+        format!("{records} in 5 minutes, usually {}", short(expected))
     }
 }
 

@@ -144,10 +144,10 @@ fn fault_of(code: u8) -> Option<Fault> {
 }
 
 fn share(count: u64, records: u64, what: &str) -> String {
-    if count == records {
-        format!("all {records} records {what}")
-    } else {
-        format!("{count} of {records} records {what}")
+    match (count, records) {
+        (1, 1) => format!("the only record {}", what.replacen("have", "has", 1)),
+        _ if count == records => format!("all {records} records {what}"),
+        _ => format!("{count} of {records} records {what}"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+pub use oddline_core::amounts::counted;
 use oddline_core::{profile::Threshold, stream::StreamName};
 use serde_json::json;
 
@@ -38,13 +39,6 @@ pub fn out(text: &str) -> Result<()> {
 pub fn note(text: &str) {
     // Nobody reads standard error: then nobody misses the note.
     drop(writeln!(std::io::stderr(), "{text}"));
-}
-
-/// `1 stream`, `2 streams`.
-#[must_use]
-pub fn counted(count: impl TryInto<u64>, noun: &str) -> String {
-    let count = count.try_into().unwrap_or(u64::MAX);
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// What was wrong with input lines, if anything.

@@ -4,6 +4,7 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::{Result, bail};
 use oddline_core::{
+    amounts::counted,
     format::{AccessLayout, LogFormat, ParsedLine, TimeOptions, shown},
     readings::ValueSelection,
     record::Record,
@@ -181,10 +182,10 @@ fn as_json(line: u64, record: &Record<'_>) -> Value {
 
 fn summary(args: &Args, read: &Understanding, out: &mut impl Write) -> Result<()> {
     let tally = &read.tally;
-    let (lines, records) = (tally.lines(), tally.records());
+    let (lines, records) = (counted(tally.lines(), "line"), counted(tally.records(), "record"));
     writeln!(
         out,
-        "\nread as {}: {lines} lines, {records} records ({} with a value), {} continued, {} no record, {} without a time",
+        "\nread as {}: {lines}, {records} ({} with a value), {} continued, {} no record, {} without a time",
         read.format, tally.scored, tally.continued, tally.skipped, tally.untimed
     )?;
     for fault in tally.faults() {

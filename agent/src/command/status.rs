@@ -11,6 +11,7 @@ use crate::{
     publish::sink::clean,
 };
 use oddline_cli::table::table;
+use oddline_core::amounts::{counted, size};
 use oddline_pipeline::FaultSummary;
 
 /// Asks the running agent and prints its answer.
@@ -52,7 +53,8 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
         "events     {} emitted, {} queued, to {}{link}",
         reading.last_sequence, reading.waiting, who.destination
     )?;
-    writeln!(out, "model      {}, {} records scored since it was activated", reading.model, reading.judged_by_model)?;
+    let scored = counted(reading.judged_by_model, "record");
+    writeln!(out, "model      {}, {scored} scored since it was activated", reading.model)?;
     if let Some(refused) = status.models.as_ref().and_then(|models| models.refused.as_ref()) {
         writeln!(out, "           model {} was refused: {}", refused.model.version, clean(&refused.reason))?;
     }
@@ -60,23 +62,34 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
         writeln!(out, "PAUSED     {}", clean(why))?;
     }
     if reading.gaps > 0 {
-        writeln!(out, "GAPS       {} with {} bytes, lost before they were read", reading.gaps, reading.gap_bytes)?;
+        writeln!(out, "GAPS       {} with {}, lost before they were read", reading.gaps, size(reading.gap_bytes))?;
     }
     if reading.set_aside > 0 {
-        writeln!(out, "STATE RESET {} damaged state files were set aside so far", reading.set_aside)?;
+        writeln!(out, "STATE RESET {} set aside so far", counted(reading.set_aside, "damaged state file"))?;
     }
     if reading.left_out > 0 {
-        writeln!(out, "NOT FOLLOWED {} matching files: too many match", reading.left_out)?;
+        writeln!(out, "NOT FOLLOWED {}: too many match", counted(reading.left_out, "matching file"))?;
     }
     if reading.full() > 0 {
         let (used, all) = (reading.memory_bytes() >> 20, reading.memory_bytes_max >> 20);
-        let of = format!("{} of {} sources", reading.full(), reading.sources.len());
-        writeln!(out, "MEMORY     {used} of {all} MiB: {of} learn no further streams (memory_mib)")?;
+        let of = format!("{} of {}", reading.full(), counted(reading.sources.len(), "source"));
+        writeln!(out, "MEMORY     {used} of {all} MiB: no further streams are learnt in {of} (memory_mib)")?;
     }
     writeln!(out)?;
     let rows: Vec<Vec<String>> = reading.sources.iter().map(row).collect();
-    let heading =
-        ["source", "lines", "scored", "odd", "texts", "continued", "other", "faulty", "streams", "lag", "state"];
+    let heading = [
+        "source",
+        "lines",
+        "scored",
+        "anomalous",
+        "texts",
+        "continued",
+        "other",
+        "parse errors",
+        "streams",
+        "lag",
+        "state",
+    ];
     write!(out, "{}", if rows.is_empty() { "no source is there yet\n".to_owned() } else { table(&heading, &rows) })?;
     for source in &reading.sources {
         faults(source, out)?;
@@ -116,7 +129,7 @@ fn row(source: &SourceFigures) -> Vec<String> {
         (source.classes.skipped + source.classes.unusable).to_string(),
         source.counts.faults.to_string(),
         format!("{}{}", source.streams, learning(source.learning)),
-        source.lag_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
+        source.lag_bytes.map_or_else(|| "-".to_owned(), size),
         state(source),
     ]
 }

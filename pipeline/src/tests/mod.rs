@@ -362,7 +362,7 @@ fn a_stream_that_stops_is_a_silence_and_ends_with_its_first_record() {
     assert_eq!((silence.last, silence.until, silence.by_clock), (at(stop), at(stop + 6 * MINUTE), false));
     assert!((60.0..100.0).contains(&silence.usual_s.get()));
     assert_eq!((ended.kind, ended.first, ended.last), (EpisodeKind::Silence, at(stop), at(back)));
-    assert_eq!((ended.value.get(), &*ended.main_reason), ((back - stop) as f64, "silent for 10800 s"));
+    assert_eq!((ended.value.get(), &*ended.main_reason), ((back - stop) as f64, "silent for 3 h"));
     assert!(ended.peak > ended.threshold && ended.samples.is_empty());
 }
 

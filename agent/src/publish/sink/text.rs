@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use oddline_core::{
+    amounts::{TimeSpan, counted},
     event::{Episode, EpisodeKind, Event, Finite, words::reason_with_value},
     terminal::tame,
 };
@@ -26,13 +27,18 @@ pub(crate) fn line(event: &Event, marks: LineMarks) -> String {
         Event::EpisodeEnded(e) => (5, format!("{} over at {} {}", start(e), e.last, figures(e))),
         Event::NewLevel(e) => (5, format!("{} taken as its new level {}", start(e), figures(e))),
         Event::Gap(gap) => {
-            let amount = |what: &str, n: Option<u64>| n.map_or(format!("? {what}"), |n| format!("{n} {what}"));
-            let (bytes, records) = (amount("bytes", gap.bytes), amount("records", gap.records));
+            let amount = |what: &str, n: Option<u64>| n.map_or_else(|| format!("? {what}s"), |n| counted(n, what));
+            let (bytes, records) = (amount("byte", gap.bytes), amount("record", gap.records));
             (4, format!("{} gap of {bytes}, {records}: {}", gap.source, gap.cause))
         }
         Event::FloodSummary(flood) => {
-            let mut text =
-                format!("{} {} {} more episodes until {}:", flood.from, flood.source, flood.suppressed, flood.to);
+            let mut text = format!(
+                "{} {} {} until {}:",
+                flood.from,
+                flood.source,
+                counted(flood.suppressed, "more episode"),
+                flood.to
+            );
             for (component, count) in flood.components.iter() {
                 // Writing to a String cannot fail.
                 let _: Result<(), _> = write!(text, " {component} {count}");
@@ -49,8 +55,8 @@ pub(crate) fn line(event: &Event, marks: LineMarks) -> String {
             (5, format!("{} record {}: model {from} -> {}", swap.source, swap.position, swap.to))
         }
         Event::Silence(s) => {
-            let usual = s.usual_s.get();
-            (4, format!("{} {} {} silent until {}, usually at most {usual} s", s.last, s.server, s.component, s.until))
+            let usual = TimeSpan::of_seconds(s.usual_s.get());
+            (4, format!("{} {} {} silent until {}, usually at most {usual}", s.last, s.server, s.component, s.until))
         }
     };
     let text = clean(&text);
@@ -78,7 +84,8 @@ fn figures(e: &Episode) -> String {
         | EpisodeKind::NotFinite
         | EpisodeKind::Other(_) => e.main_reason.to_string(),
     };
-    format!("{why}, score {peak:.2} of {threshold:.2}, {} records{learning}{sample}", e.records)
+    let records = counted(e.records, "record");
+    format!("{why}, score {peak:.2} (threshold {threshold:.2}), {records}{learning}{sample}")
 }
 
 /// Without control characters, and without the invisible ones that reorder what stands around them.
@@ -125,7 +132,7 @@ mod tests {
     fn an_episode_reads_as_a_sentence() {
         assert_eq!(
             line(&Event::EpisodeOpened(Box::new(episode())), LineMarks::Journal),
-            "<4>2026-01-05T00:00:00Z web-1 cpu odd unexpected step: 93.25, expected 40, score 3.68 of 1.50, \
+            "<4>2026-01-05T00:00:00Z web-1 cpu odd unexpected step: 93.25, expected 40, score 3.68 (threshold 1.50), \
              2 records | cpu 93.25"
         );
     }
