@@ -4,6 +4,7 @@
 use std::{fmt, panic::Location, path::PathBuf, time::Duration};
 
 use log::Level;
+use oddline_core::amounts::{counted, size};
 use oddline_logging::LISTING;
 
 use crate::publish::ports::LinkReport;
@@ -22,7 +23,7 @@ pub(crate) enum LogEvent {
     /// A variable looks like ours and means nothing.
     StrangeVariable {
         name: String,
-        meant: Option<String>,
+        meant: String,
     },
     /// The state file could not be believed.
     SetAside {
@@ -233,11 +234,8 @@ impl fmt::Display for LogEvent {
                 write!(f, "oddline-agent {version} as {name}; events go to {destination}")
             }
             Self::Ready { model } => write!(f, "ready; model {model} is active"),
-            Self::StrangeVariable { name, meant: Some(meant) } => {
+            Self::StrangeVariable { name, meant } => {
                 write!(f, "environment variable {name} is not a known setting; did you mean {meant}?")
-            }
-            Self::StrangeVariable { name, meant: None } => {
-                write!(f, "environment variable {name} is not a known setting")
             }
             Self::SetAside { to, why } => write!(
                 f,
@@ -266,19 +264,22 @@ impl fmt::Display for LogEvent {
             Self::Gap { source, bytes, exact, cause } => write!(f, "{source}: {}: {cause}", lost(*bytes, *exact)),
             Self::FolderFails { folder, why } => write!(f, "cannot list the folder {}: {why}", folder.display()),
             Self::TooManyFiles { left_out } => {
-                write!(f, "{left_out} files are not followed: too many match; make the patterns narrower")
+                let verb = if *left_out == 1 { "is" } else { "are" };
+                let files = counted(*left_out, "file");
+                write!(f, "{files} {verb} not followed: too many match; make the patterns narrower")
             }
             Self::MemoryFull { sources, bytes } => write!(
                 f,
-                "memory is full: {sources} sources learn no further streams, all of them hold {} MiB; read less, or allow \
-                 more (memory_mib, and MemoryMax= of the unit)",
-                bytes >> 20
+                "memory is full: no further streams are learnt in {}, all sources hold {}; read less, or allow more \
+                 (memory_mib, and MemoryMax= of the unit)",
+                counted(*sources, "source"),
+                size(*bytes)
             ),
             Self::MemoryFree { bytes } => {
-                write!(f, "memory has room again: all sources learn, they hold {} MiB", bytes >> 20)
+                write!(f, "memory has room again: all sources learn, they hold {}", size(*bytes))
             }
             Self::SpoolFull { bytes } => {
-                write!(f, "{bytes} bytes of events wait to be delivered: reading stops until some are")
+                write!(f, "{} of events wait to be delivered: reading is paused until some are", size(*bytes))
             }
             Self::SpoolDrained => write!(f, "events are delivered again: reading goes on"),
             Self::SinkFails { why, retry_in } => {
@@ -295,7 +296,7 @@ impl fmt::Display for LogEvent {
             Self::ReloadRefused { why } => write!(f, "{why}\nthe one in use is kept"),
             Self::Stopping => write!(f, "stopping"),
             Self::Stopped { waiting: 0 } => write!(f, "stopped; every event is delivered"),
-            Self::Stopped { waiting } => write!(f, "stopped; {waiting} events queued for the next start"),
+            Self::Stopped { waiting } => write!(f, "stopped; {} queued for the next start", counted(*waiting, "event")),
             Self::FileLeft { why } | Self::Control { why } | Self::Uncommitted { why } => f.write_str(why),
         }
     }

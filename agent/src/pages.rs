@@ -8,7 +8,7 @@ pub const SECTIONS: &[ManSection] = &[
         title: "FILES",
         entries: &[
             ("/etc/oddline/agent.toml", "the configuration; agent.toml in the examples has every setting"),
-            ("/etc/oddline/agent.d/*.toml", "laid over it, in the order of their names"),
+            ("/etc/oddline/agent.d/*.toml", "drop-in files that override it, in the order of their names"),
             ("/usr/share/oddline/factory.onnx", "the model to begin with"),
             ("/var/lib/oddline/agent/state.redb", "positions, what was learnt, undelivered events"),
             ("/var/lib/oddline/agent/models/", "models taken from a collector"),

@@ -177,3 +177,20 @@ fn both(section: &ConfigSection<'_>, first: &'static str, second: &'static str) 
     }
     paths
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_is_known_to_the_family() {
+        let reader = Layers::default().read();
+        drop(all(&reader.top()));
+        let unknown: Vec<String> = reader
+            .variables()
+            .into_iter()
+            .filter(|name| !oddline_config::family::VARIABLES.contains(&name.as_str()))
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:#?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Configuration as an operator writes it: a TOML file, a folder of further ones, the environment. One look finds every
 //! mistake: syntax, unknown keys (with what was probably meant), values of the wrong kind, out of range or not to be
-//! parsed, each with its file and line. Knows no key of its own; what a program needs it asks for, and asking is what
-//! makes a key known.
+//! parsed, each with its file and line. Knows no key of its own (of the programs only the names
+//! of their variables); what a program needs it asks for, and asking is what makes a key known.
 //!
 //! ```text
 //!  agent.toml  <-  agent.d/*.toml by name  <-  ODDLINE_<SECTION>_<KEY>
@@ -9,6 +9,7 @@
 //!  tables are merged; `[[lists]]` of tables grow; any other value replaces the one before it
 //! ```
 
+pub mod family;
 mod layer;
 mod problem;
 mod reader;

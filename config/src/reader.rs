@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    ENVIRONMENT_PREFIX,
+    ENVIRONMENT_PREFIX, family,
     problem::{ConfigOrigin, ConfigProblem, ConfigProblems},
     tree::{Node, TreeItem, TreeTable},
 };
@@ -64,13 +64,23 @@ impl ConfigReader {
         ConfigSection { reader: self, table, path, in_list, origin, known: RefCell::default() }
     }
 
-    /// Environment variables that begin like ours and that nobody asked for, with what was probably meant. They may
-    /// belong to another program of the family, so they are no problem.
+    /// Environment variables that are probably a misspelt key, with the one that was meant. What another program of the
+    /// family reads is no misspelling, and what is like nothing here is left alone.
     #[must_use]
-    pub fn strange_variables(&self) -> Vec<(String, Option<String>)> {
+    pub fn strange_variables(&self) -> Vec<(String, String)> {
         let asked = self.asked.borrow();
-        let strange = self.environment.keys().filter(|name| !asked.contains(*name));
-        strange.map(|name| (name.clone(), closest(name, asked.iter().map(String::as_str)).map(str::to_owned))).collect()
+        let strange = self
+            .environment
+            .keys()
+            .filter(|name| !asked.contains(*name) && !family::VARIABLES.contains(&name.as_str()));
+        let meant = |name: &String| closest(name, asked.iter().map(String::as_str)).map(str::to_owned);
+        strange.filter_map(|name| Some((name.clone(), meant(name)?))).collect()
+    }
+
+    /// The environment variables that were asked for.
+    #[must_use]
+    pub fn variables(&self) -> Vec<String> {
+        self.asked.borrow().iter().cloned().collect()
     }
 
     /// All mistakes; ask everything first.

@@ -115,8 +115,10 @@ fn a_missing_file_and_a_section_that_is_none() {
 #[test]
 fn a_variable_that_nobody_knows_is_shown_with_what_was_meant() {
     let dir = folder(&[("a.toml", "name = 'a'\n")]);
-    let environment = vec![("ODDLINE_NMAE".to_owned(), "b".to_owned())];
+    // One of another program, and one that is like nothing here.
+    let names = ["ODDLINE_NMAE", "ODDLINE_RETRAIN_TO", "ODDLINE_NAMES_OF_SHIPS"];
+    let environment = names.iter().map(|name| ((*name).to_owned(), "b".to_owned())).collect();
     let reader = Layers { file: Some(dir.path().join("a.toml")), folder: None, environment }.read();
     assert_eq!(reader.top().value::<String>("name").as_deref(), Some("a"));
-    assert_eq!(reader.strange_variables(), [("ODDLINE_NMAE".to_owned(), Some("ODDLINE_NAME".to_owned()))]);
+    assert_eq!(reader.strange_variables(), [("ODDLINE_NMAE".to_owned(), "ODDLINE_NAME".to_owned())]);
 }

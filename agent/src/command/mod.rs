@@ -3,6 +3,7 @@
 pub mod explain;
 pub mod model;
 pub mod parse;
+mod preview;
 pub mod status;
 pub mod times;
 pub mod validate;

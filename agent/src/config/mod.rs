@@ -69,12 +69,12 @@ pub enum EventDestination {
     Stdout,
 }
 
-/// A configuration, and variables that look like ours and mean nothing here.
+/// A configuration, and variables that nearly mean something here.
 #[derive(Debug)]
 pub struct LoadedConfig {
     pub config: AgentConfig,
-    /// Names of strange variables, with what was probably meant.
-    pub strange: Vec<(String, Option<String>)>,
+    /// Variables that are probably misspelt, with what was meant.
+    pub strange: Vec<(String, String)>,
 }
 
 /// Reads `file`, the folder beside it and the environment.
@@ -436,6 +436,7 @@ mod tests {
         let problems = load_text("name='a'\n[[source]]\njournal=true\n[[source]]\njournal=true\n").unwrap_err();
         assert!(problems[0].contains("one source only"), "{problems:?}");
     }
+
     #[test]
     fn topics_are_those_of_the_agents_broker_or_of_another() {
         let subscriptions = |text: &str| -> Vec<(String, String, String)> {
@@ -473,5 +474,17 @@ mod tests {
         }
         let problems = load_text("name='a'\n[broker]\naddress='x'\n[[source]]\nmqtt='a'\n").unwrap_err();
         assert!(problems.len() == 1 && problems[0].starts_with("broker.address"), "{problems:?}");
+    }
+
+    #[test]
+    fn every_variable_is_known_to_the_family() {
+        let reader = Layers::default().read();
+        let _: Option<AgentConfig> = read(&reader);
+        let unknown: Vec<String> = reader
+            .variables()
+            .into_iter()
+            .filter(|name| !oddline_config::family::VARIABLES.contains(&name.as_str()))
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:#?}");
     }
 }

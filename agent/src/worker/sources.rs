@@ -129,7 +129,7 @@ impl FollowedSources {
         out: &mut PipelineOutput,
     ) -> Result<Self, SetupError> {
         let patterns: Vec<Pattern> = config.sources.iter().flat_map(|source| include(source).to_vec()).collect();
-        let opener = Opener::guarded(own(config));
+        let opener = opener(config);
         // A state that does not say it knows the patterns it meets.
         let looked_for = noted.looked_for().and_then(|bytes| read_patterns(&bytes)).unwrap_or(patterns);
         let discover = |(at, source): (usize, &SourceConfig)| match &source.what {
@@ -313,7 +313,9 @@ fn include(source: &SourceConfig) -> &[Pattern] {
 }
 
 /// What the agent itself writes.
-fn own(config: &AgentConfig) -> OwnFiles {
+/// Opens the logs of a configuration, and nothing that the agent itself writes.
+#[must_use]
+pub(crate) fn opener(config: &AgentConfig) -> Opener {
     let files = match &config.destination {
         EventDestination::File(path, _) => vec![path.clone()],
         EventDestination::Broker(..) | EventDestination::Stdout => Vec::new(),
@@ -321,7 +323,7 @@ fn own(config: &AgentConfig) -> OwnFiles {
     let outputs = [rustix::io::dup(std::io::stdout()), rustix::io::dup(std::io::stderr())];
     let metas = outputs.into_iter().flatten().filter_map(|output| File::from(output).metadata().ok());
     let ids = metas.filter(std::fs::Metadata::is_file).map(|meta| file_id(&meta)).collect();
-    OwnFiles { folders: vec![config.state_dir.clone()], files, ids }
+    Opener::guarded(OwnFiles { folders: vec![config.state_dir.clone()], files, ids })
 }
 
 fn read_patterns(bytes: &[u8]) -> Option<Vec<Pattern>> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use oddline_config::{ConfigProblems, Layers};
+use oddline_config::{ConfigProblems, ConfigReader, Layers};
 
 use super::Args;
 use crate::{dataset::ReadOptions, error::UsageError, sign};
@@ -175,30 +175,32 @@ fn place(path: &Path) -> PathBuf {
 /// Reads `trainer.toml`, the folder beside it and the environment.
 pub fn read(file: &Path) -> Result<WrittenModel, ConfigProblems> {
     let reader = Layers::of(file).read();
-    let written = {
-        let top = reader.top();
-        let section = top.section("retrain");
-        let logs: Vec<String> = section.list("logs").unwrap_or_default();
-        let read = ReadOptions::written(&section);
-        if logs.is_empty() && read.journal.is_none() {
-            section.problem("logs", "there is none: say what to learn from, such as logs = [\"/var/log/app/*.csv\"]");
-        }
-        let folder = section.path("folder").unwrap_or_else(|| FOLDER.into());
-        let current = section.path("current").unwrap_or_else(|| folder.join("current.onnx"));
-        let anchor = section.path("anchor").unwrap_or_else(|| folder.join("anchor.onnx"));
-        let (key, password_file) = (section.path("key"), section.path("password_file"));
-        if section.has("password_file") && !section.has("key") {
-            section.problem("password_file", "a password_file belongs to a key: name that too");
-        }
-        let program = section.path("collector").unwrap_or_else(|| COLLECTOR.into());
-        let to = section.list("to").unwrap_or_else(everyone);
-        let push = section.flag("push").unwrap_or(true).then_some(PushCommand { program, to });
-        section.finish();
-        top.finish();
-        WrittenModel { logs, read, folder, current, anchor, key, password_file, push }
-    };
+    let written = all(&reader);
     reader.finish()?;
     Ok(written)
+}
+
+fn all(reader: &ConfigReader) -> WrittenModel {
+    let top = reader.top();
+    let section = top.section("retrain");
+    let logs: Vec<String> = section.list("logs").unwrap_or_default();
+    let read = ReadOptions::written(&section);
+    if logs.is_empty() && read.journal.is_none() {
+        section.problem("logs", "there is none: say what to learn from, such as logs = [\"/var/log/app/*.csv\"]");
+    }
+    let folder = section.path("folder").unwrap_or_else(|| FOLDER.into());
+    let current = section.path("current").unwrap_or_else(|| folder.join("current.onnx"));
+    let anchor = section.path("anchor").unwrap_or_else(|| folder.join("anchor.onnx"));
+    let (key, password_file) = (section.path("key"), section.path("password_file"));
+    if section.has("password_file") && !section.has("key") {
+        section.problem("password_file", "a password_file belongs to a key: name that too");
+    }
+    let program = section.path("collector").unwrap_or_else(|| COLLECTOR.into());
+    let to = section.list("to").unwrap_or_else(everyone);
+    let push = section.flag("push").unwrap_or(true).then_some(PushCommand { program, to });
+    section.finish();
+    top.finish();
+    WrittenModel { logs, read, folder, current, anchor, key, password_file, push }
 }
 
 fn everyone() -> Vec<String> {
@@ -209,4 +211,21 @@ fn everyone() -> Vec<String> {
 fn credential(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os(CREDENTIALS)?).join(name);
     path.exists().then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_is_known_to_the_family() {
+        let reader = Layers::default().read();
+        drop(all(&reader));
+        let unknown: Vec<String> = reader
+            .variables()
+            .into_iter()
+            .filter(|name| !oddline_config::family::VARIABLES.contains(&name.as_str()))
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:#?}");
+    }
 }
