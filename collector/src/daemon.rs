@@ -212,8 +212,8 @@ pub fn authority(state: &Path) -> Result<Authority, CommandError> {
 #[must_use]
 pub fn new_authority(state: &Path) -> String {
     format!(
-        "{} is a new certificate authority: back it up; agents that another one enrolled are not let in until that one is \
-         put back, or they are enrolled anew",
+        "created a new certificate authority in {}: back it up; agents enrolled with a previous one must be enrolled again, \
+         unless that one is put back",
         state.join("authority").display()
     )
 }

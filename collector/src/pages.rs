@@ -8,7 +8,7 @@ pub const SECTIONS: &[ManSection] = &[
         title: "FILES",
         entries: &[
             ("/etc/oddline/collector.toml", "the configuration; without it a broker on 127.0.0.1 and SQLite"),
-            ("/etc/oddline/collector.d/*.toml", "laid over it, in the order of their names"),
+            ("/etc/oddline/collector.d/*.toml", "drop-in files that override it, in the order of their names"),
             ("/var/lib/oddline/collector/collector.db", "the database, unless store says otherwise"),
             ("/var/lib/oddline/collector/", "beside it the authority that signs the agents' certificates"),
         ],

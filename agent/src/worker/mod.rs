@@ -46,7 +46,7 @@ pub(crate) use self::{
     flags::BEGAN,
     followed::{ActiveModel, FollowedSource, TURN_EVENTS_MAX, TurnOutcome},
     opened::snapshot,
-    sources::{FollowedSources, KnownState, PriorState},
+    sources::{FollowedSources, KnownState, PriorState, opener},
     status::{EventSink, StatusHandle, WorkerCommand},
     stored::{position, remembered},
 };

@@ -194,11 +194,14 @@ fn a_bundle_is_made_renewed_with_what_it_had_and_a_broker_elsewhere_gets_its_fil
     let (code, said, wrong) =
         ask(&["enroll", "pi", "--fleet", "shop", "--broker", "mqtts://c.example", "--trusted-key", "RWQf"]);
     assert_eq!(code, 0, "{wrong}");
-    assert!(said.contains("is a new certificate authority") && said.contains("tar -C /etc -xf ./pi.tar"), "{said}");
+    assert!(
+        said.contains("created a new certificate authority") && said.contains("tar -C /etc -xf ./pi.tar"),
+        "{said}"
+    );
     assert_eq!(ask(&["enroll", "web"]).0, 2, "a new agent must know where its broker is");
     let (code, said, wrong) = ask(&["enroll", "--renew", "pi", "--out", "again"]);
     assert_eq!(code, 0, "{wrong}");
-    assert!(!said.contains("is a new certificate authority"), "{said}");
+    assert!(!said.contains("created a new certificate authority"), "{said}");
     let told = |bundle: &str| fs::read_to_string(folder.path().join(bundle).join("agent.d/50-enrolled.toml")).unwrap();
     assert_eq!(told("again/pi"), told("pi"));
     assert!(told("pi").contains("\"shop\"") && told("pi").contains("c.example") && told("pi").contains("[\"RWQf\"]"));
