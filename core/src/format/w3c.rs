@@ -58,10 +58,6 @@ impl W3cColumns {
     pub(crate) fn read<'a>(&self, fields: &CsvFields<'a>, line: &'a str, record: &mut Record<'a>) {
         let cell =
             |i: Option<usize>| i.and_then(|i| fields.get(i)).map(|f| f.trim()).filter(|f| !matches!(*f, "" | "-"));
-        let Some(target) = cell(self.target) else {
-            record.message = Some(Cow::Borrowed(line));
-            return;
-        };
         if let Some(status) = cell(self.status).and_then(access::status) {
             record.level = Some(access::severity(status));
             record.numbers.push("status", f64::from(status));
@@ -78,6 +74,10 @@ impl W3cColumns {
                 record.numbers.push(name, value * scale);
             }
         }
+        let Some(target) = cell(self.target) else {
+            record.message = Some(Cow::Borrowed(line));
+            return;
+        };
         let (method, query) = (cell(self.method), cell(self.query));
         let parts = [
             method.unwrap_or(""),
