@@ -202,9 +202,10 @@ fn a_day_that_is_made_late_is_read_and_one_that_was_read_long_ago_is_not() {
     for day in 10..28 {
         series.append(&format!("app-2026-11-{day}.log"), "line\n");
     }
-    let old = SystemTime::now() - Duration::from_secs(3_600);
     for entry in fs::read_dir(series.dir.path()).unwrap() {
-        File::options().append(true).open(entry.unwrap().path()).unwrap().set_modified(old).unwrap();
+        let file = File::options().append(true).open(entry.unwrap().path()).unwrap();
+        let old = file.metadata().unwrap().modified().unwrap() - Duration::from_secs(3_600);
+        file.set_modified(old).unwrap();
     }
     series.look();
     assert_eq!(series.read_long().iter().filter(|line| *line == "line").count(), 18);

@@ -137,7 +137,7 @@ impl GrowthWatch {
         let at = self.hashes.len();
         self.hashes.push(hash);
         self.last = place(at);
-        if at % BLOCK == 0 {
+        if at.is_multiple_of(BLOCK) {
             self.blocks.push(NameBlock::default());
         }
         self.blocks[at / BLOCK].newest_at = time;

@@ -174,7 +174,7 @@ fn answer(mut child: Child) -> Option<Vec<u8>> {
         if let Ok(Some(_)) = child.try_wait() {
             return child.wait_with_output().ok().map(|output| output.stdout);
         }
-        thread::sleep(JOURNALCTL_LOOK);
+        thread::park_timeout(JOURNALCTL_LOOK);
     }
     // It may have ended just now; either way nothing of it stays.
     drop(child.kill());

@@ -180,7 +180,7 @@ impl Assembly {
 
     fn begin_json(&mut self, line: &str, indent: u16) -> JsonStep {
         match line.as_bytes() {
-            [b'['] | [b']'] | [b']', b','] => return JsonStep::Bracket,
+            [b'[' | b']'] | [b']', b','] => return JsonStep::Bracket,
             [b'{'] | [b'{', .., b'{' | b'[' | b','] => {}
             _ => return JsonStep::Other,
         }

@@ -155,7 +155,7 @@ impl Parser {
         if text.trim_ascii_start().is_empty() || journal::is_notice(text) {
             return ParsedLine::Skipped;
         }
-        if !self.assembly.has_json() && !(text.trim_start().starts_with(['{', '[', ']']) && self.may_be_json()) {
+        if !(self.assembly.has_json() || text.trim_start().starts_with(['{', '[', ']']) && self.may_be_json()) {
             return self.parse_opened(text, context);
         }
         match self.assembly.json(text) {

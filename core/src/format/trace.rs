@@ -88,7 +88,7 @@ fn expected(line: &str, state: TraceState, is_indented: bool, is_trimmed: bool) 
         }
         TraceState::PythonFrames | TraceState::PythonCode if is_python_error(line) => Part(TraceState::Frames),
         TraceState::RustMessage => Part(TraceState::Rust),
-        TraceState::Go if is_go(line, is_indented) => Part(TraceState::Go),
+        TraceState::Go if is_go(line) => Part(TraceState::Go),
         TraceState::NodeError if is_exception(line) => Part(TraceState::Frames),
         TraceState::Rust | TraceState::Frames if is_indented && is_counted(line) => Part(state),
         TraceState::Kernel if is_symbol(line) => Part(TraceState::Kernel),
@@ -143,7 +143,7 @@ fn is_goroutine(line: &str) -> bool {
     line.strip_prefix("goroutine ").is_some_and(|rest| rest.contains(" [") && rest.trim_end().ends_with(':'))
 }
 
-fn is_go(line: &str, is_indented: bool) -> bool {
+fn is_go(line: &str) -> bool {
     let starts =
         ["created by ", "exit status ", "[signal ", "panic: ", "goroutine ", "[recovered]", "...additional frames"];
     let is_call =
@@ -155,11 +155,7 @@ fn is_go(line: &str, is_indented: bool) -> bool {
             && words.next().is_some_and(|value| value.starts_with("0x"))
             && words.next().is_none()
     };
-    starts.iter().any(|start| line.starts_with(start))
-        || is_call
-        || is_place
-        || is_register
-        || (is_indented && is_place)
+    starts.iter().any(|start| line.starts_with(start)) || is_call || is_place || is_register
 }
 
 /// A line of `^` and `~` that points into the one before.

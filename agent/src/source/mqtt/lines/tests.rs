@@ -1,3 +1,5 @@
+//! What becomes of the payloads of other people's sensors.
+
 use oddline_core::format::{Context, LogFormat, Parser};
 
 use super::*;
