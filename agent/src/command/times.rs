@@ -26,7 +26,7 @@ impl TimeArgs {
     /// # Errors
     /// When they name too many zones.
     pub fn options(&self) -> Result<TimeOptions, ZoneNameError> {
-        let zones = self.zone.iter().try_fold(ZoneNames::default(), oddline_core::format::ZoneNames::with)?;
+        let zones = self.zone.iter().try_fold(ZoneNames::default(), ZoneNames::with)?;
         let offset_s = self.utc_offset.unwrap_or_default().seconds();
         Ok(TimeOptions { offset_s, zones, date_order: self.date_order })
     }

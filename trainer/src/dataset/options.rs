@@ -88,7 +88,7 @@ impl ReadArgs {
             }
         };
         let format = format.laid_out(self.log_format.clone()).map_err(|error| UsageError(error.to_string()))?;
-        let zones = self.zone.iter().try_fold(written.times.zones, oddline_core::format::ZoneNames::with);
+        let zones = self.zone.iter().try_fold(written.times.zones, ZoneNames::with);
         let zones = zones.map_err(|error| UsageError(format!("--zone: {error}")))?;
         let journal = if self.journal { Some(self.journal_arguments.clone()) } else { written.journal };
         Ok(ReadOptions {
