@@ -46,13 +46,14 @@ fn what_is_commented_out_in_it_is_known_too() {
     let text = std::fs::read_to_string(examples.join("agent.toml")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("agent.toml");
-    // Without the broker, for which they are the alternative.
+    // Without the broker and without jsonl, for which they are the alternatives.
     let mut written = String::new();
     let mut in_broker = false;
     for line in text.lines() {
         let line = setting(line).unwrap_or(line);
         in_broker = if line.starts_with('[') { line == "[broker]" } else { in_broker };
-        let is_left_out = in_broker || ["stdout", "trusted_key_files"].iter().any(|key| line.starts_with(key));
+        let is_left_out =
+            in_broker || ["stdout", "trusted_key_files", "log_format"].iter().any(|key| line.starts_with(key));
         if !is_left_out {
             written += &format!("{line}\n");
         }

@@ -73,7 +73,13 @@ impl ConfigReader {
             .environment
             .keys()
             .filter(|name| !asked.contains(*name) && !family::VARIABLES.contains(&name.as_str()));
-        let meant = |name: &String| closest(name, asked.iter().map(String::as_str)).map(str::to_owned);
+        // What all of them begin with makes none of them alike.
+        let rest = |name: &'_ String| name.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or(name).to_owned();
+        let meant = |name: &String| {
+            let alike = |other: &String| strsim::normalized_damerau_levenshtein(&rest(name), &rest(other));
+            let best = asked.iter().map(|other| (alike(other), other)).max_by(|a, b| a.0.total_cmp(&b.0))?;
+            (best.0 >= SUGGESTION_SIMILARITY_MIN).then(|| best.1.clone())
+        };
         strange.filter_map(|name| Some((name.clone(), meant(name)?))).collect()
     }
 

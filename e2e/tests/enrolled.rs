@@ -42,7 +42,7 @@ fn an_enrolled_agent_is_heard_until_it_is_revoked() {
     let out = folder.path().join("bundles");
     fs::create_dir(&out).unwrap();
     let broker = format!("mqtts://localhost:{port}");
-    let said = collector.ask(&["enroll", NAME, "--broker", &broker, "--out", out.to_str().unwrap()]);
+    let said = collector.ask(&["enroll", NAME, "--fleet", "home", "--broker", &broker, "--out", out.to_str().unwrap()]);
     assert!(said.contains(NAME), "{said}");
     let own = folder.path().join(NAME);
     fs::create_dir_all(own.join("logs")).unwrap();

@@ -14,6 +14,11 @@ use crate::record::{Level, Record};
 const COMPONENT_BYTES_MAX: usize = 64;
 /// A word with this many digits in a row is an identifier: as a component it would be a stream of its own.
 const DIGITS_MAX: usize = 3;
+/// A time behind words begins within so many bytes.
+const WORDS_BEFORE_BYTES_MAX: usize = 40;
+const WORDS_BEFORE_MAX: usize = 2;
+/// `2026-01-05 10:00`.
+const DATE_BYTES_MIN: usize = 16;
 /// What stands between a line's parts, and a dash that is no sign.
 const GAPS: [char; 5] = [' ', '\t', '|', ':', ']'];
 
@@ -39,6 +44,11 @@ pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Record<'a> {
         };
     }
     let stamp = timestamp::leading(text, context);
+    if stamp.is_none()
+        && let Some(record) = behind_words(text, context)
+    {
+        return Record { level: priority.or(record.level), ..record };
+    }
     let body = match stamp {
         Some(stamp) => skip_gaps(&text[stamp.end..]),
         None => &text[timestamp::uptime(text).unwrap_or(0)..],
@@ -52,6 +62,36 @@ pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Record<'a> {
         fault: stamp.and_then(|s| s.fault),
         ..Record::default()
     }
+}
+
+/// A time behind a word or two: `update-alternatives 2026-01-05 10:00:00: run`, `Start-Date: 2026-01-05  10:00:00`,
+/// `E [05/Jan/2026:10:00:00 +0100] text`. Only a date with a time of day is taken for one there.
+fn behind_words<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> {
+    let head = &text.as_bytes()[..text.len().min(WORDS_BEFORE_BYTES_MAX)];
+    let digit = head.iter().position(u8::is_ascii_digit).filter(|_| head[0].is_ascii_alphabetic())?;
+    let before = text[..digit].strip_suffix('[').unwrap_or(&text[..digit]);
+    let words = before.strip_suffix(' ')?.trim_end();
+    let is_word = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_' | b' ');
+    let name = words.strip_suffix(':').unwrap_or(words);
+    if !name.bytes().all(is_word) || name.split(' ').count() > WORDS_BEFORE_MAX {
+        return None;
+    }
+    let stamp = timestamp::leading(&text[before.len()..], context).filter(|stamp| stamp.end >= DATE_BYTES_MIN)?;
+    let time = stamp.time?;
+    let record = Record { time: Some(time), ..Record::default() };
+    let rest = skip_gaps(&text[before.len() + stamp.end..]);
+    Some(match name.as_bytes() {
+        [letter] if level::letter(*letter).is_some() => {
+            Record { level: level::letter(*letter), message: Some(Cow::Borrowed(rest)), ..record }
+        }
+        // `Start-Date: ` says what the time is of.
+        _ if words.ends_with(':') || name.contains(' ') => Record { message: Some(Cow::Borrowed(text)), ..record },
+        _ => {
+            let parts = PlainParts::of(rest);
+            let component = names::component(Cow::Borrowed(name));
+            Record { component, level: parts.level, message: Some(Cow::Borrowed(rest)), ..record }
+        }
+    })
 }
 
 /// Whether the line begins with a time: only such a line says that its source is plain text.
@@ -263,6 +303,26 @@ mod tests {
         check("2026-01-05 00:00:00 spid51      Starting up", None, "spid*", "Starting up");
         check("2026-01-05 00:00:00 spid7s Error: 18456, Severity: 14", error, "spid*", "18456, Severity: 14");
         check("2026-01-05 00:00:00 INFO cart-2: up", info, "cart-2", "up");
+    }
+
+    #[test]
+    fn a_time_may_stand_behind_a_word_or_two() {
+        check("update-alternatives 2026-01-05 00:00:00: run with x", None, "update-alternatives", "run with x");
+        check("E [05/Jan/2026:00:00:00 +0000] [Job 12] Stopping", Some(Level::Error), "", "[Job 12] Stopping");
+        check("I [05/Jan/2026:00:00:00 +0000] Listening", Some(Level::Info), "", "Listening");
+        for text in ["Start-Date: 2026-01-05  00:00:00", "Log started: 2026-01-05  00:00:00"] {
+            check(text, None, "", text);
+        }
+        for text in [
+            "pid 12 left at 2026-01-05 00:00:00",
+            "we met three times 2026-01-05 00:00:00",
+            "version 1.2.3",
+            "release 2026-01-05",
+            "\tat 2026-01-05 00:00:00",
+            "a/b 2026-01-05 00:00:00",
+        ] {
+            assert_eq!(parse(text, &context()).time, None, "{text}");
+        }
     }
 
     #[test]

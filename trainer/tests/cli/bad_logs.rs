@@ -45,7 +45,7 @@ fn wrong_columns() {
     both_refuse(
         b"time,host,metric,reading\n1,2,3,4\n",
         65,
-        &["bad.csv", "line 1", "'value'", "time,host,metric,reading"],
+        &["bad.csv", "no usable record", "timestamp cannot be read", "line 2: 1,2,3,4"],
     );
     both_refuse(b"timestamp,value,value\n", 65, &["bad.csv", "line 1", "twice"]);
     let short = format!("{HEADER}{}", "2026-02-01T00:00:00Z,server-01,cpu,1\n".repeat(300));
