@@ -423,7 +423,7 @@ mod tests {
             ("/var/log/pods/shop_web-5d9_8f3b0c1e-aa/nginx/12.log.20261120-101010".to_owned(), "nginx"),
             (format!("/var/log/containers/web-5d9_shop_nginx-{id}.log"), "nginx"),
             (format!("/var/lib/docker/containers/{id}/{id}-json.log"), "container"),
-            ("/work/0d6c4a8e9f12-json.log".to_owned(), "container"),
+            ("/jobs/0d6c4a8e9f12-json.log".to_owned(), "container"),
             (format!("/var/lib/containers/storage/overlay-containers/{id}/userdata/ctr.log"), "container"),
             ("/srv/ctr.log".to_owned(), "ctr"),
         ] {
