@@ -1,18 +1,22 @@
 //! The pipeline over a file, offline: what a live agent would have told of it.
 
 use std::{
+    fs::File,
     io::Write,
     path::{Path, PathBuf},
     sync::Arc,
+    time::UNIX_EPOCH,
 };
 
 use anyhow::{Context, Result, bail};
+use oddline_cli::compressed::Compression;
 use oddline_core::{
     amounts::counted,
     format::{AccessLayout, LogFormat, TimeOptions},
     readings::ValueSelection,
     series::component,
     terminal,
+    time::EventTime,
     verdict::CSV_HEADER,
 };
 use oddline_detector::OpenModel;
@@ -97,6 +101,7 @@ pub struct ReplayLog {
     /// Which numbers of its records are judged.
     values: ValueSelection,
     times: TimeOptions,
+    compression: Option<Compression>,
 }
 
 impl ReplaySummary {
@@ -136,7 +141,8 @@ impl ReplayLog {
     #[must_use]
     pub fn new(path: &Path, format: LogFormat, values: ValueSelection, times: TimeOptions) -> Self {
         let component = if path == Path::new("-") { STDIN_COMPONENT.to_owned() } else { component(path) };
-        Self { path: path.to_owned(), format, server: "server".to_owned(), component, values, times }
+        let compression = Compression::of_file(path);
+        Self { path: path.to_owned(), format, server: "server".to_owned(), component, values, times, compression }
     }
 
     /// How it is treated: as the daemon treats its own, by default.
@@ -153,10 +159,26 @@ impl ReplayLog {
         }
     }
 
-    /// Whether its end shows only when it is closed.
+    /// Whether its end shows only when it is closed: standard input, and what a program unpacks.
     #[must_use]
-    pub fn is_stdin(&self) -> bool {
+    pub fn is_streamed(&self) -> bool {
+        self.is_stdin() || self.compression.is_some()
+    }
+
+    fn is_stdin(&self) -> bool {
         self.path == Path::new("-")
+    }
+
+    /// Opens what is compressed, if it is.
+    fn open_packed(&self) -> Result<Option<Stdin>> {
+        let Some(compression) = self.compression else { return Ok(None) };
+        let cannot_read = || format!("cannot read the log {}", clean(&self.path.to_string_lossy()));
+        let file = File::open(&self.path).with_context(cannot_read)?;
+        let since = file.metadata().and_then(|meta| meta.modified()).ok();
+        let since = since.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let modified = since.and_then(|since| i64::try_from(since.as_micros()).ok()).map(EventTime::from_micros);
+        let unpacked = compression.unpack(file).with_context(cannot_read)?;
+        Ok(Some(Stdin::of_file(&self.path, modified, unpacked)?))
     }
 
     /// Opens it, to be read from its start.
@@ -166,6 +188,9 @@ impl ReplayLog {
     pub fn open(&self) -> Result<LogSource> {
         if self.is_stdin() {
             return Ok(LogSource::Stdin(Stdin::new(std::io::stdin())?));
+        }
+        if let Some(packed) = self.open_packed()? {
+            return Ok(LogSource::Stdin(packed));
         }
         // A path that does not exist yet is nothing to wait for here.
         std::fs::metadata(&self.path)
@@ -220,7 +245,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<ReplaySummary> {
                 bail!("{}: the file changed while it was read ({gap:?}): replay it again", clean(&name))
             }
             SourceItem::Wait => pause(),
-            SourceItem::End if log.is_stdin() => pause(),
+            SourceItem::End if log.is_streamed() => pause(),
             SourceItem::End | SourceItem::Closed => break,
         }
         print(args, &mut told, out)?;

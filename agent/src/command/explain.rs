@@ -193,7 +193,7 @@ fn each_line(
             }
             SourceItem::Gap(_) => bail!("{}: the file changed while it was read", clean(&args.log.to_string_lossy())),
             SourceItem::Wait => replay::pause(),
-            SourceItem::End if log.is_stdin() => replay::pause(),
+            SourceItem::End if log.is_streamed() => replay::pause(),
             SourceItem::End | SourceItem::Closed => break,
         }
     }

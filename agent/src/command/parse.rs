@@ -74,7 +74,8 @@ impl Understanding {
 pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     let times = args.times.options()?;
     let format = args.format.clone().laid_out(args.log_format.clone())?;
-    let mut source = ReplayLog::new(&args.log, format.clone(), ValueSelection::Numbers, times).open()?;
+    let log = ReplayLog::new(&args.log, format.clone(), ValueSelection::Numbers, times);
+    let mut source = log.open()?;
     let mut reader = LineReader::new(format, times);
     let mut read = Understanding { tally: LineTally::default(), first: Vec::new(), format: "" };
     // The first line of a record that is not whole yet.
@@ -108,7 +109,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
             }
             SourceItem::Gap(_) => bail!("{}: the file changed while it was read", clean(&args.log.to_string_lossy())),
             SourceItem::Wait => replay::pause(),
-            SourceItem::End if args.log.as_os_str() == "-" => replay::pause(),
+            SourceItem::End if log.is_streamed() => replay::pause(),
             SourceItem::End | SourceItem::Closed => break,
         }
     }
@@ -228,16 +229,15 @@ fn cut(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn arguments(log: &std::path::Path, format: &str, json: bool) -> Args {
+        let (format, times) = (format.parse().unwrap(), TimeArgs::default());
+        Args { log: log.to_owned(), format, log_format: None, times, json }
+    }
+
     fn parsed(text: &str, format: &str, json: bool) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        let args = Args {
-            log: file.path().to_owned(),
-            format: format.parse().unwrap(),
-            log_format: None,
-            times: TimeArgs::default(),
-            json,
-        };
+        let args = arguments(file.path(), format, json);
         let mut out = Vec::new();
         run(&args, &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -258,6 +258,33 @@ mod tests {
         assert_eq!((&objects[1]["line"], &objects[1]["values"]["value"]), (&3.into(), &3.0.into()));
         assert_eq!((&objects[1]["time"], &objects[1]["assumed_time"]), (&Value::Null, &"2026-01-05T10:00:00Z".into()));
         assert_eq!(objects.len(), 2);
+    }
+
+    #[test]
+    fn a_compressed_log_is_read_as_what_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = dir.path().join("auth.log");
+        let text = (0..3_000).map(|i| format!("Jan  5 10:{:02}:{:02} gate sshd[{i}]: {i}\n", i / 60 % 60, i % 60));
+        std::fs::write(&plain, text.collect::<String>()).unwrap();
+        let shown = |log: &std::path::Path| {
+            let mut out = Vec::new();
+            run(&arguments(log, "auto", true), &mut out).map(|()| String::from_utf8(out).unwrap())
+        };
+        let expected = shown(&plain).unwrap();
+        assert_eq!(expected.lines().count(), 3_000);
+        for (program, ending) in [("gzip", "gz"), ("xz", "xz"), ("zstd", "zst")] {
+            let packed = std::process::Command::new(program).arg("-c").arg(&plain).output();
+            let Ok(packed) = packed else {
+                assert!(program != "gzip", "gzip is everywhere");
+                continue;
+            };
+            let path = dir.path().join(format!("auth.log.{ending}"));
+            std::fs::write(&path, &packed.stdout).unwrap();
+            assert!(shown(&path).unwrap() == expected, "{program}");
+            std::fs::write(&path, &packed.stdout[..packed.stdout.len() / 2]).unwrap();
+            let error = format!("{:#}", shown(&path).unwrap_err());
+            assert!(error.contains(&format!("auth.log.{ending}")) && error.contains("failed"), "{error}");
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Standard input, or any stream that cannot be read twice: best effort, without a position. What was read and not
 //! committed is lost with the process. No line of it is later than the clock when it came.
 
-use std::io::Read;
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 
 use oddline_core::{limits::LINE_BYTES_MAX, time::EventTime};
 
@@ -19,6 +22,8 @@ pub struct Stdin {
     lines: Lines,
     /// When something was read last.
     read_at: EventTime,
+    /// The file that the stream is made of, and when it was last written.
+    file: Option<(PathBuf, Option<EventTime>)>,
 }
 
 impl Stdin {
@@ -28,7 +33,26 @@ impl Stdin {
     /// When no thread can be started.
     pub fn new(stream: impl Read + Send + 'static) -> Result<Self, SourceError> {
         let chunks = Chunks::of("stdin", stream).map_err(|error| SourceError::Stdin { error })?;
-        Ok(Self { chunks, lines: Lines::bounded(LINE_BYTES_MAX), read_at: clock::wall() })
+        Ok(Self { chunks, lines: Lines::bounded(LINE_BYTES_MAX), read_at: clock::wall(), file: None })
+    }
+
+    /// Reads what a file holds that was last written at `modified`, as `stream` gives it.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn of_file(
+        path: &Path,
+        modified: Option<EventTime>,
+        stream: impl Read + Send + 'static,
+    ) -> Result<Self, SourceError> {
+        Ok(Self { file: Some((path.to_owned(), modified)), ..Self::new(stream)? })
+    }
+
+    fn error(file: Option<&(PathBuf, Option<EventTime>)>, error: io::Error) -> SourceError {
+        match file {
+            Some((path, _)) => SourceError::read(path, error),
+            None => SourceError::Stdin { error },
+        }
     }
 
     /// The next line.
@@ -41,14 +65,15 @@ impl Stdin {
             if self.lines.advance() {
                 break;
             }
-            match self.chunks.feed(&mut self.lines).map_err(|error| SourceError::Stdin { error })? {
+            match self.chunks.feed(&mut self.lines).map_err(|error| Self::error(self.file.as_ref(), error))? {
                 ChunkFed::Some => self.read_at = clock::wall(),
                 ChunkFed::NotYet => return Ok(SourceItem::End),
                 ChunkFed::Ended if self.lines.advance_last() == LastLine::Taken => break,
                 ChunkFed::Ended => return Ok(SourceItem::Closed),
             }
         }
-        Ok(SourceItem::Line(self.lines.line(Some(self.read_at))))
+        let modified = self.file.as_ref().map_or(Some(self.read_at), |(_, modified)| *modified);
+        Ok(SourceItem::Line(self.lines.line(modified)))
     }
 }
 

@@ -117,21 +117,29 @@ fn in_folder(folder: &Path) -> Result<Vec<FoundFile>> {
     Ok(found)
 }
 
-/// Whether a file that nobody named alone can be read: gzip is the one compression that is.
+/// What can be unpacked.
+const PACKED: [&str; 3] = [".gz", ".xz", ".zst"];
+
+/// A name without what says that it is compressed.
+fn unpacked(name: &str) -> Option<&str> {
+    PACKED.iter().find_map(|ending| name.strip_suffix(ending))
+}
+
+/// Whether a file that nobody named alone can be read.
 fn is_readable(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
-    let is_readable = !rotation::is_compressed(name) || name.as_encoded_bytes().ends_with(b".gz");
+    let is_readable = !rotation::is_compressed(name) || name.to_str().is_some_and(|name| unpacked(name).is_some());
     if !is_readable {
-        say::note(&format!("{}: compressed, and not with gzip: passed over", path.display()));
+        say::note(&format!("{}: compressed, and not with gzip, xz or zstd: passed over", path.display()));
     }
     is_readable
 }
 
-/// The live log of a rotated file, by its name; the name without `.gz` where that is all.
+/// The live log of a rotated file, by its name; the name without `.gz` or the like where that is all.
 fn live_name(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?;
     let rotated = rotation::suffixed(name).into_iter().next().map(str::to_owned);
-    let packed = || Some(name.to_str()?.strip_suffix(".gz")?.to_owned());
+    let packed = || Some(unpacked(name.to_str()?)?.to_owned());
     rotated.or_else(packed).map(|live| path.with_file_name(live))
 }
 
@@ -141,7 +149,7 @@ fn together(found: Vec<FoundFile>) -> Vec<LogFiles> {
     let paths: BTreeSet<&Path> = found.iter().map(|file| file.path.as_path()).collect();
     let live_of = |path: &Path| -> Option<PathBuf> {
         let name = path.file_name()?.to_str()?;
-        let name = OsStr::new(name.strip_suffix(".gz").unwrap_or(name));
+        let name = OsStr::new(unpacked(name).unwrap_or(name));
         let infixed = rotation::infixed(name).into_iter().map(|live| path.with_file_name(live));
         infixed.into_iter().find(|live| paths.contains(live.as_path())).or_else(|| live_name(path))
     };
@@ -186,9 +194,9 @@ fn by_time(path: &Path) -> (Option<Vec<u64>>, Option<SystemTime>) {
     }
 }
 
-/// Whether the two names differ by `.gz` alone.
+/// Whether the two names differ by the compression's ending alone.
 fn is_packed(path: &Path, live: &Path) -> bool {
-    path.as_os_str().as_encoded_bytes().strip_suffix(b".gz") == Some(live.as_os_str().as_encoded_bytes())
+    path.to_str().and_then(unpacked).is_some_and(|path| Some(path) == live.to_str())
 }
 
 #[cfg(test)]

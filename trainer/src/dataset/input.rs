@@ -1,4 +1,4 @@
-//! Opening what is read: files, gzip or not, standard input, and the journal through `journalctl`; every byte that lines are
+//! Opening what is read: files, compressed or not, standard input, and the journal through `journalctl`; every byte that lines are
 //! made of is counted in one digest.
 
 use std::{
@@ -11,13 +11,13 @@ use std::{
 
 use anyhow::{Context, Result};
 use flate2::bufread::MultiGzDecoder;
+use oddline_cli::compressed::Compression;
 use oddline_core::time::EventTime;
 use sha2::{Digest, Sha256};
 
 use crate::{clock, error::DataError};
 
 const READ_BYTES: usize = 256 * 1024;
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 const JOURNALCTL: &str = "journalctl";
 /// What is asked of an entry: what the format reads.
 const FIELDS: &str = "--output-fields=MESSAGE,PRIORITY,_HOSTNAME,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_COMM";
@@ -25,7 +25,7 @@ const FIELDS: &str = "--output-fields=MESSAGE,PRIORITY,_HOSTNAME,_SYSTEMD_UNIT,S
 /// Bytes to read lines from.
 pub type LogInput<'a> = BufReader<Hashing<'a, Box<dyn Read>>>;
 
-/// Opens a file, or standard input for `-`; what is compressed with gzip, whatever its name, is unpacked. With it, when the
+/// Opens a file, or standard input for `-`; what is compressed with gzip, xz or zstd, whatever its name, is unpacked. With it, when the
 /// file was last written; no line of standard input is later than the clock.
 pub fn open<'a>(path: &Path, digest: &'a mut Sha256) -> Result<(LogInput<'a>, Option<EventTime>)> {
     let (bytes, modified): (Box<dyn Read>, _) = if path == Path::new("-") {
@@ -37,8 +37,14 @@ pub fn open<'a>(path: &Path, digest: &'a mut Sha256) -> Result<(LogInput<'a>, Op
         (Box::new(file), micros.map(EventTime::from_micros))
     };
     let mut bytes = BufReader::with_capacity(READ_BYTES, bytes);
-    let is_packed = bytes.fill_buf().with_context(|| cannot_read(path))?.starts_with(&GZIP);
-    let bytes: Box<dyn Read> = if is_packed { Box::new(MultiGzDecoder::new(bytes)) } else { Box::new(bytes) };
+    let bytes: Box<dyn Read> = match Compression::of(bytes.fill_buf().with_context(|| cannot_read(path))?) {
+        None => Box::new(bytes),
+        Some(Compression::Gzip) => Box::new(MultiGzDecoder::new(bytes)),
+        Some(packed @ (Compression::Xz | Compression::Zstd)) => {
+            let file = File::open(path).with_context(|| cannot_read(path))?;
+            Box::new(packed.unpack(file).with_context(|| cannot_read(path))?)
+        }
+    };
     Ok((BufReader::with_capacity(READ_BYTES, Hashing { input: bytes, digest }), modified))
 }
 
