@@ -75,6 +75,10 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
         let of = format!("{} of {}", reading.full(), counted(reading.sources.len(), "source"));
         writeln!(out, "MEMORY     {used} of {all} MiB: no further streams are learnt in {of} (memory_mib)")?;
     }
+    // The table stays last: what is long is above it.
+    for source in &reading.sources {
+        faults(source, out)?;
+    }
     writeln!(out)?;
     let rows: Vec<Vec<String>> = reading.sources.iter().map(row).collect();
     let heading = [
@@ -91,9 +95,6 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
         "state",
     ];
     write!(out, "{}", if rows.is_empty() { "no source is there yet\n".to_owned() } else { table(&heading, &rows) })?;
-    for source in &reading.sources {
-        faults(source, out)?;
-    }
     Ok(())
 }
 
