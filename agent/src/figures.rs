@@ -42,7 +42,7 @@ pub(crate) struct SourceFigures {
     pub is_full: bool,
 }
 
-/// What became of lines: together they are all that were read.
+/// What became of lines: together, without the records beyond the first of their line, they are all that were read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct LineClasses {
@@ -58,12 +58,14 @@ pub(crate) struct LineClasses {
     pub skipped: u64,
     /// Records without a time of their own.
     pub untimed: u64,
+    /// Records beyond the first of their line.
+    pub further: u64,
 }
 
 impl From<&LineTally> for LineClasses {
     fn from(tally: &LineTally) -> Self {
-        let LineTally { scored, watched, unusable, continued, skipped, untimed, .. } = *tally;
-        Self { scored, watched, unusable, continued, skipped, untimed }
+        let LineTally { scored, watched, unusable, continued, skipped, untimed, further, .. } = *tally;
+        Self { scored, watched, unusable, continued, skipped, untimed, further }
     }
 }
 
@@ -123,6 +125,7 @@ impl AgentFigures {
             total.continued += classes.continued;
             total.skipped += classes.skipped;
             total.untimed += classes.untimed;
+            total.further += classes.further;
         }
         total
     }

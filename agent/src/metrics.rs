@@ -36,6 +36,8 @@ fn add_totals(page: &mut MetricsPage, reading: &AgentFigures) {
     ] {
         page.add("oddline_lines_by_class_total", "counter", CLASSES, &[("class", class)], lines);
     }
+    let further = "Records beyond the first of their line.";
+    page.one("oddline_records_further_total", "counter", further, classes.further);
     page.one("oddline_records_untimed_total", "counter", "Records without a time of their own.", classes.untimed);
     page.one("oddline_events_total", "counter", "Events emitted since the start.", reading.events);
     page.one("oddline_commits_total", "counter", "Commits of the state file since the start.", reading.commits);

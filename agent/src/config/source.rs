@@ -2,7 +2,7 @@
 
 use oddline_config::ConfigSection;
 use oddline_core::{
-    format::{AccessLayout, DATE_ORDERS, LogFormat, Mapping, TimeOptions},
+    format::{DATE_ORDERS, LogFormat, Mapping, TimeOptions},
     id::{AgentName, FleetName},
     readings::{VALUES, ValueSelection},
     time::UtcOffset,
@@ -181,18 +181,8 @@ fn times(section: &ConfigSection<'_>) -> TimeOptions {
 }
 
 fn format(section: &ConfigSection<'_>) -> LogFormat {
-    let format: Option<LogFormat> = section.value("format");
+    let (format, layout) = (section.value("format"), section.value("log_format"));
     let fields = section.map::<String>("fields");
-    if let Some(layout) = section.value::<AccessLayout>("log_format") {
-        if fields.is_some() {
-            section.problem("fields", "means nothing beside log_format");
-        }
-        return format.unwrap_or_default().laid_out(Some(layout)).unwrap_or_else(|error| {
-            section.problem("log_format", error.to_string());
-            LogFormat::Access
-        });
-    }
-    let Some(fields) = fields else { return format.unwrap_or_default() };
-    let fields = fields.iter().map(|(field, keys)| (field.as_str(), keys.as_str()));
-    LogFormat::with_fields(format, fields, |what| section.problem("fields", what))
+    let fields = fields.as_ref().map(|fields| fields.iter().map(|(field, keys)| (field.as_str(), keys.as_str())));
+    LogFormat::configured(format, layout, fields, |key, what| section.problem(key, what))
 }

@@ -108,6 +108,29 @@ impl LogFormat {
         Self::Jsonl(mapping)
     }
 
+    /// The format as a configuration says it: its name, and either how an access log's lines are made (`log_format`) or
+    /// which keys mean what (`fields`). `problem` is called with the setting and what is wrong with it.
+    pub fn configured<'a>(
+        format: Option<Self>,
+        layout: Option<AccessLayout>,
+        fields: Option<impl IntoIterator<Item = (&'a str, &'a str)>>,
+        mut problem: impl FnMut(&'static str, String),
+    ) -> Self {
+        match (layout, fields) {
+            (None, None) => format.unwrap_or_default(),
+            (None, Some(fields)) => Self::with_fields(format, fields, |what| problem("fields", what)),
+            (layout @ Some(_), fields) => {
+                if fields.is_some() {
+                    problem("fields", "means nothing beside log_format".to_owned());
+                }
+                format.unwrap_or_default().laid_out(layout).unwrap_or_else(|error| {
+                    problem("log_format", error.to_string());
+                    Self::Access
+                })
+            }
+        }
+    }
+
     /// The format where a configuration says how an access log's lines are made: nginx's `log_format`, Apache's
     /// `LogFormat`.
     ///

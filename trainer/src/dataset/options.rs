@@ -134,16 +134,10 @@ fn times(section: &ConfigSection<'_>) -> TimeOptions {
 }
 
 fn format(section: &ConfigSection<'_>) -> LogFormat {
-    let format: Option<LogFormat> = section.value("format");
-    if let Some(layout) = section.value::<AccessLayout>("log_format") {
-        return format.unwrap_or_default().laid_out(Some(layout)).unwrap_or_else(|error| {
-            section.problem("log_format", error.to_string());
-            LogFormat::Access
-        });
-    }
-    let Some(fields) = section.map::<String>("fields") else { return format.unwrap_or_default() };
-    let fields = fields.iter().map(|(field, keys)| (field.as_str(), keys.as_str()));
-    LogFormat::with_fields(format, fields, |what| section.problem("fields", what))
+    let (format, layout) = (section.value("format"), section.value("log_format"));
+    let fields = section.map::<String>("fields");
+    let fields = fields.as_ref().map(|fields| fields.iter().map(|(field, keys)| (field.as_str(), keys.as_str())));
+    LogFormat::configured(format, layout, fields, |key, what| section.problem(key, what))
 }
 
 #[cfg(test)]
