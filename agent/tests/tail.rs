@@ -407,6 +407,54 @@ fn a_copy_renamed_over_the_log_is_gone_on_with() {
     assert_eq!(log.read(), ["FILE", "another"]);
 }
 
+/// What was read is copied, added to and renamed over the log.
+fn renew(log: &Log, more: &str) {
+    fs::copy(log.path("app.log"), log.path("app.log.tmp")).unwrap();
+    log.append("app.log.tmp", more);
+    fs::rename(log.path("app.log.tmp"), log.path("app.log")).unwrap();
+}
+
+#[test]
+fn a_short_copy_renamed_over_the_log_is_gone_on_with() {
+    let mut log = Log::new("");
+    log.read();
+    for number in 0..8 {
+        renew(&log, &format!("2026-11-26T10:00:0{number}Z value=1\n"));
+        if number % 3 == 2 {
+            log.restart();
+        }
+        let read: Vec<_> = log.read().into_iter().filter(|line| line != "FILE").collect();
+        assert_eq!(read, [format!("2026-11-26T10:00:0{number}Z value=1")], "{number}");
+    }
+    // Twice before anybody looked.
+    renew(&log, "2026-11-26T10:01:00Z value=2\n");
+    renew(&log, "2026-11-26T10:02:00Z value=2\n");
+    assert_eq!(log.read(), ["2026-11-26T10:01:00Z value=2", "2026-11-26T10:02:00Z value=2"]);
+}
+
+#[test]
+fn a_short_copy_without_a_time_is_told_from_a_log_begun_anew() {
+    let mut log = Log::new("started\n");
+    if File::open(log.path("app.log")).unwrap().metadata().unwrap().created().is_err() {
+        return oddline_testkit::not_run("tail: a short copy", "the file system keeps no time of birth");
+    }
+    assert_eq!(log.read(), ["FILE", "started"]);
+    renew(&log, "ready\n");
+    assert_eq!(log.read(), ["ready"]);
+    // Times of a file system move in steps of some milliseconds.
+    let gone = std::time::SystemTime::now();
+    fs::remove_file(log.path("app.log")).unwrap();
+    let is_later = || {
+        fs::write(log.path("later"), "").unwrap();
+        let made = fs::metadata(log.path("later")).unwrap().created().unwrap();
+        fs::remove_file(log.path("later")).unwrap();
+        (made > gone + Duration::from_millis(20)).then_some(())
+    };
+    oddline_testkit::waiting::until(is_later, || "a file is made later than the log was deleted".to_owned());
+    log.append("app.log", "started\nready\n");
+    assert_eq!(log.read(), ["FILE", "started", "ready"]);
+}
+
 #[test]
 fn a_copy_over_the_generation_before_is_no_late_line() {
     let mut log = Log::new(&"a line of some length\n".repeat(20));

@@ -17,6 +17,9 @@ use super::lines::BEFORE_BYTES_MAX;
 const HEAD_BYTES_MAX: usize = 256;
 /// First bytes that say enough alone, when neither inode nor birth do: a header is not enough.
 const HEAD_BYTES_ALONE: u16 = 128;
+/// Digits in fewer bytes that say as much, when the bytes are all that was read: a time of day has six, and no line
+/// comes again with the time of another.
+const HEAD_DIGITS_ALONE: usize = 6;
 
 /// A file as long as it is open or listed: device and inode.
 pub type FileId = (u64, u64);
@@ -50,6 +53,14 @@ impl FilePrint {
         let mut bytes = [0; HEAD_BYTES_MAX];
         let n = read_up_to(file, &mut bytes, 0)?;
         Ok(Self::of(&bytes[..n]))
+    }
+
+    /// Of the same bytes at the start of a file: whether they hold as many digits as a time has.
+    fn holds_time(self, file: &File) -> io::Result<bool> {
+        let mut bytes = [0; HEAD_BYTES_MAX];
+        let bytes = &mut bytes[..usize::from(self.length).min(HEAD_BYTES_MAX)];
+        let n = read_up_to(file, bytes, 0)?;
+        Ok(bytes[..n].iter().filter(|byte| byte.is_ascii_digit()).count() >= HEAD_DIGITS_ALONE)
     }
 
     /// Whether it covers all that is ever compared.
@@ -124,12 +135,14 @@ impl FileIdentity {
         let same_bytes = same_head && reaches && before.is_at(file, offset - before.length().min(offset))?;
         // Without any bytes to compare only the numbers are left.
         let known = self.head.length > 0 || same_birth || self.device == meta.dev();
+        let is_all_read = self.head.length() + before.length() >= offset;
         Ok(match () {
             () if same_number && same_bytes && known => FileMatch::Same,
             () if same_number && same_head && self.head.length > 0 && !reaches => FileMatch::CutBack,
             () if same_number && same_birth => FileMatch::Rewritten,
             () if !same_bytes || before.length == 0 => FileMatch::Other,
             () if self.head.length >= HEAD_BYTES_ALONE => FileMatch::Copy,
+            () if is_all_read && self.head.holds_time(file)? => FileMatch::Copy,
             () => FileMatch::Similar,
         })
     }

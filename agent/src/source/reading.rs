@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::File,
+    fs::{File, Metadata},
     io,
     os::unix::{
         ffi::OsStrExt,
@@ -274,12 +274,26 @@ impl OpenFile {
         self.is_intact().map_err(|error| SourceError::read(&self.path, error))
     }
 
-    /// Whether it is another file with all that was read of one: a copy that took its place.
-    pub(super) fn is_copy(&self, of: &FilePosition) -> Result<bool, SourceError> {
+    /// Whether it is another file with all that was read of one: a copy that took its place. Of few bytes without a time
+    /// that is told only by the moments at which `old`, which is still open, went and this one was made.
+    pub(super) fn is_copy(&self, of: &FilePosition, old: Option<&Self>) -> Result<bool, SourceError> {
         let failed = |error| SourceError::read(&self.path, error);
         let meta = self.file.metadata().map_err(failed)?;
         let likeness = of.identity.compare(&self.file, &meta, of.offset, of.before).map_err(failed)?;
-        Ok(likeness == FileMatch::Copy)
+        Ok(match (likeness, old) {
+            (FileMatch::Copy, _) => true,
+            (FileMatch::Similar, Some(old)) => old.went_after(&meta),
+            _ => false,
+        })
+    }
+
+    /// Whether this file lost its name when the other was there already: that one was renamed over it. Whoever deletes a
+    /// log and begins it anew makes the file afterwards.
+    fn went_after(&self, other: &Metadata) -> bool {
+        let Ok(own) = self.file.metadata() else { return false };
+        let changed = u64::try_from(own.ctime()).ok().zip(u32::try_from(own.ctime_nsec()).ok());
+        let changed = changed.map(|(seconds, nanos)| UNIX_EPOCH + Duration::new(seconds, nanos));
+        own.nlink() == 0 && other.created().ok().zip(changed).is_some_and(|(made, went)| made <= went)
     }
 
     /// The same file from the place in what it is a copy of.

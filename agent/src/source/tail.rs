@@ -406,8 +406,9 @@ impl FileTail {
         }
         // Written anew beside it and renamed over it, as editors and rsync do: what was read of it is not read again.
         let known = if next.is_none() { self.position() } else { None };
+        let old = if let At::Open(old, _) = &self.at { Some(&**old) } else { None };
         let (reading, gap) = match known {
-            Some(position) if reading.is_copy(&position)? => (reading.go_on(&position)?, None),
+            Some(position) if reading.is_copy(&position, old)? => (reading.go_on(&position)?, None),
             Some(_) | None => (reading, gap),
         };
         self.file_begins = reading.is_at_start();
