@@ -176,11 +176,13 @@ pub enum Fault {
     WrongClock,
     /// The line does not fit the format that the operator gave.
     Layout,
+    /// The line holds more records than are read of one.
+    Crowded,
 }
 
 impl Fault {
     /// All of them. A stored fault is its place in this list: new ones are appended.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Fields,
         Self::Time,
         Self::Value,
@@ -196,6 +198,7 @@ impl Fault {
         Self::DateOrder,
         Self::WrongClock,
         Self::Layout,
+        Self::Crowded,
     ];
 
     /// Its place in [`Fault::ALL`].
@@ -240,6 +243,7 @@ impl Fault {
             }
             Self::Unknown => "no known format fits",
             Self::Layout => "the line does not fit log_format",
+            Self::Crowded => "the line holds more than 1,024 records: the others are left out",
         }
     }
 }

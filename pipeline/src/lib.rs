@@ -177,7 +177,8 @@ impl Pipeline {
     fn further(&mut self, bytes: &[u8], modified: Option<EventTime>) -> Result<(), InferError> {
         while let Some(record) = self.reader.further(modified) {
             self.tally.further += 1;
-            self.record(&record, bytes, false)?;
+            let text = self.reader.parser().joined().map(|text| text.as_bytes().to_vec());
+            self.record(&record, text.as_deref().unwrap_or(bytes), false)?;
         }
         Ok(())
     }

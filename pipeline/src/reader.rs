@@ -64,11 +64,12 @@ impl LineReader {
         parsed
     }
 
-    /// Records that the lines so far hold beyond those that were returned, as when one is broken off by the line that
-    /// was read last: to be asked until there are no more.
+    /// Records that the lines so far hold beyond those that were returned, as when there are several on one line, or one is
+    /// broken off by the line that was read last: to be asked until there are no more.
     pub fn further(&mut self, modified: Option<EventTime>) -> Option<Record<'static>> {
         let mut record = self.parser.further()?;
         self.date(&mut record, modified);
+        self.growth.watch(&mut record, self.parser.chosen_names());
         Some(record)
     }
 

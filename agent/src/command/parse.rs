@@ -59,7 +59,7 @@ impl Understanding {
             self.tally.further += 1;
             let has_value = !record.numbers.is_empty() || record.value.is_some();
             self.tally.count_record(&record, has_value && record.time.is_some());
-            let text = record.message.as_deref().unwrap_or_default().as_bytes().to_vec();
+            let text = reader.parser().joined().or(record.message.as_deref()).unwrap_or_default().as_bytes().to_vec();
             self.tally.note(&record, || cut(&shown(&text)));
             print(args, line, &text, &record, out)?;
         }

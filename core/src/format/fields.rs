@@ -84,6 +84,11 @@ impl Mapping {
         })
     }
 
+    /// Whether `key` means a server or a component.
+    pub(super) fn is_name(&self, key: &str) -> bool {
+        self.field(key).is_some_and(|(field, ..)| matches!(field, MappedField::Server | MappedField::Component))
+    }
+
     fn lists(&self) -> [(MappedField, &[String]); 6] {
         [
             (MappedField::Time, &self.timestamp),

@@ -14,6 +14,7 @@ mod access;
 mod assembly;
 mod auto;
 mod bgl;
+mod bundle;
 mod calendar;
 pub(crate) mod clean;
 mod continuation;
@@ -30,6 +31,7 @@ mod jsonl;
 mod level;
 mod logfmt;
 mod names;
+mod otlp;
 mod parser;
 mod plain;
 #[cfg(test)]

@@ -267,7 +267,7 @@ fn a_line_that_is_no_row_of_its_table_is_a_fault_and_nothing_else() {
 
 /// Lines in which anything may stand: of every kind, some with a byte that is another.
 fn anything() -> impl Strategy<Value = Vec<Vec<u8>>> {
-    const LINES: [&str; 14] = [
+    const LINES: [&str; 17] = [
         "",
         "   ",
         "timestamp,server,component,value",
@@ -282,6 +282,9 @@ fn anything() -> impl Strategy<Value = Vec<Vec<u8>>> {
         r#"{"time":"#,
         r#"192.0.2.7 - - [05/Jan/2026:00:00:00 +0000] "GET /" 200 1"#,
         "level=info msg=x took=3ms",
+        r#"[{"time":1767571200,"n":4},{"time":1767571201,"msg":"y"},{"msg":"z"#,
+        r#"{"time":1767571200,"n":4}{"time":1767571201,"msg":"y"}"#,
+        "6 <11>ab8 <11>cdef5 <11>g",
     ];
     let line = (0..LINES.len(), any::<Option<(prop::sample::Index, u8)>>()).prop_map(|(line, other)| {
         let mut bytes = LINES[line].as_bytes().to_vec();
@@ -311,6 +314,32 @@ proptest! {
         prop_assert_eq!(tally.watched + tally.unusable, counts.unjudged);
         prop_assert_eq!(tally.faults().iter().map(|fault| fault.count).sum::<u64>(), counts.faults);
     }
+}
+
+#[test]
+fn every_record_of_a_line_is_judged_and_its_names_are_watched() {
+    let mut reader = LineReader::new(LogFormat::Auto, TimeOptions::default());
+    let (mut pipeline, mut out) = (new(60), PipelineOutput { wanted: OutputWanted::All, ..PipelineOutput::default() });
+    let mut named = 0;
+    for i in 0..2_000_i64 {
+        let object = |part: i64| {
+            let (time, name) =
+                (1_767_571_200 + 2 * i + part, if part == 0 { "a".to_owned() } else { format!("k{i}q") });
+            format!(r#"{{"time":{time},"service":"{name}","value":3}}"#)
+        };
+        let line = format!("[{},{}]", object(0), object(1));
+        let first = reader.read(line.as_bytes(), None).record().unwrap();
+        assert_eq!(first.component.as_deref(), Some("a"));
+        named += usize::from(reader.further(None).unwrap().component.is_some());
+        assert!(reader.further(None).is_none());
+        pipeline.line(line.as_bytes(), None, &mut out).unwrap();
+    }
+    pipeline.finish(&mut out).unwrap();
+    assert_eq!(named, 1_022, "of 1,024 names one stays, and at the last of the others they are told");
+    let tally = pipeline.tally();
+    assert_eq!((tally.lines(), tally.scored, tally.further), (2_000, 4_000, 2_000));
+    assert_eq!(out.judged.len(), 4_000);
+    assert!(pipeline.names_grown().unwrap().contains("ever more components"));
 }
 
 #[test]

@@ -160,8 +160,9 @@ impl<'a> LogReader<'a> {
                 continue;
             }
             let mut next = self.reader.read(&buffer, modified).record();
+            let mut is_cut = line.cut;
             while let Some(record) = next {
-                let fault = if line.cut { Some(Fault::TooLong) } else { record.fault };
+                let fault = if std::mem::take(&mut is_cut) { Some(Fault::TooLong) } else { record.fault };
                 if let Some(fault) = fault {
                     read.notes.note(fault, file, number, &buffer);
                 }

@@ -1,5 +1,7 @@
 //! One source's parser: which format its lines have, what a header said, and the one way from bytes to a record.
 
+mod several;
+
 use std::{borrow::Cow, collections::VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -8,10 +10,11 @@ use super::{
     Context, LogFormat, Mapping, ParsedLine, access,
     assembly::{Assembly, JoinedLine, JsonStep, PartStep},
     auto::{self, DetectedFormat, Votes},
+    bundle::{self, LineBundle},
     clean,
     continuation::{Continuation, TextLine, TextPlace, program_key},
     header::HeaderFields,
-    inside, journal, jsonl, logfmt, name, plain, syslog, w3c,
+    inside, journal, jsonl, logfmt, name, otlp, plain, syslog, w3c,
     wrapper::{self, OpenedLine},
 };
 use crate::{
@@ -33,10 +36,10 @@ pub struct Parser {
     votes: Votes,
     continuation: Continuation,
     assembly: Assembly,
-    /// Records that ended with the line that was read last, besides its own.
+    /// Records that the line read last ended or holds besides its own, with their texts where those are not the line.
     #[serde(skip)]
-    further: VecDeque<Record<'static>>,
-    /// The text of the record that was given last, where it is of several lines.
+    further: VecDeque<(Record<'static>, Option<String>)>,
+    /// The text of the record that was given last, where that is not a line: it is of several, or a part of one.
     #[serde(skip)]
     joined: Option<String>,
 }
@@ -120,6 +123,11 @@ impl Parser {
             Cow::Borrowed(text) => self.parse_line(text, context),
             Cow::Owned(text) => self.parse_line(&text, context).map(Record::into_owned),
         };
+        if let (Some(fault), Some((last, Some(_)))) = (fault, self.further.back_mut()) {
+            // Of several records, the line was cut in the last.
+            last.fault = Some(fault);
+            return parsed.map(named);
+        }
         // Bytes that were cut or replaced explain whatever else is wrong.
         parsed.map(|record| named(Record { fault: fault.or(record.fault), ..record }))
     }
@@ -127,10 +135,13 @@ impl Parser {
     /// Records that the lines so far hold beyond the one that was returned: to be asked after each line until there are
     /// no more.
     pub fn further(&mut self) -> Option<Record<'static>> {
-        self.further.pop_front()
+        let (record, text) = self.further.pop_front()?;
+        self.joined = text;
+        Some(record)
     }
 
-    /// The text of the record that [`Parser::parse`] returned last, where that is joined from several lines.
+    /// The text of the record that [`Parser::parse`] or [`Parser::further`] returned last, where that is not a line: it is
+    /// joined from several, or a part of one.
     #[must_use]
     pub fn joined(&self) -> Option<&str> {
         self.joined.as_deref()
@@ -145,8 +156,10 @@ impl Parser {
     /// Nothing more comes: what is not whole becomes a record as it is, for [`Parser::further`].
     pub fn flush(&mut self, context: &Context) {
         for joined in self.assembly.take_all() {
-            let record = self.parse_joined(joined, context).record();
-            self.further.extend(record.map(named));
+            let at = self.further.len();
+            if let Some(record) = self.parse_joined(joined, context).record() {
+                self.further.insert(at, (named(record), self.joined.take()));
+            }
         }
         self.joined = None;
     }
@@ -155,11 +168,16 @@ impl Parser {
         if text.trim_ascii_start().is_empty() || journal::is_notice(text) {
             return ParsedLine::Skipped;
         }
+        if !self.assembly.has_json()
+            && let Some(parsed) = self.parse_several(text.trim(), context)
+        {
+            return parsed;
+        }
         if !(self.assembly.has_json() || text.trim_start().starts_with(['{', '[', ']']) && self.may_be_json()) {
-            return self.parse_opened(text, context);
+            return self.parse_objects(text, context);
         }
         match self.assembly.json(text) {
-            JsonStep::Other => self.parse_opened(text, context),
+            JsonStep::Other => self.parse_objects(text, context),
             JsonStep::Pending => ParsedLine::Pending,
             JsonStep::Bracket => ParsedLine::Skipped,
             JsonStep::Whole(joined) => self.parse_joined(joined, context),
@@ -183,17 +201,23 @@ impl Parser {
 
     /// What was not whole ended before the line `text`: its record first.
     fn in_turn<'a>(&mut self, first: ParsedLine<'static>, text: &'a str, context: &Context) -> ParsedLine<'a> {
-        let joined = self.joined.take();
+        let (joined, at) = (self.joined.take(), self.further.len());
         let then = self.parse_line(text, context);
         let ParsedLine::Record(first) = first else { return then };
         if let ParsedLine::Record(then) = then {
-            self.further.push_front(named(then).into_owned());
+            self.further.insert(at, (named(then).into_owned(), self.joined.take()));
         }
         self.joined = joined;
         ParsedLine::Record(first)
     }
 
     fn parse_joined(&mut self, joined: JoinedLine, context: &Context) -> ParsedLine<'static> {
+        if joined.is_json()
+            && otlp::is_batch(&joined.text)
+            && let Some(parsed) = self.parse_batch(&joined.text, context)
+        {
+            return parsed;
+        }
         let context = context.within(joined.envelope().time);
         let origin = LineOrigin { key: joined.key(), time: joined.envelope().time };
         // A broken one does not show what it is by its end.
