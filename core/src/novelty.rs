@@ -1,22 +1,37 @@
 //! A value outside the range that training saw. Judged beside the autoencoder, never inside it: what was never seen
 //! cannot be reconstructed, and what a network says about it is anyone's guess.
 
-use crate::{score::bounded, stream::baseline::Baseline};
+use crate::{
+    score::bounded,
+    stream::{baseline::Baseline, character::unit},
+};
 
-/// Beyond the seen range by this share of it is novel ...
-const SHARE: f64 = 0.05;
-/// ... but at least by this many residual scales, so that a short range is no trap.
-const SCALES: f64 = 3.0;
 /// Records a learning stream needs before its range means anything.
 const SEEN_MIN: u64 = 50;
-/// While learning, beyond the range by this share of it is novel.
+/// While learning, beyond the range by this share of it is novel ...
 const LEARNING_SHARE: f64 = 0.5;
+/// ... but at least by so many of the units that values are written in.
+const LEARNING_UNITS: f64 = 3.0;
+/// What lies between known values is half as new as what lies beyond them.
+const BETWEEN: f64 = 0.5;
+/// A counter that begins anew: worth a word.
+pub const RESET: f32 = 2.0;
 
-/// How far outside the fitted range, in margins; 0 inside.
+/// How far outside the fitted range, in margins; 0 inside. A stream that still learns has not seen its range.
 #[must_use]
-pub fn outside(baseline: &Baseline, value: f64) -> f32 {
-    let margin = (SHARE * (baseline.max - baseline.min)).max(SCALES * baseline.residual_scale);
-    distance(baseline.min, baseline.max, value, margin)
+pub fn outside(baseline: &Baseline, number: f64, is_learning: bool) -> f32 {
+    let wide = if is_learning { LEARNING_SHARE * (baseline.max - baseline.min) } else { 0.0 };
+    distance(baseline.min, baseline.max, number, baseline.margin.max(wide))
+}
+
+/// The nearest known value of a stream of few values, and how far it is, in margins; 0 when it is one of them.
+#[must_use]
+pub fn among_known(baseline: &Baseline, value: f64) -> (f64, f32) {
+    let nearest = baseline.known.iter().copied().min_by(|a, b| (a - value).abs().total_cmp(&(b - value).abs()));
+    let nearest = nearest.unwrap_or(value);
+    let is_between = baseline.min < value && value < baseline.max;
+    let share = if is_between { BETWEEN } else { 1.0 };
+    (nearest, bounded(share * (nearest - value).abs() / baseline.margin))
 }
 
 /// The same against the range a learning stream has seen in `seen` records.
@@ -25,7 +40,7 @@ pub fn while_learning(seen: u64, (min, max): (f64, f64), value: f64) -> f32 {
     if seen < SEEN_MIN {
         return 0.0;
     }
-    let floor = 1e-3 * min.abs().max(max.abs());
+    let floor = (LEARNING_UNITS * unit(value)).max(1e-3 * min.abs().max(max.abs()));
     distance(min, max, value, (LEARNING_SHARE * (max - min)).max(floor).max(f64::MIN_POSITIVE))
 }
 

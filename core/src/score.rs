@@ -38,6 +38,8 @@ pub enum ScoreCause {
     Range,
     /// The model's output was no number: nothing normal does that.
     NotFinite,
+    /// A counter began anew.
+    Reset,
 }
 
 /// Scores one record from its vector, the residuals the model gave (in scales), its novelty, and the loudness of its

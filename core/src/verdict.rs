@@ -72,7 +72,7 @@ impl Verdict {
             .filter(|r| r.share >= self.score.value / 2.0)
             .collect();
         reasons.sort_by(|a, b| b.share.total_cmp(&a.share));
-        if matches!(self.score.cause, ScoreCause::Range) {
+        if matches!(self.score.cause, ScoreCause::Range | ScoreCause::Reset) {
             let expected = self.expected.unwrap_or(f64::NAN);
             let range = VerdictReason { feature: "range", observed: self.value, expected, share: self.score.value };
             reasons.insert(0, range);
@@ -89,6 +89,7 @@ impl Verdict {
             ScoreCause::Extreme(j) => format!("extreme {}", FEATURES[usize::from(j)]),
             ScoreCause::Range => "outside the seen range".to_owned(),
             ScoreCause::NotFinite => "model output not finite".to_owned(),
+            ScoreCause::Reset => "counter reset".to_owned(),
         }
     }
 }

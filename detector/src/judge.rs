@@ -227,7 +227,10 @@ impl Judge {
         let zero = [0.0; RECORD_FEATURES];
         let (vector, residual, loudness) =
             observed.reading.map_or((view.center, &zero, 1.0), |r| (r.vector, residual, r.loudness));
-        let score = score(view, &vector, residual, observed.novelty, loudness);
+        let mut score = score(view, &vector, residual, observed.novelty, loudness);
+        if observed.is_reset {
+            score.cause = ScoreCause::Reset;
+        }
         let anomalous = score.value >= view.threshold.value;
         let step = self
             .state
@@ -237,7 +240,8 @@ impl Judge {
         let what = match (step, observed.reading) {
             (EpisodeStep::NewLevel(_), _) => StreamEffect::NewLevel,
             (EpisodeStep::Quiet, Some(reading)) => StreamEffect::Follow(reading.residual),
-            _ if anomalous && score.cause == ScoreCause::Range => StreamEffect::Widen(value),
+            (_, Some(reading)) if anomalous && score.cause == ScoreCause::Range => StreamEffect::Widen(reading.number),
+            (_, None) if observed.novelty > 0.0 && !observed.is_reset => StreamEffect::Widen(value),
             _ => StreamEffect::Nothing,
         };
         self.state.settled.push(SettledRow { slot: observed.slot, name: Arc::clone(&observed.name), what });
@@ -246,7 +250,7 @@ impl Judge {
             time,
             stream: observed.name,
             value,
-            expected: observed.reading.map(|r| r.expected),
+            expected: observed.expected,
             score,
             threshold: view.threshold.value,
             anomalous,

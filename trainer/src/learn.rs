@@ -18,6 +18,8 @@ use crate::{
 
 /// A feature that hardly varies in training must not turn a whisper into thunder.
 const SCALE_MIN: f64 = 0.1;
+/// What one record can add to what all are standardised by.
+const FAR: f64 = 15.0;
 /// Standardised inputs are cut here in training: what clipping let through must not pull the weights.
 const INPUT_CLIP: f32 = 8.0;
 /// Features are measured in this quantile of their training values ...
@@ -44,7 +46,11 @@ pub struct FittedModel {
 pub fn learn(recipe: &TrainingRecipe, set: &mut TrainingSet<'_>, before: Option<&ParentModel>) -> FittedModel {
     let learnt = set.kept(TrainingStream::fit_part);
     let held = set.kept(TrainingStream::held_out);
-    let all = learnt.concat();
+    let mut all = learnt.concat();
+    if all.is_empty() {
+        // Nothing but constants and states: there is nothing for a network to learn.
+        all.push([0.0; 8]);
+    }
     let (center, scale) = standardisation(&all);
     let standard = |rows: &[Vector]| -> Vec<Vector> {
         let z = |v: &Vector| core::array::from_fn(|j| ((v[j] - center[j]) / scale[j]).clamp(-INPUT_CLIP, INPUT_CLIP));
@@ -62,19 +68,20 @@ pub fn learn(recipe: &TrainingRecipe, set: &mut TrainingSet<'_>, before: Option<
         leave_one_out: true,
     };
     let record = measures(recipe.without, &view, &learnt, (center, scale));
-    for stream in &mut set.streams {
+    for stream in set.streams.iter_mut().filter(|stream| stream.baseline.character.has_features()) {
         stream.baseline.loudness = loudness(stream, &view, &record);
     }
     FittedModel { view, record, outcome, rows: all.len() as u64 }
 }
 
-/// Mean and standard deviation of each feature, the latter at least [`SCALE_MIN`].
+/// Mean and standard deviation of each feature, as far as [`FAR`] counts, the latter at least [`SCALE_MIN`].
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "statistics in f64, the model in f32")]
 fn standardisation(rows: &[Vector]) -> (Vector, Vector) {
     let count = rows.len().max(1) as f64;
-    let mean: [f64; 8] = core::array::from_fn(|j| rows.iter().map(|r| f64::from(r[j])).sum::<f64>() / count);
+    let cut = |x: f32| f64::from(x).clamp(-FAR, FAR);
+    let mean: [f64; 8] = core::array::from_fn(|j| rows.iter().map(|r| cut(r[j])).sum::<f64>() / count);
     let deviation: [f64; 8] = core::array::from_fn(|j| {
-        let square: f64 = rows.iter().map(|r| (f64::from(r[j]) - mean[j]).powi(2)).sum();
+        let square: f64 = rows.iter().map(|r| (cut(r[j]) - mean[j]).powi(2)).sum();
         (square / count).sqrt().max(SCALE_MIN)
     });
     (mean.map(|x| x as f32), deviation.map(|x| x as f32))

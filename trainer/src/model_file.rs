@@ -11,6 +11,7 @@ use oddline_core::{
     stream::{
         FEATURES, JUDGED, REVISION, Vector,
         baseline::{Baseline, CURVE},
+        character::{StreamCharacter, few_values},
     },
     time::EventTime,
 };
@@ -71,8 +72,11 @@ fn keep_absent(profile: &mut ModelProfile, old: &ModelProfile) {
     profile.priors.sort_by(|a, b| a.component.cmp(&b.component));
 }
 
-/// The middle of each number; the range is the widest.
-fn middle(baselines: &[&Baseline]) -> Baseline {
+/// The middle of each number, of those streams that are of the commonest character; the range is the widest.
+fn middle(all: &[&Baseline]) -> Baseline {
+    let count = |c: StreamCharacter| all.iter().filter(|b| b.character == c).count();
+    let common = all.iter().map(|b| b.character).max_by_key(|c| count(*c)).unwrap_or_default();
+    let baselines: Vec<&Baseline> = all.iter().copied().filter(|b| b.character == common).collect();
     let of = |pick: &dyn Fn(&Baseline) -> f64| median(&baselines.iter().map(|b| pick(b)).collect::<Vec<_>>());
     let curve: [f64; CURVE] = core::array::from_fn(|i| of(&|b| b.curve[i]));
     Baseline {
@@ -80,12 +84,16 @@ fn middle(baselines: &[&Baseline]) -> Baseline {
         residual_scale: of(&|b| b.residual_scale),
         step_scale: of(&|b| b.step_scale),
         gap_s: of(&|b| b.gap_s),
-        gap_spread: of(&|b| b.gap_spread),
+        gap_long_s: of(&|b| b.gap_long_s),
         still: of(&|b| b.still),
         run: of(&|b| b.run),
         min: baselines.iter().map(|b| b.min).fold(f64::INFINITY, f64::min),
         max: baselines.iter().map(|b| b.max).fold(f64::NEG_INFINITY, f64::max),
+        margin: of(&|b| b.margin),
         loudness: of(&|b| b.loudness),
+        character: common,
+        known: few_values(baselines.iter().flat_map(|b| b.known.iter().copied())).unwrap_or_else(|| baselines[0].known.clone()),
+        resets: baselines.iter().any(|b| b.resets),
     }
 }
 

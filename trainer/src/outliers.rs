@@ -33,9 +33,13 @@ const ODD_MAX: f64 = 0.08;
 /// When too few records of a stream are left to fit.
 pub fn drop_odd(set: &mut TrainingSet<'_>) -> Result<(), DataError> {
     for _ in 0..ROUNDS {
-        let kept = set.streams.iter().flat_map(|stream| stream.kept(&stream.vectors, 0..stream.vectors.len()));
-        let usual = reaches(&kept.collect::<Vec<_>>());
-        set.keep(|stream| around(&stream.vectors, |v| is_odd(v, &usual)))?;
+        set.keep(|stream| {
+            if !stream.baseline.character.has_features() {
+                return vec![true; stream.vectors.len()];
+            }
+            let usual = reaches(&stream.kept(&stream.vectors, 0..stream.vectors.len()).collect::<Vec<_>>());
+            around(&stream.vectors, |v| is_odd(v, &usual))
+        })?;
     }
     Ok(())
 }

@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use oddline_core::stream::{Vector, baseline::Baseline, features};
+use oddline_core::{
+    limits::RECORD_FEATURES,
+    stream::{Vector, baseline::Baseline, features},
+    time::EventTime,
+};
 
 use crate::{
     dataset::{Dataset, DatasetStream},
@@ -52,10 +56,15 @@ impl<'a> TrainingSet<'a> {
         Ok(())
     }
 
-    /// Kept vectors of a part of each stream.
+    /// Kept vectors of a part of each stream that has features.
     #[must_use]
     pub fn kept(&self, part: impl Fn(&TrainingStream<'a>) -> Range<usize>) -> Vec<Vec<Vector>> {
-        self.streams.iter().map(|stream| stream.kept(&stream.vectors, part(stream)).copied().collect()).collect()
+        self.featured().map(|stream| stream.kept(&stream.vectors, part(stream)).copied().collect()).collect()
+    }
+
+    /// Streams whose records have features.
+    pub fn featured(&self) -> impl Iterator<Item = &TrainingStream<'a>> {
+        self.streams.iter().filter(|stream| stream.baseline.character.has_features())
     }
 
     /// Records that are not learnt from.
@@ -91,7 +100,15 @@ impl<'a> TrainingStream<'a> {
         })?;
         let mut memory = None;
         let readings = records.times.iter().zip(&records.values);
-        let vectors = readings.map(|(t, v)| features::read(&mut memory, &baseline, *t, *v).vector).collect();
+        let read = |(time, value): (&EventTime, &f64)| {
+            let reading = features::read(&mut memory, &baseline, *time, *value).reading();
+            reading.map_or([0.0; RECORD_FEATURES], |reading| reading.vector)
+        };
+        let vectors = if baseline.character.has_features() {
+            readings.map(read).collect()
+        } else {
+            vec![[0.0; RECORD_FEATURES]; records.values.len()]
+        };
         Ok(Self { records, keep, baseline, vectors })
     }
 

@@ -62,7 +62,7 @@ impl From<ScoreCause> for EpisodeKind {
     fn from(cause: ScoreCause) -> Self {
         match cause {
             ScoreCause::Unexpected(_) | ScoreCause::Extreme(_) => Self::Score,
-            ScoreCause::Range => Self::Range,
+            ScoreCause::Range | ScoreCause::Reset => Self::Range,
             ScoreCause::NotFinite => Self::NotFinite,
         }
     }

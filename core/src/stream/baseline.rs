@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::character::{CharacterMemory, FEW_VALUES, JudgedValue, StreamCharacter, few_values, rounding, unit};
 use crate::{
     robust::{median, quantile, spread},
     time::EventTime,
@@ -21,16 +22,43 @@ const SCALE_FLOOR: f64 = 1e-6;
 const STILL_SHARE: f64 = 1e-3;
 /// Up to this share of repeated values a stream does not repeat itself by nature.
 const REPEATS: f64 = 0.02;
-/// Otherwise a run is usual up to this quantile of the training runs ...
-const RUN_QUANTILE: f64 = 0.999;
-/// ... times this.
-const RUN_SLACK: f64 = 2.0;
+/// Otherwise a run is usual up to this many times the longest of the training ...
+const RUN_SLACK: f64 = 3.0;
+/// ... as long as so many values say it.
+const RUN_VALUES: usize = 1_000;
 /// Equal values in a row that are never odd.
 const RUN_MIN: f64 = 3.0;
-/// Run of a stream that never changed: it cannot be stuck.
+/// Run of a stream that rests by nature, or of which too little is known: it cannot be stuck.
 const RUN_ENDLESS: f64 = 1e15;
-/// Spread of ln(gap) up to which gaps are taken as they are: a clock with some jitter.
-const GAP_JITTER: f64 = 0.1;
+/// Gaps up to this many usual ones are missing rows, which are nothing by themselves ...
+const GAP_USUAL: f64 = 5.0;
+/// ... and so are those up to this many times the longest of nearly all in training.
+const GAP_SLACK: f64 = 3.0;
+const GAP_QUANTILE: f64 = 0.999;
+/// A scale is at least this share of the step that values are rounded to: one step more is hardly news.
+const ROUNDED: f64 = 0.6;
+/// The rate of a counter is known up to this share of it: clocks jitter.
+const RATE_JITTER: f64 = 0.02;
+/// A residual that moves by less than this share of its scale from record to record wanders: its level is where it just was.
+const WANDERS: f64 = 0.08;
+/// Values that tell a wandering stream from one of which too little was seen.
+const WANDERS_VALUES: usize = 200;
+/// A daily curve counts when it takes so much off the spread.
+const DAILY_GAIN: f64 = 0.97;
+/// Share of the values at each end of a range whose distances from there give the margin beyond it.
+const TAIL: f64 = 0.005;
+/// Margin beyond few known values: steps between them, ...
+const KNOWN_STEPS: f64 = 3.0;
+/// ... a share of their range ...
+const KNOWN_SHARE: f64 = 0.25;
+/// ... and of their size.
+const KNOWN_LEVEL: f64 = 0.02;
+/// Resets in training that make them usual.
+const RESETS_USUAL: usize = 3;
+/// Margin beyond a range in mean excesses of that tail ...
+const TAIL_EXCESSES: f64 = 2.0;
+/// ... and at least this share of the range.
+const MARGIN_SHARE: f64 = 0.005;
 
 /// The usual behaviour of one stream. All values finite, all scales positive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,16 +71,27 @@ pub struct Baseline {
     pub step_scale: f64,
     /// Usual seconds between records.
     pub gap_s: f64,
-    /// Spread of ln(gap), at least .1; divided out beyond that.
-    pub gap_spread: f64,
+    /// Seconds without a record that are still usual.
+    pub gap_long_s: f64,
     /// Values at most this far apart count as equal, in the value's unit.
     pub still: f64,
     /// Run of equal values that is still usual, in records.
     pub run: f64,
-    /// Smallest usual value.
+    /// Smallest usual number that is judged: of a counter a rate, of a wandering stream a distance.
     pub min: f64,
-    /// Largest usual value.
+    /// Largest usual one.
     pub max: f64,
+    /// Beyond the range by this much is new.
+    pub margin: f64,
+    /// What kind of numbers they are.
+    #[serde(default)]
+    pub character: StreamCharacter,
+    /// Of a stream of few values: these, in ascending order.
+    #[serde(default)]
+    pub known: Vec<f64>,
+    /// Of a counter: whether it begins anew now and then.
+    #[serde(default)]
+    pub resets: bool,
     /// What this stream's scores are divided by: above 1 where what is odd elsewhere is usual here.
     pub loudness: f64,
 }
@@ -79,39 +118,97 @@ impl Baseline {
     /// When the slices differ in length.
     #[must_use]
     pub fn fit(times: &[EventTime], values: &[f64], use_row: &[bool]) -> Option<Self> {
+        Self::fit_shaped(times, values, use_row, None)
+    }
+
+    /// The same with the shape of a daily curve that is known from elsewhere: only its level is fitted.
+    ///
+    /// # Panics
+    /// When the slices differ in length.
+    #[must_use]
+    pub fn fit_shaped(
+        times: &[EventTime],
+        values: &[f64],
+        use_row: &[bool],
+        shape: Option<[f64; CURVE]>,
+    ) -> Option<Self> {
         assert!(times.len() == values.len() && times.len() == use_row.len(), "one flag and one time a value");
-        let kept: Vec<usize> = (0..values.len()).filter(|&i| use_row[i]).collect();
-        let (first, last) = (*kept.first()?, *kept.last()?);
+        let kept: Vec<f64> = values.iter().zip(use_row).filter(|(_, used)| **used).map(|(value, _)| *value).collect();
         if kept.len() < 3 {
             return None;
         }
-        let daily = times[last].seconds_since(times[first]) >= DAILY_SPAN_S;
-        let phases: Vec<[f64; CURVE]> = kept.iter().map(|&i| phases(times[i])).collect();
-        let y: Vec<f64> = kept.iter().map(|&i| values[i]).collect();
-        let curve = fit_curve(&phases, &y, daily);
-        let residuals: Vec<f64> = y.iter().zip(&phases).map(|(v, p)| v - curve_at(&curve, p)).collect();
-        let residual_scale = floored(spread(&residuals), curve[0]);
-        let neighbours = || kept.windows(2).zip(residuals.windows(2)).filter(|(k, _)| k[1] == k[0] + 1);
-        let steps: Vec<f64> = neighbours().map(|(_, r)| (r[1] - r[0]) / residual_scale).collect();
-        let step_scale = floored(spread(&steps), 1.0);
-        let gaps: Vec<f64> =
-            neighbours().map(|(k, _)| times[k[1]].seconds_since(times[k[0]])).filter(|&s| s > 0.0).collect();
-        let gap_s = if gaps.is_empty() { 1.0 } else { median(&gaps) };
-        let ln_gaps: Vec<f64> = gaps.iter().map(|g| libm::log(g / gap_s)).collect();
-        let still = STILL_SHARE * step_scale * residual_scale;
-        let fit = Self {
-            curve,
-            residual_scale,
-            step_scale,
+        let character = StreamCharacter::of(&kept);
+        let series = JudgedSeries::new(character, times, values, use_row)?;
+        if !character.has_features() {
+            return Self::of_known(&series, few_values(kept)?);
+        }
+        let fit = series.fit(character, shape)?;
+        let is_wandering = fit.step_scale < WANDERS
+            && kept.len() >= WANDERS_VALUES
+            && matches!(fit.character, StreamCharacter::Continuous | StreamCharacter::Daily);
+        if !is_wandering {
+            return Some(fit);
+        }
+        JudgedSeries::new(StreamCharacter::Wandering, times, values, use_row)?.fit(StreamCharacter::Wandering, None)
+    }
+
+    /// Of a stream that has had only these values; `None` without any, or when they are too many for that.
+    #[must_use]
+    pub fn few(times: &[EventTime], values: &[f64]) -> Option<Self> {
+        let known = few_values(values.iter().copied())?;
+        let all: Vec<f64> = (0..times.len()).map(|i| values[i % values.len().max(1)]).collect();
+        let series = JudgedSeries::new(StreamCharacter::FewValues, times, &all, &vec![true; all.len()])?;
+        Self::of_known(&series, known)
+    }
+
+    /// Of a stream that has only these values.
+    fn of_known(series: &JudgedSeries<'_>, known: Vec<f64>) -> Option<Self> {
+        let (min, max) = (*known.first()?, *known.last()?);
+        let (gap_s, gap_long_s) = series.gaps();
+        let character = if known.len() == 1 { StreamCharacter::Constant } else { StreamCharacter::FewValues };
+        let level = median(&series.numbers);
+        let mut fit = Self {
+            curve: [level, 0.0, 0.0, 0.0, 0.0],
+            residual_scale: 1.0,
+            step_scale: 1.0,
             gap_s,
-            gap_spread: spread(&ln_gaps).max(GAP_JITTER),
-            still,
-            run: usual_run(values, still),
-            min: y.iter().copied().fold(f64::INFINITY, f64::min),
-            max: y.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            gap_long_s,
+            still: 0.0,
+            run: RUN_ENDLESS,
+            min,
+            max,
+            margin: 1.0,
             loudness: 1.0,
+            character,
+            known,
+            resets: false,
         };
+        fit.margin = fit.margin_of_known();
+        fit.residual_scale = fit.margin;
         fit.is_sound().then_some(fit)
+    }
+
+    /// Beyond a few known values by this much is worth a word: one unit more hardly is.
+    fn margin_of_known(&self) -> f64 {
+        let steps = self.known.windows(2).map(|pair| pair[1] - pair[0]);
+        let step = steps.fold(f64::INFINITY, f64::min);
+        let unit = if step.is_finite() { step } else { unit(self.min) };
+        let level = self.min.abs().max(self.max.abs());
+        (KNOWN_STEPS * unit).max(KNOWN_SHARE * (self.max - self.min)).max(KNOWN_LEVEL * level).max(1e-9)
+    }
+
+    /// Takes a value as one that the stream has; false when it has too many by now to be one of few values.
+    pub fn take_known(&mut self, value: f64) -> bool {
+        if let Err(place) = self.known.binary_search_by(|v| v.total_cmp(&value)) {
+            if self.known.len() >= FEW_VALUES {
+                return false;
+            }
+            self.known.insert(place, value);
+            self.widen(value);
+            self.character = if self.known.len() == 1 { StreamCharacter::Constant } else { StreamCharacter::FewValues };
+            self.margin = self.margin_of_known();
+        }
+        true
     }
 
     /// Takes a value outside the range as seen from now on.
@@ -130,27 +227,152 @@ impl Baseline {
     /// Whether a good part of the stream's values repeats the one before.
     #[must_use]
     pub fn repeats(&self) -> bool {
-        self.run > RUN_MIN
+        self.run > RUN_MIN || self.character.rests()
     }
 
     /// Whether every number is finite and every scale positive: what a model file must promise.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let positive = [self.residual_scale, self.step_scale, self.gap_s, self.gap_spread, self.loudness];
+        let positive =
+            [self.residual_scale, self.step_scale, self.gap_s, self.gap_long_s, self.margin, self.loudness];
         self.curve.iter().all(|b| b.is_finite())
             && positive.iter().all(|s| s.is_finite() && *s > 0.0)
             && [self.still, self.run].iter().all(|s| s.is_finite() && *s >= 0.0)
             && self.min.is_finite()
             && self.max.is_finite()
             && self.min <= self.max
+            && self.known.len() <= FEW_VALUES
+            && self.known.iter().all(|v| v.is_finite())
+            && self.known.is_empty() == self.character.has_features()
     }
+}
+
+/// The numbers of a stream that are judged, and where they stand among its records.
+struct JudgedSeries<'a> {
+    times: &'a [EventTime],
+    /// Places of the numbers.
+    places: Vec<usize>,
+    numbers: Vec<f64>,
+    resets: usize,
+}
+
+impl<'a> JudgedSeries<'a> {
+    /// `None` with fewer than three numbers.
+    fn new(character: StreamCharacter, times: &'a [EventTime], values: &[f64], use_row: &[bool]) -> Option<Self> {
+        let mut memory = CharacterMemory::default();
+        let (mut places, mut numbers, mut resets) = (Vec::new(), Vec::new(), 0);
+        for (place, (time, value)) in times.iter().zip(values).enumerate() {
+            match memory.take(character, *time, *value) {
+                JudgedValue::Of { number, .. } if use_row[place] => {
+                    places.push(place);
+                    numbers.push(number);
+                }
+                JudgedValue::Reset => resets += 1,
+                JudgedValue::Of { .. } | JudgedValue::Nothing => {}
+            }
+        }
+        (numbers.len() >= 3).then_some(Self { times, places, numbers, resets })
+    }
+
+    /// Places in [`JudgedSeries::numbers`] of numbers whose neighbour before them is the record before theirs.
+    fn neighbours(&self) -> impl Iterator<Item = usize> {
+        (1..self.places.len()).filter(|&i| self.places[i] == self.places[i - 1] + 1)
+    }
+
+    /// The usual seconds between records, and how many are still usual.
+    fn gaps(&self) -> (f64, f64) {
+        let time = |i: usize| self.times[self.places[i]];
+        let mut gaps: Vec<f64> =
+            self.neighbours().map(|i| time(i).seconds_since(time(i - 1))).filter(|&s| s > 0.0).collect();
+        if gaps.is_empty() {
+            return (1.0, GAP_USUAL);
+        }
+        let usual = median(&gaps);
+        (usual, (GAP_USUAL * usual).max(GAP_SLACK * quantile(&mut gaps, GAP_QUANTILE)))
+    }
+
+    fn fit(&self, character: StreamCharacter, shape: Option<[f64; CURVE]>) -> Option<Baseline> {
+        let (first, last) = (*self.places.first()?, *self.places.last()?);
+        let phases: Vec<[f64; CURVE]> = self.places.iter().map(|&i| phases(self.times[i])).collect();
+        let is_daily = self.times[last].seconds_since(self.times[first]) >= DAILY_SPAN_S
+            && !matches!(character, StreamCharacter::Wandering | StreamCharacter::Sparse);
+        let curve = match shape {
+            Some(shape) => leveled(shape, &phases, &self.numbers),
+            None => fit_curve(&phases, &self.numbers, is_daily),
+        };
+        let has_shape = curve[1..].iter().any(|b| *b != 0.0);
+        let is_plain = character == StreamCharacter::Continuous;
+        let character = if has_shape && is_plain { StreamCharacter::Daily } else { character };
+        let residuals: Vec<f64> = self.numbers.iter().zip(&phases).map(|(v, p)| v - curve_at(&curve, p)).collect();
+        let rounding = rounding(&self.numbers);
+        let least = match character {
+            StreamCharacter::Counter => (ROUNDED * rounding).max(RATE_JITTER * curve[0].abs()),
+            StreamCharacter::Sparse => resting_scale(&residuals),
+            _ => ROUNDED * rounding,
+        };
+        let residual_scale = floored(spread(&residuals).max(least), curve[0]);
+        let steps: Vec<f64> = self.neighbours().map(|i| (residuals[i] - residuals[i - 1]) / residual_scale).collect();
+        let step_least = if character == StreamCharacter::Sparse { 1.0 } else { least / residual_scale };
+        let step_scale = floored(spread(&steps).max(step_least), 1.0);
+        let (gap_s, gap_long_s) = self.gaps();
+        let still = STILL_SHARE * step_scale * residual_scale;
+        let (min, max, margin) = range(&self.numbers, least);
+        let run = if character.rests() { RUN_ENDLESS } else { usual_run(&self.numbers, still) };
+        let fit = Baseline {
+            curve,
+            residual_scale,
+            step_scale,
+            gap_s,
+            gap_long_s,
+            still,
+            run,
+            min,
+            max,
+            margin: margin.max(residual_scale * 1e-3),
+            loudness: 1.0,
+            character,
+            known: Vec::new(),
+            resets: self.resets >= RESETS_USUAL,
+        };
+        fit.is_sound().then_some(fit)
+    }
+}
+
+/// Smallest and largest number, and how far beyond is new: the farther the numbers at both ends lie apart, the more.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+fn range(numbers: &[f64], least: f64) -> (f64, f64, f64) {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
+    let count = ((TAIL * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len() - 1);
+    let mean = |ends: &[f64], from: f64| ends.iter().map(|v| (v - from).abs()).sum::<f64>() / count as f64;
+    let low = mean(&sorted[..count], sorted[count]);
+    let high = mean(&sorted[sorted.len() - count..], sorted[sorted.len() - count - 1]);
+    let margin = (TAIL_EXCESSES * low.max(high)).max(MARGIN_SHARE * (max - min)).max(least);
+    (min, max, margin.min(f64::MAX))
+}
+
+/// Scale of what a stream does that rests most of the time: of its distances from rest where it does not.
+fn resting_scale(residuals: &[f64]) -> f64 {
+    let mut moving: Vec<f64> = residuals.iter().map(|r| r.abs()).filter(|r| *r > 0.0).collect();
+    if moving.is_empty() { 0.0 } else { quantile(&mut moving, 0.75) }
+}
+
+/// The shape at the level of these numbers.
+fn leveled(shape: [f64; CURVE], phases: &[[f64; CURVE]], y: &[f64]) -> [f64; CURVE] {
+    let shape: [f64; CURVE] = core::array::from_fn(|i| if i == 0 { 0.0 } else { shape[i] });
+    let flat: Vec<f64> = y.iter().zip(phases).map(|(v, p)| v - curve_at(&shape, p)).collect();
+    let mut curve = shape;
+    curve[0] = median(&flat);
+    curve
 }
 
 fn floored(scale: f64, level: f64) -> f64 {
     scale.max(SCALE_FLOOR * level.abs()).max(1e-9)
 }
 
-/// Trimmed least squares: fit, drop |r| >= 4 scales, fit again. Without daily terms the curve is the median.
+/// Trimmed least squares: fit, drop |r| >= 4 scales, fit again. Without daily terms, and where they explain next to
+/// nothing, the curve is the median.
 fn fit_curve(phases: &[[f64; CURVE]], y: &[f64], daily: bool) -> [f64; CURVE] {
     let mut curve = [median(y), 0.0, 0.0, 0.0, 0.0];
     if !daily {
@@ -170,7 +392,8 @@ fn fit_curve(phases: &[[f64; CURVE]], y: &[f64], daily: bool) -> [f64; CURVE] {
             None => break,
         }
     }
-    curve
+    let residuals: Vec<f64> = y.iter().zip(phases).map(|(v, p)| v - curve_at(&curve, p)).collect();
+    if spread(&residuals) < DAILY_GAIN * spread(y) { curve } else { [median(y), 0.0, 0.0, 0.0, 0.0] }
 }
 
 /// Sums of a least-squares fit of the daily curve; fixed size, so that a learning stream can keep them.
@@ -233,7 +456,7 @@ impl NormalEquations {
 }
 
 /// A few stuck hours in a stream that never repeats itself are anomalies to be found; a stream of which a good part
-/// repeats (a counter at rest, a rounded percentage) is judged by the runs it is used to.
+/// repeats (a rounded percentage) is judged by the longest run it has had.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
 fn usual_run(values: &[f64], still: f64) -> f64 {
     let mut run = 1.0;
@@ -246,15 +469,15 @@ fn usual_run(values: &[f64], still: f64) -> f64 {
             run = 1.0;
         }
     }
-    if runs.is_empty() {
-        return RUN_ENDLESS;
-    }
     runs.push(run);
     let repeats = values.len() - runs.len();
     if repeats as f64 <= REPEATS * values.len() as f64 {
         return RUN_MIN;
     }
-    (RUN_SLACK * quantile(&mut runs, RUN_QUANTILE)).max(RUN_MIN)
+    if values.len() < RUN_VALUES {
+        return RUN_ENDLESS;
+    }
+    (RUN_SLACK * runs.into_iter().fold(1.0, f64::max)).max(RUN_MIN)
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::baseline::{Baseline, curve_at, phases};
+use super::{
+    baseline::{Baseline, curve_at, phases},
+    character::{CharacterMemory, JudgedValue},
+};
 use crate::{limits::RECORD_FEATURES, time::EventTime};
 
 /// A record this much earlier than the one before it is not late: the time before it was wrong, or the clock was set back.
@@ -19,13 +22,13 @@ pub const FEATURES: [&str; RECORD_FEATURES] =
 pub const JUDGED: usize = 6;
 
 /// Bump when a feature's definition changes without its name: models of another revision are refused.
-pub const REVISION: u32 = 2;
+pub const REVISION: u32 = 3;
 
 /// One record's features, in the order of [`FEATURES`].
 pub type Vector = [f32; RECORD_FEATURES];
 
-/// Residuals and steps are cut here: beyond it only the range tells how far.
-const CLIP: f64 = 15.0;
+/// Residuals and steps are cut here.
+const CLIP: f64 = 1_000.0;
 /// Beyond this a residual is not taken as the next step's starting point.
 const ODD: f64 = 4.0;
 /// So many odd records in a row may be a spike, which says nothing about the level.
@@ -49,14 +52,15 @@ const QUIET: f64 = 2.0;
 const QUIET_RECORDS: u32 = 2;
 const QUIET_LEVEL: f64 = 0.7;
 const QUIET_VOLATILITY: f64 = 1.3;
-const GAP_RATIO: (f64, f64) = (0.05, 500.0);
+/// A gap counts up to this many of the longest usual ones.
+const GAP_MAX: f64 = 100.0;
 
 /// What a stream remembers between two records.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StreamMemory {
     /// Starting point of the next step: the last residual that was not odd.
     anchor: f64,
-    last: f64,
+    last: Option<f64>,
     /// Slow rise, quick release average of the residual.
     level: f64,
     /// Odd records in a row.
@@ -69,6 +73,8 @@ pub struct StreamMemory {
     run: f64,
     last_value: f64,
     last_time: EventTime,
+    /// What the number that is judged is made from.
+    character: CharacterMemory,
 }
 
 /// A record as its stream sees it.
@@ -76,7 +82,9 @@ pub struct StreamMemory {
 pub struct FeatureReading {
     /// The features.
     pub vector: Vector,
-    /// What the daily curve expected, in the value's unit.
+    /// The number that is judged: of a counter its rate, of a wandering stream the distance from where it just was.
+    pub number: f64,
+    /// What was expected, in the value's unit.
     pub expected: f64,
     /// Value minus expected, in residual scales, not cut.
     pub residual: f64,
@@ -86,42 +94,76 @@ pub struct FeatureReading {
     pub late: bool,
 }
 
+/// What came of a record of a stream that has features.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FeatureOutcome {
+    /// Its features.
+    Reading(FeatureReading),
+    /// A counter began anew.
+    Reset,
+    /// The first of a counter, or one at the time of another.
+    Nothing,
+}
+
+impl FeatureOutcome {
+    /// The features, where there are any.
+    #[must_use]
+    pub fn reading(self) -> Option<FeatureReading> {
+        match self {
+            Self::Reading(reading) => Some(reading),
+            Self::Reset | Self::Nothing => None,
+        }
+    }
+}
+
 /// Reads one record, updating the stream's memory (`None` before the first record).
 #[must_use]
-pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventTime, value: f64) -> FeatureReading {
+pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventTime, value: f64) -> FeatureOutcome {
+    let memory = memory.get_or_insert_with(|| StreamMemory::start(baseline, time));
+    let (number, offset, factor) = match memory.character.take(baseline.character, time, value) {
+        JudgedValue::Of { number, offset, factor } => (number, offset, factor),
+        JudgedValue::Reset => return FeatureOutcome::Reset,
+        JudgedValue::Nothing => return FeatureOutcome::Nothing,
+    };
     let at = phases(time);
-    let expected = curve_at(&baseline.curve, &at);
-    let residual = (value - expected) / baseline.residual_scale;
+    let usual = curve_at(&baseline.curve, &at);
+    let residual = (number - usual) / baseline.residual_scale;
     let r = residual.clamp(-CLIP, CLIP);
-    let memory = memory.get_or_insert(StreamMemory {
-        anchor: 0.0,
-        last: r,
-        level: 0.0,
-        odd: 0,
-        level_before: None,
-        volatility: baseline.volatility(),
-        quiet: 0,
-        run: 0.0,
-        last_value: f64::NAN,
-        last_time: time,
-    });
+    let last = *memory.last.get_or_insert(r);
     let d = ((r - memory.anchor) / baseline.step_scale).clamp(-CLIP, CLIP);
-    let moved = ((r - memory.last) / baseline.step_scale).clamp(-CLIP, CLIP);
+    let moved = ((r - last) / baseline.step_scale).clamp(-CLIP, CLIP);
     let limit = (r.abs() + 1.0) / baseline.step_scale;
     memory.follow(r, d, moved, baseline.volatility());
     let d = d.clamp(-limit, limit);
-    let stuck = memory.count_run(baseline, value);
+    let stuck = memory.count_run(baseline, number);
     let (gap, late) = memory.gap(baseline, time);
     #[expect(clippy::cast_possible_truncation, reason = "the model computes in f32")]
     let vector = [r, d, memory.borne_level(r), memory.unrest(baseline), stuck, gap, at[1], at[2]].map(|x| x as f32);
     #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
     let loudness = baseline.loudness as f32;
-    FeatureReading { vector, expected, residual, loudness, late }
+    let expected = offset + usual * factor;
+    FeatureOutcome::Reading(FeatureReading { vector, number, expected, residual, loudness, late })
 }
 
 impl StreamMemory {
+    fn start(baseline: &Baseline, time: EventTime) -> Self {
+        Self {
+            anchor: 0.0,
+            last: None,
+            level: 0.0,
+            odd: 0,
+            level_before: None,
+            volatility: baseline.volatility(),
+            quiet: 0,
+            run: 0.0,
+            last_value: f64::NAN,
+            last_time: time,
+            character: CharacterMemory::default(),
+        }
+    }
+
     fn follow(&mut self, r: f64, d: f64, moved: f64, usual_volatility: f64) {
-        self.last = r;
+        self.last = Some(r);
         if r.abs() <= ODD {
             self.anchor = r;
         } else if self.level_before.is_none() {
@@ -177,8 +219,8 @@ impl StreamMemory {
         libm::log1p((self.run - baseline.run).max(0.0))
     }
 
-    /// ln of the gap in usual gaps, and whether the record is late. Late records and equal times are no gap: their
-    /// order is counted elsewhere, not judged.
+    /// ln of the gap in longest usual gaps, 0 up to there, and whether the record is late. Missing rows are nothing by
+    /// themselves. Late records and equal times are no gap: their order is counted elsewhere, not judged.
     fn gap(&mut self, baseline: &Baseline, time: EventTime) -> (f64, bool) {
         let seconds = time.seconds_since(self.last_time);
         if seconds <= 0.0 {
@@ -189,8 +231,7 @@ impl StreamMemory {
             return (0.0, seconds < 0.0);
         }
         self.last_time = time;
-        let ratio = (seconds / baseline.gap_s).clamp(GAP_RATIO.0, GAP_RATIO.1);
-        (libm::log(ratio) * (0.1 / baseline.gap_spread), false)
+        (libm::log((seconds / baseline.gap_long_s).clamp(1.0, GAP_MAX)), false)
     }
 }
 
@@ -204,12 +245,16 @@ mod tests {
             residual_scale: 2.0,
             step_scale: 0.5,
             gap_s: 60.0,
-            gap_spread: 0.1,
+            gap_long_s: 300.0,
             still: 1e-3,
             run: 3.0,
             min: 0.0,
             max: 20.0,
+            margin: 1.0,
             loudness: 1.0,
+            character: StreamCharacter::Continuous,
+            known: Vec::new(),
+            resets: false,
         }
     }
 

@@ -1,17 +1,24 @@
 //! A stream nobody fitted: it learns its own baseline from what it sees, in bounded memory.
 //!
-//! Below [`READY`] records only its range is known. Then level and scales from the kept readings; the daily terms
-//! once the records span two days, renewed daily. Sums decay, so that an old curve fades.
+//! Below [`READY`] records only its range is known. Then its character, level and scales from the kept readings, again
+//! and again; the daily terms once the records span two days, renewed daily. Sums decay, so that an old curve fades.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::baseline::{Baseline, CURVE, DAILY_SPAN_S, NormalEquations, curve_at, phases};
-use crate::{limits::LEARNING_KEPT, novelty, robust::median, time::EventTime, weight};
+use super::{
+    baseline::{Baseline, CURVE, DAILY_SPAN_S, NormalEquations, curve_at, phases},
+    character::{CharacterMemory, JudgedValue, StreamCharacter, few_values},
+};
+use crate::{limits::LEARNING_KEPT, novelty, time::EventTime, weight};
 
 /// Records before a stream has a level and scales.
 pub const READY: u64 = 200;
+/// Until the daily terms are known a level is where the stream was lately: fitted again after so many records.
+const AGAIN: u64 = 64;
+/// A scale gives way to a smaller one by this at each fit: a quiet hour is not what the stream is like.
+const SCALE_KEPT: f64 = 0.9;
 /// Daily terms are solved again this often, in seconds of event time.
 const RENEW_S: f64 = 86_400.0;
 /// Weight of the sums' past at each renewal.
@@ -90,6 +97,11 @@ pub struct Learner {
     sums: NormalEquations,
     min: f64,
     max: f64,
+    /// All its values, while they are few.
+    few: Option<Vec<f64>>,
+    /// What the last fit took it for, and what must be known to judge its next value so.
+    character: StreamCharacter,
+    memory: CharacterMemory,
 }
 
 impl Learner {
@@ -104,6 +116,9 @@ impl Learner {
             sums: NormalEquations::default(),
             min: value,
             max: value,
+            few: Some(Vec::new()),
+            character: StreamCharacter::default(),
+            memory: CharacterMemory::default(),
         };
         let _ = learner.learn(None, time, value, false);
         learner
@@ -118,7 +133,9 @@ impl Learner {
     /// What it weighs in a box of its own, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        weight::block(size_of::<Self>()) + weight::items::<(EventTime, f64)>(self.kept.0.capacity())
+        weight::block(size_of::<Self>())
+            + weight::items::<(EventTime, f64)>(self.kept.0.capacity())
+            + self.few.as_ref().map_or(0, |few| weight::items::<f64>(few.capacity()))
     }
 
     /// Smallest and largest value so far.
@@ -141,46 +158,77 @@ impl Learner {
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         self.kept.push(time, value, is_full);
-        let level_reach = current.map(|b| (curve_at(&b.curve, &phases(time)), self.reach(b)));
-        let kept = level_reach.map_or(value, |(level, reach)| value.clamp(level - reach, level + reach));
-        self.sums.add(&phases(time), kept);
+        if self.few.as_ref().is_some_and(|few| few.binary_search_by(|v| v.total_cmp(&value)).is_err()) {
+            self.few = self.few.take().and_then(|few| few_values(few.into_iter().chain([value])));
+        }
+        if let JudgedValue::Of { number, .. } = self.memory.take(self.character, time, value) {
+            let level_reach = current.map(|b| (curve_at(&b.curve, &phases(time)), self.reach(b)));
+            let kept = level_reach.map_or(number, |(level, reach)| number.clamp(level - reach, level + reach));
+            self.sums.add(&phases(time), kept);
+        }
+        let is_again = !self.is_done(time) && self.seen > READY && self.seen.is_multiple_of(AGAIN);
         let is_first = self.seen == READY || (current.is_none() && self.seen.is_multiple_of(READY));
         let is_renewed = self.is_done(time) && time.seconds_since(self.renewed) >= RENEW_S;
-        self.kept.0.len() >= KEPT_MIN && (is_first || is_renewed)
+        self.kept.0.len() >= KEPT_MIN && (is_first || is_again || is_renewed)
     }
 
     /// A baseline from what is known now: the daily curve from the sums once learning is over, before that the shape of
     /// the component's prior, or none. `None` when nothing can be fitted.
     #[must_use]
-    pub fn fit(&mut self, now: EventTime, prior: Option<&Baseline>) -> Option<Baseline> {
-        let mut shape = prior.map_or([0.0; CURVE], |p| p.curve);
-        if self.is_done(now)
-            && let Some(curve) = self.sums.solve()
+    pub fn fit(&mut self, now: EventTime, current: Option<&Baseline>, prior: Option<&Baseline>) -> Option<Baseline> {
+        let (times, values): (Vec<EventTime>, Vec<f64>) = self.kept.0.iter().copied().unzip();
+        if let Some(few) = &self.few
+            && let Some(fit) = Baseline::few(&times, few)
         {
             self.renewed = now;
+            return Some(self.becomes(fit));
+        }
+        let mut shape = prior.filter(|p| p.character == StreamCharacter::Daily).map_or([0.0; CURVE], |p| p.curve);
+        let has_own = self.is_done(now) && current.is_some_and(|b| b.character == self.character);
+        if has_own
+            && !matches!(self.character, StreamCharacter::Wandering | StreamCharacter::Sparse)
+            && let Some(curve) = self.sums.solve()
+        {
             self.sums.fade(FADE);
             shape = curve;
         }
-        if self.min == self.max {
-            // The day of others means nothing to a stream that never changed.
-            shape = [0.0; CURVE];
+        self.renewed = now;
+        let mut fit = Baseline::fit_shaped(&times, &values, &vec![true; values.len()], Some(shape))?;
+        // It rests, or shows few values, only lately: what is known of it stays.
+        if !fit.character.has_features() {
+            return None;
         }
-        shape[0] = 0.0;
-        let (times, values): (Vec<EventTime>, Vec<f64>) = self.kept.0.iter().copied().unzip();
-        let flat: Vec<f64> = times.iter().zip(&values).map(|(t, v)| v - curve_at(&shape, &phases(*t))).collect();
-        let mut fit = Baseline::fit(&times, &flat, &vec![true; flat.len()])?;
-        // Rare records may span two days within the kept ones: the sums decide about daily terms, not these.
-        fit.curve = shape;
-        fit.curve[0] = median(&flat);
-        (fit.min, fit.max) = self.range();
-        fit.is_sound().then_some(fit)
+        if let Some(current) = current.filter(|b| b.character.has_features() && b.character == fit.character) {
+            let scale = fit.residual_scale.max(SCALE_KEPT * current.residual_scale);
+            let step = (fit.step_scale * fit.residual_scale).max(SCALE_KEPT * current.step_scale * current.residual_scale);
+            (fit.residual_scale, fit.step_scale) = (scale, step / scale);
+            fit.run = fit.run.max(current.run);
+            fit.resets |= current.resets;
+            fit.gap_long_s = fit.gap_long_s.max(SCALE_KEPT * current.gap_long_s);
+            (fit.min, fit.max) = (fit.min.min(current.min), fit.max.max(current.max));
+        } else if matches!(fit.character, StreamCharacter::Continuous | StreamCharacter::Daily | StreamCharacter::Sparse) {
+            (fit.min, fit.max) = self.range();
+        }
+        fit.is_sound().then(|| self.becomes(fit))
+    }
+
+    /// Takes note of what the stream is taken for from now on: the sums are of the numbers that are judged.
+    fn becomes(&mut self, fit: Baseline) -> Baseline {
+        let is_plain = |c: StreamCharacter| !matches!(c, StreamCharacter::Counter | StreamCharacter::Wandering);
+        if fit.character != self.character && !(is_plain(fit.character) && is_plain(self.character)) {
+            self.sums = NormalEquations::default();
+            self.memory = CharacterMemory::default();
+            self.started = self.renewed;
+        }
+        self.character = fit.character;
+        fit
     }
 
     /// How far from the curve a value still counts in full. Before a daily curve is known a short history says little
     /// about the day's swing: the range so far leaves room for it.
     fn reach(&self, baseline: &Baseline) -> f64 {
-        let flat = baseline.curve[1..].iter().all(|b| *b == 0.0);
-        let swing = if flat { self.max - self.min } else { 0.0 };
+        let is_flat = baseline.curve[1..].iter().all(|b| *b == 0.0);
+        let swing = if is_flat { baseline.max - baseline.min } else { 0.0 };
         (CUT * baseline.residual_scale).max(swing)
     }
 }
@@ -198,7 +246,7 @@ mod tests {
             let mut baseline: Option<Baseline> = None;
             for i in 1..1_000 {
                 if learner.learn(baseline.as_ref(), at(i), value(i), false)
-                    && let Some(next) = learner.fit(at(i), None)
+                    && let Some(next) = learner.fit(at(i), baseline.as_ref(), None)
                 {
                     assert!(next.is_sound(), "{far}: {next:?}");
                     baseline = Some(next);
@@ -253,7 +301,7 @@ mod tests {
         for i in 1..4 * 1440 {
             if learner.learn(baseline.as_ref(), at(i), value(i), false) {
                 changes.push(i);
-                baseline = learner.fit(at(i), None);
+                baseline = learner.fit(at(i), baseline.as_ref(), None);
             }
         }
         assert_eq!(changes, [199, 2880, 4320]);

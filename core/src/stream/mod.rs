@@ -7,6 +7,7 @@
 //! a live agent and a replay make the same vectors.
 
 pub mod baseline;
+pub mod character;
 pub mod features;
 pub mod learn;
 
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize, Serializer};
 pub use self::features::{FEATURES, JUDGED, REVISION, Vector};
 use self::{
     baseline::Baseline,
-    features::{FeatureReading, StreamMemory},
+    features::{FeatureOutcome, FeatureReading, StreamMemory},
     learn::{Learner, SeenRange},
 };
 use crate::{
@@ -77,10 +78,14 @@ pub struct ObservedValue {
     pub slot: StreamSlot,
     /// The stream.
     pub name: Arc<StreamName>,
-    /// The vector and what was expected; `None` while too few records are known.
+    /// The vector; `None` while too few records are known, and of a stream of few values.
     pub reading: Option<FeatureReading>,
-    /// How far outside the range seen so far, in usual margins; 0 inside.
+    /// What was expected, where anything was.
+    pub expected: Option<f64>,
+    /// How far outside what was seen so far, in usual margins; 0 inside.
     pub novelty: f32,
+    /// The novelty is that a counter began anew.
+    pub is_reset: bool,
     /// The stream has no fitted profile yet.
     pub learning: bool,
 }
@@ -169,12 +174,12 @@ impl StreamTable {
         stream.touched = self.counts.records;
         let before = stream.learner.is_some();
         let growth = MemoryGrowth { may_learn: !self.is_full && self.learning < LEARNING_MAX, is_full: self.is_full };
-        let (reading, novelty) = stream.observe(profile, time, value, growth);
+        let StreamOutcome { reading, expected, novelty, is_reset } = stream.observe(profile, time, value, growth);
         self.learning += usize::from(!before && stream.learner.is_some());
         self.counts.by_range += u64::from(stream.range.is_some());
         self.counts.late += u64::from(reading.is_some_and(|r| r.late));
         let learning = stream.learner.as_ref().is_some_and(|l| !l.is_done(time)) || stream.baseline.is_none();
-        ObservedValue { slot, name: Arc::clone(&stream.name), reading, novelty, learning }
+        ObservedValue { slot, name: Arc::clone(&stream.name), reading, expected, novelty, is_reset, learning }
     }
 
     /// Lets the stream's level follow a normal record's residual (in residual scales). Ignored when the stream was
@@ -185,24 +190,32 @@ impl StreamTable {
         }
     }
 
-    /// Takes a value outside the seen range as seen: it was reported once.
-    pub fn widen(&mut self, slot: StreamSlot, name: &Arc<StreamName>, value: f64) {
-        if let Some(baseline) = self.live(slot, name).and_then(|s| s.baseline.as_mut()) {
-            baseline.widen(value);
+    /// Takes a number outside the seen range as seen: it was reported once. A stream that has too many values by then
+    /// to be one of few values starts to learn again.
+    pub fn widen(&mut self, slot: StreamSlot, name: &Arc<StreamName>, number: f64) {
+        let Some(baseline) = self.live(slot, name).and_then(|s| s.baseline.as_mut()) else { return };
+        if baseline.character.has_features() {
+            baseline.widen(number);
+        } else if !baseline.take_known(number) {
+            self.start_again(slot, name);
         }
     }
 
     /// Takes what is now seen as a new level: the stream starts to learn again.
     pub fn relearn(&mut self, slot: StreamSlot, name: &Arc<StreamName>) {
+        if self.start_again(slot, name) {
+            self.counts.new_levels += 1;
+        }
+    }
+
+    fn start_again(&mut self, slot: StreamSlot, name: &Arc<StreamName>) -> bool {
         let was_learning = self.live(slot, name).map(|stream| {
             stream.baseline = None;
             stream.memory = None;
             stream.learner.take().is_some()
         });
-        if let Some(was_learning) = was_learning {
-            self.learning -= usize::from(was_learning);
-            self.counts.new_levels += 1;
-        }
+        self.learning -= usize::from(was_learning == Some(true));
+        was_learning.is_some()
     }
 
     /// The stream's episode tracker; `None` when the stream was evicted since.
@@ -220,7 +233,11 @@ impl StreamTable {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let of_stream =
-            |s: &StreamState| weight::name(&s.name) + s.learner.as_ref().map_or(0, |learner| learner.bytes());
+            |s: &StreamState| {
+            weight::name(&s.name)
+                + s.learner.as_ref().map_or(0, |learner| learner.bytes())
+                + s.baseline.as_ref().map_or(0, |baseline| weight::items::<f64>(baseline.known.capacity()))
+        };
         weight::items::<StreamState>(self.streams.capacity())
             + weight::table::<(Arc<StreamName>, StreamSlot)>(self.index.capacity())
             + self.streams.iter().map(of_stream).sum::<usize>()
@@ -320,40 +337,76 @@ impl StreamState {
         time: EventTime,
         value: f64,
         growth: MemoryGrowth,
-    ) -> (Option<FeatureReading>, f32) {
+    ) -> StreamOutcome {
         if self.learner.is_none() && self.baseline.is_some() {
             return self.read(time, value);
         }
         match &mut self.learner {
             Some(learner) => {
                 let outside = novelty::while_learning(learner.seen(), learner.range(), value);
-                if learner.learn(self.baseline.as_ref(), time, value, growth.is_full)
-                    && let Some(next) = learner.fit(time, profile.prior(&self.name.component))
-                {
-                    self.baseline = Some(next);
-                }
-                let (reading, range) = self.read(time, value);
-                (reading, range.max(outside))
+                // What is said of a record was learnt before it.
+                let read = if self.baseline.is_some() { self.read(time, value) } else { StreamOutcome::new(outside) };
+                self.learn(profile, time, value, growth.is_full);
+                read
             }
             None if growth.may_learn => {
                 self.learner = Some(Box::new(Learner::start(time, value)));
-                (None, self.range.take().map_or(0.0, |mut range| range.take(value)))
+                StreamOutcome::new(self.range.take().map_or(0.0, |mut range| range.take(value)))
             }
             None => match &mut self.range {
-                Some(range) => (None, range.take(value)),
+                Some(range) => StreamOutcome::new(range.take(value)),
                 None => {
                     self.range = Some(SeenRange::start(value));
-                    (None, 0.0)
+                    StreamOutcome::default()
                 }
             },
         }
     }
 
-    fn read(&mut self, time: EventTime, value: f64) -> (Option<FeatureReading>, f32) {
-        let Some(baseline) = &self.baseline else { return (None, 0.0) };
-        let reading = features::read(&mut self.memory, baseline, time, value);
-        let novelty = if self.learner.is_some() { 0.0 } else { novelty::outside(baseline, value) };
-        (Some(reading), novelty)
+    fn learn(&mut self, profile: &ModelProfile, time: EventTime, value: f64, is_full: bool) {
+        let Some(learner) = &mut self.learner else { return };
+        if learner.learn(self.baseline.as_ref(), time, value, is_full)
+            && let Some(next) = learner.fit(time, self.baseline.as_ref(), profile.prior(&self.name.component))
+        {
+            if self.baseline.as_ref().is_some_and(|before| before.character != next.character) {
+                self.memory = None;
+            }
+            self.baseline = Some(next);
+        }
+    }
+
+    fn read(&mut self, time: EventTime, value: f64) -> StreamOutcome {
+        let Some(baseline) = &self.baseline else { return StreamOutcome::default() };
+        if !baseline.character.has_features() {
+            let (nearest, novelty) = novelty::among_known(baseline, value);
+            return StreamOutcome { expected: Some(nearest), ..StreamOutcome::new(novelty) };
+        }
+        match features::read(&mut self.memory, baseline, time, value) {
+            FeatureOutcome::Reading(reading) => {
+                let novelty = novelty::outside(baseline, reading.number, self.learner.is_some());
+                let expected = Some(reading.expected);
+                StreamOutcome { reading: Some(reading), expected, ..StreamOutcome::new(novelty) }
+            }
+            FeatureOutcome::Reset if !baseline.resets => {
+                StreamOutcome { is_reset: true, ..StreamOutcome::new(novelty::RESET) }
+            }
+            FeatureOutcome::Reset | FeatureOutcome::Nothing => StreamOutcome::default(),
+        }
+    }
+}
+
+/// What one record was to its stream, without the stream.
+#[derive(Debug, Clone, Copy, Default)]
+struct StreamOutcome {
+    reading: Option<FeatureReading>,
+    expected: Option<f64>,
+    novelty: f32,
+    is_reset: bool,
+}
+
+impl StreamOutcome {
+    fn new(novelty: f32) -> Self {
+        Self { novelty, ..Self::default() }
     }
 }
 

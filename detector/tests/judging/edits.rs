@@ -63,7 +63,7 @@ const IMPOSSIBLE: &[Change] = &[
     ("baseline of", |p| p["baselines"][0]["baseline"]["gap_s"] = json!(-60.0)),
     ("baseline of", |p| p["baselines"][0]["baseline"]["run"] = json!(-1.0)),
     ("baseline of", |p| p["baselines"][0]["baseline"]["min"] = json!(1e9)),
-    ("prior of", |p| p["priors"][0]["baseline"]["gap_spread"] = json!(0.0)),
+    ("prior of", |p| p["priors"][0]["baseline"]["gap_long_s"] = json!(0.0)),
     ("baselines is not sorted", |p| p["baselines"].as_array_mut().unwrap().swap(0, 1)),
     ("baselines is not sorted", |p| p["baselines"][1] = p["baselines"][0].clone()),
     ("priors is not sorted", |p| p["priors"].as_array_mut().unwrap().reverse()),

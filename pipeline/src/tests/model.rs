@@ -56,12 +56,16 @@ fn profile() -> ModelProfile {
         residual_scale: 1.0,
         step_scale: 1.0,
         gap_s: 60.0,
-        gap_spread: 0.1,
+        gap_long_s: 300.0,
         still: 0.0,
         run: 1e6,
         min: LEVEL - 1e6,
         max: LEVEL + 1e6,
+        margin: 1.0,
         loudness: 1.0,
+        character: StreamCharacter::Continuous,
+        known: Vec::new(),
+        resets: false,
     };
     let of = |server: &str| StreamBaseline {
         server: server.to_owned(),

@@ -141,12 +141,16 @@ mod tests {
             residual_scale,
             step_scale: 1.0,
             gap_s: 60.0,
-            gap_spread: 0.1,
+            gap_long_s: 300.0,
             still: 0.0,
             run: 3.0,
             min: 0.0,
             max: 100.0,
+            margin: 1.0,
             loudness: 1.0,
+            character: StreamCharacter::Continuous,
+            known: Vec::new(),
+            resets: false,
         }
     }
 
