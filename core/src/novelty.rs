@@ -52,6 +52,20 @@ fn distance(min: f64, max: f64, value: f64, margin: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::EventTime;
+
+    #[test]
+    fn known_values_are_nothing_and_a_unit_more_is_little() {
+        let at = |i: i64| EventTime::from_micros(i * 60_000_000);
+        let times: Vec<EventTime> = (0..200).map(at).collect();
+        let fit = |values: &[f64]| Baseline::few(&times, values).unwrap();
+        let constant = fit(&[100.0]);
+        assert_eq!(among_known(&constant, 100.0), (100.0, 0.0));
+        assert!(among_known(&constant, 101.0).1 < 0.5 && among_known(&constant, 150.0).1 > 5.0);
+        let states = fit(&[0.0, 1.0, 2.0]);
+        assert!(among_known(&states, 3.0).1 < 0.5 && among_known(&states, 60.0).1 > 5.0);
+        assert_eq!(among_known(&states, 1.0), (1.0, 0.0));
+    }
 
     #[test]
     fn inside_is_zero_and_beyond_grows() {
@@ -59,7 +73,8 @@ mod tests {
         assert_eq!(while_learning(100, (0.0, 10.0), 20.0), 2.0);
         assert_eq!(while_learning(100, (0.0, 10.0), -5.0), 1.0);
         assert_eq!(while_learning(10, (0.0, 10.0), 1e9), 0.0, "too little seen");
-        assert!(while_learning(100, (5.0, 5.0), 5.1) > 1.0, "a constant stream that moves");
+        assert!(while_learning(100, (5.0, 5.0), 15.0) > 1.0, "a constant stream that moves");
+        assert!(while_learning(100, (5.0, 5.0), 6.0) < 1.0, "by one unit");
         assert!(while_learning(100, (-1e308, 1e308), f64::MAX).is_finite());
     }
 }

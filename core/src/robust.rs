@@ -32,10 +32,15 @@ pub fn quantile(values: &mut [f64], p: f64) -> f64 {
 /// 99 %; 0 when even these are equal.
 #[must_use]
 pub fn spread(values: &[f64]) -> f64 {
+    spread_around(values, median(values))
+}
+
+/// The same around a centre that is known.
+#[must_use]
+pub fn spread_around(values: &[f64], centre: f64) -> f64 {
     if values.is_empty() {
         return 0.0;
     }
-    let centre = median(values);
     let deviations: Vec<f64> = values.iter().map(|v| (v - centre).abs()).collect();
     let mad = MAD_TO_SD * median(&deviations);
     if mad > 0.0 {

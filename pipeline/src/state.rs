@@ -17,7 +17,7 @@ use super::{clock_check::TimeMemory, episodes::EpisodeTracker, overflow::NameOve
 
 /// Tags of the parts. 1 is the caller's.
 mod tag {
-    pub(super) const JUDGE: u8 = 3;
+    pub(super) const JUDGE: u8 = 13;
     pub(super) const PACE: u8 = 4;
     pub(super) const EPISODES: u8 = 5;
     pub(super) const PREVIOUS: u8 = 6;

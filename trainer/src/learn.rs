@@ -4,7 +4,7 @@ use oddline_core::{
     profile::{RecordView, Threshold},
     robust::{median, quantile},
     score::score,
-    stream::Vector,
+    stream::{JUDGED, Vector},
 };
 
 use crate::{
@@ -22,11 +22,13 @@ const SCALE_MIN: f64 = 0.1;
 const FAR: f64 = 15.0;
 /// Standardised inputs are cut here in training: what clipping let through must not pull the weights.
 const INPUT_CLIP: f32 = 8.0;
-/// Features are measured in this quantile of their training values ...
-const MEASURE_QUANTILE: f64 = 0.9995;
-/// ... but at least in this many standard deviations: a bounded feature is at its quantile all day.
-const MEASURE_DEVIATIONS: f64 = 3.5;
+/// Features are measured in this quantile of their training values, which a few anomalies among them hardly move, ...
+const MEASURE_QUANTILE: f64 = 0.99;
+/// ... stretched as far as a normal distribution reaches from there to its 99.95 % quantile.
+const MEASURE_STRETCH: f64 = 3.48 / 2.58;
 const MEASURE_MIN: f64 = 0.1;
+/// The least measure of each feature that is judged, in its own unit: what never varied in training must vary so much.
+const LEAST: [f64; JUDGED] = [1.0, 1.0, 0.3, 0.3, 0.5, 0.1];
 /// A stream is measured by its own scores when this quantile of them ...
 const LOUD_QUANTILE: f64 = 0.999;
 /// ... is beyond what chance does to the common measure.
@@ -96,10 +98,13 @@ fn measures(
     (center, scale): (Vector, Vector),
 ) -> RecordView {
     let residuals: Vec<Vec<Vector>> = learnt.iter().map(|rows| reference_forward::residuals(view, rows)).collect();
-    let middle = |of: &dyn Fn(usize) -> f64| median(&(0..learnt.len()).map(of).collect::<Vec<f64>>()) as f32;
-    let residual_quantile = core::array::from_fn(|j| middle(&|stream| measure(residuals[stream].iter().map(|r| r[j]))));
+    let middle =
+        |of: &dyn Fn(usize) -> f64| median(&(0..learnt.len()).map(of).collect::<Vec<f64>>()).max(MEASURE_MIN) as f32;
+    let least = |j: usize| (LEAST.get(j).copied().unwrap_or(MEASURE_MIN) / f64::from(scale[j])) as f32;
+    let residual_quantile =
+        core::array::from_fn(|j| middle(&|stream| measure(residuals[stream].iter().map(|r| r[j]))).max(least(j)));
     let value_quantile = core::array::from_fn(|j| {
-        middle(&|stream| measure(learnt[stream].iter().map(|v| (v[j] - center[j]) / scale[j])))
+        middle(&|stream| measure(learnt[stream].iter().map(|v| (v[j] - center[j]) / scale[j]))).max(least(j))
     });
     RecordView {
         center,
@@ -112,11 +117,13 @@ fn measures(
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a count")]
 fn measure(values: impl Iterator<Item = f32>) -> f64 {
     let mut sizes: Vec<f64> = values.map(|x| f64::from(x.abs())).collect();
-    let square = sizes.iter().map(|x| x * x).sum::<f64>() / sizes.len().max(1) as f64;
-    quantile(&mut sizes, MEASURE_QUANTILE).max(MEASURE_DEVIATIONS * square.sqrt()).max(MEASURE_MIN)
+    if sizes.is_empty() {
+        MEASURE_MIN
+    } else {
+        (MEASURE_STRETCH * quantile(&mut sizes, MEASURE_QUANTILE)).max(MEASURE_MIN)
+    }
 }
 
 /// Streams whose own scores reach beyond the common measure are judged by their own.

@@ -92,7 +92,8 @@ fn middle(all: &[&Baseline]) -> Baseline {
         margin: of(&|b| b.margin),
         loudness: of(&|b| b.loudness),
         character: common,
-        known: few_values(baselines.iter().flat_map(|b| b.known.iter().copied())).unwrap_or_else(|| baselines[0].known.clone()),
+        known: few_values(baselines.iter().flat_map(|b| b.known.iter().copied()))
+            .unwrap_or_else(|| baselines[0].known.clone()),
         resets: baselines.iter().any(|b| b.resets),
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::character::{CharacterMemory, FEW_VALUES, JudgedValue, StreamCharacter, few_values, rounding, unit};
 use crate::{
-    robust::{median, quantile, spread},
+    robust::{median, quantile, spread, spread_around},
     time::EventTime,
 };
 
@@ -41,10 +41,18 @@ const ROUNDED: f64 = 0.6;
 const RATE_JITTER: f64 = 0.02;
 /// A residual that moves by less than this share of its scale from record to record wanders: its level is where it just was.
 const WANDERS: f64 = 0.08;
+/// The level of a wandering stream follows a value as far as this many scales, ...
+const WANDER_REACH: f64 = 4.0;
+/// ... which is so many of its usual steps while the scale is not known.
+const WANDER_STEPS: f64 = 6.0;
 /// Values that tell a wandering stream from one of which too little was seen.
 const WANDERS_VALUES: usize = 200;
-/// A daily curve counts when it takes so much off the spread.
-const DAILY_GAIN: f64 = 0.97;
+/// A daily curve counts when it takes so much off the usual distance ...
+const DAILY_GAIN: f64 = 0.95;
+/// ... and most days are nearer to it than to a flat line.
+const DAILY_DAYS: f64 = 0.7;
+/// What counts as a day's worth, in seconds.
+const DAY_MIN_S: f64 = 0.7 * 86_400.0;
 /// Share of the values at each end of a range whose distances from there give the margin beyond it.
 const TAIL: f64 = 0.005;
 /// Margin beyond few known values: steps between them, ...
@@ -149,6 +157,12 @@ impl Baseline {
         if !is_wandering {
             return Some(fit);
         }
+        Self::fit_wandering(times, values, use_row)
+    }
+
+    /// The same of a stream whose level is where it just was.
+    #[must_use]
+    pub fn fit_wandering(times: &[EventTime], values: &[f64], use_row: &[bool]) -> Option<Self> {
         JudgedSeries::new(StreamCharacter::Wandering, times, values, use_row)?.fit(StreamCharacter::Wandering, None)
     }
 
@@ -211,6 +225,23 @@ impl Baseline {
         true
     }
 
+    /// How far the level of a wandering stream follows a value.
+    #[must_use]
+    pub fn reach(&self) -> f64 {
+        WANDER_REACH * self.residual_scale
+    }
+
+    /// Goes over to another level, so many residual scales away, where values vary by so many scales.
+    pub fn move_level(&mut self, distance: f64, spread: f64) {
+        let level = self.curve[0] + distance * self.residual_scale;
+        let scale = self.residual_scale * spread.max(1.0);
+        if level.is_finite() && scale.is_finite() {
+            self.curve[0] = level;
+            self.residual_scale = scale;
+            self.widen(level);
+        }
+    }
+
     /// Takes a value outside the range as seen from now on.
     pub fn widen(&mut self, value: f64) {
         self.min = self.min.min(value);
@@ -233,8 +264,7 @@ impl Baseline {
     /// Whether every number is finite and every scale positive: what a model file must promise.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let positive =
-            [self.residual_scale, self.step_scale, self.gap_s, self.gap_long_s, self.margin, self.loudness];
+        let positive = [self.residual_scale, self.step_scale, self.gap_s, self.gap_long_s, self.margin, self.loudness];
         self.curve.iter().all(|b| b.is_finite())
             && positive.iter().all(|s| s.is_finite() && *s > 0.0)
             && [self.still, self.run].iter().all(|s| s.is_finite() && *s >= 0.0)
@@ -260,9 +290,11 @@ impl<'a> JudgedSeries<'a> {
     /// `None` with fewer than three numbers.
     fn new(character: StreamCharacter, times: &'a [EventTime], values: &[f64], use_row: &[bool]) -> Option<Self> {
         let mut memory = CharacterMemory::default();
+        let steps: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let reach = (WANDER_STEPS * spread_around(&steps, 0.0)).max(f64::MIN_POSITIVE);
         let (mut places, mut numbers, mut resets) = (Vec::new(), Vec::new(), 0);
         for (place, (time, value)) in times.iter().zip(values).enumerate() {
-            match memory.take(character, *time, *value) {
+            match memory.take(character, *time, *value, reach) {
                 JudgedValue::Of { number, .. } if use_row[place] => {
                     places.push(place);
                     numbers.push(number);
@@ -298,7 +330,10 @@ impl<'a> JudgedSeries<'a> {
             && !matches!(character, StreamCharacter::Wandering | StreamCharacter::Sparse);
         let curve = match shape {
             Some(shape) => leveled(shape, &phases, &self.numbers),
-            None => fit_curve(&phases, &self.numbers, is_daily),
+            None => {
+                let times: Vec<EventTime> = self.places.iter().map(|&i| self.times[i]).collect();
+                fit_curve(&times, &phases, &self.numbers, is_daily)
+            }
         };
         let has_shape = curve[1..].iter().any(|b| *b != 0.0);
         let is_plain = character == StreamCharacter::Continuous;
@@ -313,7 +348,7 @@ impl<'a> JudgedSeries<'a> {
         let residual_scale = floored(spread(&residuals).max(least), curve[0]);
         let steps: Vec<f64> = self.neighbours().map(|i| (residuals[i] - residuals[i - 1]) / residual_scale).collect();
         let step_least = if character == StreamCharacter::Sparse { 1.0 } else { least / residual_scale };
-        let step_scale = floored(spread(&steps).max(step_least), 1.0);
+        let step_scale = floored(spread_around(&steps, 0.0).max(step_least), 1.0);
         let (gap_s, gap_long_s) = self.gaps();
         let still = STILL_SHARE * step_scale * residual_scale;
         let (min, max, margin) = range(&self.numbers, least);
@@ -373,7 +408,7 @@ fn floored(scale: f64, level: f64) -> f64 {
 
 /// Trimmed least squares: fit, drop |r| >= 4 scales, fit again. Without daily terms, and where they explain next to
 /// nothing, the curve is the median.
-fn fit_curve(phases: &[[f64; CURVE]], y: &[f64], daily: bool) -> [f64; CURVE] {
+fn fit_curve(times: &[EventTime], phases: &[[f64; CURVE]], y: &[f64], daily: bool) -> [f64; CURVE] {
     let mut curve = [median(y), 0.0, 0.0, 0.0, 0.0];
     if !daily {
         return curve;
@@ -392,8 +427,29 @@ fn fit_curve(phases: &[[f64; CURVE]], y: &[f64], daily: bool) -> [f64; CURVE] {
             None => break,
         }
     }
-    let residuals: Vec<f64> = y.iter().zip(phases).map(|(v, p)| v - curve_at(&curve, p)).collect();
-    if spread(&residuals) < DAILY_GAIN * spread(y) { curve } else { [median(y), 0.0, 0.0, 0.0, 0.0] }
+    if is_borne_out(&curve, times, phases, y) { curve } else { [median(y), 0.0, 0.0, 0.0, 0.0] }
+}
+
+/// Whether most days are nearer to the curve than to a flat line, each at the day's own level, and clearly so in all:
+/// a few wild days make no rhythm.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn is_borne_out(curve: &[f64; CURVE], times: &[EventTime], phases: &[[f64; CURVE]], y: &[f64]) -> bool {
+    let off: Vec<f64> = y.iter().zip(phases).map(|(v, p)| v - curve_at(curve, p)).collect();
+    let typical = |values: &[f64]| {
+        let middle = median(values);
+        median(&values.iter().map(|v| (v - middle).abs()).collect::<Vec<_>>())
+    };
+    let (mut gains, mut from) = (Vec::new(), 0);
+    for end in 1..=times.len() {
+        if end == times.len() || times[end].seconds_since(times[from]) >= 86_400.0 {
+            if times[end - 1].seconds_since(times[from]) >= DAY_MIN_S {
+                gains.push(typical(&off[from..end]) / typical(&y[from..end]).max(f64::MIN_POSITIVE));
+            }
+            from = end;
+        }
+    }
+    let nearer = gains.iter().filter(|gain| **gain < 1.0).count();
+    !gains.is_empty() && median(&gains) < DAILY_GAIN && nearer as f64 >= DAILY_DAYS * gains.len() as f64
 }
 
 /// Sums of a least-squares fit of the daily curve; fixed size, so that a learning stream can keep them.
@@ -514,17 +570,52 @@ mod tests {
     }
 
     #[test]
-    fn short_and_constant_streams_have_finite_scales() {
+    fn constants_and_states_are_known_by_their_values() {
         let times = minutes(300);
         let fit = Baseline::fit(&times, &vec![5.0; 300], &vec![true; 300]).unwrap();
-        assert!(fit.is_sound());
-        assert_eq!(fit.curve, [5.0, 0.0, 0.0, 0.0, 0.0]);
-        assert_eq!(fit.run, RUN_ENDLESS, "it never changed");
+        assert_eq!((fit.character, fit.known.as_slice()), (StreamCharacter::Constant, &[5.0][..]));
         let mut states = vec![5.0; 300];
         states[120] = 6.0;
-        let fit = Baseline::fit(&times, &states, &vec![true; 300]).unwrap();
-        assert!((200.0..1_000.0).contains(&fit.run), "long runs are usual here: {}", fit.run);
+        let mut fit = Baseline::fit(&times, &states, &vec![true; 300]).unwrap();
+        assert_eq!((fit.character, fit.known.as_slice()), (StreamCharacter::FewValues, &[5.0, 6.0][..]));
+        assert!((1..=14).all(|i| fit.take_known(f64::from(i) * 10.0)) && fit.take_known(20.0));
+        assert!(!fit.take_known(1.5), "too many by now");
+        assert_eq!((fit.known.len(), fit.max), (FEW_VALUES, 140.0));
         assert!(Baseline::fit(&times[..2], &[1.0, 2.0], &[true; 2]).is_none());
+    }
+
+    #[test]
+    fn a_counter_is_fitted_by_its_rate() {
+        let times = minutes(3 * 1440);
+        let mut total = 1e6;
+        let values: Vec<f64> = (0..times.len())
+            .map(|i| {
+                total = if i == 2_000 { 0.0 } else { total + 600.0 + 60.0 * wobble(i) };
+                total
+            })
+            .collect();
+        let fit = Baseline::fit(&times, &values, &vec![true; values.len()]).unwrap();
+        assert_eq!(fit.character, StreamCharacter::Counter);
+        assert!((fit.curve[0] - 10.0).abs() < 0.1 && fit.max < 11.0, "a second: {fit:?}");
+    }
+
+    #[test]
+    fn what_moves_slowly_and_far_is_measured_from_where_it_was() {
+        let times = minutes(14 * 1440);
+        let values: Vec<f64> = (0..times.len()).map(|i| 40.0 + (i % 10_080) as f64 * 1e-3 + 0.01 * wobble(i)).collect();
+        let fit = Baseline::fit(&times, &values, &vec![true; values.len()]).unwrap();
+        assert_eq!(fit.character, StreamCharacter::Wandering);
+        assert!(fit.residual_scale < 0.05 && fit.curve[0].abs() < 0.05, "{fit:?}");
+    }
+
+    #[test]
+    fn a_few_wild_days_make_no_rhythm() {
+        let times = minutes(10 * 1440);
+        let rhythm = daily(&times);
+        let values: Vec<f64> =
+            rhythm.iter().enumerate().map(|(i, v)| if i < 4 * 1440 { *v } else { 45.0 + wobble(i) }).collect();
+        let fit = Baseline::fit(&times, &values, &vec![true; values.len()]).unwrap();
+        assert_ne!(fit.character, StreamCharacter::Daily);
     }
 
     #[test]

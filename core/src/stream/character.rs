@@ -167,18 +167,23 @@ pub enum JudgedValue {
 pub struct CharacterMemory {
     last: Option<(EventTime, f64)>,
     level: f64,
+    /// Values in a row that were out of the level's reach.
+    beyond: u8,
 }
 
 impl CharacterMemory {
-    /// Takes the next value of the stream.
+    /// Takes the next value of the stream. The level of a wandering stream follows a value as far as `reach`.
     #[must_use]
-    pub fn take(&mut self, character: StreamCharacter, time: EventTime, value: f64) -> JudgedValue {
+    pub fn take(&mut self, character: StreamCharacter, time: EventTime, value: f64, reach: f64) -> JudgedValue {
         match character {
             StreamCharacter::Counter => self.count(time, value),
             StreamCharacter::Wandering => {
                 let level = if self.last.is_some() { self.level } else { value };
                 self.last = Some((time, value));
-                self.level = level + WANDER_FOLLOW * (value - level);
+                // A spike moves the level little; what stays away is followed, faster and faster.
+                self.beyond = if (value - level).abs() > reach { self.beyond.saturating_add(1) } else { 0 };
+                let reach = (reach * libm::exp2(f64::from(self.beyond))).min(f64::MAX);
+                self.level = level + WANDER_FOLLOW * (value - level).clamp(-reach, reach);
                 JudgedValue::Of { number: value - level, offset: level, factor: 1.0 }
             }
             _ => JudgedValue::Of { number: value, offset: 0.0, factor: 1.0 },
@@ -236,7 +241,7 @@ mod tests {
     fn a_counter_is_its_rate_and_knows_a_wrap_from_a_reset() {
         let mut memory = CharacterMemory::default();
         let mut take = |s: i64, value: f64| {
-            memory.take(StreamCharacter::Counter, EventTime::from_micros(s * 1_000_000), value)
+            memory.take(StreamCharacter::Counter, EventTime::from_micros(s * 1_000_000), value, 0.0)
         };
         assert_eq!(take(0, 4_294_967_000.0), JudgedValue::Nothing);
         let grown = take(10, 4_294_967_200.0);

@@ -29,16 +29,25 @@ pub type Vector = [f32; RECORD_FEATURES];
 
 /// Residuals and steps are cut here.
 const CLIP: f64 = 1_000.0;
+/// Up to here a residual is what it is; beyond, each e-fold more counts as much again: streams with heavy tails have
+/// residuals of hundreds of scales, and no feature should be all that is seen of them.
+const LINEAR: f64 = 3.0;
 /// Beyond this a residual is not taken as the next step's starting point.
 const ODD: f64 = 4.0;
 /// So many odd records in a row may be a spike, which says nothing about the level.
 const SPIKE_RECORDS: u32 = 3;
 /// What one record can add to the level.
-const LEVEL_CLIP: f64 = 6.0;
+const LEVEL_CLIP: f64 = 12.0;
 const LEVEL_RISE: f64 = 0.1;
 const LEVEL_RELEASE: f64 = 0.3;
 /// A level counts up to the residual of the record itself plus this.
 const BORNE: f64 = 0.5;
+/// How fast it is followed where a stream was lately: within some twenty records.
+const LATELY: f64 = 0.05;
+/// Residuals beyond it are no level.
+const FAR: f64 = 1e6;
+/// From the mean distance of normal data to its standard deviation.
+const MEAN_TO_DEVIATION: f64 = 1.2533;
 const STEP_CLIP: f64 = 5.0;
 const VOLATILITY_RISE: f64 = 0.2;
 const VOLATILITY_RELEASE: f64 = 0.3;
@@ -73,6 +82,9 @@ pub struct StreamMemory {
     run: f64,
     last_value: f64,
     last_time: EventTime,
+    /// Where residuals were lately, and how far from there they vary.
+    lately: f64,
+    unsteady: f64,
     /// What the number that is judged is made from.
     character: CharacterMemory,
 }
@@ -120,7 +132,7 @@ impl FeatureOutcome {
 #[must_use]
 pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventTime, value: f64) -> FeatureOutcome {
     let memory = memory.get_or_insert_with(|| StreamMemory::start(baseline, time));
-    let (number, offset, factor) = match memory.character.take(baseline.character, time, value) {
+    let (number, offset, factor) = match memory.character.take(baseline.character, time, value, baseline.reach()) {
         JudgedValue::Of { number, offset, factor } => (number, offset, factor),
         JudgedValue::Reset => return FeatureOutcome::Reset,
         JudgedValue::Nothing => return FeatureOutcome::Nothing,
@@ -128,11 +140,12 @@ pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventT
     let at = phases(time);
     let usual = curve_at(&baseline.curve, &at);
     let residual = (number - usual) / baseline.residual_scale;
-    let r = residual.clamp(-CLIP, CLIP);
+    let r = compressed(residual).clamp(-CLIP, CLIP);
     let last = *memory.last.get_or_insert(r);
     let d = ((r - memory.anchor) / baseline.step_scale).clamp(-CLIP, CLIP);
     let moved = ((r - last) / baseline.step_scale).clamp(-CLIP, CLIP);
     let limit = (r.abs() + 1.0) / baseline.step_scale;
+    memory.follow_lately(residual.clamp(-FAR, FAR));
     memory.follow(r, d, moved, baseline.volatility());
     let d = d.clamp(-limit, limit);
     let stuck = memory.count_run(baseline, number);
@@ -143,6 +156,12 @@ pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventT
     let loudness = baseline.loudness as f32;
     let expected = offset + usual * factor;
     FeatureOutcome::Reading(FeatureReading { vector, number, expected, residual, loudness, late })
+}
+
+/// Linear up to [`LINEAR`], a logarithm beyond.
+fn compressed(residual: f64) -> f64 {
+    let size = residual.abs();
+    if size <= LINEAR { residual } else { (LINEAR + LINEAR * libm::log(size / LINEAR)).copysign(residual) }
 }
 
 impl StreamMemory {
@@ -158,8 +177,21 @@ impl StreamMemory {
             run: 0.0,
             last_value: f64::NAN,
             last_time: time,
+            lately: 0.0,
+            unsteady: 1.0,
             character: CharacterMemory::default(),
         }
+    }
+
+    fn follow_lately(&mut self, r: f64) {
+        self.unsteady += LATELY * ((r - self.lately).abs() - self.unsteady);
+        self.lately += LATELY * (r - self.lately);
+    }
+
+    /// Where residuals were lately, and how far from there they vary, both in residual scales.
+    #[must_use]
+    pub fn lately(&self) -> (f64, f64) {
+        (self.lately, self.unsteady * MEAN_TO_DEVIATION)
     }
 
     fn follow(&mut self, r: f64, d: f64, moved: f64, usual_volatility: f64) {
@@ -237,7 +269,11 @@ impl StreamMemory {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::character::StreamCharacter, read as outcome, *};
+
+    fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventTime, value: f64) -> FeatureReading {
+        outcome(memory, baseline, time, value).reading().unwrap()
+    }
 
     fn baseline() -> Baseline {
         Baseline {
@@ -275,8 +311,8 @@ mod tests {
     #[test]
     fn an_odd_value_is_no_starting_point() {
         let readings = feed(&[10.0, 1e12, 10.0]);
-        assert_eq!(readings[1].vector[0], 15.0);
-        assert_eq!(readings[1].vector[1], 15.0);
+        assert!(readings[1].vector[0] > 50.0 && readings[1].vector[0] < 100.0, "a logarithm");
+        assert!(readings[1].vector[1] > 100.0);
         assert_eq!(readings[2].vector[1], 0.0, "the step is measured from before the spike");
     }
 
@@ -309,11 +345,12 @@ mod tests {
         let mut memory = None;
         let at = |s: i64| EventTime::from_micros(s * 1_000_000);
         let _ = read(&mut memory, &baseline(), at(0), 10.0);
-        assert!((read(&mut memory, &baseline(), at(600), 10.0).vector[5] - core::f32::consts::LN_10).abs() < 1e-6);
-        let late = read(&mut memory, &baseline(), at(300), 10.0);
+        assert_eq!(read(&mut memory, &baseline(), at(300), 10.0).vector[5], 0.0, "missing rows");
+        assert!((read(&mut memory, &baseline(), at(900), 10.0).vector[5] - core::f32::consts::LN_2).abs() < 1e-6);
+        let late = read(&mut memory, &baseline(), at(600), 10.0);
         assert!(late.late && late.vector[5] == 0.0);
         assert!(read(&mut memory, &baseline(), at(100 * 86_400), 10.0).vector[5] > 1.0);
-        assert!(read(&mut memory, &baseline(), at(540), 10.0).late, "the time before was wrong");
-        assert!(!read(&mut memory, &baseline(), at(600), 10.0).late, "an equal time is a duplicate, not late");
+        assert!(read(&mut memory, &baseline(), at(800), 10.0).late, "the time before was wrong");
+        assert!(!read(&mut memory, &baseline(), at(900), 10.0).late, "an equal time is a duplicate, not late");
     }
 }

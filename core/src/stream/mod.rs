@@ -32,10 +32,11 @@ use crate::{
     weight,
 };
 
-/// Share of a normal record's residual by which its stream's level follows: half of a lasting change within about
-/// 1,400 records, a day of minutes.
-const FOLLOW: f64 = 1.0 / 2_000.0;
-/// A single record moves the level by at most this many residual scales times [`FOLLOW`].
+/// A level follows normal records: half of a lasting change within a day ...
+const FOLLOW_S: f64 = 86_400.0 / core::f64::consts::LN_2;
+/// ... as long as a record counts between these shares of its residual.
+const FOLLOW: (f64, f64) = (1.0 / 20_000.0, 1.0 / 100.0);
+/// A single record counts as at most this many residual scales.
 const FOLLOW_CLIP: f64 = 3.0;
 
 /// What each record of a stream that has learnt nothing yet keeps it for, in records of the source: one that has half of
@@ -98,6 +99,8 @@ struct StreamState {
     /// Of a stream that cannot learn because too many do.
     range: Option<SeenRange>,
     memory: Option<StreamMemory>,
+    /// It left its level: it learns anew, and goes on from what it knows until then.
+    starts_again: bool,
     tracker: EpisodeRun,
     touched: u64,
 }
@@ -186,7 +189,8 @@ impl StreamTable {
     /// evicted since.
     pub fn settle(&mut self, slot: StreamSlot, name: &Arc<StreamName>, residual: f64) {
         if let Some(baseline) = self.live(slot, name).and_then(|s| s.baseline.as_mut()) {
-            baseline.curve[0] += FOLLOW * residual.clamp(-FOLLOW_CLIP, FOLLOW_CLIP) * baseline.residual_scale;
+            let share = (baseline.gap_s / FOLLOW_S).clamp(FOLLOW.0, FOLLOW.1);
+            baseline.curve[0] += share * residual.clamp(-FOLLOW_CLIP, FOLLOW_CLIP) * baseline.residual_scale;
         }
     }
 
@@ -201,21 +205,29 @@ impl StreamTable {
         }
     }
 
-    /// Takes what is now seen as a new level: the stream starts to learn again.
+    /// Takes what was seen lately as a new level: the stream goes on from there, and starts to learn again.
     pub fn relearn(&mut self, slot: StreamSlot, name: &Arc<StreamName>) {
-        if self.start_again(slot, name) {
-            self.counts.new_levels += 1;
+        let Some(stream) = self.live(slot, name) else { return };
+        let moved = stream.baseline.take().zip(stream.memory.take()).map(|(mut baseline, memory)| {
+            let (distance, spread) = memory.lately();
+            baseline.move_level(distance, spread);
+            baseline
+        });
+        self.start_again(slot, name);
+        if let Some(stream) = self.live(slot, name) {
+            stream.baseline = moved;
         }
+        self.counts.new_levels += 1;
     }
 
-    fn start_again(&mut self, slot: StreamSlot, name: &Arc<StreamName>) -> bool {
-        let was_learning = self.live(slot, name).map(|stream| {
+    fn start_again(&mut self, slot: StreamSlot, name: &Arc<StreamName>) {
+        let was_learning = self.live(slot, name).is_some_and(|stream| {
             stream.baseline = None;
             stream.memory = None;
+            stream.starts_again = true;
             stream.learner.take().is_some()
         });
-        self.learning -= usize::from(was_learning == Some(true));
-        was_learning.is_some()
+        self.learning -= usize::from(was_learning);
     }
 
     /// The stream's episode tracker; `None` when the stream was evicted since.
@@ -232,8 +244,7 @@ impl StreamTable {
     /// What all of them weigh in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let of_stream =
-            |s: &StreamState| {
+        let of_stream = |s: &StreamState| {
             weight::name(&s.name)
                 + s.learner.as_ref().map_or(0, |learner| learner.bytes())
                 + s.baseline.as_ref().map_or(0, |baseline| weight::items::<f64>(baseline.known.capacity()))
@@ -271,6 +282,7 @@ impl StreamTable {
                 stream.baseline = Some(baseline.clone());
                 stream.memory = None;
                 stream.range = None;
+                stream.starts_again = false;
                 self.learning -= usize::from(stream.learner.take().is_some());
             }
         }
@@ -295,6 +307,7 @@ impl StreamTable {
             learner: None,
             range: None,
             memory: None,
+            starts_again: false,
             tracker: EpisodeRun::default(),
             touched: 0,
         };
@@ -331,14 +344,8 @@ impl StreamState {
         EvictionClaim { learnt: self.baseline.is_some(), seen, last }
     }
 
-    fn observe(
-        &mut self,
-        profile: &ModelProfile,
-        time: EventTime,
-        value: f64,
-        growth: MemoryGrowth,
-    ) -> StreamOutcome {
-        if self.learner.is_none() && self.baseline.is_some() {
+    fn observe(&mut self, profile: &ModelProfile, time: EventTime, value: f64, growth: MemoryGrowth) -> StreamOutcome {
+        if self.learner.is_none() && self.baseline.is_some() && !(self.starts_again && growth.may_learn) {
             return self.read(time, value);
         }
         match &mut self.learner {
@@ -350,7 +357,11 @@ impl StreamState {
                 read
             }
             None if growth.may_learn => {
+                self.starts_again = false;
                 self.learner = Some(Box::new(Learner::start(time, value)));
+                if self.baseline.is_some() {
+                    return self.read(time, value);
+                }
                 StreamOutcome::new(self.range.take().map_or(0.0, |mut range| range.take(value)))
             }
             None => match &mut self.range {

@@ -175,7 +175,7 @@ fn one_line_of_the_far_future_changes_no_other_event() {
         let mut lines = vec![HEADER.to_owned()];
         for minute in 0..400 {
             let odd = |i: i64| minute > 60 && minute % 20 == i;
-            let value = |i: i64| if odd(i) { 100.0 } else { (minute % 5) as f64 };
+            let value = |i: i64| if odd(i) { 100.0 } else { (minute % 50) as f64 / 10.0 };
             lines.extend((0..20).map(|i| row(minute * MINUTE, &format!("a,c{i:02}"), value(i))));
             if minute == 100 {
                 lines.push(row(wild, "z,wild", 1.0));

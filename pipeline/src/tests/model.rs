@@ -63,7 +63,7 @@ fn profile() -> ModelProfile {
         max: LEVEL + 1e6,
         margin: 1.0,
         loudness: 1.0,
-        character: StreamCharacter::Continuous,
+        character: oddline_core::stream::character::StreamCharacter::Continuous,
         known: Vec::new(),
         resets: false,
     };

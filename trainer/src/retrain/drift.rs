@@ -148,7 +148,7 @@ mod tests {
             max: 100.0,
             margin: 1.0,
             loudness: 1.0,
-            character: StreamCharacter::Continuous,
+            character: oddline_core::stream::character::StreamCharacter::Continuous,
             known: Vec::new(),
             resets: false,
         }
