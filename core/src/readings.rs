@@ -81,7 +81,7 @@ pub fn readings<'r>(record: &'r Record<'_>, values: ValueSelection) -> impl Iter
 }
 
 fn is_of_a_request(name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or(name);
+    let last = name.bytes().rposition(|byte| byte == b'.').map_or(name, |dot| &name[dot + 1..]);
     OF_REQUESTS.iter().any(|known| known.eq_ignore_ascii_case(last))
 }
 

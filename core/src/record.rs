@@ -95,6 +95,9 @@ impl<'a> std::ops::Deref for Numbers<'a> {
 /// A name as it stands in a line, without escape sequences and control characters, which a string of JSON may hold; at
 /// most [`NAME_BYTES_MAX`] bytes of it.
 pub(crate) fn name_of(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.len() <= NAME_BYTES_MAX && clean::is_printed(&text) {
+        return text;
+    }
     let text = clean::visible(clean::strip(text));
     if text.len() <= NAME_BYTES_MAX {
         return text;

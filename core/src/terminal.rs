@@ -24,7 +24,8 @@ pub fn tame(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn json(text: &str) -> Cow<'_, str> {
     let is_raw = |c: char| c != '\n' && is_hidden(c);
-    if !text.contains(is_raw) {
+    let is_printed = |byte: u8| matches!(byte, b' '..=b'~' | b'\n');
+    if text.bytes().all(is_printed) || !text.contains(is_raw) {
         return text.into();
     }
     let mut escaped = String::with_capacity(text.len() + 64);

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::wrapper::Envelope;
+use super::{clean, wrapper::Envelope};
 use crate::{limits::LINE_BYTES_MAX, record::Record, time::EventTime};
 
 /// Lines of one object or parts of one line. An object of a log has some dozen fields.
@@ -157,8 +157,8 @@ impl Assembly {
 
     /// Takes a line where JSON is read, or may be.
     pub(crate) fn json(&mut self, text: &str) -> JsonStep {
-        let line = text.trim();
-        let indent = u16::try_from(text.len() - text.trim_start().len()).unwrap_or(u16::MAX);
+        let line = clean::trimmed(text);
+        let indent = u16::try_from(text.len() - clean::trimmed_start(text).len()).unwrap_or(u16::MAX);
         let Some(mut json) = self.json.take() else { return self.begin_json(line, indent) };
         let is_next = indent <= json.indent && line.starts_with('{') && json.joined.lines > 0;
         let depth = if is_next || !is_json_line(line) { None } else { depth_after(line, json.depth) };

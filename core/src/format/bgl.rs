@@ -9,6 +9,13 @@ use crate::{
     time::EventTime,
 };
 
+/// Whether the second word is as long as an epoch and begins as one: few other lines get further.
+pub(crate) fn is_likely(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let Some(at) = memchr::memchr(b' ', bytes) else { return false };
+    bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && bytes.get(at + 11) == Some(&b' ')
+}
+
 /// Reads one line; `None` when it has another shape.
 pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> {
     let mut words = text.splitn(10, ' ');

@@ -132,11 +132,18 @@ fn days(year: i32, month: u32, day: u32) -> Option<i64> {
 
 /// The civil year that holds an instant; `None` outside the years 1 to 9999.
 fn year_of(micros: i64) -> Option<i32> {
-    let day = micros.div_euclid(MICROS_PER_DAY);
+    let day = micros.div_euclid(MICROS_PER_DAY) + DAYS_TO_EPOCH;
     // At most a day off at a year's ends, which the comparison repairs.
-    let near = i32::try_from((day + DAYS_TO_EPOCH) * 400 / 146_097 + 1).ok()?;
-    let year = [near - 1, near, near + 1].into_iter().rev().find(|&y| days(y, 1, 1).is_some_and(|d| d <= day))?;
-    days(year, 12, 31).filter(|&last| day <= last).map(|_| year)
+    let near = day.checked_mul(400)?.div_euclid(146_097);
+    let first = |past: i64| past * 365 + past / 4 - past / 100 + past / 400;
+    let past = if first(near + 1) <= day {
+        near + 1
+    } else if first(near) <= day {
+        near
+    } else {
+        near - 1
+    };
+    i32::try_from(past + 1).ok().filter(|year| (1..=9_999).contains(year))
 }
 
 #[cfg(test)]

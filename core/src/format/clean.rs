@@ -20,8 +20,8 @@ pub(crate) fn line(bytes: &[u8]) -> (Cow<'_, str>, Option<Fault>) {
         Err(_) => (Cow::Owned(String::from_utf8_lossy(bytes).into_owned()), too_long.or(Some(Fault::NotUtf8))),
     };
     let text = match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_start_matches('\u{feff}')),
-        owned @ Cow::Owned(_) => owned,
+        Cow::Borrowed(text) if text.starts_with('\u{feff}') => Cow::Borrowed(text.trim_start_matches('\u{feff}')),
+        other => other,
     };
     (strip(text), fault)
 }
@@ -49,6 +49,36 @@ pub(crate) fn strip(text: Cow<'_, str>) -> Cow<'_, str> {
         rest = &rest[next..];
     }
     Cow::Owned(kept)
+}
+
+/// Whether a text is of ASCII's printed characters alone: then nothing in it is to be taken out or replaced.
+pub(crate) fn is_printed(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+/// Without blanks on either side, as [`str::trim`]. Most texts have none, and the two bytes at their ends show it.
+#[inline]
+pub(crate) fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => text,
+        _ => text.trim(),
+    }
+}
+
+/// Without blanks before it, as [`str::trim_start`].
+#[inline]
+pub(crate) fn trimmed_start(text: &str) -> &str {
+    if starts_printed(text) { text } else { text.trim_start() }
+}
+
+/// Whether there is nothing but blanks.
+#[inline]
+pub(crate) fn is_blank(text: &str) -> bool {
+    !starts_printed(text) && text.trim_start().is_empty()
+}
+
+fn starts_printed(text: &str) -> bool {
+    matches!(text.as_bytes().first(), Some(b'!'..=b'~'))
 }
 
 /// Without control characters: what is printed, named after and looked up must be one line of text.

@@ -167,29 +167,30 @@ impl Continuation {
             TraceRole::Nothing if continues => TraceState::Frames,
             TraceRole::Nothing => TraceState::Outside,
         };
+        let begun = ProgramTrace {
+            key: line.key,
+            last: line.time,
+            state,
+            is_grave: line.level.is_some_and(|level| level >= Level::Warning) && role == TraceRole::Nothing,
+            is_timed: line.place != TextPlace::Line,
+        };
         // What was used last stands last: the first makes room.
-        let known = match at {
-            Some(at) if at + 1 == self.programs.len() => self.programs.pop(),
-            Some(at) => Some(self.programs.remove(at)),
-            None => None,
-        };
-        let program = match known {
-            Some(known) if continues => {
-                let is_grave = known.is_grave && role != TraceRole::Exception;
-                ProgramTrace { last: line.time.or(known.last), state, is_grave, ..known }
+        let Some(at) = at else {
+            if self.programs.len() == PROGRAMS_MAX {
+                self.programs.remove(0);
             }
-            _ => ProgramTrace {
-                key: line.key,
-                last: line.time,
-                state,
-                is_grave: line.level.is_some_and(|level| level >= Level::Warning) && role == TraceRole::Nothing,
-                is_timed: line.place != TextPlace::Line,
-            },
+            self.programs.push(begun);
+            return;
         };
-        if self.programs.len() == PROGRAMS_MAX {
-            self.programs.remove(0);
+        self.programs[at..].rotate_left(1);
+        let Some(known) = self.programs.last_mut() else { return };
+        if continues {
+            known.last = line.time.or(known.last);
+            known.state = state;
+            known.is_grave &= role != TraceRole::Exception;
+        } else {
+            *known = begun;
         }
-        self.programs.push(program);
     }
 }
 

@@ -18,6 +18,24 @@ const MONTHS: [&[u8]; 12] = [
 const WEEKDAYS: [&[u8]; 7] = [b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday"];
 /// Letters of a name's short form.
 const SHORT: usize = 3;
+/// The short forms as numbers.
+const MONTH_KEYS: [u32; 12] = short_forms(&MONTHS);
+const WEEKDAY_KEYS: [u32; 7] = short_forms(&WEEKDAYS);
+
+const fn short_forms<const N: usize>(names: &[&[u8]; N]) -> [u32; N] {
+    let mut keys = [0; N];
+    let mut at = 0;
+    while at < N {
+        keys[at] = short_form(names[at][0], names[at][1], names[at][2]);
+        at += 1;
+    }
+    keys
+}
+
+/// Three letters without case.
+const fn short_form(a: u8, b: u8, c: u8) -> u32 {
+    u32::from_be_bytes([0, a | 0x20, b | 0x20, c | 0x20])
+}
 
 /// A place in a text's bytes, never beyond their end.
 #[derive(Clone, Copy)]
@@ -147,27 +165,8 @@ impl<'a> Cursor<'a> {
         micros
     }
 
-    /// The shape of most dates and times, at once: `2026-01-05T00:00:00` with a blank or a `T`, and what belongs to its time.
-    pub(crate) fn usual(&mut self) -> Option<((u32, u32, u32), ClockParts)> {
-        let rest = self.rest();
-        let b: &[u8; 19] = rest.first_chunk()?;
-        if [b[4], b[7], b[13], b[16]] != *b"--::" || !matches!(b[10], b'T' | b' ') {
-            return None;
-        }
-        let places = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18];
-        if places.iter().any(|&at| !b[at].is_ascii_digit()) || rest.get(19).is_some_and(u8::is_ascii_digit) {
-            return None;
-        }
-        let two = |at: usize| u32::from(b[at] - b'0') * 10 + u32::from(b[at + 1] - b'0');
-        let (hour, minute, second) = (two(11), two(14), two(17));
-        self.at += b.len();
-        let mut clock = ClockParts { hour, minute, second, micros: self.fraction(), twelve_hours: false };
-        self.meridiem(&mut clock);
-        Some(((two(0) * 100 + two(2), two(5), two(8)), clock.checked()?))
-    }
-
     /// `AM`, `pm`, `a.m.`, after a blank of any width; a clock of 24 hours may have a `PM` too.
-    fn meridiem(&mut self, clock: &mut ClockParts) {
+    pub(crate) fn meridiem(&mut self, clock: &mut ClockParts) {
         let blank = match self.rest() {
             [b' ', ..] => 1,
             // The narrow and the usual no-break space, as formatters of the Unicode consortium write them.
@@ -195,20 +194,28 @@ impl<'a> Cursor<'a> {
 
     /// An English month, in full or its first letters.
     pub(crate) fn month(&mut self) -> Option<u32> {
-        self.name(&MONTHS).and_then(|index| u32::try_from(index + 1).ok())
+        self.name(&MONTHS, &MONTH_KEYS).and_then(|index| u32::try_from(index + 1).ok())
     }
 
     /// An English weekday, in full or its first letters.
     pub(crate) fn weekday(&mut self) -> bool {
-        self.name(&WEEKDAYS).is_some()
+        self.name(&WEEKDAYS, &WEEKDAY_KEYS).is_some()
+    }
+
+    /// The month whose first letters these are.
+    pub(crate) fn short_month(letters: [u8; SHORT]) -> Option<u32> {
+        let [a, b, c] = letters;
+        let is_name = letters.iter().all(u8::is_ascii_alphabetic);
+        let index = MONTH_KEYS.iter().position(|key| is_name && *key == short_form(a, b, c))?;
+        u32::try_from(index + 1).ok()
     }
 
     /// A name in full or its first letters.
-    fn name(&mut self, names: &[&[u8]]) -> Option<usize> {
+    fn name(&mut self, names: &[&[u8]], keys: &[u32]) -> Option<usize> {
         let text = self.rest();
         let &[a, b, c] = text.first_chunk()?;
-        let first = u32::from_be_bytes([0, a | 0x20, b | 0x20, c | 0x20]);
-        let index = names.iter().position(|name| u32::from_be_bytes([0, name[0], name[1], name[2]]) == first)?;
+        let first = short_form(a, b, c);
+        let index = keys.iter().position(|key| *key == first)?;
         let letters = text[SHORT..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
         let full = names[index];
         // `Sept` is the one abbreviation of another length that people write.

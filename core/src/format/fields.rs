@@ -55,6 +55,16 @@ const FIELDS: usize = 7;
 /// The fields that a mapping may name.
 pub const FIELD_NAMES: &str = "timestamp, server, component, level, message and value";
 
+/// The usual names alone.
+pub(crate) static USUAL: Mapping = Mapping {
+    timestamp: Vec::new(),
+    server: Vec::new(),
+    component: Vec::new(),
+    level: Vec::new(),
+    message: Vec::new(),
+    value: Vec::new(),
+};
+
 impl Mapping {
     /// Looks for the field `field` under these names, `|` between alternatives. False when there is no such field.
     pub fn set(&mut self, field: &str, names: &str) -> bool {
@@ -74,6 +84,9 @@ impl Mapping {
     /// The field that `key` means, its place in the list of names, and whether an operator chose it.
     fn field(&self, key: &str) -> Option<(MappedField, usize, bool)> {
         let lists = self.lists();
+        if lists.iter().all(|(_, names)| names.is_empty()) {
+            return usual_names::find(key).map(|(field, rank)| (field, rank, false));
+        }
         let own = lists.iter().find_map(|(field, names)| {
             names.iter().position(|name| name.eq_ignore_ascii_case(key)).map(|rank| (*field, rank, true))
         });
@@ -143,7 +156,7 @@ impl<'a> CollectedFields<'a> {
             (MappedField::Time, value) => self.take_time(rank, key, value),
             (MappedField::Level, value) => self.take_level(rank, &key, value),
             (MappedField::Server, Scalar::Text(name)) => {
-                if let Some(name) = names::server(name).filter(|name| !name.trim().is_empty()) {
+                if let Some(name) = names::server(name).filter(|name| !clean::is_blank(name)) {
                     self.put(field, rank, Scalar::Text(name));
                 }
             }
@@ -214,7 +227,7 @@ impl<'a> CollectedFields<'a> {
             rank += usual_names::LAST_RANK;
         }
         let is_better = self.best[MappedField::Component as usize].as_ref().is_none_or(|(other, _)| rank < *other);
-        if is_better && let Some(name) = names::component(name).filter(|name| !name.trim().is_empty()) {
+        if is_better && let Some(name) = names::component(name).filter(|name| !clean::is_blank(name)) {
             self.put(MappedField::Component, rank, Scalar::Text(name));
         }
     }
@@ -355,7 +368,7 @@ fn text(value: Scalar<'_>) -> Option<Cow<'_, str>> {
         Scalar::Number(number) => Cow::Owned(number.to_string()),
         Scalar::Null | Scalar::Bool(_) => return None,
     };
-    (!text.trim().is_empty()).then_some(text)
+    (!clean::is_blank(&text)).then_some(text)
 }
 
 fn instant(value: &Scalar<'_>, context: &Context) -> Result<EventTime, Fault> {
@@ -384,10 +397,13 @@ fn finite(value: &Scalar<'_>) -> Result<f64, Fault> {
 
 fn severity(value: &Scalar<'_>) -> Option<Level> {
     match value {
-        Scalar::Text(text) => match text.trim().as_bytes() {
-            [letter @ b'A'..=b'Z'] => level::letter(*letter),
-            _ => level::word(text.trim()).or_else(|| level::number(text.trim().parse().ok()?)),
-        },
+        Scalar::Text(text) => {
+            let text = clean::trimmed(text);
+            match text.as_bytes() {
+                [letter @ b'A'..=b'Z'] => level::letter(*letter),
+                _ => level::word(text).or_else(|| level::number(text.parse().ok()?)),
+            }
+        }
         Scalar::Integer(number) => level::number(*number),
         _ => None,
     }

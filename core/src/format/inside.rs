@@ -1,7 +1,7 @@
 //! A line inside another's message: JSON in syslog or in a field of JSON, a syslog line in the journal, an access log in
 //! syslog. What is inside goes before what is around it. Refuses messages that only look like a line: they stay text.
 
-use super::{Context, Mapping, access, auto, jsonl, logfmt, plain, syslog, tag, timestamp, wrapper::is_dated};
+use super::{Context, Mapping, access, auto, clean, jsonl, logfmt, plain, syslog, tag, timestamp, wrapper::is_dated};
 use crate::{
     record::{Fault, Numbers, Record},
     time::EventTime,
@@ -18,27 +18,22 @@ const ZONES_S: f64 = 26.0 * 3_600.0;
 const DELAY_S: f64 = 5.0;
 
 /// Opens the record's message, as far as it is a line itself.
-pub(crate) fn open<'a>(mut record: Record<'a>, mapping: &Mapping, context: &Context) -> Record<'a> {
+pub(crate) fn open(record: &mut Record<'_>, mapping: &Mapping, context: &Context) {
     for _ in 0..DEPTH_MAX {
-        let Some(shape) = record.message.as_deref().and_then(|message| shape(message, context)) else { break };
-        let Some(message) = record.message.take() else { break };
-        match read(&message, shape, &record, mapping, context) {
-            Some(inner) => {
-                let mut merged = merge(record, inner.into_owned());
-                let says_nothing = merged.message.is_none() && merged.value.is_none() && merged.numbers.is_empty();
-                if says_nothing {
-                    merged.message = Some(message);
-                    return merged;
-                }
-                record = merged;
-            }
-            None => {
-                record.message = Some(message);
-                break;
-            }
+        let Some(shape) = record.message.as_deref().and_then(|message| shape(message, context)) else { return };
+        let Some(message) = record.message.take() else { return };
+        let inner = read(&message, shape, record, mapping, context).map(Record::into_owned);
+        let Some(inner) = inner else {
+            record.message = Some(message);
+            return;
+        };
+        *record = merge(std::mem::take(record), inner);
+        let says_nothing = record.message.is_none() && record.value.is_none() && record.numbers.is_empty();
+        if says_nothing {
+            record.message = Some(message);
+            return;
         }
     }
-    record
 }
 
 /// What a message may be besides text.
@@ -53,7 +48,7 @@ enum InnerShape {
 
 /// Told by the first bytes: most messages are text, and cost no more than a look.
 fn shape(message: &str, context: &Context) -> Option<InnerShape> {
-    let text = message.trim_start();
+    let text = clean::trimmed_start(message);
     let shape = match text.as_bytes() {
         [b'{', rest @ ..] => rest.trim_ascii_start().starts_with(b"\"").then_some(InnerShape::Json),
         [b'@', ..] => text.starts_with(COOKIE).then_some(InnerShape::Json),

@@ -97,15 +97,31 @@ pub(crate) fn find(text: &str) -> Option<Spot> {
     let bytes = text.as_bytes();
     let mut at = 0;
     for index in 0..TOKENS_MAX {
-        let start = at + bytes[at..].iter().position(|&b| !is_gap(b))?;
-        let length = bytes[start..].iter().position(|&b| is_gap(b)).unwrap_or(bytes.len() - start);
-        at = start + length;
-        if let Some(spot) = token(&text[start..at], index) {
+        while is_gap(*bytes.get(at)?) {
+            at += 1;
+        }
+        let start = at;
+        while bytes.get(at).is_some_and(|byte| !is_gap(*byte)) {
+            at += 1;
+        }
+        if may_be_level(&bytes[start..at], index)
+            && let Some(spot) = token(&text[start..at], index)
+        {
             let module = spot.module.map(|m| m.start + start..m.end + start);
             return Some(Spot { start: spot.start + start, end: spot.end + start, module, ..spot });
         }
     }
     None
+}
+
+/// Whether the bytes at a token's ends allow one: most words of a text end here.
+fn may_be_level(token: &[u8], index: usize) -> bool {
+    let is_closed = || index < TOKENS_SMALL_MAX && token.last() == Some(&b':');
+    match token {
+        [b'[' | b'<', ..] | [b'A'..=b'Z', b'A'..=b'Z', b'A'..=b'Z', ..] | [b'l' | b's', ..] => true,
+        [b'A'..=b'Z' | b'a'..=b'z', ..] => is_closed(),
+        _ => false,
+    }
 }
 
 fn is_gap(byte: u8) -> bool {

@@ -56,8 +56,9 @@ pub(crate) fn read(text: &str, mapping: &Mapping, context: &Context) -> Option<T
                 if records.len() == RECORDS_MAX {
                     return Some(TelemetryBatch { records, fault: Some(Fault::Crowded) });
                 }
-                let record = record(log, &resource, logger, mapping, context);
-                records.push(inside::open(record, mapping, context).into_owned());
+                let mut record = record(log, &resource, logger, mapping, context);
+                inside::open(&mut record, mapping, context);
+                records.push(record.into_owned());
             }
         }
     }

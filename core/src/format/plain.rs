@@ -19,13 +19,10 @@ const WORDS_BEFORE_BYTES_MAX: usize = 40;
 const WORDS_BEFORE_MAX: usize = 2;
 /// `2026-01-05 10:00`.
 const DATE_BYTES_MIN: usize = 16;
-/// What stands between a line's parts, and a dash that is no sign.
-const GAPS: [char; 5] = [' ', '\t', '|', ':', ']'];
 
 /// Reads one line.
 pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Record<'a> {
-    let second_is_digit = memchr::memchr(b' ', text.as_bytes()).and_then(|at| text.as_bytes().get(at + 1));
-    if second_is_digit.is_some_and(u8::is_ascii_digit)
+    if bgl::is_likely(text)
         && let Some(record) = bgl::parse(text, context)
     {
         return record;
@@ -112,12 +109,23 @@ fn glog(text: &str) -> Option<(Level, String)> {
     Some((level, format!("{name} {} {time}", &text[3..5])))
 }
 
+/// Without what stands between a line's parts, and a dash that is no sign.
 fn skip_gaps(text: &str) -> &str {
-    let mut rest = text.trim_start_matches(GAPS);
-    while let Some(after) = rest.strip_prefix('-').filter(|a| a.is_empty() || a.starts_with(GAPS)) {
-        rest = after.trim_start_matches(GAPS);
+    let mut rest = without_gap(text);
+    while let Some(after) = rest.strip_prefix('-').filter(|after| after.bytes().next().is_none_or(is_gap)) {
+        rest = without_gap(after);
     }
     rest
+}
+
+fn without_gap(text: &str) -> &str {
+    let gap = text.bytes().position(|byte| !is_gap(byte)).unwrap_or(text.len());
+    &text[gap..]
+}
+
+/// Whether a byte stands between a line's parts.
+fn is_gap(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'|' | b':' | b']')
 }
 
 fn after_words(text: &str, count: usize) -> &str {
@@ -224,7 +232,13 @@ fn component(name: &str) -> Option<Cow<'_, str>> {
     if !has_names_shape(name) {
         return None;
     }
-    let has_number = |name: &str| name.as_bytes().windows(DIGITS_MAX).any(|w| w.iter().all(u8::is_ascii_digit));
+    let has_number = |name: &str| {
+        let mut run = 0;
+        name.bytes().any(|byte| {
+            run = if byte.is_ascii_digit() { run + 1 } else { 0 };
+            run == DIGITS_MAX
+        })
+    };
     names::component_in_text(name).filter(|name| !has_number(name))
 }
 

@@ -1,6 +1,8 @@
 //! Numbers as programs and people write them: with a unit, in several units, with a comma. Durations are seconds, sizes
 //! bytes, rates per second, percents as they stand. Refuses what reads two ways: `1,234`, and lists.
 
+use super::clean;
+
 /// The longest that is looked at: `-123456.789012345 milliseconds`.
 const BYTES_MAX: usize = 40;
 /// Digits of an integer in a text beyond which it is an identifier.
@@ -9,7 +11,7 @@ const DIGITS_MAX: usize = 15;
 /// The number that `text` is and nothing else; it may be infinite or NaN. `is_duration` says that a clock
 /// (`00:01:30`) is one rather than a time of day.
 pub(crate) fn read(text: &str, is_duration: bool) -> Option<f64> {
-    let text = text.trim();
+    let text = clean::trimmed(text);
     let first = *text.as_bytes().first().filter(|_| text.len() <= BYTES_MAX)?;
     match first {
         b'0'..=b'9' | b'-' | b'+' | b'.' => {}

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use super::{
     Context,
+    clean::trimmed_start,
     cursor::Cursor,
     level, names,
     tag::{strip_priority, tag},
@@ -76,13 +77,13 @@ impl<'a> SyslogHeader<'a> {
         if let Some(rest) = priority.and(strip_version(rest)) {
             return Self::of_5424(priority, rest, context);
         }
-        let bare = rest.trim_start_matches([' ', '*']);
+        let bare = &rest[rest.bytes().position(|b| !matches!(b, b' ' | b'*')).unwrap_or(rest.len())..];
         let stamp = timestamp::leading(bare, context);
         if priority.is_none() && stamp.is_none() {
             return None;
         }
         let rest = stamp.map_or(rest, |s| bare[s.end..].trim_start_matches(':'));
-        let rest = rest.trim_start();
+        let rest = trimmed_start(rest);
         let mut header = Self::of_3164(priority, stamp, rest);
         // Many programs write a thread or a request where syslog has the server.
         let is_strict = priority.is_some() || header.has_pid || names_month(bare);
@@ -130,16 +131,17 @@ impl<'a> SyslogHeader<'a> {
             message: rest,
             tagged_message: rest,
         };
-        if stamp.is_some() && tag(rest).is_none() && facility_level(word(rest).0).is_none() {
+        if stamp.is_some() && tag(rest).is_none() {
             let (host, after) = word(rest);
-            if is_host(host) {
+            if facility_level(host).is_none() && is_host(host) {
                 header.host = Some(host);
-                header.message = after.trim_start();
+                header.message = trimmed_start(after);
             }
         }
-        if let Some(level) = facility_level(word(header.message).0) {
+        let (first, after) = word(header.message);
+        if let Some(level) = facility_level(first) {
             header.level = Some(level);
-            header.message = word(header.message).1.trim_start();
+            header.message = trimmed_start(after);
         }
         header.tagged_message = header.message;
         if let Some(tag) = tag(header.message.trim_start_matches("-- ")) {
@@ -192,6 +194,9 @@ fn word(text: &str) -> (&str, &str) {
 
 /// Whether the time begins with a month, as RFC 3164 has it; `Jan 5, 2026` is how programs write to people.
 fn names_month(text: &str) -> bool {
+    if !text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic()) {
+        return false;
+    }
     let mut cursor = Cursor { bytes: text.as_bytes(), at: 0 };
     cursor.month().is_some() && !cursor.rest().iter().take(DAY_BYTES).any(|b| *b == b',')
 }
@@ -203,7 +208,8 @@ fn is_host(word: &str) -> bool {
 
 /// `daemon.info`
 fn facility_level(word: &str) -> Option<Level> {
-    let (facility, name) = word.split_once('.')?;
+    let dot = word.bytes().position(|byte| byte == b'.')?;
+    let (facility, name) = (&word[..dot], &word[dot + 1..]);
     let is_facility = matches!(
         facility,
         "kern" | "user" | "mail" | "daemon" | "auth" | "syslog" | "lpr" | "news" | "uucp" | "cron" | "authpriv" | "ftp"

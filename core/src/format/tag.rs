@@ -1,5 +1,7 @@
 //! The two marks that syslog's messages carry wherever they end up: `<34>` before and the program's name.
 
+use super::clean::trimmed_start;
+
 /// A program's name with its parentheses and paths; longer first words are text.
 const TAG_BYTES_MAX: usize = 64;
 /// The highest facility, 23, with the lowest severity.
@@ -38,7 +40,7 @@ pub(crate) fn tag(text: &str) -> Option<Tag<'_>> {
     };
     let program = &text[..stop];
     let named = !program.is_empty() && program.bytes().any(|b| b.is_ascii_alphabetic());
-    let message = text[colon + 1..].trim_start();
+    let message = trimmed_start(&text[colon + 1..]);
     (named && !program.ends_with(':')).then_some(Tag { program, has_pid: bytes[stop] == b'[', message })
 }
 

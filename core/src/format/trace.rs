@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::clean;
+
 /// What a trace under way expects next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum TraceState {
@@ -66,7 +68,7 @@ pub(crate) fn role(text: &str, state: TraceState, is_trimmed: bool) -> TraceRole
 
 /// Without blanks and the tabs that rsyslog writes as `#011`.
 fn unescaped(text: &str) -> &str {
-    let mut line = text.trim_start();
+    let mut line = clean::trimmed_start(text);
     while let Some(rest) = line.strip_prefix("#011") {
         line = rest.trim_start();
     }
@@ -75,9 +77,9 @@ fn unescaped(text: &str) -> &str {
 
 /// What only the lines before tell.
 fn expected(line: &str, state: TraceState, is_indented: bool, is_trimmed: bool) -> Option<TraceRole> {
-    let is_code = if is_trimmed { !is_exception(line) } else { is_indented };
+    let is_code = || if is_trimmed { !is_exception(line) } else { is_indented };
     Some(match state {
-        TraceState::PythonCode if !line.starts_with("File \"") && is_code => Part(TraceState::PythonFrames),
+        TraceState::PythonCode if !line.starts_with("File \"") && is_code() => Part(TraceState::PythonFrames),
         TraceState::PythonFrames | TraceState::PythonCode
             if line.starts_with("[Previous line repeated") || is_pointer(line) =>
         {
@@ -197,6 +199,7 @@ fn kernel(line: &str, state: TraceState) -> Option<TraceRole> {
     let is_part = match line.as_bytes() {
         [b'T', ..] => line.starts_with("The above exception was the direct cause"),
         [b'R', b'A'..=b'Z' | b'0'..=b'9', b'A'..=b'Z' | b'0'..=b'9', b':', ..] if state == TraceState::Kernel => true,
+        [b'R' | b'H' | b'W' | b'F', ..] if state != TraceState::Kernel => false,
         [b'C' | b'<' | b'R' | b'M' | b'H' | b'W' | b'-' | b'F', ..] => {
             STARTS.iter().any(|start| line.starts_with(start))
                 || line.starts_with("CPU: ") && line.contains(" PID: ")
@@ -226,6 +229,9 @@ fn error(line: &str) -> Option<TraceRole> {
         ("BUG: ", TraceState::Kernel),
         ("Oops: ", TraceState::Kernel),
     ];
+    if !matches!(line.as_bytes().first(), Some(b'p' | b'f' | b'E' | b'U' | b'P' | b'F' | b'B' | b'O' | b't')) {
+        return None;
+    }
     if let Some((_, state)) = STARTS.iter().find(|(start, _)| line.starts_with(start)) {
         return Some(Error(*state));
     }
@@ -239,6 +245,10 @@ fn error(line: &str) -> Option<TraceRole> {
 pub(crate) fn is_exception(line: &str) -> bool {
     let name = &line[..line.bytes().position(|b| !is_name_byte(b)).unwrap_or(line.len())];
     let rest = &line[name.len()..];
+    // All of the endings end so; it costs less to look at one byte.
+    if !matches!(name.as_bytes().last(), Some(b'r' | b'n' | b'e' | b't')) {
+        return false;
+    }
     let is_named = ["Error", "Exception", "Throwable", "Interrupt", "Fault"].iter().any(|end| name.ends_with(end));
     let is_ended = rest.is_empty() || rest.starts_with(':') || rest.starts_with(" [");
     is_named && is_ended && name.starts_with(|c: char| c.is_ascii_alphabetic())

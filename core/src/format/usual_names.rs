@@ -195,7 +195,23 @@ static BY_LENGTH: LazyLock<[Vec<UsualName>; NAME_BYTES_MAX + 1]> = LazyLock::new
 /// The field that `key` usually means, and its place among the names of that field. Without case.
 pub(super) fn find(key: &str) -> Option<(MappedField, usize)> {
     let names = BY_LENGTH.get(key.len())?;
-    names.iter().find(|(name, ..)| name.eq_ignore_ascii_case(key)).map(|(_, field, rank)| (*field, *rank))
+    names.iter().find(|(name, ..)| is_same(name, key)).map(|(_, field, rank)| (*field, *rank))
+}
+
+/// Whether two names are the same without case. Nearly all that differ do so in their first or last letter.
+#[inline]
+fn is_same(name: &str, key: &str) -> bool {
+    let may_be = |a: Option<&u8>, b: Option<&u8>| match (a, b) {
+        (Some(a), Some(b)) => (a ^ b) & !0x20 == 0,
+        (a, b) => a.is_none() && b.is_none(),
+    };
+    let (a, b) = (name.as_bytes(), key.as_bytes());
+    a.len() == b.len() && may_be(a.first(), b.first()) && may_be(a.last(), b.last()) && name.eq_ignore_ascii_case(key)
+}
+
+/// What stands behind the last of the marks in a name.
+fn last_part<'k>(key: &'k str, is_mark: impl Fn(u8) -> bool) -> &'k str {
+    key.bytes().rposition(is_mark).map_or(key, |at| &key[at + 1..])
 }
 
 /// Names of numbers that count or time nothing; as streams they would be noise.
@@ -247,16 +263,15 @@ const TEXT_IDENTIFIERS: &[&str] = &[
 
 /// Whether a number called `key` tells which one it was rather than how much.
 pub(super) fn is_identifier(key: &str) -> bool {
-    let last = key.rsplit('.').next().unwrap_or(key).trim_start_matches('@');
-    IDENTIFIERS.iter().any(|n| n.eq_ignore_ascii_case(last))
+    let last = last_part(key, |b| b == b'.').trim_start_matches('@');
+    IDENTIFIERS.iter().any(|name| is_same(name, last))
         || ["_id", "Id", "ID", "_pid", "_port"].iter().any(|end| last.ends_with(end))
 }
 
 /// The same for a number that is written as a text.
 pub(super) fn is_text_identifier(key: &str) -> bool {
-    let last = key.rsplit('.').next().unwrap_or(key);
-    let end = last.rsplit(['_', '-']).next().unwrap_or(last);
-    is_identifier(key) || TEXT_IDENTIFIERS.iter().any(|name| name.eq_ignore_ascii_case(end))
+    let end = last_part(key, |b| matches!(b, b'.' | b'_' | b'-'));
+    is_identifier(key) || TEXT_IDENTIFIERS.iter().any(|name| is_same(name, end))
 }
 
 /// Whether a value called `key` is a duration, so that `00:01:30` is no time of day.
@@ -272,7 +287,7 @@ pub(super) fn is_duration(key: &str) -> bool {
 pub(super) fn is_of_measurements(key: &str) -> bool {
     ["metric", "sensor", "measurement", "device", "__name__", "metric_name", "sensor_name"]
         .iter()
-        .any(|name| name.eq_ignore_ascii_case(key))
+        .any(|name| is_same(name, key))
 }
 
 /// OpenTelemetry's names of a severity as a number.
@@ -282,7 +297,7 @@ pub(super) fn is_severity_number(key: &str) -> bool {
 
 /// What Bunyan and Pino write beside a level that is a number.
 pub(super) fn is_of_loggers(key: &str) -> bool {
-    ["pid", "v", "logger", "logger_name", "loggername"].iter().any(|name| name.eq_ignore_ascii_case(key))
+    ["pid", "v", "logger", "logger_name", "loggername"].iter().any(|name| is_same(name, key))
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 //! and kubectl, a time before a line that has its own, syslog's octet count, journalctl's weekday. Takes it off and keeps
 //! what it says; knows nothing of what is inside. A container's id is no name.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
+
+use memchr::memmem::Finder;
 
 use super::{
-    Context, Mapping, access, auto, clean,
-    fields::{CollectedFields, Scalar},
+    Context, access, auto, clean,
+    fields::{CollectedFields, Scalar, USUAL},
     inside,
     json::{self, Extent, JsonValue},
     level, tag, timestamp,
@@ -22,6 +24,9 @@ const LAYERS_MAX: usize = 3;
 const PREFIX_BYTES_MAX: usize = 96;
 /// The longest RFC 3339 time, `2026-01-05T10:00:00.123456789+00:00`.
 const STAMP_BYTES_MAX: usize = 35;
+
+/// The field that Docker's objects have and few others.
+static STREAM: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stream\""));
 
 /// What the wrappers of a line say.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -104,17 +109,16 @@ fn borrowed<'a>(envelope: Envelope<'a>, inside: &'a str) -> OpenedLine<'a> {
 /// `{"log":"text\n","stream":"stdout","time":"2026-01-05T10:00:00.123456789Z"}`, and the same with what a collector of
 /// Kubernetes' logs adds. A text of Docker's without a line end is a part of a line of more than 16 KiB.
 fn docker<'a>(text: &'a str, context: &Context) -> Option<OpenedLine<'a>> {
-    memchr::memmem::find(text.as_bytes(), b"\"stream\"")?;
+    STREAM.find(text.as_bytes())?;
     let (mut log, mut stream, mut tag, mut is_docker) = (None, None, None, true);
     let mut fields = CollectedFields::default();
-    let mapping = Mapping::default();
     let extent = json::object(text, &mut |key, value| match (&*key, value) {
         ("log", JsonValue::Scalar(Scalar::Text(text))) => log = Some(text),
         ("stream", JsonValue::Scalar(Scalar::Text(text))) => stream = Some(text),
         ("_p" | "logtag", JsonValue::Scalar(Scalar::Text(text))) => tag = Some(text),
         (_, JsonValue::Scalar(value)) => {
             is_docker &= key == "time" || key.starts_with("attrs.");
-            fields.take(&mapping, key, value);
+            fields.take(&USUAL, key, value);
         }
         _ => is_docker = false,
     });

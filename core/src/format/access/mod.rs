@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::{Context, csv::number, inside, jsonl, names::address, syslog};
 use crate::{
-    format::Mapping,
+    format::fields::USUAL,
     record::{Fault, Level, Numbers, Record},
     time::EventTime,
 };
@@ -62,12 +62,13 @@ pub(crate) fn parse<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> 
 /// Reads a line of a source that is known to be an access log: inside syslog and as JSON too.
 pub(crate) fn parse_known<'a>(text: &'a str, context: &Context) -> Option<Record<'a>> {
     if text.starts_with('{') {
-        return jsonl::parse(text, &Mapping::default(), context);
+        return jsonl::parse(text, &USUAL, context);
     }
     let is_of_a_request =
         |record: &Record<'_>| record.numbers.iter().any(|(name, _)| name == "bytes" || name == "status");
     parse(text, context).or_else(|| {
-        let wrapped = inside::open(syslog::parse(text, context)?, &Mapping::default(), context);
+        let mut wrapped = syslog::parse(text, context)?;
+        inside::open(&mut wrapped, &USUAL, context);
         Some(wrapped).filter(is_of_a_request)
     })
 }

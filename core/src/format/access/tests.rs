@@ -1,7 +1,7 @@
 //! Lines of access logs as programs write them, and what each becomes.
 
 use super::*;
-use crate::format::{LogFormat, Parser};
+use crate::format::{LogFormat, Mapping, Parser};
 
 const COMMON: &str = r#"192.0.2.7 - ann [05/Jan/2026:00:00:00 +0000] "GET /a?b=[c] HTTP/1.1" 200 1234"#;
 const REQUEST: &str = "GET /a HTTP/1.1";

@@ -38,7 +38,7 @@ const SERVER_BYTES_MIN: usize = 8;
 
 /// The server that `name` names; `None` for an address, a URL and the id of a container.
 pub(crate) fn server(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    if is_no_name(&name) { None } else { host(name) }
+    if is_no_name(&name, has_digit(&name)) { None } else { host(name) }
 }
 
 /// The same where a protocol has a field for it, which may hold an address: syslog's appliances have no other name.
@@ -114,10 +114,11 @@ struct Reduction {
 impl Reduction {
     fn of(name: &str) -> Self {
         let without = |rest, causes| Self { rest, causes };
-        if is_no_name(name) {
+        let has_digit = has_digit(name);
+        if is_no_name(name, has_digit) {
             return without(Rest::Nothing, Causes { id: true, ..Causes::default() });
         }
-        if !has_digit(name) && !stems::begins_with_id(name) {
+        if !has_digit && !stems::begins_with_id(name) {
             return without(Rest::Whole, Causes::default());
         }
         if let Some(at) = memchr::memchr(b'@', name.as_bytes()).filter(|at| *at > 0) {
@@ -136,8 +137,8 @@ fn has_digit(name: &str) -> bool {
 }
 
 /// URLs, addresses and lists of them, such as those whom a proxy forwarded for.
-fn is_no_name(name: &str) -> bool {
-    memchr::memmem::find(name.as_bytes(), b"://").is_some() || is_address_list(name)
+fn is_no_name(name: &str, has_digit: bool) -> bool {
+    has_digit && is_address_list(name) || name.as_bytes().contains(&b':') && name.contains("://")
 }
 
 /// Where `:443` begins at the end of a name without other colons.

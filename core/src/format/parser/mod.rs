@@ -13,6 +13,7 @@ use super::{
     bundle::{self, LineBundle},
     clean,
     continuation::{Continuation, TextLine, TextPlace, program_key},
+    fields::USUAL,
     header::HeaderFields,
     inside, journal, jsonl, logfmt, name, otlp, plain, syslog, w3c,
     wrapper::{self, OpenedLine},
@@ -119,7 +120,7 @@ impl Parser {
     pub fn parse<'a>(&mut self, line: &'a [u8], context: &Context) -> ParsedLine<'a> {
         self.joined = None;
         let (text, fault) = clean::line(line);
-        let parsed = match text {
+        let mut parsed = match text {
             Cow::Borrowed(text) => self.parse_line(text, context),
             Cow::Owned(text) => self.parse_line(&text, context).map(Record::into_owned),
         };
@@ -128,8 +129,13 @@ impl Parser {
             last.fault = Some(fault);
             return parsed.map(named);
         }
-        // Bytes that were cut or replaced explain whatever else is wrong.
-        parsed.map(|record| named(Record { fault: fault.or(record.fault), ..record }))
+        if let ParsedLine::Record(record) = &mut parsed {
+            // Bytes that were cut or replaced explain whatever else is wrong.
+            record.fault = fault.or(record.fault);
+            name_shown(&mut record.server);
+            name_shown(&mut record.component);
+        }
+        parsed
     }
 
     /// Records that the lines so far hold beyond the one that was returned: to be asked after each line until there are
@@ -169,11 +175,12 @@ impl Parser {
             return ParsedLine::Skipped;
         }
         if !self.assembly.has_json()
-            && let Some(parsed) = self.parse_several(text.trim(), context)
+            && let Some(parsed) = self.parse_several(clean::trimmed(text), context)
         {
             return parsed;
         }
-        if !(self.assembly.has_json() || text.trim_start().starts_with(['{', '[', ']']) && self.may_be_json()) {
+        let is_bracketed = || matches!(clean::trimmed_start(text).as_bytes().first(), Some(b'{' | b'[' | b']'));
+        if !(self.assembly.has_json() || is_bracketed() && self.may_be_json()) {
             return self.parse_objects(text, context);
         }
         match self.assembly.json(text) {
@@ -328,22 +335,24 @@ impl Parser {
 
     /// Reads a line and what is inside its message; `None` when it is of another format.
     fn parse_as<'a>(&self, kind: DetectedFormat, text: &'a str, context: &Context) -> Option<Record<'a>> {
-        self.with_mapping(|mapping| {
-            let record = match kind {
-                DetectedFormat::Csv => return None,
-                DetectedFormat::Jsonl => jsonl::parse(text, mapping, context)?,
-                DetectedFormat::Logfmt => logfmt::parse(text, mapping, context)?,
-                DetectedFormat::Journal => journal::parse(text)?,
-                DetectedFormat::Syslog => syslog::parse(text, context)?,
-                DetectedFormat::Access => match &self.format {
-                    LogFormat::LaidOut(layout) => access::parse_laid_out(text, layout, context),
-                    _ => access::parse_known(text, context)?,
-                },
-                DetectedFormat::Plain => plain::parse(text, context),
-            };
-            let record = if kind == DetectedFormat::Access { record } else { inside::open(record, mapping, context) };
-            Some(Record { format: name(kind), ..record })
-        })
+        let mapping = self.mapping();
+        let mut record = match kind {
+            DetectedFormat::Csv => return None,
+            DetectedFormat::Jsonl => jsonl::parse(text, mapping, context)?,
+            DetectedFormat::Logfmt => logfmt::parse(text, mapping, context)?,
+            DetectedFormat::Journal => journal::parse(text)?,
+            DetectedFormat::Syslog => syslog::parse(text, context)?,
+            DetectedFormat::Access => match &self.format {
+                LogFormat::LaidOut(layout) => access::parse_laid_out(text, layout, context),
+                _ => access::parse_known(text, context)?,
+            },
+            DetectedFormat::Plain => plain::parse(text, context),
+        };
+        if kind != DetectedFormat::Access {
+            inside::open(&mut record, mapping, context);
+        }
+        record.format = name(kind);
+        Some(record)
     }
 
     /// `auto`: a file's first line may be a table's header; then every line is read as what it shows itself until
@@ -377,20 +386,23 @@ impl Parser {
         }
     }
 
-    fn with_mapping<T>(&self, read: impl FnOnce(&Mapping) -> T) -> T {
+    fn mapping(&self) -> &Mapping {
         match &self.format {
-            LogFormat::Jsonl(mapping) => read(mapping),
-            _ => read(&Mapping::default()),
+            LogFormat::Jsonl(mapping) => mapping,
+            _ => &USUAL,
         }
     }
 }
 
 /// Its names as they are shown and looked up.
-fn named(record: Record<'_>) -> Record<'_> {
-    fn name(name: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
-        name.map(name_of).filter(|name| !name.trim().is_empty())
-    }
-    Record { server: name(record.server), component: name(record.component), ..record }
+fn named(mut record: Record<'_>) -> Record<'_> {
+    name_shown(&mut record.server);
+    name_shown(&mut record.component);
+    record
+}
+
+fn name_shown(name: &mut Option<Cow<'_, str>>) {
+    *name = name.take().map(name_of).filter(|name| !clean::is_blank(name));
 }
 
 fn faulty<'a>(text: &'a str, fault: Fault, context: &Context) -> Record<'a> {

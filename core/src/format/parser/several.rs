@@ -41,7 +41,7 @@ impl Parser {
 
     /// Reads a batch of OTLP's; `None` when it is none after all.
     pub(super) fn parse_batch(&mut self, text: &str, context: &Context) -> Option<ParsedLine<'static>> {
-        let batch = self.with_mapping(|mapping| otlp::read(text, mapping, context))?;
+        let batch = otlp::read(text, self.mapping(), context)?;
         if self.format.kind().or(self.decided).is_none() {
             self.guess(text, context);
         }

@@ -2,12 +2,14 @@
 //! epoch, and numbers after a time that are no offset; a date that reads in two ways is decided by [`super::date_order`].
 
 mod date;
+mod usual;
 mod zone;
 
 use self::{date::DateParts, zone::ZoneParts};
 use super::{
     Context,
     calendar::Civil,
+    clean,
     cursor::{ClockParts, Cursor},
     epoch,
 };
@@ -38,7 +40,7 @@ pub(crate) fn whole(text: &str, context: &Context) -> Option<EventTime> {
 
 /// The same, with what is wrong with it.
 pub(crate) fn field(text: &str, context: &Context) -> Result<EventTime, Fault> {
-    let text = text.trim();
+    let text = clean::trimmed(text);
     match read(text, context, TextExtent::Field) {
         Some(TimestampParts { time, fault, end }) if end == text.len() => time.ok_or(fault.unwrap_or(Fault::Time)),
         _ => Err(Fault::Time),
@@ -95,6 +97,11 @@ pub(crate) enum TextExtent {
 }
 
 fn read(text: &str, context: &Context, extent: TextExtent) -> Option<TimestampParts> {
+    read_parts(text, context, extent, true)
+}
+
+/// `is_usual`: a usual shape is read at once.
+fn read_parts(text: &str, context: &Context, extent: TextExtent, is_usual: bool) -> Option<TimestampParts> {
     let bytes = text.as_bytes();
     let bracket = matches!(bytes.first(), Some(b'[' | b'('));
     let mut cursor = Cursor { bytes, at: usize::from(bracket) };
@@ -102,9 +109,8 @@ fn read(text: &str, context: &Context, extent: TextExtent) -> Option<TimestampPa
     if !first.is_ascii_digit() && !first.is_ascii_uppercase() && !matches!(first, b'*' | b'.') {
         return None;
     }
-    let time = match cursor.usual() {
-        Some(((year, month, day), clock)) => {
-            let date = DateParts::Full((i32::try_from(year).unwrap_or_default(), month, day));
+    let time = match is_usual.then(|| cursor.usual()).flatten() {
+        Some((date, clock)) => {
             let zone = cursor.zone(extent, context);
             instant(date, clock, zone, context)?
         }
