@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   first bytes -> TextEncoding::detect        once for each file, again after a restart: nothing is stored
-//!   ... line, found with line_end() | 0a 00    at and offsets are those of the file
+//!   ... line, found with line_end() | 0a 00    at and offsets are those of the file; LF, CRLF and CR end lines
 //!   raw line -> decode(), blank ends cut       what a parser reads, UTF-8 without the mark and CR
 //! ```
 
@@ -29,6 +29,15 @@ pub enum TextEncoding {
     Utf16Little,
     /// UTF-16, the high byte first.
     Utf16Big,
+}
+
+/// Where a line's text ends, and the bytes of its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineEnd {
+    /// Bytes before it.
+    pub at: usize,
+    /// Its own: several carriage returns are one.
+    pub bytes: usize,
 }
 
 impl TextEncoding {
@@ -77,6 +86,49 @@ impl TextEncoding {
             Self::Utf8 => places.next(),
             Self::Utf16Little => places.find(|&at| at % 2 == 0 && bytes.get(at + 1) == Some(&0)),
             Self::Utf16Big => places.find(|&at| at % 2 == 1 && bytes[at - 1] == 0).map(|at| at - 1),
+        }
+    }
+
+    /// The first line end at or after `from` in `bytes`, which begin where a line begins. Programs that draw their progress,
+    /// and files of old Macs, end lines with a carriage return alone; several of them are one end. Behind the last byte it
+    /// is not known yet what a carriage return is: then, as without any, the error is where to look on.
+    ///
+    /// # Errors
+    /// When no line ends yet.
+    pub fn line_end(self, bytes: &[u8], from: usize) -> Result<LineEnd, usize> {
+        let unit = self.unit_bytes();
+        let found = match self {
+            Self::Utf8 => memchr::memchr2(b'\n', b'\r', &bytes[from.min(bytes.len())..]).map(|at| from + at),
+            Self::Utf16Little | Self::Utf16Big => {
+                let feed = self.find(b'\n', bytes, from);
+                self.find(b'\r', &bytes[..feed.unwrap_or(bytes.len())], from).or(feed)
+            }
+        };
+        let Some(at) = found else { return Err((bytes.len() + 1).saturating_sub(unit)) };
+        let mut after = at;
+        while self.is_at(b'\r', bytes, after) {
+            after += unit;
+        }
+        if self.is_at(b'\n', bytes, after) {
+            return Ok(LineEnd { at, bytes: after + unit - at });
+        }
+        if after + unit > bytes.len() { Err(at) } else { Ok(LineEnd { at, bytes: after - at }) }
+    }
+
+    /// Whether a line ends with the character before the end of `bytes`, whatever comes next.
+    #[must_use]
+    pub fn ends_line(self, bytes: &[u8]) -> bool {
+        let last = bytes.len().checked_sub(self.unit_bytes());
+        last.is_some_and(|last| self.is_at(b'\n', bytes, last) || self.is_at(b'\r', bytes, last))
+    }
+
+    /// Whether `character` stands at `at`.
+    #[must_use]
+    pub fn is_at(self, character: u8, bytes: &[u8], at: usize) -> bool {
+        match self {
+            Self::Utf8 => bytes.get(at) == Some(&character),
+            Self::Utf16Little => bytes.get(at..at + 2) == Some(&[character, 0]),
+            Self::Utf16Big => bytes.get(at..at + 2) == Some(&[0, character]),
         }
     }
 
@@ -200,11 +252,39 @@ mod tests {
         assert_eq!(TextEncoding::Utf8.find(b'\n', b"ab\n", 4), None);
     }
 
+    #[test]
+    fn lines_end_with_a_feed_a_return_or_both() {
+        let end = |at, bytes| Ok(LineEnd { at, bytes });
+        for (text, expected) in [
+            ("ab\ncd", end(2, 1)),
+            ("ab\r\ncd", end(2, 2)),
+            ("ab\r\r\ncd", end(2, 3)),
+            ("ab\rcd\n", end(2, 1)),
+            ("ab\r\rcd", end(2, 2)),
+            ("ab\r", Err(2)),
+            ("ab\r\r", Err(2)),
+            ("ab", Err(2)),
+            ("", Err(0)),
+            ("\n", end(0, 1)),
+        ] {
+            assert_eq!(TextEncoding::Utf8.line_end(text.as_bytes(), 0), expected, "{text:?}");
+            for (encoding, bytes) in [(TextEncoding::Utf16Little, little(text)), (TextEncoding::Utf16Big, big(text))] {
+                let found = encoding.line_end(&bytes, 0).map(|end| LineEnd { at: end.at / 2, bytes: end.bytes / 2 });
+                assert_eq!(found.map_err(|from| from.div_ceil(2)), expected, "{text:?}");
+                assert_eq!(encoding.ends_line(&bytes), text.ends_with(['\n', '\r']), "{text:?}");
+            }
+        }
+        assert_eq!(TextEncoding::Utf16Little.line_end(b"a\0\r\0b", 2), Err(2), "half of a character follows");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..64), from in 0_usize..70) {
             for encoding in [TextEncoding::detect(&bytes), TextEncoding::Utf16Little, TextEncoding::Utf16Big] {
                 let _ = encoding.decode(&bytes);
+                if let Ok(end) = encoding.line_end(&bytes, from - from % encoding.unit_bytes()) {
+                    prop_assert!(end.at + end.bytes <= bytes.len() && end.at % encoding.unit_bytes() == 0);
+                }
                 if let Some(at) = encoding.find(b'\n', &bytes, from) {
                     prop_assert!(at + encoding.unit_bytes() <= bytes.len() && at % encoding.unit_bytes() == 0);
                 }

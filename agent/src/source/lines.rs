@@ -10,7 +10,11 @@
 
 use std::io;
 
-use oddline_core::{encoding::TextEncoding, limits::LINE_BYTES_MAX, time::EventTime};
+use oddline_core::{
+    encoding::{LineEnd, TextEncoding},
+    limits::LINE_BYTES_MAX,
+    time::EventTime,
+};
 
 /// Bytes asked for at once: few system calls on a backlog, little memory where nothing happens.
 pub(super) const READ_BYTES: usize = 64 * 1024;
@@ -23,7 +27,7 @@ const MARK_UTF8: &[u8] = b"\xef\xbb\xbf";
 /// One line without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceLine<'a> {
-    /// The line without LF or CRLF, of UTF-16 as UTF-8, without a byte order mark. Not necessarily UTF-8 otherwise.
+    /// The line without LF, CRLF or CR, of UTF-16 as UTF-8, without a byte order mark. Not necessarily UTF-8 otherwise.
     pub bytes: &'a [u8],
     /// Its number in its file (journal, standard input), from 1.
     pub number: u64,
@@ -162,24 +166,30 @@ impl Lines {
     /// Takes the next complete line, if there is one: [`Lines::line`] then shows it.
     pub fn advance(&mut self) -> bool {
         let Some(end) = self.find_end() else { return false };
-        self.take(end, self.encoding.unit_bytes());
+        self.take(end.at, end.bytes);
         true
     }
 
     /// Where the line under way ends, if its end was read.
-    fn find_end(&mut self) -> Option<usize> {
-        let found = match self.encoding {
-            TextEncoding::Utf8 => memchr::memchr(b'\n', &self.buffer[self.searched..]).map(|at| self.searched + at),
-            encoding => {
-                let at = encoding.find(b'\n', &self.buffer[self.start..], self.searched - self.start);
-                at.map(|at| self.start + at)
+    fn find_end(&mut self) -> Option<LineEnd> {
+        match self.encoding.line_end(&self.buffer[self.start..], self.searched - self.start) {
+            Ok(LineEnd { at, bytes }) => Some(LineEnd { at: self.start + at, bytes }),
+            Err(from) => {
+                self.searched = self.start + from;
+                None
             }
-        };
-        if found.is_none() {
-            // Half of a character may have come.
-            self.searched = (self.buffer.len() + 1).saturating_sub(self.encoding.unit_bytes()).max(self.start);
         }
-        found
+    }
+
+    /// The bytes of the line under way, and those of carriage returns behind it.
+    fn last_end(&self) -> LineEnd {
+        let mut end = self.buffer.len();
+        while end > self.start
+            && self.encoding.is_at(b'\r', &self.buffer, end.saturating_sub(self.encoding.unit_bytes()))
+        {
+            end -= self.encoding.unit_bytes();
+        }
+        LineEnd { at: end, bytes: self.buffer.len() - end }
     }
 
     /// Takes what is left as the last line of a file that nobody will write to again, or seems not to. What comes all
@@ -188,11 +198,11 @@ impl Lines {
         if !self.has_part() {
             return LastLine::Nothing;
         }
-        if self.is_rest {
-            return LastLine::Rest(self.skip(self.buffer.len(), 0));
+        let LineEnd { at, bytes } = self.last_end();
+        if std::mem::replace(&mut self.is_rest, bytes == 0) {
+            return LastLine::Rest(self.skip(at, bytes));
         }
-        self.take(self.buffer.len(), 0);
-        self.is_rest = true;
+        self.take(at, bytes);
         LastLine::Taken
     }
 
@@ -212,7 +222,7 @@ impl Lines {
     pub fn skip_rest(&mut self) -> Option<u64> {
         let end = self.find_end()?;
         self.is_rest = false;
-        Some(self.skip(end, self.encoding.unit_bytes()))
+        Some(self.skip(end.at, end.bytes))
     }
 
     /// Passes over what was read up to `end`; bytes of text in it.
@@ -221,10 +231,7 @@ impl Lines {
         let before = self.offset;
         self.take(end, line_end);
         self.number = number;
-        let bytes = self.offset - before - line_end as u64;
-        // A line end of two characters holds no text.
-        let is_end = line_end > 0 && bytes == line_end as u64 && self.buffer[end - line_end..end].contains(&b'\r');
-        if is_end { 0 } else { bytes }
+        self.offset - before - line_end as u64
     }
 
     #[must_use]
@@ -248,9 +255,6 @@ impl Lines {
         self.taken = text.start..text.end.min(text.start + self.bytes_max);
         if self.encoding != TextEncoding::Utf8 {
             self.decoded = self.encoding.decode(&self.buffer[self.taken.clone()]).into_owned();
-            self.decoded.pop_if(|last| *last == b'\r');
-        } else if self.buffer[self.taken.clone()].last() == Some(&b'\r') {
-            self.taken.end -= 1;
         }
         if self.offset == 0 && self.buffer[self.taken.clone()].starts_with(MARK_UTF8) {
             self.taken.start += MARK_UTF8.len();
@@ -339,9 +343,29 @@ mod tests {
     }
 
     #[test]
+    fn a_carriage_return_alone_ends_a_line() {
+        for piece in [1, 3, 7, 1000] {
+            let found = lines(b"10%\r20%\rdone\r\nnext\r\rlast\r", piece);
+            let expected: [(&[u8], u64); 5] = [(b"10%", 4), (b"20%", 8), (b"done", 14), (b"next", 20), (b"last", 25)];
+            assert!(found.iter().map(|(l, _, o)| (l.as_slice(), *o)).eq(expected), "{piece}: {found:?}");
+        }
+        // What comes after one that was taken is another line.
+        let mut lines = Lines::at(0, 0);
+        let feed = |lines: &mut Lines, text: &str| {
+            lines.fill(|buffer, _| io::Read::read(&mut text.as_bytes(), buffer)).unwrap();
+        };
+        feed(&mut lines, "10%\r");
+        assert!(!lines.advance());
+        assert_eq!((lines.advance_last(), lines.line(None).bytes), (LastLine::Taken, &b"10%"[..]));
+        assert!(!lines.is_rest());
+        feed(&mut lines, "20%\r30%");
+        assert!(lines.advance() && lines.line(None).bytes == b"20%" && !lines.advance());
+    }
+
+    #[test]
     fn what_comes_after_a_line_was_taken_without_its_end_is_no_line() {
         for (rest, expected) in
-            [("\n", Some(0)), ("\r\n", Some(0)), (" more\n", Some(5)), (" more\r\n", Some(6)), (" x", None)]
+            [("\n", Some(0)), ("\r\n", Some(0)), (" more\n", Some(5)), (" more\r\n", Some(5)), (" x", None)]
         {
             for number in [0, 1] {
                 let mut lines = Lines::at(0, 0);

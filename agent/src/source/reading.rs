@@ -315,7 +315,7 @@ fn ends_within_line(file: &File, offset: u64) -> io::Result<bool> {
     let mut last = [0; 2];
     let last = &mut last[..encoding.unit_bytes()];
     let from = offset.saturating_sub(last.len() as u64);
-    Ok(offset > 0 && file.read_at(last, from)? == last.len() && encoding.find(b'\n', last, 0).is_none())
+    Ok(offset > 0 && file.read_at(last, from)? == last.len() && !encoding.ends_line(last))
 }
 
 /// Behind the last line end in bytes that stand at `from` in their file.
@@ -324,7 +324,7 @@ fn last_line_end(encoding: TextEncoding, bytes: &[u8], from: u64) -> Option<u64>
     // Characters stand at multiples of their size.
     let skipped = usize::try_from(from % unit as u64).unwrap_or_default();
     let bytes = bytes.get(skipped..)?;
-    let is_end = |at: &usize| encoding.find(b'\n', &bytes[*at..*at + unit], 0) == Some(0);
+    let is_end = |at: &usize| encoding.ends_line(&bytes[*at..*at + unit]);
     let at = (0..bytes.len() / unit).rev().map(|number| number * unit).find(is_end)?;
     Some(from + (skipped + at + unit) as u64)
 }

@@ -10,7 +10,7 @@ pub struct RawLine {
     pub cut: bool,
 }
 
-/// Reads the next line into `buffer` without its end; LF, CRLF and a missing last end are all read. `None` at the
+/// Reads the next line into `buffer` without its end; LF, CRLF, CR and a missing last end are all read. `None` at the
 /// end of the stream.
 ///
 /// # Errors
@@ -25,7 +25,7 @@ pub fn next_line(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result<O
             break;
         }
         any = true;
-        let end = memchr::memchr(b'\n', chunk);
+        let end = memchr::memchr2(b'\n', b'\r', chunk);
         let mut text = &chunk[..end.unwrap_or(chunk.len())];
         if buffer.is_empty() {
             // A file cut to nothing under a writer that keeps its offset begins with a hole of NUL bytes.
@@ -34,16 +34,29 @@ pub fn next_line(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result<O
         let room = LINE_BYTES_MAX - buffer.len();
         cut |= text.len() > room;
         buffer.extend_from_slice(&text[..text.len().min(room)]);
+        let is_return = end.is_some_and(|end| chunk[end] == b'\r');
         let used = end.map_or(chunk.len(), |e| e + 1);
         input.consume(used);
+        if is_return {
+            end_of_returns(input)?;
+        }
         if end.is_some() {
             break;
         }
     }
-    if buffer.last() == Some(&b'\r') {
-        buffer.pop();
-    }
     Ok(any.then_some(RawLine { cut }))
+}
+
+/// Behind a carriage return: several of them, and a line feed behind them, are one line end, as
+/// [`oddline_core::encoding::TextEncoding::line_end`] has it.
+fn end_of_returns(input: &mut impl BufRead) -> io::Result<()> {
+    while let Some(next) = input.fill_buf()?.first().copied().filter(|next| matches!(next, b'\r' | b'\n')) {
+        input.consume(1);
+        if next == b'\n' {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -68,6 +81,12 @@ mod tests {
         let expected = [("one", false), ("a longer line", false), ("", false), ("last", false)];
         let found = lines(b"one\r\na longer line\n\nlast");
         assert!(found.iter().map(|(l, c)| (l.as_str(), *c)).eq(expected), "{found:?}");
+    }
+
+    #[test]
+    fn a_carriage_return_alone_ends_a_line() {
+        let found = lines(b"10%\r20%\rdone is\r\nnext\r\rlast\r");
+        assert!(found.iter().map(|(l, _)| l.as_str()).eq(["10%", "20%", "done is", "next", "last"]), "{found:?}");
     }
 
     #[test]
