@@ -266,6 +266,50 @@ fn links_are_followed_and_their_old_target_is_read_to_its_end() {
     assert_eq!(read(&mut Slow::new(&link, StartPosition::After(position))), ["two", "FILE", "three"]);
 }
 
+/// Makes the files one after the other, and a link lead to each.
+fn lead(link: &Path, files: &[(&Path, &str)]) {
+    for (file, text) in files {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+        drop(fs::remove_file(link));
+        symlink(file, link).unwrap();
+    }
+}
+
+#[test]
+fn what_a_link_led_to_between_two_looks_is_read() {
+    for (one, two, three, four) in [
+        ("app-1.log", "app-2.log", "app-3.log", "app-4.log"),
+        ("releases/8/app.log", "releases/9/app.log", "releases/10/app.log", "releases/11/app.log"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().canonicalize().unwrap().join(name);
+        let (link, one, two, three, four) = (at("current.log"), at(one), at(two), at(three), at(four));
+        lead(&link, &[(&one, "1\n")]);
+        let mut tail = Slow::new(&link, StartPosition::Start);
+        assert_eq!(read(&mut tail), ["FILE", "1"]);
+        let position = tail.0.position().unwrap();
+        lead(&link, &[(&two, "2\n"), (&three, "3\n"), (&four, "4\n")]);
+        let expected = ["FILE", "2", "FILE", "3", "FILE", "4"];
+        assert_eq!(read(&mut tail), expected);
+        assert_eq!(read(&mut Slow::new(&link, StartPosition::After(position))), expected);
+    }
+}
+
+#[test]
+fn what_a_link_may_have_led_to_between_two_looks_is_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::write(at("older.log"), "of another\n").unwrap();
+    lead(&at("current"), &[(&at("blue.log"), "1\n")]);
+    let mut tail = Slow::new(&at("current"), StartPosition::Start);
+    assert_eq!(read(&mut tail), ["FILE", "1"]);
+    lead(&at("current"), &[(&at("green.log"), "unread\n"), (&at("red.log"), "3\n")]);
+    assert_eq!(read(&mut tail), ["Swapped 7 false", "FILE", "3"]);
+    lead(&at("current"), &[(&at("white.log"), "4\n")]);
+    assert_eq!(read(&mut tail), ["FILE", "4"]);
+}
+
 #[test]
 fn a_log_that_was_rotated_before_it_was_seen_begins_with_its_first_generation() {
     let since = std::time::UNIX_EPOCH + Duration::from_secs(1_000);

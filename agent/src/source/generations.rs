@@ -124,6 +124,19 @@ pub fn since(mut all: Vec<Generation>, time: SystemTime, live: Option<FileId>) -
 }
 
 impl Generation {
+    /// A file that a link led to, whatever its name.
+    pub(super) fn passed(path: PathBuf, id: FileId, meta: &fs::Metadata) -> Self {
+        Self {
+            compressed: path.file_name().is_some_and(is_compressed),
+            path,
+            id,
+            modified: meta.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+            born: meta.created().ok(),
+            bytes: meta.len(),
+            mark: RotationMark::Word,
+        }
+    }
+
     fn number(&self) -> Option<u32> {
         match self.mark {
             RotationMark::Number(number) => Some(number),

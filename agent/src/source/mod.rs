@@ -31,6 +31,7 @@ mod reading;
 mod search;
 mod series;
 pub mod stdin;
+mod swaps;
 pub mod syslog;
 pub mod tail;
 
@@ -286,4 +287,6 @@ pub enum GapCause {
     Overrun,
     /// A line went on that had been taken without its end.
     Unended,
+    /// A link was led elsewhere more than once between two looks.
+    Swapped,
 }

@@ -264,9 +264,14 @@ impl OpenFile {
         self.lines.end()
     }
 
+    /// What the file system says of it.
+    pub(super) fn meta(&self) -> Result<Metadata, SourceError> {
+        self.file.metadata().map_err(|error| SourceError::read(&self.path, error))
+    }
+
     /// Its size now.
     pub(super) fn size(&self) -> Result<u64, SourceError> {
-        Ok(self.file.metadata().map_err(|error| SourceError::read(&self.path, error))?.len())
+        Ok(self.meta()?.len())
     }
 
     /// Whether the file still holds what was read of it.

@@ -13,7 +13,7 @@ use super::{
     reading::FilePosition,
 };
 
-/// How well it matches, the open file, where it was found.
+/// How well it matches, the open file, where it was found, without a link on the way.
 pub(super) type FoundGeneration = (FileMatch, File, PathBuf);
 
 /// The best match for a position, if any will do. What cannot be opened matters only when nothing was found.
@@ -30,10 +30,10 @@ pub(super) fn search(
     let rotated = list(target)?.into_iter().filter(|g| !g.compressed).map(|g| g.path);
     for candidate in [path.to_owned(), at.path()].into_iter().chain(rotated) {
         match compare(opener, &candidate, at, replaced) {
-            Ok(Some((likeness, file))) => {
+            Ok(Some((likeness, file, path))) => {
                 cut |= likeness == FileMatch::Rewritten;
                 if best.as_ref().is_none_or(|(known, ..)| rank(likeness) < rank(*known)) {
-                    best = Some((likeness, file, candidate));
+                    best = Some((likeness, file, path));
                 }
             }
             Ok(None) => {}
@@ -65,13 +65,13 @@ fn compare(
     path: &Path,
     at: &FilePosition,
     replaced: bool,
-) -> Result<Option<(FileMatch, File)>, SourceError> {
-    let Some((file, _)) = opener.open(path)? else { return Ok(None) };
+) -> Result<Option<FoundGeneration>, SourceError> {
+    let Some((file, found_at)) = opener.open(path)? else { return Ok(None) };
     let failed = |error| SourceError::read(path, error);
     let meta = file.metadata().map_err(failed)?;
     let likeness = at.identity.compare(&file, &meta, at.offset, at.before).map_err(failed)?;
     let own = replaced && file_id(&meta) == at.identity.id();
-    Ok(Some((if own && likeness == FileMatch::Other { FileMatch::Rewritten } else { likeness }, file)))
+    Ok(Some((if own && likeness == FileMatch::Other { FileMatch::Rewritten } else { likeness }, file, found_at)))
 }
 
 /// The rotated files; none where there is no folder.

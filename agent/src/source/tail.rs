@@ -28,6 +28,7 @@ use super::{
     polls::Polls,
     reading::{FileLook, FilePosition, OpenFile},
     search::{list, search},
+    swaps::{self, PassedTargets},
 };
 
 /// Polls for which a generation that was renamed is still read: its writer goes on until it is told to reopen. Also
@@ -59,6 +60,8 @@ pub struct FileTail {
     /// Where the file ended in a line without an end, and since when.
     part: Option<(u64, Instant)>,
     last_line_after: Duration,
+    /// When the open file was last found at the path.
+    seen_live: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -122,6 +125,7 @@ impl FileTail {
             deleted: Polls::default(),
             part: None,
             last_line_after: LAST_LINE_AFTER,
+            seen_live: None,
         }
     }
 
@@ -281,9 +285,22 @@ impl FileTail {
         let At::Open(reading, polls) = &mut self.at else { return Ok(TailStep::Again) };
         if live == Some(reading.id()) {
             (*polls, self.deleted) = (Polls::default(), Polls::default());
+            self.seen_live = Some(now);
             return Ok(self.at_live_end(now));
         }
-        let newer = generations::newer(list(&self.target)?, reading.after());
+        let mut newer = generations::newer(list(&self.target)?, reading.after());
+        let mut passed = PassedTargets::default();
+        if let Some(led_to) = self
+            .opener
+            .find(&self.path)
+            .ok()
+            .flatten()
+            .filter(|to| to.path != reading.path && newer.generations.is_empty())
+        {
+            let unseen = self.seen_live.map(|at| now.saturating_duration_since(at));
+            passed = swaps::between((&reading.path, &reading.meta()?), (&led_to.path, &led_to.meta), unseen);
+            newer.generations.append(&mut passed.files);
+        }
         if live.is_none() && newer.generations.iter().all(|g| g.compressed) {
             // Deleted, or between two renames. The open file can still be read, and is while somebody writes to it.
             reading.rest();
@@ -307,7 +324,8 @@ impl FileTail {
         if let Some(step) = self.last_line() {
             return Ok(step);
         }
-        self.follow(&newer, live, None)
+        let lost = SourceGap { cause: GapCause::Swapped, bytes: passed.possible_bytes, exact: false };
+        self.follow(&newer, live, (lost.bytes > 0).then_some(lost))
     }
 
     /// The file at the path has been read to its end. What stands there without a line end may be a line under way.

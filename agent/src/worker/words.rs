@@ -31,5 +31,8 @@ pub(crate) fn cause(cause: GapCause) -> &'static str {
         GapCause::Overrun => "messages came faster than they could be read",
         GapCause::Vacuumed => "the journal no longer holds the entries after the one that was read last",
         GapCause::Unended => "a line went on half a minute after it had stopped without an end",
+        GapCause::Swapped => {
+            "a link was changed twice at a time, and files that it may have led to in between were not read"
+        }
     }
 }
