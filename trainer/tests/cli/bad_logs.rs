@@ -53,6 +53,14 @@ fn wrong_columns() {
 }
 
 #[test]
+fn no_times() {
+    let folder = Folder::new();
+    let rows: String = (0..400).map(|i| format!("cpu,{}\n", 50 + i % 7)).collect();
+    folder.write("bad.csv", format!("component,value\n{rows}").as_bytes());
+    folder.run(&format!("{TRAIN} --logs bad.csv")).refused(65, &["has a time of its own", "timestamp"]);
+}
+
+#[test]
 fn no_header() {
     both_refuse(row(0, 1.0).repeat(300).as_bytes(), 65, &["bad.csv", "line 1", "'value'"]);
 }
