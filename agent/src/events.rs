@@ -255,8 +255,8 @@ impl fmt::Display for LogEvent {
             Self::Forgotten { source, why } => {
                 write!(f, "{source}: what was learnt of it cannot be read ({why}): it is learnt again")
             }
-            Self::Follows { source } => write!(f, "{source} is followed"),
-            Self::Leaves { source, why } => write!(f, "{source} is followed no more: {why}"),
+            Self::Follows { source } => write!(f, "reading {source}"),
+            Self::Leaves { source, why } => write!(f, "no longer reading {source}: {why}"),
             Self::SourceFails { why, retry_in } => write!(f, "{why}; tried again in {}", seconds(*retry_in)),
             Self::SourceHangs { why } => write!(f, "{why}; the other sources are read on"),
             Self::NotUnderstood { problem } | Self::NamesGrow { problem } => f.write_str(problem),
@@ -305,9 +305,9 @@ impl fmt::Display for LogEvent {
 /// What is said of bytes that are known to be missing.
 fn lost(bytes: u64, exact: bool) -> String {
     match (bytes, exact) {
-        (_, true) => format!("{bytes} bytes are lost"),
+        (_, true) => format!("{} are lost", size(bytes)),
         (0, false) => "lines may be lost, nobody knows how many".to_owned(),
-        (_, false) => format!("{bytes} bytes or more are lost"),
+        (_, false) => format!("{} or more are lost", size(bytes)),
     }
 }
 
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn what_needs_a_person_is_an_error() {
         let gap = LogEvent::Gap { source: "/a".into(), bytes: 7, exact: true, cause: "deleted".into() };
-        assert_eq!((gap.level(), gap.to_string()), (Level::Error, "/a: 7 bytes are lost: deleted".to_owned()));
+        assert_eq!((gap.level(), gap.to_string()), (Level::Error, "/a: 7 B are lost: deleted".to_owned()));
         let lost = LogEvent::Link(LinkReport::Lost {
             why: "broker mqtt://b:1883: refused".into(),
             retry_in: Duration::from_millis(1_500),

@@ -218,8 +218,8 @@ async fn anomalies(store: &Store, args: &AnomaliesArgs) -> Result<Answer, Comman
     let hint = page.next.map(|_| format!("the newest {count}; more with --limit, older ones with --until"));
     let text = show::anomalies::list(&page.anomalies, args.output.format(), &zone);
     let words = match &args.since {
-        TimeArgument::Ago(_) | TimeArgument::Day(_) => format!("nothing odd since {} {zone}\n", zone.show(since_us)),
-        TimeArgument::At(_) | TimeArgument::Local(_) => "nothing odd in that time\n".to_owned(),
+        TimeArgument::Ago(_) | TimeArgument::Day(_) => format!("no anomalies since {} {zone}\n", zone.show(since_us)),
+        TimeArgument::At(_) | TimeArgument::Local(_) => "no anomalies in that time\n".to_owned(),
     };
     Ok(Answer { text: or_empty(text, count == 0, args.output, &words), hint })
 }

@@ -7,7 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use oddline_core::{id::ModelHash, limits::MODEL_BYTES_MAX, profile::key, seal, wire::SIGNATURE_BYTES_MAX};
+use oddline_core::{
+    amounts::size, id::ModelHash, limits::MODEL_BYTES_MAX, profile::key, seal, wire::SIGNATURE_BYTES_MAX,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::{AgentKey, ModelFile, RolloutTarget, TargetError};
@@ -23,7 +25,7 @@ pub enum PushError {
     /// A file cannot be read.
     #[error("{}: {reason}", path.display())]
     Read { path: PathBuf, reason: io::Error },
-    #[error("{}: {bytes} bytes where 1 to {max} are allowed", path.display())]
+    #[error("{}: {} where 1 B to {} are allowed", path.display(), size(*bytes), size(*max))]
     Size {
         path: PathBuf,
         /// Its bytes.

@@ -1,12 +1,12 @@
 //! Why a model is refused, and what can go wrong while it runs.
 
-use oddline_core::profile::ProfileError;
+use oddline_core::{amounts::size, profile::ProfileError};
 
 /// A model file that is not used, with the reason. The model that was in use stays.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each message says what its fields are")]
 pub enum ModelOpenError {
-    #[error("the model file has {found} bytes, at most {limit} are allowed")]
+    #[error("the model file has {}, at most {} are allowed", size(*found as u64), size(*limit as u64))]
     TooLarge { found: usize, limit: usize },
     #[error("not a valid ONNX file ({0}): it may be truncated or edited; copy it again or train a new one")]
     NotOnnx(String),

@@ -1,4 +1,4 @@
-//! `explain`: why a line is odd, or why it is not: every feature beside what was expected of it.
+//! `explain`: why a line is anomalous, or why it is not: every feature beside what was expected of it.
 
 use std::{io::Write, ops::RangeInclusive, path::PathBuf};
 
@@ -227,14 +227,14 @@ impl ExplainTarget {
 fn nothing(args: &Args) -> String {
     let log = clean(&args.log.to_string_lossy());
     match (args.line, args.time) {
-        (Some(line), _) => format!("{log}: no line {line}, or nothing in it has a value and nothing was told of it"),
+        (Some(line), _) => format!("{log}: no line {line}, or nothing in it has a value and no event names it"),
         (None, Some(time)) => format!("{log}: no such record at {time}"),
-        (None, None) => format!("{log}: no such record is odd"),
+        (None, None) => format!("{log}: no record in it is anomalous"),
     }
 }
 
 fn as_text(line: u64, text: &str, verdict: &Verdict, view: &RecordView, out: &mut impl Write) -> Result<()> {
-    let is = if verdict.anomalous { "ODD" } else { "not odd" };
+    let is = if verdict.anomalous { "ANOMALOUS" } else { "not anomalous" };
     let (server, component) = (clean(&verdict.stream.server), clean(&verdict.stream.component));
     writeln!(out, "line {line}: {}", clean(text))?;
     writeln!(out, "{} {server} {component}", verdict.time)?;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
-use oddline_core::limits::MODEL_BYTES_MAX;
+use oddline_core::{amounts::size, limits::MODEL_BYTES_MAX};
 use oddline_detector::OpenModel;
 
 use oddline_cli::table::table;
@@ -99,7 +99,8 @@ fn show(file: &Path, as_json: bool, out: &mut impl Write) -> Result<()> {
 fn verify(file: &Path, args: &VerifyArgs, as_json: bool, out: &mut impl Write) -> Result<()> {
     let bytes = fs::read(&args.model).with_context(|| format!("cannot read {}", args.model.display()))?;
     if bytes.len() > MODEL_BYTES_MAX {
-        bail!("{}: {} bytes, at most {MODEL_BYTES_MAX} are allowed", args.model.display(), bytes.len());
+        let (found, most) = (size(bytes.len() as u64), size(MODEL_BYTES_MAX as u64));
+        bail!("{}: {found}, at most {most} are allowed", args.model.display());
     }
     let signature = signature(args)?;
     let keys = match &args.key {
@@ -121,7 +122,7 @@ fn verify(file: &Path, args: &VerifyArgs, as_json: bool, out: &mut impl Write) -
         let answer = serde_json::json!({"version": version, "sha256": sha256, "signature": signed});
         return Ok(writeln!(out, "{answer}")?);
     }
-    writeln!(out, "model      {version}, {} bytes, acceptable", bytes.len())?;
+    writeln!(out, "model      {version}, {}, acceptable", size(bytes.len() as u64))?;
     writeln!(out, "sha256     {sha256}")?;
     Ok(writeln!(out, "signature  {signed}")?)
 }

@@ -15,6 +15,7 @@ use std::{
 };
 
 use oddline_core::{
+    amounts::size,
     limits::MODEL_BYTES_MAX,
     wire::{ModelId, SIGNATURE_BYTES_MAX},
 };
@@ -176,7 +177,7 @@ fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, ModelStoreError>
     };
     let meta = file.metadata().map_err(io_error(path))?;
     if !meta.is_file() || meta.len() > bytes_max {
-        let reason = if meta.is_file() { format!("it has {} bytes", meta.len()) } else { "it is no file".to_owned() };
+        let reason = if meta.is_file() { format!("it has {}", size(meta.len())) } else { "it is no file".to_owned() };
         return Err(ModelStoreError::Damaged { path: path.to_owned(), reason });
     }
     let mut bytes = Vec::new();

@@ -7,6 +7,7 @@ use std::fmt;
 
 use minisign_verify::{PublicKey, Signature};
 use oddline_core::{
+    amounts::size,
     id::ModelHash,
     limits::MODEL_BYTES_MAX,
     wire::{DesiredModel, ModelId, SignedModel},
@@ -36,7 +37,7 @@ pub(crate) enum KeyError {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum VerifyRefusal {
     /// Beyond [`MODEL_BYTES_MAX`].
-    #[error("the model has {0} bytes, at most {MODEL_BYTES_MAX} are allowed")]
+    #[error("the model has {}, at most {} are allowed", size(*.0 as u64), size(MODEL_BYTES_MAX as u64))]
     TooLarge(usize),
     /// Other bytes than were asked for.
     #[error("the bytes have SHA-256 {0}: they are not the model that is desired")]

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use oddline_core::amounts::size;
+
 /// The state file cannot be used at the moment, or not as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -18,10 +20,10 @@ pub enum StateError {
     #[error("the state file {} holds a commit that was reported as failed, and another was offered instead", path.display())]
     Diverged { path: PathBuf },
     /// The spool is full: stop reading.
-    #[error("the spool in {} is full: {bytes} bytes wait to be delivered", path.display())]
+    #[error("the spool in {} is full: {} wait to be delivered", path.display(), size(*bytes))]
     SpoolFull { path: PathBuf, bytes: u64 },
     /// One item is larger than is ever needed.
-    #[error("{what} of {bytes} bytes is larger than the state file takes ({bytes_max})")]
+    #[error("{what} of {} is larger than the state file takes ({})", size(*bytes as u64), size(*bytes_max as u64))]
     TooLarge { what: &'static str, bytes: usize, bytes_max: usize },
 }
 

@@ -51,7 +51,7 @@ async fn answers_read_well_and_mistakes_are_told() {
 
     let store = Store::open(&DatabaseAddress::Sqlite(path.clone()), OpenMode::Serve).await.unwrap();
     assert_eq!(ask(&path, &["agents"]), (0, "no agents yet\n".to_owned(), String::new()));
-    assert!(ask(&path, &["anomalies"]).1.starts_with("nothing odd since "));
+    assert!(ask(&path, &["anomalies"]).1.starts_with("no anomalies since "));
     assert_eq!(ask(&path, &["anomalies", "--json"]).1, "[]\n");
     assert_eq!(ask(&path, &["dead-letters", "list"]).1, "no dead letters\n");
     assert_eq!(ask(&path, &["rollouts"]).1, "no model was pushed yet\n");
@@ -87,7 +87,7 @@ async fn answers_read_well_and_mistakes_are_told() {
         (&["verdict", id, "fine"], 2, "normal-everywhere"),
         (&["verdict", "zzzzzzzz", "real"], 2, "no anomaly has the id"),
         (&["push", "missing.onnx", "--to", "all"], 74, "missing.onnx"),
-        (&["push", "/dev/null", "--to", "all"], 65, "1 to 524288 are allowed"),
+        (&["push", "/dev/null", "--to", "all"], 65, "1 B to 512 KiB are allowed"),
     ] {
         let (found, _, said) = ask(&path, arguments);
         assert_eq!(found, code, "{arguments:?}: {said}");

@@ -1,10 +1,10 @@
-//! One line for people: what is odd, where, and why. Pure. Names and samples come from foreign logs: control characters
+//! One line for people: what is anomalous, where, and why. Pure. Names and samples come from foreign logs: control characters
 //! do not reach a terminal.
 
 use std::fmt::Write;
 
 use oddline_core::{
-    amounts::{TimeSpan, counted},
+    amounts::{TimeSpan, counted, size},
     event::{Episode, EpisodeKind, Event, Finite, words::reason_with_value},
     terminal::tame,
 };
@@ -22,14 +22,16 @@ pub(crate) enum LineMarks {
 #[must_use]
 pub(crate) fn line(event: &Event, marks: LineMarks) -> String {
     let (priority, text) = match event {
-        Event::EpisodeOpened(e) => (4, format!("{} odd {}", start(e), figures(e))),
-        Event::EpisodeUpdated(e) => (6, format!("{} still odd {}", start(e), figures(e))),
-        Event::EpisodeEnded(e) => (5, format!("{} over at {} {}", start(e), e.last, figures(e))),
+        Event::EpisodeOpened(e) => (4, format!("{} anomaly: {}", start(e), figures(e))),
+        Event::EpisodeUpdated(e) => (6, format!("{} anomaly goes on: {}", start(e), figures(e))),
+        Event::EpisodeEnded(e) => (5, format!("{} anomaly ended at {}: {}", start(e), e.last, figures(e))),
         Event::NewLevel(e) => (5, format!("{} taken as its new level {}", start(e), figures(e))),
         Event::Gap(gap) => {
-            let amount = |what: &str, n: Option<u64>| n.map_or_else(|| format!("? {what}s"), |n| counted(n, what));
-            let (bytes, records) = (amount("byte", gap.bytes), amount("record", gap.records));
-            (4, format!("{} gap of {bytes}, {records}: {}", gap.source, gap.cause))
+            let bytes = gap.bytes.map(size);
+            let records = gap.records.map(|n| counted(n, "record"));
+            let lost: Vec<String> = bytes.into_iter().chain(records).collect();
+            let lost = if lost.is_empty() { "an unknown amount".to_owned() } else { lost.join(", ") };
+            (4, format!("{} lost {lost}: {}", gap.source, gap.cause))
         }
         Event::FloodSummary(flood) => {
             let mut text = format!(
@@ -132,7 +134,7 @@ mod tests {
     fn an_episode_reads_as_a_sentence() {
         assert_eq!(
             line(&Event::EpisodeOpened(Box::new(episode())), LineMarks::Journal),
-            "<4>2026-01-05T00:00:00Z web-1 cpu odd unexpected step: 93.25, expected 40, score 3.68 (threshold 1.50), \
+            "<4>2026-01-05T00:00:00Z web-1 cpu anomaly: unexpected step: 93.25, expected 40, score 3.68 (threshold 1.50), \
              2 records | cpu 93.25"
         );
     }
