@@ -301,6 +301,7 @@ fn what_a_link_may_have_led_to_between_two_looks_is_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     fs::write(at("older.log"), "of another\n").unwrap();
+    pass_time(dir.path());
     lead(&at("current"), &[(&at("blue.log"), "1\n")]);
     let mut tail = Slow::new(&at("current"), StartPosition::Start);
     assert_eq!(read(&mut tail), ["FILE", "1"]);
@@ -451,6 +452,19 @@ fn a_copy_renamed_over_the_log_is_gone_on_with() {
     assert_eq!(log.read(), ["FILE", "another"]);
 }
 
+/// Waits until a file that is made gets another time than those before: they move in steps of some milliseconds.
+fn pass_time(folder: &Path) {
+    let made = || {
+        let path = folder.join("made");
+        fs::write(&path, "").unwrap();
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::remove_file(&path).unwrap();
+        modified
+    };
+    let before = made();
+    oddline_testkit::waiting::until(|| (made() > before).then_some(()), || "no later time".to_owned());
+}
+
 /// What was read is copied, added to and renamed over the log.
 fn renew(log: &Log, more: &str) {
     fs::copy(log.path("app.log"), log.path("app.log.tmp")).unwrap();
@@ -485,16 +499,8 @@ fn a_short_copy_without_a_time_is_told_from_a_log_begun_anew() {
     assert_eq!(log.read(), ["FILE", "started"]);
     renew(&log, "ready\n");
     assert_eq!(log.read(), ["ready"]);
-    // Times of a file system move in steps of some milliseconds.
-    let gone = std::time::SystemTime::now();
     fs::remove_file(log.path("app.log")).unwrap();
-    let is_later = || {
-        fs::write(log.path("later"), "").unwrap();
-        let made = fs::metadata(log.path("later")).unwrap().created().unwrap();
-        fs::remove_file(log.path("later")).unwrap();
-        (made > gone + Duration::from_millis(20)).then_some(())
-    };
-    oddline_testkit::waiting::until(is_later, || "a file is made later than the log was deleted".to_owned());
+    pass_time(log.dir.path());
     log.append("app.log", "started\nready\n");
     assert_eq!(log.read(), ["FILE", "started", "ready"]);
 }

@@ -34,7 +34,8 @@ pub(super) struct PassedTargets {
 pub(super) fn between(old: (&Path, &Metadata), new: (&Path, &Metadata), unseen: Option<Duration>) -> PassedTargets {
     let mut passed = PassedTargets::default();
     let Some((folder, name, rest)) = difference(old.0, new.0) else { return passed };
-    let (from, to) = (made(old.1), made(new.1));
+    let (from, to) = (TargetOrder::of(old.0, old.1), TargetOrder::of(new.0, new.1));
+    let mut files = Vec::new();
     let extension = Path::new(&name).extension();
     for entry in fs::read_dir(&folder).into_iter().flatten().flatten().take(ENTRIES_MAX) {
         let path = if rest.as_os_str().is_empty() { entry.path() } else { entry.path().join(&rest) };
@@ -42,21 +43,43 @@ pub(super) fn between(old: (&Path, &Metadata), new: (&Path, &Metadata), unseen: 
         if path == old.0 || path == new.0 || !meta.is_file() || meta.len() == 0 {
             continue;
         }
-        let at = made(&meta);
+        let at = TargetOrder::of(&path, &meta);
+        if !(from < at && at < to) {
+            continue;
+        }
         let is_alike = entry.file_name().to_str().is_some_and(|own| kind(own) == kind(&name));
-        if is_alike && kind(&name).contains('#') && from <= at && at <= to {
-            passed.files.push(Generation::passed(path, file_id(&meta), &meta));
+        if is_alike && kind(&name).contains('#') {
+            files.push((at, Generation::passed(path, file_id(&meta), &meta)));
         } else if let Some(unseen) = unseen
             && rest.as_os_str().is_empty()
             && path.extension() == extension
-            && to.checked_sub(unseen).is_some_and(|looked| looked <= at)
-            && at <= to
+            && to.made.checked_sub(unseen).is_some_and(|looked| looked <= at.made)
         {
             passed.possible_bytes += meta.len();
         }
     }
-    passed.files.sort_by(|a, b| a.born.cmp(&b.born).then(a.modified.cmp(&b.modified)).then(a.path.cmp(&b.path)));
+    files.sort_by(|a, b| a.0.cmp(&b.0));
+    passed.files = files.into_iter().map(|(_, file)| file).collect();
     passed
+}
+
+/// When a target was made; of those that were made at one time, as the numbers in their names say. Whoever goes on from one
+/// to a later one comes to an end.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct TargetOrder {
+    made: SystemTime,
+    numbers: Vec<u64>,
+    path: PathBuf,
+}
+
+impl TargetOrder {
+    fn of(path: &Path, meta: &Metadata) -> Self {
+        // Where the file system does not tell when it was made, when it was last written.
+        let made = meta.created().or_else(|_| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let text = path.to_string_lossy();
+        let runs = text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
+        Self { made, numbers: runs.map(|run| run.parse().unwrap_or(u64::MAX)).collect(), path: path.to_owned() }
+    }
 }
 
 /// The folder in which two paths part, the name there in the new one, and what follows it, which is the same in both.
@@ -88,11 +111,6 @@ fn kind(name: &str) -> String {
         }
     }
     kind
-}
-
-/// When it was made; where the file system does not tell, when it was last written.
-fn made(meta: &Metadata) -> SystemTime {
-    meta.created().or_else(|_| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
