@@ -75,9 +75,10 @@ impl Dataset {
             return Err(DataError(message).into());
         }
         if dataset.streams.iter().all(|stream| stream.times.first() == stream.times.last()) {
-            let message = "no record has a time of its own: a model learns pauses, rates and how often an alert comes. Give \
+            let message =
+                "no record has a time of its own: a model learns pauses, rates and how often an alert comes. Give \
                            the table a column `timestamp`, or name the one it has with --fields timestamp=NAME"
-                .to_owned();
+                    .to_owned();
             return Err(DataError(message).into());
         }
         Ok(dataset)

@@ -53,7 +53,7 @@ fn wrong_columns() {
 }
 
 #[test]
-fn no_times() {
+fn no_column_of_times() {
     let folder = Folder::new();
     let rows: String = (0..400).map(|i| format!("cpu,{}\n", 50 + i % 7)).collect();
     folder.write("bad.csv", format!("component,value\n{rows}").as_bytes());
