@@ -26,6 +26,7 @@ pub mod journal;
 pub mod lines;
 pub mod mqtt;
 pub mod opener;
+mod pattern;
 mod polls;
 mod reading;
 mod search;

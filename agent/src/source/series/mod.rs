@@ -7,21 +7,22 @@
 //!                                                      \ grown: read on from where it was left
 //! ```
 
+mod former;
+mod position;
+
 use std::{
     cmp::Ordering,
     collections::VecDeque,
-    ffi::OsStr,
     fs, mem,
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use oddline_core::series::series;
-use serde::{Deserialize, Serialize};
+pub use self::position::SeriesPosition;
 
+use self::{former::FormerFile, position::Place};
 use super::{
-    GapCause, SourceGap, SourceItem, StartPosition, error::SourceError, opener::Opener, polls::Polls,
-    reading::FilePosition, tail::FileTail,
+    GapCause, SourceGap, SourceItem, StartPosition, error::SourceError, opener::Opener, polls::Polls, tail::FileTail,
 };
 
 /// Files before the current one that are looked at: of names that come again (weekdays, days of a month) all of them.
@@ -32,80 +33,6 @@ const FORMER_DATED_MAX: usize = 8;
 const PATIENCE_POLLS: u32 = 3;
 /// Former files are looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// A place in a series: in each file that is looked at, oldest first; the last is the one that is followed. Goes to the
-/// state file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeriesPosition {
-    members: Vec<(String, FilePosition)>,
-}
-
-impl SeriesPosition {
-    /// Of files with their positions, from a time when each was a log of its own.
-    #[must_use]
-    pub fn of(members: impl IntoIterator<Item = (PathBuf, FilePosition)>) -> Self {
-        let name = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
-        let mut members: Vec<_> = members
-            .into_iter()
-            .filter_map(|(path, position)| Some((Place::of(&path, Some(position.modified())), name(&path)?, position)))
-            .collect();
-        members.sort_by(|a, b| a.0.cmp(&b.0));
-        let skipped = members.len().saturating_sub(FORMER_MAX + 1);
-        Self { members: members.into_iter().skip(skipped).map(|(_, name, position)| (name, position)).collect() }
-    }
-
-    /// When the file that is followed was last written, as far as it was seen.
-    #[must_use]
-    pub fn modified(&self) -> Option<SystemTime> {
-        self.members.iter().map(|(_, position)| position.modified()).max()
-    }
-
-    /// The names of the files.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().map(|(name, _)| name.as_str())
-    }
-
-    /// The place in one of the files.
-    #[must_use]
-    pub fn member(&self, name: &OsStr) -> Option<&FilePosition> {
-        self.members.iter().find(|(own, _)| OsStr::new(own) == name).map(|(_, position)| position)
-    }
-}
-
-/// Where a file stands among the others: by its name, or by when it was last written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    order: Option<Vec<u64>>,
-    modified: Option<SystemTime>,
-    path: PathBuf,
-}
-
-impl Place {
-    fn of(path: &Path, modified: Option<SystemTime>) -> Self {
-        let order = series(path).and_then(|dated| dated.order);
-        let modified = modified.or_else(|| fs::metadata(path).and_then(|meta| meta.modified()).ok());
-        Self { order, modified, path: path.to_owned() }
-    }
-
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_name = match (&self.order, &other.order) {
-            (Some(own), Some(other)) => own.cmp(other),
-            _ => self.modified.cmp(&other.modified),
-        };
-        by_name.then_with(|| self.path.cmp(&other.path))
-    }
-}
-
-#[derive(Debug)]
-struct FormerFile {
-    place: Place,
-    /// As long as something of it is under way.
-    tail: Option<Box<FileTail>>,
-    /// How far it was read; nothing when it is read from its start.
-    position: Option<FilePosition>,
-    /// Its size and time when it was looked at.
-    seen: Option<(u64, SystemTime)>,
-}
 
 /// Reads the files of one series.
 #[derive(Debug)]
@@ -413,45 +340,5 @@ impl SeriesTail {
         let current = self.current.as_ref().map_or(0, |(_, tail)| tail.lag_bytes());
         let former = self.former.iter().filter_map(|former| former.tail.as_ref()).map(|tail| tail.lag_bytes());
         current + former.sum::<u64>() + self.waiting.iter().map(size).sum::<u64>()
-    }
-}
-
-impl FormerFile {
-    /// Opens it where it has changed. A gap when it is gone with something in it that was not read.
-    fn look(&mut self, opener: &Opener) -> Option<SourceGap> {
-        if self.tail.is_some() {
-            return None;
-        }
-        let Ok(meta) = fs::metadata(&self.place.path) else {
-            let bytes = self.position.as_ref().map_or(0, FilePosition::unread_bytes);
-            if bytes > 0
-                && let Some(position) = &mut self.position
-            {
-                position.give_up();
-                return Some(SourceGap { cause: GapCause::Deleted, bytes, exact: false });
-            }
-            return None;
-        };
-        let seen = Some((meta.len(), meta.modified().unwrap_or(SystemTime::UNIX_EPOCH)));
-        if self.seen != seen {
-            self.seen = seen;
-            let begin = self.position.clone().map_or(StartPosition::Start, StartPosition::After);
-            self.tail = Some(Box::new(FileTail::new(&self.place.path, begin, opener.clone())));
-        }
-        None
-    }
-
-    /// Read to its end: it is closed, unless a line is under way in it.
-    fn rest(&mut self) {
-        let Some(tail) = &self.tail else { return };
-        self.position = tail.position().or_else(|| self.position.take());
-        if tail.lag_bytes() == 0 && tail.is_settled() {
-            // What has been written since shows in its size and time, which were looked at before.
-            self.tail = None;
-        }
-    }
-
-    fn position(&self) -> Option<FilePosition> {
-        self.tail.as_ref().and_then(|tail| tail.position()).or_else(|| self.position.clone())
     }
 }
