@@ -13,6 +13,9 @@ const STREAMS_MAX: usize = 8;
 /// The parts of a line are written at once.
 const PARTS_S: f64 = 5.0;
 
+/// The key of a record of several lines of fields, of which there is one at a time; no hash of a stream's names.
+const BLOCK_KEY: u32 = 0;
+
 /// What is not whole yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Assembly {
@@ -88,6 +91,11 @@ impl JoinedLine {
         self.is_json && self.lines > 1
     }
 
+    /// It is of several lines of fields.
+    pub(crate) fn is_block(&self) -> bool {
+        self.key == BLOCK_KEY && !self.is_json
+    }
+
     /// The stream that it is of.
     pub(crate) fn key(&self) -> u32 {
         self.key
@@ -109,6 +117,34 @@ impl Assembly {
     /// An object over several lines is under way.
     pub(crate) fn has_json(&self) -> bool {
         self.json.is_some()
+    }
+
+    /// The lines so far of a record of several lines of fields, [`super::block`].
+    pub(crate) fn block(&self) -> Option<&str> {
+        self.parts.iter().find(|joined| joined.is_block()).map(|joined| &*joined.text)
+    }
+
+    /// Such a record begins with the line.
+    pub(crate) fn begin_block(&mut self, line: &str) {
+        let mut joined = JoinedLine { key: BLOCK_KEY, ..JoinedLine::default() };
+        joined.add(line);
+        self.parts.push(joined);
+    }
+
+    /// Adds a line to it; whether there is no room for more.
+    pub(crate) fn add_to_block(&mut self, line: &str) -> bool {
+        let Some(joined) = self.parts.iter_mut().find(|joined| joined.is_block()) else { return true };
+        joined.add("\n");
+        joined.add(line);
+        joined.lines -= 1;
+        joined.is_cut |= joined.lines >= LINES_MAX;
+        joined.lines >= LINES_MAX
+    }
+
+    /// Ends it.
+    pub(crate) fn take_block(&mut self) -> Option<JoinedLine> {
+        let at = self.parts.iter().position(JoinedLine::is_block)?;
+        Some(self.parts.remove(at))
     }
 
     /// Ends everything that is under way, the oldest first.

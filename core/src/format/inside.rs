@@ -54,11 +54,19 @@ fn shape(message: &str, context: &Context) -> Option<InnerShape> {
         [b'@', ..] => text.starts_with(COOKIE).then_some(InnerShape::Json),
         [b'<', b'0'..=b'9', ..] => tag::strip_priority(text).map(|_| InnerShape::Syslog),
         [b'[', ..] => starts_with_time(&text[1..], text, context),
-        [b'0'..=b'9' | b'A'..=b'Z', ..] => starts_with_time(text, text, context),
+        [b'0'..=b'9' | b'A'..=b'Z', ..] => starts_with_time(after_number(text), text, context),
+        [b'*' | b'.', b'A'..=b'Z' | b'0'..=b'9', ..] => starts_with_time(&text[1..], text, context),
         [b'a'..=b'z', ..] => is_pairs(text).then_some(InnerShape::Logfmt),
         _ => None,
     };
     shape.or_else(|| access::is_likely(text).then_some(InnerShape::Access))
+}
+
+/// Without Cisco's sequence number and its mark, `000123: *Jan  5 ...`.
+fn after_number(text: &str) -> &str {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = text[digits..].strip_prefix(": ").filter(|_| digits > 0);
+    rest.map_or(text, |rest| rest.strip_prefix(['*', '.']).unwrap_or(rest))
 }
 
 fn starts_with_time(date: &str, text: &str, context: &Context) -> Option<InnerShape> {

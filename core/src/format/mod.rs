@@ -14,6 +14,7 @@ mod access;
 mod assembly;
 mod auto;
 mod bgl;
+mod block;
 mod bundle;
 mod calendar;
 pub(crate) mod clean;

@@ -78,7 +78,7 @@ impl<'a> SyslogHeader<'a> {
             return Self::of_5424(priority, rest, context);
         }
         let bare = &rest[rest.bytes().position(|b| !matches!(b, b' ' | b'*')).unwrap_or(rest.len())..];
-        let stamp = timestamp::leading(bare, context);
+        let stamp = timestamp::leading(bare, context).filter(|_| !timestamp::dateless::begins(bare));
         if priority.is_none() && stamp.is_none() {
             return None;
         }

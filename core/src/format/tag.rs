@@ -35,7 +35,9 @@ pub(crate) fn tag(text: &str) -> Option<Tag<'_>> {
         _ => {
             let version = bytes[stop + 1..].iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
             let end = stop + 1 + version;
-            (version > 0 && bytes.get(end).is_some() && ends_tag(end)).then_some(end)?
+            // Digits alone are a sequence number behind a host.
+            let has_dot = bytes[stop + 1..end].contains(&b'.');
+            (has_dot && bytes.get(end).is_some() && ends_tag(end)).then_some(end)?
         }
     };
     let program = &text[..stop];

@@ -1,5 +1,6 @@
 //! One source's parser: which format its lines have, what a header said, and the one way from bytes to a record.
 
+mod blocks;
 mod several;
 
 use std::{borrow::Cow, collections::VecDeque};
@@ -174,6 +175,9 @@ impl Parser {
         if text.trim_ascii_start().is_empty() || journal::is_notice(text) {
             return ParsedLine::Skipped;
         }
+        if let Some(parsed) = self.parse_block(text, context) {
+            return parsed;
+        }
         if !self.assembly.has_json()
             && let Some(parsed) = self.parse_several(clean::trimmed(text), context)
         {
@@ -219,6 +223,9 @@ impl Parser {
     }
 
     fn parse_joined(&mut self, joined: JoinedLine, context: &Context) -> ParsedLine<'static> {
+        if joined.is_block() {
+            return self.parse_whole_block(joined, context);
+        }
         if joined.is_json()
             && otlp::is_batch(&joined.text)
             && let Some(parsed) = self.parse_batch(&joined.text, context)

@@ -2,6 +2,7 @@
 //! epoch, and numbers after a time that are no offset; a date that reads in two ways is decided by [`super::date_order`].
 
 mod date;
+pub(crate) mod dateless;
 mod usual;
 mod zone;
 
@@ -107,7 +108,7 @@ fn read_parts(text: &str, context: &Context, extent: TextExtent, is_usual: bool)
     let mut cursor = Cursor { bytes, at: usize::from(bracket) };
     let first = cursor.peek()?;
     if !first.is_ascii_digit() && !first.is_ascii_uppercase() && !matches!(first, b'*' | b'.') {
-        return None;
+        return if first == b'@' { dateless::tai(text) } else { None };
     }
     let time = match is_usual.then(|| cursor.usual()).flatten() {
         Some((date, clock)) => {
@@ -120,6 +121,7 @@ fn read_parts(text: &str, context: &Context, extent: TextExtent, is_usual: bool)
             }
             match cursor.epoch() {
                 Some(time) => Ok(time),
+                None if dateless::is_clock(cursor.rest()) => cursor.clock_alone(extent, context)?,
                 None => cursor.civil(extent, context)?,
             }
         }
