@@ -75,8 +75,8 @@ fn starts_with_time(date: &str, text: &str, context: &Context) -> Option<InnerSh
 
 /// Nothing but pairs, two at least, whose names are no protocol's fields (`SRC=... DST=...`) and no audit record's.
 fn is_pairs(text: &str) -> bool {
-    let word = &text.as_bytes()[..memchr::memchr(b' ', text.as_bytes()).unwrap_or(text.len())];
-    if !word.contains(&b'=') || memchr::memmem::find(text.as_bytes(), b"msg=audit(").is_some() {
+    let end = text.bytes().find(|byte| matches!(byte, b' ' | b'='));
+    if end != Some(b'=') || memchr::memmem::find(text.as_bytes(), b"msg=audit(").is_some() {
         return false;
     }
     let mut pairs = 0;

@@ -95,21 +95,20 @@ pub(crate) fn letter(letter: u8) -> Option<Level> {
 #[must_use]
 pub(crate) fn find(text: &str) -> Option<Spot> {
     let bytes = text.as_bytes();
-    let mut at = 0;
-    for index in 0..TOKENS_MAX {
-        while is_gap(*bytes.get(at)?) {
-            at += 1;
+    let mut gaps = memchr::memchr3_iter(b' ', b'\t', b'|', bytes);
+    let (mut start, mut index) = (0, 0);
+    while start < bytes.len() && index < TOKENS_MAX {
+        let end = gaps.next().unwrap_or(bytes.len());
+        if start < end {
+            if may_be_level(&bytes[start..end], index)
+                && let Some(spot) = token(&text[start..end], index)
+            {
+                let module = spot.module.map(|m| m.start + start..m.end + start);
+                return Some(Spot { start: spot.start + start, end: spot.end + start, module, ..spot });
+            }
+            index += 1;
         }
-        let start = at;
-        while bytes.get(at).is_some_and(|byte| !is_gap(*byte)) {
-            at += 1;
-        }
-        if may_be_level(&bytes[start..at], index)
-            && let Some(spot) = token(&text[start..at], index)
-        {
-            let module = spot.module.map(|m| m.start + start..m.end + start);
-            return Some(Spot { start: spot.start + start, end: spot.end + start, module, ..spot });
-        }
+        start = end + 1;
     }
     None
 }
@@ -118,14 +117,10 @@ pub(crate) fn find(text: &str) -> Option<Spot> {
 fn may_be_level(token: &[u8], index: usize) -> bool {
     let is_closed = || index < TOKENS_SMALL_MAX && token.last() == Some(&b':');
     match token {
-        [b'[' | b'<', ..] | [b'A'..=b'Z', b'A'..=b'Z', b'A'..=b'Z', ..] | [b'l' | b's', ..] => true,
+        [b'[' | b'<' | b'l' | b's', ..] | [b'A'..=b'Z', b'A'..=b'Z', b'A'..=b'Z', ..] => true,
         [b'A'..=b'Z' | b'a'..=b'z', ..] => is_closed(),
         _ => false,
     }
-}
-
-fn is_gap(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'|')
 }
 
 fn token(token: &str, index: usize) -> Option<Spot> {

@@ -34,7 +34,9 @@ impl<'a> Iterator for LogfmtPairs<'a> {
     type Item = (&'a str, Option<Cow<'a, str>>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rest = self.rest.trim_start_matches([' ', '\t', ',']);
+        let is_gap = |byte: &u8| matches!(byte, b' ' | b'\t' | b',');
+        let gap = self.rest.as_bytes().iter().take_while(|byte| is_gap(byte)).count();
+        self.rest = &self.rest[gap..];
         let bytes = self.rest.as_bytes();
         if bytes.is_empty() {
             return None;
@@ -77,11 +79,9 @@ fn other_quotes(value: &str) -> Option<(&str, &str)> {
 fn bare(value: &str) -> (&str, &str) {
     let end = memchr::memchr2(b' ', b'\t', value.as_bytes()).unwrap_or(value.len());
     let (word, rest) = value.split_at(end);
-    if word.starts_with(|c: char| c.is_ascii_digit())
-        && let Some((digits, _)) = word.split_once('"')
-        && digits.bytes().all(|b| b.is_ascii_digit())
-    {
-        return value.split_at(digits.len());
+    let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+    if digits > 0 && word.as_bytes().get(digits) == Some(&b'"') {
+        return value.split_at(digits);
     }
     (word.strip_suffix([',', ';']).unwrap_or(word), rest)
 }

@@ -156,7 +156,8 @@ impl<'a> PlainParts<'a> {
             return Self { level, component: None, message: body };
         }
         let module = spot.module.clone().map(|m| &body[m]);
-        let earlier = module.or_else(|| named_before(before)).or_else(|| sql_session(before));
+        let named = || named_before(before).or_else(|| sql_session(before));
+        let earlier = module.or_else(|| if before.is_empty() { None } else { named() });
         let rest = skip_gaps(&body[spot.end..]);
         match named_after(&body[spot.start..], &spot, rest) {
             Some((component, message)) if earlier.is_none() => Self { level, component: Some(component), message },
@@ -193,7 +194,7 @@ fn sql_session(before: &str) -> Option<&str> {
 /// Whether the words before a level are a header (threads, numbers, at most one name) rather than a sentence.
 fn is_header(before: &str) -> bool {
     let is_plain = |word: &&str| word.bytes().all(|b| b.is_ascii_alphabetic()) && !word.is_empty();
-    before.split([' ', '\t', '|']).filter(is_plain).count() <= 1
+    before.is_empty() || before.split([' ', '\t', '|']).filter(is_plain).count() <= 1
 }
 
 /// Python's `name - LEVEL - text`, and the same between bars.
@@ -206,7 +207,7 @@ fn named_before(before: &str) -> Option<&str> {
 /// The component right after the level, and the message after it: `module: text`, `com.shop.Cart - text`,
 /// `[com.shop.Cart] text`, `crate] text`, and `root:text` right behind the level's own colon.
 fn named_after<'a>(from_level: &str, spot: &Spot, rest: &'a str) -> Option<(Cow<'a, str>, &'a str)> {
-    let (word, after) = rest.split_at(memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len()));
+    let (word, after) = rest.split_at(rest.bytes().position(|byte| byte == b' ').unwrap_or(rest.len()));
     let message = skip_gaps(after);
     let found = |name: &'a str| component(name).map(|name| (name, message));
     if let Some(inner) = word.strip_prefix('[') {
@@ -232,6 +233,9 @@ fn component(name: &str) -> Option<Cow<'_, str>> {
     if !has_names_shape(name) {
         return None;
     }
+    if !name.bytes().any(|byte| byte.is_ascii_digit()) {
+        return names::component_in_text(name);
+    }
     let has_number = |name: &str| {
         let mut run = 0;
         name.bytes().any(|byte| {
@@ -244,11 +248,16 @@ fn component(name: &str) -> Option<Cow<'_, str>> {
 
 fn has_names_shape(name: &str) -> bool {
     let bytes = name.as_bytes();
-    let inner = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'$' | b':' | b'/' | b'-');
-    (1..=COMPONENT_BYTES_MAX).contains(&bytes.len())
-        && bytes.iter().any(u8::is_ascii_alphabetic)
-        && (bytes[0].is_ascii_alphabetic() || bytes[0] == b'_')
-        && bytes.iter().all(inner)
+    if !(1..=COMPONENT_BYTES_MAX).contains(&bytes.len()) || !(bytes[0].is_ascii_alphabetic() || bytes[0] == b'_') {
+        return false;
+    }
+    let mut has_letter = false;
+    let is_inner = |byte: &u8| {
+        let is_letter = byte.is_ascii_alphabetic();
+        has_letter |= is_letter;
+        is_letter || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'$' | b':' | b'/' | b'-')
+    };
+    bytes.iter().all(is_inner) && has_letter
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ impl<'a> SyslogHeader<'a> {
             header.message = trimmed_start(after);
         }
         header.tagged_message = header.message;
-        if let Some(tag) = tag(header.message.trim_start_matches("-- ")) {
+        if let Some(tag) = tag(without_dashes(header.message)) {
             header.program = Some(tag.program);
             header.has_pid = tag.has_pid;
             header.message = tag.message;
@@ -185,6 +185,11 @@ fn after_structured_data(text: &str) -> Option<&str> {
         at += 1;
     }
     text.get(at..)
+}
+
+/// Without the dashes that stand for the fields that a program left out.
+fn without_dashes(text: &str) -> &str {
+    if text.starts_with("-- ") { text.trim_start_matches("-- ") } else { text }
 }
 
 fn word(text: &str) -> (&str, &str) {

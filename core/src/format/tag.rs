@@ -25,7 +25,9 @@ pub(crate) struct Tag<'a> {
 pub(crate) fn tag(text: &str) -> Option<Tag<'_>> {
     let bytes = text.as_bytes();
     let ends_tag = |at: usize| bytes[at] == b':' && matches!(bytes.get(at + 1), None | Some(b' ' | b'\t'));
-    let stop = (0..bytes.len().min(TAG_BYTES_MAX)).find(|&at| matches!(bytes[at], b' ' | b'[') || ends_tag(at))?;
+    let head = bytes.iter().take(TAG_BYTES_MAX).enumerate();
+    let (stop, _) =
+        head.into_iter().find(|(at, byte)| matches!(byte, b' ' | b'[') || **byte == b':' && ends_tag(*at))?;
     let colon = match bytes[stop] {
         b':' => stop,
         b'[' => {

@@ -210,7 +210,7 @@ fn is_same(name: &str, key: &str) -> bool {
 }
 
 /// What stands behind the last of the marks in a name.
-fn last_part<'k>(key: &'k str, is_mark: impl Fn(u8) -> bool) -> &'k str {
+fn last_part(key: &str, is_mark: impl Fn(u8) -> bool) -> &str {
     key.bytes().rposition(is_mark).map_or(key, |at| &key[at + 1..])
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::{AccessEntry, bytes_of, host_name, is_address, quoted, status_of, text_of};
 use crate::{
-    format::{Context, csv::number, logfmt::LogfmtPairs, timestamp},
+    format::{Context, clean::trimmed_start, csv::number, logfmt::LogfmtPairs, timestamp},
     record::Numbers,
 };
 
@@ -147,7 +147,8 @@ impl<'a> QuotedRequest<'a> {
 }
 
 fn word(text: &str) -> (&str, &str) {
-    let text = text.trim_start();
+    // One blank stands before most words.
+    let text = trimmed_start(text.strip_prefix(' ').unwrap_or(text));
     text.split_at(memchr::memchr(b' ', text.as_bytes()).unwrap_or(text.len()))
 }
 
@@ -158,7 +159,8 @@ fn word(text: &str) -> (&str, &str) {
 fn tail<'a>(mut rest: &'a str, numbers: &mut Numbers<'a>) {
     let mut names = ["request_time", "upstream_response_time"].into_iter();
     loop {
-        rest = rest.trim_start_matches([' ', '\t', ',']);
+        let gap = rest.bytes().position(|byte| !matches!(byte, b' ' | b'\t' | b',')).unwrap_or(rest.len());
+        rest = &rest[gap..];
         let seconds = match rest.as_bytes().first() {
             None => return,
             Some(b'"') => {

@@ -58,7 +58,8 @@ pub(super) fn parse<'a>(text: &'a str, context: &Context) -> Option<AccessEntry<
 
 /// Whether a text begins with `client:port [`.
 pub(super) fn is_likely(text: &str) -> bool {
-    let end = memchr::memchr(b' ', text.as_bytes()).unwrap_or(0);
+    // The first word of most texts is short.
+    let end = text.bytes().position(|byte| byte == b' ').unwrap_or(0);
     text.as_bytes().get(end + 1) == Some(&b'[') && text[..end].rsplit_once(':').is_some_and(|(_, port)| is_digits(port))
 }
 
