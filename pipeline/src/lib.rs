@@ -218,6 +218,12 @@ impl Pipeline {
         self.waiting.front().is_none()
     }
 
+    /// Whether a record of several lines is not whole yet.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.reader.parser().is_pending()
+    }
+
     /// Judges what waits for its block to fill: nothing more is there to read for now.
     ///
     /// # Errors

@@ -113,27 +113,36 @@ fn search(args: &Args, model: &OpenModel) -> Result<Vec<ExplainedRecord>> {
             None => return Ok(found),
         },
     };
+    // The first line of a record that is not whole yet.
+    let mut begun = None;
     each_line(args, model, |pipeline, line, output| {
-        if !lines.contains(&line.number) {
-            pipeline.line(line.bytes, line.modified, output)?;
-            return Ok(line.number < *lines.end());
+        let first = begun.unwrap_or(line.number);
+        let is_near = first <= *lines.end() && line.number >= *lines.start();
+        if is_near {
+            // What waits is of the lines before.
+            pipeline.idle(output)?;
+            output.judged.clear();
+            output.events.clear();
         }
-        // What waits is of the lines before.
-        pipeline.idle(output)?;
-        output.judged.clear();
-        output.events.clear();
+        let records = pipeline.tally().records();
         pipeline.line(line.bytes, line.modified, output)?;
+        let is_ended = pipeline.tally().records() > records;
+        begun = pipeline.is_pending().then_some(if is_ended { line.number } else { first });
+        let is_wanted_later = line.number < *lines.end() || begun.is_some_and(|first| first <= *lines.end());
+        if !is_near {
+            return Ok(is_wanted_later);
+        }
         pipeline.idle(output)?;
-        for what in targets(output).filter(|what| what.is_meant(args, line.number)) {
+        for what in targets(output).filter(|what| what.is_meant(args, first..=line.number)) {
             if args.line.is_none() && args.time.is_none() {
                 found.clear();
             }
             if found.len() < SHOWN_MAX {
                 let text = String::from_utf8_lossy(line.bytes).into_owned();
-                found.push(ExplainedRecord { line: line.number, text, what });
+                found.push(ExplainedRecord { line: first, text, what });
             }
         }
-        Ok(line.number < *lines.end())
+        Ok(is_wanted_later)
     })?;
     Ok(found)
 }
@@ -142,7 +151,7 @@ fn search(args: &Args, model: &OpenModel) -> Result<Vec<ExplainedRecord>> {
 fn lines_near(args: &Args, model: &OpenModel) -> Result<Option<RangeInclusive<u64>>> {
     let (mut settled, mut near, mut last) = (0, None, 0);
     let mut take = |pipeline: &Pipeline, number: u64, output: &mut PipelineOutput| {
-        if targets(output).filter(|what| what.is_meant(args, number)).count() > 0 {
+        if targets(output).filter(|what| what.is_meant(args, number..=number)).count() > 0 {
             let first =
                 near.as_ref().filter(|_| args.time.is_some()).map_or(settled + 1, |near| *RangeInclusive::start(near));
             near = Some(first..=number);
@@ -202,7 +211,8 @@ fn each_line(
 }
 
 impl ExplainTarget {
-    fn is_meant(&self, args: &Args, line: u64) -> bool {
+    /// `lines` are those of its record.
+    fn is_meant(&self, args: &Args, lines: RangeInclusive<u64>) -> bool {
         let (server, component, time, odd) = match self {
             Self::Judged(verdict) => {
                 (&*verdict.stream.server, &*verdict.stream.component, verdict.time, verdict.anomalous)
@@ -216,7 +226,7 @@ impl ExplainTarget {
         };
         let is = |wanted: &Option<String>, name: &str| wanted.as_deref().is_none_or(|wanted| wanted == name);
         let place = match (args.line, args.time) {
-            (Some(wanted), _) => wanted == line,
+            (Some(wanted), _) => lines.contains(&wanted),
             (None, Some(wanted)) => wanted == time,
             (None, None) => odd,
         };

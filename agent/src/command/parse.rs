@@ -50,6 +50,8 @@ struct Understanding {
     /// The first lines with their file's time.
     first: Vec<(Vec<u8>, Option<EventTime>)>,
     format: &'static str,
+    /// What of its names is no longer used.
+    names_grown: Option<String>,
 }
 
 impl Understanding {
@@ -77,7 +79,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     let log = ReplayLog::new(&args.log, format.clone(), ValueSelection::Numbers, times);
     let mut source = log.open()?;
     let mut reader = LineReader::new(format, times);
-    let mut read = Understanding { tally: LineTally::default(), first: Vec::new(), format: "" };
+    let mut read = Understanding { tally: LineTally::default(), first: Vec::new(), format: "", names_grown: None };
     // The first line of a record that is not whole yet.
     let mut begun = None;
     loop {
@@ -116,6 +118,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     reader.flush(None);
     read.further(args, &mut reader, begun.unwrap_or_default(), out)?;
     read.format = reader.parser().format_name();
+    read.names_grown = reader.growth().problem();
     if !args.json {
         summary(args, &read, out)?;
     }
@@ -191,6 +194,9 @@ fn summary(args: &Args, read: &Understanding, out: &mut impl Write) -> Result<()
     )?;
     for fault in tally.faults() {
         writeln!(out, "{} x {}, first: {}", fault.count, fault.fault, clean(&fault.first))?;
+    }
+    if let Some(grown) = &read.names_grown {
+        writeln!(out, "NAMES: {grown}")?;
     }
     if let Some(problem) = tally.problem(true) {
         writeln!(out, "NOT UNDERSTOOD: {}", clean(&problem))?;
@@ -285,6 +291,13 @@ mod tests {
             let error = format!("{:#}", shown(&path).unwrap_err());
             assert!(error.contains(&format!("auth.log.{ending}")) && error.contains("failed"), "{error}");
         }
+    }
+
+    #[test]
+    fn names_that_keep_growing_are_told() {
+        let line = |i: usize| format!("{{\"ts\":{},\"service\":\"k{i}q\",\"msg\":\"x\"}}\n", 1_767_571_200 + i);
+        let out = parsed(&(0..1_100).map(line).collect::<String>(), "auto", false);
+        assert!(out.contains("NAMES: it names ever more components"), "{}", &out[out.len() - 400..]);
     }
 
     #[test]
