@@ -32,6 +32,7 @@ pub mod novelty;
 pub mod score;
 pub mod verdict;
 
+pub mod budget;
 pub mod episode;
 
 pub mod profile;

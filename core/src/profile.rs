@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    budget::BudgetProfile,
     limits::{BASELINES_MAX, PRIORS_MAX, RECORD_FEATURES},
     stream::{FEATURES, REVISION, baseline::Baseline},
 };
@@ -27,8 +28,10 @@ pub mod key {
 /// The file format this code reads and writes.
 pub const FORMAT: &str = "1";
 
-/// What a profile may require: each is something that changes verdicts, named when it came. None yet.
-pub const UNDERSTOOD: &[&str] = &[];
+/// What a profile may require: each is something that changes verdicts, named when it came.
+pub const UNDERSTOOD: &[&str] = &[BUDGET];
+/// Scores are measured in limits that each stream and server has.
+pub const BUDGET: &str = "budget";
 /// The view every model has: one record.
 pub const RECORD: &str = "record";
 
@@ -45,6 +48,9 @@ pub struct ModelProfile {
     pub baselines: Vec<StreamBaseline>,
     /// What is usual for a component on any server, sorted by component.
     pub priors: Vec<Prior>,
+    /// Where the streams' limits start from; without it the threshold alone says what is odd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetProfile>,
     /// What a program must know (see [`UNDERSTOOD`]) to judge as meant; it refuses the model where it does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
@@ -236,6 +242,9 @@ impl ModelProfile {
         }
         if let Some(bad) = self.priors.iter().find(|p| !p.baseline.is_sound()) {
             return Err(ProfileError::Number(format!("the prior of {}", bad.component)));
+        }
+        if self.budget.as_ref().is_some_and(|budget| !budget.is_sound()) {
+            return Err(ProfileError::Number("budget".to_owned()));
         }
         Ok(())
     }

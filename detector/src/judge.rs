@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use oddline_core::{
+    budget::{BudgetTable, BudgetUse},
     episode::EpisodeStep,
     limits::{BLOCK, NAME_BYTES_MAX, RECORD_FEATURES},
     record::Record,
-    score::{ScoreCause, score},
+    score::{SCORE_MAX, ScoreCause, bounded, score},
     stream::{ObservedValue, StreamCounts, StreamName, StreamSlot, StreamTable},
     time::EventTime,
     verdict::Verdict,
@@ -55,6 +56,7 @@ pub struct JudgeState {
     settled: Vec<SettledRow>,
     number: u64,
     last_time: Option<EventTime>,
+    budgets: BudgetTable,
 }
 
 impl JudgeState {
@@ -62,6 +64,7 @@ impl JudgeState {
     /// between two records, before [`Judge::with_state`] with that model.
     pub fn adopt(&mut self, model: &OpenModel) {
         self.streams.adopt(&model.profile);
+        self.budgets.adopt(model.profile.budget.as_ref());
         // What the block under way would still do belongs to the baselines that are gone.
         for settled in &mut self.settled {
             settled.what = StreamEffect::Nothing;
@@ -72,6 +75,12 @@ impl JudgeState {
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The limits of its streams.
+    #[must_use]
+    pub fn budgets(&self) -> &BudgetTable {
+        &self.budgets
     }
 
     /// Streams known, and how many of them are still being learnt.
@@ -205,7 +214,13 @@ impl Judge {
     /// What it remembers weighs so much in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.state.streams.bytes()
+        self.state.streams.bytes() + self.state.budgets.bytes()
+    }
+
+    /// Normal episodes asked for and episodes told of, per server and day.
+    #[must_use]
+    pub fn budget_use(&self) -> BudgetUse {
+        self.state.budgets.used(self.model.profile.budget.as_ref())
     }
 
     /// What happened to the streams so far.
@@ -231,6 +246,13 @@ impl Judge {
         if observed.is_reset {
             score.cause = ScoreCause::Reset;
         }
+        // The streams' own limits all become the threshold.
+        let in_limits = self.model.profile.budget.as_ref().map_or(1.0, |budget| {
+            let of_score = f64::from(score.value);
+            let limit = self.state.budgets.limit(budget, observed.slot, &observed.name, time, of_score);
+            bounded(f64::from(view.threshold.value) / limit)
+        });
+        score.value = (score.value * in_limits).min(SCORE_MAX);
         let anomalous = score.value >= view.threshold.value;
         let step = self
             .state
@@ -257,7 +279,7 @@ impl Judge {
             learning: observed.learning,
             vector,
             residual: *residual,
-            loudness,
+            loudness: loudness / in_limits,
         };
         JudgedRow { verdict, step }
     }

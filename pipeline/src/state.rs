@@ -17,7 +17,6 @@ use super::{clock_check::TimeMemory, episodes::EpisodeTracker, overflow::NameOve
 
 /// Tags of the parts. 1 is the caller's.
 mod tag {
-    pub(super) const JUDGE: u8 = 13;
     pub(super) const PACE: u8 = 4;
     pub(super) const EPISODES: u8 = 5;
     pub(super) const PREVIOUS: u8 = 6;
@@ -28,6 +27,8 @@ mod tag {
     pub(super) const GROWTH: u8 = 11;
     /// 2 was a parser that knew single lines only.
     pub(super) const PARSER: u8 = 12;
+    /// 3 was a judge whose streams had no limits of their own.
+    pub(super) const JUDGE: u8 = 13;
 }
 
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.

@@ -1,45 +1,40 @@
-//! The threshold: training records streamed through the exported model and the code that will judge, then the tail of
-//! their episodes' peaks extrapolated to the alert budget.
+//! The budget of each stream, and the promise: training records streamed through the exported model and the code that
+//! will judge, all streams of a server beside each other, nothing left out.
 //!
-//! A log of a few days holds too few false episodes to count at one a day, and, when nobody cleaned it, true ones as
-//! well. So the peaks between a base and a cap are fitted ([`crate::score_tail`]), and the fit says how many false episodes a
-//! day lie above any score. What was fitted on judges itself kindly: it is only counted when the held-out
-//! part does not show significantly more peaks; otherwise the held-out part speaks alone. The interval is what a test
-//! as long as the calibration may show: peaks resampled (Efron 1979), then the chance of the count itself.
+//! What outlier removal kept from the fit counts here as a user would see it. The last fifth of each stream, which
+//! neither the fit nor its early stopping saw, is judged with what the first four fifths gave: its episodes are the
+//! promise that is printed, with what chance does to such a count (Garwood 1936). Then it may teach the budgets too.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, VecDeque},
+};
 
 use anyhow::Result;
 use oddline_core::{
+    budget::{BudgetProfile, MeasuredEpisodes},
     episode::EpisodeStep,
     profile::{ModelProfile, Threshold},
+    record::Record,
     robust::quantile,
+    stream::StreamName,
+    time::EventTime,
 };
-use oddline_detector::OpenModel;
-use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
-use rand_distr::{Distribution, Poisson};
+use oddline_detector::{DefaultNames, Judge, JudgedRow, OpenModel};
 
 use crate::{
     error::DataError,
-    evaluate::histogram::ScoreHistogram,
-    score_stream,
-    score_tail::ScoreTail,
+    evaluate::{histogram::ScoreHistogram, poisson::interval_95},
     training_set::{TrainingSet, TrainingStream},
 };
 
 /// Where the first pass assumes odd to begin; scores are in training quantiles.
 const FIRST_THRESHOLD: f32 = 1.2;
-/// Passes until the threshold and the baselines it lets follow agree.
-const PASSES: usize = 2;
-/// Peaks are fitted above the score that this many of them a stream exceed ...
-const PEAKS_PER_STREAM: usize = 24;
-/// ... but at least this many in all.
-const PEAKS_MIN: usize = 40;
-/// The base stays below the cap by enough to see a slope.
-const BASE_MAX: f64 = 1.0;
-/// More peaks than chance puts there by this many standard deviations are significant.
-const SIGNIFICANT: f64 = 2.0;
-const RESAMPLES: usize = 400;
 /// The smallest threshold: below it a record is nearer to the middle of training than its edge.
 const THRESHOLD_MIN: f64 = 0.5;
+
+/// An episode that reaches this many limits stands apart.
+const APART: f32 = 1.5;
 
 /// What the threshold should meet.
 #[derive(Debug, Clone, Copy)]
@@ -54,184 +49,152 @@ pub enum ThresholdTarget {
 pub struct CalibratedModel {
     /// The threshold with its expectation.
     pub threshold: Threshold,
+    /// Where the limits of the streams start from; `None` with a quantile.
+    pub budget: Option<BudgetProfile>,
+    /// Episodes of the unseen part.
+    pub measured: MeasuredEpisodes,
     /// Scores of all training records as they will be judged.
     pub scores: ScoreHistogram,
-    /// Days calibrated on, of all servers together.
-    pub server_days: f64,
-    /// Peaks the tail was fitted to.
-    pub peaks: usize,
 }
 
-/// Finds the threshold for a model whose own is not set yet.
+/// Finds the threshold and the budgets for a model whose own are not set yet.
 ///
 /// # Errors
 /// When the model cannot be run, or nothing normal was held out.
 pub fn calibrate(set: &TrainingSet<'_>, model: &OpenModel, aim: ThresholdTarget) -> Result<CalibratedModel> {
-    let mut threshold =
+    let first =
         Threshold { value: FIRST_THRESHOLD, alert_budget: None, quantile: None, expected: 0.0, interval: (0.0, 0.0) };
-    let mut calibrated = None;
-    for _ in 0..PASSES {
-        let profile = ModelProfile { record: with_threshold(model, threshold), ..(*model.profile).clone() };
-        let found = evidence(set, &model.with_profile(profile))?;
-        threshold = found.threshold(aim);
-        calibrated = Some(CalibratedModel {
-            threshold,
-            server_days: found.server_days,
-            peaks: found.peaks.len(),
-            scores: found.scores,
-        });
+    match aim {
+        ThresholdTarget::Budget(asked) => budgeted(set, model, first, asked),
+        ThresholdTarget::Quantile(share) => at_quantile(set, model, first, share),
     }
-    Ok(calibrated.expect("there is at least one pass"))
 }
 
-fn with_threshold(model: &OpenModel, threshold: Threshold) -> oddline_core::profile::RecordView {
-    oddline_core::profile::RecordView { threshold, ..model.profile.record.clone() }
+fn budgeted(set: &TrainingSet<'_>, model: &OpenModel, first: Threshold, asked: f64) -> Result<CalibratedModel> {
+    let first = Threshold { alert_budget: Some(asked), ..first };
+    let seen = |stream: &TrainingStream<'_>| stream.seen();
+    let unknown = with(model, first, Some(BudgetProfile::unknown(asked)));
+    let learnt = judge(set, &unknown, seen, |_, _, _| {})?;
+    let calibrated = learnt.state().budgets().learnt(asked, newest(set, seen));
+    let threshold = Threshold { value: threshold_of(&calibrated), ..first };
+    let judged_by = with(model, threshold, Some(calibrated));
+    let (learnt, measured, scores) = measured(set, &judged_by)?;
+    let mut budget = learnt.state().budgets().learnt(asked, newest(set, all_of));
+    budget.measured = measured;
+    let threshold = promised(Threshold { value: threshold_of(&budget), ..first }, measured);
+    Ok(CalibratedModel { threshold, budget: Some(budget), measured, scores })
 }
 
-/// Scores of one part of the log, a list a stream.
-struct CalibrationSplit {
-    series: Vec<Vec<f64>>,
-    server_days: f64,
+fn at_quantile(set: &TrainingSet<'_>, model: &OpenModel, first: Threshold, share: f64) -> Result<CalibratedModel> {
+    let mut threshold = Threshold { quantile: Some(share), ..first };
+    // The threshold and the baselines it lets follow agree after two passes; the third counts.
+    for _ in 0..2 {
+        let mut normal = Vec::new();
+        judge(set, &with(model, threshold, None), all_of, |stream, at, row| {
+            if stream.keep[at] && !stream.fit_part().contains(&at) {
+                normal.push(f64::from(row.verdict.score.value));
+            }
+        })?;
+        if normal.is_empty() {
+            return Err(DataError("no normal records are left to calibrate the threshold on".to_owned()).into());
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
+        let value = quantile(&mut normal, share).max(THRESHOLD_MIN) as f32;
+        threshold.value = value;
+    }
+    let (_, measured, scores) = measured(set, &with(model, threshold, None))?;
+    Ok(CalibratedModel { threshold: promised(threshold, measured), budget: None, measured, scores })
 }
 
-/// What the threshold is found from.
-struct CalibrationEvidence {
-    /// Scores of the held-out records not found odd while fitting.
-    normal: Vec<f64>,
-    /// Peak of each run of scores above the base.
-    peaks: Vec<f64>,
-    base: f64,
-    server_days: f64,
-    scores: ScoreHistogram,
-}
-
-fn evidence(set: &TrainingSet<'_>, model: &OpenModel) -> Result<CalibrationEvidence> {
+/// Judges the whole log and counts the episodes that begin in its last fifth, by their largest score.
+fn measured(set: &TrainingSet<'_>, model: &OpenModel) -> Result<(Judge, MeasuredEpisodes, ScoreHistogram)> {
     let mut scores = ScoreHistogram::default();
-    let mut normal = Vec::new();
-    let mut past = CalibrationSplit { series: Vec::new(), server_days: set.server_days(TrainingStream::fit_part) };
-    let mut held = CalibrationSplit { series: Vec::new(), server_days: set.server_days(TrainingStream::held_out) };
-    for stream in &set.streams {
-        let judged = score_stream::stream(stream.records, model)?;
-        judged.iter().for_each(|j| scores.push(j.verdict.score.value));
-        let of: Vec<f64> = judged.iter().map(|j| f64::from(j.verdict.score.value)).collect();
-        normal.extend(stream.kept(&of, stream.held_out()));
-        // A dropped record ends whatever run it is in.
-        let masked: Vec<f64> =
-            of.iter().zip(&stream.keep).map(|(score, keep)| if *keep { *score } else { 0.0 }).collect();
-        past.series.push(masked[stream.fit_part()].to_vec());
-        held.series.push(masked[stream.held_out()].to_vec());
-    }
-    if normal.is_empty() {
-        return Err(DataError("no normal records are left to calibrate the threshold on".to_owned()).into());
-    }
-    let (peaks, base, server_days) = trusted_peaks(&past, &held);
-    Ok(CalibrationEvidence { normal, peaks, base, server_days, scores })
-}
-
-/// Peaks above a base, that base, and the days they come from: of the whole log, or of the held-out part when it shows
-/// significantly more.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
-fn trusted_peaks(past: &CalibrationSplit, held: &CalibrationSplit) -> (Vec<f64>, f64, f64) {
-    let whole: Vec<Vec<f64>> = past.series.iter().chain(&held.series).cloned().collect();
-    let days = past.server_days + held.server_days;
-    let base_of_whole = base(&whole, PEAKS_PER_STREAM * held.series.len());
-    let above = |part: &CalibrationSplit, base: f64| -> Vec<f64> {
-        part.series.iter().flat_map(|s| peaks_above(s, base)).collect()
+    let mut open: BTreeMap<StreamName, f32> = BTreeMap::new();
+    let mut measured =
+        MeasuredEpisodes { server_days: set.server_days(TrainingStream::unseen), ..MeasuredEpisodes::default() };
+    let apart = APART * model.profile.record.threshold.value;
+    let mut end = |peak: f32| {
+        measured.episodes += u64::from(peak < apart);
+        measured.apart += u64::from(peak >= apart);
     };
-    let held_peaks = above(held, base_of_whole);
-    let mut peaks = above(past, base_of_whole);
-    // In the share of the days that is held out, chance puts so many of the peaks.
-    let share = held.server_days / days;
-    let all = (peaks.len() + held_peaks.len()) as f64;
-    let limit = all * share + SIGNIFICANT * (all * share * (1.0 - share)).sqrt();
-    if held_peaks.len() as f64 > limit {
-        let wanted = (PEAKS_PER_STREAM as f64 * share) as usize * held.series.len();
-        let base = base(&held.series, wanted);
-        return (above(held, base), base, held.server_days);
-    }
-    peaks.extend(held_peaks);
-    (peaks, base_of_whole, days)
+    let judge = judge(set, model, all_of, |stream, at, row| {
+        let (name, score) = (&stream.records.name, row.verdict.score.value);
+        scores.push(score);
+        match row.step {
+            EpisodeStep::Opened if stream.unseen().contains(&at) => drop(open.insert(name.clone(), score)),
+            EpisodeStep::Opened | EpisodeStep::Quiet => {}
+            EpisodeStep::Goes => {
+                if let Some(peak) = open.get_mut(name) {
+                    *peak = peak.max(score);
+                }
+            }
+            EpisodeStep::Closed(_) | EpisodeStep::NewLevel(_) => open.remove(name).into_iter().for_each(&mut end),
+        }
+    })?;
+    open.into_values().for_each(end);
+    Ok((judge, measured, scores))
 }
 
-/// The score above which there are about as many runs as the tail fit wants.
-fn base(series: &[Vec<f64>], wanted: usize) -> f64 {
-    let wanted = wanted.max(PEAKS_MIN);
-    let (mut low, mut high) = (THRESHOLD_MIN, BASE_MAX);
-    for _ in 0..24 {
-        let middle = (low + high) / 2.0;
-        let count: usize = series.iter().map(|s| peaks_above(s, middle).len()).sum();
-        if count > wanted { low = middle } else { high = middle }
-    }
-    high
+/// The limit of a stream that is like most: scores are shown in it.
+#[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
+fn threshold_of(budget: &BudgetProfile) -> f32 {
+    (budget.middle.limit * budget.factor).max(THRESHOLD_MIN) as f32
 }
 
-/// Highest score of each episode at the threshold `base`: the very merging the judge does.
-fn peaks_above(scores: &[f64], base: f64) -> Vec<f64> {
-    let mut tracker = oddline_core::episode::EpisodeRun::default();
-    let mut peaks = Vec::new();
-    let mut peak: f64 = 0.0;
-    let time = oddline_core::time::EventTime::from_micros(0);
-    for score in scores {
-        match tracker.push(time, *score >= base, 0.0) {
-            EpisodeStep::Opened => peak = *score,
-            EpisodeStep::Goes => peak = peak.max(*score),
-            EpisodeStep::Closed(_) | EpisodeStep::NewLevel(_) => peaks.push(peak),
-            EpisodeStep::Quiet => {}
+/// The threshold with the rate that was measured and what chance does to it.
+#[expect(clippy::cast_precision_loss, reason = "a count")]
+fn promised(threshold: Threshold, measured: MeasuredEpisodes) -> Threshold {
+    let days = measured.server_days.max(f64::MIN_POSITIVE);
+    let (low, high) = interval_95(measured.episodes);
+    let per_day = |episodes: f64| (episodes / days).min(f64::MAX);
+    Threshold { expected: per_day(measured.episodes as f64), interval: (per_day(low), per_day(high)), ..threshold }
+}
+
+fn with(model: &OpenModel, threshold: Threshold, budget: Option<BudgetProfile>) -> OpenModel {
+    let record = oddline_core::profile::RecordView { threshold, ..model.profile.record.clone() };
+    model.with_profile(ModelProfile { record, budget, ..(*model.profile).clone() })
+}
+
+fn all_of(stream: &TrainingStream<'_>) -> core::ops::Range<usize> {
+    0..stream.records.values.len()
+}
+
+fn newest(set: &TrainingSet<'_>, part: impl Fn(&TrainingStream<'_>) -> core::ops::Range<usize>) -> EventTime {
+    let last = |stream: &TrainingStream<'_>| stream.records.times[part(stream)].last().copied();
+    set.streams.iter().filter_map(last).max().unwrap_or(EventTime::from_micros(0))
+}
+
+/// Streams a part of the log through a judge, in order of time as a server writes it; each verdict with its stream and
+/// its place there.
+fn judge<'a>(
+    set: &TrainingSet<'a>,
+    model: &OpenModel,
+    part: impl Fn(&TrainingStream<'a>) -> core::ops::Range<usize>,
+    mut take: impl FnMut(&TrainingStream<'a>, usize, &JudgedRow),
+) -> Result<Judge> {
+    let (mut judge, mut judged, mut waiting) = (Judge::new(model)?, Vec::new(), VecDeque::new());
+    let mut emit = |judged: &mut Vec<JudgedRow>, waiting: &mut VecDeque<(usize, usize)>| {
+        for row in judged.drain(..) {
+            let (stream, at) = waiting.pop_front().expect("a verdict has a record");
+            take(&set.streams[stream], at, &row);
+        }
+    };
+    let parts: Vec<_> = set.streams.iter().map(part).collect();
+    let time = |stream: usize, at: usize| set.streams[stream].records.times[at];
+    let first = parts.iter().enumerate().filter(|(_, part)| !part.is_empty());
+    let mut next: BinaryHeap<_> = first.map(|(i, part)| Reverse((time(i, part.start), i, part.start))).collect();
+    while let Some(Reverse((at_time, stream, at))) = next.pop() {
+        let records = set.streams[stream].records;
+        let record = Record { time: Some(at_time), value: Some(records.values[at]), ..Record::default() };
+        let names = DefaultNames { server: &records.name.server, component: &records.name.component };
+        judge.push(&record, names, &mut judged)?;
+        waiting.push_back((stream, at));
+        emit(&mut judged, &mut waiting);
+        if at + 1 < parts[stream].end {
+            next.push(Reverse((time(stream, at + 1), stream, at + 1)));
         }
     }
-    if tracker.open().is_some() {
-        peaks.push(peak);
-    }
-    peaks
-}
-
-impl CalibrationEvidence {
-    fn threshold(&self, aim: ThresholdTarget) -> Threshold {
-        let tail = ScoreTail::fit(&self.peaks, self.base);
-        let value = match aim {
-            ThresholdTarget::Budget(budget) => tail.score_at(budget * self.server_days),
-            ThresholdTarget::Quantile(q) => quantile(&mut self.normal.clone(), q),
-        };
-        let value = value.max(THRESHOLD_MIN);
-        let (alert_budget, quantile) = match aim {
-            ThresholdTarget::Budget(budget) => (Some(budget), None),
-            ThresholdTarget::Quantile(q) => (None, Some(q)),
-        };
-        let expected = tail.episodes_above(value) / self.server_days;
-        #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
-        Threshold { value: value as f32, alert_budget, quantile, expected, interval: self.interval(value) }
-    }
-
-    /// Rates above `value` that a test of as many days may show. A resample of a few peaks may thin out so slowly that its
-    /// tail promises more episodes than there are records: more than that is no rate.
-    fn interval(&self, value: f64) -> (f64, f64) {
-        #[expect(clippy::cast_precision_loss, reason = "a count of records")]
-        let most = self.normal.len() as f64 / self.server_days;
-        let mut random = Xoshiro256PlusPlus::seed_from_u64(0);
-        let n = self.peaks.len();
-        let mut rates: Vec<f64> = (0..RESAMPLES)
-            .map(|_| {
-                let draw: Vec<f64> = (0..n).map(|_| self.peaks[random.random_range(0..n)]).collect();
-                let expected = ScoreTail::fit(&draw, self.base).episodes_above(value);
-                (poisson(expected, &mut random) / self.server_days).min(most)
-            })
-            .collect();
-        (quantile(&mut rates, 0.025), quantile(&mut rates, 0.975))
-    }
-}
-
-/// A count as chance has it where `expected` are expected.
-fn poisson(expected: f64, random: &mut Xoshiro256PlusPlus) -> f64 {
-    if expected > 0.0 { Poisson::new(expected).map_or(expected, |p| p.sample(random)) } else { 0.0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn peaks_are_those_of_merged_runs() {
-        let scores = [0.0, 2.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.5, 0.0];
-        assert_eq!(peaks_above(&scores, 1.0), [3.0, 2.5]);
-    }
+    judge.flush(&mut judged)?;
+    emit(&mut judged, &mut waiting);
+    Ok(judge)
 }

@@ -3,7 +3,10 @@
 use std::{fmt::Write, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
-use oddline_core::stream::FEATURES;
+use oddline_core::{
+    budget::{BudgetProfile, MeasuredEpisodes, StreamTail, TailPrior},
+    stream::FEATURES,
+};
 use oddline_detector::OpenModel;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -35,6 +38,8 @@ pub fn run(args: &Args) -> Result<()> {
             "provenance": provenance });
         return say::out(&format!("{all}\n"));
     }
+    let budget = model.profile.budget.as_ref();
+    let measured = budget.map_or_else(MeasuredEpisodes::default, |budget| budget.measured);
     let (view, p) = (&model.profile.record, &model.provenance);
     let mut text = format!(
         "SHA-256    {sha256}\nVersion    {}\nTrainer    {}, seed {}\nTrained    on {} up to {}; {} removed\n\
@@ -47,7 +52,7 @@ pub fn run(args: &Args) -> Result<()> {
         p.newest,
         say::counted(p.rows_trimmed, "outlier"),
         view.threshold.value,
-        say::promise(&view.threshold),
+        say::promise(&view.threshold, measured),
         model.profile.baselines.len(),
         say::counted(model.profile.priors.len(), "component"),
     );
@@ -55,5 +60,28 @@ pub fn run(args: &Args) -> Result<()> {
         let (residual, value) = (view.residual_quantile[j], view.value_quantile[j]);
         writeln!(text, "{name:<11}{:>8.4}{:>8.4}{residual:>19.3}{value:>16.3}", view.center[j], view.scale[j])?;
     }
+    if let Some(budget) = budget {
+        text.push_str(&limits(budget)?);
+    }
     say::out(&text)
+}
+
+/// The streams whose limits are furthest from the middle, in scores of the record view.
+const LIMITS_SHOWN: usize = 8;
+
+fn limits(budget: &BudgetProfile) -> Result<String> {
+    let mut text = format!(
+        "\nBudget     {} a server and day: limit {:.2} in the middle of {}\n",
+        budget.asked,
+        budget.middle.limit * budget.factor,
+        say::counted(budget.streams.len(), "stream")
+    );
+    let mut streams: Vec<_> = budget.streams.iter().collect();
+    let apart = |tail: &TailPrior| (tail.limit / budget.middle.limit).ln().abs();
+    streams.sort_by(|a, b| apart(&b.tail).total_cmp(&apart(&a.tail)));
+    for StreamTail { server, component, tail } in streams.into_iter().take(LIMITS_SHOWN) {
+        let limit = tail.limit * budget.factor(server);
+        writeln!(text, "  {limit:>7.2}  {server}/{component}, decay {:.1}", tail.decay)?;
+    }
+    Ok(text)
 }

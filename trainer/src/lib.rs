@@ -32,7 +32,6 @@ pub mod reference_forward;
 pub mod retrain;
 pub mod say;
 pub mod score_stream;
-mod score_tail;
 pub mod sign;
 pub mod test;
 pub mod train;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use oddline_core::{
+    budget::BudgetProfile,
     limits::{BASELINES_MAX, GOLDEN_MAX, PRIORS_MAX, RECORD_FEATURES},
-    profile::{FORMAT, Golden, GoldenView, ModelProfile, Prior, Provenance, RECORD, StreamBaseline, key},
+    profile::{BUDGET, FORMAT, Golden, GoldenView, ModelProfile, Prior, Provenance, RECORD, StreamBaseline, key},
     robust::median,
     stream::{
         FEATURES, JUDGED, REVISION, Vector,
@@ -34,11 +35,22 @@ pub fn profile(set: &TrainingSet<'_>, fitted: &FittedModel, before: Option<&Pare
     let (baselines, priors) = catalogue(set);
     let features = FEATURES.map(str::to_owned).to_vec();
     let record = fitted.record.clone();
-    let mut profile = ModelProfile { features, revision: REVISION, record, baselines, priors, requires: Vec::new() };
+    let mut profile =
+        ModelProfile { features, revision: REVISION, record, baselines, priors, budget: None, requires: Vec::new() };
     if let Some(old) = before.and_then(|before| before.keep.as_deref()) {
         keep_absent(&mut profile, old);
     }
     profile
+}
+
+/// The budget, with the tails of streams that only the model before knows, where it is kept.
+pub fn set_budget(profile: &mut ModelProfile, budget: Option<BudgetProfile>, before: Option<&ParentModel>) {
+    let old = before.and_then(|before| before.keep.as_deref()).and_then(|old| old.budget.as_ref());
+    profile.requires = if budget.is_some() { vec![BUDGET.to_owned()] } else { Vec::new() };
+    profile.budget = budget.map(|mut budget| {
+        old.iter().for_each(|old| budget.keep_absent(old));
+        budget
+    });
 }
 
 /// The baselines a model carries, sorted, and the priors of the components.

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 pub use oddline_core::amounts::counted;
-use oddline_core::{profile::Threshold, stream::StreamName};
+use oddline_core::{budget::MeasuredEpisodes, profile::Threshold, stream::StreamName};
 use serde_json::json;
 
 use crate::{
@@ -83,20 +83,30 @@ pub fn dataset(dataset: &Dataset) {
     }
 }
 
-/// An interval that reaches beyond so many times the expectation says that the data are too few.
-const PROMISE_REACH: f64 = 10.0;
-/// Expectations below this are none: an interval that reaches from none to one a day is no promise broken.
-const PROMISE_LEAST: f64 = 0.1;
+/// Fewer server days than this, or fewer episodes asked for in them than the next, measure nothing ...
+const MEASURED_DAYS_MIN: f64 = 1.0;
+const MEASURED_ASKED_MIN: f64 = 0.5;
+/// ... and so many episodes say something.
+const EPISODES_WANTED: f64 = 3.0;
+/// The share of a log that is measured.
+const UNSEEN_SHARE: f64 = 0.2;
 
-/// The false alerts per server and day that a threshold promises, or that the data are too few to promise anything.
+/// The false alerts per server and day that a model promises, as they were measured, or that its days are too few.
 #[must_use]
-pub fn promise(threshold: &Threshold) -> String {
+#[expect(clippy::cast_precision_loss, reason = "a count")]
+pub fn promise(threshold: &Threshold, measured: MeasuredEpisodes) -> String {
     let Threshold { expected, interval: (low, high), .. } = *threshold;
-    if high <= PROMISE_REACH * expected.max(PROMISE_LEAST) {
-        format!("expect {expected:.2} (95 % interval {low:.2} to {high:.2})")
-    } else {
-        "too little data to promise anything: learn from more days".to_owned()
+    let days = measured.server_days;
+    let asked = threshold.alert_budget.unwrap_or(f64::INFINITY);
+    if days < MEASURED_DAYS_MIN || asked * days < MEASURED_ASKED_MIN {
+        let needed = (EPISODES_WANTED / asked).max(MEASURED_DAYS_MIN) / UNSEEN_SHARE;
+        return format!("not enough data to promise anything: that takes about {needed:.0} server days");
     }
+    let apart = match measured.apart {
+        0 => String::new(),
+        _ => format!(", and {:.2} far beyond", measured.apart as f64 / days),
+    };
+    format!("measured {expected:.2} on the last {days:.1} server days (95 % interval {low:.2} to {high:.2}){apart}")
 }
 
 /// `1 false alert`, `0.1 false alerts`.
@@ -114,7 +124,7 @@ pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
         let summary = json!({
             "model": args.model, "version": model.version, "bytes": bytes, "threshold": threshold,
             "epochs": outcome.train.len(), "best_epoch": outcome.best_epoch, "provenance": provenance,
-            "streams": model.profile.baselines.len(), "calibrated_server_days": calibrated.server_days,
+            "streams": model.profile.baselines.len(), "measured": calibrated.measured,
         });
         return out(&format!("{summary}\n"));
     }
@@ -127,7 +137,7 @@ pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
         "Model:      {} ({} KiB, version {}), {}\n\
          Trained on {} ({} removed)\n\
          Epochs:     {}, best {} with validation loss {:.4}\n\
-         Threshold:  {:.4} {aim};\n            {}, from {} peaks in {:.1} server days\n\
+         Threshold:  {:.4} {aim};\n            {}\n\
          Charts:     {}\n",
         args.model.display(),
         bytes.div_ceil(1024),
@@ -139,9 +149,7 @@ pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
         outcome.best_epoch,
         provenance.validation_loss,
         threshold.value,
-        promise(threshold),
-        calibrated.peaks,
-        calibrated.server_days,
+        promise(threshold, calibrated.measured),
         args.charts.display(),
     ))
 }
@@ -157,14 +165,24 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_that_cannot_be_is_not_promised() {
-        let promised = |expected, interval| {
-            promise(&Threshold { value: 2.0, alert_budget: Some(1.0), quantile: None, expected, interval })
+    fn a_promise_needs_days() {
+        let promised_with = |asked, episodes, apart, server_days| {
+            let threshold = Threshold {
+                value: 2.0,
+                alert_budget: asked,
+                quantile: None,
+                expected: episodes as f64 / server_days,
+                interval: (0.5, 3.25),
+            };
+            promise(&threshold, MeasuredEpisodes { episodes, apart, server_days })
         };
-        assert_eq!(promised(1.0, (0.22, 2.47)), "expect 1.00 (95 % interval 0.22 to 2.47)");
-        assert_eq!(promised(0.0, (0.0, 0.9)), "expect 0.00 (95 % interval 0.00 to 0.90)");
-        for interval in [(0.21, 3.1e62), (0.0, 67.8), (0.0, f64::NAN)] {
-            assert!(promised(1.0, interval).starts_with("too little data"), "{interval:?}");
-        }
+        let promised = |asked, episodes, server_days| promised_with(asked, episodes, 0, server_days);
+        let measured = "measured 1.50 on the last 4.0 server days (95 % interval 0.50 to 3.25)";
+        assert_eq!([Some(1.0), None].map(|asked| promised(asked, 6, 4.0)), [measured; 2]);
+        assert_eq!(promised_with(Some(1.0), 6, 2, 4.0), format!("{measured}, and 0.50 far beyond"));
+        let few = "not enough data to promise anything: that takes about ";
+        assert_eq!(promised(Some(1.0), 0, 0.5), format!("{few}15 server days"));
+        assert_eq!(promised(Some(0.1), 3, 2.0), format!("{few}150 server days"));
+        assert_eq!(promised(None, 3, 0.2), format!("{few}5 server days"));
     }
 }

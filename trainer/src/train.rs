@@ -156,6 +156,7 @@ pub fn make(
     };
     let calibrated = calibrate(&set, &open(&profile)?.1, recipe.aim)?;
     profile.record.threshold = calibrated.threshold;
+    model_file::set_budget(&mut profile, calibrated.budget.clone(), before);
     let (bytes, model) = open(&profile)?;
     Ok(TrainedModel { bytes, model, calibrated, outcome: fitted.outcome })
 }

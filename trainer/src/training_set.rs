@@ -14,9 +14,10 @@ use crate::{
     error::DataError,
 };
 
-/// Share of each stream that baselines and weights are fitted on; the rest, later in time, is held out for early
-/// stopping and the threshold.
+/// Share of each stream that baselines and weights are fitted on; what follows is held out for early stopping ...
 const FIT_SHARE: f64 = 0.7;
+/// ... up to this share; the last fifth stays unseen until the promise is measured on it.
+const SEEN_SHARE: f64 = 0.8;
 
 #[derive(Debug, Clone)]
 pub struct TrainingSet<'a> {
@@ -73,17 +74,15 @@ impl<'a> TrainingSet<'a> {
         self.streams.iter().flat_map(|stream| &stream.keep).filter(|keep| !**keep).count() as u64
     }
 
-    /// Normal days of each server in a part of its streams, added up: the kept share of its days. A server's day is as
-    /// long as its streams are on average: those of a folder of files need not overlap.
+    /// Days of each server in a part of its streams, added up. A server's day is as long as its streams are on average:
+    /// those of a folder of files need not overlap.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts")]
     pub fn server_days(&self, part: impl Fn(&TrainingStream<'a>) -> Range<usize>) -> f64 {
         let mut servers: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
         for stream in &self.streams {
             let server = servers.entry(&stream.records.name.server).or_default();
-            let part = part(stream);
-            let share = stream.kept(&stream.vectors, part.clone()).count() as f64 / part.len().max(1) as f64;
-            server.0 += stream.records.days(part) * share;
+            server.0 += stream.records.days(part(stream));
             server.1 += 1;
         }
         servers.values().map(|(days, streams)| days / *streams as f64).sum()
@@ -118,10 +117,22 @@ impl<'a> TrainingStream<'a> {
         self.records.part(0.0, FIT_SHARE)
     }
 
-    /// The rest.
+    /// What decides when a fit stops.
     #[must_use]
     pub fn held_out(&self) -> Range<usize> {
-        self.records.part(FIT_SHARE, 1.0)
+        self.records.part(FIT_SHARE, SEEN_SHARE)
+    }
+
+    /// What budgets are calibrated on before they are tried.
+    #[must_use]
+    pub fn seen(&self) -> Range<usize> {
+        self.records.part(0.0, SEEN_SHARE)
+    }
+
+    /// The last fifth.
+    #[must_use]
+    pub fn unseen(&self) -> Range<usize> {
+        self.records.part(SEEN_SHARE, 1.0)
     }
 
     /// Those of `all`, one a record, in a part that belong to kept records.

@@ -444,6 +444,7 @@ mod tests {
             record,
             baselines: Vec::new(),
             priors: Vec::new(),
+            budget: None,
             requires: Vec::new(),
         }
     }

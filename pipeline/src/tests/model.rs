@@ -95,6 +95,7 @@ fn profile() -> ModelProfile {
         },
         baselines: vec![of("a"), of("b")],
         priors: Vec::new(),
+        budget: None,
         requires: Vec::new(),
     }
 }

@@ -1,0 +1,99 @@
+//! What all streams of one server have told, and the factor on their limits that keeps it within the budget.
+
+use serde::{Deserialize, Serialize};
+
+use super::{histogram::EpisodeHistogram, profile::BudgetProfile};
+use crate::{time::EventTime, weight};
+
+/// Episodes up to this far above the limits count against the budget, in logarithms: further out they are what is
+/// looked for.
+const NEAR: f64 = 0.35;
+/// Those beyond, where normal ones thin out with this decay: few.
+const DECAY: f64 = 7.0;
+/// The model's own promise counts as if it had been seen for so many days.
+const PRIOR_DAYS: f64 = 4.0;
+/// Bounds of the factor, and the steps it is looked for in, in logarithms.
+pub(super) const LN_FACTOR_MIN: f64 = -0.357;
+const LN_FACTOR_MAX: f64 = 0.693;
+const STEP: f64 = 0.01;
+/// The factor moves by at most this between two looks, in logarithms.
+const RISE_MAX: f64 = 0.11;
+const FALL_MAX: f64 = 0.04;
+
+/// One server's budget. Scores are in limits of their streams here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ServerBudget {
+    pub(super) name: String,
+    pub(super) seen: EpisodeHistogram,
+    /// Streams that it has, and those of them that ever had an episode at any level.
+    pub(super) streams: u32,
+    pub(super) lively: u32,
+    /// Streams of it that the model knows a tail of: when only some of them are judged, the others keep their shares.
+    known: u32,
+    pub(super) ln_factor: f64,
+    ln_factor_before: f64,
+    pub(super) due: Option<EventTime>,
+}
+
+impl ServerBudget {
+    pub(super) fn new(name: &str, profile: &BudgetProfile) -> Self {
+        let ln_factor = libm::log(profile.factor(name)).clamp(LN_FACTOR_MIN, LN_FACTOR_MAX);
+        Self {
+            name: name.to_owned(),
+            seen: EpisodeHistogram::default(),
+            streams: 0,
+            lively: 0,
+            known: u32::try_from(profile.streams.iter().filter(|s| s.server == name).count()).unwrap_or(u32::MAX),
+            ln_factor,
+            ln_factor_before: ln_factor,
+            due: None,
+        }
+    }
+
+    /// The factor at which normal episodes meet the budget, in logarithms; where none does, the one that comes nearest.
+    pub(super) fn wanted(&self, budget: f64) -> f64 {
+        let budget = self.share(budget) * f64::from(self.lively.max(1));
+        let beyond = -libm::expm1(-DECAY * NEAR);
+        let rate = |at: f64| {
+            let near = (self.seen.above(at) - self.seen.above(at + NEAR)).max(0.0);
+            let known = PRIOR_DAYS * budget * libm::exp(-DECAY * (at - self.ln_factor_before));
+            (near / beyond + known) / (self.seen.days() + PRIOR_DAYS)
+        };
+        let (mut best, mut least) = (LN_FACTOR_MIN, f64::INFINITY);
+        let mut at = LN_FACTOR_MIN;
+        while at < LN_FACTOR_MAX {
+            let found = rate(at);
+            if found <= budget {
+                return at;
+            }
+            if found < 0.98 * least {
+                (best, least) = (at, found);
+            }
+            at += STEP;
+        }
+        best
+    }
+
+    /// Time goes on: the factor moves towards what is wanted.
+    pub(super) fn follow(&mut self, now: EventTime, budget: f64) {
+        let days = self.seen.advance(now, false);
+        self.due = self.due.max(Some(now));
+        if days > 0.0 {
+            self.ln_factor = self.wanted(budget).clamp(self.ln_factor - FALL_MAX, self.ln_factor + RISE_MAX);
+        }
+    }
+
+    /// Of the budget, for each stream that may need it.
+    pub(super) fn share(&self, budget: f64) -> f64 {
+        budget / f64::from(self.lively.max(self.known).max(1))
+    }
+
+    /// Episodes that would have been told of with today's factor, and the days they come from.
+    pub(super) fn told(&self) -> (f64, f64) {
+        (self.seen.above(self.ln_factor), self.seen.days())
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        weight::block(self.name.capacity()) + self.seen.bytes()
+    }
+}

@@ -1,0 +1,160 @@
+//! One stream's limit: its tail looked at every few hours, followed in bounded steps.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    histogram::{EpisodeHistogram, RecentLevels},
+    levels::{LEVELS, reached},
+    server::{LN_FACTOR_MIN, ServerBudget},
+    tail::{self, LN_LIMIT_MIN, PRIOR_DAYS, TailPrior},
+};
+use crate::{stream::StreamName, time::EventTime};
+
+/// A limit moves by at most this between two looks, in logarithms: half as much again a day ...
+const RISE_MAX: f64 = 0.11;
+/// ... and a seventh less.
+const FALL_MAX: f64 = 0.04;
+/// Time constant of what was told lately, in days.
+const TOLD_DAYS: f64 = 0.5;
+/// Scores are a misfit when so many episodes were told of ...
+const MISFIT_MIN: f32 = 4.0;
+/// ... and this share of all that the stream has at the level where it has most.
+const MISFIT: f64 = 0.5;
+/// What the limit rises by then, whatever the tail, in logarithms.
+const MISFIT_RISE: f64 = 0.15;
+/// So much of what was told lately would still be.
+const MISFIT_LEFT: f32 = 0.4;
+/// Time constant of what came near the limit lately, in days.
+const NEAR_DAYS: f64 = 3.0;
+/// What comes near, in logarithms of the score.
+const NEAR: f64 = 0.4;
+/// Scores have calmed down when so many were expected lately ...
+const CALM_MIN: f64 = 8.0;
+/// ... and less than this share came.
+const CALM: f64 = 0.25;
+/// Episodes that wait for the next look, at most: more are a misfit's.
+const WAITING_MAX: usize = 16;
+/// Time constant of what was known beforehand once it proved wrong, in days.
+const DISTRUST_DAYS: f64 = 1.5;
+
+/// One stream's scores and the limit made of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct StreamBudget {
+    pub(super) name: Arc<StreamName>,
+    pub(super) server: u32,
+    pub(super) ln_limit: f64,
+    pub(super) due: Option<EventTime>,
+    seen: EpisodeHistogram,
+    /// Of scores, and of scores in limits.
+    recent: [RecentLevels; 2],
+    prior: TailPrior,
+    /// Days that the prior counts for.
+    prior_days: f32,
+    /// Episodes told of lately, and those near the limit.
+    told: f32,
+    near: f32,
+    /// Levels of episodes, in limits, that the server does not know of yet.
+    waiting: heapless::Vec<(u8, u8), WAITING_MAX>,
+}
+
+impl StreamBudget {
+    pub(super) fn new(name: &Arc<StreamName>, server: u32, prior: TailPrior) -> Self {
+        Self {
+            name: Arc::clone(name),
+            server,
+            ln_limit: libm::log(prior.limit).max(LN_LIMIT_MIN),
+            due: None,
+            seen: EpisodeHistogram::default(),
+            recent: [RecentLevels::default(); 2],
+            prior,
+            prior_days: PRIOR_DAYS,
+            told: 0.0,
+            near: 0.0,
+            waiting: heapless::Vec::new(),
+        }
+    }
+
+    /// Counts a record by the logarithm of its score.
+    pub(super) fn count(&mut self, ln_score: f64, server: &mut ServerBudget) {
+        let was_lively = self.is_lively();
+        let levels = self.recent[0].push(ln_score);
+        if !levels.is_empty() {
+            self.seen.add(levels);
+            server.lively += u32::from(!was_lively && self.is_lively());
+        }
+        let levels = self.recent[1].push(ln_score - self.ln_limit);
+        if !levels.is_empty() {
+            let begins_at = |ln: f64| f32::from(u8::from(levels.contains(&usize::from(reached(ln)))));
+            self.told += begins_at(server.ln_factor);
+            self.near += begins_at(-NEAR);
+            // Unless they are those of a misfit, they are the server's at the next look.
+            if levels.end > usize::from(reached(LN_FACTOR_MIN)) {
+                let waits = (narrow(levels.start), narrow(levels.end));
+                let _is_full = self.waiting.push(waits);
+            }
+        }
+    }
+
+    /// Whether it ever reached a score that may be told of: others take no share of the budget.
+    pub(super) fn is_lively(&self) -> bool {
+        self.seen.reached() > usize::from(reached(LN_LIMIT_MIN))
+    }
+
+    /// Looks at the tail and moves the limit towards it.
+    #[expect(clippy::cast_possible_truncation, reason = "counts are kept in f32")]
+    pub(super) fn follow(&mut self, now: EventTime, server: &mut ServerBudget, asked: f64) {
+        let is_misfit = self.is_misfit();
+        let is_outdated = is_misfit || self.is_calm();
+        let days = self.seen.advance(now, is_outdated);
+        self.due = self.due.max(Some(now));
+        self.told *= libm::exp(-days / TOLD_DAYS) as f32;
+        self.near *= libm::exp(-days / NEAR_DAYS) as f32;
+        for (start, end) in core::mem::take(&mut self.waiting) {
+            if !is_misfit {
+                server.seen.add(usize::from(start)..usize::from(end));
+            }
+        }
+        if is_outdated {
+            self.prior_days *= libm::exp(-days / DISTRUST_DAYS) as f32;
+        }
+        if days > 0.0 && self.is_lively() {
+            let wanted = tail::limit(&self.seen, &self.prior, f64::from(self.prior_days), server.share(asked)).ln_limit;
+            let (least, most) = if is_misfit { (MISFIT_RISE, MISFIT_RISE) } else { (-FALL_MAX, RISE_MAX) };
+            self.ln_limit = wanted.clamp(self.ln_limit + least, self.ln_limit + most);
+            if is_misfit {
+                self.told *= MISFIT_LEFT;
+            }
+        }
+    }
+
+    /// The tail as it is now.
+    pub(super) fn learnt(&self, share: f64, now: EventTime) -> TailPrior {
+        let mut seen = self.seen.clone();
+        seen.advance(now, false);
+        let found = tail::limit(&seen, &self.prior, f64::from(self.prior_days), share);
+        TailPrior { limit: libm::exp(found.ln_limit), rate: share, decay: found.decay }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.seen.bytes()
+    }
+
+    /// A good part of all its episodes is told of: the scores are wrong, not the stream.
+    fn is_misfit(&self) -> bool {
+        let most = (0..LEVELS).map(|level| self.seen.at(level)).fold(0.0, f64::max);
+        self.told > MISFIT_MIN && f64::from(self.told) / TOLD_DAYS > MISFIT * most / self.seen.days().max(TOLD_DAYS)
+    }
+
+    /// Hardly anything comes near the limit any more that used to.
+    fn is_calm(&self) -> bool {
+        let usual = self.seen.above(self.ln_limit - NEAR) / self.seen.days().max(NEAR_DAYS) * NEAR_DAYS;
+        usual > CALM_MIN && f64::from(self.near) < CALM * usual
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "less than a hundred levels")]
+fn narrow(level: usize) -> u8 {
+    level as u8
+}

@@ -1,0 +1,191 @@
+//! From the episodes at each level to the score that as many exceed as may: a tail, estimated from below.
+//!
+//! A rule of ranks ("tell the highest of the day") would silence whoever has many true anomalies. So the limit is the
+//! lowest score at which what is seen *below* it says that few enough normal episodes lie beyond: peaks just below are
+//! fitted with a power law cut off at the upper end (Pickands 1975; Hill 1975), counts just above are taken as they are,
+//! and what stands apart further up counts for nothing. A heavy tail, which goes on without a gap, is followed to its
+//! end. So is a narrow band that stands apart: the same height again and again is how the stream is.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    histogram::EpisodeHistogram,
+    levels::{LEVELS, ln_level},
+};
+
+/// A score below this is never odd: it is well within what training reached.
+pub(super) const LN_LIMIT_MIN: f64 = -0.223;
+/// What is known beforehand counts as if it had been seen for so many days ...
+pub(super) const PRIOR_DAYS: f32 = 3.0;
+/// ... from this far below its limit on, in logarithms of the score.
+const PRIOR_BELOW: f64 = 0.5;
+/// The weight of a decay known beforehand, in peaks.
+const DECAY_WEIGHT: f64 = 8.0;
+/// The tail is fitted to so many peaks ...
+const PEAKS: f64 = 30.0;
+/// ... at least over this width and at most over that, in logarithms.
+const WIDTH: (f64, f64) = (0.2, 1.2);
+/// Peaks so far above a limit are counted, not extrapolated, in logarithms.
+const COUNTED: f64 = 0.2;
+/// Where the tail thickens again after it came this near to what is allowed, what comes is another population.
+const VALLEY: f64 = 4.0;
+/// Peaks by which it must thicken.
+const RISE: f64 = 3.0;
+/// A band holds more peaks than this many times an even spread ...
+const BAND: f64 = 3.0;
+/// ... by more than chance puts there, in standard deviations ...
+const SIGNIFICANT: f64 = 1.5;
+/// ... over so many logarithms of the score above the limit.
+const BAND_SPAN: f64 = 2.08;
+/// From one level to the next no smooth tail falls by more than this factor.
+pub(super) const CLIFF: f64 = 4.0;
+/// Bounds of a decay.
+const DECAY: (f64, f64) = (0.05, 60.0);
+
+/// What is known of a stream's tail before anything was seen of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TailPrior {
+    /// A score ...
+    pub limit: f64,
+    /// ... that so many episodes a day exceed ...
+    pub rate: f64,
+    /// ... and the power of the score they fall with there.
+    pub decay: f64,
+}
+
+impl TailPrior {
+    /// Whether every number is finite and positive: what a model file must promise.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        [self.limit, self.rate, self.decay].iter().all(|x| x.is_finite() && *x > 0.0)
+    }
+
+    /// Episodes a day above the score of this logarithm.
+    fn above(&self, ln_score: f64) -> f64 {
+        let beyond = (ln_score - libm::log(self.limit)).max(-PRIOR_BELOW);
+        self.rate * libm::exp(-self.decay * beyond)
+    }
+}
+
+/// What the peaks say of a tail.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TailLimit {
+    /// Logarithm of the limit.
+    pub ln_limit: f64,
+    /// Decay there.
+    pub decay: f64,
+}
+
+/// The lowest score with no more than `rate` normal episodes a day above it; the prior counts as so many days.
+pub(super) fn limit(seen: &EpisodeHistogram, prior: &TailPrior, prior_days: f64, rate: f64) -> TailLimit {
+    Peaks::new(seen, prior, prior_days).limit(rate)
+}
+
+/// Peaks between each level and the next, of what was seen and what was known before.
+struct Peaks {
+    counts: [f64; LEVELS],
+    days: f64,
+    /// The level that most episodes reach: below it they merge.
+    bulk: usize,
+    decay: f64,
+}
+
+impl Peaks {
+    fn new(seen: &EpisodeHistogram, prior: &TailPrior, prior_days: f64) -> Self {
+        let episodes: [f64; LEVELS] =
+            core::array::from_fn(|level| seen.at(level) + prior_days * prior.above(ln_level(level)));
+        let next = |level: usize| episodes.get(level + 1).copied().unwrap_or(0.0);
+        let bulk = (0..LEVELS).fold(0, |best, level| if episodes[level] > episodes[best] { level } else { best });
+        let counts = core::array::from_fn(|level| (episodes[level] - next(level)).max(0.0));
+        Self { counts, days: seen.days() + prior_days, bulk, decay: prior.decay }
+    }
+
+    fn limit(&self, rate: f64) -> TailLimit {
+        let end = TailLimit { ln_limit: ln_level(LEVELS - 1), decay: self.decay };
+        let (mut valley, mut valley_rate, mut before) = (end, f64::INFINITY, None);
+        let first = (self.bulk..LEVELS).find(|level| ln_level(level + 1) >= LN_LIMIT_MIN).unwrap_or(LEVELS - 1);
+        for level in first..LEVELS {
+            let at = ln_level(level);
+            let (found, decay) = self.rate_above(level);
+            let is_banded = self.has_band(level, rate * self.days);
+            if found <= rate && !is_banded {
+                let ln_limit = before.map_or(at, |before| between(before, (at, found), rate));
+                return TailLimit { ln_limit: ln_limit.max(LN_LIMIT_MIN), decay };
+            }
+            let is_apart = found > 2.0 * valley_rate && (found - valley_rate) * self.days > RISE;
+            if is_apart && valley_rate <= VALLEY * rate {
+                return valley;
+            }
+            if found < valley_rate && !is_banded {
+                (valley, valley_rate) = (TailLimit { ln_limit: at.max(LN_LIMIT_MIN), decay }, found);
+            }
+            before = Some((at, found));
+        }
+        end
+    }
+
+    /// Normal episodes a day above a level, and the decay they were extrapolated with.
+    fn rate_above(&self, level: usize) -> (f64, f64) {
+        let until = ln_level(level) + COUNTED - 1e-9;
+        let end = (level..LEVELS - 1).find(|level| ln_level(*level) >= until).unwrap_or(LEVELS - 1);
+        let counted: f64 = self.counts[level..end].iter().sum();
+        let (beyond, decay) = self.extrapolated(end);
+        ((counted + beyond) / self.days, decay)
+    }
+
+    /// Peaks above the level `end` as those below it promise, and how they decay.
+    fn extrapolated(&self, end: usize) -> (f64, f64) {
+        let top = ln_level(end);
+        let (mut start, mut peaks, mut sum) = (end, 0.0, 0.0);
+        while start > self.bulk {
+            let width = top - ln_level(start);
+            if (peaks >= PEAKS && width >= WIDTH.0) || width >= WIDTH.1 {
+                break;
+            }
+            start -= 1;
+            peaks += self.counts[start];
+            sum += self.counts[start] * (ln_level(start) + ln_level(start + 1)) / 2.0;
+        }
+        if peaks <= 0.0 {
+            return (0.0, self.decay);
+        }
+        let width = top - ln_level(start);
+        let decay = self.decay_of(peaks, sum / peaks - ln_level(start), width);
+        (peaks / libm::expm1(decay * width), decay)
+    }
+
+    /// Likeliest decay of peaks with this mean above the start of a window that is cut at `width`, by bisection.
+    fn decay_of(&self, peaks: f64, mean: f64, width: f64) -> f64 {
+        let slope = |decay: f64| {
+            let seen = 1.0 / decay - mean - width / libm::expm1(decay * width);
+            peaks * seen + DECAY_WEIGHT * (1.0 / decay - 1.0 / self.decay)
+        };
+        let (mut low, mut high) = DECAY;
+        for _ in 0..20 {
+            let middle = (low * high).sqrt();
+            if slope(middle) > 0.0 { low = middle } else { high = middle }
+        }
+        (low * high).sqrt()
+    }
+
+    /// Whether significantly more peaks than are allowed lie close together above a level: not spread as anomalies are.
+    fn has_band(&self, level: usize, allowed: f64) -> bool {
+        let end = ln_level(level) + BAND_SPAN;
+        let spread: f64 = (level..LEVELS).take_while(|l| ln_level(*l) < end).map(|l| self.counts[l]).sum();
+        (level..LEVELS - 2).any(|low| {
+            let peaks = self.counts[low] + self.counts[low + 1];
+            let even = spread / BAND_SPAN * (ln_level(low + 2) - ln_level(low));
+            peaks - BAND * even - SIGNIFICANT * peaks.sqrt() - 1.0 > allowed
+        })
+    }
+}
+
+/// Where a rate that falls from one level to the next is met. Where it falls at once, the same score comes again and
+/// again: the limit lies above it, wherever it is between the two.
+fn between((low, rate_low): (f64, f64), (high, rate_high): (f64, f64), rate: f64) -> f64 {
+    if rate_low <= rate || rate_low > CLIFF * rate_high {
+        return high;
+    }
+    let share = libm::log(rate_low / rate) / libm::log(rate_low / rate_high.max(1e-12));
+    low + (high - low) * share.clamp(0.0, 1.0)
+}
