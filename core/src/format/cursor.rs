@@ -16,6 +16,8 @@ const MONTHS: [&[u8]; 12] = [
     b"december",
 ];
 const WEEKDAYS: [&[u8]; 7] = [b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday"];
+/// Digits of a fraction down to the microsecond.
+const MICRO_DIGITS: usize = 6;
 /// Letters of a name's short form.
 const SHORT: usize = 3;
 /// The short forms as numbers.
@@ -157,12 +159,11 @@ impl<'a> Cursor<'a> {
         }
         self.at += 1;
         let run = self.digit_run();
-        let micros = (0..6).fold(0, |n, i| {
-            let digit = if i < run { self.bytes[self.at + i] - b'0' } else { 0 };
-            n * 10 + u32::from(digit)
-        });
+        let read = &self.rest()[..run.min(MICRO_DIGITS)];
+        let micros = read.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+        let missing = MICRO_DIGITS - read.len();
         self.at += run;
-        micros
+        (0..missing).fold(micros, |micros, _| micros * 10)
     }
 
     /// `AM`, `pm`, `a.m.`, after a blank of any width; a clock of 24 hours may have a `PM` too.

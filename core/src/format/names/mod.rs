@@ -19,6 +19,9 @@ mod walk;
 
 /// The component that `name` names; `None` when nothing but an identifier, an address or a number is in it.
 pub(crate) fn component(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    if is_bare(&name) {
+        return Some(name);
+    }
     let rest = Reduction::of(&name).rest;
     rest.of(name)
 }
@@ -26,6 +29,9 @@ pub(crate) fn component(name: Cow<'_, str>) -> Option<Cow<'_, str>> {
 /// The same of a word in a text, which is rather a part of the text than a name: `None` also when what is left says
 /// only that an identifier stood there (`req-3ceb3f`).
 pub(crate) fn component_in_text(word: &str) -> Option<Cow<'_, str>> {
+    if is_bare(word) {
+        return Some(Cow::Borrowed(word));
+    }
     let reduction = Reduction::of(word);
     if reduction.causes.id || reduction.causes.number {
         return None;
@@ -130,6 +136,11 @@ impl Reduction {
         let (rest, causes) = walk(&name[..end], Naming::Component);
         Self { rest: rest.within(end, name.len()), causes: Causes { line: end < name.len(), ..causes } }
     }
+}
+
+/// Whether a name has nothing that an identifier, an address or a URL has, as most names.
+fn is_bare(name: &str) -> bool {
+    name.bytes().fold(true, |is_bare, byte| is_bare & !matches!(byte, b'0'..=b':')) && !stems::begins_with_id(name)
 }
 
 fn has_digit(name: &str) -> bool {
