@@ -39,6 +39,7 @@ enum AgentCommand {
     Replay(replay::Args),
     Explain(command::explain::Args),
     Parse(command::parse::Args),
+    System(command::system::Args),
     /// Shows the state of the running agent
     Status {
         #[command(flatten)]
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
             say(&read.describe(&args.log));
         }),
         AgentCommand::Explain(args) => command::explain::run(&args, out),
+        AgentCommand::System(args) => command::system::run(&args, out),
         AgentCommand::Parse(args) => command::parse::run(&args, out),
         AgentCommand::Status { config, json } => command::status::run(&config.config, json, out),
         AgentCommand::Model { config, json, what } => command::model::run(&config.config, &what, json, out),

@@ -5,5 +5,6 @@ pub mod model;
 pub mod parse;
 mod preview;
 pub mod status;
+pub mod system;
 pub mod times;
 pub mod validate;

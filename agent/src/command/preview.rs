@@ -18,7 +18,7 @@ use crate::{
     config::{SourceConfig, SourceKind},
     publish::sink::clean,
     source::{
-        LogSource, Opener, SourceError, SourceItem, StartPosition,
+        LogSource, Opener, SourceError, SourceItem, StartPosition, SystemReader,
         discover::{AppearedFile, Discover, Pattern},
         journal::JournalCommand,
     },
@@ -49,6 +49,12 @@ pub(super) fn preview(source: &SourceConfig, opener: &Opener) -> SourcePreview {
     match &source.what {
         SourceKind::Files { include, exclude } => files(source, include, exclude, opener),
         SourceKind::Journal(reader) => journal(reader),
+        SourceKind::System(_) => {
+            let mut reader = SystemReader::default();
+            reader.read(Instant::now());
+            let (found, notes) = reader.available();
+            SourcePreview { found, notes, is_denied: false }
+        }
         SourceKind::Stdin | SourceKind::Syslog(_) | SourceKind::Mqtt(_) => SourcePreview::default(),
     }
 }

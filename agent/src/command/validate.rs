@@ -39,6 +39,9 @@ pub fn run(file: &Path, out: &mut impl Write) -> Result<()> {
             SourceKind::Journal(reader) if reader.arguments.is_empty() => "the journal".to_owned(),
             SourceKind::Journal(reader) => format!("the journal ({})", reader.arguments.join(" ")),
             SourceKind::Stdin => "standard input".to_owned(),
+            SourceKind::System(interval) => {
+                format!("the metrics of this host every {} s", interval.0.as_secs())
+            }
             SourceKind::Syslog(address) => format!("syslog messages at {address}"),
             SourceKind::Mqtt(subscription) => {
                 format!("MQTT messages of {} at {}", subscription.filter, subscription.link.broker)

@@ -176,10 +176,13 @@ fn twice(top: &ConfigSection<'_>, sources: &mut [Option<SourceConfig>]) {
     if count(|what| matches!(what, SourceKind::Stdin)) > 1 {
         top.problem("source", "standard input is read by one source only");
     }
+    if count(|what| matches!(what, SourceKind::System(_))) > 1 {
+        top.problem("source", "this host's metrics are read by one source only");
+    }
     let addresses = sources.iter().flatten().filter_map(|source| match &source.what {
         SourceKind::Syslog(address) => Some(address.to_string()),
         SourceKind::Mqtt(subscription) => Some(subscription.to_string()),
-        SourceKind::Files { .. } | SourceKind::Journal(_) | SourceKind::Stdin => None,
+        SourceKind::Files { .. } | SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::System(_) => None,
     });
     let mut seen = BTreeSet::new();
     for address in addresses {
@@ -193,7 +196,11 @@ fn twice(top: &ConfigSection<'_>, sources: &mut [Option<SourceConfig>]) {
 fn name_apart(sources: &mut [Option<SourceConfig>]) {
     let subscriptions = sources.iter_mut().flatten().filter_map(|source| match &mut source.what {
         SourceKind::Mqtt(subscription) => Some(subscription),
-        SourceKind::Files { .. } | SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::Syslog(_) => None,
+        SourceKind::Files { .. }
+        | SourceKind::Journal(_)
+        | SourceKind::Stdin
+        | SourceKind::Syslog(_)
+        | SourceKind::System(_) => None,
     });
     let mut by_filter: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for subscription in subscriptions {
@@ -339,6 +346,7 @@ mod tests {
     use oddline_core::format::{DateOrder, LogFormat, ZoneNames};
 
     use super::*;
+    use crate::source::SystemInterval;
 
     fn load_text(text: &str) -> Result<AgentConfig, Vec<String>> {
         let dir = tempfile::tempdir().unwrap();
@@ -435,6 +443,26 @@ mod tests {
         }
         let problems = load_text("name='a'\n[[source]]\njournal=true\n[[source]]\njournal=true\n").unwrap_err();
         assert!(problems[0].contains("one source only"), "{problems:?}");
+    }
+
+    #[test]
+    fn this_host_is_read_at_an_interval_and_has_no_format() {
+        let config = load_text("name='a'\n[[source]]\nsystem = true\n").unwrap();
+        assert!(matches!(config.sources[0].what, SourceKind::System(at) if at == SystemInterval::default()));
+        assert_eq!((&config.sources[0].format, config.sources[0].server.as_str()), (&LogFormat::Csv, "a"));
+        let config = load_text("name='a'\n[[source]]\nsystem = true\ninterval = '1m'\n").unwrap();
+        assert!(matches!(config.sources[0].what, SourceKind::System(at) if at.0.as_secs() == 60));
+        for (text, expected) in [
+            ("system = true\nfiles = ['/a']", "source.1.files: exactly one of"),
+            ("system = true\ninterval = '0s'", "source.1.interval:"),
+            ("system = true\ncomponent = 'x'", "source.1.component: means nothing with system"),
+            ("system = true\nformat = 'jsonl'", "source.1.format: means nothing with system"),
+            ("files = ['/a']\ninterval = '5s'", "source.1.interval: means nothing without system = true"),
+            ("system = true\n[[source]]\nsystem = true", "source: this host's metrics are read by one source only"),
+        ] {
+            let problems = load_text(&format!("name='a'\n[[source]]\n{text}\n")).unwrap_err();
+            assert!(problems.len() == 1 && problems[0].starts_with(expected), "{text}: {problems:?}");
+        }
     }
 
     #[test]

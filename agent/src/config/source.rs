@@ -1,5 +1,7 @@
 //! One `[[source]]`: what it reads and what its records are called.
 
+use std::{ops::RangeInclusive, time::Duration};
+
 use oddline_config::ConfigSection;
 use oddline_core::{
     format::{DATE_ORDERS, LogFormat, Mapping, TimeOptions},
@@ -12,10 +14,12 @@ use oddline_link::{address::BrokerAddress, client_id, settings::LinkSettings};
 use super::broker;
 use crate::{
     clock,
-    source::{MqttSubscription, SyslogAddress, TopicFilter, discover::Pattern, journal, mqtt::lines},
+    source::{MqttSubscription, SyslogAddress, SystemInterval, TopicFilter, discover::Pattern, journal, mqtt::lines},
 };
 
 const JOURNALCTL: &str = "journalctl";
+/// Seconds between two readings of this host.
+const INTERVAL_S: RangeInclusive<u64> = 1..=3_600;
 
 /// One `[[source]]`.
 #[derive(Debug, Clone)]
@@ -37,11 +41,16 @@ pub struct SourceConfig {
 
 #[derive(Debug, Clone)]
 pub enum SourceKind {
-    Files { include: Vec<Pattern>, exclude: Vec<Pattern> },
+    Files {
+        include: Vec<Pattern>,
+        exclude: Vec<Pattern>,
+    },
     Journal(journal::JournalCommand),
     Stdin,
     Syslog(SyslogAddress),
     Mqtt(Box<MqttSubscription>),
+    /// The metrics of this host.
+    System(SystemInterval),
 }
 
 /// Where reading begins when nothing is known of a source yet.
@@ -84,8 +93,15 @@ fn inner(section: &ConfigSection<'_>, defaults: &SourceDefaults<'_>) -> Option<S
             "means nothing with mqtt, whose topics are the components: fields = { component = ... } names another key",
         );
     }
+    if section.flag("system") == Some(true) {
+        for key in ["format", "log_format", "fields", "component", "values"].into_iter().filter(|key| section.has(key))
+        {
+            section.problem(key, "means nothing with system = true");
+        }
+    }
     let what = what?;
     let format = match (&what, format) {
+        (SourceKind::System(_), _) => LogFormat::Csv,
         (SourceKind::Journal(_), LogFormat::Auto) => LogFormat::Journal,
         (SourceKind::Syslog(_), LogFormat::Auto) => LogFormat::Syslog,
         (SourceKind::Mqtt(_), LogFormat::Auto) => LogFormat::Jsonl(lines::mapping(Mapping::default())),
@@ -108,10 +124,12 @@ fn what(section: &ConfigSection<'_>, defaults: &SourceDefaults<'_>) -> Option<So
     let syslog = section.value::<SyslogAddress>("syslog");
     let network = section.flag("network").unwrap_or(false);
     let mqtt = mqtt(section, defaults);
-    let kinds = [include.is_some(), journal, stdin, section.has("syslog"), section.has("mqtt")];
+    let system = section.flag("system").unwrap_or(false);
+    let interval = section.seconds("interval", INTERVAL_S);
+    let kinds = [include.is_some(), journal, stdin, section.has("syslog"), section.has("mqtt"), system];
     if kinds.into_iter().filter(|is_there| *is_there).count() != 1 {
-        let expected = "exactly one of files = [...], journal = true, stdin = true, syslog = \"udp://...\" and \
-                        mqtt = \"sensors/#\" is expected";
+        let expected = "exactly one of files = [...], journal = true, stdin = true, syslog = \"udp://...\", \
+                        mqtt = \"sensors/#\" and system = true is expected";
         section.problem("files", expected);
         return None;
     }
@@ -122,6 +140,14 @@ fn what(section: &ConfigSection<'_>, defaults: &SourceDefaults<'_>) -> Option<So
     }
     if network && !section.has("syslog") {
         section.problem("network", "means nothing without syslog");
+    }
+    if section.has("interval") && !system {
+        section.problem("interval", "means nothing without system = true");
+    }
+    if system {
+        return Some(SourceKind::System(
+            interval.map(|seconds| SystemInterval(Duration::from_secs(seconds))).unwrap_or_default(),
+        ));
     }
     if arguments.is_some() && !journal {
         section.problem("journal_arguments", "means nothing without journal = true");

@@ -341,6 +341,7 @@ fn birth(config: &AgentConfig, settings: &PublishSettings, state: &SharedState) 
         SourceKind::Files { include, .. } => include.iter().map(ToString::to_string).collect(),
         SourceKind::Journal(_) => vec!["journal".to_owned()],
         SourceKind::Stdin => vec!["stdin".to_owned()],
+        SourceKind::System(_) => vec!["system".to_owned()],
         SourceKind::Syslog(address) => vec![format!("syslog {address}")],
         SourceKind::Mqtt(subscription) => vec![subscription.to_string()],
     };

@@ -7,6 +7,7 @@
 //!                       series (a tail for each of its files) ---------\
 //!                                          journal (a child's lines) ---> Item -> parse
 //!                                     stdin; syslog, mqtt (an inbox) -/
+//!                                              system (this host) -/
 //! ```
 
 use std::{
@@ -34,6 +35,7 @@ mod series;
 pub mod stdin;
 mod swaps;
 pub mod syslog;
+pub mod system;
 pub mod tail;
 
 pub use error::SourceError;
@@ -46,6 +48,7 @@ pub use reading::FilePosition;
 pub use series::{SeriesPosition, SeriesTail};
 pub use stdin::Stdin;
 pub use syslog::{SyslogAddress, SyslogListener};
+pub use system::{SystemInterval, SystemMetrics, SystemReader};
 pub use tail::FileTail;
 
 /// One lineage of lines, with one judged state.
@@ -59,6 +62,8 @@ pub enum LogSource {
     /// Files named after the time they were begun.
     Series(Box<SeriesTail>),
     Mqtt(MqttListener),
+    /// The metrics of this host.
+    System(Box<SystemMetrics>),
 }
 
 /// A place in a source: what follows has not been taken. Goes to the state file; variants are only ever appended.
@@ -161,6 +166,7 @@ impl LogSource {
             Self::Stdin(stdin) => stdin.next(),
             Self::Syslog(listener) => listener.next(),
             Self::Mqtt(listener) => listener.next(),
+            Self::System(metrics) => Ok(metrics.next(now)),
         }
     }
 
@@ -171,7 +177,7 @@ impl LogSource {
             Self::File(tail) => tail.position().map(SourcePosition::File),
             Self::Series(series) => series.position().map(SourcePosition::Series),
             Self::Journal(journal) => journal.position().map(SourcePosition::Journal),
-            Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) => None,
+            Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) | Self::System(_) => None,
         }
     }
 
@@ -182,7 +188,7 @@ impl LogSource {
             Self::File(tail) => tail.has_more(),
             Self::Series(series) => series.has_more(),
             Self::Journal(journal) => journal.has_more(),
-            Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) => false,
+            Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) | Self::System(_) => false,
         }
     }
 
@@ -194,7 +200,7 @@ impl LogSource {
             Self::Series(series) => series.is_open(),
             Self::Journal(journal) => journal.is_running(),
             Self::Mqtt(listener) => listener.is_open(),
-            Self::Stdin(_) | Self::Syslog(_) => true,
+            Self::Stdin(_) | Self::Syslog(_) | Self::System(_) => true,
         }
     }
 
@@ -204,7 +210,7 @@ impl LogSource {
         match self {
             Self::File(tail) => Some(tail.target()),
             Self::Series(series) => Some(series.target()),
-            Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) => None,
+            Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) | Self::System(_) => None,
         }
     }
 
@@ -214,7 +220,7 @@ impl LogSource {
         match self {
             Self::File(tail) => tail.path().exists(),
             Self::Series(series) => series.is_there(),
-            Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) => true,
+            Self::Journal(_) | Self::Stdin(_) | Self::Syslog(_) | Self::Mqtt(_) | Self::System(_) => true,
         }
     }
 
@@ -226,7 +232,7 @@ impl LogSource {
             Self::Syslog(listener) => Some(listener.lag_bytes()),
             Self::Series(series) => Some(series.lag_bytes()),
             Self::Mqtt(listener) => Some(listener.lag_bytes()),
-            Self::Journal(_) | Self::Stdin(_) => None,
+            Self::Journal(_) | Self::Stdin(_) | Self::System(_) => None,
         }
     }
 }

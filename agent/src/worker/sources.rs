@@ -33,7 +33,8 @@ use crate::{
     memory::MemoryBudget,
     redact::RedactionRules,
     source::{
-        LogSource, MqttListener, Opener, SourceError, StartPosition, Stdin, SyslogListener,
+        LogSource, MqttListener, Opener, SourceError, StartPosition, Stdin, SyslogListener, SystemMetrics,
+        SystemReader,
         discover::{Discover, Pattern},
         identity::file_id,
         opener::OwnFiles,
@@ -44,6 +45,7 @@ use crate::{
 
 const JOURNAL: &[u8] = b"journal";
 const STDIN: &[u8] = b"stdin";
+const SYSTEM: &[u8] = b"system";
 /// Before the address; with it the source's name.
 const SYSLOG: &[u8] = b"syslog ";
 
@@ -136,7 +138,11 @@ impl FollowedSources {
             SourceKind::Files { include, exclude } => {
                 Some(FolderLook::new(at, Discover::new(include.clone(), exclude.clone(), opener.clone())))
             }
-            SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::Syslog(_) | SourceKind::Mqtt(_) => None,
+            SourceKind::Journal(_)
+            | SourceKind::Stdin
+            | SourceKind::Syslog(_)
+            | SourceKind::Mqtt(_)
+            | SourceKind::System(_) => None,
         };
         let mut sources = Self {
             looks: config.sources.iter().enumerate().filter_map(discover).collect(),
@@ -231,6 +237,10 @@ impl FollowedSources {
             let (key, source) = match &config.what {
                 SourceKind::Files { .. } => continue,
                 SourceKind::Stdin => (STDIN.to_vec(), LogSource::Stdin(Stdin::new(std::io::stdin())?)),
+                SourceKind::System(interval) => {
+                    let metrics = SystemMetrics::new(SystemReader::default(), *interval);
+                    (SYSTEM.to_vec(), LogSource::System(Box::new(metrics)))
+                }
                 SourceKind::Syslog(address) => (
                     [SYSLOG, address.to_string().as_bytes()].concat(),
                     LogSource::Syslog(SyslogListener::new(*address)),
@@ -308,7 +318,11 @@ impl FollowedSources {
 fn include(source: &SourceConfig) -> &[Pattern] {
     match &source.what {
         SourceKind::Files { include, .. } => include,
-        SourceKind::Journal(_) | SourceKind::Stdin | SourceKind::Syslog(_) | SourceKind::Mqtt(_) => &[],
+        SourceKind::Journal(_)
+        | SourceKind::Stdin
+        | SourceKind::Syslog(_)
+        | SourceKind::Mqtt(_)
+        | SourceKind::System(_) => &[],
     }
 }
 

@@ -290,3 +290,18 @@ fn of_more_files_than_are_followed_those_that_are_written_are() {
     (0..4).for_each(|_| look(&mut worker));
     assert_eq!(reads(&worker, "job-006x.log"), Some(2), "each of its lines once");
 }
+
+#[test]
+fn this_host_is_a_source_and_what_was_not_read_is_no_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut worker = worker(folder.path(), "[[source]]\nsystem = true\n");
+        let _wait = worker.round().unwrap();
+        let figures = worker.sources.figures();
+        let [host] = &figures[..] else { panic!("{figures:?}") };
+        assert_eq!((host.name.as_str(), &host.failed, &host.faulty[..]), ("system", &None, &[][..]));
+        // The load and memory at least, after the heading.
+        assert!(host.counts.lines > 2 && host.streams >= 2, "{host:?}");
+        assert_eq!((host.counts.faults, worker.sources.gaps()), (0, (0, 0)));
+    }
+}
