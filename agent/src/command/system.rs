@@ -39,7 +39,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
     let mut due = Instant::now();
     let mut read = 0;
     while args.count.is_none_or(|count| read < count) {
-        thread::sleep(due.saturating_duration_since(Instant::now()));
+        while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            thread::park_timeout(left);
+        }
         let time = clock::wall();
         for (component, value) in reader.read(Instant::now()) {
             writeln!(out, "{}", row(time, Some(&server), &component, value))?;
