@@ -1,7 +1,8 @@
 //! Residuals and values against their own training quantiles: one score, and which feature made it.
 //!
-//! Each feature is measured in its own quantile: a spiky one whitened by its standard deviation would own the
-//! threshold.
+//! Each feature is measured in its own unit: a spiky one whitened by its standard deviation would own the threshold.
+//! What a value is, how far it moved and where it has been for some records add up as lengths do: on production series
+//! that ranks clearly better than the largest of them (docs/detection.md).
 
 use crate::{
     profile::RecordView,
@@ -10,6 +11,12 @@ use crate::{
 
 /// The largest score: a million times what is usual is as odd as anything can be, and is still read as a number.
 pub const SCORE_MAX: f32 = 1e6;
+
+/// Features before this one tell of the value itself: residual, step, level, and volatility where it is high.
+const OF_VALUE: usize = 4;
+const VOLATILITY: usize = 3;
+/// Their length in units counts by so much less: on a normal record it is longer than the largest of them alone.
+const TOGETHER: f32 = 1.3;
 
 /// A number as a score: 0 for no number, at most [`SCORE_MAX`].
 #[must_use]
@@ -50,7 +57,14 @@ pub fn score(view: &RecordView, vector: &Vector, residual: &Vector, novelty: f32
     if view.novelty && novelty > 0.0 {
         best.value = novelty;
     }
-    for (j, share) in shares(view, vector, residual).into_iter().enumerate() {
+    let shares = shares(view, vector, residual);
+    let square: f32 = shares[..OF_VALUE].iter().map(|share| share.extreme * share.extreme).sum();
+    let together = square.sqrt() / TOGETHER / loudness;
+    if together > best.value {
+        let largest = (0..OF_VALUE).max_by(|a, b| shares[*a].extreme.total_cmp(&shares[*b].extreme)).unwrap_or(0);
+        best = Score { value: together, cause: ScoreCause::Extreme(feature_number(largest)) };
+    }
+    for (j, share) in shares.into_iter().enumerate() {
         let feature = feature_number(j);
         let share = Share { unexpected: share.unexpected / loudness, extreme: share.extreme / loudness };
         if !share.unexpected.is_finite() {
@@ -81,8 +95,13 @@ pub struct Share {
 pub fn shares(view: &RecordView, vector: &Vector, residual: &Vector) -> [Share; JUDGED] {
     core::array::from_fn(|j| Share {
         unexpected: if view.autoencoder { residual[j].abs() / view.residual_quantile[j] } else { 0.0 },
-        extreme: ((vector[j] - view.center[j]) / view.scale[j]).abs() / view.value_quantile[j],
+        extreme: extent(j, (vector[j] - view.center[j]) / view.scale[j]) / view.value_quantile[j],
     })
+}
+
+/// A feature's distance from its centre. Calm is none: what stands still shows in its run.
+fn extent(j: usize, distance: f32) -> f32 {
+    if j == VOLATILITY { distance.max(0.0) } else { distance.abs() }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "less than 256 features")]

@@ -27,8 +27,11 @@ const MEASURE_QUANTILE: f64 = 0.99;
 /// ... stretched as far as a normal distribution reaches from there to its 99.95 % quantile.
 const MEASURE_STRETCH: f64 = 3.48 / 2.58;
 const MEASURE_MIN: f64 = 0.1;
-/// The least measure of each feature that is judged, in its own unit: what never varied in training must vary so much.
-const LEAST: [f64; JUDGED] = [1.0, 1.0, 0.3, 0.3, 0.5, 0.1];
+/// What each feature that is judged is measured in, in its own unit. The units are robust, and so these need no training
+/// data: anomalies among them would only make the features deaf.
+const UNITS: [f64; JUDGED] = [3.5, 4.0, 2.0, 1.5, 0.5, 0.1];
+/// The least measure of a feature's residual in these.
+const LEAST: f64 = 0.25;
 /// A stream is measured by its own scores when this quantile of them ...
 const LOUD_QUANTILE: f64 = 0.999;
 /// ... is beyond what chance does to the common measure.
@@ -100,12 +103,11 @@ fn measures(
     let residuals: Vec<Vec<Vector>> = learnt.iter().map(|rows| reference_forward::residuals(view, rows)).collect();
     let middle =
         |of: &dyn Fn(usize) -> f64| median(&(0..learnt.len()).map(of).collect::<Vec<f64>>()).max(MEASURE_MIN) as f32;
-    let least = |j: usize| (LEAST.get(j).copied().unwrap_or(MEASURE_MIN) / f64::from(scale[j])) as f32;
+    let unit = |j: usize| (UNITS.get(j).copied().unwrap_or(1.0) / f64::from(scale[j])) as f32;
+    let least = |j: usize| unit(j) * LEAST as f32;
     let residual_quantile =
         core::array::from_fn(|j| middle(&|stream| measure(residuals[stream].iter().map(|r| r[j]))).max(least(j)));
-    let value_quantile = core::array::from_fn(|j| {
-        middle(&|stream| measure(learnt[stream].iter().map(|v| (v[j] - center[j]) / scale[j]))).max(least(j))
-    });
+    let value_quantile = core::array::from_fn(unit);
     RecordView {
         center,
         scale,

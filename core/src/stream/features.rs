@@ -32,13 +32,13 @@ const CLIP: f64 = 1_000.0;
 /// Up to here a residual is what it is; beyond, each e-fold more counts as much again: streams with heavy tails have
 /// residuals of hundreds of scales, and no feature should be all that is seen of them.
 const LINEAR: f64 = 3.0;
-/// Beyond this a residual is not taken as the next step's starting point.
+/// Beyond this a residual is far.
 const ODD: f64 = 4.0;
 /// So many odd records in a row may be a spike, which says nothing about the level.
 const SPIKE_RECORDS: u32 = 3;
 /// What one record can add to the level.
 const LEVEL_CLIP: f64 = 12.0;
-const LEVEL_RISE: f64 = 0.1;
+const LEVEL_RISE: f64 = 0.3;
 const LEVEL_RELEASE: f64 = 0.3;
 /// A level counts up to the residual of the record itself plus this.
 const BORNE: f64 = 0.5;
@@ -67,8 +67,7 @@ const GAP_MAX: f64 = 100.0;
 /// What a stream remembers between two records.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StreamMemory {
-    /// Starting point of the next step: the last residual that was not odd.
-    anchor: f64,
+    /// The last residual.
     last: Option<f64>,
     /// Slow rise, quick release average of the residual.
     level: f64,
@@ -142,11 +141,10 @@ pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventT
     let residual = (number - usual) / baseline.residual_scale;
     let r = compressed(residual).clamp(-CLIP, CLIP);
     let last = *memory.last.get_or_insert(r);
-    let d = ((r - memory.anchor) / baseline.step_scale).clamp(-CLIP, CLIP);
-    let moved = ((r - last) / baseline.step_scale).clamp(-CLIP, CLIP);
+    let d = ((r - last) / baseline.step_scale).clamp(-CLIP, CLIP);
     let limit = (r.abs() + 1.0) / baseline.step_scale;
     memory.follow_lately(residual.clamp(-FAR, FAR));
-    memory.follow(r, d, moved, baseline.volatility());
+    memory.follow(r, d, baseline.volatility());
     let d = d.clamp(-limit, limit);
     let stuck = memory.count_run(baseline, number);
     let (gap, late) = memory.gap(baseline, time);
@@ -167,7 +165,6 @@ fn compressed(residual: f64) -> f64 {
 impl StreamMemory {
     fn start(baseline: &Baseline, time: EventTime) -> Self {
         Self {
-            anchor: 0.0,
             last: None,
             level: 0.0,
             odd: 0,
@@ -194,11 +191,9 @@ impl StreamMemory {
         (self.lately, self.unsteady * MEAN_TO_DEVIATION)
     }
 
-    fn follow(&mut self, r: f64, d: f64, moved: f64, usual_volatility: f64) {
+    fn follow(&mut self, r: f64, d: f64, usual_volatility: f64) {
         self.last = Some(r);
-        if r.abs() <= ODD {
-            self.anchor = r;
-        } else if self.level_before.is_none() {
+        if r.abs() > ODD && self.level_before.is_none() {
             self.level_before = Some(self.level);
         }
         if r.abs() < QUIET
@@ -210,7 +205,7 @@ impl StreamMemory {
         if self.odd == 0 || self.odd > SPIKE_RECORDS {
             self.follow_level(r);
         }
-        self.follow_volatility(r, d, moved, usual_volatility);
+        self.follow_volatility(r, d, usual_volatility);
     }
 
     fn follow_level(&mut self, r: f64) {
@@ -219,8 +214,8 @@ impl StreamMemory {
         self.level += if rising { LEVEL_RISE } else { LEVEL_RELEASE } * (a - self.level);
     }
 
-    fn follow_volatility(&mut self, r: f64, d: f64, moved: f64, usual: f64) {
-        let step = d.abs().min(moved.abs()).min(STEP_CLIP);
+    fn follow_volatility(&mut self, r: f64, d: f64, usual: f64) {
+        let step = d.abs().min(STEP_CLIP);
         let square = step * step;
         let rate = if square > self.volatility { VOLATILITY_RISE } else { VOLATILITY_RELEASE };
         self.volatility += rate * (square - self.volatility);
@@ -301,19 +296,19 @@ mod tests {
     }
 
     #[test]
-    fn the_first_record_steps_from_the_curve_and_has_no_gap() {
+    fn the_first_record_has_neither_step_nor_gap() {
         let first = feed(&[14.0])[0];
         assert_eq!(first.residual, 2.0);
-        assert_eq!(first.vector[..3], [2.0, 4.0, 0.2]);
+        assert_eq!(first.vector[..3], [2.0, 0.0, 0.6]);
         assert_eq!(first.vector[4..], [0.0, 0.0, 0.0, 1.0]);
     }
 
     #[test]
-    fn an_odd_value_is_no_starting_point() {
+    fn the_way_back_from_a_spike_is_no_step_of_its_size() {
         let readings = feed(&[10.0, 1e12, 10.0]);
         assert!(readings[1].vector[0] > 50.0 && readings[1].vector[0] < 100.0, "a logarithm");
         assert!(readings[1].vector[1] > 100.0);
-        assert_eq!(readings[2].vector[1], 0.0, "the step is measured from before the spike");
+        assert_eq!(readings[2].vector[1], -2.0, "as far as the value is from where it should be, and a scale");
     }
 
     #[test]
@@ -323,7 +318,7 @@ mod tests {
         let readings = feed(&values);
         assert!(readings[49].vector[2] > 5.0);
         let after = readings.last().unwrap().vector;
-        assert!(after[2] <= 0.7 && after[3] <= 0.131_56, "{after:?}");
+        assert!(after[2] <= 0.7 && after[3] <= 0.131_57, "{after:?}");
     }
 
     #[test]
