@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use super::{
     Context,
     access::json::JsonRequest,
-    fields::{CollectedFields, Mapping},
+    fields::CollectedFields,
     json::{self, Extent, JsonValue},
+    mapping::Mapping,
     schemas::SchemaParts,
 };
 use crate::record::{Fault, Record};

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::{
     Context,
-    fields::{CollectedFields, Mapping, Scalar},
+    fields::{CollectedFields, Scalar},
+    mapping::Mapping,
 };
 use crate::record::{Fault, Record};
 

@@ -31,6 +31,7 @@ mod json;
 mod jsonl;
 mod level;
 mod logfmt;
+mod mapping;
 mod names;
 mod otlp;
 mod parser;
@@ -54,7 +55,7 @@ mod zones;
 
 pub use access::{AccessLayout, LayoutError};
 pub use date_order::{DATE_ORDERS, DateOrder};
-pub use fields::{FIELD_NAMES, Mapping};
+pub use mapping::{FIELD_NAMES, Mapping};
 pub use parser::Parser;
 pub use spellings::UnknownFormat;
 pub use zones::{ZoneNameError, ZoneNames};

@@ -8,10 +8,12 @@ use memchr::memmem::Finder;
 
 use super::{
     Context, access, auto, clean,
-    fields::{CollectedFields, Scalar, USUAL},
+    fields::{CollectedFields, Scalar},
     inside,
     json::{self, Extent, JsonValue},
-    level, tag, timestamp,
+    level,
+    mapping::USUAL,
+    tag, timestamp,
 };
 use crate::{
     record::{Numbers, Record},

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::{Context, csv::number, inside, jsonl, names::address, syslog};
 use crate::{
-    format::fields::USUAL,
+    format::mapping::USUAL,
     record::{Fault, Level, Numbers, Record},
     time::EventTime,
 };

@@ -14,9 +14,10 @@ use super::{
     bundle::{self, LineBundle},
     clean,
     continuation::{Continuation, TextLine, TextPlace, program_key},
-    fields::USUAL,
     header::HeaderFields,
-    inside, journal, jsonl, logfmt, name, otlp, plain, syslog, w3c,
+    inside, journal, jsonl, logfmt,
+    mapping::USUAL,
+    name, otlp, plain, syslog, w3c,
     wrapper::{self, OpenedLine},
 };
 use crate::{
