@@ -8,6 +8,7 @@
 //! [`metrics`]; [`panels`] draws.
 
 mod data;
+mod detection;
 mod detectors;
 mod metrics;
 mod nab;
@@ -26,10 +27,12 @@ struct BenchCli {
 #[derive(Subcommand)]
 enum BenchCommand {
     Nab(nab::Args),
+    Detection(detection::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match BenchCli::parse().command {
         BenchCommand::Nab(args) => nab::run(&args),
+        BenchCommand::Detection(args) => detection::run(&args),
     }
 }

@@ -1,6 +1,11 @@
 //! Streams whose anomalies somebody labelled; a file a data set.
 
+pub(crate) mod asd;
+pub(crate) mod kpi;
 pub(crate) mod nab;
+pub(crate) mod pi;
+
+use std::{collections::BTreeMap, ops::Range};
 
 use oddline_core::{stream::StreamName, time::EventTime};
 
@@ -30,10 +35,34 @@ impl LabelledWindow {
 }
 
 impl LabelledSeries {
+    /// Whether each record of the judged part is labelled.
+    pub(crate) fn labels(&self) -> Vec<bool> {
+        let judged = self.times[self.learnt..].iter();
+        judged.map(|time| self.windows.iter().any(|window| window.contains(*time))).collect()
+    }
+
     /// Days of the part that is learnt from.
     pub(crate) fn days_learnt(&self) -> f64 {
         days(&self.times[..self.learnt])
     }
+}
+
+/// Runs of labelled records, each from its first to its last.
+pub(crate) fn windows_of(times: &[EventTime], labels: &[bool]) -> Vec<LabelledWindow> {
+    let all: Vec<(bool, EventTime)> = labels.iter().copied().zip(times.iter().copied()).collect();
+    let runs = all.chunk_by(|a, b| a.0 == b.0).filter(|run| run[0].0);
+    runs.map(|run| LabelledWindow { start: run[0].1, end: run[run.len() - 1].1 }).collect()
+}
+
+/// Days of each server in a part of its streams, added up; a server's are those of its streams on average.
+pub(crate) fn server_days(series: &[LabelledSeries], part: impl Fn(&LabelledSeries) -> Range<usize>) -> f64 {
+    let mut servers: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for of in series {
+        let server = servers.entry(&of.name.server).or_default();
+        server.0 += days(&of.times[part(of)]);
+        server.1 += 1.0;
+    }
+    servers.values().map(|(days, streams)| days / streams).sum()
 }
 
 /// Days from the first to the last.

@@ -5,7 +5,7 @@
 /// `merge_gap` positions apart merged, make at most `episodes_max` episodes (budget per day
 /// times days). Going down from above matters: far below, everything merges into one episode.
 /// `None` without a score that is a number.
-pub(super) fn threshold_for_budget(streams: &[Vec<f64>], merge_gap: usize, episodes_max: f64) -> Option<f64> {
+pub(crate) fn threshold_for_budget(streams: &[Vec<f64>], merge_gap: usize, episodes_max: f64) -> Option<f64> {
     let mut order: Vec<(f64, usize, usize)> = Vec::new();
     for (stream, scores) in streams.iter().enumerate() {
         let numbers = scores.iter().enumerate().filter(|(_, s)| !s.is_nan());

@@ -24,16 +24,18 @@ const SD_FLOOR: f64 = 1e-6;
 
 /// Its one threshold for all streams is set on the parts learnt from, to so many alerts a day of these.
 pub(crate) fn alerts(series: &[LabelledSeries], budget: f64) -> Vec<Vec<bool>> {
-    let scores = |series: &LabelledSeries| -> Vec<f64> {
-        let mut gaussian = WindowedGaussian::default();
-        series.values.iter().map(|value| gaussian.push(*value)).collect()
-    };
     let all: Vec<Vec<f64>> = series.iter().map(scores).collect();
     let learnt: Vec<Vec<f64>> = all.iter().zip(series).map(|(scores, s)| scores[..s.learnt].to_vec()).collect();
     let server_days = series.iter().map(LabelledSeries::days_learnt).sum::<f64>() / series.len().max(1) as f64;
     let limit = threshold_for_budget(&learnt, EPISODE_GAP_RECORDS as usize, budget * server_days);
     let flags = |scores: &Vec<f64>| scores.iter().map(|score| limit.is_some_and(|limit| *score > limit)).collect();
     all.iter().map(flags).collect()
+}
+
+/// The score of every record.
+pub(super) fn scores(series: &LabelledSeries) -> Vec<f64> {
+    let mut gaussian = WindowedGaussian::default();
+    series.values.iter().map(|value| gaussian.push(*value)).collect()
 }
 
 /// The detector of one stream: at most `WINDOW + STEP` values.

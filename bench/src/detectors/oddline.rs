@@ -1,9 +1,20 @@
-//! Oddline: the judge that agents run, each stream with a fresh memory.
+//! Oddline: a model made as the trainer makes it, and the judge that agents run.
 
 use anyhow::Result;
-use oddline_detector::OpenModel;
-use oddline_trainer::score_stream;
+use oddline_core::{episode::EpisodeStep, record::Record};
+use oddline_detector::{DefaultNames, Judge, OpenModel};
+use oddline_trainer::{
+    clock,
+    dataset::{
+        Dataset,
+        load::{DatasetStream, STREAM_RECORDS_MIN},
+        notes::Notes,
+    },
+    score_stream,
+    train::{self, TrainingRecipe},
+};
 
+use super::StreamJudgement;
 use crate::data::LabelledSeries;
 
 /// # Errors
@@ -14,4 +25,59 @@ pub(crate) fn alerts(series: &[LabelledSeries], model: &OpenModel) -> Result<Vec
         Ok(judged.iter().map(|row| row.verdict.anomalous).collect())
     };
     series.iter().map(of).collect()
+}
+
+/// One model for all of them, of the parts to learn from.
+///
+/// # Errors
+/// When no model can be made of them.
+pub(crate) fn fit(series: &[LabelledSeries], recipe: &TrainingRecipe) -> Result<OpenModel> {
+    let mut dataset = Dataset {
+        streams: Vec::new(),
+        short: Vec::new(),
+        unsorted: 0,
+        duplicates: 0,
+        strays: 0,
+        boundless: Vec::new(),
+        notes: Notes::default(),
+        sha256: String::new(),
+    };
+    for of in series {
+        if of.learnt < STREAM_RECORDS_MIN {
+            dataset.short.push((of.name.clone(), of.learnt));
+            continue;
+        }
+        let (times, values) = (of.times[..of.learnt].to_vec(), of.values[..of.learnt].to_vec());
+        dataset.streams.push(DatasetStream { name: of.name.clone(), times, values });
+    }
+    dataset.streams.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(train::make(recipe, &dataset, None, None, clock::now())?.model)
+}
+
+/// Judges what follows the parts learnt from, all streams in the order of time by one judge with a fresh memory.
+///
+/// # Errors
+/// When the model cannot be run.
+pub(crate) fn judge(series: &[LabelledSeries], model: &OpenModel) -> Result<Vec<StreamJudgement>> {
+    let mut order: Vec<(usize, usize)> =
+        series.iter().enumerate().flat_map(|(of, s)| (s.learnt..s.values.len()).map(move |at| (of, at))).collect();
+    order.sort_by_key(|(of, at)| series[*of].times[*at]);
+    let (mut judge, mut out) = (Judge::new(model)?, Vec::with_capacity(order.len()));
+    for (of, at) in &order {
+        let LabelledSeries { name, times, values, .. } = &series[*of];
+        let names = DefaultNames { server: &name.server, component: &name.component };
+        judge.push(
+            &Record { time: Some(times[*at]), value: Some(values[*at]), ..Record::default() },
+            names,
+            &mut out,
+        )?;
+    }
+    judge.flush(&mut out)?;
+    let mut all = vec![StreamJudgement::default(); series.len()];
+    for ((of, _), row) in order.iter().zip(&out) {
+        all[*of].scores.push(f64::from(row.verdict.score.value));
+        all[*of].odd.push(row.verdict.anomalous);
+        all[*of].opened.push(row.step == EpisodeStep::Opened);
+    }
+    Ok(all)
 }

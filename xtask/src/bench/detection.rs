@@ -1,12 +1,13 @@
 //! What the detector finds on generated logs, what each of its parts is worth, and whether it keeps what its model
 //! promised: the same seeds with and without a part, with and without anomalies in the log to learn from.
 
-use std::thread;
+use std::{env, path::PathBuf, thread};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::pipeline::{Aim, Profile, Scenario, Trainer, Without, quietly};
 use crate::report::{Rate, Report};
+use crate::shell::{cargo, must};
 use crate::table;
 
 /// Seeds that nobody develops with. A seed that was looked at is replaced.
@@ -26,6 +27,12 @@ pub(crate) struct Args {
     /// Only what is promised, without the rows beside it
     #[arg(long)]
     promised: bool,
+    /// Data sets of others in this folder instead, beside plain detectors
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// With --data: only these, such as kpi,asd
+    #[arg(long, value_name = "NAMES", requires = "data")]
+    only: Option<String>,
 }
 
 /// A detector on a kind of log.
@@ -82,6 +89,13 @@ pub(crate) struct Row {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if let Some(data) = &args.data {
+        let mut bench = cargo();
+        bench.args(["run", "--release", "-q", "-p", "oddline-bench", "--", "detection", "--data"]);
+        bench.arg(env::current_dir()?.join(data));
+        bench.args(args.only.iter().flat_map(|names| ["--only", names]));
+        return must(&mut bench);
+    }
     let trainer = Trainer::build(Profile::Dev, "bench/detection")?;
     let mut rows = Vec::new();
     let beside = if args.promised { &[] } else { &BESIDE[..] };
