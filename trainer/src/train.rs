@@ -155,6 +155,9 @@ pub fn make(
         anyhow::Ok((bytes, model))
     };
     let calibrated = calibrate(&set, &open(&profile)?.1, recipe.aim)?;
+    let mut known = set.clone();
+    known.know_all();
+    profile = model_file::profile(&known, &fitted, before);
     profile.record.threshold = calibrated.threshold;
     model_file::set_budget(&mut profile, calibrated.budget.clone(), before);
     let (bytes, model) = open(&profile)?;

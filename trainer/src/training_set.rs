@@ -63,6 +63,19 @@ impl<'a> TrainingSet<'a> {
         self.featured().map(|stream| stream.kept(&stream.vectors, part(stream)).copied().collect()).collect()
     }
 
+    /// Fits the baselines to all kept records, those that were held out too: what is measured is measured, and an agent
+    /// should know the stream as it is by now.
+    pub fn know_all(&mut self) {
+        for stream in &mut self.streams {
+            let DatasetStream { times, values, .. } = stream.records;
+            if let Some(whole) = Baseline::fit(times, values, &stream.keep)
+                && whole.character.has_features() == stream.baseline.character.has_features()
+            {
+                stream.baseline = Baseline { loudness: stream.baseline.loudness, ..whole };
+            }
+        }
+    }
+
     /// Streams whose records have features.
     pub fn featured(&self) -> impl Iterator<Item = &TrainingStream<'a>> {
         self.streams.iter().filter(|stream| stream.baseline.character.has_features())

@@ -31,13 +31,13 @@ pub type Vector = [f32; RECORD_FEATURES];
 const CLIP: f64 = 1_000.0;
 /// Up to here a residual is what it is; beyond, each e-fold more counts as much again: streams with heavy tails have
 /// residuals of hundreds of scales, and no feature should be all that is seen of them.
-const LINEAR: f64 = 3.0;
+const LINEAR: f64 = 8.0;
 /// Beyond this a residual is far.
 const ODD: f64 = 4.0;
 /// So many odd records in a row may be a spike, which says nothing about the level.
 const SPIKE_RECORDS: u32 = 3;
 /// What one record can add to the level.
-const LEVEL_CLIP: f64 = 12.0;
+const LEVEL_CLIP: f64 = 20.0;
 const LEVEL_RISE: f64 = 0.3;
 const LEVEL_RELEASE: f64 = 0.3;
 /// A level counts up to the residual of the record itself plus this.
