@@ -105,8 +105,13 @@ fn groups(args: &Args, set: DataSet) -> Result<Vec<Group>> {
         }
         DataSet::Nab => {
             let folder = args.data.join("nab");
-            let logs =
-                InputLogs::find(&[folder.join("*/*.csv").to_string_lossy().into_owned()], ReadOptions::default())?;
+            let mut folders = Vec::new();
+            for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+                let entry = entry?.path();
+                folders.extend(entry.is_dir().then(|| entry.to_string_lossy().into_owned()));
+            }
+            folders.sort();
+            let logs = InputLogs::find(&folders, ReadOptions::default())?;
             let mut series = nab::read(&logs, &folder.join("windows.json"), PROBATION)?;
             // Each stream is a server of its own.
             for of in &mut series {
@@ -126,11 +131,14 @@ fn rows(args: &Args, set: DataSet) -> Result<Vec<[String; 6]>> {
         let recipe =
             TrainingRecipe { aim: ThresholdTarget::Budget(asked), seed: 1, epochs: args.epochs, without: None };
         let product = |group: &Group| oddline::judge(&group.series, &oddline::fit(&group.series, &recipe)?);
-        let figures = of_groups(&groups, set, &product)?;
-        lines.extend(row(&name, PRODUCT, asked, &figures));
+        let of_product = of_groups(&groups, set, &product)?;
+        let is_learnt: Vec<bool> = of_product.iter().map(Option::is_some).collect();
+        lines.extend(row(&name, PRODUCT, asked, &of_product.into_iter().flatten().collect::<Vec<_>>()));
         for plain in PlainDetector::ALL {
             let figures = of_groups(&groups, set, &|group: &Group| Ok(plain.judge(&group.series, asked)))?;
-            lines.extend(row(&name, plain.name(), asked, &figures));
+            // The same groups for all.
+            let figures = figures.into_iter().zip(&is_learnt).filter_map(|(of, learnt)| of.filter(|_| *learnt));
+            lines.extend(row(&name, plain.name(), asked, &figures.collect::<Vec<_>>()));
         }
     }
     Ok(lines)
@@ -139,8 +147,8 @@ fn rows(args: &Args, set: DataSet) -> Result<Vec<[String; 6]>> {
 type JudgeGroup<'a> = &'a (dyn Fn(&Group) -> Result<Vec<StreamJudgement>> + Sync);
 
 /// Two halves at a time; a group that cannot be learnt from is left out and named.
-fn of_groups(groups: &[Group], set: DataSet, judge: JudgeGroup<'_>) -> Result<Vec<GroupFigures>> {
-    let half = |groups: &[Group]| -> Vec<GroupFigures> {
+fn of_groups(groups: &[Group], set: DataSet, judge: JudgeGroup<'_>) -> Result<Vec<Option<GroupFigures>>> {
+    let half = |groups: &[Group]| -> Vec<Option<GroupFigures>> {
         let one = |group: &Group| match judge(group) {
             Ok(judged) => Some(figures(group, set, &judged)),
             Err(error) => {
@@ -149,7 +157,7 @@ fn of_groups(groups: &[Group], set: DataSet, judge: JudgeGroup<'_>) -> Result<Ve
                 None
             }
         };
-        groups.iter().filter_map(one).collect()
+        groups.iter().map(one).collect()
     };
     let (left, right) = groups.split_at(groups.len() / 2);
     thread::scope(|scope| {

@@ -22,11 +22,14 @@ pub(crate) fn average_precision(scores: &[f64], labels: &[bool]) -> Option<f64> 
 
 /// Runs of labelled records that a threshold with so many false episodes finds, and how many runs there are.
 pub(crate) fn runs_found(scores: &[f64], labels: &[bool], false_episodes: f64) -> (usize, usize) {
+    // A threshold below all scores finds nothing: everything would be odd.
+    let lowest = scores.iter().copied().fold(f64::MAX, f64::min);
     let normal = scores.iter().zip(labels).map(|(score, label)| if *label { f64::NAN } else { *score }).collect();
     let limit = threshold_for_budget(&[normal], EPISODE_GAP_RECORDS as usize, false_episodes);
     let all: Vec<(bool, f64)> = labels.iter().copied().zip(scores.iter().copied()).collect();
     let runs = all.chunk_by(|a, b| a.0 == b.0).filter(|run| run[0].0);
-    let is_found = |run: &[(bool, f64)]| run.iter().any(|(_, score)| limit.is_none_or(|limit| *score > limit));
+    let is_found =
+        |run: &[(bool, f64)]| run.iter().any(|(_, score)| *score > limit.map_or(lowest, |limit| limit.max(lowest)));
     runs.fold((0, 0), |(found, runs), run| (found + usize::from(is_found(run)), runs + 1))
 }
 
@@ -52,7 +55,10 @@ mod tests {
         // The one false episode allowed is 36; the next, 20, is the limit.
         assert_eq!(runs_found(&scores, &labels, 1.0), (1, 2));
         assert_eq!(runs_found(&scores, &labels, 0.5), (0, 2));
-        // Both are allowed: the limit goes below everything that is not zero.
+        // Both are allowed: the limit goes down to what all others have, and what is no more than these is not found.
         assert_eq!(runs_found(&scores, &labels, 2.0), (2, 2));
+        scores[30] = 0.0;
+        assert_eq!(runs_found(&scores, &labels, 2.0), (1, 2));
+        assert_eq!(runs_found(&[0.0; 40], &labels, 2.0), (0, 2));
     }
 }
