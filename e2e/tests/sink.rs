@@ -68,9 +68,9 @@ fn what_went_into_a_file_is_not_missing_on_a_collector() {
         let mut agent = Agent::new(to_broker.clone());
         agent.start();
         if part == lines / 4 {
-            writer.write_lines(lines / 4)
+            writer.write_lines(lines / 4);
         } else {
-            writer.act_to_the_end()
+            writer.act_to_the_end();
         }
         let stored = || collector.stored(&NAME.parse().unwrap()).len();
         until(|| Some(stored()).filter(|now| *now > in_store), || format!("{}\n{}", agent.said(), collector.said()));

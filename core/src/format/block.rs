@@ -110,7 +110,7 @@ pub(crate) fn entry(block: &str, context: &Context) -> String {
         let indent = line.len() - text.len();
         match (text.split_once('='), fields.last_mut()) {
             (Some((name, value)), _) if indent == INDENT.len() && is_name(name) => {
-                fields.push((name, value.to_owned()))
+                fields.push((name, value.to_owned()));
             }
             // A value of several lines.
             (_, Some((_, value))) => value.extend(["\n", text]),

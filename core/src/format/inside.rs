@@ -53,9 +53,8 @@ fn shape(message: &str, context: &Context) -> Option<InnerShape> {
         [b'{', rest @ ..] => rest.trim_ascii_start().starts_with(b"\"").then_some(InnerShape::Json),
         [b'@', ..] => text.starts_with(COOKIE).then_some(InnerShape::Json),
         [b'<', b'0'..=b'9', ..] => tag::strip_priority(text).map(|_| InnerShape::Syslog),
-        [b'[', ..] => starts_with_time(&text[1..], text, context),
         [b'0'..=b'9' | b'A'..=b'Z', ..] => starts_with_time(after_number(text), text, context),
-        [b'*' | b'.', b'A'..=b'Z' | b'0'..=b'9', ..] => starts_with_time(&text[1..], text, context),
+        [b'[', ..] | [b'*' | b'.', b'A'..=b'Z' | b'0'..=b'9', ..] => starts_with_time(&text[1..], text, context),
         [b'a'..=b'z', ..] => is_pairs(text).then_some(InnerShape::Logfmt),
         _ => None,
     };

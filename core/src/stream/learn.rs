@@ -165,7 +165,7 @@ impl Learner {
         let summed = if is_counter { StreamCharacter::Counter } else { StreamCharacter::Continuous };
         if let JudgedValue::Of { number, .. } = self.memory.take(summed, time, value, 0.0) {
             let has_level = |b: &&Baseline| b.character != StreamCharacter::Wandering;
-            let level_reach = current.filter(has_level).map(|b| (curve_at(&b.curve, &phases(time)), self.reach(b)));
+            let level_reach = current.filter(has_level).map(|b| (curve_at(&b.curve, &phases(time)), full_count(b)));
             let kept = level_reach.map_or(number, |(level, reach)| number.clamp(level - reach, level + reach));
             self.sums.add(&phases(time), kept);
         }
@@ -236,14 +236,14 @@ impl Learner {
         self.character = fit.character;
         fit
     }
+}
 
-    /// How far from the curve a value still counts in full. Before a daily curve is known a short history says little
-    /// about the day's swing: the range so far leaves room for it.
-    fn reach(&self, baseline: &Baseline) -> f64 {
-        let is_flat = baseline.curve[1..].iter().all(|b| *b == 0.0);
-        let swing = if is_flat { baseline.max - baseline.min } else { 0.0 };
-        (CUT * baseline.residual_scale).max(swing)
-    }
+/// How far from the curve a value still counts in full. Before a daily curve is known a short history says little
+/// about the day's swing: the range so far leaves room for it.
+fn full_count(baseline: &Baseline) -> f64 {
+    let is_flat = baseline.curve[1..].iter().all(|b| *b == 0.0);
+    let swing = if is_flat { baseline.max - baseline.min } else { 0.0 };
+    (CUT * baseline.residual_scale).max(swing)
 }
 
 #[cfg(test)]
