@@ -11,8 +11,9 @@ use oddline_core::{
     robust::median,
     stream::{
         FEATURES, JUDGED, REVISION, Vector,
-        baseline::{Baseline, CURVE},
+        baseline::Baseline,
         character::{StreamCharacter, few_values},
+        daily::CURVE,
     },
     time::EventTime,
 };

@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    baseline::{Baseline, curve_at, phases},
+    baseline::Baseline,
     character::{CharacterMemory, JudgedValue},
+    daily::{curve_at, phases},
 };
 use crate::{limits::RECORD_FEATURES, time::EventTime};
 

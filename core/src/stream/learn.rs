@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    baseline::{Baseline, CURVE, DAILY_SPAN_S, NormalEquations, curve_at, phases},
+    baseline::Baseline,
     character::{CharacterMemory, JudgedValue, StreamCharacter, few_values},
+    daily::{CURVE, DAILY_SPAN_S, NormalEquations, curve_at, phases},
 };
 use crate::{limits::LEARNING_KEPT, novelty, time::EventTime, weight};
 

@@ -8,6 +8,7 @@
 
 pub mod baseline;
 pub mod character;
+pub mod daily;
 pub mod features;
 pub mod learn;
 

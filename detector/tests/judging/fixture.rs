@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use oddline_core::{
     record::Record,
-    stream::baseline::{curve_at, phases},
+    stream::daily::{curve_at, phases},
     time::EventTime,
 };
 use oddline_detector::{DefaultNames, Judge, JudgeState, JudgedRow, OpenModel};

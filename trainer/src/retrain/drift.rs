@@ -8,7 +8,8 @@ use oddline_core::{
     robust::{median, spread},
     stream::{
         FEATURES, StreamName,
-        baseline::{Baseline, curve_at, phases},
+        baseline::Baseline,
+        daily::{curve_at, phases},
     },
     time::EventTime,
 };

@@ -7,7 +7,8 @@
 use oddline_core::{
     stream::{
         StreamName,
-        baseline::{Baseline, curve_at, phases},
+        baseline::Baseline,
+        daily::{curve_at, phases},
     },
     time::EventTime,
 };

@@ -5,7 +5,10 @@ use std::{fs, path::Path, sync::OnceLock, time::UNIX_EPOCH};
 use clap::Parser;
 use oddline_core::{
     record::Record,
-    stream::baseline::{Baseline, curve_at, phases},
+    stream::{
+        baseline::Baseline,
+        daily::{curve_at, phases},
+    },
     time::EventTime,
 };
 use oddline_detector::{DefaultNames, Judge, JudgeState, JudgedRow, OpenModel};

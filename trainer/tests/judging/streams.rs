@@ -6,7 +6,7 @@ use oddline_core::{
     score::ScoreCause,
     stream::{
         StreamName,
-        baseline::{curve_at, phases},
+        daily::{curve_at, phases},
     },
 };
 use oddline_detector::JudgedRow;
