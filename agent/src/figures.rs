@@ -1,6 +1,6 @@
 //! What the agent shows of itself: to `status`, to the metrics and on its status topic. Values only.
 
-use oddline_core::{activity, stream};
+use oddline_core::{activity, budget::BudgetUse, stream};
 use serde::{Deserialize, Serialize};
 
 use oddline_pipeline::{FaultSummary, LineTally, PipelineCounts};
@@ -16,6 +16,9 @@ pub(crate) struct SourceFigures {
     pub streams: u64,
     /// Streams among them that are still being learnt.
     pub learning: u64,
+    /// What its servers may tell and what they did.
+    #[serde(default)]
+    pub budget: Option<BudgetFigures>,
     /// What came of its lines since it is known.
     #[serde(flatten)]
     pub counts: PipelineCounts,
@@ -40,6 +43,26 @@ pub(crate) struct SourceFigures {
     pub memory_bytes: u64,
     /// Memory is full: it learns no further streams.
     pub is_full: bool,
+}
+
+/// Episodes per thousand servers and days, over the days remembered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BudgetFigures {
+    /// Normal ones asked for.
+    pub asked_milli: u64,
+    /// All that were told of.
+    pub used_milli: u64,
+    /// Days of all servers remembered; older ones fade.
+    pub server_days: u64,
+}
+
+impl BudgetFigures {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates and days, saturated")]
+    pub(crate) fn of(used: BudgetUse) -> Option<Self> {
+        let milli = |rate: f64| (rate * 1e3).round() as u64;
+        let server_days = used.server_days.round() as u64;
+        used.asked.map(|asked| Self { asked_milli: milli(asked), used_milli: milli(used.used), server_days })
+    }
 }
 
 /// What became of lines: together, without the records beyond the first of their line, they are all that were read.

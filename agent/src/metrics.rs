@@ -10,6 +10,7 @@ pub(crate) fn text(reading: &AgentFigures, link: Option<&LinkFigures>) -> String
     let mut page = MetricsPage::default();
     add_totals(&mut page, reading);
     add_sources(&mut page, reading);
+    add_budgets(&mut page, reading);
     if let Some(link) = link {
         add_link(&mut page, link);
     }
@@ -103,6 +104,20 @@ fn add_sources(page: &mut MetricsPage, reading: &AgentFigures) {
     });
 }
 
+fn add_budgets(page: &mut MetricsPage, reading: &AgentFigures) {
+    const ASKED: (&str, &str) = ("oddline_source_alert_budget", "False alerts per server and day asked for.");
+    const USED: (&str, &str) = ("oddline_source_alert_rate", "Alerts per server and day over the days remembered.");
+    for (name, help) in [ASKED, USED] {
+        page.head(name, "gauge", help);
+        for source in &reading.sources {
+            if let Some(budget) = source.budget {
+                let milli = if name == ASKED.0 { budget.asked_milli } else { budget.used_milli };
+                page.add(name, "gauge", help, &[("source", &source.name)], milli as f64 / 1e3);
+            }
+        }
+    }
+}
+
 fn add_link(page: &mut MetricsPage, link: &LinkFigures) {
     page.one("oddline_broker_connected", "gauge", "1 while the broker is connected.", u64::from(link.connected));
     page.one("oddline_broker_connections_total", "counter", "Broker connections established.", link.connections);
@@ -133,7 +148,7 @@ mod tests {
     use super::*;
     use oddline_pipeline::PipelineCounts;
 
-    use crate::figures::SourceFigures;
+    use crate::figures::{BudgetFigures, SourceFigures};
 
     #[test]
     fn labels_are_escaped_and_unknown_lags_left_out() {
@@ -143,6 +158,7 @@ mod tests {
             streams: 1,
             learning: 1,
             counts: PipelineCounts { lines: 2, ..PipelineCounts::default() },
+            budget: Some(BudgetFigures { asked_milli: 250, used_milli: 300, server_days: 9 }),
             ..SourceFigures::default()
         };
         let sources = vec![source("/a \"b\"\n", Some(7)), source("journal", None)];
@@ -150,6 +166,8 @@ mod tests {
         assert!(page.contains("oddline_source_lag_bytes{source=\"/a \\\"b\\\"\\n\"} 7\n"), "{page}");
         assert!(!page.contains("oddline_source_lag_bytes{source=\"journal\"}"));
         assert!(page.contains("# TYPE oddline_lines_total counter\noddline_lines_total 4\n"));
+        assert!(page.contains("oddline_source_alert_budget{source=\"journal\"} 0.25\n"), "{page}");
+        assert!(page.contains("oddline_source_alert_rate{source=\"journal\"} 0.3\n"), "{page}");
         assert!(!page.contains("oddline_broker"));
     }
 }

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use oddline_core::{
     activity::{self, ActivityNotice, ObservedRecord, SourceActivity},
+    budget::BudgetUse,
     episode::EpisodeStep,
     event::SourceName,
     format::{LogFormat, ParsedLine, TimeOptions},
@@ -384,6 +385,12 @@ impl Pipeline {
     pub fn streams(&self) -> (usize, usize, stream::StreamCounts) {
         let (known, learning) = self.judge.streams();
         (known, learning, self.judge.counts())
+    }
+
+    /// Normal episodes asked for and episodes told of, per server and day.
+    #[must_use]
+    pub fn budget_use(&self) -> BudgetUse {
+        self.judge.budget_use()
     }
 
     /// Event time of the last record that had one.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::{
     config,
     control::{self, StatusAnswer},
-    figures::SourceFigures,
+    figures::{BudgetFigures, SourceFigures},
     publish::sink::clean,
 };
 use oddline_cli::table::table;
@@ -74,6 +74,16 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
         let (used, all) = (reading.memory_bytes() >> 20, reading.memory_bytes_max >> 20);
         let of = format!("{} of {}", reading.full(), counted(reading.sources.len(), "source"));
         writeln!(out, "MEMORY     {used} of {all} MiB: no further streams are learnt in {of} (memory_mib)")?;
+    }
+    for source in &reading.sources {
+        if let Some(BudgetFigures { asked_milli, used_milli, server_days }) = source.budget {
+            let [asked, used] = [asked_milli, used_milli].map(|milli| milli as f64 / 1e3);
+            let (name, days) = (clean(&source.name), counted(server_days, "day"));
+            writeln!(
+                out,
+                "budget     {asked} false alerts per server and day asked, {used:.2} told in {days}: {name}"
+            )?;
+        }
     }
     // The table stays last: what is long is above it.
     for source in &reading.sources {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     clock,
     events::LogEvent,
-    figures::SourceFigures,
+    figures::{BudgetFigures, SourceFigures},
     source::{LogSource, SourceGap, SourceItem, backoff::Backoff},
     state::{CHUNK_BYTES_MAX, SourceChange, StoredSource},
 };
@@ -362,6 +362,7 @@ impl FollowedSource {
             failed: self.failed.clone(),
             lag_bytes: self.lag_bytes,
             streams: streams as u64,
+            budget: BudgetFigures::of(self.pipeline.budget_use()),
             learning: learning as u64,
             counts: self.pipeline.counts(),
             classes: self.pipeline.tally().into(),
