@@ -98,10 +98,12 @@ impl BudgetTable {
     /// when the last of them came.
     #[must_use]
     pub fn learnt(&self, asked: f64, now: EventTime) -> BudgetProfile {
-        let tails = self.streams.iter().flatten().filter(|s| s.is_lively()).map(|s| {
-            let share = self.servers[s.server as usize].share(asked);
-            (Arc::clone(&s.name), s.learnt(share, now))
-        });
+        let tails = self
+            .streams
+            .iter()
+            .flatten()
+            .filter(|s| s.is_lively())
+            .map(|s| (Arc::clone(&s.name), s.learnt(&self.servers[s.server as usize], asked, now)));
         let servers = self.servers.iter().filter(|s| s.streams > 0);
         let factors = servers.map(|s| (s.name.clone(), libm::exp(s.wanted(asked))));
         BudgetProfile::new(asked, tails.collect(), factors.collect())

@@ -2,19 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{histogram::EpisodeHistogram, profile::BudgetProfile};
+use super::{histogram::EpisodeHistogram, profile::BudgetProfile, tail::LN_LIMIT_MIN};
 use crate::{time::EventTime, weight};
 
 /// Episodes up to this far above the limits count against the budget, in logarithms: further out they are what is
 /// looked for.
-const NEAR: f64 = 0.35;
+const NEAR: f64 = 0.2;
 /// Those beyond, where normal ones thin out with this decay: few.
 const DECAY: f64 = 7.0;
 /// The model's own promise counts as if it had been seen for so many days.
 const PRIOR_DAYS: f64 = 4.0;
+/// No stream's limit is less than this share of the middle one.
+const LEAST: f64 = 0.7;
 /// Bounds of the factor, and the steps it is looked for in, in logarithms.
 pub(super) const LN_FACTOR_MIN: f64 = -0.357;
-const LN_FACTOR_MAX: f64 = 0.693;
+const LN_FACTOR_MAX: f64 = 0.6;
+/// Episodes that thicken by this factor from where they were nearly within the budget are no tail.
+const APART: f64 = 1.5;
+const VALLEY: f64 = 4.0;
 const STEP: f64 = 0.01;
 /// The factor moves by at most this between two looks, in logarithms.
 const RISE_MAX: f64 = 0.11;
@@ -30,6 +35,8 @@ pub(super) struct ServerBudget {
     pub(super) lively: u32,
     /// Streams of it that the model knows a tail of: when only some of them are judged, the others keep their shares.
     known: u32,
+    /// Least limit of its streams, in logarithms: near the middle of all, however quiet a stream was.
+    pub(super) ln_least: f64,
     pub(super) ln_factor: f64,
     ln_factor_before: f64,
     pub(super) due: Option<EventTime>,
@@ -43,6 +50,7 @@ impl ServerBudget {
             seen: EpisodeHistogram::default(),
             streams: 0,
             lively: 0,
+            ln_least: libm::log(LEAST * profile.middle.limit).max(LN_LIMIT_MIN),
             known: u32::try_from(profile.streams.iter().filter(|s| s.server == name).count()).unwrap_or(u32::MAX),
             ln_factor,
             ln_factor_before: ln_factor,
@@ -63,8 +71,9 @@ impl ServerBudget {
         let mut at = LN_FACTOR_MIN;
         while at < LN_FACTOR_MAX {
             let found = rate(at);
-            if found <= budget {
-                return at;
+            // Where they thicken again another population begins.
+            if found <= budget || found > APART * least && least < VALLEY * budget {
+                return if found <= budget { at } else { best };
             }
             if found < 0.98 * least {
                 (best, least) = (at, found);

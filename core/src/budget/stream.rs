@@ -8,7 +8,7 @@ use super::{
     histogram::{EpisodeHistogram, RecentLevels},
     levels::{LEVELS, reached},
     server::{LN_FACTOR_MIN, ServerBudget},
-    tail::{self, LN_LIMIT_MIN, PRIOR_DAYS, TailPrior},
+    tail::{self, KnownTail, LN_LIMIT_MIN, PRIOR_DAYS, TailPrior},
 };
 use crate::{stream::StreamName, time::EventTime};
 
@@ -120,7 +120,7 @@ impl StreamBudget {
             self.prior_days *= libm::exp(-days / DISTRUST_DAYS) as f32;
         }
         if days > 0.0 && self.is_lively() {
-            let wanted = tail::limit(&self.seen, &self.prior, f64::from(self.prior_days), server.share(asked)).ln_limit;
+            let wanted = tail::limit(&self.seen, self.known(server), server.share(asked)).ln_limit;
             let (least, most) = if is_misfit { (MISFIT_RISE, MISFIT_RISE) } else { (-FALL_MAX, RISE_MAX) };
             self.ln_limit = wanted.clamp(self.ln_limit + least, self.ln_limit + most);
             if is_misfit {
@@ -130,11 +130,16 @@ impl StreamBudget {
     }
 
     /// The tail as it is now.
-    pub(super) fn learnt(&self, share: f64, now: EventTime) -> TailPrior {
+    pub(super) fn learnt(&self, server: &ServerBudget, asked: f64, now: EventTime) -> TailPrior {
+        let share = server.share(asked);
         let mut seen = self.seen.clone();
         seen.advance(now, false);
-        let found = tail::limit(&seen, &self.prior, f64::from(self.prior_days), share);
+        let found = tail::limit(&seen, self.known(server), share);
         TailPrior { limit: libm::exp(found.ln_limit), rate: share, decay: found.decay }
+    }
+
+    fn known(&self, server: &ServerBudget) -> KnownTail<'_> {
+        KnownTail { prior: &self.prior, days: f64::from(self.prior_days), ln_least: server.ln_least }
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -35,6 +35,10 @@ const RISE: f64 = 3.0;
 const BAND: f64 = 3.0;
 /// ... by more than chance puts there, in standard deviations ...
 const SIGNIFICANT: f64 = 1.5;
+/// So do most of the peaks above a limit when they are this share of them, over so many levels: anomalies are of all sizes.
+const HUMP: f64 = 0.64;
+const HUMP_LEVELS: usize = 8;
+const HUMP_PEAKS: f64 = 5.0;
 /// ... over so many logarithms of the score above the limit.
 const BAND_SPAN: f64 = 2.08;
 /// From one level to the next no smooth tail falls by more than this factor.
@@ -67,6 +71,14 @@ impl TailPrior {
     }
 }
 
+/// The prior, the days that it counts for, and the logarithm of the least limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownTail<'a> {
+    pub prior: &'a TailPrior,
+    pub days: f64,
+    pub ln_least: f64,
+}
+
 /// What the peaks say of a tail.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TailLimit {
@@ -76,9 +88,9 @@ pub(super) struct TailLimit {
     pub decay: f64,
 }
 
-/// The lowest score with no more than `rate` normal episodes a day above it; the prior counts as so many days.
-pub(super) fn limit(seen: &EpisodeHistogram, prior: &TailPrior, prior_days: f64, rate: f64) -> TailLimit {
-    Peaks::new(seen, prior, prior_days).limit(rate)
+/// The lowest score with no more than `rate` normal episodes a day above it.
+pub(super) fn limit(seen: &EpisodeHistogram, known: KnownTail<'_>, rate: f64) -> TailLimit {
+    Peaks::new(seen, known).limit(rate)
 }
 
 /// Peaks between each level and the next, of what was seen and what was known before.
@@ -88,36 +100,37 @@ struct Peaks {
     /// The level that most episodes reach: below it they merge.
     bulk: usize,
     decay: f64,
+    ln_least: f64,
 }
 
 impl Peaks {
-    fn new(seen: &EpisodeHistogram, prior: &TailPrior, prior_days: f64) -> Self {
+    fn new(seen: &EpisodeHistogram, KnownTail { prior, days, ln_least }: KnownTail<'_>) -> Self {
         let episodes: [f64; LEVELS] =
-            core::array::from_fn(|level| seen.at(level) + prior_days * prior.above(ln_level(level)));
+            core::array::from_fn(|level| seen.at(level) + days * prior.above(ln_level(level)));
         let next = |level: usize| episodes.get(level + 1).copied().unwrap_or(0.0);
         let bulk = (0..LEVELS).fold(0, |best, level| if episodes[level] > episodes[best] { level } else { best });
         let counts = core::array::from_fn(|level| (episodes[level] - next(level)).max(0.0));
-        Self { counts, days: seen.days() + prior_days, bulk, decay: prior.decay }
+        Self { counts, days: seen.days() + days, bulk, decay: prior.decay, ln_least }
     }
 
     fn limit(&self, rate: f64) -> TailLimit {
         let end = TailLimit { ln_limit: ln_level(LEVELS - 1), decay: self.decay };
         let (mut valley, mut valley_rate, mut before) = (end, f64::INFINITY, None);
-        let first = (self.bulk..LEVELS).find(|level| ln_level(level + 1) >= LN_LIMIT_MIN).unwrap_or(LEVELS - 1);
+        let first = (self.bulk..LEVELS).find(|level| ln_level(level + 1) >= self.ln_least).unwrap_or(LEVELS - 1);
         for level in first..LEVELS {
             let at = ln_level(level);
             let (found, decay) = self.rate_above(level);
             let is_banded = self.has_band(level, rate * self.days);
             if found <= rate && !is_banded {
                 let ln_limit = before.map_or(at, |before| between(before, (at, found), rate));
-                return TailLimit { ln_limit: ln_limit.max(LN_LIMIT_MIN), decay };
+                return TailLimit { ln_limit: ln_limit.max(self.ln_least), decay };
             }
             let is_apart = found > 2.0 * valley_rate && (found - valley_rate) * self.days > RISE;
             if is_apart && valley_rate <= VALLEY * rate {
                 return valley;
             }
             if found < valley_rate && !is_banded {
-                (valley, valley_rate) = (TailLimit { ln_limit: at.max(LN_LIMIT_MIN), decay }, found);
+                (valley, valley_rate) = (TailLimit { ln_limit: at.max(self.ln_least), decay }, found);
             }
             before = Some((at, found));
         }
@@ -129,8 +142,11 @@ impl Peaks {
         let until = ln_level(level) + COUNTED - 1e-9;
         let end = (level..LEVELS - 1).find(|level| ln_level(*level) >= until).unwrap_or(LEVELS - 1);
         let counted: f64 = self.counts[level..end].iter().sum();
+        // As many as there are at least, but for chance.
+        let counted = (counted - SIGNIFICANT * counted.sqrt()).max(0.0);
+        let (above, _) = self.extrapolated(level);
         let (beyond, decay) = self.extrapolated(end);
-        ((counted + beyond) / self.days, decay)
+        ((counted + beyond).max(above) / self.days, decay)
     }
 
     /// Peaks above the level `end` as those below it promise, and how they decay.
@@ -172,6 +188,15 @@ impl Peaks {
     fn has_band(&self, level: usize, allowed: f64) -> bool {
         let end = ln_level(level) + BAND_SPAN;
         let spread: f64 = (level..LEVELS).take_while(|l| ln_level(*l) < end).map(|l| self.counts[l]).sum();
+        let is_wide = |low: usize| {
+            let peaks: f64 = self.counts[low..low + HUMP_LEVELS].iter().sum();
+            let chance = SIGNIFICANT * (spread * HUMP * (1.0 - HUMP)).sqrt();
+            peaks - HUMP * spread > chance && peaks - SIGNIFICANT * peaks.sqrt() > allowed
+        };
+        let wide = (level..LEVELS - HUMP_LEVELS).take_while(|low| ln_level(*low) < end);
+        if spread > HUMP_PEAKS && wide.into_iter().any(is_wide) {
+            return true;
+        }
         (level..LEVELS - 2).any(|low| {
             let peaks = self.counts[low] + self.counts[low + 1];
             let even = spread / BAND_SPAN * (ln_level(low + 2) - ln_level(low));
