@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{histogram::EpisodeHistogram, profile::BudgetProfile, tail::LN_LIMIT_MIN};
+use super::{histogram::EpisodeHistogram, profile::BudgetProfile};
 use crate::{time::EventTime, weight};
 
 /// Episodes up to this far above the limits count against the budget, in logarithms: further out they are what is
 /// looked for.
 const NEAR: f64 = 0.2;
 /// Those beyond, where normal ones thin out with this decay: few.
-const DECAY: f64 = 7.0;
+const DECAY: f64 = 9.0;
 /// The model's own promise counts as if it had been seen for so many days.
-const PRIOR_DAYS: f64 = 4.0;
+const PRIOR_DAYS: f64 = 2.0;
 /// No stream's limit is less than this share of the middle one.
 const LEAST: f64 = 0.7;
 /// Bounds of the factor, and the steps it is looked for in, in logarithms.
@@ -50,7 +50,7 @@ impl ServerBudget {
             seen: EpisodeHistogram::default(),
             streams: 0,
             lively: 0,
-            ln_least: libm::log(LEAST * profile.middle.limit).max(LN_LIMIT_MIN),
+            ln_least: libm::log(LEAST * profile.middle.limit),
             known: u32::try_from(profile.streams.iter().filter(|s| s.server == name).count()).unwrap_or(u32::MAX),
             ln_factor,
             ln_factor_before: ln_factor,

@@ -8,7 +8,7 @@ use super::{
     histogram::{EpisodeHistogram, RecentLevels},
     levels::{LEVELS, reached},
     server::{LN_FACTOR_MIN, ServerBudget},
-    tail::{self, KnownTail, LN_LIMIT_MIN, PRIOR_DAYS, TailPrior},
+    tail::{self, KnownTail, LN_LIVELY, PRIOR_DAYS, TailPrior},
 };
 use crate::{stream::StreamName, time::EventTime};
 
@@ -64,7 +64,7 @@ impl StreamBudget {
         Self {
             name: Arc::clone(name),
             server,
-            ln_limit: libm::log(prior.limit).max(LN_LIMIT_MIN),
+            ln_limit: libm::log(prior.limit),
             due: None,
             seen: EpisodeHistogram::default(),
             recent: [RecentLevels::default(); 2],
@@ -99,7 +99,7 @@ impl StreamBudget {
 
     /// Whether it ever reached a score that may be told of: others take no share of the budget.
     pub(super) fn is_lively(&self) -> bool {
-        self.seen.reached() > usize::from(reached(LN_LIMIT_MIN))
+        self.seen.reached() > usize::from(reached(LN_LIVELY))
     }
 
     /// Looks at the tail and moves the limit towards it.
@@ -119,8 +119,8 @@ impl StreamBudget {
         if is_outdated {
             self.prior_days *= libm::exp(-days / DISTRUST_DAYS) as f32;
         }
-        if days > 0.0 && self.is_lively() {
-            let wanted = tail::limit(&self.seen, self.known(server), server.share(asked)).ln_limit;
+        if days > 0.0 && self.seen.reached() > 0 {
+            let wanted = tail::limit(&self.seen, self.known(server, server.share(asked)), server.share(asked)).ln_limit;
             let (least, most) = if is_misfit { (MISFIT_RISE, MISFIT_RISE) } else { (-FALL_MAX, RISE_MAX) };
             self.ln_limit = wanted.clamp(self.ln_limit + least, self.ln_limit + most);
             if is_misfit {
@@ -134,12 +134,13 @@ impl StreamBudget {
         let share = server.share(asked);
         let mut seen = self.seen.clone();
         seen.advance(now, false);
-        let found = tail::limit(&seen, self.known(server), share);
+        let found = tail::limit(&seen, self.known(server, share), share);
         TailPrior { limit: libm::exp(found.ln_limit), rate: share, decay: found.decay }
     }
 
-    fn known(&self, server: &ServerBudget) -> KnownTail<'_> {
-        KnownTail { prior: &self.prior, days: f64::from(self.prior_days), ln_least: server.ln_least }
+    fn known(&self, server: &ServerBudget, share: f64) -> KnownTail<'_> {
+        let ln_least = server.ln_least.max(tail::ln_least(share));
+        KnownTail { prior: &self.prior, days: f64::from(self.prior_days), ln_least }
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -13,8 +13,14 @@ use super::{
     levels::{LEVELS, ln_level},
 };
 
-/// A score below this is never odd: it is well within what training reached.
-pub(super) const LN_LIMIT_MIN: f64 = -0.223;
+/// A stream that never reached this (.8) takes no share of a budget.
+pub(super) const LN_LIVELY: f64 = -0.223;
+/// The least limit of a stream with a sixth of an episode a day, in logarithms: as much as that ...
+const LN_LEAST: f64 = LN_LIVELY;
+/// ... and less, the more it may tell of, with this power, ...
+const LEAST_POWER: f64 = -1.0 / 6.0;
+/// ... within a half and .9: what is below is well within what training reached.
+const LN_LEAST_BOUNDS: (f64, f64) = (-0.693, -0.105);
 /// What is known beforehand counts as if it had been seen for so many days ...
 pub(super) const PRIOR_DAYS: f32 = 3.0;
 /// ... from this far below its limit on, in logarithms of the score.
@@ -35,6 +41,8 @@ const RISE: f64 = 3.0;
 const BAND: f64 = 3.0;
 /// ... by more than chance puts there, in standard deviations ...
 const SIGNIFICANT: f64 = 1.5;
+/// ... not further above the limit than this: features that are cut have their own height, which is that of anomalies.
+const BAND_REACH: f64 = 0.5;
 /// So do most of the peaks above a limit when they are this share of them, over so many levels: anomalies are of all sizes.
 const HUMP: f64 = 0.64;
 const HUMP_LEVELS: usize = 8;
@@ -45,6 +53,11 @@ const BAND_SPAN: f64 = 2.08;
 pub(super) const CLIFF: f64 = 4.0;
 /// Bounds of a decay.
 const DECAY: (f64, f64) = (0.05, 60.0);
+
+/// Logarithm of the least limit of a stream with this share.
+pub(super) fn ln_least(share: f64) -> f64 {
+    (LN_LEAST + LEAST_POWER * libm::log(6.0 * share)).clamp(LN_LEAST_BOUNDS.0, LN_LEAST_BOUNDS.1)
+}
 
 /// What is known of a stream's tail before anything was seen of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -193,11 +206,12 @@ impl Peaks {
             let chance = SIGNIFICANT * (spread * HUMP * (1.0 - HUMP)).sqrt();
             peaks - HUMP * spread > chance && peaks - SIGNIFICANT * peaks.sqrt() > allowed
         };
-        let wide = (level..LEVELS - HUMP_LEVELS).take_while(|low| ln_level(*low) < end);
+        let near = ln_level(level) + BAND_REACH;
+        let wide = (level..LEVELS - HUMP_LEVELS).take_while(|low| ln_level(*low) < near);
         if spread > HUMP_PEAKS && wide.into_iter().any(is_wide) {
             return true;
         }
-        (level..LEVELS - 2).any(|low| {
+        (level..LEVELS - 2).take_while(|low| ln_level(*low) < near).any(|low| {
             let peaks = self.counts[low] + self.counts[low + 1];
             let even = spread / BAND_SPAN * (ln_level(low + 2) - ln_level(low));
             peaks - BAND * even - SIGNIFICANT * peaks.sqrt() - 1.0 > allowed

@@ -179,7 +179,7 @@ fn many_true_anomalies_raise_no_limit() {
 fn a_band_that_comes_every_day_is_learnt() {
     let profile = trained(1.0, |chance, _| light(chance));
     let nightly = |chance: &mut Chance, minute: i64| {
-        if minute % (DAY / 4) == 17 { 2.0 + 0.05 * chance.uniform() } else { light(chance) }
+        if minute % (DAY / 4) == 17 { 1.6 + 0.05 * chance.uniform() } else { light(chance) }
     };
     let mut fleet = Fleet::new(1, 10);
     fleet.days(&profile, 7, nightly);
