@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{histogram::EpisodeHistogram, profile::BudgetProfile};
+use super::{histogram::EpisodeHistogram, levels::reached, profile::BudgetProfile};
 use crate::{time::EventTime, weight};
 
 /// Episodes up to this far above the limits count against the budget, in logarithms: further out they are what is
 /// looked for.
 const NEAR: f64 = 0.2;
 /// Those beyond, where normal ones thin out with this decay: few.
-const DECAY: f64 = 9.0;
+const DECAY: f64 = 6.0;
 /// The model's own promise counts as if it had been seen for so many days.
 const PRIOR_DAYS: f64 = 2.0;
 /// No stream's limit is less than this share of the middle one.
@@ -63,7 +63,7 @@ impl ServerBudget {
         let budget = self.share(budget) * f64::from(self.lively.max(1));
         let beyond = -libm::expm1(-DECAY * NEAR);
         let rate = |at: f64| {
-            let near = (self.seen.above(at) - self.seen.above(at + NEAR)).max(0.0);
+            let near = (self.seen.above(at) - self.seen.at(usize::from(reached(at + NEAR)))).max(0.0);
             let known = PRIOR_DAYS * budget * libm::exp(-DECAY * (at - self.ln_factor_before));
             (near / beyond + known) / (self.seen.days() + PRIOR_DAYS)
         };
