@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
+    event::words::told,
     profile::RecordView,
     score::{SCORE_MAX, Score, ScoreCause, shares},
-    stream::{FEATURES, StreamName, Vector},
+    stream::{FEATURES, RecordFigures, StreamName, Vector},
     terminal::csv_field,
     time::EventTime,
 };
@@ -37,6 +38,8 @@ pub struct Verdict {
     pub residual: Vector,
     /// What the stream's scores are divided by.
     pub loudness: f32,
+    /// What the record was in the terms of its stream; `None` while nothing is known of it.
+    pub figures: Option<RecordFigures>,
 }
 
 /// One feature's part in a score.
@@ -78,6 +81,16 @@ impl Verdict {
             reasons.insert(0, range);
         }
         reasons
+    }
+
+    /// The main reason with its figures where they are in another unit than the value: the rate of a counter, the
+    /// distance of a wandering stream, a pause, known values. Otherwise [`Verdict::main_reason`].
+    #[must_use]
+    pub fn told_reason(&self) -> String {
+        self.figures
+            .as_ref()
+            .and_then(|figures| told(self.score.cause, self.value, figures))
+            .unwrap_or_else(|| self.main_reason())
     }
 
     /// The main reason in a few words: the feature, and whether it was unexpected beside the others or extreme in

@@ -280,6 +280,7 @@ impl Judge {
             vector,
             residual: *residual,
             loudness: loudness / in_limits,
+            figures: observed.figures,
         };
         JudgedRow { verdict, step }
     }

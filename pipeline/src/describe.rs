@@ -108,7 +108,7 @@ impl PipelineFinding<'_> {
             Self::Verdict(verdict, view) => {
                 episode.value = Finite::<f64>::nearest(verdict.value);
                 episode.expected = verdict.expected.and_then(Finite::<f64>::new);
-                episode.main_reason = BoundedText::cut(&verdict.main_reason());
+                episode.main_reason = BoundedText::cut(&verdict.told_reason());
                 episode.reasons = verdict.reasons(view).iter().map(EpisodeReason::from).collect();
             }
             Self::Rate(finding) => {

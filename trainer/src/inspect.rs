@@ -3,9 +3,13 @@
 use std::{fmt::Write, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
+use oddline_cli::table::table;
 use oddline_core::{
     budget::{BudgetProfile, MeasuredEpisodes, StreamTail, TailPrior},
-    stream::FEATURES,
+    event::words::short,
+    profile::StreamBaseline,
+    stream::{FEATURES, baseline::Baseline, character::StreamCharacter},
+    terminal::tame,
 };
 use oddline_detector::OpenModel;
 use serde_json::json;
@@ -19,6 +23,9 @@ pub struct Args {
     /// The model
     #[arg(value_name = "FILE", default_value = "models/autoencoder.onnx")]
     pub model: PathBuf,
+    /// List all streams
+    #[arg(long)]
+    pub all: bool,
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
@@ -60,10 +67,48 @@ pub fn run(args: &Args) -> Result<()> {
         let (residual, value) = (view.residual_quantile[j], view.value_quantile[j]);
         writeln!(text, "{name:<11}{:>8.4}{:>8.4}{residual:>19.3}{value:>16.3}", view.center[j], view.scale[j])?;
     }
+    let shown_max = if args.all { usize::MAX } else { STREAMS_SHOWN };
+    text.push_str(&streams(&model.profile.baselines, shown_max)?);
     if let Some(budget) = budget {
         text.push_str(&limits(budget)?);
     }
     say::out(&text)
+}
+
+/// Streams that are listed unless all are asked for.
+const STREAMS_SHOWN: usize = 40;
+
+fn streams(fitted: &[StreamBaseline], shown_max: usize) -> Result<String> {
+    let rows: Vec<Vec<String>> = fitted.iter().take(shown_max).map(stream_row).collect();
+    if rows.is_empty() {
+        return Ok(String::new());
+    }
+    let mut text = format!("\n{}", table(&["server", "component", "character", "usual", "new beyond"], &rows));
+    if fitted.len() > rows.len() {
+        writeln!(text, "{} more: --all lists them", fitted.len() - rows.len())?;
+    }
+    Ok(text)
+}
+
+fn stream_row(StreamBaseline { server, component, baseline: b }: &StreamBaseline) -> Vec<String> {
+    let (level, min, max) = (short(b.curve[0]), short(b.min), short(b.max));
+    let range = if b.min < b.max { format!("{min} to {max}") } else { min.clone() };
+    let (usual, beyond) = match b.character {
+        StreamCharacter::Constant | StreamCharacter::FewValues => {
+            let known: Vec<String> = b.known.iter().map(|value| short(*value)).collect();
+            (known.join(", "), format!("{} from any", short(b.margin)))
+        }
+        StreamCharacter::Counter => (format!("{level} a second, {range}"), short(b.max + b.margin)),
+        StreamCharacter::Wandering => (format!("moves by {range}"), outside(b)),
+        StreamCharacter::Sparse | StreamCharacter::Continuous | StreamCharacter::Daily => {
+            (format!("{level}, {range}"), outside(b))
+        }
+    };
+    vec![tame(server).into_owned(), tame(component).into_owned(), b.character.name().to_owned(), usual, beyond]
+}
+
+fn outside(baseline: &Baseline) -> String {
+    format!("{} to {}", short(baseline.min - baseline.margin), short(baseline.max + baseline.margin))
 }
 
 /// The streams whose limits are furthest from the middle, in scores of the record view.

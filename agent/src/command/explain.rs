@@ -4,10 +4,14 @@ use std::{io::Write, ops::RangeInclusive, path::PathBuf};
 
 use anyhow::{Result, bail};
 use oddline_core::{
-    event::{Event, NUMBERS_APART},
+    event::{
+        Event, NUMBERS_APART,
+        words::{reason_with_value, short},
+    },
     format::{AccessLayout, LogFormat},
     profile::RecordView,
     readings::ValueSelection,
+    stream::{RecordFigures, character::StreamCharacter},
     time::EventTime,
     verdict::Verdict,
 };
@@ -248,14 +252,13 @@ fn as_text(line: u64, text: &str, verdict: &Verdict, view: &RecordView, out: &mu
     let (server, component) = (clean(&verdict.stream.server), clean(&verdict.stream.component));
     writeln!(out, "line {line}: {}", clean(text))?;
     writeln!(out, "{} {server} {component}", verdict.time)?;
-    let expected = verdict.expected.map_or_else(|| "no baseline yet".to_owned(), |e| format!("{e:.6} was expected"));
-    writeln!(out, "value {}, {expected}", verdict.value)?;
+    writeln!(out, "value {}, {}", verdict.value, of_stream(verdict))?;
     writeln!(
         out,
         "{is}: score {:.3}, threshold {:.3}: {}",
         verdict.score.value,
         verdict.threshold,
-        verdict.main_reason()
+        reason_with_value(&verdict.told_reason(), verdict.value, verdict.expected)
     )?;
     if verdict.learning {
         writeln!(out, "the stream is still in warm-up: mainly its value range is checked")?;
@@ -272,6 +275,28 @@ fn as_text(line: u64, text: &str, verdict: &Verdict, view: &RecordView, out: &mu
     let rows: Vec<Vec<String>> = reasons.iter().map(row).collect();
     writeln!(out, "\n{}", table(&["feature", "observed", "expected", "share"], &rows))?;
     Ok(())
+}
+
+/// What kind of stream it is, and what it usually says there.
+fn of_stream(verdict: &Verdict) -> String {
+    let Some(figures) = &verdict.figures else { return "of a stream that is not known yet".to_owned() };
+    let RecordFigures { character, number, usual, range: (min, max), .. } = figures;
+    let usually = match character {
+        StreamCharacter::Constant => format!("always {}", short(*min)),
+        StreamCharacter::FewValues => format!("known from {} to {}", short(*min), short(*max)),
+        StreamCharacter::Counter if verdict.expected.is_none() => format!("usually {} a second", short(*usual)),
+        StreamCharacter::Counter => {
+            format!("grows by {} a second, usually {}, at most {}", short(*number), short(*usual), short(*max))
+        }
+        StreamCharacter::Wandering => {
+            format!("{} from where it just was, seen {} to {}", short(*number), short(*min), short(*max))
+        }
+        StreamCharacter::Sparse | StreamCharacter::Continuous | StreamCharacter::Daily => {
+            let expected = verdict.expected.map(|e| format!("{} was expected, ", short(e))).unwrap_or_default();
+            format!("{expected}seen {} to {}", short(*min), short(*max))
+        }
+    };
+    format!("of a stream of character \"{}\": {usually}", character.name())
 }
 
 /// A number of a table; what is not known is a dash.
@@ -297,6 +322,8 @@ fn as_json(line: u64, verdict: &Verdict, model: &OpenModel, out: &mut impl Write
         "anomalous": verdict.anomalous,
         "learning": verdict.learning,
         "main_reason": verdict.main_reason(),
+        "told": reason_with_value(&verdict.told_reason(), verdict.value, verdict.expected),
+        "character": verdict.figures.as_ref().map(|figures| figures.character.name()),
         "reasons": reasons,
     });
     Ok(writeln!(out, "{answer}")?)
@@ -345,6 +372,7 @@ mod tests {
             vector: [0.0; 8],
             residual: [0.0; 8],
             loudness: 1.0,
+            figures: None,
         };
         let mut csv = Vec::new();
         verdict.write_csv(&mut csv).unwrap();

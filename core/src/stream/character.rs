@@ -190,6 +190,12 @@ impl CharacterMemory {
         }
     }
 
+    /// The value before, where that is kept.
+    #[must_use]
+    pub fn last(&self) -> Option<f64> {
+        self.last.map(|(_, value)| value)
+    }
+
     fn count(&mut self, time: EventTime, value: f64) -> JudgedValue {
         let Some((then, before)) = self.last else {
             self.last = Some((time, value));

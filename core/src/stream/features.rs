@@ -186,6 +186,16 @@ impl StreamMemory {
         self.lately += LATELY * (r - self.lately);
     }
 
+    /// The time of the record before.
+    pub(super) fn last_time(&self) -> EventTime {
+        self.last_time
+    }
+
+    /// The value before, of a counter.
+    pub(super) fn counted(&self) -> Option<f64> {
+        self.character.last()
+    }
+
     /// Where residuals were lately, and how far from there they vary, both in residual scales.
     #[must_use]
     pub fn lately(&self) -> (f64, f64) {

@@ -10,6 +10,7 @@ pub mod baseline;
 pub mod character;
 pub mod daily;
 pub mod features;
+mod figures;
 pub mod learn;
 
 use std::sync::Arc;
@@ -17,11 +18,14 @@ use std::sync::Arc;
 use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Serialize, Serializer};
 
-pub use self::features::{FEATURES, JUDGED, REVISION, Vector};
 use self::{
     baseline::Baseline,
     features::{FeatureOutcome, FeatureReading, StreamMemory},
     learn::{Learner, SeenRange},
+};
+pub use self::{
+    features::{FEATURES, JUDGED, REVISION, Vector},
+    figures::RecordFigures,
 };
 use crate::{
     episode::EpisodeRun,
@@ -88,6 +92,8 @@ pub struct ObservedValue {
     pub novelty: f32,
     /// The novelty is that a counter began anew.
     pub is_reset: bool,
+    /// What it was in the terms of the stream; `None` while nothing is known of it.
+    pub figures: Option<RecordFigures>,
     /// The stream has no fitted profile yet.
     pub learning: bool,
 }
@@ -178,12 +184,13 @@ impl StreamTable {
         stream.touched = self.counts.records;
         let before = stream.learner.is_some();
         let growth = MemoryGrowth { may_learn: !self.is_full && self.learning < LEARNING_MAX, is_full: self.is_full };
-        let StreamOutcome { reading, expected, novelty, is_reset } = stream.observe(profile, time, value, growth);
+        let StreamOutcome { reading, expected, novelty, is_reset, figures } =
+            stream.observe(profile, time, value, growth);
         self.learning += usize::from(!before && stream.learner.is_some());
         self.counts.by_range += u64::from(stream.range.is_some());
         self.counts.late += u64::from(reading.is_some_and(|r| r.late));
         let learning = stream.learner.as_ref().is_some_and(|l| !l.is_done(time)) || stream.baseline.is_none();
-        ObservedValue { slot, name: Arc::clone(&stream.name), reading, expected, novelty, is_reset, learning }
+        ObservedValue { slot, name: Arc::clone(&stream.name), reading, expected, novelty, is_reset, figures, learning }
     }
 
     /// Lets the stream's level follow a normal record's residual (in residual scales). Ignored when the stream was
@@ -389,31 +396,40 @@ impl StreamState {
 
     fn read(&mut self, time: EventTime, value: f64) -> StreamOutcome {
         let Some(baseline) = &self.baseline else { return StreamOutcome::default() };
+        let mut figures = RecordFigures::before(baseline, self.memory.as_ref(), time, value);
         if !baseline.character.has_features() {
             let (nearest, novelty) = novelty::among_known(baseline, value);
-            return StreamOutcome { expected: Some(nearest), ..StreamOutcome::new(novelty) };
+            if novelty > 0.0 {
+                figures.known.clone_from(&baseline.known);
+            }
+            let (expected, figures) = (Some(nearest), Some(figures));
+            return StreamOutcome { expected, figures, ..StreamOutcome::new(novelty) };
         }
         match features::read(&mut self.memory, baseline, time, value) {
             FeatureOutcome::Reading(reading) => {
                 let novelty = novelty::outside(baseline, reading.number, self.learner.is_some());
                 let expected = Some(reading.expected);
-                StreamOutcome { reading: Some(reading), expected, ..StreamOutcome::new(novelty) }
+                let figures = Some(figures.read(baseline, &reading));
+                StreamOutcome { reading: Some(reading), expected, figures, ..StreamOutcome::new(novelty) }
             }
             FeatureOutcome::Reset if !baseline.resets => {
-                StreamOutcome { is_reset: true, ..StreamOutcome::new(novelty::RESET) }
+                StreamOutcome { is_reset: true, figures: Some(figures), ..StreamOutcome::new(novelty::RESET) }
             }
-            FeatureOutcome::Reset | FeatureOutcome::Nothing => StreamOutcome::default(),
+            FeatureOutcome::Reset | FeatureOutcome::Nothing => {
+                StreamOutcome { figures: Some(figures), ..StreamOutcome::default() }
+            }
         }
     }
 }
 
 /// What one record was to its stream, without the stream.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct StreamOutcome {
     reading: Option<FeatureReading>,
     expected: Option<f64>,
     novelty: f32,
     is_reset: bool,
+    figures: Option<RecordFigures>,
 }
 
 impl StreamOutcome {

@@ -46,6 +46,7 @@ fn judged(number: u64, component: &str, step: EpisodeStep, score: f32) -> Judged
         vector: [0.0; 8],
         residual: [0.0; 8],
         loudness: 1.0,
+        figures: None,
     };
     JudgedRow { verdict, step }
 }
