@@ -1,5 +1,7 @@
 //! What the agent shows of itself: to `status`, to the metrics and on its status topic. Values only.
 
+use std::collections::BTreeMap;
+
 use oddline_core::{activity, budget::BudgetUse, stream};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,9 @@ pub(crate) struct SourceFigures {
     /// What its servers may tell and what they did.
     #[serde(default)]
     pub budget: Option<BudgetFigures>,
+    /// How many have each character, of those that have one.
+    #[serde(default)]
+    pub characters: BTreeMap<String, u64>,
     /// What came of its lines since it is known.
     #[serde(flatten)]
     pub counts: PipelineCounts,
@@ -169,6 +174,18 @@ impl AgentFigures {
     #[must_use]
     pub(crate) fn full(&self) -> u64 {
         self.sources.iter().map(|source| u64::from(source.is_full)).sum()
+    }
+
+    /// How many streams of all sources have each character, the most frequent first.
+    #[must_use]
+    pub(crate) fn characters(&self) -> Vec<(&str, u64)> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for (name, count) in self.sources.iter().flat_map(|source| &source.characters) {
+            *counts.entry(name).or_default() += count;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        counts
     }
 
     /// Streams that are still being learnt.

@@ -49,6 +49,14 @@ fn add_totals(page: &mut MetricsPage, reading: &AgentFigures) {
     page.one("oddline_spool_bytes", "gauge", "Bytes of the events queued for delivery.", reading.waiting_bytes);
     page.one("oddline_model_version", "gauge", "Version of the active model.", reading.model);
     page.one("oddline_streams_learning", "gauge", "Streams in warm-up.", reading.learning());
+    let by_character = "Streams by what kind of numbers they carry.";
+    page.head("oddline_streams_by_character", "gauge", by_character);
+    for source in &reading.sources {
+        for (character, count) in &source.characters {
+            let labels = [("source", source.name.as_str()), ("character", character.as_str())];
+            page.add("oddline_streams_by_character", "gauge", by_character, &labels, *count);
+        }
+    }
     page.one("oddline_reading_stopped", "gauge", "1 while reading is paused.", u64::from(reading.stopped.is_some()));
     page.one("oddline_files_left_out", "gauge", "Files not followed because too many match.", reading.left_out);
     page.one(

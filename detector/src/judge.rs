@@ -4,7 +4,7 @@
 //! in the inference is its place in the block; what verdicts change (a level following, a new level) is applied when
 //! the block is full. So verdicts are the same whether rows are scored one by one as they trickle in or 64 at once.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use oddline_core::{
     budget::{BudgetTable, BudgetUse},
@@ -204,6 +204,12 @@ impl Judge {
     #[must_use]
     pub fn streams(&self) -> (usize, usize) {
         self.state.streams()
+    }
+
+    /// How many streams of each character there are, of those that have one.
+    #[must_use]
+    pub fn characters(&self) -> BTreeMap<&'static str, u64> {
+        self.state.streams.characters()
     }
 
     /// While full it takes no more memory, see [`Streams::set_full`].

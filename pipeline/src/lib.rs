@@ -24,7 +24,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use oddline_core::{
     activity::{self, ActivityNotice, ObservedRecord, SourceActivity},
@@ -391,6 +391,12 @@ impl Pipeline {
     #[must_use]
     pub fn budget_use(&self) -> BudgetUse {
         self.judge.budget_use()
+    }
+
+    /// How many streams of each character there are, of those that have one.
+    #[must_use]
+    pub fn characters(&self) -> BTreeMap<&'static str, u64> {
+        self.judge.characters()
     }
 
     /// Event time of the last record that had one.

@@ -92,7 +92,7 @@ fn streams(fitted: &[StreamBaseline], shown_max: usize) -> Result<String> {
 
 fn stream_row(StreamBaseline { server, component, baseline: b }: &StreamBaseline) -> Vec<String> {
     let (level, min, max) = (short(b.curve[0]), short(b.min), short(b.max));
-    let range = if b.min < b.max { format!("{min} to {max}") } else { min.clone() };
+    let range = if b.min < b.max { format!("{min} to {max}") } else { min };
     let (usual, beyond) = match b.character {
         StreamCharacter::Constant | StreamCharacter::FewValues => {
             let known: Vec<String> = b.known.iter().map(|value| short(*value)).collect();

@@ -85,6 +85,9 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
             )?;
         }
     }
+    if let Some(streams) = streams(reading) {
+        writeln!(out, "streams    {streams}")?;
+    }
     // The table stays last: what is long is above it.
     for source in &reading.sources {
         faults(source, out)?;
@@ -126,6 +129,20 @@ fn faults(source: &SourceFigures, out: &mut impl Write) -> Result<()> {
         writeln!(out, "  {count} x {fault}{first}")?;
     }
     Ok(())
+}
+
+/// All streams by their character; those without one are counted as learning.
+fn streams(reading: &crate::figures::AgentFigures) -> Option<String> {
+    let all: u64 = reading.sources.iter().map(|source| source.streams).sum();
+    let characters = reading.characters();
+    let unknown = all.saturating_sub(characters.iter().map(|(_, count)| count).sum());
+    let mut parts: Vec<String> = characters.iter().map(|(name, count)| format!("{count} {}", clean(name))).collect();
+    if unknown > 0 {
+        parts.push(format!("{unknown} not known yet"));
+    }
+    let learning = reading.learning();
+    let of_them = if learning > 0 { format!(" ({learning} learning)") } else { String::new() };
+    (all > 0).then(|| format!("{all}: {}{of_them}", parts.join(", ")))
 }
 
 /// A path and what is wrong with it are text of the file system.

@@ -13,7 +13,7 @@ pub mod features;
 mod figures;
 pub mod learn;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Serialize, Serializer};
@@ -279,6 +279,16 @@ impl StreamTable {
     pub fn learning(&self, now: EventTime) -> usize {
         let learns = |stream: &&StreamState| stream.learner.as_ref().is_some_and(|learner| !learner.is_done(now));
         self.streams.iter().filter(|stream| stream.baseline.is_none() || learns(stream)).count()
+    }
+
+    /// How many streams of each character there are, of those that have one.
+    #[must_use]
+    pub fn characters(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for baseline in self.streams.iter().filter_map(|stream| stream.baseline.as_ref()) {
+            *counts.entry(baseline.character.name()).or_default() += 1;
+        }
+        counts
     }
 
     /// Goes over to another model: a stream that it knows takes its baseline, which is newer than what was learnt here;

@@ -364,6 +364,7 @@ impl FollowedSource {
             streams: streams as u64,
             budget: BudgetFigures::of(self.pipeline.budget_use()),
             learning: learning as u64,
+            characters: self.pipeline.characters().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
             counts: self.pipeline.counts(),
             classes: self.pipeline.tally().into(),
             faulty: self.pipeline.tally().faults(),
