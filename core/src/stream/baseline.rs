@@ -31,6 +31,8 @@ const GAP_USUAL: f64 = 5.0;
 /// ... and so are those up to this many times the longest of nearly all in training.
 const GAP_SLACK: f64 = 3.0;
 const GAP_QUANTILE: f64 = 0.999;
+/// No gap of less is worth a word, as no silence is, in seconds.
+const GAP_LEAST_S: f64 = 300.0;
 /// A scale is at least this share of the step that values are rounded to: one step more is hardly news.
 const ROUNDED: f64 = 0.6;
 /// The rate of a counter is known up to this share of it: clocks jitter.
@@ -293,10 +295,10 @@ impl<'a> JudgedSeries<'a> {
         let mut gaps: Vec<f64> =
             self.neighbours().map(|i| time(i).seconds_since(time(i - 1))).filter(|&s| s > 0.0).collect();
         if gaps.is_empty() {
-            return (1.0, GAP_USUAL);
+            return (1.0, GAP_LEAST_S);
         }
         let usual = median(&gaps);
-        (usual, (GAP_USUAL * usual).max(GAP_SLACK * quantile(&mut gaps, GAP_QUANTILE)))
+        (usual, (GAP_USUAL * usual).max(GAP_SLACK * quantile(&mut gaps, GAP_QUANTILE)).max(GAP_LEAST_S))
     }
 
     fn fit(&self, character: StreamCharacter, shape: Option<[f64; CURVE]>) -> Option<Baseline> {
