@@ -262,6 +262,8 @@ struct JudgedSeries<'a> {
     places: Vec<usize>,
     numbers: Vec<f64>,
     resets: usize,
+    /// The step that the values are rounded to.
+    rounding: f64,
 }
 
 impl<'a> JudgedSeries<'a> {
@@ -281,7 +283,11 @@ impl<'a> JudgedSeries<'a> {
                 JudgedValue::Of { .. } | JudgedValue::Nothing => {}
             }
         }
-        (numbers.len() >= 3).then_some(Self { times, places, numbers, resets })
+        if numbers.len() < 3 {
+            return None;
+        }
+        let kept: Vec<f64> = places.iter().map(|&place| values[place]).collect();
+        Some(Self { times, places, numbers, resets, rounding: rounding(&kept) })
     }
 
     /// Places in [`JudgedSeries::numbers`] of numbers whose neighbour before them is the record before theirs.
@@ -317,17 +323,17 @@ impl<'a> JudgedSeries<'a> {
         let is_plain = character == StreamCharacter::Continuous;
         let character = if has_shape && is_plain { StreamCharacter::Daily } else { character };
         let residuals: Vec<f64> = self.numbers.iter().zip(&phases).map(|(v, p)| v - curve_at(&curve, p)).collect();
-        let rounding = rounding(&self.numbers);
+        let (gap_s, gap_long_s) = self.gaps();
+        let rounded = ROUNDED * self.rounding;
         let least = match character {
-            StreamCharacter::Counter => (ROUNDED * rounding).max(RATE_JITTER * curve[0].abs()),
-            StreamCharacter::Sparse => resting_scale(&residuals),
-            _ => ROUNDED * rounding,
+            StreamCharacter::Counter => (rounded / gap_s).max(RATE_JITTER * curve[0].abs()),
+            StreamCharacter::Sparse => rounded.max(resting_scale(&residuals)),
+            _ => rounded,
         };
         let residual_scale = floored(spread(&residuals).max(least), curve[0]);
         let steps: Vec<f64> = self.neighbours().map(|i| (residuals[i] - residuals[i - 1]) / residual_scale).collect();
         let step_least = if character == StreamCharacter::Sparse { 1.0 } else { least / residual_scale };
         let step_scale = floored(spread_around(&steps, 0.0).max(step_least), 1.0);
-        let (gap_s, gap_long_s) = self.gaps();
         let still = STILL_SHARE * step_scale * residual_scale;
         let (min, max, margin) = range(&self.numbers, least);
         let run = if character.rests() { RUN_ENDLESS } else { usual_run(&self.numbers, still) };
@@ -470,6 +476,10 @@ mod tests {
         let fit = Baseline::fit(&times, &values, &vec![true; values.len()]).unwrap();
         assert_eq!(fit.character, StreamCharacter::Wandering);
         assert!(fit.residual_scale < 0.05 && fit.curve[0].abs() < 0.05, "{fit:?}");
+        let rounded: Vec<f64> = values.iter().map(|v| (v * 10.0).round() / 10.0).collect();
+        let fit = Baseline::fit(&times, &rounded, &vec![true; values.len()]).unwrap();
+        let step = 0.1 / fit.residual_scale;
+        assert!(step < 2.0 && step / fit.step_scale < 2.0, "a step of a rounded value is little: {fit:?}");
     }
 
     #[test]
