@@ -230,7 +230,7 @@ async fn foreign_text_does_not_reach_the_terminal_raw() {
     let store = Store::open(&DatabaseAddress::Sqlite(path.clone()), OpenMode::Serve).await.unwrap();
     let now_us = oddline_collector::clock::now_us();
     let mut bad = episode(1, 2, now_us);
-    bad.main_reason = BoundedText::cut("\x1b]0;x\x07");
+    bad.main_reason = BoundedText::cut("\x1b]x\x07");
     bad.server = BoundedText::cut("web\x1b[31m");
     bad.component = BoundedText::cut("a\nb\u{9b}1m");
     store.append(&[odd(&who("home", "pi"), epoch(1), 1, bad)], now_us).await.unwrap();
@@ -241,5 +241,5 @@ async fn foreign_text_does_not_reach_the_terminal_raw() {
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
     }
     let detail = ask(&path, &["anomalies", id]).1;
-    assert!(detail.contains("why        \u{fffd}]0;x\u{fffd}: 9300"), "{detail:?}");
+    assert!(detail.contains("why        \u{fffd}]x\u{fffd}: 9300"), "{detail:?}");
 }
