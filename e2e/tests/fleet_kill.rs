@@ -337,7 +337,8 @@ impl Server {
         agent.start();
         // Before its first commit nothing is promised: it might begin with the live file when others are rotated.
         writer.write_lines(500);
-        let ready = || agent.said().contains("app.log is followed").then_some(());
+        let ready =
+            || agent.said().lines().any(|line| line.contains("reading ") && line.ends_with("app.log")).then_some(());
         assert!(within(PATIENCE, ready).is_some(), "{}", agent.said());
         Self { name: name.parse().unwrap(), agent, writer, seen: BTreeMap::new(), left_from: 0 }
     }
