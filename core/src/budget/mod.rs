@@ -70,10 +70,10 @@ impl BudgetTable {
         let stream = self.streams[at].as_mut().expect("it was admitted");
         let server = &mut self.servers[stream.server as usize];
         if is_due(server.due, time) {
-            server.follow(time, profile.asked);
+            server.follow(time, profile.asked, profile.least_factor(&server.name));
         }
         if is_due(stream.due, time) {
-            stream.follow(time, server, profile.asked);
+            stream.follow(time, server, profile.asked, profile.least_limit(name));
         }
         let limit = libm::exp(stream.ln_limit + server.ln_factor);
         stream.count(libm::log(score), server);

@@ -11,6 +11,9 @@ use crate::{
     stream::StreamName,
 };
 
+/// How far a limit falls below what training found, at most, in logarithms.
+const FALL: f64 = 0.03;
+
 /// The budget and the priors of all tails. Lists are sorted by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BudgetProfile {
@@ -133,6 +136,19 @@ impl BudgetProfile {
     pub fn factor(&self, server: &str) -> f64 {
         let found = self.servers.binary_search_by(|s| s.server.as_str().cmp(server));
         found.map_or(self.factor, |at| self.servers[at].factor)
+    }
+
+    /// Logarithm of the least limit of a stream: where the model knows it, hardly less than that. Many true anomalies leave
+    /// few normal episodes to be counted, which is no reason to tell of more.
+    pub(super) fn least_limit(&self, name: &StreamName) -> f64 {
+        let known = self.known(&name.server, &name.component);
+        known.map_or(f64::NEG_INFINITY, |tail| libm::log(tail.limit) - FALL)
+    }
+
+    /// Logarithm of the least factor of a server, likewise.
+    pub(super) fn least_factor(&self, server: &str) -> f64 {
+        let found = self.servers.binary_search_by(|s| s.server.as_str().cmp(server));
+        found.map_or(f64::NEG_INFINITY, |at| libm::log(self.servers[at].factor) - FALL)
     }
 
     /// Takes over what an older model knows of streams and servers that this one does not, as far as there is room.

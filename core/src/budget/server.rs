@@ -84,11 +84,12 @@ impl ServerBudget {
     }
 
     /// Time goes on: the factor moves towards what is wanted.
-    pub(super) fn follow(&mut self, now: EventTime, budget: f64) {
+    pub(super) fn follow(&mut self, now: EventTime, budget: f64, ln_least: f64) {
         let days = self.seen.advance(now, false);
         self.due = self.due.max(Some(now));
         if days > 0.0 {
-            self.ln_factor = self.wanted(budget).clamp(self.ln_factor - FALL_MAX, self.ln_factor + RISE_MAX);
+            self.ln_factor =
+                self.wanted(budget).max(ln_least).clamp(self.ln_factor - FALL_MAX, self.ln_factor + RISE_MAX);
         }
     }
 

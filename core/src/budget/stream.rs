@@ -104,7 +104,7 @@ impl StreamBudget {
 
     /// Looks at the tail and moves the limit towards it.
     #[expect(clippy::cast_possible_truncation, reason = "counts are kept in f32")]
-    pub(super) fn follow(&mut self, now: EventTime, server: &mut ServerBudget, asked: f64) {
+    pub(super) fn follow(&mut self, now: EventTime, server: &mut ServerBudget, asked: f64, ln_least: f64) {
         let is_misfit = self.is_misfit();
         let is_outdated = is_misfit || self.is_calm();
         let days = self.seen.advance(now, is_outdated);
@@ -122,7 +122,7 @@ impl StreamBudget {
         if days > 0.0 && self.seen.reached() > 0 {
             let wanted = tail::limit(&self.seen, self.known(server, server.share(asked)), server.share(asked)).ln_limit;
             let (least, most) = if is_misfit { (MISFIT_RISE, MISFIT_RISE) } else { (-FALL_MAX, RISE_MAX) };
-            self.ln_limit = wanted.clamp(self.ln_limit + least, self.ln_limit + most);
+            self.ln_limit = wanted.max(ln_least).clamp(self.ln_limit + least, self.ln_limit + most);
             if is_misfit {
                 self.told *= MISFIT_LEFT;
             }
