@@ -186,6 +186,7 @@ fn a_log_of_any_format_is_read_by_trainer_and_agent_alike() {
     let (folder, samples) = (TempDir::new().expect("a folder"), samples());
     let folder = folder.path();
     let mut table = String::new();
+    let mut anomalies = 0;
     for (name, header, render, values) in FORMATS {
         fs::write(folder.join(name), log(&samples, header, render)).expect("the folder can be written");
         let how = ["--values", values];
@@ -201,8 +202,10 @@ fn a_log_of_any_format_is_read_by_trainer_and_agent_alike() {
         .expect("a text takes everything");
         assert_eq!((learnt, records), (judged, judged), "{table}");
         assert_eq!(found, expected, "{name}");
-        assert!(judged >= LINES as u64 && found.lines().count() > 1, "{table}");
+        assert!(judged >= LINES as u64, "{table}");
+        anomalies += found.lines().count() - 1;
     }
+    assert!(anomalies > 100, "{table}");
     println!("{table}");
 }
 

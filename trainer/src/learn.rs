@@ -29,7 +29,7 @@ const MEASURE_STRETCH: f64 = 3.48 / 2.58;
 const MEASURE_MIN: f64 = 0.1;
 /// What each feature that is judged is measured in, in its own unit. The units are robust, and so these need no training
 /// data: anomalies among them would only make the features deaf.
-const UNITS: [f64; JUDGED] = [3.5, 4.0, 2.0, 1.5, 0.5, 0.1];
+const UNITS: [f64; JUDGED] = [3.5, 4.0, 2.0, 1.0, 0.5, 0.1];
 /// The least measure of a feature's residual in these.
 const LEAST: f64 = 0.25;
 /// A stream is measured by its own scores when this quantile of them ...

@@ -13,7 +13,7 @@ struct Importer {
 const IMPORTERS: &[Importer] = &[
     Importer { folder: "core", library: "jiff", files: &["time.rs"] },
     Importer { folder: "core", library: "csv_core", files: &["format/separated.rs"] },
-    Importer { folder: "core", library: "heapless", files: &["format/date_order.rs", "format/separated.rs"] },
+    Importer { folder: "core", library: "heapless", files: &["budget/stream.rs", "format/date_order.rs", "format/separated.rs"] },
     Importer { folder: "core", library: "hashbrown", files: &["activity/", "stream/"] },
     Importer { folder: "core", library: "crc32fast", files: &["seal.rs", "wire/batch.rs"] },
     Importer { folder: "config", library: "toml", files: &["layer.rs", "tree.rs"] },
@@ -38,7 +38,7 @@ const IMPORTERS: &[Importer] = &[
     Importer { folder: "agent", library: "minisign_verify", files: &["model/verify.rs"] },
     Importer { folder: "agent", library: "minisign", files: &["model/verify.rs"] },
     Importer { folder: "agent", library: "sha2", files: &["model/verify.rs"] },
-    Importer { folder: "agent", library: "glob", files: &["source/discover.rs"] },
+    Importer { folder: "agent", library: "glob", files: &["source/pattern.rs"] },
     Importer { folder: "collector", library: "rmqtt", files: &["broker/"] },
     Importer { folder: "collector", library: "nix", files: &["broker/strangers.rs"] },
     Importer { folder: "collector", library: "sqlx", files: &["store/"] },

@@ -73,7 +73,7 @@ impl BudgetTable {
             server.follow(time, profile.asked, profile.least_factor(&server.name));
         }
         if is_due(stream.due, time) {
-            stream.follow(time, server, profile.asked, profile.least_limit(name));
+            stream.follow(time, server, profile.asked, profile.limit_bounds(name));
         }
         let limit = libm::exp(stream.ln_limit + server.ln_factor);
         stream.count(libm::log(score), server);

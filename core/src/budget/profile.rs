@@ -14,6 +14,9 @@ use crate::{
 /// How far a limit falls below what training found, at most, in logarithms.
 const FALL: f64 = 0.03;
 
+/// How far it rises, at most, as long as the scores are no misfit.
+const RISE: f64 = 0.05;
+
 /// The budget and the priors of all tails. Lists are sorted by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BudgetProfile {
@@ -138,17 +141,26 @@ impl BudgetProfile {
         found.map_or(self.factor, |at| self.servers[at].factor)
     }
 
-    /// Logarithm of the least limit of a stream: where the model knows it, hardly less than that. Many true anomalies leave
-    /// few normal episodes to be counted, which is no reason to tell of more.
-    pub(super) fn least_limit(&self, name: &StreamName) -> f64 {
-        let known = self.known(&name.server, &name.component);
-        known.map_or(f64::NEG_INFINITY, |tail| libm::log(tail.limit) - FALL)
+    /// Whether the last part of the training log had more episodes far beyond the limits than were asked for near them:
+    /// true anomalies, which the host may have as well.
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    fn has_anomalies(&self) -> bool {
+        self.measured.apart as f64 > self.asked * self.measured.server_days
+    }
+
+    /// Logarithms of the least and the largest limit of a stream. Where the model knows it from a log with anomalies in it,
+    /// hardly less and little more than that: many true anomalies leave few normal episodes to be counted, which is no
+    /// reason to tell of more, and come again and again, which is none to tell of less.
+    pub(super) fn limit_bounds(&self, name: &StreamName) -> (f64, f64) {
+        let known = self.known(&name.server, &name.component).filter(|_| self.has_anomalies());
+        let known = known.map(|tail| libm::log(tail.limit));
+        known.map_or((f64::NEG_INFINITY, f64::INFINITY), |limit| (limit - FALL, limit + RISE))
     }
 
     /// Logarithm of the least factor of a server, likewise.
     pub(super) fn least_factor(&self, server: &str) -> f64 {
-        let found = self.servers.binary_search_by(|s| s.server.as_str().cmp(server));
-        found.map_or(f64::NEG_INFINITY, |at| libm::log(self.servers[at].factor) - FALL)
+        let found = self.servers.binary_search_by(|s| s.server.as_str().cmp(server)).ok();
+        found.filter(|_| self.has_anomalies()).map_or(f64::NEG_INFINITY, |at| libm::log(self.servers[at].factor) - FALL)
     }
 
     /// Takes over what an older model knows of streams and servers that this one does not, as far as there is room.

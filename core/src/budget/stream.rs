@@ -22,6 +22,12 @@ const TOLD_DAYS: f64 = 0.5;
 const MISFIT_MIN: f32 = 4.0;
 /// ... and this share of all that the stream has at the level where it has most.
 const MISFIT: f64 = 0.5;
+/// ... and, where the model expects anomalies, so many of its records: those are fewer.
+const MISFIT_RECORDS: f32 = 0.15;
+/// How fast that share is followed: within some hundreds of records.
+const BEYOND_FOLLOW: f32 = 1.0 / 256.0;
+/// What is known beforehand is trusted while so much of its weight is left.
+const TRUSTED: f32 = 0.5;
 /// What the limit rises by then, whatever the tail, in logarithms.
 const MISFIT_RISE: f64 = 0.15;
 /// So much of what was told lately would still be.
@@ -55,6 +61,8 @@ pub(super) struct StreamBudget {
     /// Episodes told of lately, and those near the limit.
     told: f32,
     near: f32,
+    /// Share of the last records that reached the limit.
+    beyond: f32,
     /// Levels of episodes, in limits, that the server does not know of yet.
     waiting: heapless::Vec<(u8, u8), WAITING_MAX>,
 }
@@ -72,12 +80,15 @@ impl StreamBudget {
             prior_days: PRIOR_DAYS,
             told: 0.0,
             near: 0.0,
+            beyond: 0.0,
             waiting: heapless::Vec::new(),
         }
     }
 
     /// Counts a record by the logarithm of its score.
     pub(super) fn count(&mut self, ln_score: f64, server: &mut ServerBudget) {
+        let is_beyond = ln_score >= self.ln_limit + server.ln_factor;
+        self.beyond += BEYOND_FOLLOW * (f32::from(u8::from(is_beyond)) - self.beyond);
         let was_lively = self.is_lively();
         let levels = self.recent[0].push(ln_score);
         if !levels.is_empty() {
@@ -104,8 +115,8 @@ impl StreamBudget {
 
     /// Looks at the tail and moves the limit towards it.
     #[expect(clippy::cast_possible_truncation, reason = "counts are kept in f32")]
-    pub(super) fn follow(&mut self, now: EventTime, server: &mut ServerBudget, asked: f64, ln_least: f64) {
-        let is_misfit = self.is_misfit();
+    pub(super) fn follow(&mut self, now: EventTime, server: &mut ServerBudget, asked: f64, bounds: (f64, f64)) {
+        let is_misfit = self.is_misfit() && (bounds.1.is_infinite() || self.beyond > MISFIT_RECORDS);
         let is_outdated = is_misfit || self.is_calm();
         let days = self.seen.advance(now, is_outdated);
         self.due = self.due.max(Some(now));
@@ -122,7 +133,10 @@ impl StreamBudget {
         if days > 0.0 && self.seen.reached() > 0 {
             let wanted = tail::limit(&self.seen, self.known(server, server.share(asked)), server.share(asked)).ln_limit;
             let (least, most) = if is_misfit { (MISFIT_RISE, MISFIT_RISE) } else { (-FALL_MAX, RISE_MAX) };
-            self.ln_limit = wanted.max(ln_least).clamp(self.ln_limit + least, self.ln_limit + most);
+            // What the model knows holds until it proves wrong.
+            let is_trusted = self.prior_days > TRUSTED * PRIOR_DAYS;
+            let wanted = if is_trusted { wanted.clamp(bounds.0, bounds.1) } else { wanted.max(bounds.0) };
+            self.ln_limit = wanted.clamp(self.ln_limit + least, self.ln_limit + most);
             if is_misfit {
                 self.told *= MISFIT_LEFT;
             }

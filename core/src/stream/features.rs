@@ -68,7 +68,8 @@ const GAP_MAX: f64 = 100.0;
 /// What a stream remembers between two records.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StreamMemory {
-    /// The last residual.
+    /// Starting point of the next step: the last residual that was not far.
+    anchor: f64,
     last: Option<f64>,
     /// Slow rise, quick release average of the residual.
     level: f64,
@@ -142,10 +143,11 @@ pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventT
     let residual = (number - usual) / baseline.residual_scale;
     let r = compressed(residual).clamp(-CLIP, CLIP);
     let last = *memory.last.get_or_insert(r);
-    let d = ((r - last) / baseline.step_scale).clamp(-CLIP, CLIP);
+    let d = ((r - memory.anchor) / baseline.step_scale).clamp(-CLIP, CLIP);
+    let moved = ((r - last) / baseline.step_scale).clamp(-CLIP, CLIP);
     let limit = (r.abs() + 1.0) / baseline.step_scale;
     memory.follow_lately(residual.clamp(-FAR, FAR));
-    memory.follow(r, d, baseline.volatility());
+    memory.follow(r, d, moved, baseline.volatility());
     let d = d.clamp(-limit, limit);
     let stuck = memory.count_run(baseline, number);
     let (gap, late) = memory.gap(baseline, time);
@@ -166,6 +168,7 @@ fn compressed(residual: f64) -> f64 {
 impl StreamMemory {
     fn start(baseline: &Baseline, time: EventTime) -> Self {
         Self {
+            anchor: 0.0,
             last: None,
             level: 0.0,
             odd: 0,
@@ -202,9 +205,11 @@ impl StreamMemory {
         (self.lately, self.unsteady * MEAN_TO_DEVIATION)
     }
 
-    fn follow(&mut self, r: f64, d: f64, usual_volatility: f64) {
+    fn follow(&mut self, r: f64, d: f64, moved: f64, usual_volatility: f64) {
         self.last = Some(r);
-        if r.abs() > ODD && self.level_before.is_none() {
+        if r.abs() <= ODD {
+            self.anchor = r;
+        } else if self.level_before.is_none() {
             self.level_before = Some(self.level);
         }
         if r.abs() < QUIET
@@ -216,7 +221,7 @@ impl StreamMemory {
         if self.odd == 0 || self.odd > SPIKE_RECORDS {
             self.follow_level(r);
         }
-        self.follow_volatility(r, d, usual_volatility);
+        self.follow_volatility(r, d, moved, usual_volatility);
     }
 
     fn follow_level(&mut self, r: f64) {
@@ -225,8 +230,8 @@ impl StreamMemory {
         self.level += if rising { LEVEL_RISE } else { LEVEL_RELEASE } * (a - self.level);
     }
 
-    fn follow_volatility(&mut self, r: f64, d: f64, usual: f64) {
-        let step = d.abs().min(STEP_CLIP);
+    fn follow_volatility(&mut self, r: f64, d: f64, moved: f64, usual: f64) {
+        let step = d.abs().min(moved.abs()).min(STEP_CLIP);
         let square = step * step;
         let rate = if square > self.volatility { VOLATILITY_RISE } else { VOLATILITY_RELEASE };
         self.volatility += rate * (square - self.volatility);
@@ -307,19 +312,19 @@ mod tests {
     }
 
     #[test]
-    fn the_first_record_has_neither_step_nor_gap() {
+    fn the_first_record_steps_from_the_curve_and_has_no_gap() {
         let first = feed(&[14.0])[0];
         assert_eq!(first.residual, 2.0);
-        assert_eq!(first.vector[..3], [2.0, 0.0, 0.6]);
+        assert_eq!(first.vector[..3], [2.0, 4.0, 0.6]);
         assert_eq!(first.vector[4..], [0.0, 0.0, 0.0, 1.0]);
     }
 
     #[test]
-    fn the_way_back_from_a_spike_is_no_step_of_its_size() {
+    fn a_far_value_is_no_starting_point() {
         let readings = feed(&[10.0, 1e12, 10.0]);
         assert!(readings[1].vector[0] > 150.0 && readings[1].vector[0] < 300.0, "a logarithm");
         assert!(readings[1].vector[1] > 100.0);
-        assert_eq!(readings[2].vector[1], -2.0, "as far as the value is from where it should be, and a scale");
+        assert_eq!(readings[2].vector[1], 0.0, "the step is measured from before the spike");
     }
 
     #[test]

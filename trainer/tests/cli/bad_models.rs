@@ -51,7 +51,7 @@ fn damaged_edited_or_of_another_kind() {
     refused_by_all(&folder, &looser, &[edited]);
     let mut large = good;
     large.resize(600 * 1024, 0);
-    refused_by_all(&folder, &large, &["614400 bytes", "at most 524288"]);
+    refused_by_all(&folder, &large, &["600 KiB", "at most 512 KiB"]);
 }
 
 #[test]
