@@ -2,7 +2,7 @@
 //!
 //! Each feature is measured in its own unit: a spiky one whitened by its standard deviation would own the threshold.
 //! What a value is, how far it moved and where it has been for some records add up as lengths do: on production series
-//! that ranks clearly better than the largest of them (docs/detection.md).
+//! that ranks clearly better than the largest of them (docs/decisions/2026-11-27-characters.md).
 
 use crate::{
     profile::RecordView,

@@ -1,6 +1,8 @@
 //! Several records on one line: a list of objects, objects one behind the other, frames of syslog with octet counts. Cuts
 //! the line where a record ends, within a bound; does not read what it cuts.
 
+use serde::de::IgnoredAny;
+
 use super::tag;
 use crate::record::Fault;
 
@@ -78,24 +80,9 @@ fn counted(text: &str) -> Option<(usize, &str)> {
 
 /// Where the object ends that `text` begins with.
 fn object_end(text: &str) -> Option<usize> {
-    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_text => is_escaped = true,
-            b'"' => is_text = !is_text,
-            _ if is_text => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    return Some(at + 1);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    Some(values.byte_offset())
 }
 
 #[cfg(test)]
