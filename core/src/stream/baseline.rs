@@ -126,7 +126,7 @@ impl Baseline {
         let character = StreamCharacter::of(&kept);
         let series = JudgedSeries::new(character, times, values, use_row)?;
         if !character.has_features() {
-            return Self::of_known(&series, few_values(kept)?);
+            return Self::of_known(series.gaps(), few_values(kept)?);
         }
         let fit = series.fit(character, shape)?;
         let is_wandering = fit.step_scale < WANDERS
@@ -144,21 +144,19 @@ impl Baseline {
         JudgedSeries::new(StreamCharacter::Wandering, times, values, use_row)?.fit(StreamCharacter::Wandering, None)
     }
 
-    /// Of a stream that has had only these values; `None` without any, or when they are too many for that.
+    /// Of a stream that has had only these values; `None` without any, or when they are too many for that. `times` are
+    /// those of its last records.
     #[must_use]
     pub fn few(times: &[EventTime], values: &[f64]) -> Option<Self> {
-        let known = few_values(values.iter().copied())?;
-        let all: Vec<f64> = (0..times.len()).map(|i| values[i % values.len().max(1)]).collect();
-        let series = JudgedSeries::new(StreamCharacter::FewValues, times, &all, &vec![true; all.len()])?;
-        Self::of_known(&series, known)
+        let gaps = times.windows(2).map(|pair| pair[1].seconds_since(pair[0]));
+        Self::of_known(usual_gaps(gaps), few_values(values.iter().copied())?)
     }
 
     /// Of a stream that has only these values.
-    fn of_known(series: &JudgedSeries<'_>, known: Vec<f64>) -> Option<Self> {
+    fn of_known((gap_s, gap_long_s): (f64, f64), known: Vec<f64>) -> Option<Self> {
         let (min, max) = (*known.first()?, *known.last()?);
-        let (gap_s, gap_long_s) = series.gaps();
         let character = if known.len() == 1 { StreamCharacter::Constant } else { StreamCharacter::FewValues };
-        let level = median(&series.numbers);
+        let level = median(&known);
         let mut fit = Self {
             curve: [level, 0.0, 0.0, 0.0, 0.0],
             residual_scale: 1.0,
@@ -295,16 +293,10 @@ impl<'a> JudgedSeries<'a> {
         (1..self.places.len()).filter(|&i| self.places[i] == self.places[i - 1] + 1)
     }
 
-    /// The usual seconds between records, and how many are still usual.
+    /// See [`usual_gaps`].
     fn gaps(&self) -> (f64, f64) {
         let time = |i: usize| self.times[self.places[i]];
-        let mut gaps: Vec<f64> =
-            self.neighbours().map(|i| time(i).seconds_since(time(i - 1))).filter(|&s| s > 0.0).collect();
-        if gaps.is_empty() {
-            return (1.0, GAP_LEAST_S);
-        }
-        let usual = median(&gaps);
-        (usual, (GAP_USUAL * usual).max(GAP_SLACK * quantile(&mut gaps, GAP_QUANTILE)).max(GAP_LEAST_S))
+        usual_gaps(self.neighbours().map(|i| time(i).seconds_since(time(i - 1))))
     }
 
     fn fit(&self, character: StreamCharacter, shape: Option<[f64; CURVE]>) -> Option<Baseline> {
@@ -355,6 +347,16 @@ impl<'a> JudgedSeries<'a> {
         };
         fit.is_sound().then_some(fit)
     }
+}
+
+/// The usual seconds between records, and how many are still usual.
+fn usual_gaps(seconds: impl Iterator<Item = f64>) -> (f64, f64) {
+    let mut gaps: Vec<f64> = seconds.filter(|&s| s > 0.0).collect();
+    if gaps.is_empty() {
+        return (1.0, GAP_LEAST_S);
+    }
+    let usual = median(&gaps);
+    (usual, (GAP_USUAL * usual).max(GAP_SLACK * quantile(&mut gaps, GAP_QUANTILE)).max(GAP_LEAST_S))
 }
 
 /// Smallest and largest number, and how far beyond is new: the farther the numbers at both ends lie apart, the more.
