@@ -5,26 +5,24 @@
 //! neither the fit nor its early stopping saw, is judged with what the first four fifths gave: its episodes are the
 //! promise that is printed, with what chance does to such a count (Garwood 1936). Then it may teach the budgets too.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
-};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use oddline_core::{
     budget::{BudgetProfile, MeasuredEpisodes},
     episode::EpisodeStep,
     profile::{ModelProfile, Threshold},
-    record::Record,
     robust::quantile,
     stream::StreamName,
     time::EventTime,
 };
-use oddline_detector::{DefaultNames, Judge, JudgedRow, OpenModel};
+use oddline_detector::{Judge, JudgedRow, OpenModel};
 
 use crate::{
+    dataset::DatasetStream,
     error::DataError,
     evaluate::{histogram::ScoreHistogram, poisson::interval_95},
+    score_stream::{self, StreamPart},
     training_set::{TrainingSet, TrainingStream},
 };
 
@@ -55,6 +53,19 @@ pub struct CalibratedModel {
     pub measured: MeasuredEpisodes,
     /// Scores of all training records as they will be judged.
     pub scores: ScoreHistogram,
+}
+
+impl CalibratedModel {
+    /// The same with what was measured of another, whose baselines had not seen the days it was measured on.
+    #[must_use]
+    pub fn promising(mut self, other: &Self) -> Self {
+        self.measured = other.measured;
+        self.threshold = promised(self.threshold, self.measured);
+        if let Some(budget) = &mut self.budget {
+            budget.measured = self.measured;
+        }
+        self
+    }
 }
 
 /// Finds the threshold and the budgets for a model whose own are not set yet.
@@ -164,37 +175,17 @@ fn newest(set: &TrainingSet<'_>, part: impl Fn(&TrainingStream<'_>) -> core::ops
     set.streams.iter().filter_map(last).max().unwrap_or(EventTime::from_micros(0))
 }
 
-/// Streams a part of the log through a judge, in order of time as a server writes it; each verdict with its stream and
-/// its place there.
+/// Streams a part of the log through a judge; each verdict with its stream and its place there.
 fn judge<'a>(
     set: &TrainingSet<'a>,
     model: &OpenModel,
     part: impl Fn(&TrainingStream<'a>) -> core::ops::Range<usize>,
     mut take: impl FnMut(&TrainingStream<'a>, usize, &JudgedRow),
 ) -> Result<Judge> {
-    let (mut judge, mut judged, mut waiting) = (Judge::new(model)?, Vec::new(), VecDeque::new());
-    let mut emit = |judged: &mut Vec<JudgedRow>, waiting: &mut VecDeque<(usize, usize)>| {
-        for row in judged.drain(..) {
-            let (stream, at) = waiting.pop_front().expect("a verdict has a record");
-            take(&set.streams[stream], at, &row);
-        }
+    let part_of = |stream: &TrainingStream<'a>| {
+        let DatasetStream { name, times, values } = stream.records;
+        StreamPart { name, times, values, part: part(stream) }
     };
-    let parts: Vec<_> = set.streams.iter().map(part).collect();
-    let time = |stream: usize, at: usize| set.streams[stream].records.times[at];
-    let first = parts.iter().enumerate().filter(|(_, part)| !part.is_empty());
-    let mut next: BinaryHeap<_> = first.map(|(i, part)| Reverse((time(i, part.start), i, part.start))).collect();
-    while let Some(Reverse((at_time, stream, at))) = next.pop() {
-        let records = set.streams[stream].records;
-        let record = Record { time: Some(at_time), value: Some(records.values[at]), ..Record::default() };
-        let names = DefaultNames { server: &records.name.server, component: &records.name.component };
-        judge.push(&record, names, &mut judged)?;
-        waiting.push_back((stream, at));
-        emit(&mut judged, &mut waiting);
-        if at + 1 < parts[stream].end {
-            next.push(Reverse((time(stream, at + 1), stream, at + 1)));
-        }
-    }
-    judge.flush(&mut judged)?;
-    emit(&mut judged, &mut waiting);
-    Ok(judge)
+    let parts: Vec<StreamPart<'_>> = set.streams.iter().map(part_of).collect();
+    score_stream::together(&parts, model, |stream, at, row| take(&set.streams[stream], at, &row))
 }

@@ -1,4 +1,6 @@
-//! A whole stream through the code that will judge it, alone and with a fresh memory.
+//! Streams through the code that will judge them, with a fresh memory: one alone, or several in order of time.
+
+use core::ops::Range;
 
 use anyhow::Result;
 use oddline_core::{record::Record, stream::StreamName, time::EventTime};
@@ -26,4 +28,44 @@ pub fn series(name: &StreamName, times: &[EventTime], values: &[f64], model: &Op
     }
     judge.flush(&mut out)?;
     Ok(out)
+}
+
+/// A part of a stream's records: `times` and `values` belong together.
+#[derive(Debug, Clone)]
+pub struct StreamPart<'a> {
+    pub name: &'a StreamName,
+    pub times: &'a [EventTime],
+    pub values: &'a [f64],
+    pub part: Range<usize>,
+}
+
+/// Several streams in order of time, as a server writes them. `take` is given each verdict with the number of its stream
+/// and its place there.
+///
+/// # Errors
+/// When the model cannot be run.
+pub fn together(
+    streams: &[StreamPart<'_>],
+    model: &OpenModel,
+    mut take: impl FnMut(usize, usize, JudgedRow),
+) -> Result<Judge> {
+    let places = |(stream, of): (usize, &StreamPart<'_>)| of.part.clone().map(move |at| (stream, at));
+    let mut order: Vec<(usize, usize)> = streams.iter().enumerate().flat_map(places).collect();
+    order.sort_by_key(|(stream, at)| streams[*stream].times[*at]);
+    let (mut judge, mut judged, mut waiting) = (Judge::new(model)?, Vec::new(), order.iter());
+    let mut emit = |judged: &mut Vec<JudgedRow>| {
+        for (row, (stream, at)) in judged.drain(..).zip(waiting.by_ref()) {
+            take(*stream, *at, row);
+        }
+    };
+    for (stream, at) in &order {
+        let StreamPart { name, times, values, .. } = &streams[*stream];
+        let names = DefaultNames { server: &name.server, component: &name.component };
+        let record = Record { time: Some(times[*at]), value: Some(values[*at]), ..Record::default() };
+        judge.push(&record, names, &mut judged)?;
+        emit(&mut judged);
+    }
+    judge.flush(&mut judged)?;
+    emit(&mut judged);
+    Ok(judge)
 }

@@ -154,10 +154,12 @@ pub fn make(
         let model = OpenModel::open(&bytes).context("the model just made")?;
         anyhow::Ok((bytes, model))
     };
-    let calibrated = calibrate(&set, &open(&profile)?.1, recipe.aim)?;
+    // The promise is of days that nothing had seen; the limits are of the scores that the final baselines give.
+    let promise = calibrate(&set, &open(&profile)?.1, recipe.aim)?;
     let mut known = set.clone();
     known.know_all();
     profile = model_file::profile(&known, &fitted, before);
+    let calibrated = calibrate(&known, &open(&profile)?.1, recipe.aim)?.promising(&promise);
     profile.record.threshold = calibrated.threshold;
     model_file::set_budget(&mut profile, calibrated.budget.clone(), before);
     let (bytes, model) = open(&profile)?;

@@ -1,16 +1,15 @@
 //! Oddline: a model made as the trainer makes it, and the judge that agents run.
 
 use anyhow::Result;
-use oddline_core::{episode::EpisodeStep, record::Record};
-use oddline_detector::{DefaultNames, Judge, OpenModel};
+use oddline_core::episode::EpisodeStep;
+use oddline_detector::OpenModel;
 use oddline_trainer::{
     clock,
     dataset::{
         Dataset,
         load::{DatasetStream, STREAM_RECORDS_MIN},
-        notes::Notes,
     },
-    score_stream,
+    score_stream::{self, StreamPart},
     train::{self, TrainingRecipe},
 };
 
@@ -32,16 +31,7 @@ pub(crate) fn alerts(series: &[LabelledSeries], model: &OpenModel) -> Result<Vec
 /// # Errors
 /// When no model can be made of them.
 pub(crate) fn fit(series: &[LabelledSeries], recipe: &TrainingRecipe) -> Result<OpenModel> {
-    let mut dataset = Dataset {
-        streams: Vec::new(),
-        short: Vec::new(),
-        unsorted: 0,
-        duplicates: 0,
-        strays: 0,
-        boundless: Vec::new(),
-        notes: Notes::default(),
-        sha256: String::new(),
-    };
+    let mut dataset = Dataset::default();
     for of in series {
         if of.learnt < STREAM_RECORDS_MIN {
             dataset.short.push((of.name.clone(), of.learnt));
@@ -59,25 +49,17 @@ pub(crate) fn fit(series: &[LabelledSeries], recipe: &TrainingRecipe) -> Result<
 /// # Errors
 /// When the model cannot be run.
 pub(crate) fn judge(series: &[LabelledSeries], model: &OpenModel) -> Result<Vec<StreamJudgement>> {
-    let mut order: Vec<(usize, usize)> =
-        series.iter().enumerate().flat_map(|(of, s)| (s.learnt..s.values.len()).map(move |at| (of, at))).collect();
-    order.sort_by_key(|(of, at)| series[*of].times[*at]);
-    let (mut judge, mut out) = (Judge::new(model)?, Vec::with_capacity(order.len()));
-    for (of, at) in &order {
-        let LabelledSeries { name, times, values, .. } = &series[*of];
-        let names = DefaultNames { server: &name.server, component: &name.component };
-        judge.push(
-            &Record { time: Some(times[*at]), value: Some(values[*at]), ..Record::default() },
-            names,
-            &mut out,
-        )?;
-    }
-    judge.flush(&mut out)?;
+    let parts: Vec<StreamPart<'_>> = series.iter().map(not_learnt).collect();
     let mut all = vec![StreamJudgement::default(); series.len()];
-    for ((of, _), row) in order.iter().zip(&out) {
-        all[*of].scores.push(f64::from(row.verdict.score.value));
-        all[*of].odd.push(row.verdict.anomalous);
-        all[*of].opened.push(row.step == EpisodeStep::Opened);
-    }
+    score_stream::together(&parts, model, |of, _, row| {
+        all[of].scores.push(f64::from(row.verdict.score.value));
+        all[of].odd.push(row.verdict.anomalous);
+        all[of].opened.push(row.step == EpisodeStep::Opened);
+    })?;
     Ok(all)
+}
+
+fn not_learnt(series: &LabelledSeries) -> StreamPart<'_> {
+    let LabelledSeries { name, times, values, learnt, .. } = series;
+    StreamPart { name, times, values, part: *learnt..values.len() }
 }

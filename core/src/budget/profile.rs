@@ -148,19 +148,22 @@ impl BudgetProfile {
         self.measured.apart as f64 > self.asked * self.measured.server_days
     }
 
-    /// Logarithms of the least and the largest limit of a stream. Where the model knows it from a log with anomalies in it,
-    /// hardly less and little more than that: many true anomalies leave few normal episodes to be counted, which is no
-    /// reason to tell of more, and come again and again, which is none to tell of less.
+    /// Logarithms of the least and the largest limit of a stream. Where the model knows it, hardly less than that: days
+    /// that look calm have not seen all that training saw, and many true anomalies leave few normal episodes to be
+    /// counted. Where it knows it from a log with anomalies in it, little more either: they come again and again, which
+    /// is no reason to tell of less.
     pub(super) fn limit_bounds(&self, name: &StreamName) -> (f64, f64) {
-        let known = self.known(&name.server, &name.component).filter(|_| self.has_anomalies());
-        let known = known.map(|tail| libm::log(tail.limit));
-        known.map_or((f64::NEG_INFINITY, f64::INFINITY), |limit| (limit - FALL, limit + RISE))
+        let Some(known) = self.known(&name.server, &name.component) else {
+            return (f64::NEG_INFINITY, f64::INFINITY);
+        };
+        let limit = libm::log(known.limit);
+        (limit - FALL, if self.has_anomalies() { limit + RISE } else { f64::INFINITY })
     }
 
     /// Logarithm of the least factor of a server, likewise.
     pub(super) fn least_factor(&self, server: &str) -> f64 {
         let found = self.servers.binary_search_by(|s| s.server.as_str().cmp(server)).ok();
-        found.filter(|_| self.has_anomalies()).map_or(f64::NEG_INFINITY, |at| libm::log(self.servers[at].factor) - FALL)
+        found.map_or(f64::NEG_INFINITY, |at| libm::log(self.servers[at].factor) - FALL)
     }
 
     /// Takes over what an older model knows of streams and servers that this one does not, as far as there is room.

@@ -30,7 +30,7 @@ pub struct DatasetStream {
 }
 
 /// Everything a fit may see.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Dataset {
     /// Streams long enough to fit, sorted by name.
     pub streams: Vec<DatasetStream>,
@@ -94,16 +94,7 @@ impl Dataset {
             streams.entry(stream_of(&item)).or_default().push((item.time, item.value));
             Ok(())
         })?;
-        let mut dataset = Self {
-            streams: Vec::new(),
-            short: Vec::new(),
-            unsorted: 0,
-            duplicates: 0,
-            strays: 0,
-            boundless: Vec::new(),
-            notes: read.notes,
-            sha256: read.sha256,
-        };
+        let mut dataset = Self { notes: read.notes, sha256: read.sha256, ..Self::default() };
         for (name, records) in streams {
             dataset.add(name, records, part);
         }
