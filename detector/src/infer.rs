@@ -9,7 +9,11 @@ use oddline_core::limits::BLOCK;
 use tract_onnx::{
     Onnx,
     pb::{GraphProto, ModelProto},
-    prelude::{Framework, IntoRunnable, Tensor, TractError, TypedRunnableModel, TypedSimpleState, tvec},
+    prelude::{
+        Framework, IntoRunnable, Tensor, TractError, TractResult, TypedModel, TypedRunnableModel, TypedSimpleState,
+        tvec,
+    },
+    tract_core::optim::Optimizer,
 };
 
 use crate::{error::InferError, graph, shape::Tensors};
@@ -42,7 +46,7 @@ impl ViewModel {
             [BLOCK, width] => *width,
             shape => return Err(format!("its view {name:?} has the shape {shape:?}, not rows of numbers")),
         };
-        let build = || graph::view(graph, tensors, name, width)?.into_optimized()?.into_runnable();
+        let build = || optimized(graph::view(graph, tensors, name, width)?)?.into_runnable();
         let plan = build().map_err(|e| format!("{e:#}"))?;
         Ok(Self { name: name.to_owned(), width, plan })
     }
@@ -52,14 +56,25 @@ impl ViewModel {
     /// # Errors
     /// When the runtime cannot allocate its state.
     pub fn infer(&self) -> Result<Infer, InferError> {
-        Ok(Infer { state: self.plan.spawn().map_err(|e| InferError(format!("{e:#}")))?, width: self.width })
+        let state = self.plan.spawn().map_err(|e| InferError(format!("{e:#}")))?;
+        Ok(Infer { state, width: self.width, columns: vec![0.0; BLOCK * self.width] })
     }
+}
+
+/// Computes what is constant and chooses the kernels. The runtime's own way between the two would lay out anew what [`graph`]
+/// has laid out for them.
+pub(crate) fn optimized(mut model: TypedModel) -> TractResult<TypedModel> {
+    Optimizer::prop_consts().optimize(&mut model)?;
+    Optimizer::codegen().optimize(&mut model)?;
+    Ok(model)
 }
 
 /// One thread's way to run a view.
 pub struct Infer {
     state: TypedSimpleState,
     width: usize,
+    /// The rows turned, as the graph takes them.
+    columns: Vec<f32>,
 }
 
 impl Infer {
@@ -79,14 +94,22 @@ impl Infer {
     /// The same where the width is known to the file only: the rows one behind the other.
     pub(crate) fn block(&mut self, rows: &[f32], residuals: &mut [f32]) -> Result<(), InferError> {
         let fail = |e: TractError| InferError(format!("{e:#}"));
-        let input = Tensor::from_shape(&[BLOCK, self.width], rows).map_err(fail)?;
+        if rows.len() != self.columns.len() {
+            return Err(InferError(format!("{} numbers are no block of rows of {}", rows.len(), self.width)));
+        }
+        for (number, row) in rows.chunks_exact(self.width).enumerate() {
+            row.iter().zip(self.columns[number..].iter_mut().step_by(BLOCK)).for_each(|(value, at)| *at = *value);
+        }
+        let input = Tensor::from_shape(&[self.width, BLOCK], &self.columns).map_err(fail)?;
         let output = self.state.run(tvec!(input.into())).map_err(fail)?;
         let view = output[0].to_plain_array_view::<f32>().map_err(fail)?;
         let flat = view.as_slice().ok_or_else(|| InferError("the output is not contiguous".to_owned()))?;
         if flat.len() != residuals.len() {
             return Err(InferError(format!("the output has shape {:?}", view.shape())));
         }
-        residuals.copy_from_slice(flat);
+        for (number, row) in residuals.chunks_exact_mut(self.width).enumerate() {
+            row.iter_mut().zip(flat[number..].iter().step_by(BLOCK)).for_each(|(value, at)| *value = *at);
+        }
         Ok(())
     }
 }
