@@ -20,7 +20,6 @@ const IMPORTERS: &[Importer] = &[
     Importer { folder: "detector", library: "tract_onnx", files: &["infer.rs", "graph.rs"] },
     Importer { folder: "trainer", library: "burn", files: &["network.rs", "fit.rs"] },
     Importer { folder: "trainer", library: "plotters", files: &["chart/"] },
-    Importer { folder: "bench", library: "plotters", files: &["panels.rs"] },
     Importer { folder: "trainer", library: "flate2", files: &["dataset/input.rs"] },
     Importer { folder: "trainer", library: "prost", files: &["export/"] },
     Importer { folder: "trainer", library: "indicatif", files: &["fit.rs"] },

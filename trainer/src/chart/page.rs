@@ -21,14 +21,14 @@ use plotters::{
 
 use crate::output::OutputFiles;
 
-pub const BLUE: RGBColor = RGBColor(0, 119, 187);
-pub const ORANGE: RGBColor = RGBColor(238, 119, 51);
-pub const RED: RGBColor = RGBColor(204, 51, 17);
-pub const TEXT: RGBColor = RGBColor(34, 34, 34);
-pub const MUTED: RGBColor = RGBColor(105, 105, 105);
-pub const AXIS: RGBColor = RGBColor(150, 150, 150);
-pub const GRID: RGBColor = RGBColor(232, 232, 232);
-pub const SHADE: RGBColor = RGBColor(226, 226, 226);
+pub(super) const BLUE: RGBColor = RGBColor(0, 119, 187);
+pub(super) const ORANGE: RGBColor = RGBColor(238, 119, 51);
+pub(super) const RED: RGBColor = RGBColor(204, 51, 17);
+pub(super) const TEXT: RGBColor = RGBColor(34, 34, 34);
+pub(super) const MUTED: RGBColor = RGBColor(105, 105, 105);
+pub(super) const AXIS: RGBColor = RGBColor(150, 150, 150);
+pub(super) const GRID: RGBColor = RGBColor(232, 232, 232);
+pub(super) const SHADE: RGBColor = RGBColor(226, 226, 226);
 
 /// Drawn pixels a pixel of the page, in each direction.
 const SCALE: u32 = 2;
@@ -37,8 +37,8 @@ static FONT: &[u8] = include_bytes!("font/OpenSans-Regular.ttf");
 /// Line height of the font over its em: the library takes the former for its size.
 const LINE_PER_EM: f64 = 1.362;
 
-pub type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
-pub type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<<BitMapBackend<'static> as DrawingBackend>::ErrorType>>;
+pub(super) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+pub(super) type Drawn<T = ()> = Result<T, DrawingAreaErrorKind<<BitMapBackend<'static> as DrawingBackend>::ErrorType>>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChartError {
@@ -87,8 +87,8 @@ impl ChartPage {
     }
 
     /// How many pixels have this very colour.
-    #[must_use]
-    pub fn count(&self, color: RGBColor) -> usize {
+    #[cfg(test)]
+    pub(super) fn count(&self, color: RGBColor) -> usize {
         self.pixels.chunks_exact(3).filter(|pixel| *pixel == [color.0, color.1, color.2]).count()
     }
 
@@ -108,19 +108,19 @@ impl ChartPage {
 
 /// A length on the page in drawn pixels.
 #[must_use]
-pub fn px(length: f64) -> i32 {
+pub(super) fn px(length: f64) -> i32 {
     (length * f64::from(SCALE)).round() as i32
 }
 
 /// The same, for the width of a line or the radius of a dot: at least one.
 #[must_use]
-pub fn thick(length: f64) -> u32 {
+pub(super) fn thick(length: f64) -> u32 {
     px(length).max(1).unsigned_abs()
 }
 
 /// Letters of the font size `em` whose left upper corner is their place.
 #[must_use]
-pub fn letters(em: f64, color: RGBColor) -> TextStyle<'static> {
+pub(super) fn letters(em: f64, color: RGBColor) -> TextStyle<'static> {
     let size = em * LINE_PER_EM * f64::from(SCALE);
     FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Normal).color(&color)
 }
@@ -129,7 +129,7 @@ pub fn letters(em: f64, color: RGBColor) -> TextStyle<'static> {
 ///
 /// # Errors
 /// When the library refuses.
-pub fn legend_entry(area: &Area<'_>, (left, middle): (i32, i32), name: &str, swatch: &impl Color) -> Drawn<i32> {
+pub(super) fn legend_entry(area: &Area<'_>, (left, middle): (i32, i32), name: &str, swatch: &impl Color) -> Drawn<i32> {
     let corners = [(left, middle - px(6.0)), (left + px(15.0), middle + px(6.0))];
     area.draw(&Rectangle::new(corners, swatch.filled()))?;
     let style = letters(14.0, TEXT).pos(Pos::new(HPos::Left, VPos::Center));
