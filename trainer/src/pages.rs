@@ -20,7 +20,7 @@ pub const SECTIONS: &[ManSection] = &[
                 "/var/lib/oddline/trainer/",
                 "current.onnx, the model in use; next.onnx, next.md and next.json, what retrain made last; anchor.onnx",
             ),
-            ("charts/", "loss_curves.png, error_distribution.png, unseen_data_errors.png"),
+            ("charts/", "loss_curves.png, error_distribution.png, unseen_data_errors.png, unseen_data_streams.png"),
         ],
     },
     ManSection {

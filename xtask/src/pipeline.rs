@@ -25,6 +25,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     (ANOMALIES, "every anomaly found"),
     ("logs/debug_logs.txt", "every record where verdict and truth differ"),
     ("charts/unseen_data_errors.png", "scores of the unseen data with the threshold"),
+    ("charts/unseen_data_streams.png", "the streams with the most anomalies over time"),
 ];
 
 /// How the trainer is compiled.

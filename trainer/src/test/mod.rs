@@ -1,6 +1,7 @@
 //! Judging unseen logs with a model, and what comes of it: anomalies, charts, and, where the truth is known, figures.
 
 mod kinds;
+mod series;
 mod truth;
 
 use std::{
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use self::{
     kinds::{TruthKind, TruthKinds},
+    series::UnseenSeries,
     truth::TruthComparison,
 };
 use crate::{
@@ -86,6 +88,7 @@ struct TestRun {
     scores: Option<OutputFiles>,
     comparison: Option<TruthComparison>,
     histogram: ScoreHistogram,
+    series: UnseenSeries,
     counts: TestCounts,
     known: KnownTruth,
 }
@@ -202,6 +205,7 @@ impl TestRun {
             scores,
             comparison,
             histogram: ScoreHistogram::default(),
+            series: UnseenSeries::default(),
             counts: TestCounts::default(),
             known: KnownTruth::default(),
         })
@@ -242,8 +246,9 @@ impl TestRun {
         if let Some(scores) = &mut self.scores {
             score_row(scores, judged).with_context(|| scores.trouble())?;
         }
+        let view = &self.judge.model().profile.record;
+        self.series.push(verdict, view, waiting.anomalous && self.comparison.is_some());
         if let Some(comparison) = &mut self.comparison {
-            let view = &self.judge.model().profile.record;
             comparison.push(verdict, view, waiting.anomalous, waiting.kind.as_ref())?;
         }
         Ok(())
@@ -256,6 +261,7 @@ impl TestRun {
             .with_context(|| format!("cannot make the folder {}", args.charts.display()))?;
         let summary = self.comparison.map(TruthComparison::finish).transpose()?;
         draw(args, model, &self.histogram, summary.as_ref())?;
+        draw_series(args, &self.series)?;
         let text = summary.as_ref().map(report::text).unwrap_or_default();
         let mut report = summary.as_ref().map_or_else(|| json!({ "format": report::FORMAT }), report::json);
         let learning: Vec<&StreamName> = self.known.0.keys().map(|n| &**n).collect();
@@ -286,6 +292,21 @@ fn draw(args: &Args, model: &OpenModel, histogram: &ScoreHistogram, summary: Opt
     let threshold = f64::from(model.profile.record.threshold.value);
     let file = args.charts.join("unseen_data_errors.png");
     Ok(chart::unseen_data_errors(&file, errors, threshold, "Scores of the unseen log")?)
+}
+
+/// Nothing to draw leaves no picture of an earlier run behind.
+fn draw_series(args: &Args, series: &UnseenSeries) -> Result<()> {
+    let file = args.charts.join("unseen_data_streams.png");
+    if let Some(page) = series.page() {
+        return Ok(page.draw()?.save(&file)?);
+    }
+    say::note(&format!("nothing is anomalous: no chart {}", file.display()));
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn heading(args: &Args, model: &OpenModel, counts: &TestCounts) -> String {

@@ -66,8 +66,14 @@ fn training() {
 fn testing() {
     let folder = Folder::with_model();
     folder.must("generate --servers 1 --days 2 --test-days 2");
-    let outputs =
-        ["logs/anomalies.csv", "logs/debug_logs.txt", "scores.csv", "report.json", "charts/unseen_data_errors.png"];
+    let outputs = [
+        "logs/anomalies.csv",
+        "logs/debug_logs.txt",
+        "scores.csv",
+        "report.json",
+        "charts/unseen_data_errors.png",
+        "charts/unseen_data_streams.png",
+    ];
     let arguments = "test --debug-with-anomaly-flag --scores scores.csv --report report.json";
     kill_at_random(&folder, arguments, &outputs);
 }

@@ -6,8 +6,9 @@ use crate::shell::{ANOMALIES, Folder, HEADER, MODEL, TRAIN, UNSEEN};
 
 const LOGS: [&str; 4] =
     ["logs/server_logs.kinds.csv", "logs/server_logs.txt", "logs/unseen_logs.kinds.csv", "logs/unseen_logs.txt"];
+const STREAMS: &str = "charts/unseen_data_streams.png";
 const TRAINED: [&str; 3] = ["charts/error_distribution.png", "charts/loss_curves.png", MODEL];
-const TESTED: [&str; 2] = ["charts/unseen_data_errors.png", ANOMALIES];
+const TESTED: [&str; 3] = ["charts/unseen_data_errors.png", STREAMS, ANOMALIES];
 
 fn set(lists: &[&[&str]]) -> BTreeSet<String> {
     lists.iter().flat_map(|list| list.iter().map(|f| (*f).to_owned())).collect()
