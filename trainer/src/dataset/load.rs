@@ -57,31 +57,36 @@ impl Dataset {
     /// When the logs cannot be read, or no stream has enough records.
     pub fn load(logs: &InputLogs, part: f64) -> Result<Self> {
         let dataset = Self::read(logs, part)?;
-        if dataset.streams.is_empty() && dataset.short.is_empty() && dataset.boundless.is_empty() {
-            let message = format!(
+        dataset.check()?;
+        Ok(dataset)
+    }
+
+    /// Whether a model can be learnt from it.
+    ///
+    /// # Errors
+    /// When no stream has enough records.
+    pub fn check(&self) -> Result<(), DataError> {
+        let message = if self.streams.is_empty() && self.short.is_empty() && self.boundless.is_empty() {
+            format!(
                 "there is no number to learn from in {} records: a model learns from values and named numbers (a column or \
                  key `value`, numbers of JSON lines and logfmt). For text alone --values numbers learns from the length of \
                  each line, HTTP status and bytes",
-                dataset.notes.lines
-            );
-            return Err(DataError(message).into());
-        }
-        if dataset.streams.is_empty() {
-            let longest = dataset.short.iter().map(|(_, n)| *n).max().unwrap_or(0);
-            let message = format!(
+                self.notes.lines
+            )
+        } else if self.streams.is_empty() {
+            let longest = self.short.iter().map(|(_, n)| *n).max().unwrap_or(0);
+            format!(
                 "too little data: at least {STREAM_RECORDS_MIN} records per stream are needed (the longest of {} streams has {longest})",
-                dataset.short.len()
-            );
-            return Err(DataError(message).into());
-        }
-        if dataset.streams.iter().all(|stream| stream.times.first() == stream.times.last()) {
-            let message =
-                "no record has a time of its own: a model learns pauses, rates and how often an alert comes. Give \
-                           the table a column `timestamp`, or name the one it has with --fields timestamp=NAME"
-                    .to_owned();
-            return Err(DataError(message).into());
-        }
-        Ok(dataset)
+                self.short.len()
+            )
+        } else if self.streams.iter().all(|stream| stream.times.first() == stream.times.last()) {
+            "no record has a time of its own: a model learns pauses, rates and how often an alert comes. Give the table a \
+             column `timestamp`, or name the one it has with --fields timestamp=NAME"
+                .to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(DataError(message))
     }
 
     /// As [`Dataset::load`], but streams may all be too short.
