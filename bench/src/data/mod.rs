@@ -1,9 +1,13 @@
 //! Streams whose anomalies somebody labelled; a file a data set.
 
+pub(crate) mod access;
 pub(crate) mod asd;
+pub(crate) mod generator;
 pub(crate) mod kpi;
 pub(crate) mod nab;
 pub(crate) mod pi;
+mod random;
+mod site;
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -37,8 +41,14 @@ impl LabelledWindow {
 impl LabelledSeries {
     /// Whether each record of the judged part is labelled.
     pub(crate) fn labels(&self) -> Vec<bool> {
-        let judged = self.times[self.learnt..].iter();
-        judged.map(|time| self.windows.iter().any(|window| window.contains(*time))).collect()
+        let (mut begun, mut until) = (self.windows.iter().peekable(), None);
+        let is_labelled = |time: &EventTime| {
+            while let Some(window) = begun.next_if(|window| window.start <= *time) {
+                until = until.max(Some(window.end));
+            }
+            until.is_some_and(|until| *time <= until)
+        };
+        self.times[self.learnt..].iter().map(is_labelled).collect()
     }
 
     /// Days of the part that is learnt from.

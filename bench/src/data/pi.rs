@@ -2,34 +2,15 @@
 
 use oddline_core::{stream::StreamName, time::EventTime};
 
-use super::LabelledSeries;
+use super::{LabelledSeries, random::SplitMix};
 
 const DAY: usize = 1440;
 const DAYS: usize = 28;
 const START_US: i64 = 1_700_006_400_000_000;
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Box and Muller's.
-    fn gaussian(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-}
-
 /// The nine streams of one seed.
 pub(crate) fn generate(seed: u64) -> Vec<LabelledSeries> {
-    let mut random = Random(seed);
+    let mut random = SplitMix::new(seed);
     let mut columns: Vec<Vec<f64>> = vec![Vec::with_capacity(DAYS * DAY); NAMES.len()];
     let (mut load, mut sent, mut received, mut disk) = (0.3, 0.0f64, 0.0f64, 41.0f64);
     for minute in 0..DAYS * DAY {

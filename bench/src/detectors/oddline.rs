@@ -1,7 +1,7 @@
 //! Oddline: a model made as the trainer makes it, and the judge that agents run.
 
 use anyhow::Result;
-use oddline_core::episode::EpisodeStep;
+use oddline_core::{episode::EpisodeStep, profile::ModelProfile};
 use oddline_detector::OpenModel;
 use oddline_trainer::{
     clock,
@@ -41,7 +41,13 @@ pub(crate) fn fit(series: &[LabelledSeries], recipe: &TrainingRecipe) -> Result<
         dataset.streams.push(DatasetStream { name: of.name.clone(), times, values });
     }
     dataset.streams.sort_by(|a, b| a.name.cmp(&b.name));
+    dataset.check()?;
     Ok(train::make(recipe, &dataset, None, None, clock::now())?.model)
+}
+
+/// The same without limits that follow the scores: one threshold for all streams and all times.
+pub(crate) fn with_fixed_threshold(model: &OpenModel) -> OpenModel {
+    model.with_profile(ModelProfile { budget: None, ..(*model.profile).clone() })
 }
 
 /// Judges what follows the parts learnt from, all streams in the order of time by one judge with a fresh memory.

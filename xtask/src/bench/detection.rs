@@ -91,7 +91,7 @@ pub(crate) struct Row {
 pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(data) = &args.data {
         let mut bench = cargo();
-        bench.args(["run", "--release", "-q", "-p", "oddline-bench", "--", "detection", "--data"]);
+        bench.args(["run", "-q", "-p", "oddline-bench", "--", "detection", "--data"]);
         bench.arg(env::current_dir()?.join(data));
         bench.args(args.only.iter().flat_map(|names| ["--only", names]));
         return must(&mut bench);
