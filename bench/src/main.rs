@@ -4,12 +4,13 @@
 //!  data: labelled streams -> detectors: alerts of each -> metrics: figures of each -> tables, charts
 //! ```
 //!
-//! A command a data set. Reading one is a file of [`data`], a detector one of [`detectors`], what is measured one of
-//! [`metrics`]; [`panels`] draws.
+//! `detection` is the table of all data sets, `nab` looks at one closely, `first-week` at an agent whose model does not fit.
+//! Reading a data set is a file of [`data`], a detector one of [`detectors`], what is measured one of [`metrics`].
 
 mod data;
 mod detection;
 mod detectors;
+mod first_week;
 mod metrics;
 mod nab;
 mod panels;
@@ -28,11 +29,13 @@ struct BenchCli {
 enum BenchCommand {
     Nab(nab::Args),
     Detection(detection::Args),
+    FirstWeek(first_week::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match BenchCli::parse().command {
         BenchCommand::Nab(args) => nab::run(&args),
         BenchCommand::Detection(args) => detection::run(&args),
+        BenchCommand::FirstWeek(args) => first_week::run(&args),
     }
 }

@@ -6,7 +6,11 @@ use std::process::Command;
 
 /// Whether it succeeded, and what it said.
 fn detection(args: &[&str]) -> (bool, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_oddline-bench")).arg("detection").args(args).output().unwrap();
+    bench(&[&["detection"], args].concat())
+}
+
+fn bench(args: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_oddline-bench")).args(args).output().unwrap();
     let said = if output.status.success() { output.stdout } else { output.stderr };
     (output.status.success(), String::from_utf8(said).unwrap())
 }
@@ -18,6 +22,12 @@ fn the_help_names_the_data_sets() {
     for word in ["--data", "--only", "--asked", "kpi:", "access:", "site:", "full:", "basic:"] {
         assert!(help.contains(word), "no {word} in\n{help}");
     }
+}
+
+#[test]
+fn the_first_week_has_a_seed_and_a_log() {
+    let (is_done, help) = bench(&["first-week", "--help"]);
+    assert!(is_done && ["--seed", "--log", "--asked"].iter().all(|word| help.contains(word)), "{help}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ const RULES: &[Rule] = &[
     Rule { package: "oddline-agent", uses: &["oddline-core", "oddline-config", "oddline-link", "oddline-logging", "oddline-owner", "oddline-cli", "oddline-detector", "oddline-pipeline"], never: &[BURN, &["sqlx*", "axum*"]] },
     Rule { package: "oddline-collector", uses: &["oddline-core", "oddline-config", "oddline-link", "oddline-logging", "oddline-owner", "oddline-cli"], never: &[TRACT, BURN] },
     Rule { package: "oddline-trainer", uses: &["oddline-core", "oddline-config", "oddline-logging", "oddline-cli", "oddline-detector", "oddline-pipeline"], never: &[MQTT, SQL, WEB] },
-    Rule { package: "oddline-bench", uses: &["oddline-core", "oddline-cli", "oddline-detector", "oddline-trainer"], never: &[MQTT, SQL, WEB] },
+    Rule { package: "oddline-bench", uses: &["oddline-core", "oddline-cli", "oddline-detector", "oddline-pipeline", "oddline-trainer"], never: &[MQTT, SQL, WEB] },
     Rule { package: "oddline-e2e", uses: &["oddline-core", "oddline-detector", "oddline-link", "oddline-agent", "oddline-collector"], never: &[] },
     Rule { package: "oddline-fuzz", uses: &["oddline-core", "oddline-config", "oddline-detector", "oddline-pipeline", "oddline-agent", "oddline-collector"], never: &[] },
     Rule { package: "xtask", uses: &[], never: &[TRACT, BURN, ASYNC, MQTT, SQL, WEB] },

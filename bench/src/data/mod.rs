@@ -8,6 +8,7 @@ pub(crate) mod nab;
 pub(crate) mod pi;
 mod random;
 mod site;
+pub(crate) mod week;
 
 use std::{collections::BTreeMap, ops::Range};
 

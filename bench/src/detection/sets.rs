@@ -56,7 +56,7 @@ pub(super) struct Group {
 ///
 /// # Errors
 /// When they cannot be read.
-pub(super) fn groups(data: Option<&Path>, set: DataSet) -> Result<Vec<Group>> {
+pub(super) fn groups(data: Option<&Path>, seed: u64, set: DataSet) -> Result<Vec<Group>> {
     let alone = |series: Vec<LabelledSeries>| Group { series, ranked_from: None, events: Vec::new() };
     let folder = |name: &str| {
         let data = data.with_context(|| format!("{name} is a data set of a folder: --data DIR says which"))?;
@@ -79,9 +79,9 @@ pub(super) fn groups(data: Option<&Path>, set: DataSet) -> Result<Vec<Group>> {
             asd::read(&folder("asd")?)?.into_iter().map(group).collect()
         }
         DataSet::Nab => vec![alone(nab_streams(&folder("nab")?)?)],
-        DataSet::Pi => vec![alone(pi::generate(1))],
+        DataSet::Pi => vec![alone(pi::generate(seed))],
         DataSet::Access => vec![alone(access::recorded(&folder("services")?)?)],
-        DataSet::Site => vec![alone(access::generated(1)?)],
+        DataSet::Site => vec![alone(access::generated(seed)?)],
         DataSet::Full => return generated(CurveShape::Full),
         DataSet::Basic => return generated(CurveShape::Basic),
     })
