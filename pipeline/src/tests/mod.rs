@@ -9,6 +9,7 @@ mod weight;
 use std::fmt::Write;
 
 use oddline_core::{
+    activity,
     event::{Episode, EpisodeKind, Event, Finite, NUMBERS_APART},
     sections::{SectionWriter, Sections},
 };
