@@ -1,7 +1,7 @@
 //! What an episode shows of what was found: figures and a few words. Pure.
 
 use oddline_core::{
-    activity::{SilentStream, rate::RateFinding},
+    activity::{ActivityNotice, SilentStream, rate::RateFinding},
     amounts::{TimeSpan, counted},
     event::{self, BoundedText, Episode, EpisodeKind, EpisodeReason, Extras, Finite, List, Silence, words::short},
     profile::RecordView,
@@ -34,6 +34,9 @@ const NONE: f64 = 0.5;
 /// News has no measure of its own. On the scale of the others, on which 1 is just odd, a name that was never seen is
 /// worth a look.
 const NEW_COMPONENT: f32 = 2.0;
+/// What that is, in words.
+pub(crate) const CROWD_IN_WORDS: &str =
+    "more names of streams than there is room for: some are forgotten, first those seen least";
 /// As an error that was never seen: what is forgotten finds nothing.
 const CROWD: f32 = 5.0;
 
@@ -101,33 +104,34 @@ impl PipelineFinding<'_> {
         }
     }
 
+    /// The main reason in words.
+    fn reason(&self) -> String {
+        match self {
+            Self::Verdict(verdict, _) => verdict.told_reason(),
+            Self::Rate(finding) => rate_in_words(f64::from(finding.count), finding.expected),
+            Self::Component(_) => "component seen for the first time".to_owned(),
+            Self::Level(_, level) => format!("first message of level {} from this component", level.name()),
+            Self::Crowd(_) => CROWD_IN_WORDS.to_owned(),
+        }
+    }
+
     /// Lets it speak for the episode: the one with the largest score does.
     pub(crate) fn describe(&self, episode: &mut Episode) {
         episode.peak = Finite::<f32>::nearest(self.score());
+        episode.main_reason = BoundedText::cut(&self.reason());
         match self {
             Self::Verdict(verdict, view) => {
                 episode.value = Finite::<f64>::nearest(verdict.value);
                 episode.expected = verdict.expected.and_then(Finite::<f64>::new);
-                episode.main_reason = BoundedText::cut(&verdict.told_reason());
                 episode.reasons = verdict.reasons(view).iter().map(EpisodeReason::from).collect();
             }
             Self::Rate(finding) => {
                 let count = f64::from(finding.count);
                 episode.value = Finite::<f64>::nearest(count);
                 episode.expected = Finite::<f64>::new(finding.expected);
-                episode.main_reason = BoundedText::cut(&rate_in_words(count, finding.expected));
                 episode.reasons = one_reason("rate", count, finding.expected, finding.score);
             }
-            Self::Crowd(_) => {
-                episode.main_reason = BoundedText::cut(
-                    "more names of streams than there is room for: some are forgotten, first those seen least",
-                );
-            }
-            Self::Component(_) => episode.main_reason = BoundedText::cut("component seen for the first time"),
-            Self::Level(_, level) => {
-                let level = level.name();
-                episode.main_reason = BoundedText::cut(&format!("first message of level {level} from this component"));
-            }
+            Self::Component(_) | Self::Level(..) | Self::Crowd(_) => {}
         }
     }
 }
@@ -231,6 +235,22 @@ pub(crate) fn spoke(mut episode: Box<Episode>, time: EventTime) -> Box<Episode> 
     episode.main_reason = BoundedText::cut(&format!("silent for {}", TimeSpan::of_seconds(pause)));
     episode.reasons = one_reason("pause", pause, usual, score);
     episode
+}
+
+/// What a notice says, whether it is told on its own or not.
+pub(crate) fn notice_in_words(notice: &ActivityNotice) -> String {
+    match notice {
+        ActivityNotice::Silent(SilentStream { stream, last, until, usual_s, .. }) => {
+            let whose = if stream.component.is_empty() { "the server" } else { "the stream" };
+            let (pause, usual) = (TimeSpan::of_seconds(until.seconds_since(*last)), TimeSpan::of_seconds(*usual_s));
+            format!("{whose} has been silent for {pause} since {last}, usually at most {usual}")
+        }
+        ActivityNotice::Spoke { stream, .. } if stream.component.is_empty() => "the server speaks again".to_owned(),
+        ActivityNotice::Spoke { .. } => "the stream speaks again".to_owned(),
+        ActivityNotice::Rate { finding, .. } => PipelineFinding::Rate(finding).reason(),
+        ActivityNotice::NewComponent { time, .. } => PipelineFinding::Component(*time).reason(),
+        ActivityNotice::NewLevel { time, level, .. } => PipelineFinding::Level(*time, *level).reason(),
+    }
 }
 
 fn rate_in_words(count: f64, expected: f64) -> String {

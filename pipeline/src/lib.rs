@@ -24,6 +24,7 @@ mod state;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::sync::Arc;
 
@@ -44,12 +45,14 @@ use self::{
     overflow::NameOverflow,
     pending::{LineSpan, PendingItem, PendingQueue},
     reader::{LineReader, each_reading, is_no_row},
+    trace::LineTrace,
 };
 pub use self::{
     output::{OutputWanted, PipelineOutput},
     redactor::{Redactor, Unredacted},
     state::{PipelineCounts, PipelineState, PipelineStateRef},
     tally::{FaultSummary, LineTally},
+    trace::{FoundItem, JudgedTrace, LineFinding, LineNumbers, RecordTrace, TracedLines},
 };
 
 /// Seconds after which nothing more comes of a record that is not whole: the same as of a line without an end.
@@ -88,6 +91,11 @@ pub struct Pipeline {
     waiting: PendingQueue,
     /// Since when nothing came for a record of several lines that is not whole.
     unfinished_since: Option<EventTime>,
+    /// The first line of a record that is not whole, and the lines of those that are being taken.
+    begun: Option<u64>,
+    lines: LineNumbers,
+    /// What somebody asks about lines.
+    trace: Option<Box<LineTrace>>,
     // Taken, filled and emptied at each line: they keep their memory.
     judged: Vec<JudgedRow>,
     notices: Vec<ActivityNotice>,
@@ -122,6 +130,9 @@ impl Pipeline {
             tally: remembered.tally,
             waiting: PendingQueue::default(),
             unfinished_since: None,
+            begun: None,
+            lines: LineNumbers::default(),
+            trace: None,
             judged: Vec::new(),
             notices: Vec::new(),
             component: String::new(),
@@ -160,7 +171,10 @@ impl Pipeline {
         self.counts.lines += 1;
         self.unfinished_since = None;
         let was_untimed = self.reader.last_time().is_none();
+        let records = self.tally.records();
         let parsed = self.reader.read(bytes, modified);
+        let is_pending = self.reader.parser().is_pending();
+        self.number_lines(is_pending);
         match &parsed {
             ParsedLine::Record(record) => {
                 let joined = self.reader.parser().joined().map(|text| text.as_bytes().to_vec());
@@ -169,7 +183,33 @@ impl Pipeline {
             ParsedLine::Continued | ParsedLine::Pending | ParsedLine::Skipped => self.tally.count(&parsed, |_| false),
         }
         self.further(bytes, modified)?;
+        let goes_on = self.begun.filter(|_| self.tally.records() == records);
+        self.begun = is_pending.then(|| goes_on.unwrap_or(self.counts.lines));
+        if self.trace.as_ref().is_some_and(|trace| trace.is_urgent) {
+            self.flush()?;
+        }
         self.emit(out);
+        if let Some(trace) = &mut self.trace {
+            trace.forget();
+        }
+        Ok(())
+    }
+
+    /// The records that come now are of the line that was read, or end with it; one that begins with it has ended those
+    /// before.
+    fn number_lines(&mut self, is_pending: bool) {
+        let line = self.counts.lines;
+        let first = self.begun.unwrap_or(line);
+        let last = if is_pending && first < line { line - 1 } else { line };
+        self.lines = LineNumbers { first, last };
+    }
+
+    /// Judges what waits for its block to fill.
+    fn flush(&mut self) -> Result<(), InferError> {
+        self.judge.flush(&mut self.judged)?;
+        if let Some(trace) = &mut self.trace {
+            trace.note_limits(&self.judge, &self.judged);
+        }
         Ok(())
     }
 
@@ -183,17 +223,27 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Nothing more comes of a record that is not whole.
+    fn end_pending(&mut self) -> Result<(), InferError> {
+        self.reader.flush(None);
+        self.number_lines(false);
+        self.begun = None;
+        self.further(&[], None)
+    }
+
     /// Takes one record, of the line or lines `bytes`.
     fn record(&mut self, record: &Record<'_>, bytes: &[u8], was_untimed: bool) -> Result<(), InferError> {
         self.counts.faults += u64::from(record.fault.is_some());
         let redactor = &*self.treatment.redactor;
         self.tally.note(record, || redactor.sample(bytes).map_or_else(String::new, |sample| sample.to_string()));
-        let line = self.waiting.keep(if self.treatment.redactor.shows_lines() { bytes } else { &[] });
+        let text = if self.treatment.redactor.shows_lines() { bytes } else { &[] };
+        let line = self.waiting.keep(text, self.lines);
         let evicted = self.evicted();
         if was_untimed && self.reader.last_time().is_some() && self.tally.records() > 0 {
             // What came before, such as a banner, was given the time of its file's end.
             self.pace = SourceActivity::default();
         }
+        self.trace_record(record, &line);
         let judged = if is_no_row(record) {
             0
         } else {
@@ -212,18 +262,12 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Whether everything that was found in the lines so far has been told.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.waiting.front().is_none()
-    }
-
     /// Judges what waits for its block to fill: nothing more is there to read for now.
     ///
     /// # Errors
     /// When the model cannot be run.
     pub fn idle(&mut self, out: &mut PipelineOutput) -> Result<(), InferError> {
-        self.judge.flush(&mut self.judged)?;
+        self.flush()?;
         self.emit(out);
         Ok(())
     }
@@ -239,8 +283,7 @@ impl Pipeline {
             let since = *self.unfinished_since.get_or_insert(now);
             if now.seconds_since(since) >= UNFINISHED_S {
                 self.unfinished_since = None;
-                self.reader.flush(None);
-                self.further(&[], None)?;
+                self.end_pending()?;
             }
         }
         self.idle(out)?;
@@ -258,8 +301,7 @@ impl Pipeline {
     /// # Errors
     /// When the model cannot be run.
     pub fn finish(&mut self, out: &mut PipelineOutput) -> Result<(), InferError> {
-        self.reader.flush(None);
-        self.further(&[], None)?;
+        self.end_pending()?;
         self.idle(out)?;
         self.episodes.rest(&self.source, &*self.treatment.redactor, &mut out.events);
         Ok(())
@@ -327,13 +369,8 @@ impl Pipeline {
     /// Lets [`Pace`] hear the record.
     fn observe_activity(&mut self, record: &Record<'_>, line: &LineSpan) {
         let Some(time) = record.time else { return };
-        let heard = ObservedRecord {
-            server: cut(record.server.as_deref().unwrap_or(&self.treatment.server)),
-            component: cut(record.component.as_deref().unwrap_or(&self.treatment.component)),
-            time,
-            level: record.level,
-            is_text: record.value.is_none() && (record.message.is_some() || !record.numbers.is_empty()),
-        };
+        let (server, component) = names(record, &self.treatment);
+        let heard = ObservedRecord { server, component, time, level: record.level, is_text: is_text(record) };
         self.pace.observe(heard, &mut self.notices);
         self.queue_notices(line);
     }
@@ -360,7 +397,14 @@ impl Pipeline {
         each_reading(record, names.component, self.treatment.values, &mut self.component, |reading| {
             // The verdict on this very record may come back with the push that fills its block.
             self.waiting.push(PendingItem::Record, line, passed);
-            if matches!(self.judge.push(reading, names, &mut self.judged)?, RecordIntake::Judged(_)) {
+            let known = self.judged.len();
+            let intake = self.judge.push(reading, names, &mut self.judged)?;
+            if let Some(trace) = &mut self.trace
+                && self.judged.len() > known
+            {
+                trace.note_limits(&self.judge, &self.judged[known..]);
+            }
+            if matches!(intake, RecordIntake::Judged(_)) {
                 judged += 1;
             } else {
                 self.waiting.take_back();
@@ -376,6 +420,8 @@ impl Pipeline {
         let model = self.judge.model();
         let mut judged = self.judged.drain(..);
         while let Some((item, passed)) = self.waiting.front() {
+            let told = out.events.len();
+            let mut row = None;
             let around = |line| {
                 let (source, view) = (&self.source, &model.profile.record);
                 EpisodeContext { source, view, model: model.version, passed, line, redactor }
@@ -391,21 +437,35 @@ impl Pipeline {
                 }
                 PendingItem::Record => {
                     let Some(judged) = judged.next() else { break };
-                    let odd = judged.verdict.anomalous;
-                    self.counts.anomalous += u64::from(odd);
+                    self.counts.anomalous += u64::from(judged.verdict.anomalous);
                     let line = if judged.step == EpisodeStep::Opened { self.waiting.front_line() } else { None };
                     self.episodes.take(&judged, around(line), &mut out.events);
-                    if out.wanted == OutputWanted::All || (odd && out.wanted == OutputWanted::Odd) {
-                        out.judged.push(judged);
-                    }
+                    row = Some(judged);
                 }
+                PendingItem::Traced(_) => {}
             }
+            if let Some(trace) = &mut self.trace {
+                trace.take(&self.waiting, row.as_ref(), &self.episodes, &out.events[told..]);
+            }
+            let is_wanted = |odd: bool| out.wanted == OutputWanted::All || (odd && out.wanted == OutputWanted::Odd);
+            out.judged.extend(row.filter(|row| is_wanted(row.verdict.anomalous)));
             self.waiting.pop();
         }
         debug_assert!(judged.next().is_none(), "each verdict belongs to a record that waits");
         drop(judged);
         self.waiting.forget();
     }
+}
+
+/// The server and the component that a record is of.
+fn names<'a>(record: &'a Record<'_>, treatment: &'a SourceOptions) -> (&'a str, &'a str) {
+    let server = record.server.as_deref().unwrap_or(&treatment.server);
+    (cut(server), cut(record.component.as_deref().unwrap_or(&treatment.component)))
+}
+
+/// Whether it carries no value: its rate is watched.
+fn is_text(record: &Record<'_>) -> bool {
+    record.value.is_none() && (record.message.is_some() || !record.numbers.is_empty())
 }
 
 /// As the judge cuts names.

@@ -6,11 +6,24 @@ use std::{collections::VecDeque, ops::Range};
 
 use oddline_core::{activity::ActivityNotice, limits::LINE_BYTES_MAX, time::EventTime, weight};
 
+use super::trace::{LineNumbers, RecordTrace};
+
 /// Bytes of text the buffer keeps for the next lines; what long lines took beyond it is given back.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// Where a line's text stands, counted from the first line of all.
-pub(crate) type LineSpan = Range<u64>;
+/// A record's lines, and where their text stands, counted from the first line of all.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LineSpan {
+    text: Range<u64>,
+    lines: LineNumbers,
+}
+
+impl LineSpan {
+    /// The numbers of its lines.
+    pub(crate) fn lines(&self) -> LineNumbers {
+        self.lines
+    }
+}
 
 /// Something that waits.
 #[derive(Debug)]
@@ -21,6 +34,8 @@ pub(crate) enum PendingItem {
     Notice(ActivityNotice),
     /// There were more names than places, at this event time.
     Crowd(EventTime),
+    /// A record that somebody asks about, before what is found in it.
+    Traced(Box<RecordTrace>),
 }
 
 /// The queue. At most a block of records waits, and with each what was noticed at its line.
@@ -35,10 +50,10 @@ pub(crate) struct PendingQueue {
 
 impl PendingQueue {
     /// Keeps a line's text while anything of it waits.
-    pub(crate) fn keep(&mut self, line: &[u8]) -> LineSpan {
+    pub(crate) fn keep(&mut self, line: &[u8], lines: LineNumbers) -> LineSpan {
         let start = self.end();
         self.text.extend_from_slice(&line[..line.len().min(LINE_BYTES_MAX)]);
-        start..self.end()
+        LineSpan { text: start..self.end(), lines }
     }
 
     /// Appends an item of the line, at which event time has come to `passed`.
@@ -63,7 +78,12 @@ impl PendingQueue {
 
     /// The line of the item whose turn it is; `None` without an item or when its line was not kept.
     pub(crate) fn front_line(&self) -> Option<&[u8]> {
-        self.items.front().filter(|(_, line, _)| !line.is_empty()).map(|(_, line, _)| self.bytes(line))
+        self.items.front().filter(|(_, line, _)| !line.text.is_empty()).map(|(_, line, _)| self.bytes(line))
+    }
+
+    /// The numbers of its lines; 0 without any.
+    pub(crate) fn front_lines(&self) -> LineNumbers {
+        self.items.front().map_or_else(LineNumbers::default, |(_, line, _)| line.lines)
     }
 
     /// What it weighs in memory, in bytes.
@@ -74,7 +94,7 @@ impl PendingQueue {
 
     fn bytes(&self, line: &LineSpan) -> &[u8] {
         let at = |place: u64| usize::try_from(place - self.begin).expect("a place in memory");
-        &self.text[at(line.start)..at(line.end)]
+        &self.text[at(line.text.start)..at(line.text.end)]
     }
 
     /// Forgets the text of lines of which nothing waits.
@@ -82,9 +102,9 @@ impl PendingQueue {
         match (self.items.front(), self.items.back()) {
             (Some((_, first, _)), Some((_, last, _))) => {
                 let length = |from: u64, to: u64| usize::try_from(to - from).expect("a length in memory");
-                self.text.truncate(length(self.begin, last.end));
-                self.text.drain(..length(self.begin, first.start));
-                self.begin = first.start;
+                self.text.truncate(length(self.begin, last.text.end));
+                self.text.drain(..length(self.begin, first.text.start));
+                self.begin = first.text.start;
             }
             _ => {
                 self.begin = self.end();
@@ -106,14 +126,15 @@ mod tests {
     #[test]
     fn text_lives_as_long_as_something_of_its_line_waits() {
         let mut waiting = PendingQueue::default();
-        let first = waiting.keep(b"first");
+        let number = LineNumbers::default();
+        let first = waiting.keep(b"first", number);
         waiting.push(PendingItem::Record, &first, None);
-        let unjudged = waiting.keep(b"nothing in it");
+        let unjudged = waiting.keep(b"nothing in it", number);
         waiting.push(PendingItem::Record, &unjudged, None);
         waiting.take_back();
         waiting.forget();
         assert_eq!(waiting.text, b"first");
-        let second = waiting.keep(b"caf\xe9");
+        let second = waiting.keep(b"caf\xe9", number);
         waiting.push(PendingItem::Record, &second, None);
         waiting.push(PendingItem::Record, &second, None);
         waiting.pop().unwrap();
@@ -132,8 +153,8 @@ mod tests {
         let mut waiting = PendingQueue::default();
         let long = vec![b'x'; 3 * LINE_BYTES_MAX];
         for i in 0..100 {
-            let line = waiting.keep(&long);
-            assert_eq!(line.end - line.start, LINE_BYTES_MAX as u64);
+            let line = waiting.keep(&long, LineNumbers::default());
+            assert_eq!(line.text.end - line.text.start, LINE_BYTES_MAX as u64);
             waiting.push(PendingItem::Record, &line, None);
             if i % 10 == 9 {
                 (0..10).for_each(|_| drop(waiting.pop()));

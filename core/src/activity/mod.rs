@@ -117,6 +117,17 @@ pub struct SilentStream {
     pub by_clock: bool,
 }
 
+/// How a stream comes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StreamPace {
+    /// The largest time of its records.
+    pub last: EventTime,
+    /// Its longest usual pause, in seconds, when it has a rhythm.
+    pub usual_s: Option<f64>,
+    /// The pause that is too long for it, in seconds.
+    pub too_long_s: Option<f64>,
+}
+
 /// What did not go as usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ActivityCounts {
@@ -232,6 +243,14 @@ impl SourceActivity {
     #[must_use]
     pub fn watermark(&self) -> Option<EventTime> {
         self.watermark.at()
+    }
+
+    /// How a stream has come so far; `None` before its first record.
+    #[must_use]
+    pub fn pace(&self, server: &str, component: &str) -> Option<StreamPace> {
+        let voice = &self.voices[*self.index.get(&NameRef { server, component })? as usize];
+        let too_long_s = voice.limits().map(|(_, too_long_s)| too_long_s);
+        Some(StreamPace { last: voice.last, usual_s: voice.rhythm.usual_s(), too_long_s })
     }
 
     /// While full it takes no more memory: a new stream takes the place of another one and is not counted.

@@ -141,6 +141,13 @@ impl EpisodeTracker {
         self.forgotten
     }
 
+    /// The first odd record of the episode that a stream's values are in, when it was told.
+    #[must_use]
+    pub(crate) fn under_way(&self, stream: &Arc<StreamName>) -> Option<EventTime> {
+        let open = self.open.get(&(EpisodeTopic::Values, Arc::clone(stream)))?;
+        open.episode.as_ref().map(|episode| episode.first)
+    }
+
     /// Takes one verdict; appends what is to be told.
     pub(crate) fn take(&mut self, judged: &JudgedRow, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
         let verdict = &judged.verdict;

@@ -4,6 +4,7 @@ mod crowd;
 mod cuts;
 mod grown;
 mod model;
+mod trace;
 mod weight;
 
 use std::fmt::Write;

@@ -58,7 +58,8 @@ pub(crate) fn line(event: &Event, marks: LineMarks) -> String {
         }
         Event::Silence(s) => {
             let usual = TimeSpan::of_seconds(s.usual_s.get());
-            (4, format!("{} {} {} silent until {}, usually at most {usual}", s.last, s.server, s.component, s.until))
+            let whose = names(&s.server, &s.component);
+            (4, format!("{} {whose} silent until {}, usually at most {usual}", s.last, s.until))
         }
     };
     let text = clean(&text);
@@ -69,7 +70,12 @@ pub(crate) fn line(event: &Event, marks: LineMarks) -> String {
 }
 
 fn start(episode: &Episode) -> String {
-    format!("{} {} {}", episode.first, episode.server, episode.component)
+    format!("{} {}", episode.first, names(&episode.server, &episode.component))
+}
+
+/// Whose it is; a server as a whole has no component.
+fn names(server: &str, component: &str) -> String {
+    if component.is_empty() { server.to_owned() } else { format!("{server} {component}") }
 }
 
 fn figures(e: &Episode) -> String {
@@ -86,8 +92,16 @@ fn figures(e: &Episode) -> String {
         | EpisodeKind::NotFinite
         | EpisodeKind::Other(_) => e.main_reason.to_string(),
     };
-    let records = counted(e.records, "record");
-    format!("{why}, score {peak:.2} (threshold {threshold:.2}), {records}{learning}{sample}")
+    let count = match e.kind {
+        EpisodeKind::Silence => String::new(),
+        EpisodeKind::Rate => format!(", {}", counted(e.records, "interval")),
+        EpisodeKind::Score
+        | EpisodeKind::Range
+        | EpisodeKind::Novelty
+        | EpisodeKind::NotFinite
+        | EpisodeKind::Other(_) => format!(", {}", counted(e.records, "record")),
+    };
+    format!("{why}, score {peak:.2} (threshold {threshold:.2}){count}{learning}{sample}")
 }
 
 /// Without control characters, and without the invisible ones that reorder what stands around them.
