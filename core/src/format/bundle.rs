@@ -70,12 +70,12 @@ pub(crate) fn frames(text: &str) -> Option<LineBundle<'_>> {
     (bundle.parts.len() > 1).then_some(bundle)
 }
 
-/// A frame's count, and what follows it.
-fn counted(text: &str) -> Option<(usize, &str)> {
-    let space = text.bytes().take(7).position(|b| b == b' ')?;
-    let (count, rest) = (&text[..space], &text[space + 1..]);
-    let is_frame = rest.starts_with('<') && count.bytes().all(|b| b.is_ascii_digit());
-    (is_frame && tag::strip_priority(rest).is_some()).then_some((count.parse().ok()?, rest))
+/// A frame's count (RFC 6587, at most six digits), and what follows it.
+pub(crate) fn counted(text: &str) -> Option<(usize, &str)> {
+    let digits = text.bytes().take(7).take_while(u8::is_ascii_digit).count();
+    let rest = text[digits..].strip_prefix(' ').filter(|rest| digits < 7 && rest.starts_with('<'))?;
+    tag::strip_priority(rest)?;
+    Some((text[..digits].parse().ok()?, rest))
 }
 
 /// Where the object ends that `text` begins with.

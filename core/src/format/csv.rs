@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use super::{
-    Context, epoch, level, quantity,
-    separated::{self, Separator},
+    Context, clean, epoch, level, quantity,
+    separated::{self, CsvFields, Separator},
     timestamp,
     w3c::{self, W3cColumns},
 };
@@ -166,7 +166,8 @@ impl Csv {
     /// Reads one line after the header. Never fails: what is wrong is in the record's `fault`.
     #[must_use]
     pub fn parse<'a>(&self, line: &'a str, context: &Context) -> Record<'a> {
-        let fields = separated::split(line.trim_end_matches(['\r', '\n']), self.separator.in_row(line));
+        let mut fields = CsvFields::new();
+        separated::split_into(line.trim_end_matches(['\r', '\n']), self.separator.in_row(line), &mut fields);
         let mut record = Record::default();
         let surplus = fields.get(self.columns..).unwrap_or_default();
         if fields.len() < self.columns || surplus.iter().any(|field| !field.trim().is_empty()) {
@@ -174,7 +175,7 @@ impl Csv {
             record.message = Some(Cow::Borrowed(line));
             return record;
         }
-        let text = |i: usize| -> &str { fields[i].trim() };
+        let text = |i: usize| -> &str { clean::trimmed(&fields[i]) };
         if let Some(i) = self.anomalous {
             match truth(text(i)) {
                 Ok(known) => record.anomalous = known,
@@ -314,8 +315,8 @@ fn instant(text: &str, context: &Context) -> Result<EventTime, Fault> {
 
 fn trimmed(field: Cow<'_, str>) -> Cow<'_, str> {
     match field {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        Cow::Borrowed(text) => Cow::Borrowed(clean::trimmed(text)),
+        Cow::Owned(text) => Cow::Owned(clean::trimmed(&text).to_owned()),
     }
 }
 

@@ -45,18 +45,17 @@ impl Separator {
     }
 
     pub(crate) fn character(self) -> char {
-        match self {
-            Self::Comma => ',',
-            Self::Semicolon => ';',
-            Self::Tab => '\t',
-            Self::Bar => '|',
-            Self::Blank => ' ',
-        }
+        char::from(self.byte())
     }
 
     fn byte(self) -> u8 {
-        // All are ASCII.
-        u8::try_from(self.character()).unwrap_or(b',')
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+            Self::Tab => b'\t',
+            Self::Bar => b'|',
+            Self::Blank => b' ',
+        }
     }
 }
 
@@ -65,20 +64,28 @@ pub(crate) type CsvFields<'a> = heapless::Vec<Cow<'a, str>, COLUMNS_MAX>;
 /// The fields of a line.
 pub(crate) fn split(line: &str, separator: Separator) -> CsvFields<'_> {
     let mut fields = CsvFields::new();
+    split_into(line, separator, &mut fields);
+    fields
+}
+
+/// The same into a list that is empty.
+pub(crate) fn split_into<'a>(line: &'a str, separator: Separator, fields: &mut CsvFields<'a>) {
     if memchr::memchr(b'"', line.as_bytes()).is_some() {
-        split_quoted(line, separator, &mut fields);
-        return fields;
+        split_quoted(line, separator, fields);
+        return;
     }
-    let mut start = 0;
-    for end in memchr::memchr_iter(separator.byte(), line.as_bytes()) {
-        if fields.push(Cow::Borrowed(&line[start..end])).is_err() {
-            return fields;
+    let (separator, mut start) = (separator.byte(), 0);
+    // Fields are short: a search for each would cost more than to look at every byte.
+    for (end, byte) in line.bytes().enumerate() {
+        if byte == separator {
+            if fields.push(Cow::Borrowed(&line[start..end])).is_err() {
+                return;
+            }
+            start = end + 1;
         }
-        start = end + 1;
     }
     // A 65th column is ignored like any unknown one.
     let _ = fields.push(Cow::Borrowed(&line[start..]));
-    fields
 }
 
 fn split_quoted<'a>(line: &'a str, separator: Separator, fields: &mut CsvFields<'a>) {

@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::LazyLock};
 use memchr::memmem::Finder;
 
 use super::{
-    Context, access, auto, clean,
+    Context, access, auto, bundle, clean,
     fields::{CollectedFields, Scalar},
     inside,
     json::{self, Extent, JsonValue},
@@ -202,10 +202,7 @@ pub(crate) fn is_dated(text: &str) -> bool {
 
 /// `123 <13>1 2026-01-05T10:00:00Z gate app - - - text`: RFC 6587.
 fn octet_counted(text: &str) -> Option<OpenedLine<'_>> {
-    let space = text.bytes().take(7).position(|b| b == b' ')?;
-    let (count, rest) = (&text[..space], &text[space + 1..]);
-    let is_count = count.bytes().all(|b| b.is_ascii_digit()) && rest.starts_with('<');
-    (is_count && tag::strip_priority(rest).is_some()).then(|| borrowed(Envelope::default(), rest))
+    bundle::counted(text).map(|(_, rest)| borrowed(Envelope::default(), rest))
 }
 
 /// `[pod/web-7d9c5b6f4-x2x7p/web] text`, as `kubectl logs --prefix` writes it: the container, not the pod's new name.

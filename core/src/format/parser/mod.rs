@@ -173,6 +173,9 @@ impl Parser {
     }
 
     fn parse_line<'a>(&mut self, text: &'a str, context: &Context) -> ParsedLine<'a> {
+        if self.is_bare_row(text) {
+            return self.parse_text(text, context, LineOrigin::default());
+        }
         if text.trim_ascii_start().is_empty() || journal::is_notice(text) {
             return ParsedLine::Skipped;
         }
@@ -198,6 +201,16 @@ impl Parser {
                 self.in_turn(broken, text, context)
             }
         }
+    }
+
+    /// Whether a line of a table shows at once that it is nothing but a row: it begins with a number, and what is around or
+    /// between records has a blank.
+    fn is_bare_row(&self, text: &str) -> bool {
+        self.format.kind().or(self.decided) == Some(DetectedFormat::Csv)
+            && !self.at_start
+            && self.assembly.is_empty()
+            && text.as_bytes().first().is_some_and(u8::is_ascii_digit)
+            && memchr::memchr(b' ', text.as_bytes()).is_none()
     }
 
     /// Whether a bracket may begin an object of several lines.
