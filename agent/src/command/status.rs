@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use crate::{
     config,
     control::{self, StatusAnswer},
-    figures::{BudgetFigures, SourceFigures},
+    figures::{AgentFigures, BudgetFigures, SourceFigures},
+    memory::SOURCE_BYTES,
     publish::sink::clean,
 };
 use oddline_cli::table::table;
@@ -75,6 +76,9 @@ fn print(status: &StatusAnswer, out: &mut impl Write) -> Result<()> {
         let of = format!("{} of {}", reading.full(), counted(reading.sources.len(), "source"));
         writeln!(out, "MEMORY     {used} of {all} MiB: no further streams are learnt in {of} (memory_mib)")?;
     }
+    if let Some(memory) = memory(reading) {
+        writeln!(out, "memory     {memory}")?;
+    }
     for source in &reading.sources {
         if let Some(BudgetFigures { asked_milli, used_milli, server_days }) = source.budget {
             let [asked, used] = [asked_milli, used_milli].map(|milli| milli as f64 / 1e3);
@@ -131,8 +135,18 @@ fn faults(source: &SourceFigures, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
+/// What the sources hold, and what of it each stream takes: one that learns takes more than one that is known.
+fn memory(reading: &AgentFigures) -> Option<String> {
+    let streams: u64 = reading.sources.iter().map(|source| source.streams).sum();
+    let fixed = reading.sources.len() as u64 * SOURCE_BYTES;
+    let each = reading.memory_bytes().saturating_sub(fixed).checked_div(streams)?;
+    let (used, all) = (size(reading.memory_bytes()), size(reading.memory_bytes_max));
+    let (each, of, learning) = (size(each), counted(streams, "stream"), reading.learning());
+    Some(format!("{used} of {all}: {each} for each of {of}, {learning} of them learning"))
+}
+
 /// All streams by their character; those without one are counted as learning.
-fn streams(reading: &crate::figures::AgentFigures) -> Option<String> {
+fn streams(reading: &AgentFigures) -> Option<String> {
     let all: u64 = reading.sources.iter().map(|source| source.streams).sum();
     let characters = reading.characters();
     let unknown = all.saturating_sub(characters.iter().map(|(_, count)| count).sum());
@@ -177,6 +191,17 @@ fn learning(learning: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_told_by_the_stream() {
+        let memory_bytes = SOURCE_BYTES + 60 * 1_024;
+        let source = SourceFigures { streams: 40, learning: 2, memory_bytes, ..SourceFigures::default() };
+        let mut reading = AgentFigures { memory_bytes_max: 88 << 20, ..AgentFigures::default() };
+        assert_eq!(memory(&reading), None);
+        reading.sources.push(source);
+        let expected = "108 KiB of 88 MiB: 1.5 KiB for each of 40 streams, 2 of them learning";
+        assert_eq!(memory(&reading).unwrap(), expected);
+    }
 
     #[test]
     fn a_row_holds_no_control_characters() {
