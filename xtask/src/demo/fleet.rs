@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::{
     processes::{Process, ask, until, wait},
+    system,
     truth::{self, Span},
 };
 use crate::{
@@ -24,6 +25,8 @@ use crate::{
 };
 
 const FLEET: &str = "demo";
+/// The one whose agent reads this machine's own metrics too.
+const ON_THIS_MACHINE: &str = "server-01";
 /// Simulated seconds per second: a day in less than three minutes.
 const SPEED: u32 = 600;
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
@@ -90,11 +93,9 @@ impl<'a> Fleet<'a> {
         for server in &self.servers {
             let lines = fs::read_to_string(&server.log)?.lines().count() as u64;
             until(&format!("{} does not read and deliver all of its log", server.name), PATIENCE, || {
-                Ok(self.status(server)?.is_some_and(|status| {
-                    let reading = &status["reading"];
-                    let read: u64 = sum(&reading["sources"], "lines");
-                    read >= lines && reading["waiting"] == 0
-                }))
+                Ok(self
+                    .status(server)?
+                    .is_some_and(|status| sum(&status, "lines") >= lines && status["reading"]["waiting"] == 0))
             })?;
         }
         self.progress(began.elapsed())
@@ -104,7 +105,7 @@ impl<'a> Fleet<'a> {
         let (mut records, mut events) = (0, 0);
         for server in &self.servers {
             if let Some(status) = self.status(server)? {
-                records += sum(&status["reading"]["sources"], "judged");
+                records += sum(&status, "judged");
                 events += status["acked"].as_u64().unwrap_or(0);
             }
         }
@@ -193,6 +194,13 @@ impl<'a> Fleet<'a> {
         ))
     }
 
+    /// What is said of this machine.
+    pub(super) fn this_machine(&self) -> Result<String> {
+        let server = self.servers.iter().find(|server| server.name == ON_THIS_MACHINE);
+        let status = server.map(|server| self.status(server)).transpose()?.flatten();
+        system::described(&status.context("its agent does not answer")?, &self.programs.join("oddline-agent"))
+    }
+
     /// Commands to look further.
     pub(super) fn where_to_look(&self) -> String {
         let mut text = String::new();
@@ -262,7 +270,7 @@ impl Server {
         let own = folder.join(&name);
         fs::create_dir_all(own.join("logs"))?;
         let (log, config) = (own.join("logs/live.log"), own.join("agent.toml"));
-        let text = format!(
+        let mut text = format!(
             "name = {name:?}\nfleet = {FLEET:?}\nstate_dir = {:?}\ncontrol = {:?}\n\n[model]\nfactory = {:?}\n\
              trusted_key_files = [{:?}]\n\n[broker]\naddress = \"mqtt://127.0.0.1:{port}\"\n\n[[source]]\n\
              files = [{:?}]\nbegin = \"start\"\n",
@@ -272,6 +280,9 @@ impl Server {
             trainer.dir().join(PUBLIC_KEY),
             own.join("logs/*.log"),
         );
+        if name == ON_THIS_MACHINE {
+            text += system::SOURCE;
+        }
         fs::write(&config, text)?;
         let mut agent = Command::new(programs.join("oddline-agent"));
         let agent = Process::start(&format!("{name}-agent"), folder, agent.arg("run").arg("--config").arg(&config))?;
@@ -308,6 +319,7 @@ fn start_time(seconds: u32) -> Result<String> {
     Ok(format!("{date}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60))
 }
 
-fn sum(sources: &Value, name: &str) -> u64 {
-    sources.as_array().into_iter().flatten().filter_map(|source| source[name].as_u64()).sum()
+/// Over the logs that an agent reads.
+fn sum(status: &Value, name: &str) -> u64 {
+    system::logs(status).filter_map(|source| source[name].as_u64()).sum()
 }

@@ -3,6 +3,7 @@
 
 mod fleet;
 pub(crate) mod processes;
+mod system;
 mod truth;
 
 use std::process::{Command, ExitCode};
@@ -75,6 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     stages.0.push(("another model", start.elapsed().as_secs_f64()));
 
     println!("\nWhat was planted in each log, and what the collector has of it:\n\n{found}");
+    println!("\nWhat its agent says of this machine itself: {}", fleet.this_machine()?);
     println!("\n{}", stages.table());
     println!("\nTo look further:\n{}", fleet.where_to_look());
     if args.keep {
