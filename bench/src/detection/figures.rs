@@ -1,7 +1,7 @@
 //! What a detector's judgement of a group is worth, as figures.
 
 use anyhow::Result;
-use oddline_core::limits::EPISODE_GAP_RECORDS;
+use oddline_core::{limits::EPISODE_GAP_RECORDS, stream::StreamName};
 use oddline_trainer::evaluate::metrics::{JudgedRecord, TestEvaluation};
 
 use super::sets::{DataSet, Group};
@@ -15,6 +15,8 @@ use crate::{
 #[derive(Default, Clone)]
 pub(super) struct GroupFigures {
     pub false_episodes: u64,
+    /// Those of each stream that has any.
+    pub of_streams: Vec<(String, u64)>,
     pub days: f64,
     pub precision: Option<f64>,
     /// Average precision of how many streams are odd at once.
@@ -44,12 +46,16 @@ pub(super) fn figures(group: &Group, set: DataSet, judged: &[StreamJudgement]) -
         for ((of, labels), series) in judged.iter().zip(&labels).zip(&group.series) {
             let records = of.opened.iter().zip(labels).take(end(series));
             counted += records.len();
+            let mut opened_here = 0;
             for (opened, _) in records.filter(|(_, label)| !**label) {
                 unlabelled += 1;
-                figures.false_episodes += u64::from(*opened);
+                opened_here += u64::from(*opened);
             }
+            let StreamName { server, component } = &series.name;
+            figures.of_streams.push((format!("{server}/{component}"), opened_here));
         }
         figures.days = days * f64::from(unlabelled) / counted.max(1) as f64;
+        figures.false_episodes = figures.of_streams.iter().map(|of| of.1).sum();
     }
     if matches!(set, DataSet::Kpi | DataSet::Asd) {
         let from = group.ranked_from.unwrap_or(0);
@@ -92,6 +98,9 @@ fn of_events(
     }
     let summary = evaluation.finish();
     figures.false_episodes = summary.episodes.counts.false_;
+    let of_streams = summary.streams.iter();
+    figures.of_streams =
+        of_streams.map(|row| (format!("{}/{}", row.server, row.component), row.episodes.false_)).collect();
     figures.f1 = Some(summary.f1);
     figures.events = (summary.events.found, summary.events.events);
     Ok(())

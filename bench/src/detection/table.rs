@@ -4,10 +4,10 @@ use oddline_trainer::evaluate::poisson::PoissonRate;
 
 use super::{RANKED, figures::GroupFigures};
 
-pub(super) type TableRow = [String; 9];
+pub(super) type TableRow = [String; 10];
 
 pub(super) fn heading() -> TableRow {
-    ["data", "detector", "asked", "got a day (95 %)", "episodes", "AP", "recall at 1 a day", "F1", "events"]
+    ["data", "detector", "asked", "got a day (95 %)", "episodes", "AP", "recall at 1 a day", "F1", "events", "most of"]
         .map(str::to_owned)
 }
 
@@ -31,14 +31,24 @@ pub(super) fn rows(data: &str, detector: &str, asked: f64, figures: &[&GroupFigu
     let names = [data, detector].map(str::to_owned);
     let [data, detector] = names.clone();
     let f1 = mean(figures, |of| of.f1);
-    let mut rows = vec![[data, detector, asked.to_string(), got, episodes, precision, recall, f1, events]];
+    let mut rows =
+        vec![[data, detector, asked.to_string(), got, episodes, precision, recall, f1, events, most_of(figures)]];
     let counts = mean(figures, |of| of.precision_of_counts);
     if is_ranked && counts != none() {
         let [data, detector] = names;
         let detector = format!("{detector}, odd at once");
-        rows.push([data, detector, asked.to_string(), none(), none(), counts, none(), none(), none()]);
+        rows.push([data, detector, asked.to_string(), none(), none(), counts, none(), none(), none(), none()]);
     }
     rows
+}
+
+/// The streams with the most false episodes.
+fn most_of(figures: &[&GroupFigures]) -> String {
+    const NAMED: usize = 2;
+    let mut streams: Vec<&(String, u64)> = figures.iter().flat_map(|of| &of.of_streams).filter(|of| of.1 > 0).collect();
+    streams.sort_by_key(|of| core::cmp::Reverse(of.1));
+    let named: Vec<String> = streams.iter().take(NAMED).map(|(name, count)| format!("{name} {count}")).collect();
+    if named.is_empty() { "-".to_owned() } else { named.join("; ") }
 }
 
 /// The mean of a figure over the groups that have it, with the least and the most where these are few.
