@@ -85,8 +85,15 @@ struct PlainLine {
 /// # Errors
 /// When the model is refused, the log cannot be read, or nothing in it is meant.
 pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
-    let model = replay::open(&args.model)?;
-    let mut explanation = search(args, &model)?;
+    explain(args, &replay::open(&args.model)?, out)
+}
+
+/// The same with an open model.
+///
+/// # Errors
+/// When the log cannot be read, or nothing in it is meant.
+pub fn explain(args: &Args, model: &OpenModel, out: &mut impl Write) -> Result<()> {
+    let mut explanation = search(args, model)?;
     // What was found later about a line stands with it.
     explanation.findings.sort_by_key(|finding| finding.lines.first);
     let Explanation { findings, plain, lines } = &explanation;
@@ -99,7 +106,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<()> {
             }
         }
         (true, _) => bail!("{}", nothing(args, *lines)),
-        (false, _) if args.json => json::findings(findings, &model, out),
+        (false, _) if args.json => json::findings(findings, model, out),
         (false, _) => text::findings(findings, &model.profile.record, out),
     }
 }

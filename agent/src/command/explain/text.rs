@@ -27,6 +27,9 @@ use crate::{
 /// Values of a line that are explained one by one; of more those that are odd, the others in a table.
 const FULL_MAX: usize = 3;
 
+/// A score below it is printed as none and has no reason.
+const SCORE_SHOWN_MIN: f32 = 0.000_5;
+
 /// A line that is no record of its own.
 pub(super) fn plain(line: &PlainLine, out: &mut impl Write) -> Result<()> {
     writeln!(out, "line {}: {}", line.number, clean(&line.text))?;
@@ -60,7 +63,7 @@ pub(super) fn findings(found: &[LineFinding], view: &RecordView, out: &mut impl 
         let others: Vec<&Verdict> =
             judged.iter().map(|(_, judged)| &judged.row.verdict).filter(|verdict| !is_full(verdict)).collect();
         if !others.is_empty() {
-            writeln!(out, "not anomalous:\n{}", in_a_table(&others))?;
+            writeln!(out, "{}", in_a_table(&others))?;
         }
         for finding in
             of_record.iter().filter(|finding| matches!(finding.what, FoundItem::Noticed(_) | FoundItem::Crowd))
@@ -121,7 +124,7 @@ fn of_text(record: &RecordTrace) -> String {
                 TimeSpan::of_seconds(usual)
             )
         }
-        (None, _) => "; too few are known to say what is usual\n".to_owned(),
+        (None, _) => "; too few of its pauses are known to say what is usual\n".to_owned(),
     };
     text
 }
@@ -132,9 +135,7 @@ fn of_value(finding: &LineFinding, judged: &JudgedTrace, view: &RecordView, out:
     let (server, component) = (clean(&verdict.stream.server), clean(&verdict.stream.component));
     writeln!(out, "{} {server} {component}", verdict.time)?;
     writeln!(out, "value {}, {}", verdict.value, of_stream(verdict))?;
-    let (score, threshold) = (verdict.score.value, verdict.threshold);
-    let (is, most) = if verdict.anomalous { ("ANOMALOUS", ":") } else { ("not anomalous", ", most of it by") };
-    writeln!(out, "{is}: score {score:.3}, threshold {threshold:.3}{most} {}", told(verdict))?;
+    writeln!(out, "{}", judgement(verdict))?;
     if verdict.learning {
         writeln!(out, "the stream is still in warm-up: mainly its value range is checked")?;
     }
@@ -146,8 +147,25 @@ fn of_value(finding: &LineFinding, judged: &JudgedTrace, view: &RecordView, out:
         None if verdict.anomalous => writeln!(out, "NOT TOLD: {}", untold(judged))?,
         None => {}
     }
-    writeln!(out, "\n{}", reasons(verdict, view))?;
+    if has_reasons(verdict) {
+        writeln!(out, "\n{}", reasons(verdict, view))?;
+    }
     Ok(())
+}
+
+/// Whether anything was the least bit unusual.
+fn has_reasons(verdict: &Verdict) -> bool {
+    verdict.anomalous || verdict.score.value >= SCORE_SHOWN_MIN
+}
+
+fn judgement(verdict: &Verdict) -> String {
+    let is = if verdict.anomalous { "ANOMALOUS" } else { "not anomalous" };
+    let mut text = format!("{is}: score {:.3}, threshold {:.3}", verdict.score.value, verdict.threshold);
+    if has_reasons(verdict) {
+        text += if verdict.anomalous { ": " } else { ", most of it by " };
+        text += &told(verdict);
+    }
+    text
 }
 
 /// Why an odd value is not told of by itself.
@@ -192,7 +210,11 @@ fn in_a_table(verdicts: &[&Verdict]) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = verdicts.iter().map(row).collect();
-    table(&["component", "value", "expected", "score", "character"], &rows)
+    let values = table(&["component", "value", "expected", "score", "character"], &rows);
+    let of = verdicts.first().map(|first| {
+        format!("{} {}: not anomalous, threshold {:.3}\n", first.time, clean(&first.stream.server), first.threshold)
+    });
+    of.unwrap_or_default() + &values
 }
 
 /// What was noticed, and when it is told.
