@@ -100,6 +100,8 @@ pub(super) struct OpenFile {
     before: (u64, FilePrint),
     bytes: u64,
     modified: SystemTime,
+    /// The same for its lines.
+    modified_at: Option<EventTime>,
     /// What lies before it was there when reading began with what comes.
     old_end: u64,
 }
@@ -144,7 +146,8 @@ impl OpenFile {
         let (identity, modified, meta) = look().map_err(|error| SourceError::read(&path, error))?;
         let before = (lines.offset(), before);
         let id = file_id(&meta);
-        Ok(Self { file, path, id, identity, lines, before, bytes: meta.len(), modified, old_end: 0 })
+        let modified_at = event_time(modified);
+        Ok(Self { file, path, id, identity, lines, before, bytes: meta.len(), modified, modified_at, old_end: 0 })
     }
 
     pub(super) fn id(&self) -> FileId {
@@ -194,9 +197,7 @@ impl OpenFile {
     }
 
     pub(super) fn line(&self) -> SourceLine<'_> {
-        let since = self.modified.duration_since(UNIX_EPOCH).ok();
-        let micros = since.and_then(|d| i64::try_from(d.as_micros()).ok());
-        self.lines.line(micros.map(EventTime::from_micros))
+        self.lines.line(self.modified_at)
     }
 
     /// Reads on. 0: nothing to read.
@@ -219,7 +220,7 @@ impl OpenFile {
         if meta.len() < self.lines.end() || !self.is_intact()? {
             return Ok(FileLook::Replaced);
         }
-        (self.bytes, self.modified) = (meta.len(), modified);
+        (self.bytes, self.modified, self.modified_at) = (meta.len(), modified, event_time(modified));
         if self.lines.offset() == 0 {
             // It may have been empty until now.
             self.lines.set_encoding(encoding(&self.file)?);
@@ -332,4 +333,10 @@ fn last_line_end(encoding: TextEncoding, bytes: &[u8], from: u64) -> Option<u64>
     let is_end = |at: &usize| encoding.ends_line(&bytes[*at..*at + unit]);
     let at = (0..bytes.len() / unit).rev().map(|number| number * unit).find(is_end)?;
     Some(from + (skipped + at + unit) as u64)
+}
+
+/// As events have it; `None` before 1970.
+fn event_time(time: SystemTime) -> Option<EventTime> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_micros()).ok().map(EventTime::from_micros)
 }
