@@ -31,6 +31,9 @@ pub const MODEL_BYTES_MAX: usize = 512 * 1024;
 /// Stream baselines in one model; beyond them only priors per component: a model must not grow with the fleet.
 pub const BASELINES_MAX: usize = 1_024;
 
+/// Recurring peaks that are known of one stream: 40 bytes each on a host, 100 in a model.
+pub const RECURRING_MAX: usize = 4;
+
 /// Component priors in one model.
 pub const PRIORS_MAX: usize = 1_024;
 

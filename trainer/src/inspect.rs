@@ -5,6 +5,7 @@ use std::{fmt::Write, fs, path::PathBuf};
 use anyhow::{Context, Result};
 use oddline_cli::table::table;
 use oddline_core::{
+    amounts::TimeSpan,
     budget::{BudgetProfile, MeasuredEpisodes, StreamTail, TailPrior},
     event::words::short,
     profile::StreamBaseline,
@@ -86,6 +87,12 @@ fn streams(fitted: &[StreamBaseline], shown_max: usize) -> Result<String> {
     let mut text = format!("\n{}", table(&["server", "component", "character", "usual", "new beyond"], &rows));
     if fitted.len() > rows.len() {
         writeln!(text, "{} more: --all lists them", fitted.len() - rows.len())?;
+    }
+    for StreamBaseline { server, component, baseline } in fitted.iter().take(rows.len()) {
+        for peak in &baseline.peaks {
+            let (every, height) = (TimeSpan::of_seconds(peak.period_s), short(peak.height));
+            writeln!(text, "recurring  {}/{}: {height} every {every}", tame(server), tame(component))?;
+        }
     }
     Ok(text)
 }

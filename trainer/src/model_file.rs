@@ -108,6 +108,7 @@ fn middle(all: &[&Baseline]) -> Baseline {
         known: few_values(baselines.iter().flat_map(|b| b.known.iter().copied()))
             .unwrap_or_else(|| baselines[0].known.clone()),
         resets: baselines.iter().any(|b| b.resets),
+        peaks: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use oddline_core::{
     limits::RECORD_FEATURES,
-    stream::{Vector, baseline::Baseline, features},
+    stream::{Vector, baseline::Baseline, features, recurrence::RecurringPeak},
     time::EventTime,
 };
 
@@ -71,7 +71,8 @@ impl<'a> TrainingSet<'a> {
             if let Some(whole) = Baseline::fit(times, values, &stream.keep)
                 && whole.character.has_features() == stream.baseline.character.has_features()
             {
-                stream.baseline = Baseline { loudness: stream.baseline.loudness, ..whole };
+                let peaks = recurring(&whole, stream.records, values.len());
+                stream.baseline = Baseline { loudness: stream.baseline.loudness, peaks, ..whole };
             }
         }
     }
@@ -106,21 +107,21 @@ impl<'a> TrainingStream<'a> {
     fn fit(records: &'a DatasetStream, keep: Vec<bool>) -> Result<Self, DataError> {
         let end = records.part(0.0, FIT_SHARE).end;
         let fit_on: Vec<bool> = keep.iter().enumerate().map(|(i, keep)| *keep && i < end).collect();
-        let baseline = Baseline::fit(&records.times, &records.values, &fit_on).ok_or_else(|| {
+        let mut baseline = Baseline::fit(&records.times, &records.values, &fit_on).ok_or_else(|| {
             let (server, component) = (&records.name.server, &records.name.component);
             DataError(format!("the stream {server}/{component} has too few usable records to fit"))
         })?;
+        if !baseline.character.has_features() {
+            let vectors = vec![[0.0; RECORD_FEATURES]; records.values.len()];
+            return Ok(Self { records, keep, baseline, vectors });
+        }
+        baseline.peaks = recurring(&baseline, records, end);
         let mut memory = None;
-        let readings = records.times.iter().zip(&records.values);
         let read = |(time, value): (&EventTime, &f64)| {
             let reading = features::read(&mut memory, &baseline, *time, *value).reading();
             reading.map_or([0.0; RECORD_FEATURES], |reading| reading.vector)
         };
-        let vectors = if baseline.character.has_features() {
-            readings.map(read).collect()
-        } else {
-            vec![[0.0; RECORD_FEATURES]; records.values.len()]
-        };
+        let vectors = records.times.iter().zip(&records.values).map(read).collect();
         Ok(Self { records, keep, baseline, vectors })
     }
 
@@ -152,4 +153,13 @@ impl<'a> TrainingStream<'a> {
     pub fn kept<'s, T>(&'s self, all: &'s [T], part: Range<usize>) -> impl Iterator<Item = &'s T> {
         all[part.clone()].iter().zip(&self.keep[part]).filter(|(_, keep)| **keep).map(|(one, _)| one)
     }
+}
+
+/// Peaks that came at regular times in the first `end` records.
+fn recurring(baseline: &Baseline, records: &DatasetStream, end: usize) -> Vec<RecurringPeak> {
+    let mut memory = None;
+    for (time, value) in records.times.iter().zip(&records.values).take(end) {
+        let _reading = features::read(&mut memory, baseline, *time, *value);
+    }
+    memory.map_or_else(Vec::new, |memory| memory.recurring().to_vec())
 }

@@ -49,6 +49,15 @@ const HUMP_LEVELS: usize = 8;
 const HUMP_PEAKS: f64 = 5.0;
 /// ... over so many logarithms of the score above the limit.
 const BAND_SPAN: f64 = 2.08;
+/// So many peaks a day beyond a valley are how a stream is, ...
+const MANY: f64 = 3.0;
+/// ... where the valley is no void: the emptiest part of it, this wide in logarithms, ...
+const VOID: f64 = 0.35;
+/// ... and begun at most this much before its lowest point, ...
+const VOID_REACH: f64 = 0.5;
+/// ... holds this share of the peaks that an even spread up to where all but a tenth of them lie would put there.
+const VOID_SHARE: f64 = 0.25;
+const VOID_TOP: f64 = 0.1;
 /// From one level to the next no smooth tail falls by more than this factor.
 pub(super) const CLIFF: f64 = 4.0;
 /// Bounds of a decay.
@@ -128,7 +137,7 @@ impl Peaks {
 
     fn limit(&self, rate: f64) -> TailLimit {
         let end = TailLimit { ln_limit: ln_level(LEVELS - 1), decay: self.decay };
-        let (mut valley, mut valley_rate, mut before) = (end, f64::INFINITY, None);
+        let (mut valley, mut valley_level, mut valley_rate, mut before) = (end, LEVELS - 1, f64::INFINITY, None);
         let first = (self.bulk..LEVELS).find(|level| ln_level(level + 1) >= self.ln_least).unwrap_or(LEVELS - 1);
         for level in first..LEVELS {
             let at = ln_level(level);
@@ -139,15 +148,42 @@ impl Peaks {
                 return TailLimit { ln_limit: ln_limit.max(self.ln_least), decay };
             }
             let is_apart = found > 2.0 * valley_rate && (found - valley_rate) * self.days > RISE;
-            if is_apart && valley_rate <= VALLEY * rate {
+            if is_apart && valley_rate <= VALLEY * rate && !self.goes_on(valley_level) {
                 return valley;
             }
             if found < valley_rate && !is_banded {
+                valley_level = level;
                 (valley, valley_rate) = (TailLimit { ln_limit: at.max(self.ln_least), decay }, found);
             }
             before = Some((at, found));
         }
         end
+    }
+
+    /// Whether what lies beyond a valley is frequent, and begins without a gap: bursts of all sizes from the smallest on,
+    /// as a busy machine has them.
+    fn goes_on(&self, valley: usize) -> bool {
+        let beyond: f64 = self.counts[valley..].iter().sum();
+        if beyond < MANY * self.days {
+            return false;
+        }
+        let mut rest = beyond;
+        let is_top = |level: &usize| {
+            rest -= self.counts[*level];
+            rest < VOID_TOP * beyond
+        };
+        let top = (valley..LEVELS - 1).find(is_top).unwrap_or(LEVELS - 1);
+        let density = |low: usize, high: usize| {
+            let width = libm::exp(ln_level(high)) - libm::exp(ln_level(low));
+            self.counts[low..high].iter().sum::<f64>() / width.max(1e-9)
+        };
+        let even = density(valley, (top + 1).min(LEVELS - 1));
+        let starts = (0..=valley).filter(|low| *low >= self.bulk && ln_level(*low) >= ln_level(valley) - VOID_REACH);
+        let void = |low: usize| {
+            let high = (low..LEVELS - 1).find(|high| ln_level(*high) >= ln_level(low) + VOID).unwrap_or(LEVELS - 1);
+            density(low, high.max(low + 1))
+        };
+        starts.map(void).fold(f64::INFINITY, f64::min) > VOID_SHARE * even
     }
 
     /// Normal episodes a day above a level, and the decay they were extrapolated with.

@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     character::{CharacterMemory, FEW_VALUES, JudgedValue, StreamCharacter, few_values, rounding, unit},
     daily::{CURVE, DAILY_SPAN_S, curve_at, fit_curve, leveled, phases},
+    recurrence::RecurringPeak,
 };
 use crate::{
+    limits::RECURRING_MAX,
     robust::{median, quantile, spread, spread_around},
     time::EventTime,
+    weight,
 };
 
 /// Floor of a scale relative to the level, so that a constant stream has a finite one.
@@ -92,6 +95,9 @@ pub struct Baseline {
     /// Of a counter: whether it begins anew now and then.
     #[serde(default)]
     pub resets: bool,
+    /// What comes at regular times, at most [`RECURRING_MAX`].
+    #[serde(default)]
+    pub peaks: Vec<RecurringPeak>,
     /// What this stream's scores are divided by: above 1 where what is odd elsewhere is usual here.
     pub loudness: f64,
 }
@@ -172,6 +178,7 @@ impl Baseline {
             character,
             known,
             resets: false,
+            peaks: Vec::new(),
         };
         fit.margin = fit.margin_of_known();
         fit.residual_scale = fit.margin;
@@ -218,6 +225,11 @@ impl Baseline {
         }
     }
 
+    /// What it weighs beside itself, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        weight::items::<f64>(self.known.capacity()) + weight::items::<RecurringPeak>(self.peaks.capacity())
+    }
+
     /// Takes a value outside the range as seen from now on.
     pub fn widen(&mut self, value: f64) {
         self.min = self.min.min(value);
@@ -250,6 +262,8 @@ impl Baseline {
             && self.known.len() <= FEW_VALUES
             && self.known.iter().all(|v| v.is_finite())
             && self.known.is_empty() == self.character.has_features()
+            && self.peaks.len() <= RECURRING_MAX
+            && self.peaks.iter().all(RecurringPeak::is_sound)
     }
 }
 
@@ -344,6 +358,7 @@ impl<'a> JudgedSeries<'a> {
             character,
             known: Vec::new(),
             resets: self.resets >= RESETS_USUAL,
+            peaks: Vec::new(),
         };
         fit.is_sound().then_some(fit)
     }

@@ -9,8 +9,9 @@ use super::{
     baseline::Baseline,
     character::{CharacterMemory, JudgedValue},
     daily::{curve_at, phases},
+    recurrence::{PeakMemory, PeakScale, RecurringPeak},
 };
-use crate::{limits::RECORD_FEATURES, time::EventTime};
+use crate::{limits::RECORD_FEATURES, time::EventTime, weight};
 
 /// A record this much earlier than the one before it is not late: the time before it was wrong, or the clock was set back.
 const LATE_S_MAX: f64 = 86_400.0;
@@ -66,7 +67,7 @@ const QUIET_VOLATILITY: f64 = 1.3;
 const GAP_MAX: f64 = 100.0;
 
 /// What a stream remembers between two records.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StreamMemory {
     /// Starting point of the next step: the last residual that was not far.
     anchor: f64,
@@ -88,6 +89,8 @@ pub struct StreamMemory {
     unsteady: f64,
     /// What the number that is judged is made from.
     character: CharacterMemory,
+    /// Peaks, those that come at regular times among them.
+    peaks: Option<Box<PeakMemory>>,
 }
 
 /// A record as its stream sees it.
@@ -140,7 +143,9 @@ pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventT
     };
     let at = phases(time);
     let usual = curve_at(&baseline.curve, &at);
-    let residual = (number - usual) / baseline.residual_scale;
+    let scale = PeakScale { residual: baseline.residual_scale, gap_s: baseline.gap_s };
+    let distance = PeakMemory::unexplained(&mut memory.peaks, time, number - usual, scale);
+    let residual = distance / baseline.residual_scale;
     let r = compressed(residual).clamp(-CLIP, CLIP);
     let last = *memory.last.get_or_insert(r);
     let d = ((r - memory.anchor) / baseline.step_scale).clamp(-CLIP, CLIP);
@@ -155,7 +160,7 @@ pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventT
     let vector = [r, d, memory.borne_level(r), memory.unrest(baseline), stuck, gap, at[1], at[2]].map(|x| x as f32);
     #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
     let loudness = baseline.loudness as f32;
-    let expected = offset + usual * factor;
+    let expected = offset + (number - distance) * factor;
     FeatureOutcome::Reading(FeatureReading { vector, number, expected, residual, loudness, late })
 }
 
@@ -181,6 +186,7 @@ impl StreamMemory {
             lately: 0.0,
             unsteady: 1.0,
             character: CharacterMemory::default(),
+            peaks: PeakMemory::knowing(&baseline.peaks, time),
         }
     }
 
@@ -197,6 +203,17 @@ impl StreamMemory {
     /// The value before, of a counter.
     pub(super) fn counted(&self) -> Option<f64> {
         self.character.last()
+    }
+
+    /// Peaks that come at regular times.
+    #[must_use]
+    pub fn recurring(&self) -> &[RecurringPeak] {
+        self.peaks.as_ref().map_or(&[], |peaks| peaks.recurring())
+    }
+
+    /// What it weighs beside itself, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.peaks.as_ref().map_or(0, |_| weight::block(size_of::<PeakMemory>()))
     }
 
     /// Where residuals were lately, and how far from there they vary, both in residual scales.
@@ -302,6 +319,7 @@ mod tests {
             character: StreamCharacter::Continuous,
             known: Vec::new(),
             resets: false,
+            peaks: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ pub mod daily;
 pub mod features;
 mod figures;
 pub mod learn;
+pub mod recurrence;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -218,6 +219,7 @@ impl StreamTable {
         let Some(stream) = self.live(slot, name) else { return };
         let moved = stream.baseline.take().zip(stream.memory.take()).map(|(mut baseline, memory)| {
             let (distance, spread) = memory.lately();
+            baseline.peaks = memory.recurring().to_vec();
             baseline.move_level(distance, spread);
             baseline
         });
@@ -255,7 +257,8 @@ impl StreamTable {
         let of_stream = |s: &StreamState| {
             weight::name(&s.name)
                 + s.learner.as_ref().map_or(0, |learner| learner.bytes())
-                + s.baseline.as_ref().map_or(0, |baseline| weight::items::<f64>(baseline.known.capacity()))
+                + s.memory.as_ref().map_or(0, StreamMemory::bytes)
+                + s.baseline.as_ref().map_or(0, Baseline::bytes)
         };
         weight::items::<StreamState>(self.streams.capacity())
             + weight::table::<(Arc<StreamName>, StreamSlot)>(self.index.capacity())

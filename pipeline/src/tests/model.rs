@@ -66,6 +66,7 @@ fn profile() -> ModelProfile {
         character: oddline_core::stream::character::StreamCharacter::Continuous,
         known: Vec::new(),
         resets: false,
+        peaks: Vec::new(),
     };
     let of = |server: &str| StreamBaseline {
         server: server.to_owned(),

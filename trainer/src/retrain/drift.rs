@@ -152,6 +152,7 @@ mod tests {
             character: oddline_core::stream::character::StreamCharacter::Continuous,
             known: Vec::new(),
             resets: false,
+            peaks: Vec::new(),
         }
     }
 
