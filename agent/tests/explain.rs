@@ -86,7 +86,7 @@ fn a_value_and_the_ones_around_it() {
         "ANOMALOUS: score ",
         "unexpected residual: 70, expected 50\n",
         "TOLD: 2026-01-05T01:40:00Z a cpu anomaly: unexpected residual: 70, expected 50, score",
-        "20 above the usual 50",
+        "20 above the expected 50",
     ];
     assert_has(&first, &expected);
     assert_has(&log.of(&at(101 * MINUTE).to_string()), &["ANOMALOUS: score", "TOLD: ", "anomaly goes on"]);

@@ -43,7 +43,12 @@ pub fn told(cause: ScoreCause, value: f64, figures: &RecordFigures) -> Option<St
         }
         StreamCharacter::Wandering => {
             let most = min.abs().max(max.abs());
-            Some(format!("moved by {} within a few records, usually up to {}", short(number), short(most)))
+            let beside = if number.abs() > most {
+                format!("at most {} before", short(most))
+            } else {
+                format!("expected {}", short(usual))
+            };
+            Some(format!("moved by {} within a few records, {beside}", short(number)))
         }
         _ if is_range => {
             Some(format!("outside the seen range: {}, seen {} to {}", short(value), short(min), short(max)))
@@ -58,7 +63,8 @@ fn pause(figures: &RecordFigures) -> Option<String> {
 }
 
 /// A count with all its digits, as far as a number has them.
-fn whole(count: f64) -> String {
+#[must_use]
+pub fn whole(count: f64) -> String {
     if count.fract() == 0.0 && count.abs() < 1e15 { format!("{count:.0}") } else { short(count) }
 }
 
@@ -135,13 +141,16 @@ mod tests {
             (StreamCharacter::Counter, range, 7e8, "grows by 120 a second, usually 3, at most 9"),
             (StreamCharacter::Counter, ScoreCause::Reset, 0.0, "counter reset: 0 after 1036800"),
             (StreamCharacter::FewValues, range, 9.0, "9; known: 0, 1, 2"),
-            (StreamCharacter::Wandering, residual, 50.0, "moved by 120 within a few records, usually up to 9"),
+            (StreamCharacter::Wandering, residual, 50.0, "moved by 120 within a few records, at most 9 before"),
             (StreamCharacter::Daily, range, 12.0, "outside the seen range: 12, seen 0 to 9"),
             (StreamCharacter::Daily, gap, 12.0, "pause of 95 s, usually 3 s"),
             (StreamCharacter::Daily, residual, 12.0, ""),
         ] {
             assert_eq!(of(character, cause, value, &figures), text);
         }
+        let within = RecordFigures { number: -7.0, ..figures.clone() };
+        let moved = "moved by -7 within a few records, expected 3";
+        assert_eq!(of(StreamCharacter::Wandering, residual, 50.0, &within), moved);
         let constant = RecordFigures { range: (100.0, 100.0), ..figures };
         assert_eq!(of(StreamCharacter::Constant, range, 150.0, &constant), "150, always 100 before");
     }

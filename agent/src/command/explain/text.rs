@@ -10,9 +10,10 @@ use oddline_core::{
     episode::EpisodeStep,
     event::{
         EpisodeKind, Event, Finite,
-        words::{reason_with_value, short},
+        words::{reason_with_value, short, whole},
     },
     profile::RecordView,
+    score::ScoreCause,
     stream::{RecordFigures, character::StreamCharacter},
     verdict::{Verdict, VerdictReason},
 };
@@ -162,7 +163,7 @@ fn judgement(verdict: &Verdict) -> String {
     let is = if verdict.anomalous { "ANOMALOUS" } else { "not anomalous" };
     let mut text = format!("{is}: score {:.3}, threshold {:.3}", verdict.score.value, verdict.threshold);
     if has_reasons(verdict) {
-        text += if verdict.anomalous { ": " } else { ", most of it by " };
+        text += if verdict.anomalous { ": " } else { "; most of it: " };
         text += &told(verdict);
     }
     text
@@ -271,7 +272,7 @@ fn reasons(verdict: &Verdict, view: &RecordView) -> String {
             figure(reason.observed, 3),
             figure(reason.expected, 3),
             figure(reason.share.into(), 2),
-            in_words(reason, verdict.figures.as_ref()),
+            in_words(reason, verdict.score.cause, verdict.figures.as_ref()),
         ]
     };
     let rows: Vec<Vec<String>> = verdict.reasons(view).iter().map(row).collect();
@@ -279,13 +280,15 @@ fn reasons(verdict: &Verdict, view: &RecordView) -> String {
 }
 
 /// A feature's figures in the units of the log, where that can be said: they are in scales and logarithms themselves.
-fn in_words(reason: &VerdictReason, figures: Option<&RecordFigures>) -> String {
+fn in_words(reason: &VerdictReason, cause: ScoreCause, figures: Option<&RecordFigures>) -> String {
     let Some(figures) = figures else { return String::new() };
+    let rate = if figures.character == StreamCharacter::Counter { " a second" } else { "" };
     match reason.feature {
         "residual" => {
             let off = figures.number - figures.usual;
             let side = if off < 0.0 { "below" } else { "above" };
-            format!("{} {side} the usual {}", short(off.abs()), short(figures.usual))
+            let what = if figures.character == StreamCharacter::Wandering { "move of " } else { "" };
+            format!("{}{rate} {side} the expected {what}{}{rate}", short(off.abs()), short(figures.usual))
         }
         "volatility" => {
             format!("{:.2} times the unrest that was expected", (reason.observed - reason.expected).exp())
@@ -298,7 +301,17 @@ fn in_words(reason: &VerdictReason, figures: Option<&RecordFigures>) -> String {
         "gap" => figures.pause_s.map_or_else(String::new, |pause| {
             format!("a pause of {} s, usually {} s", short(pause), short(figures.usual_pause_s))
         }),
-        "range" => format!("seen {} to {}", short(figures.range.0), short(figures.range.1)),
+        "range" if cause == ScoreCause::Reset => figures
+            .before
+            .map_or_else(String::new, |before| format!("it counts from the start again, after {}", whole(before))),
+        "range" => {
+            let of = match figures.character {
+                StreamCharacter::Counter => format!("grows by {} a second, ", short(figures.number)),
+                StreamCharacter::Wandering => format!("moved by {}, ", short(figures.number)),
+                _ => String::new(),
+            };
+            format!("{of}seen {} to {}{rate}", short(figures.range.0), short(figures.range.1))
+        }
         _ => String::new(),
     }
 }
@@ -338,7 +351,7 @@ mod tests {
         budget::BudgetUse,
         event::{BoundedText, Episode, Extras, List, NUMBERS_APART},
         profile::Threshold,
-        score::{Score, ScoreCause},
+        score::Score,
         stream::StreamName,
         time::EventTime,
     };
@@ -423,10 +436,17 @@ mod tests {
             usual_pause_s: 3.0,
             ..RecordFigures::default()
         };
-        let feature = |feature: &'static str, observed: f64| {
-            in_words(&VerdictReason { feature, observed, expected: 0.0, share: 1.0 }, Some(&figures))
+        let of = |feature: &'static str, observed: f64, figures: &RecordFigures| {
+            let cause = if figures.before.is_some() { ScoreCause::Reset } else { ScoreCause::Range };
+            in_words(&VerdictReason { feature, observed, expected: 0.0, share: 1.0 }, cause, Some(figures))
         };
-        assert_eq!(feature("residual", 2.0), "2 above the usual 10");
+        let feature = |feature: &'static str, observed: f64| of(feature, observed, &figures);
+        assert_eq!(feature("residual", 2.0), "2 above the expected 10");
+        let counter = RecordFigures { character: StreamCharacter::Counter, ..figures.clone() };
+        assert_eq!(of("residual", 2.0, &counter), "2 a second above the expected 10 a second");
+        assert_eq!(of("range", 7e6, &counter), "grows by 12 a second, seen 8 to 11 a second");
+        let reset = RecordFigures { before: Some(1_036_800.0), ..counter };
+        assert_eq!(of("range", 0.0, &reset), "it counts from the start again, after 1036800");
         assert_eq!(feature("volatility", 1.1), "3.00 times the unrest that was expected");
         assert_eq!(feature("stuck", 3.610_918), "the same value for 36 records more than is usual");
         assert_eq!(feature("gap", 1.0), "a pause of 95 s, usually 3 s");
