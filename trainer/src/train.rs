@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use anyhow::{Context, Result};
-use oddline_core::{profile::ModelProfile, time::EventTime};
+use oddline_core::{profile::ModelProfile, stream::baseline::Baseline, time::EventTime};
 use oddline_detector::OpenModel;
 
 use crate::{
@@ -71,6 +71,8 @@ pub enum AblatedPart {
     Novelty,
     /// Odd training records are kept
     Trimming,
+    /// Every stream is taken to vary around a level
+    Characters,
 }
 
 /// How to learn, whatever the records are.
@@ -140,7 +142,8 @@ pub fn make(
     version: Option<u64>,
     now: EventTime,
 ) -> Result<TrainedModel> {
-    let mut set = TrainingSet::new(dataset)?;
+    let fit = if recipe.without == Some(AblatedPart::Characters) { Baseline::fit_continuous } else { Baseline::fit };
+    let mut set = TrainingSet::new(dataset, fit)?;
     if recipe.without != Some(AblatedPart::Trimming) {
         outliers::drop_odd(&mut set)?;
     }

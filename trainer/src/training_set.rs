@@ -19,10 +19,14 @@ const FIT_SHARE: f64 = 0.7;
 /// ... up to this share; the last fifth stays unseen until the promise is measured on it.
 const SEEN_SHARE: f64 = 0.8;
 
+/// Fits a baseline to those of a stream's records that have a flag.
+pub type FitBaseline = fn(&[EventTime], &[f64], &[bool]) -> Option<Baseline>;
+
 #[derive(Debug, Clone)]
 pub struct TrainingSet<'a> {
     pub dataset: &'a Dataset,
     pub streams: Vec<TrainingStream<'a>>,
+    fit: FitBaseline,
 }
 
 #[derive(Debug, Clone)]
@@ -41,9 +45,9 @@ impl<'a> TrainingSet<'a> {
     ///
     /// # Errors
     /// When a stream has too few records to fit.
-    pub fn new(dataset: &'a Dataset) -> Result<Self, DataError> {
-        let whole = |stream: &'a DatasetStream| TrainingStream::fit(stream, vec![true; stream.values.len()]);
-        Ok(Self { dataset, streams: dataset.streams.iter().map(whole).collect::<Result<_, _>>()? })
+    pub fn new(dataset: &'a Dataset, fit: FitBaseline) -> Result<Self, DataError> {
+        let whole = |stream: &'a DatasetStream| TrainingStream::fit(stream, vec![true; stream.values.len()], fit);
+        Ok(Self { dataset, streams: dataset.streams.iter().map(whole).collect::<Result<_, _>>()?, fit })
     }
 
     /// Keeps other records of each stream and fits the baselines to these.
@@ -52,7 +56,7 @@ impl<'a> TrainingSet<'a> {
     /// When too few records of a stream are kept.
     pub fn keep(&mut self, which: impl Fn(&TrainingStream<'a>) -> Vec<bool>) -> Result<(), DataError> {
         for stream in &mut self.streams {
-            *stream = TrainingStream::fit(stream.records, which(stream))?;
+            *stream = TrainingStream::fit(stream.records, which(stream), self.fit)?;
         }
         Ok(())
     }
@@ -68,7 +72,7 @@ impl<'a> TrainingSet<'a> {
     pub fn know_all(&mut self) {
         for stream in &mut self.streams {
             let DatasetStream { times, values, .. } = stream.records;
-            if let Some(whole) = Baseline::fit(times, values, &stream.keep)
+            if let Some(whole) = (self.fit)(times, values, &stream.keep)
                 && whole.character.has_features() == stream.baseline.character.has_features()
             {
                 let peaks = recurring(&whole, stream.records, values.len());
@@ -104,10 +108,10 @@ impl<'a> TrainingSet<'a> {
 }
 
 impl<'a> TrainingStream<'a> {
-    fn fit(records: &'a DatasetStream, keep: Vec<bool>) -> Result<Self, DataError> {
+    fn fit(records: &'a DatasetStream, keep: Vec<bool>, fit: FitBaseline) -> Result<Self, DataError> {
         let end = records.part(0.0, FIT_SHARE).end;
         let fit_on: Vec<bool> = keep.iter().enumerate().map(|(i, keep)| *keep && i < end).collect();
-        let mut baseline = Baseline::fit(&records.times, &records.values, &fit_on).ok_or_else(|| {
+        let mut baseline = fit(&records.times, &records.values, &fit_on).ok_or_else(|| {
             let (server, component) = (&records.name.server, &records.name.component);
             DataError(format!("the stream {server}/{component} has too few usable records to fit"))
         })?;

@@ -157,8 +157,9 @@ fn compare(job: &ComparisonJob<'_>, epochs: usize) -> ComparedGroup {
     let whole = fit(None)?;
     let mut judged: Vec<(&str, Vec<StreamJudgement>)> = vec![("Oddline", oddline::judge(series, &whole)?)];
     if asked == RANKED {
-        let bare = fit(Some(AblatedPart::Autoencoder))?;
-        judged.push(("no autoencoder", oddline::judge(series, &bare)?));
+        for (name, part) in [("no autoencoder", AblatedPart::Autoencoder), ("no characters", AblatedPart::Characters)] {
+            judged.push((name, oddline::judge(series, &fit(Some(part)).context(name)?)?));
+        }
         judged.push(("no controller", oddline::judge(series, &oddline::with_fixed_threshold(&whole))?));
     }
     judged.extend(PlainDetector::ALL.map(|plain| (plain.name(), plain.judge(series, asked))));

@@ -150,6 +150,12 @@ impl Baseline {
         JudgedSeries::new(StreamCharacter::Wandering, times, values, use_row)?.fit(StreamCharacter::Wandering, None)
     }
 
+    /// The same of any stream as if it varied around a level: what its character is worth shows beside it.
+    #[must_use]
+    pub fn fit_continuous(times: &[EventTime], values: &[f64], use_row: &[bool]) -> Option<Self> {
+        JudgedSeries::new(StreamCharacter::Continuous, times, values, use_row)?.fit(StreamCharacter::Continuous, None)
+    }
+
     /// Of a stream that has had only these values; `None` without any, or when they are too many for that. `times` are
     /// those of its last records.
     #[must_use]
