@@ -9,7 +9,7 @@ use std::time::Duration;
 use burn::{
     module::Module,
     optim::{AdamConfig, GradientsParams},
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Device, Tensor},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use oddline_core::{
@@ -21,7 +21,7 @@ use rand_distr::{Distribution, Normal};
 
 use crate::{
     export::Dense,
-    network::{Autoencoder, numbers, random_weights},
+    network::{Autoencoder, numbers, random_weights, tensor},
 };
 
 const BATCH: usize = 256;
@@ -71,14 +71,15 @@ pub fn fit(rows: &[Vector], validation: &[Vector], plan: &FitPlan) -> FitOutcome
     let mut outcome = FitOutcome { weights: start, train: Vec::new(), validation: Vec::new(), best_epoch: 0 };
     let (mut best, mut rate, mut stale) = (f64::INFINITY, LEARNING_RATE, 0);
     let mut order: Vec<usize> = (0..rows.len()).collect();
+    let judged_only = judged_only();
     for epoch in 1..=plan.epochs {
         order.shuffle(&mut random);
         let mut sum = 0.0;
         for batch in order.chunks(BATCH) {
             let (corrupt, clean) = corrupted(rows, batch, &mut random);
-            let input = tensor(&corrupt, &device);
-            let judged = |rows: Tensor<2>| rows.narrow(1, 0, JUDGED);
-            let loss = (judged(network.forward(input)) - judged(tensor(&clean, &device))).square().mean();
+            let output = network.forward(tensor(corrupt.as_flattened(), &device));
+            let beyond = output - tensor(clean.as_flattened(), &Device::flex());
+            let loss = (beyond * judged_only.clone()).square().mean();
             sum += f64::from(numbers(loss.clone().reshape([1]))[0]) * batch.len() as f64;
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             network = optimizer.step(rate, network, gradients);
@@ -129,8 +130,11 @@ fn corrupted(rows: &[Vector], batch: &[usize], random: &mut Xoshiro256PlusPlus) 
     (corrupt, clean)
 }
 
-fn tensor(rows: &[Vector], device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(rows.as_flattened().to_vec(), [rows.len(), RECORD_FEATURES]), device)
+/// A factor a feature that leaves the mean square of those that are judged.
+fn judged_only() -> Tensor<2> {
+    let factor = (RECORD_FEATURES as f32 / JUDGED as f32).sqrt();
+    let factors: Vector = core::array::from_fn(|j| if j < JUDGED { factor } else { 0.0 });
+    tensor(&factors, &Device::flex())
 }
 
 /// Mean squared error of each feature reconstructed from the others.
@@ -138,20 +142,7 @@ fn leave_one_out_error(network: &Autoencoder, rows: &[Vector]) -> f64 {
     if rows.is_empty() {
         return 0.0;
     }
-    let device = Device::flex();
-    let mut sum = 0.0;
-    for left_out in 0..JUDGED {
-        let masked: Vec<Vector> = rows
-            .iter()
-            .map(|row| {
-                let mut r = *row;
-                r[left_out] = 0.0;
-                r
-            })
-            .collect();
-        let output = numbers(network.forward(tensor(&masked, &device)));
-        let errors = output.iter().skip(left_out).step_by(RECORD_FEATURES).zip(rows);
-        sum += errors.map(|(found, row)| f64::from(found - row[left_out]).powi(2)).sum::<f64>();
-    }
+    let residuals = network.left_out_residuals(rows, JUDGED);
+    let sum: f64 = residuals.as_flattened().iter().map(|residual| f64::from(*residual).powi(2)).sum();
     sum / (rows.len() * JUDGED) as f64
 }

@@ -10,8 +10,7 @@ use oddline_core::{
 use crate::{
     export::View,
     fit::{self, FitOutcome, FitPlan},
-    network::TANH,
-    reference_forward,
+    network::{self, TANH},
     train::{AblatedPart, ParentModel, TrainingRecipe},
     training_set::{TrainingSet, TrainingStream},
 };
@@ -58,8 +57,9 @@ pub fn learn(recipe: &TrainingRecipe, set: &mut TrainingSet<'_>, before: Option<
     }
     let (center, scale) = standardisation(&all);
     let standard = |rows: &[Vector]| -> Vec<Vector> {
-        let z = |v: &Vector| core::array::from_fn(|j| ((v[j] - center[j]) / scale[j]).clamp(-INPUT_CLIP, INPUT_CLIP));
-        rows.iter().map(z).collect()
+        let mut standard = standardised(rows, &center, &scale);
+        standard.as_flattened_mut().iter_mut().for_each(|z| *z = z.clamp(-INPUT_CLIP, INPUT_CLIP));
+        standard
     };
     let start = before.and_then(|before| before.weights.clone());
     let plan = FitPlan { epochs: recipe.epochs, seed: recipe.seed, start };
@@ -72,11 +72,19 @@ pub fn learn(recipe: &TrainingRecipe, set: &mut TrainingSet<'_>, before: Option<
         tanh: TANH.to_vec(),
         leave_one_out: true,
     };
-    let record = measures(recipe.without, &view, &learnt, (center, scale));
-    for stream in set.streams.iter_mut().filter(|stream| stream.baseline.character.has_features()) {
-        stream.baseline.loudness = loudness(stream, &view, &record);
+    let residuals: Vec<Vec<Vector>> =
+        learnt.iter().map(|rows| network::residuals(&view.layers, &standardised(rows, &center, &scale))).collect();
+    let record = measures(recipe.without, &residuals, (center, scale));
+    // The lists of `learnt` are of these streams, in this order.
+    let featured = set.streams.iter_mut().filter(|stream| stream.baseline.character.has_features());
+    for ((stream, rows), residuals) in featured.zip(&learnt).zip(&residuals) {
+        stream.baseline.loudness = loudness(rows, residuals, &record);
     }
     FittedModel { view, record, outcome, rows: all.len() as u64 }
+}
+
+fn standardised(rows: &[Vector], center: &Vector, scale: &Vector) -> Vec<Vector> {
+    rows.iter().map(|v| core::array::from_fn(|j| (v[j] - center[j]) / scale[j])).collect()
 }
 
 /// Mean and standard deviation of each feature, as far as [`FAR`] counts, the latter at least [`SCALE_MIN`].
@@ -94,15 +102,9 @@ fn standardisation(rows: &[Vector]) -> (Vector, Vector) {
 
 /// What each feature and its residual are measured in: the middle of what the streams themselves would choose, so that a
 /// few spiky ones do not make all others deaf.
-fn measures(
-    without: Option<AblatedPart>,
-    view: &View,
-    learnt: &[Vec<Vector>],
-    (center, scale): (Vector, Vector),
-) -> RecordView {
-    let residuals: Vec<Vec<Vector>> = learnt.iter().map(|rows| reference_forward::residuals(view, rows)).collect();
+fn measures(without: Option<AblatedPart>, residuals: &[Vec<Vector>], (center, scale): (Vector, Vector)) -> RecordView {
     let middle =
-        |of: &dyn Fn(usize) -> f64| median(&(0..learnt.len()).map(of).collect::<Vec<f64>>()).max(MEASURE_MIN) as f32;
+        |of: &dyn Fn(usize) -> f64| median(&(0..residuals.len()).map(of).collect::<Vec<f64>>()).max(MEASURE_MIN) as f32;
     let unit = |j: usize| (UNITS.get(j).copied().unwrap_or(1.0) / f64::from(scale[j])) as f32;
     let least = |j: usize| unit(j) * LEAST as f32;
     let residual_quantile =
@@ -129,10 +131,8 @@ fn measure(values: impl Iterator<Item = f32>) -> f64 {
 }
 
 /// Streams whose own scores reach beyond the common measure are judged by their own.
-fn loudness(stream: &TrainingStream<'_>, view: &View, record: &RecordView) -> f64 {
-    let part = stream.fit_part();
-    let residuals = reference_forward::residuals(view, &stream.vectors[part.clone()]);
-    let judged = stream.kept(&stream.vectors, part.clone()).zip(stream.kept(&residuals, part));
+fn loudness(rows: &[Vector], residuals: &[Vector], record: &RecordView) -> f64 {
+    let judged = rows.iter().zip(residuals);
     let mut scores: Vec<f64> = judged.map(|(v, r)| f64::from(score(record, v, r, 0.0, 1.0).value)).collect();
     let reach = quantile(&mut scores, LOUD_QUANTILE);
     if reach > LOUD { reach } else { 1.0 }
