@@ -13,7 +13,7 @@ struct Importer {
 const IMPORTERS: &[Importer] = &[
     Importer { folder: "core", library: "jiff", files: &["time.rs"] },
     Importer { folder: "core", library: "csv_core", files: &["format/separated.rs"] },
-    Importer { folder: "core", library: "heapless", files: &["budget/stream.rs", "format/date_order.rs", "format/separated.rs"] },
+    Importer { folder: "core", library: "heapless", files: &["budget/stream.rs", "format/date_order.rs", "format/separated.rs", "stream/recurrence.rs"] },
     Importer { folder: "core", library: "hashbrown", files: &["activity/", "stream/"] },
     Importer { folder: "core", library: "crc32fast", files: &["seal.rs", "wire/batch.rs"] },
     Importer { folder: "config", library: "toml", files: &["layer.rs", "tree.rs"] },

@@ -26,11 +26,11 @@ pub struct SeriesPoint {
 pub struct ReducedSeries {
     /// A bucket spans 2 to the power of this, in microseconds.
     span: u32,
-    buckets: BTreeMap<i64, Bucket>,
+    buckets: BTreeMap<i64, SeriesBucket>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
+struct SeriesBucket {
     shape: Extremes,
     anomalous: Option<Extremes>,
     /// Times of the first and the last.
@@ -53,11 +53,11 @@ impl ReducedSeries {
         if !point.value.is_finite() {
             return;
         }
-        let bucket = Bucket::of(point);
+        let bucket = SeriesBucket::of(point);
         self.buckets.entry(point.time_us >> self.span).and_modify(|b| b.join(&bucket)).or_insert(bucket);
         while self.buckets.len() > most.max(1) && self.span < i64::BITS - 1 {
             self.span += 1;
-            let mut joined: BTreeMap<i64, Bucket> = BTreeMap::new();
+            let mut joined: BTreeMap<i64, SeriesBucket> = BTreeMap::new();
             for (place, bucket) in std::mem::take(&mut self.buckets) {
                 joined.entry(place >> 1).and_modify(|b| b.join(&bucket)).or_insert(bucket);
             }
@@ -82,10 +82,10 @@ impl ReducedSeries {
     #[must_use]
     pub fn labelled(&self) -> Vec<(f64, f64)> {
         let mut spans: Vec<(i64, i64)> = Vec::new();
-        let mut before: Option<&Bucket> = None;
+        let mut before: Option<&SeriesBucket> = None;
         for bucket in self.buckets.values() {
             if let Some((from, to)) = bucket.labelled {
-                let ends_labelled = |b: &Bucket| b.labelled.is_some_and(|(_, end)| end == b.shape.last.0);
+                let ends_labelled = |b: &SeriesBucket| b.labelled.is_some_and(|(_, end)| end == b.shape.last.0);
                 match spans.last_mut() {
                     Some(span) if from == bucket.shape.first.0 && before.is_some_and(ends_labelled) => span.1 = to,
                     _ => spans.push((from, to)),
@@ -99,7 +99,7 @@ impl ReducedSeries {
     /// Runs of (time, low, high): from where to where values were usual, as long as that is known.
     #[must_use]
     pub fn usual(&self) -> Vec<Vec<(f64, f64, f64)>> {
-        let edge = |bucket: &Bucket| {
+        let edge = |bucket: &SeriesBucket| {
             let (low, high, count) = bucket.usual;
             let is_known = count > 0.0 && low.is_finite() && high.is_finite();
             is_known.then(|| {
@@ -116,7 +116,7 @@ impl ReducedSeries {
     }
 }
 
-impl Bucket {
+impl SeriesBucket {
     fn of(point: SeriesPoint) -> Self {
         let at = (point.time_us, point.value);
         let shape = Extremes { first: at, last: at, lowest: at, highest: at };
