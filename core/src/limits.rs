@@ -7,7 +7,7 @@ pub const RECORD_FEATURES: usize = 8;
 /// live agent, which often has fewer rows, and a replay, which has them all.
 pub const BLOCK: usize = 64;
 
-/// Streams one source may hold. 4,096 x about 400 bytes is 1.6 MB: enough for 40 components of 100 servers on one
+/// Streams one source may hold. 4,096 x about 2 KB is 8 MB: enough for 40 components of 100 servers on one
 /// collector-side log, small enough for a Raspberry Pi. Beyond it a stream is evicted that has learnt nothing.
 pub const STREAMS_MAX: usize = 4_096;
 

@@ -105,6 +105,7 @@ enum StreamEffect {
     Widen(f64),
     NewLevel,
     Nothing,
+    Know(f64),
 }
 
 struct BlockRow {
@@ -252,8 +253,10 @@ impl Judge {
         if observed.is_reset {
             score.cause = ScoreCause::Reset;
         }
-        // The streams' own limits all become the threshold.
-        let in_limits = self.model.profile.budget.as_ref().map_or(1.0, |budget| {
+        // The streams' own limits all become the threshold. A counter that begins anew is an event, not the tail of a score.
+        let budget = self.model.profile.budget.as_ref().filter(|_| !observed.is_reset);
+        let of_reset = if observed.is_reset { view.threshold.value } else { 1.0 };
+        let in_limits = budget.map_or(of_reset, |budget| {
             let of_score = f64::from(score.value);
             let limit = self.state.budgets.limit(budget, observed.slot, &observed.name, time, of_score);
             bounded(f64::from(view.threshold.value) / limit)
@@ -269,7 +272,7 @@ impl Judge {
             (EpisodeStep::NewLevel(_), _) => StreamEffect::NewLevel,
             (EpisodeStep::Quiet, Some(reading)) => StreamEffect::Follow(reading.residual),
             (_, Some(reading)) if anomalous && score.cause == ScoreCause::Range => StreamEffect::Widen(reading.number),
-            (_, None) if observed.novelty > 0.0 && !observed.is_reset => StreamEffect::Widen(value),
+            (_, None) if observed.novelty > 0.0 && !observed.is_reset => StreamEffect::Know(value),
             _ => StreamEffect::Nothing,
         };
         self.state.settled.push(SettledRow { slot: observed.slot, name: Arc::clone(&observed.name), what });
@@ -295,7 +298,8 @@ impl Judge {
         for SettledRow { slot, name, what } in self.state.settled.drain(..) {
             match what {
                 StreamEffect::Follow(residual) => self.state.streams.settle(slot, &name, residual),
-                StreamEffect::Widen(value) => self.state.streams.widen(slot, &name, value),
+                StreamEffect::Widen(number) => self.state.streams.widen(slot, &name, number),
+                StreamEffect::Know(value) => self.state.streams.know(slot, &name, value),
                 StreamEffect::NewLevel => self.state.streams.relearn(slot, &name),
                 StreamEffect::Nothing => {}
             }

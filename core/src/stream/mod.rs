@@ -203,13 +203,20 @@ impl StreamTable {
         }
     }
 
-    /// Takes a number outside the seen range as seen: it was reported once. A stream that has too many values by then
-    /// to be one of few values starts to learn again.
+    /// Takes a number outside the seen range as seen: it was reported once.
     pub fn widen(&mut self, slot: StreamSlot, name: &Arc<StreamName>, number: f64) {
-        let Some(baseline) = self.live(slot, name).and_then(|s| s.baseline.as_mut()) else { return };
-        if baseline.character.has_features() {
+        let baseline = self.live(slot, name).and_then(|s| s.baseline.as_mut());
+        if let Some(baseline) = baseline.filter(|baseline| baseline.character.has_features()) {
             baseline.widen(number);
-        } else if !baseline.take_known(number) {
+        }
+    }
+
+    /// Takes a value of a stream of few values as seen: it was reported once. When there are too many by then, the stream
+    /// starts to learn again. Of any other stream a value is not the number that is judged, and nothing is taken.
+    pub fn know(&mut self, slot: StreamSlot, name: &Arc<StreamName>, value: f64) {
+        let baseline = self.live(slot, name).and_then(|s| s.baseline.as_mut());
+        let of_few = baseline.filter(|baseline| !baseline.character.has_features());
+        if of_few.is_some_and(|baseline| !baseline.take_known(value)) {
             self.start_again(slot, name);
         }
     }
