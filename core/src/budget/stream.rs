@@ -131,7 +131,9 @@ impl StreamBudget {
             self.prior_days *= libm::exp(-days / DISTRUST_DAYS) as f32;
         }
         if days > 0.0 && self.seen.reached() > 0 {
-            let wanted = tail::limit(&self.seen, self.known(server, server.share(asked)), server.share(asked)).ln_limit;
+            let share = server.share(asked);
+            let known = self.known(server, share, bounds.0.is_infinite());
+            let wanted = tail::limit(&self.seen, known, share).ln_limit;
             let (least, most) = if is_misfit { (MISFIT_RISE, MISFIT_RISE) } else { (-FALL_MAX, RISE_MAX) };
             // What the model knows holds until it proves wrong.
             let is_trusted = self.prior_days > TRUSTED * PRIOR_DAYS;
@@ -148,13 +150,13 @@ impl StreamBudget {
         let share = server.share(asked);
         let mut seen = self.seen.clone();
         seen.advance(now, false);
-        let found = tail::limit(&seen, self.known(server, share), share);
+        let found = tail::limit(&seen, self.known(server, share, true), share);
         TailPrior { limit: libm::exp(found.ln_limit), rate: share, decay: found.decay }
     }
 
-    fn known(&self, server: &ServerBudget, share: f64) -> KnownTail<'_> {
+    fn known(&self, server: &ServerBudget, share: f64, has_bursts: bool) -> KnownTail<'_> {
         let ln_least = server.ln_least.max(tail::ln_least(share));
-        KnownTail { prior: &self.prior, days: f64::from(self.prior_days), ln_least }
+        KnownTail { prior: &self.prior, days: f64::from(self.prior_days), ln_least, has_bursts }
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -93,12 +93,16 @@ impl TailPrior {
     }
 }
 
-/// The prior, the days that it counts for, and the logarithm of the least limit.
+/// What is known of a tail beside its peaks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KnownTail<'a> {
     pub prior: &'a TailPrior,
+    /// The days that the prior counts for.
     pub days: f64,
+    /// Logarithm of the least limit.
     pub ln_least: f64,
+    /// Many bursts of all sizes are how the stream is. Not where training saw how it is: there they are anomalies.
+    pub has_bursts: bool,
 }
 
 /// What the peaks say of a tail.
@@ -123,16 +127,17 @@ struct Peaks {
     bulk: usize,
     decay: f64,
     ln_least: f64,
+    has_bursts: bool,
 }
 
 impl Peaks {
-    fn new(seen: &EpisodeHistogram, KnownTail { prior, days, ln_least }: KnownTail<'_>) -> Self {
+    fn new(seen: &EpisodeHistogram, KnownTail { prior, days, ln_least, has_bursts }: KnownTail<'_>) -> Self {
         let episodes: [f64; LEVELS] =
             core::array::from_fn(|level| seen.at(level) + days * prior.above(ln_level(level)));
         let next = |level: usize| episodes.get(level + 1).copied().unwrap_or(0.0);
         let bulk = (0..LEVELS).fold(0, |best, level| if episodes[level] > episodes[best] { level } else { best });
         let counts = core::array::from_fn(|level| (episodes[level] - next(level)).max(0.0));
-        Self { counts, days: seen.days() + days, bulk, decay: prior.decay, ln_least }
+        Self { counts, days: seen.days() + days, bulk, decay: prior.decay, ln_least, has_bursts }
     }
 
     fn limit(&self, rate: f64) -> TailLimit {
@@ -148,7 +153,7 @@ impl Peaks {
                 return TailLimit { ln_limit: ln_limit.max(self.ln_least), decay };
             }
             let is_apart = found > 2.0 * valley_rate && (found - valley_rate) * self.days > RISE;
-            if is_apart && valley_rate <= VALLEY * rate && !self.goes_on(valley_level) {
+            if is_apart && valley_rate <= VALLEY * rate && !(self.has_bursts && self.goes_on(valley_level)) {
                 return valley;
             }
             if found < valley_rate && !is_banded {
