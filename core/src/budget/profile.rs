@@ -17,6 +17,10 @@ const FALL: f64 = 0.03;
 /// How far it rises, at most, as long as the scores are no misfit.
 const RISE: f64 = 0.05;
 
+/// A server and day with no more episodes far beyond the limits than this has hardly any anomalies, however few are asked
+/// for.
+const APART_MIN: f64 = 1.0;
+
 /// The budget and the priors of all tails. Lists are sorted by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BudgetProfile {
@@ -141,11 +145,11 @@ impl BudgetProfile {
         found.map_or(self.factor, |at| self.servers[at].factor)
     }
 
-    /// Whether the last part of the training log had more episodes far beyond the limits than were asked for near them:
-    /// true anomalies, which the host may have as well.
+    /// Whether the last part of the training log had more episodes far beyond the limits than were asked for near them, and
+    /// than [`APART_MIN`]: true anomalies, which the host may have as well.
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     fn has_anomalies(&self) -> bool {
-        self.measured.apart as f64 > self.asked * self.measured.server_days
+        self.measured.apart as f64 > self.asked.max(APART_MIN) * self.measured.server_days
     }
 
     /// Logarithms of the least and the largest limit of a stream. Where the model knows it, hardly less than that: days
