@@ -40,11 +40,14 @@ pub enum EpisodeStep {
 pub struct EpisodeRun {
     open: Option<EpisodeSpan>,
     quiet: u32,
+    /// The newest record.
+    latest: Option<EventTime>,
 }
 
 impl EpisodeRun {
     /// Takes the verdict on the stream's next record.
     pub fn push(&mut self, time: EventTime, anomalous: bool, score: f32) -> EpisodeStep {
+        self.latest = self.latest.max(Some(time));
         let Some(open) = &mut self.open else {
             if !anomalous {
                 return EpisodeStep::Quiet;
@@ -66,6 +69,12 @@ impl EpisodeRun {
         } else {
             EpisodeStep::Goes
         }
+    }
+
+    /// Seconds from the newest record to one at `time`; 0 for the first, and for a late one.
+    #[must_use]
+    pub fn pause_s(&self, time: EventTime) -> f64 {
+        self.latest.map_or(0.0, |latest| time.seconds_since(latest).max(0.0))
     }
 
     /// The episode under way.

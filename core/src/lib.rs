@@ -34,6 +34,7 @@ pub mod verdict;
 
 pub mod budget;
 pub mod episode;
+pub mod incident;
 
 pub mod profile;
 pub mod seal;

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use oddline_core::{
-    budget::{BudgetTable, BudgetUse},
+    budget::{BudgetTable, BudgetUse, ScoredRecord},
     episode::EpisodeStep,
     limits::{BLOCK, NAME_BYTES_MAX, RECORD_FEATURES},
     record::Record,
@@ -47,6 +47,8 @@ pub struct JudgedRow {
     pub verdict: Verdict,
     /// The stream's episode after it.
     pub step: EpisodeStep,
+    /// Seconds since the stream's record before; 0 for the first.
+    pub pause_s: f64,
 }
 
 /// Everything a judge knows; goes to the agent's state file.
@@ -253,12 +255,14 @@ impl Judge {
         if observed.is_reset {
             score.cause = ScoreCause::Reset;
         }
+        let pause_s =
+            self.state.streams.tracker(observed.slot, &observed.name).map_or(0.0, |tracker| tracker.pause_s(time));
         // The streams' own limits all become the threshold. A counter that begins anew is an event, not the tail of a score.
         let budget = self.model.profile.budget.as_ref().filter(|_| !observed.is_reset);
         let of_reset = if observed.is_reset { view.threshold.value } else { 1.0 };
         let in_limits = budget.map_or(of_reset, |budget| {
-            let of_score = f64::from(score.value);
-            let limit = self.state.budgets.limit(budget, observed.slot, &observed.name, time, of_score);
+            let record = ScoredRecord { time, pause_s, score: f64::from(score.value) };
+            let limit = self.state.budgets.limit(budget, observed.slot, &observed.name, record);
             bounded(f64::from(view.threshold.value) / limit)
         });
         score.value = (score.value * in_limits).min(SCORE_MAX);
@@ -291,7 +295,7 @@ impl Judge {
             loudness: loudness / in_limits,
             figures: observed.figures,
         };
-        JudgedRow { verdict, step }
+        JudgedRow { verdict, step, pause_s }
     }
 
     fn end_block(&mut self) {

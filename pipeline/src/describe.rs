@@ -1,9 +1,12 @@
 //! What an episode shows of what was found: figures and a few words. Pure.
 
 use oddline_core::{
-    activity::{ActivityNotice, SilentStream, rate::RateFinding},
+    activity::{
+        ActivityNotice, SilentStream,
+        rate::{self, RateFinding},
+    },
     amounts::{TimeSpan, counted},
-    event::{self, BoundedText, Episode, EpisodeKind, EpisodeReason, Extras, Finite, List, Silence, words::short},
+    event::{self, BoundedText, Episode, EpisodeKind, EpisodeReason, Finite, List, Silence, words::short},
     profile::RecordView,
     record::Level,
     score::bounded,
@@ -13,12 +16,12 @@ use oddline_core::{
     weight,
 };
 
-use super::episodes::EpisodeContext;
+use super::{episodes::EpisodeContext, incidents::IncidentPart};
 
 /// What was found at one record or interval.
 pub(crate) enum PipelineFinding<'a> {
-    /// A verdict, and how its model scores.
-    Verdict(&'a Verdict, &'a RecordView),
+    /// A verdict, how its model scores, and the seconds since the stream's record before.
+    Verdict(&'a Verdict, &'a RecordView, f64),
     /// An interval's count.
     Rate(&'a RateFinding),
     /// A component never seen.
@@ -55,7 +58,7 @@ impl PipelineFinding<'_> {
     /// When.
     pub(crate) fn time(&self) -> EventTime {
         match self {
-            Self::Verdict(verdict, _) => verdict.time,
+            Self::Verdict(verdict, ..) => verdict.time,
             Self::Rate(finding) => finding.time,
             Self::Component(time) | Self::Level(time, _) | Self::Crowd(time) => *time,
         }
@@ -64,7 +67,7 @@ impl PipelineFinding<'_> {
     /// How odd: of a verdict in its model's quantiles, of a rate in the largest usual surprises, of news by its level.
     pub(crate) fn score(&self) -> f32 {
         match self {
-            Self::Verdict(verdict, _) => verdict.score.value,
+            Self::Verdict(verdict, ..) => verdict.score.value,
             Self::Rate(finding) => finding.score,
             Self::Component(_) => NEW_COMPONENT,
             Self::Level(_, level) => new_level(*level),
@@ -75,7 +78,7 @@ impl PipelineFinding<'_> {
     /// Whether it is odd in itself, beside standing in an episode.
     pub(crate) fn is_odd(&self) -> bool {
         match self {
-            Self::Verdict(verdict, _) => verdict.anomalous,
+            Self::Verdict(verdict, ..) => verdict.anomalous,
             Self::Rate(finding) => finding.odd,
             Self::Component(_) | Self::Level(..) | Self::Crowd(_) => true,
         }
@@ -84,14 +87,23 @@ impl PipelineFinding<'_> {
     /// The number of its record, when a record was judged.
     pub(crate) fn number(&self) -> Option<u64> {
         match self {
-            Self::Verdict(verdict, _) => Some(verdict.number),
+            Self::Verdict(verdict, ..) => Some(verdict.number),
             Self::Rate(_) | Self::Component(_) | Self::Level(..) | Self::Crowd(_) => None,
+        }
+    }
+
+    /// How far apart what it is found in comes, in seconds; 0 where nothing comes again.
+    pub(crate) fn pause_s(&self) -> f64 {
+        match self {
+            Self::Verdict(.., pause_s) => *pause_s,
+            Self::Rate(_) => rate::INTERVAL_S as f64,
+            Self::Component(_) | Self::Level(..) | Self::Crowd(_) => 0.0,
         }
     }
 
     fn kind(&self) -> EpisodeKind {
         match self {
-            Self::Verdict(verdict, _) => verdict.score.cause.into(),
+            Self::Verdict(verdict, ..) => verdict.score.cause.into(),
             Self::Rate(_) => EpisodeKind::Rate,
             Self::Component(_) | Self::Level(..) | Self::Crowd(_) => EpisodeKind::Novelty,
         }
@@ -99,7 +111,7 @@ impl PipelineFinding<'_> {
 
     fn threshold(&self) -> f32 {
         match self {
-            Self::Verdict(verdict, _) => verdict.threshold,
+            Self::Verdict(verdict, ..) => verdict.threshold,
             Self::Rate(_) | Self::Component(_) | Self::Level(..) | Self::Crowd(_) => 1.0,
         }
     }
@@ -107,7 +119,7 @@ impl PipelineFinding<'_> {
     /// The main reason in words.
     fn reason(&self) -> String {
         match self {
-            Self::Verdict(verdict, _) => verdict.told_reason(),
+            Self::Verdict(verdict, ..) => verdict.told_reason(),
             Self::Rate(finding) => rate_in_words(f64::from(finding.count), finding.expected),
             Self::Component(_) => "component seen for the first time".to_owned(),
             Self::Level(_, level) => format!("first message of level {} from this component", level.name()),
@@ -120,7 +132,7 @@ impl PipelineFinding<'_> {
         episode.peak = Finite::<f32>::nearest(self.score());
         episode.main_reason = BoundedText::cut(&self.reason());
         match self {
-            Self::Verdict(verdict, view) => {
+            Self::Verdict(verdict, view, _) => {
                 episode.value = Finite::<f64>::nearest(verdict.value);
                 episode.expected = verdict.expected.and_then(Finite::<f64>::new);
                 episode.reasons = verdict.reasons(view).iter().map(EpisodeReason::from).collect();
@@ -141,6 +153,7 @@ pub(crate) fn first(
     number: u64,
     stream: &StreamName,
     seen: &PipelineFinding<'_>,
+    part: IncidentPart,
     around: EpisodeContext<'_>,
 ) -> Episode {
     let mut episode = Episode {
@@ -158,11 +171,11 @@ pub(crate) fn first(
         reasons: List::default(),
         value: Finite::<f64>::nearest(0.0),
         expected: None,
-        learning: matches!(seen, PipelineFinding::Verdict(verdict, _) if verdict.learning),
+        learning: matches!(seen, PipelineFinding::Verdict(verdict, ..) if verdict.learning),
         samples: around.line.and_then(|line| around.redactor.sample(line)).into_iter().collect(),
         model: around.model,
         by_clock: false,
-        extras: Extras::default(),
+        extras: part.extras(),
     };
     seen.describe(&mut episode);
     episode
@@ -183,7 +196,7 @@ pub(crate) fn bytes(episode: &Episode) -> usize {
 }
 
 /// The event that tells of a silence.
-pub(crate) fn silence(silent: &SilentStream, around: &EpisodeContext<'_>) -> Silence {
+pub(crate) fn silence(silent: &SilentStream, part: IncidentPart, around: &EpisodeContext<'_>) -> Silence {
     Silence {
         source: around.source.clone(),
         server: around.redactor.name(&silent.stream.server),
@@ -193,13 +206,18 @@ pub(crate) fn silence(silent: &SilentStream, around: &EpisodeContext<'_>) -> Sil
         usual_s: Finite::<f64>::nearest(silent.usual_s),
         model: around.model,
         by_clock: silent.by_clock,
-        extras: Extras::default(),
+        extras: part.extras(),
     }
 }
 
 /// The episode that a silence is while it lasts: no records, from the stream's last one on. Its value is the pause in
 /// seconds, expected is the longest usual one; scores are pauses in usual ones.
-pub(crate) fn silent_episode(number: u64, silent: &SilentStream, around: EpisodeContext<'_>) -> Episode {
+pub(crate) fn silent_episode(
+    number: u64,
+    silent: &SilentStream,
+    part: IncidentPart,
+    around: EpisodeContext<'_>,
+) -> Episode {
     let threshold = bounded(silent.too_long_s / silent.usual_s);
     Episode {
         source: around.source.clone(),
@@ -220,7 +238,7 @@ pub(crate) fn silent_episode(number: u64, silent: &SilentStream, around: Episode
         samples: List::default(),
         model: around.model,
         by_clock: silent.by_clock,
-        extras: Extras::default(),
+        extras: part.extras(),
     }
 }
 

@@ -15,6 +15,7 @@ mod describe;
 mod episodes;
 mod flood;
 mod gauges;
+mod incidents;
 mod output;
 mod overflow;
 mod pending;

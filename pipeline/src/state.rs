@@ -17,8 +17,6 @@ use super::{clock_check::TimeMemory, episodes::EpisodeTracker, overflow::NameOve
 
 /// Tags of the parts. 1 is the caller's.
 mod tag {
-    pub(super) const PACE: u8 = 4;
-    pub(super) const EPISODES: u8 = 5;
     pub(super) const PREVIOUS: u8 = 6;
     pub(super) const COUNTS: u8 = 7;
     pub(super) const CROWD: u8 = 8;
@@ -27,8 +25,11 @@ mod tag {
     pub(super) const GROWTH: u8 = 11;
     /// 2 was a parser that knew single lines only.
     pub(super) const PARSER: u8 = 12;
-    /// 3 was a judge whose streams had no limits of their own.
-    pub(super) const JUDGE: u8 = 13;
+    /// 3 was a judge whose streams had no limits of their own, 13 one that counted no incidents.
+    pub(super) const JUDGE: u8 = 14;
+    /// 4 and 5 knew no incidents.
+    pub(super) const PACE: u8 = 15;
+    pub(super) const EPISODES: u8 = 16;
 }
 
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.

@@ -2,15 +2,16 @@
 //! will judge, all streams of a server beside each other, nothing left out.
 //!
 //! What outlier removal kept from the fit counts here as a user would see it. The last fifth of each stream, which
-//! neither the fit nor its early stopping saw, is judged with what the first four fifths gave: its episodes are the
+//! neither the fit nor its early stopping saw, is judged with what the first four fifths gave: its incidents are the
 //! promise that is printed, with what chance does to such a count (Garwood 1936). Then it may teach the budgets too.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use oddline_core::{
-    budget::{BudgetProfile, MeasuredEpisodes},
+    budget::{BudgetProfile, MeasuredIncidents},
     episode::EpisodeStep,
+    incident::{EpisodeOpening, incidents},
     profile::{ModelProfile, Threshold},
     robust::quantile,
     stream::StreamName,
@@ -31,13 +32,13 @@ const FIRST_THRESHOLD: f32 = 1.2;
 /// The smallest threshold: below it a record is nearer to the middle of training than its edge.
 const THRESHOLD_MIN: f64 = 0.5;
 
-/// An episode that reaches this many limits stands apart.
+/// An incident that reaches this many limits stands apart.
 const APART: f32 = 1.5;
 
 /// What the threshold should meet.
 #[derive(Debug, Clone, Copy)]
 pub enum ThresholdTarget {
-    /// False episodes per server and day.
+    /// False incidents per server and day.
     Budget(f64),
     /// Quantile of the scores of normal held-out records.
     Quantile(f64),
@@ -49,8 +50,8 @@ pub struct CalibratedModel {
     pub threshold: Threshold,
     /// Where the limits of the streams start from; `None` with a quantile.
     pub budget: Option<BudgetProfile>,
-    /// Episodes of the unseen part.
-    pub measured: MeasuredEpisodes,
+    /// Incidents of the unseen part.
+    pub measured: MeasuredIncidents,
     /// Scores of all training records as they will be judged.
     pub scores: ScoreHistogram,
 }
@@ -117,33 +118,41 @@ fn at_quantile(set: &TrainingSet<'_>, model: &OpenModel, first: Threshold, share
     Ok(CalibratedModel { threshold: promised(threshold, measured), budget: None, measured, scores })
 }
 
-/// Judges the whole log and counts the episodes that begin in its last fifth, by their largest score.
-fn measured(set: &TrainingSet<'_>, model: &OpenModel) -> Result<(Judge, MeasuredEpisodes, ScoreHistogram)> {
+/// Judges the whole log and counts the incidents that begin in its last fifth, by their largest score.
+fn measured(set: &TrainingSet<'_>, model: &OpenModel) -> Result<(Judge, MeasuredIncidents, ScoreHistogram)> {
     let mut scores = ScoreHistogram::default();
-    let mut open: BTreeMap<StreamName, f32> = BTreeMap::new();
-    let mut measured =
-        MeasuredEpisodes { server_days: set.server_days(TrainingStream::unseen), ..MeasuredEpisodes::default() };
-    let apart = APART * model.profile.record.threshold.value;
-    let mut end = |peak: f32| {
-        measured.episodes += u64::from(peak < apart);
-        measured.apart += u64::from(peak >= apart);
-    };
+    let mut open: BTreeMap<StreamName, EpisodeOpening<f32>> = BTreeMap::new();
+    let mut over: BTreeMap<String, Vec<EpisodeOpening<f32>>> = BTreeMap::new();
+    let mut end = |name: &StreamName, episode| over.entry(name.server.clone()).or_default().push(episode);
     let judge = judge(set, model, all_of, |stream, at, row| {
         let (name, score) = (&stream.records.name, row.verdict.score.value);
         scores.push(score);
         match row.step {
-            EpisodeStep::Opened if stream.unseen().contains(&at) => drop(open.insert(name.clone(), score)),
+            EpisodeStep::Opened if stream.unseen().contains(&at) => {
+                let opening = EpisodeOpening { time: row.verdict.time, pause_s: row.pause_s, what: score };
+                open.insert(name.clone(), opening);
+            }
             EpisodeStep::Opened | EpisodeStep::Quiet => {}
             EpisodeStep::Goes => {
-                if let Some(peak) = open.get_mut(name) {
-                    *peak = peak.max(score);
+                if let Some(episode) = open.get_mut(name) {
+                    episode.what = episode.what.max(score);
                 }
             }
-            EpisodeStep::Closed(_) | EpisodeStep::NewLevel(_) => open.remove(name).into_iter().for_each(&mut end),
+            EpisodeStep::Closed(_) | EpisodeStep::NewLevel(_) => {
+                open.remove(name).into_iter().for_each(|episode| end(name, episode));
+            }
         }
     })?;
-    open.into_values().for_each(end);
-    Ok((judge, measured, scores))
+    open.into_iter().for_each(|(name, episode)| end(&name, episode));
+    let apart = APART * model.profile.record.threshold.value;
+    let (mut near, mut far) = (0, 0);
+    for peaks in over.into_values().flat_map(incidents) {
+        let is_apart = peaks.iter().any(|peak| *peak >= apart);
+        near += u64::from(!is_apart);
+        far += u64::from(is_apart);
+    }
+    let server_days = set.server_days(TrainingStream::unseen);
+    Ok((judge, MeasuredIncidents { incidents: near, apart: far, server_days }, scores))
 }
 
 /// The limit of a stream that is like most: scores are shown in it.
@@ -154,11 +163,11 @@ fn threshold_of(budget: &BudgetProfile) -> f32 {
 
 /// The threshold with the rate that was measured and what chance does to it.
 #[expect(clippy::cast_precision_loss, reason = "a count")]
-fn promised(threshold: Threshold, measured: MeasuredEpisodes) -> Threshold {
+fn promised(threshold: Threshold, measured: MeasuredIncidents) -> Threshold {
     let days = measured.server_days.max(f64::MIN_POSITIVE);
-    let (low, high) = interval_95(measured.episodes);
-    let per_day = |episodes: f64| (episodes / days).min(f64::MAX);
-    Threshold { expected: per_day(measured.episodes as f64), interval: (per_day(low), per_day(high)), ..threshold }
+    let (low, high) = interval_95(measured.incidents);
+    let per_day = |incidents: f64| (incidents / days).min(f64::MAX);
+    Threshold { expected: per_day(measured.incidents as f64), interval: (per_day(low), per_day(high)), ..threshold }
 }
 
 fn with(model: &OpenModel, threshold: Threshold, budget: Option<BudgetProfile>) -> OpenModel {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use oddline_cli::table::table;
 use oddline_core::{
     amounts::TimeSpan,
-    budget::{BudgetProfile, MeasuredEpisodes, StreamTail, TailPrior},
+    budget::{BudgetProfile, MeasuredIncidents, StreamTail, TailPrior},
     event::words::short,
     profile::StreamBaseline,
     stream::{FEATURES, baseline::Baseline, character::StreamCharacter},
@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Result<()> {
         return say::out(&format!("{all}\n"));
     }
     let budget = model.profile.budget.as_ref();
-    let measured = budget.map_or_else(MeasuredEpisodes::default, |budget| budget.measured);
+    let measured = budget.map_or_else(MeasuredIncidents::default, |budget| budget.measured);
     let (view, p) = (&model.profile.record, &model.provenance);
     let mut text = format!(
         "SHA-256    {sha256}\nVersion    {}\nTrainer    {}, seed {}\nTrained    on {} up to {}; {} removed\n\

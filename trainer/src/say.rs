@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 pub use oddline_core::amounts::counted;
-use oddline_core::{budget::MeasuredEpisodes, profile::Threshold, stream::StreamName};
+use oddline_core::{budget::MeasuredIncidents, profile::Threshold, stream::StreamName};
 use serde_json::json;
 
 use crate::{
@@ -83,23 +83,23 @@ pub fn dataset(dataset: &Dataset) {
     }
 }
 
-/// Fewer server days than this, or fewer episodes asked for in them than the next, measure nothing ...
+/// Fewer server days than this, or fewer incidents asked for in them than the next, measure nothing ...
 const MEASURED_DAYS_MIN: f64 = 1.0;
 const MEASURED_ASKED_MIN: f64 = 0.5;
-/// ... and so many episodes say something.
-const EPISODES_WANTED: f64 = 3.0;
+/// ... and so many incidents say something.
+const INCIDENTS_WANTED: f64 = 3.0;
 /// The share of a log that is measured.
 const UNSEEN_SHARE: f64 = 0.2;
 
 /// The false alerts per server and day that a model promises, as they were measured, or that its days are too few.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "a count")]
-pub fn promise(threshold: &Threshold, measured: MeasuredEpisodes) -> String {
+pub fn promise(threshold: &Threshold, measured: MeasuredIncidents) -> String {
     let Threshold { expected, interval: (low, high), .. } = *threshold;
     let days = measured.server_days;
     let asked = threshold.alert_budget.unwrap_or(f64::INFINITY);
     if days < MEASURED_DAYS_MIN || asked * days < MEASURED_ASKED_MIN {
-        let needed = (EPISODES_WANTED / asked).max(MEASURED_DAYS_MIN) / UNSEEN_SHARE;
+        let needed = (INCIDENTS_WANTED / asked).max(MEASURED_DAYS_MIN) / UNSEEN_SHARE;
         return format!("not enough data to promise anything: that takes about {needed:.0} server days");
     }
     let apart = match measured.apart {
@@ -166,17 +166,17 @@ mod tests {
 
     #[test]
     fn a_promise_needs_days() {
-        let promised_with = |asked, episodes, apart, server_days| {
+        let promised_with = |asked, incidents, apart, server_days| {
             let threshold = Threshold {
                 value: 2.0,
                 alert_budget: asked,
                 quantile: None,
-                expected: episodes as f64 / server_days,
+                expected: incidents as f64 / server_days,
                 interval: (0.5, 3.25),
             };
-            promise(&threshold, MeasuredEpisodes { episodes, apart, server_days })
+            promise(&threshold, MeasuredIncidents { incidents, apart, server_days })
         };
-        let promised = |asked, episodes, server_days| promised_with(asked, episodes, 0, server_days);
+        let promised = |asked, incidents, server_days| promised_with(asked, incidents, 0, server_days);
         let measured = "measured 1.50 on the last 4.0 server days (95 % interval 0.50 to 3.25)";
         assert_eq!([Some(1.0), None].map(|asked| promised(asked, 6, 4.0)), [measured; 2]);
         assert_eq!(promised_with(Some(1.0), 6, 2, 4.0), format!("{measured}, and 0.50 far beyond"));

@@ -12,7 +12,7 @@ pub(crate) mod week;
 
 use std::{collections::BTreeMap, ops::Range};
 
-use oddline_core::{stream::StreamName, time::EventTime};
+use oddline_core::{incident::EpisodeOpening, stream::StreamName, time::EventTime};
 
 /// A stretch of time that counts as anomalous, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,12 @@ impl LabelledSeries {
             until.is_some_and(|until| *time <= until)
         };
         self.times[self.learnt..].iter().map(is_labelled).collect()
+    }
+
+    /// An episode that opens with this record.
+    pub(crate) fn opening(&self, at: usize) -> EpisodeOpening<()> {
+        let pause_s = at.checked_sub(1).map_or(0.0, |before| self.times[at].seconds_since(self.times[before]));
+        EpisodeOpening { time: self.times[at], pause_s, what: () }
     }
 
     /// Days of the part that is learnt from.

@@ -1,7 +1,13 @@
 //! What a detector's judgement of a group is worth, as figures.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
-use oddline_core::{limits::EPISODE_GAP_RECORDS, stream::StreamName};
+use oddline_core::{
+    incident::{EpisodeOpening, incidents},
+    limits::EPISODE_GAP_RECORDS,
+    stream::StreamName,
+};
 use oddline_trainer::evaluate::metrics::{JudgedRecord, TestEvaluation};
 
 use super::sets::{DataSet, Group};
@@ -14,8 +20,11 @@ use crate::{
 /// A detector's figures on one group at one budget.
 #[derive(Default, Clone)]
 pub(super) struct GroupFigures {
+    /// Incidents that touch no label, ...
+    pub false_incidents: u64,
+    /// ... and episodes, of all streams ...
     pub false_episodes: u64,
-    /// Those of each stream that has any.
+    /// ... and of each that has any.
     pub of_streams: Vec<(String, u64)>,
     pub days: f64,
     pub precision: Option<f64>,
@@ -43,19 +52,23 @@ pub(super) fn figures(group: &Group, set: DataSet, judged: &[StreamJudgement]) -
     // Of the production series only those without a label say what a quiet one costs.
     if set != DataSet::Kpi || !labels.iter().flatten().any(|label| *label) {
         let (mut counted, mut unlabelled) = (0, 0);
+        let mut openings: BTreeMap<&str, Vec<EpisodeOpening<()>>> = BTreeMap::new();
         for ((of, labels), series) in judged.iter().zip(&labels).zip(&group.series) {
             let records = of.opened.iter().zip(labels).take(end(series));
             counted += records.len();
             let mut opened_here = 0;
-            for (opened, _) in records.filter(|(_, label)| !**label) {
+            let StreamName { server, component } = &series.name;
+            for (at, (opened, _)) in records.enumerate().filter(|(_, (_, label))| !**label) {
                 unlabelled += 1;
                 opened_here += u64::from(*opened);
+                let opening = opened.then(|| series.opening(series.learnt + at));
+                openings.entry(server).or_default().extend(opening);
             }
-            let StreamName { server, component } = &series.name;
             figures.of_streams.push((format!("{server}/{component}"), opened_here));
         }
         figures.days = days * f64::from(unlabelled) / counted.max(1) as f64;
         figures.false_episodes = figures.of_streams.iter().map(|of| of.1).sum();
+        figures.false_incidents = openings.into_values().map(|episodes| incidents(episodes).len() as u64).sum();
     }
     if matches!(set, DataSet::Kpi | DataSet::Asd) {
         let from = group.ranked_from.unwrap_or(0);
@@ -73,7 +86,8 @@ pub(super) fn figures(group: &Group, set: DataSet, judged: &[StreamJudgement]) -
     Ok(figures)
 }
 
-/// As the trainer's test counts where the truth is known: an episode is false when it touches no event.
+/// As the trainer's test counts where the truth is known: an episode is false when it touches no event, an incident when
+/// none of its episodes does.
 fn of_events(
     group: &Group,
     judged: &[StreamJudgement],
@@ -98,6 +112,7 @@ fn of_events(
     }
     let summary = evaluation.finish();
     figures.false_episodes = summary.episodes.counts.false_;
+    figures.false_incidents = summary.incidents.counts.false_;
     let of_streams = summary.streams.iter();
     figures.of_streams =
         of_streams.map(|row| (format!("{}/{}", row.server, row.component), row.episodes.false_)).collect();

@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     }
     let text: Vec<Vec<String>> = lines.iter().map(|line| line.to_vec()).collect();
-    println!("{}", aligned(&text, |column| (2..9).contains(&column)).join("\n"));
+    println!("{}", aligned(&text, |column| (2..10).contains(&column)).join("\n"));
     for (name, why) in left_out(&jobs, &compared) {
         println!("left out of every row, because the product does not learn from it: {name}: {why}");
     }

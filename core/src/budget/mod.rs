@@ -1,5 +1,5 @@
 //! The alert budget on the host: what score each stream may reach before it is told of, so that a server has as many
-//! normal episodes a day as were asked for. Pure, on event time, bounded.
+//! normal incidents a day as were asked for. Pure, on event time, bounded.
 //!
 //! Each stream has a share of its server's budget and a limit that follows the tail of its own scores ([`tail`]); each server
 //! a factor on these limits that follows what its streams told together ([`server`]). Both start from what the model's
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    profile::{BudgetProfile, MeasuredEpisodes, StreamTail},
+    profile::{BudgetProfile, MeasuredIncidents, StreamTail},
     tail::TailPrior,
 };
 use self::{server::ServerBudget, stream::StreamBudget};
@@ -34,12 +34,23 @@ use crate::{
 /// Seconds of event time after which a limit is looked at again.
 const DUE_S: f64 = 6.0 * 3600.0;
 
+/// A record's score and when it came.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoredRecord {
+    /// Event time.
+    pub time: EventTime,
+    /// Seconds since the stream's record before.
+    pub pause_s: f64,
+    /// The score.
+    pub score: f64,
+}
+
 /// What was asked of a source's servers and what they used.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct BudgetUse {
-    /// Normal episodes per server and day asked for; `None`: the model has a quantile instead.
+    /// Normal incidents per server and day asked for; `None`: the model has a quantile instead.
     pub asked: Option<f64>,
-    /// Episodes per server and day that were told of, normal or not, over the days remembered.
+    /// Incidents per server and day that were told of, normal or not, over the days remembered.
     pub used: f64,
     /// Days of all servers remembered.
     pub server_days: f64,
@@ -60,10 +71,9 @@ impl BudgetTable {
         profile: &BudgetProfile,
         slot: StreamSlot,
         name: &Arc<StreamName>,
-        time: EventTime,
-        score: f64,
+        record: ScoredRecord,
     ) -> f64 {
-        let at = slot as usize;
+        let (at, time) = (slot as usize, record.time);
         if self.streams.get(at).is_none_or(|s| s.as_ref().is_none_or(|s| s.name != *name)) {
             self.admit(profile, at, name);
         }
@@ -76,7 +86,7 @@ impl BudgetTable {
             stream.follow(time, server, profile.asked, profile.limit_bounds(name));
         }
         let limit = libm::exp(stream.ln_limit + server.ln_factor);
-        stream.count(libm::log(score), server);
+        stream.count(record, server);
         limit
     }
 
@@ -113,8 +123,8 @@ impl BudgetTable {
     #[must_use]
     pub fn used(&self, profile: Option<&BudgetProfile>) -> BudgetUse {
         let told = self.servers.iter().filter(|s| s.streams > 0).map(ServerBudget::told);
-        let (episodes, server_days) = told.fold((0.0, 0.0), |sum, told| (sum.0 + told.0, sum.1 + told.1));
-        let used = if server_days > 0.0 { episodes / server_days } else { 0.0 };
+        let (incidents, server_days) = told.fold((0.0, 0.0), |sum, told| (sum.0 + told.0, sum.1 + told.1));
+        let used = if server_days > 0.0 { incidents / server_days } else { 0.0 };
         BudgetUse { asked: profile.map(|p| p.asked), used, server_days }
     }
 

@@ -17,14 +17,14 @@ const FALL: f64 = 0.03;
 /// How far it rises, at most, as long as the scores are no misfit.
 const RISE: f64 = 0.05;
 
-/// A server and day with no more episodes far beyond the limits than this has hardly any anomalies, however few are asked
+/// A server and day with no more incidents far beyond the limits than this has hardly any anomalies, however few are asked
 /// for.
-const APART_MIN: f64 = 1.0;
+const APART_MIN: f64 = 3.0;
 
 /// The budget and the priors of all tails. Lists are sorted by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BudgetProfile {
-    /// Normal episodes per server and day asked for.
+    /// Normal incidents per server and day asked for.
     pub asked: f64,
     /// Tail of a stream that nothing is known of.
     pub middle: TailPrior,
@@ -37,15 +37,16 @@ pub struct BudgetProfile {
     /// Factors of single servers.
     pub servers: Vec<ServerFactor>,
     /// What unseen days showed.
-    pub measured: MeasuredEpisodes,
+    pub measured: MeasuredIncidents,
 }
 
-/// Episodes of days that neither fitting nor calibration had seen, judged with what these gave.
+/// Incidents of days that neither fitting nor calibration had seen, judged with what these gave.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct MeasuredEpisodes {
-    /// Episodes near the limit: the tail of what is normal.
-    pub episodes: u64,
-    /// Episodes that stand apart above it, as true anomalies do and gaps in the training.
+pub struct MeasuredIncidents {
+    /// Incidents near the limit: the tail of what is normal.
+    #[serde(alias = "episodes")]
+    pub incidents: u64,
+    /// Incidents that stand apart above it, as true anomalies do and gaps in the training.
     pub apart: u64,
     /// Days of all servers together.
     pub server_days: f64,
@@ -116,7 +117,7 @@ impl BudgetProfile {
                 })
                 .collect(),
             servers: factors.into_iter().map(|(server, factor)| ServerFactor { server, factor }).collect(),
-            measured: MeasuredEpisodes::default(),
+            measured: MeasuredIncidents::default(),
         }
     }
 
@@ -145,7 +146,7 @@ impl BudgetProfile {
         found.map_or(self.factor, |at| self.servers[at].factor)
     }
 
-    /// Whether the last part of the training log had more episodes far beyond the limits than were asked for near them, and
+    /// Whether the last part of the training log had more incidents far beyond the limits than were asked for near them, and
     /// than [`APART_MIN`]: true anomalies, which the host may have as well.
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     fn has_anomalies(&self) -> bool {

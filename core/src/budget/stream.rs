@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    ScoredRecord,
     histogram::{EpisodeHistogram, RecentLevels},
     levels::{LEVELS, reached},
     server::{LN_FACTOR_MIN, ServerBudget},
@@ -63,8 +64,11 @@ pub(super) struct StreamBudget {
     near: f32,
     /// Share of the last records that reached the limit.
     beyond: f32,
-    /// Levels of episodes, in limits, that the server does not know of yet.
-    waiting: heapless::Vec<(u8, u8), WAITING_MAX>,
+    /// At the last look its scores were a misfit: they are part of no incident.
+    was_misfit: bool,
+    /// Levels of episodes, in limits, that the server does not know of yet: the first, the first at which it begins an
+    /// incident, and the end.
+    waiting: heapless::Vec<[u8; 3], WAITING_MAX>,
 }
 
 impl StreamBudget {
@@ -81,12 +85,14 @@ impl StreamBudget {
             told: 0.0,
             near: 0.0,
             beyond: 0.0,
+            was_misfit: false,
             waiting: heapless::Vec::new(),
         }
     }
 
-    /// Counts a record by the logarithm of its score.
-    pub(super) fn count(&mut self, ln_score: f64, server: &mut ServerBudget) {
+    /// Counts a record.
+    pub(super) fn count(&mut self, record: ScoredRecord, server: &mut ServerBudget) {
+        let ln_score = libm::log(record.score);
         let is_beyond = ln_score >= self.ln_limit + server.ln_factor;
         self.beyond += BEYOND_FOLLOW * (f32::from(u8::from(is_beyond)) - self.beyond);
         let was_lively = self.is_lively();
@@ -100,9 +106,10 @@ impl StreamBudget {
             let begins_at = |ln: f64| f32::from(u8::from(levels.contains(&usize::from(reached(ln)))));
             self.told += begins_at(server.ln_factor);
             self.near += begins_at(-NEAR);
-            // Unless they are those of a misfit, they are the server's at the next look.
-            if levels.end > usize::from(reached(LN_FACTOR_MIN)) {
-                let waits = (narrow(levels.start), narrow(levels.end));
+            // Unless they are those of a misfit, the incidents that begin are the server's at the next look.
+            if !self.was_misfit && levels.end > usize::from(reached(LN_FACTOR_MIN)) {
+                let first = server.begins(levels.clone(), record);
+                let waits = [levels.start, first, levels.end].map(narrow);
                 let _is_full = self.waiting.push(waits);
             }
         }
@@ -117,14 +124,15 @@ impl StreamBudget {
     #[expect(clippy::cast_possible_truncation, reason = "counts are kept in f32")]
     pub(super) fn follow(&mut self, now: EventTime, server: &mut ServerBudget, asked: f64, bounds: (f64, f64)) {
         let is_misfit = self.is_misfit() && (bounds.1.is_infinite() || self.beyond > MISFIT_RECORDS);
+        self.was_misfit = is_misfit;
         let is_outdated = is_misfit || self.is_calm();
         let days = self.seen.advance(now, is_outdated);
         self.due = self.due.max(Some(now));
         self.told *= libm::exp(-days / TOLD_DAYS) as f32;
         self.near *= libm::exp(-days / NEAR_DAYS) as f32;
-        for (start, end) in core::mem::take(&mut self.waiting) {
+        for [start, first, end] in core::mem::take(&mut self.waiting) {
             if !is_misfit {
-                server.seen.add(usize::from(start)..usize::from(end));
+                server.add(usize::from(start)..usize::from(end), usize::from(first));
             }
         }
         if is_outdated {

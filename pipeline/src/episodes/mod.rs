@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     describe::{self, PipelineFinding},
     flood::FloodLimit,
+    incidents::{IncidentPart, IncidentTable},
 };
 use crate::redactor::Redactor;
 
@@ -51,6 +52,7 @@ pub(crate) struct EpisodeTracker {
     apart: u64,
     by_clock: u64,
     flood_by_clock: FloodLimit,
+    incidents: IncidentTable,
     #[serde(skip)]
     is_full: bool,
 }
@@ -103,6 +105,7 @@ impl EpisodeTracker {
             is_full: false,
             by_clock: 0,
             flood_by_clock: FloodLimit::new(flood_limit),
+            incidents: IncidentTable::default(),
         }
     }
 
@@ -132,7 +135,9 @@ impl EpisodeTracker {
             NODE * size_of::<(EpisodeKey, OpenEvent)>() + weight::name(&key.1) + episode
         };
         let floods = [&self.flood, &self.flood_of_pace, &self.flood_by_clock];
-        self.open.iter().map(of_open).sum::<usize>() + floods.map(FloodLimit::bytes).iter().sum::<usize>()
+        self.open.iter().map(of_open).sum::<usize>()
+            + floods.map(FloodLimit::bytes).iter().sum::<usize>()
+            + self.incidents.bytes()
     }
 
     /// Open episodes dropped because there were too many.
@@ -154,7 +159,8 @@ impl EpisodeTracker {
         self.pass(verdict.time, &around, events);
         if judged.step != EpisodeStep::Quiet {
             let key = (EpisodeTopic::Values, Arc::clone(&verdict.stream));
-            self.step(key, judged.step, &PipelineFinding::Verdict(verdict, around.view), around, events);
+            let seen = PipelineFinding::Verdict(verdict, around.view, judged.pause_s);
+            self.step(key, judged.step, &seen, around, events);
         }
     }
 
@@ -189,7 +195,9 @@ impl EpisodeTracker {
         self.pass(time, &around, events);
         let stream = StreamName { server: server.to_owned(), component: String::new() };
         let seen = PipelineFinding::Crowd(time);
-        let episode = Box::new(describe::first(self.number(&seen), &stream, &seen, around));
+        let number = self.number(&seen);
+        let part = IncidentPart::alone(number);
+        let episode = Box::new(describe::first(number, &stream, &seen, part, around));
         events.extend([Event::EpisodeOpened(episode.clone()), Event::EpisodeEnded(episode)]);
     }
 
@@ -255,7 +263,8 @@ impl EpisodeTracker {
         let now = self.latest.unwrap_or(seen.time());
         let flood = if key.0 == EpisodeTopic::Values { &mut self.flood } else { &mut self.flood_of_pace };
         let admitted = flood.admit(now, &key.1.component);
-        let episode = admitted.then(|| Box::new(describe::first(number, &key.1, seen, around)));
+        let part = self.incidents.take(&key.1.server, number, seen.time(), seen.pause_s());
+        let episode = admitted.then(|| Box::new(describe::first(number, &key.1, seen, part, around)));
         if let Some(episode) = &episode {
             events.push(Event::EpisodeOpened(episode.clone()));
         }
@@ -290,18 +299,25 @@ impl EpisodeTracker {
     }
 
     fn fall_silent(&mut self, silent: &SilentStream, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
-        let component = &silent.stream.component;
-        let (admitted, number) = if silent.by_clock {
+        let StreamName { server, component } = &*silent.stream;
+        let (admitted, number, part) = if silent.by_clock {
             self.by_clock += 1;
-            (self.flood_by_clock.admit(silent.until, component), NUMBERS_BY_CLOCK + self.by_clock)
+            let number = NUMBERS_BY_CLOCK + self.by_clock;
+            (
+                self.flood_by_clock.admit(silent.until, component),
+                number,
+                self.incidents.look(server, number, silent.until),
+            )
         } else {
             self.pass(silent.until, &around, events);
             self.apart += 1;
-            (self.flood_of_pace.admit(silent.until, component), NUMBERS_APART + self.apart)
+            let number = NUMBERS_APART + self.apart;
+            let part = self.incidents.take(server, number, silent.until, silent.usual_s);
+            (self.flood_of_pace.admit(silent.until, component), number, part)
         };
         let episode = admitted.then(|| {
-            events.push(Event::Silence(describe::silence(silent, &around)));
-            Box::new(describe::silent_episode(number, silent, around))
+            events.push(Event::Silence(describe::silence(silent, part, &around)));
+            Box::new(describe::silent_episode(number, silent, part, around))
         });
         self.keep((silence(silent.by_clock), Arc::clone(&silent.stream)), episode);
     }
@@ -317,8 +333,9 @@ impl EpisodeTracker {
     ) {
         self.pass(time, &around, events);
         let number = self.number(seen);
+        let part = self.incidents.take(&stream.server, number, time, seen.pause_s());
         if self.flood_of_pace.admit(self.latest.unwrap_or(time), &stream.component) {
-            let episode = Box::new(describe::first(number, stream, seen, around));
+            let episode = Box::new(describe::first(number, stream, seen, part, around));
             events.extend([Event::EpisodeOpened(episode.clone()), Event::EpisodeEnded(episode)]);
         }
     }

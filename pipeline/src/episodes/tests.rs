@@ -48,7 +48,7 @@ fn judged(number: u64, component: &str, step: EpisodeStep, score: f32) -> Judged
         loudness: 1.0,
         figures: None,
     };
-    JudgedRow { verdict, step }
+    JudgedRow { verdict, step, pause_s: 60.0 }
 }
 
 struct Told {

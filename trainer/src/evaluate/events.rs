@@ -100,6 +100,11 @@ impl EventRuns {
         ClosedEpisode { event, episode }
     }
 
+    /// Whether the next flagged record may belong to an episode that is open.
+    pub(super) fn is_in_episode(&self) -> bool {
+        self.episode.is_some()
+    }
+
     pub(super) fn finish(&mut self) -> ClosedEpisode {
         ClosedEpisode {
             event: self.event.take().and_then(OpenTruthEvent::close),

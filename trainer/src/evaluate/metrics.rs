@@ -1,6 +1,6 @@
 //! The figures of a test run: pushed record by record, summed up once at the end.
 //!
-//! Memory is fixed per stream and does not grow with the records. Records of one stream come in
+//! Memory is fixed per stream but for its episodes, and does not grow with the records. Records of one stream come in
 //! their order; streams may interleave in any way. Rates are per day of event time, from a
 //! stream's first to its last judged record; a server's days reach from the first to the last
 //! record of any of its streams. An event that touches several streams counts once in each.
@@ -8,7 +8,14 @@
 use super::confusion::{Confusion, ratio};
 use super::events::{ClosedEpisode, EvaluatedEpisode, EventRuns, EventTruth, RunRules};
 use super::poisson::PoissonRate;
-use super::summary::{EpisodeCounts, EpisodeSummary, EventCounts, KindRow, Scores, StreamRow, TestSummary};
+use super::summary::{
+    EpisodeCounts, EpisodeSummary, EventCounts, IncidentCounts, IncidentSummary, KindRow, Scores, StreamRow,
+    TestSummary,
+};
+use oddline_core::{
+    incident::{EpisodeOpening, incidents},
+    time::EventTime,
+};
 use std::collections::{BTreeMap, HashMap};
 
 /// A false episode that begins at most this many records behind an event is counted apart: it is
@@ -67,6 +74,12 @@ struct StreamTally {
     runs: EventRuns,
     events: EventCounts,
     episodes: EpisodeCounts,
+    /// Time of the last record.
+    last_us: Option<i64>,
+    /// The first flagged record of the episode under way, and the seconds since the record before it.
+    opened: Option<(EventTime, f64)>,
+    /// Of the episodes that are over, and whether they are true.
+    openings: Vec<EpisodeOpening<bool>>,
 }
 
 impl TestEvaluation {
@@ -104,6 +117,9 @@ impl TestEvaluation {
             runs: EventRuns::new(self.rules),
             events: EventCounts::default(),
             episodes: EpisodeCounts::default(),
+            last_us: None,
+            opened: None,
+            openings: Vec::new(),
         });
         Ok(id)
     }
@@ -124,8 +140,11 @@ impl TestEvaluation {
         let truth = EventTruth { anomalous: record.anomalous, event: record.event, kind };
         let stream = &mut self.streams[record.stream.0 as usize];
         stream.see(record);
+        let was_in_episode = stream.runs.is_in_episode();
         let closed = stream.runs.push(truth, record.flagged);
+        let opens = record.flagged && (closed.episode.is_some() || !was_in_episode);
         stream.count(closed, &mut self.kinds);
+        stream.follow(record.time_us, opens);
     }
 
     /// Closes what is open and sums up.
@@ -148,6 +167,7 @@ impl TestEvaluation {
             classes: confusion.class_report(),
             events: self.total_events(),
             episodes: self.episode_summary(),
+            incidents: self.incident_summary(),
             kinds: self.kinds,
             streams: rows_by_name(self.streams),
             scores: self.scores,
@@ -191,18 +211,13 @@ impl TestEvaluation {
     fn episode_summary(&self) -> EpisodeSummary {
         let mut counts = EpisodeCounts::default();
         let mut stream_days = 0.0;
-        let mut servers: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
         for stream in &self.streams {
             counts.true_ += stream.episodes.true_;
             counts.false_ += stream.episodes.false_;
             counts.after_event += stream.episodes.after_event;
             stream_days += stream.days();
-            if let Some((first, last)) = stream.span_us {
-                let span = servers.entry(&stream.server).or_insert((first, last));
-                *span = (span.0.min(first), span.1.max(last));
-            }
         }
-        let server_days = servers.values().map(|span| days(*span)).sum();
+        let server_days = self.server_days();
         let unprompted = counts.false_ - counts.after_event;
         EpisodeSummary {
             merge_gap: self.rules.merge_gap,
@@ -212,6 +227,31 @@ impl TestEvaluation {
             unprompted_per_stream_day: PoissonRate::new(unprompted, stream_days),
             unprompted_per_server_day: PoissonRate::new(unprompted, server_days),
         }
+    }
+
+    fn incident_summary(&self) -> IncidentSummary {
+        let mut servers: BTreeMap<&str, Vec<EpisodeOpening<bool>>> = BTreeMap::new();
+        for stream in &self.streams {
+            servers.entry(&stream.server).or_default().extend(&stream.openings);
+        }
+        let mut counts = IncidentCounts::default();
+        for episodes in servers.into_values().flat_map(incidents) {
+            let is_true = episodes.contains(&true);
+            counts.true_ += u64::from(is_true);
+            counts.false_ += u64::from(!is_true);
+        }
+        IncidentSummary { counts, false_per_server_day: PoissonRate::new(counts.false_, self.server_days()) }
+    }
+
+    fn server_days(&self) -> f64 {
+        let mut servers: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+        for stream in &self.streams {
+            if let Some((first, last)) = stream.span_us {
+                let span = servers.entry(&stream.server).or_insert((first, last));
+                *span = (span.0.min(first), span.1.max(last));
+            }
+        }
+        servers.values().map(|span| days(*span)).sum()
     }
 }
 
@@ -235,6 +275,9 @@ impl StreamTally {
                 row.found += found;
             }
         }
+        let opened = closed.episode.and_then(|_| self.opened.take());
+        let is_true = closed.episode == Some(EvaluatedEpisode::True);
+        self.openings.extend(opened.map(|(time, pause_s)| EpisodeOpening { time, pause_s, what: is_true }));
         match closed.episode {
             None => {}
             Some(EvaluatedEpisode::True) => self.episodes.true_ += 1,
@@ -243,6 +286,15 @@ impl StreamTally {
                 self.episodes.false_ += 1;
                 self.episodes.after_event += 1;
             }
+        }
+    }
+
+    /// An episode may open with the record, behind what it closed.
+    fn follow(&mut self, time_us: i64, opens: bool) {
+        let last = self.last_us.replace(time_us).unwrap_or(time_us);
+        let time = EventTime::from_micros(time_us);
+        if opens {
+            self.opened = Some((time, time.seconds_since(EventTime::from_micros(last)).max(0.0)));
         }
     }
 
@@ -316,6 +368,8 @@ mod tests {
         assert_eq!(summary.episodes.false_per_stream_day.per_day, Some(1.5));
         assert_eq!(summary.episodes.false_per_server_day.per_day, Some(3.0));
         assert_eq!(summary.episodes.unprompted_per_server_day.count, 2);
+        assert_eq!(summary.incidents.counts, IncidentCounts { true_: 1, false_: 3 });
+        assert_eq!(summary.incidents.false_per_server_day.per_day, Some(3.0));
         let kind = &summary.kinds[0];
         assert_eq!((kind.records, kind.flagged, kind.events, kind.found), (4, 1, 2, 1));
         assert_eq!(kind.recall, 0.25);

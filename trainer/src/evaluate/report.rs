@@ -15,6 +15,7 @@
 //!       "false_per_stream_day": RATE, "false_per_server_day": RATE,
 //!       "unprompted_per_stream_day": RATE, "unprompted_per_server_day": RATE},
 //!       RATE = {"count", "days", "per_day", "low", "high"}     95 % interval, per day
+//!   "incidents": {"true", "false", "false_per_server_day": RATE},
 //!   "kinds": [{"kind", "records", "flagged", "recall", "events", "found"}],
 //!   "streams": [{"server", "component", "days", "confusion", "precision", "recall", "f1",
 //!       "events": {..as above}, "episodes": {"true", "false", "after_event"}}],
@@ -26,7 +27,7 @@ use super::confusion::{ClassRow, ratio};
 use super::histogram::ScoreHistogram;
 use super::metrics::AFTER_EVENT_RECORDS;
 use super::poisson::PoissonRate;
-use super::summary::{EpisodeSummary, StreamRow, TestSummary};
+use super::summary::{EpisodeSummary, IncidentSummary, StreamRow, TestSummary};
 use super::table::{TextTable, shorten};
 use crate::say::counted;
 use serde_json::{Value, json};
@@ -48,7 +49,7 @@ pub fn text(summary: &TestSummary) -> String {
         sections.push(streams(summary));
     }
     sections.push(events(summary));
-    sections.push(episodes(&summary.episodes));
+    sections.push(episodes(&summary.episodes, &summary.incidents));
     sections.join("\n")
 }
 
@@ -167,7 +168,7 @@ fn events(summary: &TestSummary) -> String {
     )
 }
 
-fn episodes(episodes: &EpisodeSummary) -> String {
+fn episodes(episodes: &EpisodeSummary, incidents: &IncidentSummary) -> String {
     let counts = episodes.counts;
     let mut table = TextTable::new(1, &["false alerts", "count", "days", "per day", "95 % interval"]);
     for (name, rate) in [
@@ -178,14 +179,19 @@ fn episodes(episodes: &EpisodeSummary) -> String {
     ] {
         table.row(rate_cells(name, rate));
     }
+    table.row(rate_cells("incidents, per server and day", incidents.false_per_server_day));
     format!(
         "Episodes (flagged records at most {} apart):\n  \
          {} true, {} false, of which {} began within {AFTER_EVENT_RECORDS} records after an event \
-         (the others are unprompted)\n\n{}",
+         (the others are unprompted)\n\
+         Incidents (episodes of one server that open within minutes; the budget counts these):\n  \
+         {} true, {} false\n\n{}",
         episodes.merge_gap,
         counts.true_,
         counts.false_,
         counts.after_event,
+        incidents.counts.true_,
+        incidents.counts.false_,
         table.render()
     )
 }
@@ -305,6 +311,7 @@ mod tests {
         assert_eq!(value["events"]["events"], 1);
         assert_eq!(value["episodes"]["false"], 1, "its flags end before the event");
         assert_eq!(value["episodes"]["true"], 1);
+        assert_eq!(value["incidents"]["false"], 1, "they begin hours apart");
         assert_eq!(value["episodes"]["merge_gap"], 5);
         assert!(value["episodes"]["false_per_server_day"]["high"].is_f64());
         assert_eq!(value["kinds"][0]["kind"], "shift");

@@ -17,6 +17,7 @@ pub struct TestSummary {
     pub classes: ClassReport,
     pub events: EventCounts,
     pub episodes: EpisodeSummary,
+    pub incidents: IncidentSummary,
     pub kinds: Vec<KindRow>,
     pub streams: Vec<StreamRow>,
     #[serde(skip)]
@@ -40,6 +41,25 @@ pub struct EpisodeCounts {
     pub false_: u64,
     /// False ones that begin within `AFTER_EVENT_RECORDS` behind an event.
     pub after_event: u64,
+}
+
+/// Episodes of one server that open within minutes of each other are one incident.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct IncidentCounts {
+    /// Incidents with an episode that touches an event.
+    #[serde(rename = "true")]
+    pub true_: u64,
+    /// All others.
+    #[serde(rename = "false")]
+    pub false_: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IncidentSummary {
+    #[serde(flatten)]
+    pub counts: IncidentCounts,
+    /// What the alert budget counts.
+    pub false_per_server_day: PoissonRate,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

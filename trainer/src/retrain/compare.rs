@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use oddline_core::{
     episode::EpisodeStep,
+    incident::{EpisodeOpening, incidents},
     limits::{BASELINES_MAX, EPISODE_GAP_RECORDS},
     profile::ModelProfile,
     robust::median,
@@ -110,7 +111,8 @@ pub(super) fn server_days(streams: &[DatasetStream]) -> f64 {
 struct ComparisonSums {
     records: u64,
     odd: u64,
-    episodes: u64,
+    /// Of its episodes, by server.
+    openings: BTreeMap<String, Vec<EpisodeOpening<()>>>,
     evaluation: Option<TestEvaluation>,
 }
 
@@ -219,7 +221,7 @@ impl ComparisonTally {
 
 impl ComparisonSums {
     fn new() -> Self {
-        Self { records: 0, odd: 0, episodes: 0, evaluation: None }
+        Self { records: 0, odd: 0, openings: BTreeMap::new(), evaluation: None }
     }
 
     /// Judges a stream as it is; the share of odd records.
@@ -228,7 +230,9 @@ impl ComparisonSums {
         let odd = verdicts.iter().filter(|j| j.verdict.anomalous).count() as u64;
         self.records += verdicts.len() as u64;
         self.odd += odd;
-        self.episodes += verdicts.iter().filter(|j| j.step == EpisodeStep::Opened).count() as u64;
+        let opened = verdicts.iter().filter(|j| j.step == EpisodeStep::Opened);
+        let opening = |j: &JudgedRow| EpisodeOpening { time: j.verdict.time, pause_s: j.pause_s, what: () };
+        self.openings.entry(stream.name.server.clone()).or_default().extend(opened.map(opening));
         if let Some(truth) = truth {
             self.evaluate(stream, &verdicts, truth)?;
         }
@@ -263,15 +267,16 @@ impl ComparisonSums {
                 precision: summary.precision,
                 recall: summary.recall,
                 f1: summary.f1,
-                false_episodes: summary.episodes.false_per_server_day,
+                false_incidents: summary.incidents.false_per_server_day,
             }
         });
+        let of_servers = self.openings.into_values().map(|episodes| incidents(episodes).len());
         ModelSide {
             version: named.model.version,
             sha256: named.sha256.to_owned(),
             threshold: threshold.value,
             expected_high: threshold.interval.1,
-            episodes: PoissonRate::new(self.episodes, days),
+            incidents: PoissonRate::new(of_servers.sum::<usize>() as u64, days),
             odd_share: share(self.odd, self.records),
             truth,
         }

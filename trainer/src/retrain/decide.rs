@@ -239,8 +239,8 @@ fn is_wider(figures: &RetrainFigures) -> Option<String> {
 
 /// The candidate's alerts stay within its budget or below those of the model in use.
 fn alerts_more(figures: &RetrainFigures) -> Option<String> {
-    let candidate = &figures.candidate.episodes;
-    let before = figures.current.as_ref().and_then(|current| current.episodes.per_day);
+    let candidate = &figures.candidate.incidents;
+    let before = figures.current.as_ref().and_then(|current| current.incidents.per_day);
     let allowed = before.unwrap_or(0.0).max(figures.candidate.expected_high);
     let low = candidate.low.filter(|low| *low > allowed)?;
     let compared = before.map_or_else(String::new, |before| format!(", the model in use {before:.2}"));
@@ -263,7 +263,7 @@ fn gain(figures: &RetrainFigures) -> Option<String> {
         gains.push(format!("{learnt} of {away} streams that are anomalous over and over are usual to it"));
     }
     let current = figures.current.as_ref()?;
-    let (before, after) = (&current.episodes, &figures.candidate.episodes);
+    let (before, after) = (&current.incidents, &figures.candidate.incidents);
     if let (Some(low), Some(high)) = (before.low, after.high)
         && low > high
     {
@@ -286,13 +286,13 @@ mod tests {
     };
     use crate::evaluate::poisson::PoissonRate;
 
-    fn side(episodes: u64) -> ModelSide {
+    fn side(incidents: u64) -> ModelSide {
         ModelSide {
             version: 1,
             sha256: String::new(),
             threshold: 1.2,
             expected_high: 2.0,
-            episodes: PoissonRate::new(episodes, 4.0),
+            incidents: PoissonRate::new(incidents, 4.0),
             odd_share: 0.01,
             truth: None,
         }

@@ -55,10 +55,10 @@ pub struct ModelSide {
     /// SHA-256 of its file.
     pub sha256: String,
     pub threshold: f32,
-    /// Upper end of the false episodes per server and day that its calibration allows for.
+    /// Upper end of the false incidents per server and day that its calibration allows for.
     pub expected_high: f64,
-    /// Episodes per server and day. The records are taken for normal: most are.
-    pub episodes: PoissonRate,
+    /// Incidents per server and day. The records are taken for normal: most are.
+    pub incidents: PoissonRate,
     /// Share of the records that it calls odd.
     pub odd_share: f64,
     /// Compared with the truth, where the log has it. Shown, never decided by.
@@ -74,7 +74,7 @@ pub struct TruthFigures {
     pub precision: f64,
     pub recall: f64,
     pub f1: f64,
-    pub false_episodes: PoissonRate,
+    pub false_incidents: PoissonRate,
 }
 
 /// Injected anomalies and which model found them.

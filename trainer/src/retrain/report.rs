@@ -183,14 +183,14 @@ fn sides(text: &mut String, figures: &RetrainFigures) {
     };
     row("version", &|s| s.version.to_string());
     row("threshold", &|s| format!("{:.4}", s.threshold));
-    row("alerts per server and day (95 %)", &|s| rate(&s.episodes));
+    row("alerts per server and day (95 %)", &|s| rate(&s.incidents));
     row("anomalous records", &|s| percent(s.odd_share));
     if new.truth.is_some() {
         let of = |s: &ModelSide, show: &dyn Fn(&super::figures::TruthFigures) -> String| {
             s.truth.as_ref().map_or_else(|| "-".to_owned(), show)
         };
         row("true anomalies found", &|s| of(s, &|t| format!("{} of {}", t.found, t.events)));
-        row("false alerts per server and day", &|s| of(s, &|t| rate(&t.false_episodes)));
+        row("false alerts per server and day", &|s| of(s, &|t| rate(&t.false_incidents)));
         row("F1 by record", &|s| of(s, &|t| format!("{:.3}", t.f1)));
         line(text, "\nThe truth is the log's own column; it is shown here and decides nothing.".to_owned());
     }

@@ -393,7 +393,7 @@ mod tests {
     }
 
     fn judged(verdict: Verdict, step: EpisodeStep) -> JudgedTrace {
-        let row = JudgedRow { verdict, step };
+        let row = JudgedRow { verdict, step, pause_s: 60.0 };
         JudgedTrace { row, limit: None, budget: BudgetUse::default(), episode: None }
     }
 
