@@ -46,6 +46,9 @@ const LEVEL_RELEASE: f64 = 0.3;
 const BORNE: f64 = 0.5;
 /// How fast it is followed where a stream was lately: within some twenty records.
 const LATELY: f64 = 0.05;
+/// A residual moves it, and how far they vary from there, by as much as one of so many of these distances: a spike tells of
+/// neither, what stays away is followed faster and faster.
+const LATELY_REACH: f64 = 4.0;
 /// Residuals beyond it are no level.
 const FAR: f64 = 1e6;
 /// From the mean distance of normal data to its standard deviation.
@@ -191,8 +194,10 @@ impl StreamMemory {
     }
 
     fn follow_lately(&mut self, r: f64) {
-        self.unsteady += LATELY * ((r - self.lately).abs() - self.unsteady);
-        self.lately += LATELY * (r - self.lately);
+        let reach = LATELY_REACH * self.unsteady.max(LATELY);
+        let distance = (r - self.lately).clamp(-reach, reach);
+        self.unsteady += LATELY * (distance.abs() - self.unsteady);
+        self.lately += LATELY * distance;
     }
 
     /// The time of the record before.
@@ -353,6 +358,24 @@ mod tests {
         assert!(readings[49].vector[2] > 5.0);
         let after = readings.last().unwrap().vector;
         assert!(after[2] <= 0.7 && after[3] <= 0.131_57, "{after:?}");
+    }
+
+    #[test]
+    fn where_a_stream_was_lately_is_not_where_a_spike_was() {
+        let mut memory = None;
+        let mut lately = |range: core::ops::Range<i64>, value: f64| {
+            for i in range {
+                let usual = (i % 5 - 2) as f64;
+                let _ = read(&mut memory, &baseline(), EventTime::from_micros(i * 60_000_000), value + usual);
+            }
+            memory.as_ref().unwrap().lately()
+        };
+        let usual = lately(0..200, 10.0);
+        let (level, varies) = lately(200..202, 1e6);
+        assert!(level.abs() < 1.0 && varies < 3.0 * usual.1, "{level} {varies}");
+        let _ = lately(202..300, 10.0);
+        let (level, varies) = lately(300..500, 1_010.0);
+        assert!((level - 500.0).abs() < 1.0 && varies < 3.0 * usual.1, "{level} {varies}");
     }
 
     #[test]

@@ -224,15 +224,16 @@ impl StreamTable {
     /// Takes what was seen lately as a new level: the stream goes on from there, and starts to learn again.
     pub fn relearn(&mut self, slot: StreamSlot, name: &Arc<StreamName>) {
         let Some(stream) = self.live(slot, name) else { return };
-        let moved = stream.baseline.take().zip(stream.memory.take()).map(|(mut baseline, memory)| {
+        let mut baseline = stream.baseline.take();
+        // Without a memory this is the second time in one block: it was moved already.
+        if let Some((baseline, memory)) = baseline.as_mut().zip(stream.memory.take()) {
             let (distance, spread) = memory.lately();
             baseline.peaks = memory.recurring().to_vec();
             baseline.move_level(distance, spread);
-            baseline
-        });
+        }
         self.start_again(slot, name);
         if let Some(stream) = self.live(slot, name) {
-            stream.baseline = moved;
+            stream.baseline = baseline;
         }
         self.counts.new_levels += 1;
     }
@@ -484,6 +485,24 @@ mod tests {
             budget: None,
             requires: Vec::new(),
         }
+    }
+
+    #[test]
+    fn two_new_levels_in_one_block_leave_a_stream_that_is_judged() {
+        let profile = knowing_nothing();
+        let mut streams = StreamTable::default();
+        let observe = |streams: &mut StreamTable, hour: i64, value: f64| {
+            streams.observe(&profile, "web-1", "queue", EventTime::from_micros(hour * 3_600_000_000), value)
+        };
+        let wobble = |hour: i64| (hour as f64 * 0.754_877).fract();
+        let last = (0..300).map(|hour| observe(&mut streams, hour, wobble(hour))).last().unwrap();
+        for hour in 300..332 {
+            let _ = observe(&mut streams, hour, 5.0 + wobble(hour));
+        }
+        streams.relearn(last.slot, &last.name);
+        streams.relearn(last.slot, &last.name);
+        assert!(observe(&mut streams, 332, 5.5).reading.is_some_and(|reading| reading.residual.abs() < 10.0));
+        assert!(observe(&mut streams, 333, 300.0).reading.is_some_and(|reading| reading.residual > 10.0));
     }
 
     #[test]
