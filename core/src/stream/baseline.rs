@@ -62,6 +62,8 @@ const RESETS_USUAL: usize = 3;
 const TAIL_EXCESSES: f64 = 2.0;
 /// ... and at least this share of the range.
 const MARGIN_SHARE: f64 = 0.005;
+/// ... and of the residual scale.
+const MARGIN_SCALE: f64 = 1e-3;
 
 /// The usual behaviour of one stream. All values finite, all scales positive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,7 +131,12 @@ impl Baseline {
         if kept.len() < 3 {
             return None;
         }
-        let character = StreamCharacter::of(&kept);
+        // What was found odd are values of the stream too: few are few with them.
+        let seen = use_row.iter().rposition(|used| *used).map_or(&[][..], |last| &values[..=last]);
+        let character = match StreamCharacter::of(&kept) {
+            few if !few.has_features() && few_values(seen.iter().copied()).is_none() => StreamCharacter::of_many(&kept),
+            other => other,
+        };
         let series = JudgedSeries::new(character, times, values, use_row)?;
         if !character.has_features() {
             return Self::of_known(series.gaps(), few_values(kept)?);
@@ -279,6 +286,8 @@ struct JudgedSeries<'a> {
     /// Places of the numbers.
     places: Vec<usize>,
     numbers: Vec<f64>,
+    /// Smallest and largest number before the last of these that were left out as odd.
+    left_out: (f64, f64),
     resets: usize,
     /// The step that the values are rounded to.
     rounding: f64,
@@ -291,11 +300,16 @@ impl<'a> JudgedSeries<'a> {
         let steps: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let reach = (WANDER_STEPS * spread_around(&steps, 0.0)).max(f64::MIN_POSITIVE);
         let (mut places, mut numbers, mut resets) = (Vec::new(), Vec::new(), 0);
+        let mut left_out = (f64::INFINITY, f64::NEG_INFINITY);
+        let end = use_row.iter().rposition(|used| *used).unwrap_or(0);
         for (place, (time, value)) in times.iter().zip(values).enumerate() {
             match memory.take(character, *time, *value, reach) {
                 JudgedValue::Of { number, .. } if use_row[place] => {
                     places.push(place);
                     numbers.push(number);
+                }
+                JudgedValue::Of { number, .. } if place < end => {
+                    left_out = (number.min(left_out.0), number.max(left_out.1));
                 }
                 JudgedValue::Reset => resets += 1,
                 JudgedValue::Of { .. } | JudgedValue::Nothing => {}
@@ -305,7 +319,7 @@ impl<'a> JudgedSeries<'a> {
             return None;
         }
         let kept: Vec<f64> = places.iter().map(|&place| values[place]).collect();
-        Some(Self { times, places, numbers, resets, rounding: rounding(&kept) })
+        Some(Self { times, places, numbers, left_out, resets, rounding: rounding(&kept) })
     }
 
     /// Places in [`JudgedSeries::numbers`] of numbers whose neighbour before them is the record before theirs.
@@ -348,6 +362,9 @@ impl<'a> JudgedSeries<'a> {
         let step_scale = floored(spread_around(&steps, 0.0).max(step_least), 1.0);
         let still = STILL_SHARE * step_scale * residual_scale;
         let (min, max, margin) = range(&self.numbers, least);
+        // An end that was cut off says nothing of how far numbers go beyond it.
+        let is_cut = self.left_out.0 < min || self.left_out.1 > max;
+        let margin_least = residual_scale * if is_cut { 1.0 } else { MARGIN_SCALE };
         let run = if character.rests() { RUN_ENDLESS } else { usual_run(&self.numbers, still) };
         let fit = Baseline {
             curve,
@@ -359,7 +376,7 @@ impl<'a> JudgedSeries<'a> {
             run,
             min,
             max,
-            margin: margin.max(residual_scale * 1e-3),
+            margin: margin.max(margin_least),
             loudness: 1.0,
             character,
             known: Vec::new(),
@@ -475,6 +492,20 @@ mod tests {
         assert!(!fit.take_known(1.5), "too many by now");
         assert_eq!((fit.known.len(), fit.max), (FEW_VALUES, 140.0));
         assert!(Baseline::fit(&times[..2], &[1.0, 2.0], &[true; 2]).is_none());
+    }
+
+    #[test]
+    fn what_was_left_out_as_odd_is_known_of_a_stream() {
+        let times = minutes(2_000);
+        let percent =
+            |i: usize| if i % 40 == 0 { 0.6 + (i % 1_000) as f64 / 2_500.0 } else { 0.48 + (i % 7) as f64 / 100.0 };
+        let values: Vec<f64> = (0..2_000).map(percent).collect();
+        let kept: Vec<bool> = (0..2_000).map(|i| i % 40 != 0).collect();
+        let fit = Baseline::fit(&times, &values, &kept).unwrap();
+        assert_eq!(fit.character, StreamCharacter::Continuous, "its few values are those that are left");
+        assert!(fit.max < 0.55 && fit.margin >= fit.residual_scale, "the end of the range was cut off: {fit:?}");
+        let whole = Baseline::fit(&times[..40], &values[..40], &kept[..40]).unwrap();
+        assert_eq!(whole.character, StreamCharacter::FewValues, "few with the one that was left out");
     }
 
     #[test]

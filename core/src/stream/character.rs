@@ -70,20 +70,26 @@ impl StreamCharacter {
 
     /// What values in order of time look like, as far as that shows without a curve.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts")]
     pub fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
-        let runs = || sorted.chunk_by(|a, b| a.total_cmp(b).is_eq());
-        match runs().take(FEW_VALUES + 1).count() {
+        let runs = sorted.chunk_by(|a, b| a.total_cmp(b).is_eq());
+        match runs.take(FEW_VALUES + 1).count() {
             0 | 1 => return Self::Constant,
             2..=FEW_VALUES => return Self::FewValues,
             _ => {}
         }
-        if is_counter(values) {
-            return Self::Counter;
-        }
-        let most = runs().map(<[f64]>::len).max().unwrap_or(0);
+        if is_counter(values) { Self::Counter } else { Self::of_many(values) }
+    }
+
+    /// The same of values that are a part of many, and no counter's.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts")]
+    pub fn of_many(values: &[f64]) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let runs = sorted.chunk_by(|a, b| a.total_cmp(b).is_eq());
+        let most = runs.map(<[f64]>::len).max().unwrap_or(0);
         if most as f64 >= RESTING * values.len() as f64 { Self::Sparse } else { Self::Continuous }
     }
 }
