@@ -51,7 +51,8 @@ pub fn learn(recipe: &TrainingRecipe, set: &mut TrainingSet<'_>, before: Option<
     let learnt = set.kept(TrainingStream::fit_part);
     let held = set.kept(TrainingStream::held_out);
     let mut all = learnt.concat();
-    if all.is_empty() {
+    let is_empty = all.is_empty();
+    if is_empty {
         // Nothing but constants and states: there is nothing for a network to learn.
         all.push([0.0; 8]);
     }
@@ -74,7 +75,9 @@ pub fn learn(recipe: &TrainingRecipe, set: &mut TrainingSet<'_>, before: Option<
     };
     let residuals: Vec<Vec<Vector>> =
         learnt.iter().map(|rows| network::residuals(&view.layers, &standardised(rows, &center, &scale))).collect();
-    let record = measures(recipe.without, &residuals, (center, scale));
+    let mut record = measures(recipe.without, &residuals, (center, scale));
+    // It would find anything unexpected that a stream the model does not know will do.
+    record.autoencoder &= !is_empty;
     // The lists of `learnt` are of these streams, in this order.
     let featured = set.streams.iter_mut().filter(|stream| stream.baseline.character.has_features());
     for ((stream, rows), residuals) in featured.zip(&learnt).zip(&residuals) {
