@@ -497,10 +497,11 @@ mod tests {
     #[test]
     fn what_was_left_out_as_odd_is_known_of_a_stream() {
         let times = minutes(2_000);
-        let percent =
-            |i: usize| if i % 40 == 0 { 0.6 + (i % 1_000) as f64 / 2_500.0 } else { 0.48 + (i % 7) as f64 / 100.0 };
+        let percent = |i: usize| {
+            if i.is_multiple_of(40) { 0.6 + (i % 1_000) as f64 / 2_500.0 } else { 0.48 + (i % 7) as f64 / 100.0 }
+        };
         let values: Vec<f64> = (0..2_000).map(percent).collect();
-        let kept: Vec<bool> = (0..2_000).map(|i| i % 40 != 0).collect();
+        let kept: Vec<bool> = (0..2_000_usize).map(|i| !i.is_multiple_of(40)).collect();
         let fit = Baseline::fit(&times, &values, &kept).unwrap();
         assert_eq!(fit.character, StreamCharacter::Continuous, "its few values are those that are left");
         assert!(fit.max < 0.55 && fit.margin >= fit.residual_scale, "the end of the range was cut off: {fit:?}");
