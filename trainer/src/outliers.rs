@@ -3,10 +3,11 @@
 //! Each feature's usual reach is taken from its 95 % quantile, which a few per cent of anomalies hardly move, and
 //! stretched as a normal distribution would be. A record far beyond it is dropped together with its neighbours: the
 //! rise to an anomaly and the memory of it are no more normal than the anomaly. Then the baselines are fitted again.
+//! Of a stream that rests nothing is dropped: what is far from rest is all that it does, and its scale is taken from that.
 
 use oddline_core::{
     robust::quantile,
-    stream::{JUDGED, Vector},
+    stream::{JUDGED, Vector, character::StreamCharacter},
 };
 
 use crate::{error::DataError, training_set::TrainingSet};
@@ -34,7 +35,8 @@ const ODD_MAX: f64 = 0.08;
 pub fn drop_odd(set: &mut TrainingSet<'_>) -> Result<(), DataError> {
     for _ in 0..ROUNDS {
         set.keep(|stream| {
-            if !stream.baseline.character.has_features() {
+            let character = stream.baseline.character;
+            if !character.has_features() || character == StreamCharacter::Sparse {
                 return vec![true; stream.vectors.len()];
             }
             let usual = reaches(&stream.kept(&stream.vectors, 0..stream.vectors.len()).collect::<Vec<_>>());
@@ -81,7 +83,13 @@ fn around(rows: &[Vector], is_odd: impl Fn(&Vector) -> bool) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
+    use oddline_core::{
+        stream::{StreamName, baseline::Baseline},
+        time::EventTime,
+    };
+
     use super::*;
+    use crate::dataset::{Dataset, DatasetStream};
 
     #[test]
     fn neighbours_go_with_an_odd_row_but_never_most_of_a_stream() {
@@ -95,6 +103,21 @@ mod tests {
             rows[i][0] = 9.0;
         }
         assert!(around(&rows, odd).iter().all(|k| *k), "a tenth of all records is what the stream is like");
+    }
+
+    #[test]
+    fn what_rests_keeps_all_that_it_does() {
+        let burst = |i: usize| if i.is_multiple_of(30) { 100.0 + (i % 700) as f64 } else { 0.0 };
+        let stream = DatasetStream {
+            name: StreamName { server: "web-1".to_owned(), component: "errors".to_owned() },
+            times: (0..3_000).map(|i| EventTime::from_micros(i * 300_000_000)).collect(),
+            values: (0..3_000).map(burst).collect(),
+        };
+        let dataset = Dataset { streams: vec![stream], ..Dataset::default() };
+        let mut set = TrainingSet::new(&dataset, Baseline::fit).unwrap();
+        drop_odd(&mut set).unwrap();
+        assert_eq!((set.dropped(), set.streams[0].baseline.character), (0, StreamCharacter::Sparse));
+        assert!(set.streams[0].baseline.max > 700.0);
     }
 
     #[test]
