@@ -42,6 +42,8 @@ pub enum CollectorCommand {
     Agents(OutputArgs),
     /// List anomalies, newest first; show one by id
     Anomalies(AnomaliesArgs),
+    /// List incidents, newest first: anomalies within minutes of each other, on one server or several
+    Incidents(IncidentsArgs),
     /// Label an anomaly
     Verdict(VerdictArgs),
     /// Store a signed model and roll it out to agents
@@ -99,18 +101,12 @@ pub struct OutputArgs {
     pub local: bool,
 }
 
-/// Which anomalies.
+/// Where and when anomalies were seen.
 #[derive(Debug, Args)]
-pub struct AnomaliesArgs {
-    /// One anomaly: its id, or the beginning of it
-    #[arg(conflicts_with_all = ["server", "component", "kind", "min_score", "agent"])]
-    pub id: Option<String>,
+pub struct ScopeArgs {
     /// Of this server
     #[arg(long)]
     pub server: Option<String>,
-    /// Of this component
-    #[arg(long)]
-    pub component: Option<String>,
     /// From this agent
     #[arg(long)]
     pub agent: Option<String>,
@@ -120,6 +116,34 @@ pub struct AnomaliesArgs {
     /// And before
     #[arg(long)]
     pub until: Option<TimeArgument>,
+}
+
+/// Which incidents.
+#[derive(Debug, Args)]
+pub struct IncidentsArgs {
+    /// Where and when
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// At most this many, the newest
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    /// How it is written
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Which anomalies.
+#[derive(Debug, Args)]
+pub struct AnomaliesArgs {
+    /// One anomaly: its id, or the beginning of it
+    #[arg(conflicts_with_all = ["server", "component", "kind", "min_score", "agent"])]
+    pub id: Option<String>,
+    /// Where and when
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// Of this component
+    #[arg(long)]
+    pub component: Option<String>,
     /// With at least this score
     #[arg(long, value_name = "SCORE", value_parser = score)]
     pub min_score: Option<f64>,

@@ -9,12 +9,15 @@ use std::{
 use oddline_core::id::FleetName;
 
 use crate::{
-    args::{AnomaliesArgs, CollectorCli, CollectorCommand, DeadLettersArgs, OutputArgs, PushArgs, VerdictArgs},
+    args::{
+        AnomaliesArgs, CollectorCli, CollectorCommand, DeadLettersArgs, IncidentsArgs, OutputArgs, PushArgs, ScopeArgs,
+        VerdictArgs,
+    },
     clock::now_us,
     config::{self, CollectorConfig},
     enroll_commands,
     error::CommandError,
-    ingest, push,
+    incidents, ingest, push,
     show::{self, OutputFormat},
     store::{
         AgentKey, AnomalyFilter, AnomalyRow, DatabaseAddress, ID_PREFIX_MIN, ModelFile, OpenMode, ROLLOUT_AGENTS_MAX,
@@ -27,6 +30,8 @@ use crate::{
 const ROLLOUTS_MAX: u32 = 20;
 /// Dead letters that are shown.
 const LETTERS_MAX: u32 = 1_000;
+/// Anomalies that incidents are made of, the newest.
+const INCIDENT_ANOMALIES_MAX: u32 = 10_000;
 const DAY_US: i64 = 86_400_000_000;
 
 /// Does everything but `run`; `out` is where the answer goes.
@@ -113,6 +118,7 @@ async fn of_store(
         | CollectorCommand::Pages { .. } => String::new().into(),
         CollectorCommand::Agents(output) => agents(&store, *output).await?.into(),
         CollectorCommand::Anomalies(args) => anomalies(&store, args).await?,
+        CollectorCommand::Incidents(args) => incidents(&store, args).await?,
         CollectorCommand::Verdict(args) => verdict(&store, args).await?.into(),
         CollectorCommand::Push(args) => match model {
             Some(model) => push_model(&store, config, model, args).await?.into(),
@@ -193,44 +199,73 @@ async fn anomalies(store: &Store, args: &AnomaliesArgs) -> Result<Answer, Comman
         };
         return Ok(text.into());
     }
-    let now_us = now_us();
-    let since_us = args.since.resolve(now_us, &zone);
-    // What servers with a clock that is ahead have found is shown, unless a time was named.
-    let until_us = args.until.as_ref().map_or(i64::MAX, |until| until.resolve(now_us, &zone));
-    if until_us <= since_us {
-        return Err(CommandError::Name("--until is not after --since".to_owned()));
-    }
-    let filter = AnomalyFilter {
-        since_us,
-        until_us,
-        server: args.server.clone(),
-        component: args.component.clone(),
-        kind: args.kind,
-        min_score: args.min_score,
-        agent: args.agent.clone(),
-        fleet: None,
-    };
+    let AnomaliesArgs { scope, component, kind, min_score, .. } = args;
+    let filter =
+        AnomalyFilter { component: component.clone(), kind: *kind, min_score: *min_score, ..scoped(scope, &zone)? };
     let page = store.anomalies(&filter, None, args.limit).await?;
     if page.anomalies.is_empty() {
-        check_names(store, args).await?;
+        check_names(store, scope, component.as_ref()).await?;
     }
     let count = page.anomalies.len();
     let hint = page.next.map(|_| format!("the newest {count}; more with --limit, older ones with --until"));
     let text = show::anomalies::list(&page.anomalies, args.output.format(), &zone);
-    let words = match &args.since {
-        TimeArgument::Ago(_) | TimeArgument::Day(_) => format!("no anomalies since {} {zone}\n", zone.show(since_us)),
-        TimeArgument::At(_) | TimeArgument::Local(_) => "no anomalies in that time\n".to_owned(),
-    };
+    let words = none_of("anomalies", scope, filter.since_us, &zone);
     Ok(Answer { text: or_empty(text, count == 0, args.output, &words), hint })
 }
 
+async fn incidents(store: &Store, args: &IncidentsArgs) -> Result<Answer, CommandError> {
+    let IncidentsArgs { scope, limit, output } = args;
+    let zone = zone(*output);
+    let filter = scoped(scope, &zone)?;
+    let page = store.anomalies(&filter, None, INCIDENT_ANOMALIES_MAX).await?;
+    if page.anomalies.is_empty() {
+        check_names(store, scope, None).await?;
+    }
+    let mut incidents = incidents::grouped(&page.anomalies);
+    let is_all = page.next.is_none() && incidents.len() <= *limit as usize;
+    incidents.truncate(*limit as usize);
+    let hint = (!is_all).then(|| show::incidents::left_out(incidents.len()));
+    let text = show::incidents::list(&incidents, output.format(), &zone);
+    let words = none_of("incidents", scope, filter.since_us, &zone);
+    Ok(Answer { text: or_empty(text, incidents.is_empty(), *output, &words), hint })
+}
+
+/// Anomalies of a place and a time.
+fn scoped(scope: &ScopeArgs, zone: &TimeZoneChoice) -> Result<AnomalyFilter, CommandError> {
+    let now_us = now_us();
+    let since_us = scope.since.resolve(now_us, zone);
+    // What servers with a clock that is ahead have found is shown, unless a time was named.
+    let until_us = scope.until.as_ref().map_or(i64::MAX, |until| until.resolve(now_us, zone));
+    if until_us <= since_us {
+        return Err(CommandError::Name("--until is not after --since".to_owned()));
+    }
+    let ScopeArgs { server, agent, .. } = scope;
+    Ok(AnomalyFilter {
+        since_us,
+        until_us,
+        server: server.clone(),
+        component: None,
+        kind: None,
+        min_score: None,
+        agent: agent.clone(),
+        fleet: None,
+    })
+}
+
+fn none_of(what: &str, scope: &ScopeArgs, since_us: i64, zone: &TimeZoneChoice) -> String {
+    match &scope.since {
+        TimeArgument::Ago(_) | TimeArgument::Day(_) => format!("no {what} since {} {zone}\n", zone.show(since_us)),
+        TimeArgument::At(_) | TimeArgument::Local(_) => format!("no {what} in that time\n"),
+    }
+}
+
 /// An empty answer because of a name that never occurred is a mistake, not an answer.
-async fn check_names(store: &Store, args: &AnomaliesArgs) -> Result<(), CommandError> {
+async fn check_names(store: &Store, scope: &ScopeArgs, component: Option<&String>) -> Result<(), CommandError> {
     let agents = || async {
         let agents = store.agents().await?;
         Ok::<Vec<String>, CommandError>(agents.into_iter().map(|agent| agent.who.agent.to_string()).collect())
     };
-    for (what, name) in [("server", &args.server), ("component", &args.component), ("agent", &args.agent)] {
+    for (what, name) in [("server", scope.server.as_ref()), ("component", component), ("agent", scope.agent.as_ref())] {
         let Some(name) = name else { continue };
         let known = match what {
             "server" => store.servers().await?,

@@ -28,6 +28,7 @@ mod feed;
 mod figures;
 mod filters;
 pub mod fleet;
+pub mod incidents;
 pub mod ingest;
 pub mod pages;
 mod push;

@@ -143,7 +143,8 @@ fn verdict(anomaly: &AnomalyRow) -> String {
     anomaly.verdict.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
-fn why(anomaly: &AnomalyRow) -> String {
+/// Its main reason, with the value where that is what the reason is about.
+pub(super) fn why(anomaly: &AnomalyRow) -> String {
     let is_of_value = anomaly.kind == AnomalyKind::Score || anomaly.kind == AnomalyKind::Range;
     match anomaly.value.filter(|_| is_of_value) {
         Some(value) => reason_with_value(&anomaly.main_reason, value, anomaly.expected),

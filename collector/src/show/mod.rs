@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod anomalies;
+pub mod incidents;
 pub mod letters;
 pub mod rollouts;
 pub mod table;
