@@ -35,6 +35,7 @@ pub mod verdict;
 pub mod budget;
 pub mod episode;
 pub mod incident;
+pub mod window;
 
 pub mod profile;
 pub mod seal;

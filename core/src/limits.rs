@@ -47,5 +47,12 @@ pub const EPISODE_GAP_RECORDS: u32 = 5;
 /// to a collector-side log only; beyond it a stream's rate is not watched, its silence is.
 pub const RATES_MAX: usize = 1_024;
 
+/// Metrics that are judged together: three numbers each, so that a vector has at most 126.
+pub const WINDOW_METRICS_MAX: usize = 42;
+
+/// Servers of one source whose metrics are judged together: with 42 metrics some 8 KB each. A model knows more only where
+/// each of them has few.
+pub const WINDOW_SERVERS_MAX: usize = 256;
+
 const _: () = assert!(BASELINES_MAX <= STREAMS_MAX, "every fitted stream must find a place");
 const _: () = assert!(BLOCK.is_multiple_of(16), "inference kernels work on tiles of up to 16 rows");

@@ -9,6 +9,7 @@ use crate::{
     budget::BudgetProfile,
     limits::{BASELINES_MAX, PRIORS_MAX, RECORD_FEATURES},
     stream::{FEATURES, REVISION, baseline::Baseline},
+    window::WindowView,
 };
 
 /// Metadata keys of a model file.
@@ -29,11 +30,13 @@ pub mod key {
 pub const FORMAT: &str = "1";
 
 /// What a profile may require: each is something that changes verdicts, named when it came.
-pub const UNDERSTOOD: &[&str] = &[BUDGET];
+pub const UNDERSTOOD: &[&str] = &[BUDGET, WINDOW];
 /// Scores are measured in limits that each stream and server has.
 pub const BUDGET: &str = "budget";
 /// The view every model has: one record.
 pub const RECORD: &str = "record";
+/// The view of one server's metrics together; as a requirement: what these say together is judged.
+pub const WINDOW: &str = "window";
 
 /// Everything beside the weights that judging needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +54,9 @@ pub struct ModelProfile {
     /// Where the streams' limits start from; without it the threshold alone says what is odd.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetProfile>,
+    /// How a server's metrics are judged together; `None`: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowView>,
     /// What a program must know (see [`UNDERSTOOD`]) to judge as meant; it refuses the model where it does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
@@ -245,6 +251,9 @@ impl ModelProfile {
         }
         if self.budget.as_ref().is_some_and(|budget| !budget.is_sound()) {
             return Err(ProfileError::Number("budget".to_owned()));
+        }
+        if self.window.as_ref().is_some_and(|window| !window.is_sound()) {
+            return Err(ProfileError::Number("window".to_owned()));
         }
         Ok(())
     }

@@ -15,10 +15,11 @@ use oddline_core::{
     stream::{ObservedValue, StreamCounts, StreamName, StreamSlot, StreamTable},
     time::EventTime,
     verdict::Verdict,
+    window::{WindowReading, WindowTable, WindowVerdict},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{error::InferError, infer::Infer, open::OpenModel};
+use crate::{error::InferError, infer::Infer, open::OpenModel, window::WindowJudge};
 
 /// What a source calls records that name neither server nor component.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +60,9 @@ pub struct JudgeState {
     number: u64,
     last_time: Option<EventTime>,
     budgets: BudgetTable,
+    /// Stored apart: it came later.
+    #[serde(skip)]
+    windows: WindowTable,
 }
 
 impl JudgeState {
@@ -67,6 +71,7 @@ impl JudgeState {
     pub fn adopt(&mut self, model: &OpenModel) {
         self.streams.adopt(&model.profile);
         self.budgets.adopt(model.profile.budget.as_ref());
+        self.windows.adopt(&model.profile);
         // What the block under way would still do belongs to the baselines that are gone.
         for settled in &mut self.settled {
             settled.what = StreamEffect::Nothing;
@@ -83,6 +88,18 @@ impl JudgeState {
     #[must_use]
     pub fn budgets(&self) -> &BudgetTable {
         &self.budgets
+    }
+
+    /// The windows of its servers, which are stored apart.
+    #[must_use]
+    pub fn windows(&self) -> &WindowTable {
+        &self.windows
+    }
+
+    /// The same with these windows.
+    #[must_use]
+    pub fn with_windows(self, windows: WindowTable) -> Self {
+        Self { windows, ..self }
     }
 
     /// Streams known, and how many of them are still being learnt.
@@ -121,6 +138,7 @@ struct BlockRow {
 pub struct Judge {
     model: OpenModel,
     infer: Infer,
+    windows: Option<WindowJudge>,
     state: JudgeState,
     waiting: Vec<BlockRow>,
 }
@@ -139,7 +157,8 @@ impl Judge {
     /// # Errors
     /// When the model runtime cannot allocate.
     pub fn with_state(model: &OpenModel, state: JudgeState) -> Result<Self, InferError> {
-        Ok(Self { infer: model.infer()?, model: model.clone(), state, waiting: Vec::with_capacity(BLOCK) })
+        let (infer, windows) = (model.infer()?, WindowJudge::of(model)?);
+        Ok(Self { infer, windows, model: model.clone(), state, waiting: Vec::with_capacity(BLOCK) })
     }
 
     /// Takes one record. When it fills a block, the block's verdicts are appended to `out`.
@@ -158,6 +177,10 @@ impl Judge {
         let server = cut(record.server.as_deref().unwrap_or(names.server));
         let component = cut(record.component.as_deref().unwrap_or(names.component));
         let observed = self.state.streams.observe(&self.model.profile, server, component, time, value);
+        if let Some(windows) = &mut self.windows {
+            let reading = WindowReading { slot: observed.slot, name: &observed.name, time, value };
+            windows.take(&mut self.state.windows, &self.model.profile, reading)?;
+        }
         let number = self.state.number;
         self.state.number += 1;
         self.waiting.push(BlockRow { observed, number, time, value });
@@ -188,6 +211,11 @@ impl Judge {
             out.push(judged);
         }
         Ok(())
+    }
+
+    /// The windows that the records since the last call have ended, in order. They wait for nothing.
+    pub fn drain_windows(&mut self) -> impl Iterator<Item = WindowVerdict> + '_ {
+        self.windows.iter_mut().flat_map(WindowJudge::drain)
     }
 
     /// The state, with nothing waiting: flush first.
@@ -223,7 +251,7 @@ impl Judge {
     /// What it remembers weighs so much in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.state.streams.bytes() + self.state.budgets.bytes()
+        self.state.streams.bytes() + self.state.budgets.bytes() + self.state.windows.bytes()
     }
 
     /// Normal episodes asked for and episodes told of, per server and day.

@@ -4,6 +4,8 @@
 //!  bytes -> open -> Model -> Judge <- records
 //!                              |
 //!                    stream -> block of 64 -> infer -> score -> Verdict
+//!                              |
+//!                    windows of a server -> infer -> WindowVerdict
 //! ```
 //!
 //! Trainer, replay and agent all judge through [`Judge`]; there is no other way from a record to a verdict. Nothing
@@ -15,6 +17,7 @@ mod infer;
 mod judge;
 mod open;
 mod shape;
+mod window;
 
 pub use error::{InferError, ModelOpenError};
 pub use infer::{Infer, ViewModel};

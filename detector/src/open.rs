@@ -8,7 +8,7 @@ use std::{
 
 use oddline_core::{
     limits::{BLOCK, GOLDEN_MAX, MODEL_BYTES_MAX},
-    profile::{FORMAT, Golden, GoldenView, ModelProfile, Provenance, RECORD, key},
+    profile::{FORMAT, Golden, GoldenView, ModelProfile, Provenance, RECORD, WINDOW, key},
     seal::is_intact,
 };
 
@@ -113,6 +113,12 @@ fn checked(bytes: &[u8]) -> Result<OpenModel, ModelOpenError> {
     let views = views.map_err(ModelOpenError::Graph)?;
     let model = OpenModel { version, profile: Arc::new(profile), provenance, golden, views };
     model.views.iter().try_for_each(|view| check_golden(view, model.golden.get(&view.name)))?;
+    if let Some(window) = &model.profile.window
+        && model.view(WINDOW).is_none_or(|view| view.width != window.width())
+    {
+        let reason = format!("its view {WINDOW:?} has not the {} numbers of its profile", window.width());
+        return Err(ModelOpenError::Graph(reason));
+    }
     Ok(model)
 }
 

@@ -14,6 +14,7 @@ use oddline_core::{
     time::EventTime,
     verdict::Verdict,
     weight,
+    window::{WindowPart, WindowVerdict},
 };
 
 use super::{episodes::EpisodeContext, incidents::IncidentPart};
@@ -30,6 +31,8 @@ pub(crate) enum PipelineFinding<'a> {
     Level(EventTime, Level),
     /// More names than places.
     Crowd(EventTime),
+    /// A server's metrics together, and what the names of its parts are shown as.
+    Window(&'a WindowVerdict, Vec<event::Name>),
 }
 
 /// A count below this is none, in words.
@@ -61,6 +64,7 @@ impl PipelineFinding<'_> {
             Self::Verdict(verdict, ..) => verdict.time,
             Self::Rate(finding) => finding.time,
             Self::Component(time) | Self::Level(time, _) | Self::Crowd(time) => *time,
+            Self::Window(window, _) => window.time,
         }
     }
 
@@ -72,6 +76,7 @@ impl PipelineFinding<'_> {
             Self::Component(_) => NEW_COMPONENT,
             Self::Level(_, level) => new_level(*level),
             Self::Crowd(_) => CROWD,
+            Self::Window(window, _) => window.score,
         }
     }
 
@@ -81,6 +86,7 @@ impl PipelineFinding<'_> {
             Self::Verdict(verdict, ..) => verdict.anomalous,
             Self::Rate(finding) => finding.odd,
             Self::Component(_) | Self::Level(..) | Self::Crowd(_) => true,
+            Self::Window(window, _) => window.anomalous,
         }
     }
 
@@ -88,7 +94,7 @@ impl PipelineFinding<'_> {
     pub(crate) fn number(&self) -> Option<u64> {
         match self {
             Self::Verdict(verdict, ..) => Some(verdict.number),
-            Self::Rate(_) | Self::Component(_) | Self::Level(..) | Self::Crowd(_) => None,
+            Self::Rate(_) | Self::Component(_) | Self::Level(..) | Self::Crowd(_) | Self::Window(..) => None,
         }
     }
 
@@ -97,6 +103,7 @@ impl PipelineFinding<'_> {
         match self {
             Self::Verdict(.., pause_s) => *pause_s,
             Self::Rate(_) => rate::INTERVAL_S as f64,
+            Self::Window(window, _) => window.interval_s,
             Self::Component(_) | Self::Level(..) | Self::Crowd(_) => 0.0,
         }
     }
@@ -106,12 +113,14 @@ impl PipelineFinding<'_> {
             Self::Verdict(verdict, ..) => verdict.score.cause.into(),
             Self::Rate(_) => EpisodeKind::Rate,
             Self::Component(_) | Self::Level(..) | Self::Crowd(_) => EpisodeKind::Novelty,
+            Self::Window(..) => EpisodeKind::Window,
         }
     }
 
     fn threshold(&self) -> f32 {
         match self {
             Self::Verdict(verdict, ..) => verdict.threshold,
+            Self::Window(window, _) => window.threshold,
             Self::Rate(_) | Self::Component(_) | Self::Level(..) | Self::Crowd(_) => 1.0,
         }
     }
@@ -124,6 +133,7 @@ impl PipelineFinding<'_> {
             Self::Component(_) => "component seen for the first time".to_owned(),
             Self::Level(_, level) => format!("first message of level {} from this component", level.name()),
             Self::Crowd(_) => CROWD_IN_WORDS.to_owned(),
+            Self::Window(window, names) => window_in_words(window, names),
         }
     }
 
@@ -142,6 +152,13 @@ impl PipelineFinding<'_> {
                 episode.value = Finite::<f64>::nearest(count);
                 episode.expected = Finite::<f64>::new(finding.expected);
                 episode.reasons = one_reason("rate", count, finding.expected, finding.score);
+            }
+            Self::Window(window, names) => {
+                let largest = window.parts.first();
+                episode.value = Finite::<f64>::nearest(largest.map_or(0.0, |part| part.observed));
+                episode.expected = largest.and_then(|part| Finite::<f64>::new(part.expected));
+                let parts = window.parts.iter().zip(names);
+                episode.reasons = parts.map(|(part, name)| of_part(part, name, window.score)).collect();
             }
             Self::Component(_) | Self::Level(..) | Self::Crowd(_) => {}
         }
@@ -279,6 +296,29 @@ fn rate_in_words(count: f64, expected: f64) -> String {
         format!("{:.1} times the usual rate: {records} in 5 minutes, usually {}", count / expected, short(expected))
     } else {
         format!("{records} in 5 minutes, usually {}", short(expected))
+    }
+}
+
+/// How many metrics are unusual together, and which.
+fn window_in_words(window: &WindowVerdict, names: &[event::Name]) -> String {
+    match names {
+        [] => "the server's metrics are unusual together".to_owned(),
+        [only] => format!("{only} is unusual beside the server's other metrics"),
+        [first, rest @ ..] => {
+            let more = if rest.len() > 2 { format!(" and {} more", rest.len() - 2) } else { String::new() };
+            let named: Vec<&str> = [first].into_iter().chain(rest.iter().take(2)).map(|name| &**name).collect();
+            format!("unusual together, of {} metrics: {}{more}", window.metrics, named.join(", "))
+        }
+    }
+}
+
+/// A metric's part of the score.
+fn of_part(part: &WindowPart, name: &event::Name, score: f32) -> EpisodeReason {
+    EpisodeReason {
+        feature: BoundedText::cut(name),
+        observed: Finite::<f64>::nearest(part.observed),
+        expected: Finite::<f64>::new(part.expected),
+        share: Finite::<f32>::nearest(part.share * score),
     }
 }
 

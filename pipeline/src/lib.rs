@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  line -> Parser -> Record -+-> Judge -> Verdict -+-> Episodes -> Event
-//!                            `-> Pace  -> Notice  -'
+//!                     |      `-> Pace  -> Notice  -'
+//!                     `-> a server's windows -> WindowVerdict -> Episodes
 //! ```
 //!
 //! [`reader`] is the first step, which the trainer takes alone: from lines to records and to the numbers that are judged,
@@ -410,6 +411,9 @@ impl Pipeline {
             } else {
                 self.waiting.take_back();
             }
+            for window in self.judge.drain_windows().filter(|window| window.step != EpisodeStep::Quiet) {
+                self.waiting.push(PendingItem::Window(Box::new(window)), line, passed);
+            }
             Ok(())
         })?;
         Ok(judged)
@@ -433,6 +437,7 @@ impl Pipeline {
                     let line = shown.then(|| self.waiting.front_line()).flatten();
                     self.episodes.note(notice, around(line), &mut out.events);
                 }
+                PendingItem::Window(window) => self.episodes.window(window, around(None), &mut out.events),
                 PendingItem::Crowd(time) => {
                     self.episodes.crowd(*time, &self.treatment.server, around(None), &mut out.events);
                 }

@@ -4,7 +4,7 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-use oddline_core::{activity::ActivityNotice, limits::LINE_BYTES_MAX, time::EventTime, weight};
+use oddline_core::{activity::ActivityNotice, limits::LINE_BYTES_MAX, time::EventTime, weight, window::WindowVerdict};
 
 use super::trace::{LineNumbers, RecordTrace};
 
@@ -32,6 +32,8 @@ pub(crate) enum PendingItem {
     Record,
     /// Something that needs no verdict.
     Notice(ActivityNotice),
+    /// What a server's metrics say together.
+    Window(Box<WindowVerdict>),
     /// There were more names than places, at this event time.
     Crowd(EventTime),
     /// A record that somebody asks about, before what is found in it.

@@ -30,6 +30,7 @@ mod tag {
     /// 4 and 5 knew no incidents.
     pub(super) const PACE: u8 = 15;
     pub(super) const EPISODES: u8 = 16;
+    pub(super) const WINDOWS: u8 = 17;
 }
 
 /// Everything a source's judging remembers; goes to the state file with the position it belongs to.
@@ -73,6 +74,7 @@ impl PipelineStateRef<'_> {
         out.add(tag::TALLY, self.tally);
         out.add(tag::TIMES, &self.times);
         out.add(tag::GROWTH, self.growth);
+        out.add(tag::WINDOWS, self.judge.windows());
     }
 }
 
@@ -82,9 +84,10 @@ impl PipelineState {
     /// # Errors
     /// When a part without which nothing can go on is missing or something else.
     pub fn read(sections: &Sections<'_>) -> Result<Self, SectionError> {
+        let judge: JudgeState = sections.need(tag::JUDGE)?;
         Ok(Self {
             parser: sections.need(tag::PARSER)?,
-            judge: sections.need(tag::JUDGE)?,
+            judge: judge.with_windows(sections.find(tag::WINDOWS)?.unwrap_or_default()),
             pace: sections.need(tag::PACE)?,
             episodes: sections.need(tag::EPISODES)?,
             previous: sections.need(tag::PREVIOUS)?,

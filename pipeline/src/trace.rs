@@ -311,7 +311,7 @@ impl LineTrace {
                 FoundItem::Noticed(notice.clone())
             }
             PendingItem::Crowd(_) if self.wants(true) => FoundItem::Crowd,
-            PendingItem::Crowd(_) => return,
+            PendingItem::Crowd(_) | PendingItem::Window(_) => return,
             PendingItem::Traced(record) => {
                 self.record(record, lines, passed, queue.front_line());
                 if !self.is_asked {

@@ -21,7 +21,7 @@ use rand_distr::{Distribution, Normal};
 
 use crate::{
     export::Dense,
-    network::{Autoencoder, numbers, random_weights, tensor},
+    network::{Autoencoder, matrix, numbers, random_weights, tensor, weights_of},
 };
 
 const BATCH: usize = 256;
@@ -34,6 +34,12 @@ const PATIENCE: usize = 4;
 const GAIN: f64 = 1e-3;
 const DROP: f32 = 0.3;
 const NOISE: f32 = 0.1;
+/// Of windows, which are few, ...
+const WINDOW_BATCH: usize = 128;
+/// ... so many numbers are zeroed: each is to be learnt from many others.
+const WINDOW_DROP: f32 = 0.5;
+/// Share of the rate up to each share of the epochs.
+const WINDOW_RATES: [(f64, f64); 3] = [(0.6, 1.0), (0.85, 0.3), (1.0, 0.1)];
 /// Rows that validation looks at, evenly spread: more changes the third digit.
 const VALIDATION_ROWS: usize = 8_192;
 
@@ -102,6 +108,34 @@ pub fn fit(rows: &[Vector], validation: &[Vector], plan: &FitPlan) -> FitOutcome
     }
     bar.finish_and_clear();
     outcome
+}
+
+/// Fits an autoencoder of these layers to standardised rows of a server's metrics together: so many epochs, at a rate that
+/// falls twice.
+#[must_use]
+pub fn fit_windows(rows: &[Vec<f32>], sizes: &[usize], epochs: usize, seed: u64) -> Vec<Dense> {
+    let (device, plain) = (Device::flex().autodiff(), Device::flex());
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut network = Autoencoder::from_weights(&weights_of(sizes, &mut random), &device);
+    let mut optimizer = AdamConfig::new().init();
+    let noise = Normal::new(0.0_f32, NOISE).expect("a positive deviation");
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    for epoch in 0..epochs {
+        let gone = epoch as f64 / epochs as f64;
+        let rate = LEARNING_RATE * WINDOW_RATES.iter().find(|(until, _)| gone < *until).map_or(1.0, |(_, rate)| *rate);
+        order.shuffle(&mut random);
+        for batch in order.chunks(WINDOW_BATCH) {
+            let clean: Vec<f32> = batch.iter().flat_map(|at| &rows[*at]).copied().collect();
+            let corrupt = clean.iter().map(|x| {
+                let is_dropped = random.random::<f32>() < WINDOW_DROP;
+                if is_dropped { 0.0 } else { x + noise.sample(&mut random) }
+            });
+            let output = network.forward(matrix(corrupt.collect(), sizes[0], &device));
+            let loss = (output - matrix(clean, sizes[0], &plain)).square().mean();
+            network = optimizer.step(rate, network.clone(), GradientsParams::from_grads(loss.backward(), &network));
+        }
+    }
+    network.weights()
 }
 
 fn progress(plan: &FitPlan) -> ProgressBar {

@@ -36,5 +36,6 @@ pub mod sign;
 pub mod test;
 pub mod train;
 pub mod training_set;
+pub mod windows;
 
 pub use oddline_core::id::hex;

@@ -7,7 +7,9 @@ use anyhow::Result;
 use oddline_core::{
     budget::BudgetProfile,
     limits::{BASELINES_MAX, GOLDEN_MAX, PRIORS_MAX, RECORD_FEATURES},
-    profile::{BUDGET, FORMAT, Golden, GoldenView, ModelProfile, Prior, Provenance, RECORD, StreamBaseline, key},
+    profile::{
+        BUDGET, FORMAT, Golden, GoldenView, ModelProfile, Prior, Provenance, RECORD, StreamBaseline, WINDOW, key,
+    },
     robust::median,
     stream::{
         FEATURES, JUDGED, REVISION, Vector,
@@ -25,6 +27,7 @@ use crate::{
     reference_forward,
     train::{ParentModel, TrainingRecipe},
     training_set::TrainingSet,
+    windows::FittedWindows,
 };
 
 /// A clock that shows less is not set, in seconds since 1970: the start of 2027, soon after this was written.
@@ -36,8 +39,16 @@ pub fn profile(set: &TrainingSet<'_>, fitted: &FittedModel, before: Option<&Pare
     let (baselines, priors) = catalogue(set);
     let features = FEATURES.map(str::to_owned).to_vec();
     let record = fitted.record.clone();
-    let mut profile =
-        ModelProfile { features, revision: REVISION, record, baselines, priors, budget: None, requires: Vec::new() };
+    let mut profile = ModelProfile {
+        features,
+        revision: REVISION,
+        record,
+        baselines,
+        priors,
+        budget: None,
+        window: None,
+        requires: Vec::new(),
+    };
     if let Some(old) = before.and_then(|before| before.keep.as_deref()) {
         keep_absent(&mut profile, old);
     }
@@ -52,6 +63,12 @@ pub fn set_budget(profile: &mut ModelProfile, budget: Option<BudgetProfile>, bef
         old.iter().for_each(|old| budget.keep_absent(old));
         budget
     });
+}
+
+/// The windows, which then must be judged.
+pub fn set_windows(profile: &mut ModelProfile, windows: &FittedWindows) {
+    profile.window = Some(windows.window.clone());
+    profile.requires.push(WINDOW.to_owned());
 }
 
 /// The baselines a model carries, sorted, and the priors of the components.
@@ -148,6 +165,7 @@ pub fn next_version(newest: Option<EventTime>, before: Option<u64>, now: EventTi
 pub fn encode(
     set: &TrainingSet<'_>,
     fitted: &FittedModel,
+    windows: Option<&FittedWindows>,
     profile: &ModelProfile,
     provenance: &Provenance,
     version: u64,
@@ -158,7 +176,13 @@ pub fn encode(
     let outputs = reference_forward::residuals(&fitted.view, &inputs);
     let lists = |rows: &[Vector]| rows.iter().map(|row| row.to_vec()).collect();
     let view = GoldenView { inputs: lists(&inputs), outputs: lists(&outputs) };
-    let golden = Golden::from([(RECORD.to_owned(), view)]);
+    let mut golden = Golden::from([(RECORD.to_owned(), view)]);
+    let mut views = vec![fitted.view.clone()];
+    if let Some(FittedWindows { view, rows, .. }) = windows {
+        let outputs = rows.iter().map(|row| reference_forward::whole(view, row)).collect();
+        golden.insert(WINDOW.to_owned(), GoldenView { inputs: rows.clone(), outputs });
+        views.push(view.clone());
+    }
     let metadata = [
         (key::FORMAT, FORMAT.to_owned()),
         (key::VERSION, version.to_string()),
@@ -166,7 +190,7 @@ pub fn encode(
         (key::PROVENANCE, serde_json::to_string(provenance)?),
         (key::GOLDEN, serde_json::to_string(&golden)?),
     ];
-    let bytes = export::encode(std::slice::from_ref(&fitted.view), &metadata);
+    let bytes = export::encode(&views, &metadata);
     bytes.map_err(|e| DataError(format!("the model cannot be exported: {e}")).into())
 }
 

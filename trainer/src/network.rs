@@ -25,10 +25,15 @@ pub struct Autoencoder {
     layers: Vec<Linear>,
 }
 
-/// Random weights for `width` features: uniform in +-1/sqrt(inputs), biases too.
+/// Random weights of the record view for `width` features.
 #[must_use]
 pub fn random_weights(width: usize, random: &mut Xoshiro256PlusPlus) -> Vec<Dense> {
-    let sizes = [width, HIDDEN, CODE, HIDDEN, width];
+    weights_of(&[width, HIDDEN, CODE, HIDDEN, width], random)
+}
+
+/// Random weights between layers of these sizes: uniform in +-1/sqrt(inputs), biases too.
+#[must_use]
+pub fn weights_of(sizes: &[usize], random: &mut Xoshiro256PlusPlus) -> Vec<Dense> {
     let mut layer = |inputs: usize, outputs: usize| {
         #[expect(clippy::cast_precision_loss, reason = "a layer's width")]
         let reach = 1.0 / (inputs as f32).sqrt();
@@ -104,13 +109,25 @@ pub fn residuals(layers: &[Dense], rows: &[Vector]) -> Vec<Vector> {
     Autoencoder::from_weights(layers, &Device::flex()).left_out_residuals(rows, RECORD_FEATURES)
 }
 
+/// Rows of any width as these weights reconstruct them.
+#[must_use]
+pub fn reconstructed(layers: &[Dense], rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let (network, width) = (Autoencoder::from_weights(layers, &Device::flex()), layers[0].inputs);
+    let found = |rows: &[Vec<f32>]| numbers(network.forward(matrix(rows.concat(), width, &Device::flex())));
+    rows.chunks(ROWS)
+        .flat_map(|rows| found(rows).chunks_exact(width).map(<[f32]>::to_vec).collect::<Vec<_>>())
+        .collect()
+}
+
 /// Rows of features.
 #[must_use]
 pub fn tensor(rows: &[f32], device: &Device) -> Tensor<2> {
     matrix(rows.to_vec(), RECORD_FEATURES, device)
 }
 
-fn matrix(numbers: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
+/// Rows of `columns` numbers each.
+#[must_use]
+pub fn matrix(numbers: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
     let rows = numbers.len() / columns;
     Tensor::from_data(TensorData::new(numbers, [rows, columns]), device)
 }

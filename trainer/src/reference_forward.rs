@@ -1,7 +1,7 @@
 //! The exported graph computed by plain loops: the golden rows of a model file come from here, so that a runtime is
 //! checked against arithmetic anyone can read.
 
-use oddline_core::{limits::RECORD_FEATURES, stream::Vector};
+use oddline_core::stream::Vector;
 
 use crate::export::{Dense, View};
 
@@ -20,7 +20,14 @@ fn residual(view: &View, row: &Vector) -> Vector {
     })
 }
 
-fn forward(view: &View, z: &[f32; RECORD_FEATURES]) -> Vec<f32> {
+/// Residuals of a row of a view that leaves nothing out, in scales: z minus its reconstruction.
+#[must_use]
+pub fn whole(view: &View, row: &[f32]) -> Vec<f32> {
+    let z: Vec<f32> = row.iter().zip(&view.center).zip(&view.scale).map(|((x, c), s)| (x - c) / s).collect();
+    z.iter().zip(forward(view, &z)).map(|(z, found)| z - found).collect()
+}
+
+fn forward(view: &View, z: &[f32]) -> Vec<f32> {
     view.layers.iter().zip(&view.tanh).fold(z.to_vec(), |x, (layer, squash)| {
         let mut y = dense(layer, &x);
         if *squash {

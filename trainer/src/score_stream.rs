@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use anyhow::Result;
-use oddline_core::{record::Record, stream::StreamName, time::EventTime};
+use oddline_core::{record::Record, stream::StreamName, time::EventTime, window::WindowVerdict};
 use oddline_detector::{DefaultNames, Judge, JudgedRow, OpenModel};
 
 use crate::dataset::DatasetStream;
@@ -39,6 +39,36 @@ pub struct StreamPart<'a> {
     pub part: Range<usize>,
 }
 
+/// The windows that several streams in order of time make, as a server writes them.
+///
+/// # Errors
+/// When the model cannot be run.
+pub fn windows(streams: &[StreamPart<'_>], model: &OpenModel) -> Result<Vec<WindowVerdict>> {
+    let (mut judge, mut judged, mut windows) = (Judge::new(model)?, Vec::new(), Vec::new());
+    for (stream, at) in in_order(streams) {
+        push(&mut judge, &streams[stream], at, &mut judged)?;
+        judged.clear();
+        windows.extend(judge.drain_windows());
+    }
+    Ok(windows)
+}
+
+/// Streams and places there, in order of time.
+fn in_order(streams: &[StreamPart<'_>]) -> Vec<(usize, usize)> {
+    let places = |(stream, of): (usize, &StreamPart<'_>)| of.part.clone().map(move |at| (stream, at));
+    let mut order: Vec<(usize, usize)> = streams.iter().enumerate().flat_map(places).collect();
+    order.sort_by_key(|(stream, at)| streams[*stream].times[*at]);
+    order
+}
+
+fn push(judge: &mut Judge, of: &StreamPart<'_>, at: usize, out: &mut Vec<JudgedRow>) -> Result<()> {
+    let StreamPart { name, times, values, .. } = of;
+    let names = DefaultNames { server: &name.server, component: &name.component };
+    let record = Record { time: Some(times[at]), value: Some(values[at]), ..Record::default() };
+    judge.push(&record, names, out)?;
+    Ok(())
+}
+
 /// Several streams in order of time, as a server writes them. `take` is given each verdict with the number of its stream
 /// and its place there.
 ///
@@ -49,9 +79,7 @@ pub fn together(
     model: &OpenModel,
     mut take: impl FnMut(usize, usize, JudgedRow),
 ) -> Result<Judge> {
-    let places = |(stream, of): (usize, &StreamPart<'_>)| of.part.clone().map(move |at| (stream, at));
-    let mut order: Vec<(usize, usize)> = streams.iter().enumerate().flat_map(places).collect();
-    order.sort_by_key(|(stream, at)| streams[*stream].times[*at]);
+    let order = in_order(streams);
     let (mut judge, mut judged, mut waiting) = (Judge::new(model)?, Vec::new(), order.iter());
     let mut emit = |judged: &mut Vec<JudgedRow>| {
         for (row, (stream, at)) in judged.drain(..).zip(waiting.by_ref()) {
@@ -59,10 +87,7 @@ pub fn together(
         }
     };
     for (stream, at) in &order {
-        let StreamPart { name, times, values, .. } = &streams[*stream];
-        let names = DefaultNames { server: &name.server, component: &name.component };
-        let record = Record { time: Some(times[*at]), value: Some(values[*at]), ..Record::default() };
-        judge.push(&record, names, &mut judged)?;
+        push(&mut judge, &streams[*stream], *at, &mut judged)?;
         emit(&mut judged);
     }
     judge.flush(&mut judged)?;

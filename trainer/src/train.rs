@@ -16,6 +16,7 @@ use crate::{
     learn::learn,
     model_file, outliers, output, say,
     training_set::TrainingSet,
+    windows::{self, FittedWindows, NoWindows},
 };
 
 /// Trains a model on logs
@@ -73,6 +74,8 @@ pub enum AblatedPart {
     Trimming,
     /// Every stream is taken to vary around a level
     Characters,
+    /// The metrics of a server are not judged together
+    Windows,
 }
 
 /// How to learn, whatever the records are.
@@ -111,6 +114,8 @@ pub struct TrainedModel {
     pub calibrated: CalibratedModel,
     /// How the fit went.
     pub outcome: FitOutcome,
+    /// Why the metrics of a server are not judged together.
+    pub no_windows: Option<NoWindows>,
 }
 
 /// Runs the command.
@@ -152,21 +157,29 @@ pub fn make(
     let parent_version = before.map(|before| before.version);
     let version = version.unwrap_or_else(|| model_file::next_version(dataset.newest(), parent_version, now));
     let mut profile = model_file::profile(&set, &fitted, before);
-    let open = |profile: &ModelProfile| {
-        let bytes = model_file::encode(&set, &fitted, profile, &provenance, version)?;
+    let open = |profile: &ModelProfile, windows: Option<&FittedWindows>| {
+        let bytes = model_file::encode(&set, &fitted, windows, profile, &provenance, version)?;
         let model = OpenModel::open(&bytes).context("the model just made")?;
         anyhow::Ok((bytes, model))
     };
     // The promise is of days that nothing had seen; the limits are of the scores that the final baselines give.
-    let promise = calibrate(&set, &open(&profile)?.1, recipe.aim)?;
+    let promise = calibrate(&set, &open(&profile, None)?.1, recipe.aim)?;
     let mut known = set.clone();
     known.know_all();
     profile = model_file::profile(&known, &fitted, before);
-    let calibrated = calibrate(&known, &open(&profile)?.1, recipe.aim)?.promising(&promise);
+    let calibrated = calibrate(&known, &open(&profile, None)?.1, recipe.aim)?.promising(&promise);
     profile.record.threshold = calibrated.threshold;
     model_file::set_budget(&mut profile, calibrated.budget.clone(), before);
-    let (bytes, model) = open(&profile)?;
-    Ok(TrainedModel { bytes, model, calibrated, outcome: fitted.outcome })
+    let windows = if recipe.without == Some(AblatedPart::Windows) {
+        None
+    } else {
+        Some(windows::learn(recipe, dataset, &profile))
+    };
+    let found = windows.as_ref().and_then(|windows| windows.as_ref().ok());
+    found.iter().for_each(|windows| model_file::set_windows(&mut profile, windows));
+    let (bytes, model) = open(&profile, found)?;
+    let no_windows = windows.and_then(Result::err);
+    Ok(TrainedModel { bytes, model, calibrated, outcome: fitted.outcome, no_windows })
 }
 
 fn check(args: &Args) -> Result<(), UsageError> {

@@ -180,6 +180,7 @@ fn of_episode(owner: &RowOwner, sequence: i64, episode: &Episode, state: Anomaly
         | EpisodeKind::Rate
         | EpisodeKind::Novelty
         | EpisodeKind::NotFinite
+        | EpisodeKind::Window
         | EpisodeKind::Other(_) => own_id(owner, &episode.source, episode.number),
     };
     let reasons = serde_json::to_string(&episode.reasons).expect("finite numbers can always be written");

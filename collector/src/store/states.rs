@@ -119,6 +119,8 @@ pub enum AnomalyKind {
     Rate,
     Novelty,
     NotFinite,
+    /// A server's metrics together.
+    Window,
     /// What the agent's flood limit held back.
     Flood,
     /// A kind of a newer agent.
@@ -133,6 +135,7 @@ impl StoredWord for AnomalyKind {
         (Self::Rate, "rate"),
         (Self::Novelty, "novelty"),
         (Self::NotFinite, "not-finite"),
+        (Self::Window, "window"),
         (Self::Flood, "flood"),
         (Self::Other, "other"),
     ];
@@ -147,6 +150,7 @@ impl From<EpisodeKind> for AnomalyKind {
             EpisodeKind::Rate => Self::Rate,
             EpisodeKind::Novelty => Self::Novelty,
             EpisodeKind::NotFinite => Self::NotFinite,
+            EpisodeKind::Window => Self::Window,
             EpisodeKind::Other(_) => Self::Other,
         }
     }

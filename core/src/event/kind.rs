@@ -21,18 +21,21 @@ pub enum EpisodeKind {
     Novelty,
     /// The model's output was no number.
     NotFinite,
+    /// A server's metrics together.
+    Window,
     /// Of a newer program, by its number; in JSON `other-9`. A name that only a newer program knows is not read.
     Other(u32),
 }
 
 /// By number, with the names in JSON.
-const KNOWN: [(EpisodeKind, &str); 6] = [
+const KNOWN: [(EpisodeKind, &str); 7] = [
     (EpisodeKind::Score, "score"),
     (EpisodeKind::Range, "range"),
     (EpisodeKind::Silence, "silence"),
     (EpisodeKind::Rate, "rate"),
     (EpisodeKind::Novelty, "novelty"),
     (EpisodeKind::NotFinite, "not_finite"),
+    (EpisodeKind::Window, "window"),
 ];
 const OTHER: &str = "other-";
 
@@ -105,8 +108,9 @@ mod tests {
             EpisodeKind::Rate,
             EpisodeKind::Novelty,
             EpisodeKind::NotFinite,
+            EpisodeKind::Window,
         ];
-        let names = ["score", "range", "silence", "rate", "novelty", "not_finite"];
+        let names = ["score", "range", "silence", "rate", "novelty", "not_finite", "window"];
         for ((number, kind), name) in (0..).zip(kinds).zip(names) {
             assert_eq!(postcard::to_stdvec(&kind).unwrap(), [number]);
             assert_eq!(serde_json::to_value(kind).unwrap(), name);
@@ -122,6 +126,6 @@ mod tests {
         let text = serde_json::to_string(&newer).unwrap();
         assert_eq!(serde_json::from_str::<EpisodeKind>(&text).unwrap(), newer);
         assert_eq!(serde_json::from_str::<EpisodeKind>("\"other-2\"").unwrap(), EpisodeKind::Silence);
-        assert!(serde_json::from_str::<EpisodeKind>("\"window\"").is_err());
+        assert!(serde_json::from_str::<EpisodeKind>("\"session\"").is_err());
     }
 }

@@ -483,6 +483,7 @@ mod tests {
             baselines: Vec::new(),
             priors: Vec::new(),
             budget: None,
+            window: None,
             requires: Vec::new(),
         }
     }

@@ -18,6 +18,7 @@ use oddline_core::{
     stream::StreamName,
     time::EventTime,
     weight,
+    window::WindowVerdict,
 };
 use oddline_detector::JudgedRow;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,7 @@ enum EpisodeTopic {
     Silence,
     SilenceByClock,
     Rate,
+    Window,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -188,6 +190,14 @@ impl EpisodeTracker {
                 self.tell_once(stream, *time, &PipelineFinding::Level(*time, *level), around, events);
             }
         }
+    }
+
+    /// Takes the judgement of a server's window; appends what is to be told.
+    pub(crate) fn window(&mut self, verdict: &WindowVerdict, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
+        self.pass(verdict.time, &around, events);
+        let key = (EpisodeTopic::Window, Arc::clone(&verdict.stream));
+        let shown = verdict.parts.iter().map(|part| around.redactor.name(&part.metric)).collect();
+        self.step(key, verdict.step, &PipelineFinding::Window(verdict, shown), around, events);
     }
 
     /// There were more names than there are places. No flood holds it back: it comes once a day at most.

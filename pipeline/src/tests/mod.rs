@@ -6,6 +6,7 @@ mod grown;
 mod model;
 mod trace;
 mod weight;
+mod windows;
 
 use std::fmt::Write;
 

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 
 use oddline_core::{
     limits::RECORD_FEATURES,
-    profile::{Golden, GoldenView, ModelProfile, Provenance, RECORD, RecordView, StreamBaseline, Threshold, key},
+    profile::{
+        Golden, GoldenView, ModelProfile, Provenance, RECORD, RecordView, StreamBaseline, Threshold, WINDOW, key,
+    },
     seal::seal,
     stream::{FEATURES, REVISION, baseline::Baseline},
 };
@@ -19,29 +21,28 @@ pub(crate) const VERSION: u64 = 7;
 /// The model, opened once.
 pub(crate) fn model() -> &'static OpenModel {
     static MODEL: OnceLock<OpenModel> = OnceLock::new();
-    MODEL.get_or_init(|| OpenModel::open(&file()).unwrap())
+    MODEL.get_or_init(|| OpenModel::open(&file_of(&profile())).unwrap())
 }
 
-fn file() -> Vec<u8> {
-    let ones = [1.0_f32; RECORD_FEATURES].map(f32::to_le_bytes).concat();
-    let scale = tensor("scale", &ones);
-    let node = [text(1, "record"), text(1, "scale"), text(2, "record_residual"), text(3, "div"), text(4, "Div")];
-    let graph = [
-        bytes(1, &node.concat()),
-        text(2, "g"),
-        bytes(5, &scale),
-        bytes(11, &value_info("record")),
-        bytes(12, &value_info("record_residual")),
-    ];
+/// The file of a model with this profile.
+pub(crate) fn file_of(profile: &ModelProfile) -> Vec<u8> {
+    let windows = profile.window.as_ref().map(|window| (WINDOW, window.width()));
+    let views: Vec<(&str, usize)> = [Some((RECORD, RECORD_FEATURES)), windows].into_iter().flatten().collect();
+    let graph: Vec<Vec<u8>> =
+        [text(2, "g")].into_iter().chain(views.iter().map(|(view, width)| part(view, *width))).collect();
     let opset = [text(1, ""), number(2, 17)].concat();
     let mut model = [number(1, 8), bytes(7, &graph.concat()), bytes(8, &opset)].concat();
-    let golden = GoldenView { inputs: vec![vec![2.0; RECORD_FEATURES]], outputs: vec![vec![2.0; RECORD_FEATURES]] };
+    let row = |(view, width): &(&str, usize)| {
+        let rows = vec![vec![2.0; *width]];
+        ((*view).to_owned(), GoldenView { inputs: rows.clone(), outputs: rows })
+    };
+    let golden: Golden = views.iter().map(row).collect();
     let metadata = [
         (key::FORMAT, "1".to_owned()),
         (key::VERSION, VERSION.to_string()),
-        (key::PROFILE, serde_json::to_string(&profile()).unwrap()),
+        (key::PROFILE, serde_json::to_string(profile).unwrap()),
         (key::PROVENANCE, serde_json::to_string(&provenance()).unwrap()),
-        (key::GOLDEN, serde_json::to_string(&Golden::from([(RECORD.to_owned(), golden)])).unwrap()),
+        (key::GOLDEN, serde_json::to_string(&golden).unwrap()),
     ];
     for (key, value) in metadata {
         model.extend(bytes(14, &[text(1, key), text(2, &value)].concat()));
@@ -50,7 +51,22 @@ fn file() -> Vec<u8> {
     model
 }
 
-fn profile() -> ModelProfile {
+/// A view of the graph: its input is its residual.
+fn part(view: &str, width: usize) -> Vec<u8> {
+    let ones = vec![1.0_f32; width].into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+    let (scale, residual) = (format!("{view}_scale"), format!("{view}_residual"));
+    let node = [text(1, view), text(1, &scale), text(2, &residual), text(3, &residual), text(4, "Div")];
+    let parts = [
+        bytes(1, &node.concat()),
+        bytes(5, &tensor(&scale, &ones)),
+        bytes(11, &value_info(view, width)),
+        bytes(12, &value_info(&residual, width)),
+    ];
+    parts.concat()
+}
+
+/// What the model says.
+pub(crate) fn profile() -> ModelProfile {
     let baseline = Baseline {
         curve: [LEVEL, 0.0, 0.0, 0.0, 0.0],
         residual_scale: 1.0,
@@ -97,6 +113,7 @@ fn profile() -> ModelProfile {
         baselines: vec![of("a"), of("b")],
         priors: Vec::new(),
         budget: None,
+        window: None,
         requires: Vec::new(),
     }
 }
@@ -115,11 +132,11 @@ fn provenance() -> Provenance {
 }
 
 fn tensor(name: &str, raw: &[u8]) -> Vec<u8> {
-    [number(1, RECORD_FEATURES as u64), number(2, 1), text(8, name), bytes(9, raw)].concat()
+    [number(1, raw.len() as u64 / 4), number(2, 1), text(8, name), bytes(9, raw)].concat()
 }
 
-fn value_info(name: &str) -> Vec<u8> {
-    let dims = [bytes(1, &text(2, "N")), bytes(1, &number(1, RECORD_FEATURES as u64))].concat();
+fn value_info(name: &str, width: usize) -> Vec<u8> {
+    let dims = [bytes(1, &text(2, "N")), bytes(1, &number(1, width as u64))].concat();
     let tensor = [number(1, 1), bytes(2, &dims)].concat();
     [text(1, name), bytes(2, &bytes(1, &tensor))].concat()
 }

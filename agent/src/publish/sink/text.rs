@@ -90,11 +90,12 @@ fn figures(e: &Episode) -> String {
         | EpisodeKind::Rate
         | EpisodeKind::Novelty
         | EpisodeKind::NotFinite
+        | EpisodeKind::Window
         | EpisodeKind::Other(_) => e.main_reason.to_string(),
     };
     let count = match e.kind {
         EpisodeKind::Silence => String::new(),
-        EpisodeKind::Rate => format!(", {}", counted(e.records, "interval")),
+        EpisodeKind::Rate | EpisodeKind::Window => format!(", {}", counted(e.records, "interval")),
         EpisodeKind::Score
         | EpisodeKind::Range
         | EpisodeKind::Novelty
