@@ -26,7 +26,7 @@ use self::{
     sets::{DataSet, Group, groups},
 };
 use crate::{
-    detectors::{StreamJudgement, oddline, plain::PlainDetector},
+    detectors::{StreamJudgement, oddline, plain::PlainDetector, windows},
     first_week,
 };
 
@@ -161,6 +161,10 @@ fn compare(job: &ComparisonJob<'_>, epochs: usize) -> ComparedGroup {
             judged.push((name, oddline::judge(series, &fit(Some(part)).context(name)?)?));
         }
         judged.push(("no controller", oddline::judge(series, &oddline::with_fixed_threshold(&whole))?));
+    }
+    if set == DataSet::Asd {
+        let joint = windows::judge(series, &whole, asked)?;
+        judged.extend(joint.into_iter().map(|(name, of_server)| (name, vec![of_server])));
     }
     judged.extend(PlainDetector::ALL.map(|plain| (plain.name(), plain.judge(series, asked))));
     judged.into_iter().map(|(name, judged)| Ok((name, figures(group, set, &judged)?))).collect()

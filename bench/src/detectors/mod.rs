@@ -4,6 +4,7 @@ pub(crate) mod budget;
 pub(crate) mod gaussian;
 pub(crate) mod oddline;
 pub(crate) mod plain;
+pub(crate) mod windows;
 
 /// What a detector says of the judged part of one stream, an entry a record.
 #[derive(Debug, Clone, Default)]

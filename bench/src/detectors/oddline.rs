@@ -65,7 +65,7 @@ pub(crate) fn judge(series: &[LabelledSeries], model: &OpenModel) -> Result<Vec<
     Ok(all)
 }
 
-fn not_learnt(series: &LabelledSeries) -> StreamPart<'_> {
+pub(crate) fn not_learnt(series: &LabelledSeries) -> StreamPart<'_> {
     let LabelledSeries { name, times, values, learnt, .. } = series;
     StreamPart { name, times, values, part: *learnt..values.len() }
 }

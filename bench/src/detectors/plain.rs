@@ -67,7 +67,8 @@ impl PlainDetector {
     }
 }
 
-fn judgement(series: &LabelledSeries, scores: &[f64], limit: Option<f64>) -> StreamJudgement {
+/// Episodes above a limit, as agents count them.
+pub(crate) fn judgement(series: &LabelledSeries, scores: &[f64], limit: Option<f64>) -> StreamJudgement {
     let mut run = EpisodeRun::default();
     let mut judged = StreamJudgement::default();
     for (time, score) in series.times.iter().zip(scores).skip(series.learnt) {
