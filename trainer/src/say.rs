@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::{
     dataset::{Dataset, Notes},
     train,
+    windows::{NoWindows, WINDOWS_MIN},
 };
 
 /// A file goes to standard output.
@@ -114,6 +115,21 @@ fn alerts(budget: f64) -> String {
     format!("{budget} false alert{}", if (budget - 1.0).abs() < f64::EPSILON { "" } else { "s" })
 }
 
+/// What is judged together, or why nothing is.
+fn together(made: &train::TrainedModel) -> String {
+    match (&made.model.profile.window, made.no_windows) {
+        (Some(window), _) => {
+            let (windows, metrics) = (counted(window.windows, "window"), counted(window.metrics.len(), "metric"));
+            format!("{metrics} of a server each {} s, learnt from {windows}", window.interval_s)
+        }
+        (None, Some(NoWindows::Few(windows))) => {
+            format!("nothing: {} of a server, at least {WINDOWS_MIN} are needed", counted(windows, "window"))
+        }
+        (None, Some(NoWindows::Metrics)) => "nothing: no server has two metrics".to_owned(),
+        (None, None) => "nothing, as asked for".to_owned(),
+    }
+}
+
 /// The summary of a training.
 pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
     let train::TrainedModel { model, calibrated, outcome, .. } = made;
@@ -125,6 +141,7 @@ pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
             "model": args.model, "version": model.version, "bytes": bytes, "threshold": threshold,
             "epochs": outcome.train.len(), "best_epoch": outcome.best_epoch, "provenance": provenance,
             "streams": model.profile.baselines.len(), "measured": calibrated.measured,
+            "windows": model.profile.window.as_ref().map_or(0, |window| window.windows),
         });
         return out(&format!("{summary}\n"));
     }
@@ -137,6 +154,7 @@ pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
         "Model:      {} ({} KiB, version {}), {}\n\
          Trained on {} ({} removed)\n\
          Epochs:     {}, best {} with validation loss {:.4}\n\
+         Together:   {}\n\
          Threshold:  {:.4} {aim};\n            {}\n\
          Charts:     {}\n",
         args.model.display(),
@@ -148,6 +166,7 @@ pub fn trained(args: &train::Args, made: &train::TrainedModel) -> Result<()> {
         outcome.train.len(),
         outcome.best_epoch,
         provenance.validation_loss,
+        together(made),
         threshold.value,
         promise(threshold, calibrated.measured),
         args.charts.display(),

@@ -13,7 +13,7 @@ use oddline_core::{
 
 const METRICS: [&str; 3] = ["cpu", "disk", "net"];
 
-/// Servers a and b with three metrics each; only what they say together is odd, from a mean of 2 scales.
+/// Servers a and b with three metrics each; only what they say together is odd, from a mean of 1.2 scales.
 fn windowed() -> OpenModel {
     let by_hand = profile();
     let baseline = &by_hand.baselines[0].baseline;
@@ -28,7 +28,7 @@ fn windowed() -> OpenModel {
         interval_s: 300,
         metrics: METRICS.map(str::to_owned).to_vec(),
         residual_scale: vec![1.0; 9],
-        threshold: 2.0,
+        threshold: 1.2,
         budget: None,
         windows: 1_000,
     };

@@ -51,10 +51,14 @@ fn assert_close(found: &[Vector], expected: &[Vector], who: &str) {
 fn read_by_the_runtime(blocks: &[[Vector; BLOCK]]) -> Vec<Vector> {
     let graph = tract_onnx::onnx().model_for_read(&mut &model_bytes()[..]).unwrap();
     let graph = graph.with_input_fact(0, f32::fact([BLOCK, RECORD_FEATURES]).into()).unwrap();
+    // The second view is run too, on nothing.
+    let width = model().profile.window.as_ref().unwrap().width();
+    let graph = graph.with_input_fact(1, f32::fact([BLOCK, width]).into()).unwrap();
+    let windows = TractTensor::from_shape(&[BLOCK, width], &vec![0.0_f32; BLOCK * width]).unwrap();
     let plan = graph.into_optimized().unwrap().into_runnable().unwrap();
     let residuals = |block: &[Vector; BLOCK]| {
         let input = TractTensor::from_shape(&[BLOCK, RECORD_FEATURES], block.as_flattened()).unwrap();
-        let output = plan.run(tvec!(input.into())).unwrap();
+        let output = plan.run(tvec!(input.into(), windows.clone().into())).unwrap();
         let values: Vec<f32> = output[0].to_plain_array_view::<f32>().unwrap().iter().copied().collect();
         values.as_chunks().0.to_vec()
     };
