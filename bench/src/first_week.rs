@@ -56,6 +56,9 @@ pub(crate) struct Args {
     /// Write the week's log too, for replay and explain of an agent
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// Write each episode too, as a table: time, stream, reason, whether it is of a fault
+    #[arg(long, value_name = "FILE")]
+    pub told: Option<PathBuf>,
 }
 
 /// An episode as it was told.
@@ -111,6 +114,9 @@ pub(crate) fn report(args: &Args) -> Result<String> {
         week.rows.len(),
     );
     let of_faults = attributed(&week.faults, &told);
+    if let Some(file) = &args.told {
+        fs::write(file, episodes(&told, &of_faults)).with_context(|| file.display().to_string())?;
+    }
     let tables = [days(&told, &of_faults, &held_back), faults(&week.faults, &told), reasons(&told, &of_faults)];
     Ok(format!("{heading}\n\n{}", tables.join("\n\n")))
 }
@@ -146,6 +152,15 @@ fn attributed(faults: &[PlantedFault], told: &[ToldEpisode]) -> Vec<bool> {
 /// Whether it is told of a stream that the fault shows in; a server's silence is of all.
 fn shows(fault: &PlantedFault, told: &ToldEpisode) -> bool {
     told.component.is_empty() || fault.kind.streams().contains(&told.component.as_str())
+}
+
+fn episodes(told: &[ToldEpisode], of_faults: &[bool]) -> String {
+    let line = |(told, of_fault): (&ToldEpisode, &bool)| {
+        format!("{},{},\"{}\",{of_fault}\n", told.time, told.component, told.reason.replace('"', "'"))
+    };
+    core::iter::once("time,component,reason,of_fault\n".to_owned())
+        .chain(told.iter().zip(of_faults).map(line))
+        .collect()
 }
 
 fn days(told: &[ToldEpisode], of_faults: &[bool], held_back: &[u64; DAYS]) -> String {

@@ -94,7 +94,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if args.only.is_empty() {
         let Args { data, seed, epochs, .. } = args;
-        let week = first_week::Args { data: data.clone(), seed: *seed, asked: RANKED, epochs: *epochs, log: None };
+        let week =
+            first_week::Args { data: data.clone(), seed: *seed, asked: RANKED, epochs: *epochs, log: None, told: None };
         println!("\n{}", first_week::report(&week)?);
     }
     if let Some(file) = &args.csv {
