@@ -289,7 +289,8 @@ impl Judge {
         let budget = self.model.profile.budget.as_ref().filter(|_| !observed.is_reset);
         let of_reset = if observed.is_reset { view.threshold.value } else { 1.0 };
         let in_limits = budget.map_or(of_reset, |budget| {
-            let record = ScoredRecord { time, pause_s, score: f64::from(score.value) };
+            let score = f64::from(score.value);
+            let record = ScoredRecord { time, pause_s, score, is_learning: observed.learning };
             let limit = self.state.budgets.limit(budget, observed.slot, &observed.name, record);
             bounded(f64::from(view.threshold.value) / limit)
         });

@@ -43,6 +43,8 @@ pub struct ScoredRecord {
     pub pause_s: f64,
     /// The score.
     pub score: f64,
+    /// What its stream is like is found out here: no model knows it.
+    pub is_learning: bool,
 }
 
 /// What was asked of a source's servers and what they used.
@@ -65,7 +67,8 @@ pub struct BudgetTable {
 }
 
 impl BudgetTable {
-    /// The score that the stream may reach at this record. Then counts the record's own.
+    /// The score that the stream may reach at this record. Then counts the record's own. `is_learning`: what the stream is like
+    /// is found out here.
     pub fn limit(
         &mut self,
         profile: &BudgetProfile,
@@ -75,7 +78,7 @@ impl BudgetTable {
     ) -> f64 {
         let (at, time) = (slot as usize, record.time);
         if self.streams.get(at).is_none_or(|s| s.as_ref().is_none_or(|s| s.name != *name)) {
-            self.admit(profile, at, name);
+            self.admit(profile, at, name, record.is_learning.then_some(time));
         }
         let stream = self.streams[at].as_mut().expect("it was admitted");
         let server = &mut self.servers[stream.server as usize];
@@ -86,7 +89,9 @@ impl BudgetTable {
             stream.follow(time, server, profile.asked, profile.limit_bounds(name));
         }
         let limit = libm::exp(stream.ln_limit + server.ln_factor);
-        stream.count(record, server);
+        if stream.count(record, server) {
+            stream.follow_first(time);
+        }
         limit
     }
 
@@ -143,7 +148,7 @@ impl BudgetTable {
             + self.servers.iter().map(ServerBudget::bytes).sum::<usize>()
     }
 
-    fn admit(&mut self, profile: &BudgetProfile, at: usize, name: &Arc<StreamName>) {
+    fn admit(&mut self, profile: &BudgetProfile, at: usize, name: &Arc<StreamName>, learns_from: Option<EventTime>) {
         if self.streams.len() <= at {
             self.streams.resize(at + 1, None);
         }
@@ -162,7 +167,7 @@ impl BudgetTable {
         self.servers[server].streams += 1;
         let prior = profile.tail(&name.server, &name.component);
         let server = u32::try_from(server).expect("there are no more servers than streams");
-        self.streams[at] = Some(StreamBudget::new(name, server, prior));
+        self.streams[at] = Some(StreamBudget::new(name, server, prior, learns_from));
     }
 
     fn forget(&mut self, at: usize) {

@@ -43,6 +43,8 @@ const CALM_MIN: f64 = 8.0;
 const CALM: f64 = 0.25;
 /// Episodes that wait for the next look, at most: more are a misfit's.
 const WAITING_MAX: usize = 16;
+/// So many days a stream is new that the model does not know.
+const NEW_DAYS: f64 = 7.0;
 /// Time constant of what was known beforehand once it proved wrong, in days.
 const DISTRUST_DAYS: f64 = 1.5;
 
@@ -53,6 +55,8 @@ pub(super) struct StreamBudget {
     pub(super) server: u32,
     pub(super) ln_limit: f64,
     pub(super) due: Option<EventTime>,
+    /// Until then its limit is a first one: neither the model knows it nor days of its own.
+    new_until: Option<EventTime>,
     seen: EpisodeHistogram,
     /// Of scores, and of scores in limits.
     recent: [RecentLevels; 2],
@@ -72,12 +76,14 @@ pub(super) struct StreamBudget {
 }
 
 impl StreamBudget {
-    pub(super) fn new(name: &Arc<StreamName>, server: u32, prior: TailPrior) -> Self {
+    /// Of a stream that begins to learn at `learns_from`, unless it is known.
+    pub(super) fn new(name: &Arc<StreamName>, server: u32, prior: TailPrior, learns_from: Option<EventTime>) -> Self {
         Self {
             name: Arc::clone(name),
             server,
             ln_limit: libm::log(prior.limit),
             due: None,
+            new_until: learns_from.map(|from| from.plus_seconds(86_400.0 * NEW_DAYS)),
             seen: EpisodeHistogram::default(),
             recent: [RecentLevels::default(); 2],
             prior,
@@ -90,8 +96,8 @@ impl StreamBudget {
         }
     }
 
-    /// Counts a record.
-    pub(super) fn count(&mut self, record: ScoredRecord, server: &mut ServerBudget) {
+    /// Counts a record; whether an episode began that its limit depends on.
+    pub(super) fn count(&mut self, record: ScoredRecord, server: &mut ServerBudget) -> bool {
         let ln_score = libm::log(record.score);
         let is_beyond = ln_score >= self.ln_limit + server.ln_factor;
         self.beyond += BEYOND_FOLLOW * (f32::from(u8::from(is_beyond)) - self.beyond);
@@ -113,6 +119,7 @@ impl StreamBudget {
                 let _is_full = self.waiting.push(waits);
             }
         }
+        !levels.is_empty() && is_beyond
     }
 
     /// Whether it ever reached a score that may be told of: others take no share of the budget.
@@ -123,7 +130,8 @@ impl StreamBudget {
     /// Looks at the tail and moves the limit towards it.
     #[expect(clippy::cast_possible_truncation, reason = "counts are kept in f32")]
     pub(super) fn follow(&mut self, now: EventTime, server: &mut ServerBudget, asked: f64, bounds: (f64, f64)) {
-        let is_misfit = self.is_misfit() && (bounds.1.is_infinite() || self.beyond > MISFIT_RECORDS);
+        let is_new = self.is_new(now);
+        let is_misfit = !is_new && self.is_misfit() && (bounds.1.is_infinite() || self.beyond > MISFIT_RECORDS);
         self.was_misfit = is_misfit;
         let is_outdated = is_misfit || self.is_calm();
         let days = self.seen.advance(now, is_outdated);
@@ -138,7 +146,9 @@ impl StreamBudget {
         if is_outdated {
             self.prior_days *= libm::exp(-days / DISTRUST_DAYS) as f32;
         }
-        if days > 0.0 && self.seen.reached() > 0 {
+        if is_new {
+            self.set_first();
+        } else if days > 0.0 && self.seen.reached() > 0 {
             let share = server.share(asked);
             let known = self.known(server, share, bounds.0.is_infinite());
             let wanted = tail::limit(&self.seen, known, share).ln_limit;
@@ -151,6 +161,21 @@ impl StreamBudget {
                 self.told *= MISFIT_LEFT;
             }
         }
+    }
+
+    fn is_new(&self, now: EventTime) -> bool {
+        self.new_until.is_some_and(|until| now < until)
+    }
+
+    /// After a record at `now`: a first limit follows at once.
+    pub(super) fn follow_first(&mut self, now: EventTime) {
+        if self.is_new(now) {
+            self.set_first();
+        }
+    }
+
+    fn set_first(&mut self) {
+        self.ln_limit = tail::first_limit(&self.seen, &self.prior);
     }
 
     /// The tail as it is now.

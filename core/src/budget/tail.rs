@@ -60,6 +60,16 @@ const VOID_SHARE: f64 = 0.25;
 const VOID_TOP: f64 = 0.1;
 /// From one level to the next no smooth tail falls by more than this factor.
 pub(super) const CLIFF: f64 = 4.0;
+/// A first limit stands on the peaks below the highest two, faded a little, ...
+const FIRST_CENSORED: f64 = 2.5;
+/// ... on so many, ...
+const FIRST_PEAKS: f64 = 10.0;
+/// ... and what is known beforehand counts for so many; ...
+const FIRST_WEIGHT: f64 = 4.0;
+/// ... it is this many mean excesses beyond them: one of twenty that come so far goes further.
+const FIRST_BEYOND: f64 = 3.0;
+/// A score ten times theirs is told of whatever they say.
+const FIRST_MOST: f64 = core::f64::consts::LN_10;
 /// Bounds of a decay.
 const DECAY: (f64, f64) = (0.05, 60.0);
 
@@ -117,6 +127,23 @@ pub(super) struct TailLimit {
 /// The lowest score with no more than `rate` normal episodes a day above it.
 pub(super) fn limit(seen: &EpisodeHistogram, known: KnownTail<'_>, rate: f64) -> TailLimit {
     Peaks::new(seen, known).limit(rate)
+}
+
+/// The limit of a stream of which next to nothing is known, in logarithms: as far beyond the third highest of its peaks as
+/// hardly any is by the decay of those below (Hill 1975). The highest two may be what is looked for; a third makes them how
+/// the stream is.
+pub(super) fn first_limit(seen: &EpisodeHistogram, prior: &TailPrior) -> f64 {
+    let third = (0..LEVELS).rev().find(|level| seen.at(*level) >= FIRST_CENSORED).unwrap_or(0);
+    let (mut start, mut peaks, mut sum) = (third, 0.0, 0.0);
+    while start > 0 && peaks < FIRST_PEAKS {
+        start -= 1;
+        let count = (seen.at(start) - seen.at(start + 1)).max(0.0);
+        // Those further up are known to lie so far above the start.
+        sum += (seen.at(start + 1) + count / 2.0) * (ln_level(start + 1) - ln_level(start));
+        peaks += count;
+    }
+    let excess = (sum + FIRST_WEIGHT / prior.decay) / (peaks + FIRST_WEIGHT);
+    ln_level(third).max(libm::log(prior.limit)) + (FIRST_BEYOND * excess).min(FIRST_MOST)
 }
 
 /// Peaks between each level and the next, of what was seen and what was known before.

@@ -65,7 +65,12 @@ impl Fleet {
             let time = EventTime::from_micros(minute * 60_000_000);
             for (slot, (name, run)) in (0..).zip(self.names.iter().zip(&mut self.runs)) {
                 let score = score(&mut self.chance, minute);
-                let limit = self.table.limit(profile, slot, name, ScoredRecord { time, pause_s: 60.0, score });
+                let limit = self.table.limit(
+                    profile,
+                    slot,
+                    name,
+                    ScoredRecord { time, pause_s: 60.0, score, is_learning: false },
+                );
                 episodes += u64::from(run.push(time, score >= limit, 0.0) == EpisodeStep::Opened);
             }
         }
@@ -190,7 +195,7 @@ fn what_all_streams_tell_together_counts_once() {
         for (slot, name) in (0..).zip(&names) {
             let score = if evening == i64::from(slot) / 2 { 1.5 } else { 0.1 };
             let time = EventTime::from_micros(minute * 60_000_000);
-            table.limit(&profile, slot, name, ScoredRecord { time, pause_s: 60.0, score });
+            table.limit(&profile, slot, name, ScoredRecord { time, pause_s: 60.0, score, is_learning: false });
         }
     }
     let used = table.used(Some(&profile)).used;
@@ -232,6 +237,7 @@ fn another_stream_in_a_slot_starts_anew_and_a_server_without_streams_makes_room(
         time: EventTime::from_micros(minute * 60_000_000),
         pause_s: 60.0,
         score,
+        is_learning: false,
     };
     for minute in 0..10 * DAY {
         table.limit(&profile, 0, &name("a", "x"), at(minute, if minute % 100 == 0 { 1.1 } else { 0.3 }));
