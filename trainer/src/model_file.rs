@@ -12,10 +12,8 @@ use oddline_core::{
     },
     robust::median,
     stream::{
-        FEATURES, JUDGED, REVISION, Vector,
-        baseline::Baseline,
-        character::{StreamCharacter, few_values},
-        daily::CURVE,
+        FEATURES, JUDGED, REVISION, Vector, baseline::Baseline, character::StreamCharacter, daily::CURVE,
+        known::KnownValues,
     },
     time::EventTime,
 };
@@ -122,8 +120,9 @@ fn middle(all: &[&Baseline]) -> Baseline {
         margin: of(&|b| b.margin),
         loudness: of(&|b| b.loudness),
         character: common,
-        known: few_values(baselines.iter().flat_map(|b| b.known.iter().copied()))
-            .unwrap_or_else(|| baselines[0].known.clone()),
+        known: KnownValues::of(baselines.iter().flat_map(|b| b.known.iter().copied()))
+            .map_or_else(|| baselines[0].known.clone(), |known| known.values().to_vec()),
+        known_seen: Vec::new(),
         resets: baselines.iter().any(|b| b.resets),
         peaks: Vec::new(),
     }

@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    character::{CharacterMemory, FEW_VALUES, JudgedValue, StreamCharacter, few_values, rounding, unit},
+    character::{CharacterMemory, FEW_VALUES, JudgedValue, StreamCharacter, rounding, unit},
     daily::{CURVE, DAILY_SPAN_S, curve_at, fit_curve, leveled, phases},
+    known::{self, KnownValues, are_classes},
     recurrence::RecurringPeak,
 };
 use crate::{
@@ -24,7 +25,7 @@ const REPEATS: f64 = 0.02;
 /// Otherwise a run is usual up to this many times the longest of the training ...
 const RUN_SLACK: f64 = 3.0;
 /// ... as long as so many values say it.
-const RUN_VALUES: usize = 1_000;
+const RUN_VALUES: u64 = 1_000;
 /// Equal values in a row that are never odd.
 const RUN_MIN: f64 = 3.0;
 /// Run of a stream that rests by nature, or of which too little is known: it cannot be stuck.
@@ -94,6 +95,9 @@ pub struct Baseline {
     /// Of a stream of few values: these, in ascending order.
     #[serde(default)]
     pub known: Vec<f64>,
+    /// How often each of these was seen; empty where that is not known.
+    #[serde(default)]
+    pub known_seen: Vec<u32>,
     /// Of a counter: whether it begins anew now and then.
     #[serde(default)]
     pub resets: bool,
@@ -134,12 +138,14 @@ impl Baseline {
         // What was found odd are values of the stream too: few are few with them.
         let seen = use_row.iter().rposition(|used| *used).map_or(&[][..], |last| &values[..=last]);
         let character = match StreamCharacter::of(&kept) {
-            few if !few.has_features() && few_values(seen.iter().copied()).is_none() => StreamCharacter::of_many(&kept),
+            few if !few.has_features() && KnownValues::of(seen.iter().copied()).is_none() => {
+                StreamCharacter::of_many(&kept)
+            }
             other => other,
         };
         let series = JudgedSeries::new(character, times, values, use_row)?;
         if !character.has_features() {
-            return Self::of_known(series.gaps(), few_values(kept)?);
+            return Self::of_known(series.gaps(), KnownValues::of(kept)?);
         }
         let fit = series.fit(character, shape)?;
         let is_wandering = fit.step_scale < WANDERS
@@ -163,16 +169,16 @@ impl Baseline {
         JudgedSeries::new(StreamCharacter::Continuous, times, values, use_row)?.fit(StreamCharacter::Continuous, None)
     }
 
-    /// Of a stream that has had only these values; `None` without any, or when they are too many for that. `times` are
-    /// those of its last records.
+    /// Of a stream that has had only these values; `None` without any. `times` are those of its last records.
     #[must_use]
-    pub fn few(times: &[EventTime], values: &[f64]) -> Option<Self> {
+    pub fn few(times: &[EventTime], known: KnownValues) -> Option<Self> {
         let gaps = times.windows(2).map(|pair| pair[1].seconds_since(pair[0]));
-        Self::of_known(usual_gaps(gaps), few_values(values.iter().copied())?)
+        Self::of_known(usual_gaps(gaps), known)
     }
 
     /// Of a stream that has only these values.
-    fn of_known((gap_s, gap_long_s): (f64, f64), known: Vec<f64>) -> Option<Self> {
+    fn of_known((gap_s, gap_long_s): (f64, f64), known: KnownValues) -> Option<Self> {
+        let KnownValues { values: known, seen: known_seen } = known;
         let (min, max) = (*known.first()?, *known.last()?);
         let character = if known.len() == 1 { StreamCharacter::Constant } else { StreamCharacter::FewValues };
         let level = median(&known);
@@ -190,6 +196,7 @@ impl Baseline {
             loudness: 1.0,
             character,
             known,
+            known_seen,
             resets: false,
             peaks: Vec::new(),
         };
@@ -209,16 +216,29 @@ impl Baseline {
 
     /// Takes a value as one that the stream has; false when it has too many by now to be one of few values.
     pub fn take_known(&mut self, value: f64) -> bool {
-        if let Err(place) = self.known.binary_search_by(|v| v.total_cmp(&value)) {
-            if self.known.len() >= FEW_VALUES {
-                return false;
-            }
-            self.known.insert(place, value);
+        let before = self.known.len();
+        if !known::take(&mut self.known, &mut self.known_seen, value) {
+            return false;
+        }
+        if self.known.len() > before {
             self.widen(value);
             self.character = if self.known.len() == 1 { StreamCharacter::Constant } else { StreamCharacter::FewValues };
             self.margin = self.margin_of_known();
         }
         true
+    }
+
+    /// Counts a record with one of the known values.
+    pub(super) fn count_known(&mut self, value: f64) {
+        if self.known_seen.len() == self.known.len() {
+            known::take(&mut self.known, &mut self.known_seen, value);
+        }
+    }
+
+    /// Whether the known values are classes, such as status codes: one that is none of them has no distance.
+    #[must_use]
+    pub fn has_classes(&self) -> bool {
+        are_classes(&self.known, &self.known_seen)
     }
 
     /// How far the level of a wandering stream follows a value.
@@ -240,7 +260,9 @@ impl Baseline {
 
     /// What it weighs beside itself, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        weight::items::<f64>(self.known.capacity()) + weight::items::<RecurringPeak>(self.peaks.capacity())
+        weight::items::<f64>(self.known.capacity())
+            + weight::items::<u32>(self.known_seen.capacity())
+            + weight::items::<RecurringPeak>(self.peaks.capacity())
     }
 
     /// Takes a value outside the range as seen from now on.
@@ -274,6 +296,7 @@ impl Baseline {
             && self.min <= self.max
             && self.known.len() <= FEW_VALUES
             && self.known.iter().all(|v| v.is_finite())
+            && (self.known_seen.is_empty() || self.known_seen.len() == self.known.len())
             && self.known.is_empty() == self.character.has_features()
             && self.peaks.len() <= RECURRING_MAX
             && self.peaks.iter().all(RecurringPeak::is_sound)
@@ -288,6 +311,8 @@ struct JudgedSeries<'a> {
     numbers: Vec<f64>,
     /// Smallest and largest number before the last of these that were left out as odd.
     left_out: (f64, f64),
+    /// What these were made of.
+    values: Vec<f64>,
     resets: usize,
     /// The step that the values are rounded to.
     rounding: f64,
@@ -319,7 +344,7 @@ impl<'a> JudgedSeries<'a> {
             return None;
         }
         let kept: Vec<f64> = places.iter().map(|&place| values[place]).collect();
-        Some(Self { times, places, numbers, left_out, resets, rounding: rounding(&kept) })
+        Some(Self { times, places, numbers, left_out, resets, rounding: rounding(&kept), values: kept })
     }
 
     /// Places in [`JudgedSeries::numbers`] of numbers whose neighbour before them is the record before theirs.
@@ -365,7 +390,7 @@ impl<'a> JudgedSeries<'a> {
         // An end that was cut off says nothing of how far numbers go beyond it.
         let is_cut = self.left_out.0 < min || self.left_out.1 > max;
         let margin_least = residual_scale * if is_cut { 1.0 } else { MARGIN_SCALE };
-        let run = if character.rests() { RUN_ENDLESS } else { usual_run(&self.numbers, still) };
+        let run = if character.rests() { RUN_ENDLESS } else { usual_run(&self.values, still) };
         let fit = Baseline {
             curve,
             residual_scale,
@@ -380,6 +405,7 @@ impl<'a> JudgedSeries<'a> {
             loudness: 1.0,
             character,
             known: Vec::new(),
+            known_seen: Vec::new(),
             resets: self.resets >= RESETS_USUAL,
             peaks: Vec::new(),
         };
@@ -423,7 +449,6 @@ pub(super) fn floored(scale: f64, level: f64) -> f64 {
 
 /// A few stuck hours in a stream that never repeats itself are anomalies to be found; a stream of which a good part
 /// repeats (a rounded percentage) is judged by the longest run it has had.
-#[expect(clippy::cast_precision_loss, reason = "counts")]
 fn usual_run(values: &[f64], still: f64) -> f64 {
     let mut run = 1.0;
     let mut runs = Vec::new();
@@ -437,13 +462,19 @@ fn usual_run(values: &[f64], still: f64) -> f64 {
     }
     runs.push(run);
     let repeats = values.len() - runs.len();
-    if repeats as f64 <= REPEATS * values.len() as f64 {
+    run_of(values.len() as u64, repeats as u64, runs.into_iter().fold(1.0, f64::max))
+}
+
+/// The usual run of a stream with so many values, repeats of the one before and most of them in a row.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+pub(super) fn run_of(values: u64, repeats: u64, longest: f64) -> f64 {
+    if repeats as f64 <= REPEATS * values as f64 {
         return RUN_MIN;
     }
-    if values.len() < RUN_VALUES {
+    if values < RUN_VALUES {
         return RUN_ENDLESS;
     }
-    (RUN_SLACK * runs.into_iter().fold(1.0, f64::max)).max(RUN_MIN)
+    (RUN_SLACK * longest).max(RUN_MIN)
 }
 
 #[cfg(test)]

@@ -94,33 +94,21 @@ impl StreamCharacter {
     }
 }
 
+/// Whether a value falls, but not as far as a counter that begins anew.
+pub(super) fn is_fall(before: f64, value: f64) -> bool {
+    value < before && value > RESET_TO * before
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts")]
 fn is_counter(values: &[f64]) -> bool {
     let mut falls = 0_usize;
     for pair in values.windows(2) {
-        if pair[1] < pair[0] {
-            falls += 1;
-            if pair[1] > RESET_TO * pair[0] {
-                return false;
-            }
+        falls += usize::from(pair[1] < pair[0]);
+        if is_fall(pair[0], pair[1]) {
+            return false;
         }
     }
     values.iter().all(|v| *v >= 0.0) && falls as f64 <= (RESETS_MAX * values.len() as f64).max(1.0)
-}
-
-/// The different values in ascending order; `None` when there are more than [`FEW_VALUES`].
-#[must_use]
-pub fn few_values(values: impl IntoIterator<Item = f64>) -> Option<Vec<f64>> {
-    let mut known = Vec::new();
-    for value in values {
-        if let Err(place) = known.binary_search_by(|v: &f64| v.total_cmp(&value)) {
-            if known.len() == FEW_VALUES {
-                return None;
-            }
-            known.insert(place, value);
-        }
-    }
-    Some(known)
 }
 
 /// The step that values are rounded to; 0 where they hardly ever repeat, which is to say they are not rounded.
@@ -271,11 +259,5 @@ mod tests {
         assert_eq!(rounding(&temperature), 0.5);
         assert_eq!(rounding(&(0..1000).map(wobble).collect::<Vec<_>>()), 0.0);
         assert_eq!([unit(5.0), unit(0.5), unit(100.0), unit(21.25)], [1.0, 0.1, 1.0, 0.01]);
-    }
-
-    #[test]
-    fn few_values_are_kept_and_many_are_not() {
-        assert_eq!(few_values([3.0, 1.0, 3.0, 2.0]), Some(vec![1.0, 2.0, 3.0]));
-        assert_eq!(few_values((0..20).map(f64::from)), None);
     }
 }

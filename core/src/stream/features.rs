@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     baseline::Baseline,
-    character::{CharacterMemory, JudgedValue},
+    character::{CharacterMemory, JudgedValue, StreamCharacter},
     daily::{curve_at, phases},
     recurrence::{PeakMemory, PeakScale, RecurringPeak},
 };
@@ -157,7 +157,9 @@ pub fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventT
     memory.follow_lately(residual.clamp(-FAR, FAR));
     memory.follow(r, d, moved, baseline.volatility());
     let d = d.clamp(-limit, limit);
-    let stuck = memory.count_run(baseline, number);
+    // The level of a wandering stream moves on while its value is stuck.
+    let repeated = if baseline.character == StreamCharacter::Wandering { value } else { number };
+    let stuck = memory.count_run(baseline, repeated);
     let (gap, late) = memory.gap(baseline, time);
     #[expect(clippy::cast_possible_truncation, reason = "the model computes in f32")]
     let vector = [r, d, memory.borne_level(r), memory.unrest(baseline), stuck, gap, at[1], at[2]].map(|x| x as f32);
@@ -191,6 +193,11 @@ impl StreamMemory {
             character: CharacterMemory::default(),
             peaks: PeakMemory::knowing(&baseline.peaks, time),
         }
+    }
+
+    /// That of a stream that is judged in other terms from now on: nothing but its peaks is left.
+    pub(super) fn renewed(self, baseline: &Baseline) -> Self {
+        Self { peaks: self.peaks, ..Self::start(baseline, self.last_time) }
     }
 
     fn follow_lately(&mut self, r: f64) {
@@ -302,7 +309,7 @@ impl StreamMemory {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::character::StreamCharacter, read as outcome, *};
+    use super::{read as outcome, *};
 
     fn read(memory: &mut Option<StreamMemory>, baseline: &Baseline, time: EventTime, value: f64) -> FeatureReading {
         outcome(memory, baseline, time, value).reading().unwrap()
@@ -323,6 +330,7 @@ mod tests {
             loudness: 1.0,
             character: StreamCharacter::Continuous,
             known: Vec::new(),
+            known_seen: Vec::new(),
             resets: false,
             peaks: Vec::new(),
         }

@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    baseline::Baseline,
-    character::{CharacterMemory, JudgedValue, StreamCharacter, few_values},
+    baseline::{Baseline, run_of},
+    character::{CharacterMemory, JudgedValue, StreamCharacter, is_fall},
     daily::{CURVE, DAILY_SPAN_S, NormalEquations, curve_at, phases},
+    known::{KnownValues, are_classes},
 };
 use crate::{limits::LEARNING_KEPT, novelty, time::EventTime, weight};
 
@@ -44,6 +45,12 @@ impl SeenRange {
     #[must_use]
     pub fn start(value: f64) -> Self {
         Self { seen: 1, min: value, max: value }
+    }
+
+    /// Of a stream that was known before it began to learn again.
+    #[must_use]
+    pub(super) fn known(min: f64, max: f64) -> Self {
+        Self { seen: READY, min, max }
     }
 
     /// Records seen.
@@ -98,8 +105,14 @@ pub struct Learner {
     sums: NormalEquations,
     min: f64,
     max: f64,
+    /// Values equal to the one before, of those the last in a row and the most.
+    repeats: u64,
+    run: u32,
+    run_longest: u32,
+    /// A value fell, but to no beginning: it is no counter, though it may look like one for long.
+    falls: bool,
     /// All its values, while they are few.
-    few: Option<Vec<f64>>,
+    few: Option<KnownValues>,
     /// What the last fit took it for, and what must be known to judge its next value so.
     character: StreamCharacter,
     memory: CharacterMemory,
@@ -117,7 +130,11 @@ impl Learner {
             sums: NormalEquations::default(),
             min: value,
             max: value,
-            few: Some(Vec::new()),
+            repeats: 0,
+            run: 0,
+            run_longest: 0,
+            falls: false,
+            few: Some(KnownValues::default()),
             character: StreamCharacter::default(),
             memory: CharacterMemory::default(),
         };
@@ -131,18 +148,26 @@ impl Learner {
         self.seen
     }
 
+    /// Goes on from a range that is known.
+    pub(super) fn know_range(&mut self, range: SeenRange) {
+        (self.min, self.max) = (self.min.min(range.min), self.max.max(range.max));
+    }
+
     /// What it weighs in a box of its own, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         weight::block(size_of::<Self>())
             + weight::items::<(EventTime, f64)>(self.kept.0.capacity())
-            + self.few.as_ref().map_or(0, |few| weight::items::<f64>(few.capacity()))
+            + self.few.as_ref().map_or(0, KnownValues::bytes)
     }
 
-    /// Smallest and largest value so far.
+    /// How far outside of what was seen a value is, while nothing else is known of the stream.
     #[must_use]
-    pub fn range(&self) -> (f64, f64) {
-        (self.min, self.max)
+    pub fn outside(&self, value: f64) -> f32 {
+        match &self.few {
+            Some(few) if are_classes(&few.values, &few.seen) => novelty::among_classes(&few.values, &few.seen, value),
+            _ => novelty::while_learning(self.seen, (self.min, self.max), value),
+        }
     }
 
     /// Whether the daily curve is known, that is, learning is over.
@@ -156,12 +181,14 @@ impl Learner {
     #[must_use]
     pub fn learn(&mut self, current: Option<&Baseline>, time: EventTime, value: f64, is_full: bool) -> bool {
         self.seen += 1;
+        let before = self.kept.0.back().map(|(_, value)| *value);
+        self.follow_runs(before, value);
+        let is_fall = !self.falls && before.is_some_and(|before| is_fall(before, value));
+        self.falls |= is_fall;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         self.kept.push(time, value, is_full);
-        if self.few.as_ref().is_some_and(|few| few.binary_search_by(|v| v.total_cmp(&value)).is_err()) {
-            self.few = self.few.take().and_then(|few| few_values(few.into_iter().chain([value])));
-        }
+        self.few = self.few.take().and_then(|mut few| few.take(value).then_some(few));
         let is_counter = self.character == StreamCharacter::Counter;
         let summed = if is_counter { StreamCharacter::Counter } else { StreamCharacter::Continuous };
         if let JudgedValue::Of { number, .. } = self.memory.take(summed, time, value, 0.0) {
@@ -173,7 +200,8 @@ impl Learner {
         let is_again = !self.is_done(time) && self.seen > READY && self.seen.is_multiple_of(AGAIN);
         let is_first = self.seen == READY || (current.is_none() && self.seen.is_multiple_of(READY));
         let is_renewed = self.is_done(time) && time.seconds_since(self.renewed) >= RENEW_S;
-        self.kept.0.len() >= KEPT_MIN && (is_first || is_again || is_renewed)
+        let is_no_counter = is_fall && current.is_some_and(|b| b.character == StreamCharacter::Counter);
+        self.kept.0.len() >= KEPT_MIN && (is_first || is_again || is_renewed || is_no_counter)
     }
 
     /// A baseline from what is known now: the daily curve from the sums once learning is over, before that the shape of
@@ -182,7 +210,7 @@ impl Learner {
     pub fn fit(&mut self, now: EventTime, current: Option<&Baseline>, prior: Option<&Baseline>) -> Option<Baseline> {
         let (times, values): (Vec<EventTime>, Vec<f64>) = self.kept.0.iter().copied().unzip();
         if let Some(few) = &self.few
-            && let Some(fit) = Baseline::few(&times, few)
+            && let Some(fit) = Baseline::few(&times, few.clone())
         {
             return Some(self.becomes(now, fit));
         }
@@ -200,7 +228,8 @@ impl Learner {
         }
         let all = vec![true; values.len()];
         let mut fit = Baseline::fit_shaped(&times, &values, &all, Some(shape))?;
-        if !is_done && !has_shape && matches!(fit.character, StreamCharacter::Continuous | StreamCharacter::Daily) {
+        let is_level = matches!(fit.character, StreamCharacter::Continuous | StreamCharacter::Daily);
+        if (!is_done && !has_shape && is_level) || (self.falls && fit.character == StreamCharacter::Counter) {
             // Until its day is known, a level is where the stream just was.
             fit = Baseline::fit_wandering(&times, &values, &all)?;
         }
@@ -213,7 +242,6 @@ impl Learner {
             let step =
                 (fit.step_scale * fit.residual_scale).max(SCALE_KEPT * current.step_scale * current.residual_scale);
             (fit.residual_scale, fit.step_scale) = (scale, step / scale);
-            fit.run = fit.run.max(current.run);
             fit.resets |= current.resets;
             fit.gap_long_s = fit.gap_long_s.max(SCALE_KEPT * current.gap_long_s);
             (fit.min, fit.max) = (fit.min.min(current.min), fit.max.max(current.max));
@@ -221,9 +249,19 @@ impl Learner {
             fit.character,
             StreamCharacter::Continuous | StreamCharacter::Daily | StreamCharacter::Sparse
         ) {
-            (fit.min, fit.max) = self.range();
+            (fit.min, fit.max) = (self.min, self.max);
+        }
+        if !fit.character.rests() {
+            fit.run = run_of(self.seen, self.repeats, f64::from(self.run_longest));
         }
         fit.is_sound().then(|| self.becomes(now, fit))
+    }
+
+    fn follow_runs(&mut self, before: Option<f64>, value: f64) {
+        let is_equal = before.is_some_and(|before| before.total_cmp(&value).is_eq());
+        self.repeats += u64::from(is_equal);
+        self.run = if is_equal { self.run.saturating_add(1) } else { 1 };
+        self.run_longest = self.run_longest.max(self.run);
     }
 
     /// Takes note of what the stream is taken for from now on: the sums of a counter are of its rate.

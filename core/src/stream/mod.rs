@@ -11,6 +11,7 @@ pub mod character;
 pub mod daily;
 pub mod features;
 mod figures;
+pub mod known;
 pub mod learn;
 pub mod recurrence;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use self::{
     baseline::Baseline,
+    character::{StreamCharacter, is_fall},
     features::{FeatureOutcome, FeatureReading, StreamMemory},
     learn::{Learner, SeenRange},
 };
@@ -214,10 +216,21 @@ impl StreamTable {
     /// Takes a value of a stream of few values as seen: it was reported once. When there are too many by then, the stream
     /// starts to learn again. Of any other stream a value is not the number that is judged, and nothing is taken.
     pub fn know(&mut self, slot: StreamSlot, name: &Arc<StreamName>, value: f64) {
-        let baseline = self.live(slot, name).and_then(|s| s.baseline.as_mut());
-        let of_few = baseline.filter(|baseline| !baseline.character.has_features());
-        if of_few.is_some_and(|baseline| !baseline.take_known(value)) {
+        let Some(stream) = self.live(slot, name) else { return };
+        let Some(baseline) = stream.baseline.as_mut().filter(|b| !b.character.has_features()) else { return };
+        if baseline.take_known(value) {
+            return;
+        }
+        let range = SeenRange::known(baseline.min, baseline.max);
+        if stream.learner.is_some() {
+            // It has learnt that they are many, and goes on.
+            stream.baseline = None;
+            stream.memory = None;
+        } else {
             self.start_again(slot, name);
+            if let Some(stream) = self.live(slot, name) {
+                stream.range = Some(range);
+            }
         }
     }
 
@@ -379,7 +392,7 @@ impl StreamState {
         }
         match &mut self.learner {
             Some(learner) => {
-                let outside = novelty::while_learning(learner.seen(), learner.range(), value);
+                let outside = learner.outside(value);
                 // What is said of a record was learnt before it.
                 let read = if self.baseline.is_some() { self.read(time, value) } else { StreamOutcome::new(outside) };
                 self.learn(profile, time, value, growth.is_full);
@@ -391,7 +404,12 @@ impl StreamState {
                 if self.baseline.is_some() {
                     return self.read(time, value);
                 }
-                StreamOutcome::new(self.range.take().map_or(0.0, |mut range| range.take(value)))
+                let Some(mut range) = self.range.take() else { return StreamOutcome::default() };
+                let outside = range.take(value);
+                if let Some(learner) = &mut self.learner {
+                    learner.know_range(range);
+                }
+                StreamOutcome::new(outside)
             }
             None => match &mut self.range {
                 Some(range) => StreamOutcome::new(range.take(value)),
@@ -408,30 +426,40 @@ impl StreamState {
         if learner.learn(self.baseline.as_ref(), time, value, is_full)
             && let Some(next) = learner.fit(time, self.baseline.as_ref(), profile.prior(&self.name.component))
         {
-            if self.baseline.as_ref().is_some_and(|before| before.character != next.character) {
-                self.memory = None;
+            if let Some(before) = self.baseline.as_ref().filter(|before| before.character != next.character) {
+                let is_counter = |b: &Baseline| b.character == StreamCharacter::Counter;
+                // Peaks are of the number that is judged: it stays the same, but for a counter's.
+                let keeps_peaks = is_counter(before) == is_counter(&next);
+                self.memory = self.memory.take().filter(|_| keeps_peaks).map(|memory| memory.renewed(&next));
             }
             self.baseline = Some(next);
         }
     }
 
     fn read(&mut self, time: EventTime, value: f64) -> StreamOutcome {
-        let Some(baseline) = &self.baseline else { return StreamOutcome::default() };
+        let Some(baseline) = &mut self.baseline else { return StreamOutcome::default() };
         let mut figures = RecordFigures::before(baseline, self.memory.as_ref(), time, value);
         if !baseline.character.has_features() {
             let (nearest, novelty) = novelty::among_known(baseline, value);
             if novelty > 0.0 {
                 figures.known.clone_from(&baseline.known);
+            } else {
+                baseline.count_known(value);
             }
             let (expected, figures) = (Some(nearest), Some(figures));
             return StreamOutcome { expected, figures, ..StreamOutcome::new(novelty) };
         }
+        let before = figures.before;
         match features::read(&mut self.memory, baseline, time, value) {
             FeatureOutcome::Reading(reading) => {
                 let novelty = novelty::outside(baseline, reading.number, self.learner.is_some());
                 let expected = Some(reading.expected);
                 let figures = Some(figures.read(baseline, &reading));
                 StreamOutcome { reading: Some(reading), expected, figures, ..StreamOutcome::new(novelty) }
+            }
+            // What learns may be no counter: it fell, but to no beginning.
+            FeatureOutcome::Reset if self.learner.is_some() && before.is_some_and(|b| is_fall(b, value)) => {
+                StreamOutcome { figures: Some(figures), ..StreamOutcome::default() }
             }
             FeatureOutcome::Reset if !baseline.resets => {
                 StreamOutcome { is_reset: true, figures: Some(figures), ..StreamOutcome::new(novelty::RESET) }

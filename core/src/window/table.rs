@@ -144,7 +144,7 @@ impl WindowTable {
         let measured = smoothed / f64::from(view.threshold);
         let interval_s = f64::from(view.interval_s);
         let limit = view.budget.as_ref().map_or(1.0, |budget| {
-            let scored = ScoredRecord { time: closed.time, pause_s: interval_s, score: measured };
+            let scored = ScoredRecord { time: closed.time, pause_s: interval_s, score: measured, is_learning: false };
             self.budgets.limit(budget, closed.server, &server.name, scored)
         });
         let threshold = profile.record.threshold.value;

@@ -81,6 +81,7 @@ pub(crate) fn profile() -> ModelProfile {
         loudness: 1.0,
         character: oddline_core::stream::character::StreamCharacter::Continuous,
         known: Vec::new(),
+        known_seen: Vec::new(),
         resets: false,
         peaks: Vec::new(),
     };

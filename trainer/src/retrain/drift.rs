@@ -151,6 +151,7 @@ mod tests {
             loudness: 1.0,
             character: oddline_core::stream::character::StreamCharacter::Continuous,
             known: Vec::new(),
+            known_seen: Vec::new(),
             resets: false,
             peaks: Vec::new(),
         }

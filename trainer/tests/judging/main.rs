@@ -8,5 +8,6 @@ mod conformity;
 mod fixture;
 mod golden;
 mod onnx;
+mod quiet;
 mod streams;
 mod truth;
