@@ -13,7 +13,9 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use oddline_core::{stream::StreamName, terminal::csv_field, time::EventTime, verdict::CSV_HEADER};
+use oddline_core::{
+    episode::EpisodeStep, stream::StreamName, terminal::csv_field, time::EventTime, verdict::CSV_HEADER,
+};
 use oddline_detector::{Judge, JudgedRow, OpenModel, RecordIntake};
 use serde_json::{Value, json};
 
@@ -103,6 +105,9 @@ struct TestCounts {
     anomalies: u64,
     episodes: u64,
     learning: u64,
+    windows: u64,
+    windows_anomalous: u64,
+    window_episodes: u64,
 }
 
 /// Runs the command.
@@ -212,7 +217,13 @@ impl TestRun {
     }
 
     fn push(&mut self, item: &ReadItem<'_>, kind: Option<TruthKind>, skipped: bool) -> Result<()> {
-        if let RecordIntake::Judged(_) = self.judge.push(item.record, item.names, &mut self.judged)? {
+        let intake = self.judge.push(item.record, item.names, &mut self.judged)?;
+        for window in self.judge.drain_windows().filter(|_| !skipped) {
+            self.counts.windows += 1;
+            self.counts.windows_anomalous += u64::from(window.anomalous);
+            self.counts.window_episodes += u64::from(window.step == EpisodeStep::Opened);
+        }
+        if let RecordIntake::Judged(_) = intake {
             let anomalous = item.record.anomalous.unwrap_or(false);
             self.waiting.push_back(AwaitedTruth { anomalous, kind, skipped });
         }
@@ -234,7 +245,7 @@ impl TestRun {
         }
         self.counts.records += 1;
         self.counts.anomalies += u64::from(verdict.anomalous);
-        self.counts.episodes += u64::from(judged.step == oddline_core::episode::EpisodeStep::Opened);
+        self.counts.episodes += u64::from(judged.step == EpisodeStep::Opened);
         self.counts.learning += u64::from(verdict.learning);
         if verdict.learning && !self.known.0.contains_key(&verdict.stream) {
             self.known.0.insert(Arc::clone(&verdict.stream), true);
@@ -312,8 +323,17 @@ fn draw_series(args: &Args, series: &UnseenSeries) -> Result<()> {
 fn heading(args: &Args, model: &OpenModel, counts: &TestCounts) -> String {
     let TestCounts { records, anomalies, episodes, .. } = counts;
     let threshold = model.profile.record.threshold.value;
+    let together = match counts.windows {
+        0 => String::new(),
+        windows => format!(
+            "Together:   {} anomalous in {} of {} of a server\n",
+            counts.windows_anomalous,
+            say::counted(counts.window_episodes, "episode"),
+            say::counted(windows, "window")
+        ),
+    };
     format!(
-        "Scored {}: {anomalies} anomalous in {} (threshold {threshold:.4})\n\
+        "Scored {}: {anomalies} anomalous in {} (threshold {threshold:.4})\n{together}\
          Anomalies:  {}\nCharts:     {}\n\n",
         say::counted(*records, "record"),
         say::counted(*episodes, "episode"),
@@ -340,6 +360,8 @@ fn run_json(model: &OpenModel, counts: &TestCounts, judge: &Judge, read: &ReadSu
         read.notes.counts().map(|(what, count)| (what.to_owned(), json!(count))).collect();
     json!({
         "records": counts.records, "anomalies": counts.anomalies, "episodes": counts.episodes,
+        "windows": counts.windows, "windows_anomalous": counts.windows_anomalous,
+        "window_episodes": counts.window_episodes, "windows_late": judge.state().windows().counts().late,
         "threshold": model.profile.record.threshold, "model_version": model.version,
         "streams_learning": learning, "records_while_learning": counts.learning,
         "lines": read.notes.lines, "lines_unusable": read.notes.unusable, "faults": faults,
