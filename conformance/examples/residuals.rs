@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::{env, fs, process::ExitCode};
 
 use oddline_core::format::{Context, csv::Csv};
-use oddline_detector::{Judge, Model, Names};
+use oddline_detector::{DefaultNames, Judge, OpenModel};
 
 /// A comparison of more records takes longer and finds nothing new.
 const RECORDS_MAX: usize = 50_000;
@@ -17,11 +17,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("usage: residuals MODEL LOG.csv INPUTS.csv RESIDUALS.csv");
         return Ok(ExitCode::from(2));
     };
-    let mut judge = Judge::new(&Model::open(&fs::read(model)?)?)?;
+    let mut judge = Judge::new(&OpenModel::open(&fs::read(model)?)?)?;
     let log = fs::read_to_string(log)?;
     let mut lines = log.lines();
     let csv = Csv::from_header(lines.next().ok_or("the log is empty")?)?;
-    let names = Names { server: "server", component: "value" };
+    let names = DefaultNames { server: "server", component: "value" };
     let mut judged = Vec::new();
     for line in lines.take(RECORDS_MAX) {
         judge.push(&csv.parse(line, &Context::default()), names, &mut judged)?;

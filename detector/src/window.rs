@@ -1,7 +1,7 @@
 //! A server's windows through the model's second view, and what came of them.
 //!
-//! A window is run when it closes, alone in its block: its residuals depend neither on other windows nor on how records are
-//! batched.
+//! A window is run when it closes, with those of other servers that close with it: its residuals depend neither on them, nor on
+//! how records are batched.
 
 use oddline_core::{
     limits::BLOCK,
@@ -43,12 +43,16 @@ impl WindowJudge {
         reading: WindowReading<'_>,
     ) -> Result<(), InferError> {
         table.take(profile, reading, &mut self.closed);
-        for closed in self.closed.drain(..) {
-            let width = closed.vector.len();
-            self.rows[..width].copy_from_slice(&closed.vector);
+        for block in self.closed.chunks(BLOCK) {
+            let width = block[0].vector.len();
+            for (row, closed) in self.rows.chunks_exact_mut(width).zip(block) {
+                row.copy_from_slice(&closed.vector);
+            }
             self.infer.block(&self.rows, &mut self.residuals)?;
-            self.judged.extend(table.conclude(profile, &closed, &self.residuals[..width]));
+            let residuals = self.residuals.chunks_exact(width);
+            self.judged.extend(block.iter().zip(residuals).filter_map(|(c, r)| table.conclude(profile, c, r)));
         }
+        self.closed.clear();
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oddline_core::{event::Event, id::AgentName};
+use oddline_core::id::AgentName;
 
 use crate::{
     agent::Link,
@@ -75,13 +75,7 @@ impl Ears {
     pub fn record(&self) -> Option<u64> {
         match self {
             Self::Broker { subscriber, agent, .. } => subscriber.stored().ledger.record(agent),
-            Self::File(path) => {
-                let opened = |heard: &Heard| match &heard.entry.event {
-                    Event::EpisodeOpened(episode) => Some(episode.number),
-                    _ => None,
-                };
-                of_file(path).iter().filter_map(opened).max()
-            }
+            Self::File(path) => of_file(path).iter().filter_map(Heard::record).max(),
         }
     }
 

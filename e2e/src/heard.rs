@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use oddline_core::{
-    event::{Event, SpoolEntry},
+    event::{Event, NUMBERS_APART, SpoolEntry},
     id::Epoch,
     wire::JsonLine,
 };
@@ -33,6 +33,15 @@ impl Heard {
     #[must_use]
     pub fn is_replayed(&self) -> bool {
         self.entry.identity().is_some()
+    }
+
+    /// The number of the record that opened an episode, where one did.
+    #[must_use]
+    pub fn record(&self) -> Option<u64> {
+        match &self.entry.event {
+            Event::EpisodeOpened(episode) => Some(episode.number).filter(|number| *number < NUMBERS_APART),
+            _ => None,
+        }
     }
 
     /// Whether it tells of input that could not be read.

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, btree_map::Entry as Slot};
 
 use oddline_core::{
-    event::Event,
     id::{AgentName, Epoch},
     wire::{Ack, BatchHeader, BodyEntry, JsonEntry, decode, decode_body, decode_json},
 };
@@ -99,9 +98,7 @@ impl Ledger {
         let kept = self.kept.entry((agent.clone(), header.epoch)).or_default();
         let mut faults = Vec::new();
         for (bytes, heard) in entries {
-            if let Event::EpisodeOpened(episode) = &heard.entry.event {
-                kept.record = kept.record.max(Some(episode.number));
-            }
+            kept.record = kept.record.max(heard.record());
             let sequence = heard.sequence;
             match kept.entries.entry(sequence) {
                 Slot::Vacant(slot) => drop(slot.insert((bytes, heard))),
@@ -154,7 +151,7 @@ fn unpack(payload: &[u8]) -> Result<Unpacked, String> {
 #[cfg(test)]
 mod tests {
     use oddline_core::{
-        event::{BoundedText, ClockStamp, Extras, SourceFault, SpoolEntry},
+        event::{BoundedText, ClockStamp, Event, Extras, SourceFault, SpoolEntry},
         id::BootId,
         time::EventTime,
         wire::encode_json,

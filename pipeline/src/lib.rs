@@ -149,8 +149,7 @@ impl Pipeline {
         self.idle(out)?;
         let from = self.judge.model().version;
         let mut remembered = self.remembered();
-        let swap = remembered.adopt(&self.source, from, model);
-        out.events.push(swap);
+        remembered.adopt(&self.source, from, model, &mut out.events);
         self.judge = Judge::with_state(model, remembered.judge)?;
         Ok(())
     }

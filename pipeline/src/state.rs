@@ -137,17 +137,19 @@ impl PipelineState {
         self.episodes.flood_limit()
     }
 
-    /// Goes over from the model of version `from` to another, before [`Pipeline::new`] with it. The event to be told.
-    pub fn adopt(&mut self, source: &SourceName, from: u64, model: &OpenModel) -> Event {
+    /// Goes over from the model of version `from` to another, before [`Pipeline::new`] with it; appends what is to be told.
+    pub fn adopt(&mut self, source: &SourceName, from: u64, model: &OpenModel, events: &mut Vec<Event>) {
         self.judge.adopt(model);
-        let position = self.judge.number();
-        Event::ModelSwap(ModelSwap {
+        if model.profile.window.is_none() {
+            self.episodes.end_windows(events);
+        }
+        events.push(Event::ModelSwap(ModelSwap {
             source: source.clone(),
-            position,
+            position: self.judge.number(),
             from: Some(from),
             to: model.version,
             extras: Extras::default(),
-        })
+        }));
     }
 }
 

@@ -200,6 +200,12 @@ impl EpisodeTracker {
         self.step(key, verdict.step, &PipelineFinding::Window(verdict, shown), around, events);
     }
 
+    /// Another model judges from here on, which knows no windows: nothing else ends what they opened.
+    pub(crate) fn end_windows(&mut self, events: &mut Vec<Event>) {
+        let of_windows = self.open.extract_if(.., |key, _| key.0 == EpisodeTopic::Window);
+        events.extend(of_windows.filter_map(|(_, open)| open.episode.map(Event::EpisodeEnded)));
+    }
+
     /// There were more names than there are places. No flood holds it back: it comes once a day at most.
     pub(crate) fn crowd(&mut self, time: EventTime, server: &str, around: EpisodeContext<'_>, events: &mut Vec<Event>) {
         self.pass(time, &around, events);

@@ -116,3 +116,18 @@ fn another_model_ends_no_episode_and_goes_on() {
     let opened = of_windows(&out).iter().filter(|event| matches!(event, Event::EpisodeOpened(_))).count();
     assert_eq!(opened, 1, "{:?}", of_windows(&out));
 }
+
+#[test]
+fn a_model_without_windows_ends_what_they_opened() {
+    let mut pipeline = Pipeline::new("log", treatment(60), &windowed(), None).unwrap();
+    let mut out = PipelineOutput::default();
+    for line in lines() {
+        pipeline.line(line.as_bytes(), None, &mut out).unwrap();
+        if matches!(of_windows(&out).last(), Some(Event::EpisodeOpened(_))) {
+            break;
+        }
+    }
+    pipeline.judge_with(model(), &mut out).unwrap();
+    assert!(matches!(of_windows(&out).last(), Some(Event::EpisodeEnded(_))), "{:?}", of_windows(&out));
+    assert!(matches!(out.events.last(), Some(Event::ModelSwap(_))));
+}

@@ -116,7 +116,7 @@ impl FollowedSource {
         let stored = stored.filter(|stored| !stored.chunks.is_empty()).and_then(|stored| remembered(stored, &name));
         let resumed = stored.map(|StoredJudging { model, mut remembered }| {
             if model.sha256 != active.id.sha256 {
-                out.events.push(remembered.adopt(&SourceName::cut(&name), model.version, &active.model));
+                remembered.adopt(&SourceName::cut(&name), model.version, &active.model, &mut out.events);
             }
             remembered
         });
