@@ -12,6 +12,7 @@ const COLLECTOR: &[&str] = &[
     "figures",
     "pages",
     "store",
+    "incidents",
     "feed",
     "retry_state",
     "subscribe",

@@ -75,11 +75,11 @@ pub struct WindowTable {
     counts: WindowCounts,
     /// Where the readings of each stream go, by its slot.
     #[serde(skip)]
-    places: Vec<Option<StreamPlace>>,
+    places: Vec<Option<MetricPlace>>,
 }
 
 #[derive(Debug, Clone)]
-struct StreamPlace {
+struct MetricPlace {
     name: Arc<StreamName>,
     /// Server and metric; `None`: the model knows nothing of it.
     at: Option<(usize, usize)>,
@@ -210,7 +210,7 @@ impl WindowTable {
         let of_server =
             |s: &ServerWindow| weight::name(&s.name) + weight::items::<Option<MetricMemory>>(s.metrics.capacity());
         weight::items::<ServerWindow>(self.servers.capacity())
-            + weight::items::<Option<StreamPlace>>(self.places.capacity())
+            + weight::items::<Option<MetricPlace>>(self.places.capacity())
             + self.servers.iter().map(of_server).sum::<usize>()
             + self.budgets.bytes()
     }
@@ -256,7 +256,7 @@ impl WindowTable {
         if self.places.len() <= slot {
             self.places.resize(slot + 1, None);
         }
-        self.places[slot] = Some(StreamPlace { name: Arc::clone(name), at });
+        self.places[slot] = Some(MetricPlace { name: Arc::clone(name), at });
         at
     }
 
