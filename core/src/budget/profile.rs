@@ -21,6 +21,9 @@ const RISE: f64 = 0.05;
 /// for.
 const APART_MIN: f64 = 3.0;
 
+/// Nor has one with no more than this for each of its streams: many streams have many first times.
+const APART_OF_STREAM: f64 = 0.5;
+
 /// The budget and the priors of all tails. Lists are sorted by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BudgetProfile {
@@ -150,7 +153,9 @@ impl BudgetProfile {
     /// than [`APART_MIN`]: true anomalies, which the host may have as well.
     #[expect(clippy::cast_precision_loss, reason = "a count")]
     fn has_anomalies(&self) -> bool {
-        self.measured.apart as f64 > self.asked.max(APART_MIN) * self.measured.server_days
+        let streams = self.streams.len() as f64 / self.servers.len().max(1) as f64;
+        let few = self.asked.max(APART_MIN).max(APART_OF_STREAM * streams);
+        self.measured.apart as f64 > few * self.measured.server_days
     }
 
     /// Logarithms of the least and the largest limit of a stream. Where the model knows it, hardly less than that: days
