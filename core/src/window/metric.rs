@@ -14,7 +14,8 @@ use crate::{
 
 /// A residual counts as far as this.
 const CLIP: f64 = 15.0;
-/// A scale is at least this share of the range seen: a metric at rest must not own the window by its last digit.
+/// A scale is at least this share of the range seen, where there are few values of their size: a metric at rest must not own
+/// the window by its last digit.
 const RANGE_SHARE: f64 = 0.05;
 /// Sums are of whole millionths, so that they do not depend on the order of readings.
 const UNITS: f64 = 1e6;
@@ -57,7 +58,9 @@ pub(super) struct MetricMemory {
 
 impl MetricMemory {
     pub(super) fn new(baseline: &Baseline) -> Self {
-        let scale = baseline.residual_scale.max(RANGE_SHARE * (baseline.max - baseline.min));
+        let range = baseline.max - baseline.min;
+        let size = if baseline.character.has_features() { 0.0 } else { baseline.min.abs().max(baseline.max.abs()) };
+        let scale = baseline.residual_scale.max(RANGE_SHARE * range.max(size));
         let (curve, character, reach) = (baseline.curve, baseline.character, baseline.reach());
         Self {
             by: MetricScale { curve, scale, character, reach },
