@@ -122,7 +122,8 @@ pub fn detail(anomaly: &AnomalyRow, verdicts: &[VerdictRow], zone: &TimeZoneChoi
         let (observed, share) =
             (reason["observed"].as_f64().unwrap_or_default(), reason["share"].as_f64().unwrap_or_default());
         let feature = shown(reason["feature"].as_str().unwrap_or_default());
-        line("", format!("{feature} {}{expected} ({} x the limit)", short(observed), short(share)));
+        let beyond = share / anomaly.threshold.max(f64::MIN_POSITIVE);
+        line("", format!("{feature} {}{expected} ({} x the limit)", short(observed), short(beyond)));
     }
     for sample in anomaly.samples.as_array().into_iter().flatten().filter_map(Value::as_str) {
         line("line", tamed(sample));
@@ -154,4 +155,18 @@ pub(super) fn why(anomaly: &AnomalyRow) -> String {
 
 fn score(anomaly: &AnomalyRow) -> String {
     if anomaly.kind == AnomalyKind::Flood { String::new() } else { short(anomaly.peak) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incidents::tests::row;
+
+    #[test]
+    fn a_reason_is_measured_in_limits() {
+        let mut anomaly = row("web-1", "cpu", 100, None);
+        anomaly.reasons = json!([{"feature": "residual", "observed": 9.0, "expected": 3.5, "share": 3.0}]);
+        let text = detail(&anomaly, &[], &TimeZoneChoice::utc());
+        assert!(text.contains("residual 9, expected 3.5 (1.5 x the limit)"), "{text}");
+    }
 }

@@ -29,7 +29,7 @@ use crate::{
     dataset::DatasetStream,
     evaluate::{
         metrics::{JudgedRecord, TestEvaluation},
-        poisson::PoissonRate,
+        poisson::{PoissonRate, interval_95},
     },
     generate::AnomalyPattern,
     score_stream,
@@ -275,12 +275,23 @@ impl ComparisonSums {
             version: named.model.version,
             sha256: named.sha256.to_owned(),
             threshold: threshold.value,
-            expected_high: threshold.interval.1,
+            expected_high: expected_high(named.model),
             incidents: PoissonRate::new(of_servers.sum::<usize>() as u64, days),
             odd_share: share(self.odd, self.records),
             truth,
         }
     }
+}
+
+/// What a model's calibration showed at most, near its limits and far beyond: in a log with anomalies these come again.
+fn expected_high(model: &OpenModel) -> f64 {
+    let profile = &model.profile;
+    let measured = profile.budget.as_ref().map(|budget| budget.measured).filter(|measured| measured.server_days > 0.0);
+    let near = profile.record.threshold.interval.1;
+    measured.map_or(near, |measured| {
+        let (_, high) = interval_95(measured.incidents + measured.apart);
+        near.max(high / measured.server_days)
+    })
 }
 
 /// Whether a model calls any record of each event odd.

@@ -55,7 +55,7 @@ pub struct ModelSide {
     /// SHA-256 of its file.
     pub sha256: String,
     pub threshold: f32,
-    /// Upper end of the false incidents per server and day that its calibration allows for.
+    /// Upper end of the incidents per server and day that its calibration showed.
     pub expected_high: f64,
     /// Incidents per server and day. The records are taken for normal: most are.
     pub incidents: PoissonRate,
