@@ -207,7 +207,7 @@ async fn anomalies(store: &Store, args: &AnomaliesArgs) -> Result<Answer, Comman
         check_names(store, scope, component.as_ref()).await?;
     }
     let count = page.anomalies.len();
-    let hint = page.next.map(|_| format!("the newest {count}; more with --limit, older ones with --until"));
+    let hint = page.next.map(|_| newest(count));
     let text = show::anomalies::list(&page.anomalies, args.output.format(), &zone);
     let words = none_of("anomalies", scope, filter.since_us, &zone);
     Ok(Answer { text: or_empty(text, count == 0, args.output, &words), hint })
@@ -224,7 +224,7 @@ async fn incidents(store: &Store, args: &IncidentsArgs) -> Result<Answer, Comman
     let mut incidents = incidents::grouped(&page.anomalies);
     let is_all = page.next.is_none() && incidents.len() <= *limit as usize;
     incidents.truncate(*limit as usize);
-    let hint = (!is_all).then(|| show::incidents::left_out(incidents.len()));
+    let hint = (!is_all).then(|| newest(incidents.len()));
     let text = show::incidents::list(&incidents, output.format(), &zone);
     let words = none_of("incidents", scope, filter.since_us, &zone);
     Ok(Answer { text: or_empty(text, incidents.is_empty(), *output, &words), hint })
@@ -250,6 +250,11 @@ fn scoped(scope: &ScopeArgs, zone: &TimeZoneChoice) -> Result<AnomalyFilter, Com
         agent: agent.clone(),
         fleet: None,
     })
+}
+
+/// What a list that leaves some out says beneath.
+fn newest(count: usize) -> String {
+    format!("the newest {count}; more with --limit, older ones with --until")
 }
 
 fn none_of(what: &str, scope: &ScopeArgs, since_us: i64, zone: &TimeZoneChoice) -> String {

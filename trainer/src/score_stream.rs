@@ -54,7 +54,7 @@ pub fn windows(streams: &[StreamPart<'_>], model: &OpenModel) -> Result<Vec<Wind
 }
 
 /// Streams and places there, in order of time.
-fn in_order(streams: &[StreamPart<'_>]) -> Vec<(usize, usize)> {
+pub(crate) fn in_order(streams: &[StreamPart<'_>]) -> Vec<(usize, usize)> {
     let places = |(stream, of): (usize, &StreamPart<'_>)| of.part.clone().map(move |at| (stream, at));
     let mut order: Vec<(usize, usize)> = streams.iter().enumerate().flat_map(places).collect();
     order.sort_by_key(|(stream, at)| streams[*stream].times[*at]);
@@ -67,6 +67,15 @@ fn push(judge: &mut Judge, of: &StreamPart<'_>, at: usize, out: &mut Vec<JudgedR
     let record = Record { time: Some(times[at]), value: Some(values[at]), ..Record::default() };
     judge.push(&record, names, out)?;
     Ok(())
+}
+
+impl<'a> StreamPart<'a> {
+    /// All records of a stream.
+    #[must_use]
+    pub fn whole(stream: &'a DatasetStream) -> Self {
+        let DatasetStream { name, times, values } = stream;
+        Self { name, times, values, part: 0..values.len() }
+    }
 }
 
 /// Several streams in order of time, as a server writes them. `take` is given each verdict with the number of its stream

@@ -24,6 +24,7 @@ use crate::{
     export::View,
     network::{self, TANH},
     reference_forward,
+    score_stream::{self, StreamPart},
     train::TrainingRecipe,
 };
 
@@ -129,16 +130,12 @@ fn unfitted(streams: &[DatasetStream], profile: &ModelProfile) -> Option<WindowV
 struct InOrder<'a> {
     streams: &'a [DatasetStream],
     names: Vec<Arc<StreamName>>,
-    order: Vec<(StreamSlot, u32)>,
+    order: Vec<(usize, usize)>,
 }
 
 impl<'a> InOrder<'a> {
-    #[expect(clippy::cast_possible_truncation, reason = "records of a stream fit in memory")]
     fn of(streams: &'a [DatasetStream]) -> Self {
-        let places =
-            |(stream, of): (StreamSlot, &DatasetStream)| (0..of.values.len() as u32).map(move |at| (stream, at));
-        let mut order: Vec<(StreamSlot, u32)> = (0..).zip(streams).flat_map(places).collect();
-        order.sort_by_key(|(stream, at)| streams[*stream as usize].times[*at as usize]);
+        let order = score_stream::in_order(&streams.iter().map(StreamPart::whole).collect::<Vec<_>>());
         Self { streams, names: streams.iter().map(|stream| Arc::new(stream.name.clone())).collect(), order }
     }
 
@@ -146,9 +143,10 @@ impl<'a> InOrder<'a> {
     fn windows(&self, profile: &ModelProfile, mut take: impl FnMut(&mut WindowTable, ClosedWindow)) -> WindowTable {
         let (mut table, mut closed) = (WindowTable::default(), Vec::new());
         for (stream, at) in &self.order {
-            let (of, name) = (&self.streams[*stream as usize], &self.names[*stream as usize]);
-            let (time, value) = (of.times[*at as usize], of.values[*at as usize]);
-            table.take(profile, WindowReading { slot: *stream, name, time, value }, &mut closed);
+            let (of, name) = (&self.streams[*stream], &self.names[*stream]);
+            let slot = StreamSlot::try_from(*stream).expect("there are fewer streams than slots");
+            let reading = WindowReading { slot, name, time: of.times[*at], value: of.values[*at] };
+            table.take(profile, reading, &mut closed);
             closed.drain(..).for_each(|window| take(&mut table, window));
         }
         table

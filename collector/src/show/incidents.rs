@@ -10,7 +10,6 @@ use super::{
 use crate::{
     incidents::{Incident, beyond},
     store::{AnomalyRow, AnomalyState, ID_SHOWN, StoredWord as _},
-    text::counted,
     time::{TimeSpan, TimeZoneChoice},
 };
 
@@ -113,12 +112,6 @@ fn state(incident: &Incident<'_>) -> &'static str {
 
 fn said(row: &AnomalyRow) -> String {
     format!("{}: {}", named(&components(&Incident { parts: vec![row] })), anomalies::why(row))
-}
-
-/// What a list that leaves some out says beneath.
-#[must_use]
-pub fn left_out(shown: usize) -> String {
-    format!("the newest {}; more with --limit, older ones with --until", counted(shown as i64, "incident"))
 }
 
 #[cfg(test)]

@@ -67,8 +67,7 @@ pub struct BudgetTable {
 }
 
 impl BudgetTable {
-    /// The score that the stream may reach at this record. Then counts the record's own. `is_learning`: what the stream is like
-    /// is found out here.
+    /// The score that the stream may reach at this record. Then counts the record's own.
     pub fn limit(
         &mut self,
         profile: &BudgetProfile,

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::known::KnownValues;
 use crate::time::EventTime;
 
 /// Different values up to which a stream is one of few values.
@@ -71,15 +72,12 @@ impl StreamCharacter {
     /// What values in order of time look like, as far as that shows without a curve.
     #[must_use]
     pub fn of(values: &[f64]) -> Self {
-        let mut sorted = values.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let runs = sorted.chunk_by(|a, b| a.total_cmp(b).is_eq());
-        match runs.take(FEW_VALUES + 1).count() {
-            0 | 1 => return Self::Constant,
-            2..=FEW_VALUES => return Self::FewValues,
-            _ => {}
+        match KnownValues::of(values.iter().copied()) {
+            Some(known) if known.values().len() <= 1 => Self::Constant,
+            Some(_) => Self::FewValues,
+            None if is_counter(values) => Self::Counter,
+            None => Self::of_many(values),
         }
-        if is_counter(values) { Self::Counter } else { Self::of_many(values) }
     }
 
     /// The same of values that are a part of many, and no counter's.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::baseline::floored;
+use super::fit::floored;
 use crate::{
     robust::{median, spread},
     time::EventTime,

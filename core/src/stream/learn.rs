@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    baseline::{Baseline, run_of},
+    baseline::Baseline,
     character::{CharacterMemory, JudgedValue, StreamCharacter, is_fall},
     daily::{CURVE, DAILY_SPAN_S, NormalEquations, curve_at, phases},
+    fit::run_of,
     known::{KnownValues, are_classes},
 };
 use crate::{limits::LEARNING_KEPT, novelty, time::EventTime, weight};
